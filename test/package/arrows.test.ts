@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The rules of .dependency-cruiser.cjs are worth nothing if the tool cannot parse our files: it then finds no
+// dependency and reports success. So each kind of import is planted once, in a copy of the layout.
+import { spawnSync } from 'node:child_process'
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+
+const root = join(import.meta.dirname, '../..')
+let dir: string
+
+function violations(files: Record<string, string>): string[] {
+  rmSync(join(dir, 'src'), { recursive: true, force: true })
+  const all = { 'src/linux/page.ts': 'export const idle = 1\nexport type Page = number\n', ...files }
+  for (const [path, text] of Object.entries(all)) {
+    mkdirSync(dirname(join(dir, path)), { recursive: true })
+    writeFileSync(join(dir, path), text)
+  }
+  const cli = join(root, 'node_modules/dependency-cruiser/bin/dependency-cruise.mjs')
+  const args = [cli, '--config', '.dependency-cruiser.cjs', '--output-type', 'json', 'src']
+  const run = spawnSync(process.execPath, args, { cwd: dir, encoding: 'utf8' })
+  const summary = JSON.parse(run.stdout).summary as {
+    totalCruised: number
+    violations: { from: string; rule: { name: string } }[]
+  }
+  expect(summary.totalCruised).toBeGreaterThanOrEqual(Object.keys(all).length)
+  return summary.violations.map(v => `${v.from}: ${v.rule.name}`).sort()
+}
+
+beforeAll(() => {
+  dir = mkdtempSync(join(tmpdir(), 'lastput-arrows-'))
+  for (const file of ['.dependency-cruiser.cjs', 'tsconfig.json', 'package.json'])
+    cpSync(join(root, file), join(dir, file))
+  symlinkSync(join(root, 'node_modules'), join(dir, 'node_modules'))
+})
+afterAll(() => rmSync(dir, { recursive: true, force: true }))
+
+test('imports along the arrows pass', () => {
+  expect(
+    violations({
+      'src/ledger/a.ts': "import { idle } from '../linux/page.ts'\nconsole.log(idle)\n",
+      'src/trace/z.ts': "import { ZSTDDecoder } from 'zstddec'\nconsole.log(ZSTDDecoder)\n",
+      'src/cli/c.ts': "import { Command } from 'commander'\nimport '../ledger/a.ts'\nconsole.log(Command)\n",
+      'src/cli/f.ts': "import { readFileSync } from 'node:fs'\nconsole.log(readFileSync)\n",
+    }),
+  ).toEqual([])
+})
+
+test.each([
+  ['value', "import { idle } from '../linux/page.ts'\nconsole.log(idle)\n"],
+  ['type', "import type { Page } from '../linux/page.ts'\nexport type P = Page\n"],
+  ['inline type', "import { type Page } from '../linux/page.ts'\nexport type P = Page\n"],
+  ['re-export', "export { idle } from '../linux/page.ts'\n"],
+  ['re-exported type', "export type { Page } from '../linux/page.ts'\n"],
+  ['dynamic import', "export const later = () => import('../linux/page.ts')\n"],
+  ['side effect', "import '../linux/page.ts'\n"],
+])('an import against the arrows is caught: %s', (_, text) => {
+  expect(violations({ 'src/trace/bad.ts': text })).toEqual(['src/trace/bad.ts: trace-imports'])
+})
+
+test.each([
+  ['trace', 'ledger'],
+  ['engine', 'linux'],
+  ['linux', 'trace'],
+  ['ledger', 'report'],
+  ['report', 'cli'],
+  ['core', 'linux'],
+])('%s does not import %s', (from, to) => {
+  const files = { [`src/${to}/x.ts`]: 'export const x = 1\n', [`src/${from}/bad.ts`]: `import '../${to}/x.ts'\n` }
+  expect(violations(files)).toEqual([`src/${from}/bad.ts: ${from}-imports`])
+})
+
+test('what must run in a browser does not import from node, packages of the tests stay in the tests', () => {
+  expect(
+    violations({
+      'src/ledger/fs.ts': "import type { Stats } from 'node:fs'\nexport type S = Stats\n",
+      'src/report/os.ts': "import { cpus } from 'os'\nconsole.log(cpus)\n",
+      'src/cli/dev.ts': "import { test } from 'vitest'\nconsole.log(test)\n",
+      'src/cli/gone.ts': "import './no-such-file.ts'\n",
+    }),
+  ).toEqual([
+    'src/cli/dev.ts: no-dev-dependency',
+    'src/cli/gone.ts: resolvable',
+    'src/ledger/fs.ts: runs-in-a-browser',
+    'src/report/os.ts: runs-in-a-browser',
+  ])
+})
+
+test('a cycle is caught', () => {
+  expect(
+    violations({
+      'src/cli/a.ts': "import type { B } from './b.ts'\nexport type A = B\n",
+      'src/cli/b.ts': "import type { A } from './a.ts'\nexport type B = A | 1\n",
+    }),
+  ).toEqual(['src/cli/a.ts: no-circular'])
+})
