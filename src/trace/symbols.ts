@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** Addresses to function names, from texts in the form of /proc/kallsyms. */
+
+export interface Symbol {
+  name: string
+  address: bigint
+  /** Module; undefined for the kernel proper. */
+  module: string | undefined
+}
+
+/** No kernel function is longer: an address further from the symbol below it lies in code that no symbol covers. */
+const MAX_FUNCTION_BYTES = 1n << 20n
+
+/** Symbols beyond this many (a large kernel has 300 thousand) are dropped. */
+const MAX_SYMBOLS = 1 << 23
+
+const TAB = 9
+const NEWLINE = 10
+const SPACE = 32
+const DOLLAR = 36
+const OPEN_BRACKET = 91
+const CLOSE_BRACKET = 93
+const LETTER_A = 97
+
+const utf8 = new TextDecoder()
+
+/** Value of a hexadecimal digit's character code; -1 for others. */
+function hexDigit(code: number): number {
+  if (code >= 48 && code <= 57) return code - 48
+  const letter = code | 32
+  return letter >= 97 && letter <= 102 ? letter - 87 : -1
+}
+
+/**
+ * Symbols sorted by address. Texts are kept as bytes and parsed at the first lookup: a kernel's three megabytes cost
+ * nothing to a command that shows no stack.
+ */
+export class SymbolTable {
+  #pending: Uint8Array[] = []
+  #texts: Uint8Array[] = []
+  #addresses = new BigUint64Array(0)
+  /** Of each symbol: its text, and where in it the type letter stands. */
+  #text = new Uint16Array(0)
+  #place = new Uint32Array(0)
+  #count = 0
+
+  /** Adds text in the form of /proc/kallsyms: "address type name [module]" on each line. */
+  add(text: string | Uint8Array): void {
+    this.#pending.push(typeof text === 'string' ? new TextEncoder().encode(text) : text)
+  }
+
+  get size(): number {
+    this.#load()
+    return this.#count
+  }
+
+  /** The function whose code covers an address; undefined where no symbol does. */
+  find(address: bigint): Symbol | undefined {
+    this.#load()
+    const index = this.#below(address)
+    if (index < 0 || address - this.#addresses[index]! >= MAX_FUNCTION_BYTES) return undefined
+    const text = this.#texts[this.#text[index]!]!
+    // Data between two functions' sections covers no code.
+    return 'tTwWiI'.includes(String.fromCharCode(text[this.#place[index]!]!)) ? this.#symbol(index) : undefined
+  }
+
+  /**
+   * The symbol that trace-cmd names for an address: the nearest below it, code or not and however far, but for the last
+   * symbol, which covers only its own address.
+   */
+  findLikeTraceCmd(address: bigint): Symbol | undefined {
+    this.#load()
+    let low = 0
+    let high = this.#count
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      const start = this.#addresses[middle]!
+      if (start === address) return this.#symbol(middle)
+      if (start > address) high = middle
+      else if (middle + 1 < this.#count && address < this.#addresses[middle + 1]!) return this.#symbol(middle)
+      else low = middle + 1
+    }
+    return undefined
+  }
+
+  /** Index of the last symbol at or below an address, -1 for none. */
+  #below(address: bigint): number {
+    let low = 0
+    let high = this.#count
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.#addresses[middle]! <= address) low = middle + 1
+      else high = middle
+    }
+    return low - 1
+  }
+
+  #symbol(index: number): Symbol {
+    const text = this.#texts[this.#text[index]!]!
+    const start = this.#place[index]! + 2
+    let end = start
+    while (end < text.length && text[end]! > SPACE) end++
+    const name = utf8.decode(text.subarray(start, end))
+    while (text[end] === TAB || text[end] === SPACE) end++
+    let module: string | undefined
+    if (text[end] === OPEN_BRACKET) {
+      let close = ++end
+      while (close < text.length && text[close]! > SPACE && text[close] !== CLOSE_BRACKET) close++
+      module = utf8.decode(text.subarray(end, close))
+    }
+    return { name, address: this.#addresses[index]!, module }
+  }
+
+  #load(): void {
+    if (this.#pending.length === 0) return
+    for (const text of this.#pending) this.#parse(text)
+    this.#pending = []
+    this.#sort()
+  }
+
+  #parse(text: Uint8Array): void {
+    const textIndex = this.#texts.length
+    if (textIndex > 0xffff) return
+    this.#texts.push(text)
+    for (let line = 0; line < text.length; ) {
+      let at = line
+      let high = 0
+      let low = 0
+      for (let digit = hexDigit(text[at]!); digit >= 0 && at - line < 16; digit = hexDigit(text[++at]!)) {
+        high = ((high << 4) | (low >>> 28)) >>> 0
+        low = ((low << 4) | digit) >>> 0
+      }
+      const type = at + 1
+      // Absolute symbols are offsets of per-CPU variables, not addresses; zero is what kptr_restrict shows.
+      // Names with a dollar are arm's marks between code and data.
+      const formed = at > line && text[at] === SPACE && text[type + 1] === SPACE
+      const usable = formed && (text[type]! | 32) !== LETTER_A && text[type + 2] !== DOLLAR && (high | low) !== 0
+      if (usable) this.#push((BigInt(high) << 32n) | BigInt(low), textIndex, type)
+      const end = text.indexOf(NEWLINE, at)
+      line = end < 0 ? text.length : end + 1
+    }
+  }
+
+  #push(address: bigint, text: number, place: number): void {
+    if (this.#count === this.#addresses.length) this.#grow()
+    if (this.#count === this.#addresses.length) return
+    this.#addresses[this.#count] = address
+    this.#text[this.#count] = text
+    this.#place[this.#count++] = place
+  }
+
+  #grow(): void {
+    const size = Math.min(Math.max(1 << 16, this.#count * 2), MAX_SYMBOLS)
+    const grown = { addresses: new BigUint64Array(size), text: new Uint16Array(size), place: new Uint32Array(size) }
+    grown.addresses.set(this.#addresses)
+    grown.text.set(this.#text)
+    grown.place.set(this.#place)
+    this.#addresses = grown.addresses
+    this.#text = grown.text
+    this.#place = grown.place
+  }
+
+  /** Sorts by address; of several at one address, the first of the text comes last. */
+  #sort(): void {
+    const addresses = this.#addresses
+    const places = this.#place
+    const texts = this.#text
+    const order = Array.from({ length: this.#count }, (_, index) => index)
+    order.sort((a, b) => (addresses[a]! < addresses[b]! ? -1 : addresses[a]! > addresses[b]! ? 1 : b - a))
+    this.#addresses = BigUint64Array.from(order, index => addresses[index]!)
+    this.#text = Uint16Array.from(order, index => texts[index]!)
+    this.#place = Uint32Array.from(order, index => places[index]!)
+  }
+}
