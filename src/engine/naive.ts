@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * The naive explorer: breadth first over states made of values and histories, by replaying the generators. No learning,
+ * packing, reduction or generated code: what the engine is held against.
+ */
+import { Concrete, type Place, type State } from './concrete.ts'
+import { keyOf } from './key.ts'
+import type { System, Thread } from './model.ts'
+import type { CounterexampleStep, Verdict, Violation } from './verdict.ts'
+
+export interface NaiveOptions {
+  /** Give up after so many states (default 1e6). */
+  states?: number
+  /** Only these properties (default: all). */
+  properties?: readonly string[]
+}
+
+interface Edge {
+  readonly thread: number
+  readonly to: number
+  readonly result: unknown
+}
+
+interface Node {
+  readonly state: State
+  readonly parent: number
+  readonly via: { thread: number; result: unknown; values: readonly number[] } | undefined
+  readonly depth: number
+  edges: Edge[]
+}
+
+/** Explores every interleaving. @throws ModelError when the model is malformed. */
+export function explore(system: System, options: NaiveOptions = {}): Verdict {
+  return new Naive(system, options).run()
+}
+
+class Naive {
+  private readonly concrete: Concrete
+  private readonly system: System
+  private readonly limit: number
+  private readonly properties: ReadonlySet<string> | undefined
+  private readonly nodes: Node[] = []
+  private readonly known = new Map<string, number>()
+  private transitions = 0
+  private readonly began = performance.now()
+
+  constructor(system: System, options: NaiveOptions) {
+    this.system = system
+    this.concrete = new Concrete(system)
+    this.limit = options.states ?? 1_000_000
+    this.properties = options.properties && new Set(options.properties)
+  }
+
+  run(): Verdict {
+    const first = this.concrete.initial()
+    this.nodes.push({ state: first, parent: -1, via: undefined, depth: 0, edges: [] })
+    this.known.set(keyOfState(first), 0)
+    const broken = this.brokenInvariant(first)
+    if (broken) return this.violated(broken, 0)
+    for (let at = 0; at < this.nodes.length; at++) {
+      const violation = this.expand(at)
+      if (violation) return violation
+      if (this.nodes.length > this.limit) return { ...this.verdict('inconclusive'), reason: `${this.limit} states` }
+    }
+    return this.liveness() ?? this.verdict('holds')
+  }
+
+  /** Values of cells in every reachable state, for comparison with other searches. */
+  memories(): Set<string> {
+    return new Set(this.nodes.map(n => n.state.values.join()))
+  }
+
+  private expand(at: number): Verdict | undefined {
+    const node = this.nodes[at]!
+    let moves = 0
+    for (const [t, thread] of this.system.threads.entries()) {
+      const place = node.state.places[t]!
+      if (!place.next) continue
+      for (const outcome of this.concrete.outcomes(place.next, node.state.values)) {
+        moves++
+        this.transitions++
+        const via = { thread: t, result: outcome.result, values: outcome.values }
+        const violation = outcome.violations.find(v => this.selected(v.property))
+        if (violation) return this.violated(violation, at, via)
+        if (outcome.stops) continue
+        const state: State = {
+          values: outcome.values,
+          places: node.state.places.with(t, this.concrete.after(thread, place, outcome.result)),
+        }
+        const key = keyOfState(state)
+        let to = this.known.get(key)
+        if (to === undefined) {
+          to = this.nodes.length
+          this.known.set(key, to)
+          this.nodes.push({ state, parent: at, via, depth: node.depth + 1, edges: [] })
+          const broken = this.brokenInvariant(state)
+          if (broken) return this.violated(broken, to)
+        }
+        node.edges.push({ thread: t, to, result: outcome.result })
+      }
+    }
+    if (moves === 0 && this.system.deadlock && this.selected('deadlock')) {
+      const stuck = this.system.threads.filter((_, t) => node.state.places[t]!.started)
+      if (stuck.length > 0)
+        return this.violated({ property: 'deadlock', message: `stuck: ${stuck.map(t => t.name).join(', ')}` }, at)
+    }
+    return undefined
+  }
+
+  private liveness(): Verdict | undefined {
+    for (const p of this.livenessProperties()) {
+      if (!this.selected(p.property)) continue
+      const inside = this.nodes.map(n => p.threads.some(t => n.state.places[this.system.threads.indexOf(t)]!.started))
+      // Leaving a run takes one of the threads out of its body: such steps are progress, and are cut out.
+      const ends = (from: number, e: Edge) =>
+        p.threads.includes(this.system.threads[e.thread]!) &&
+        this.nodes[from]!.state.places[e.thread]!.started &&
+        !this.nodes[e.to]!.state.places[e.thread]!.started
+      const edgesOf = (n: number) => this.nodes[n]!.edges.filter(e => inside[e.to] && !ends(n, e))
+      for (const component of components(this.nodes.length, n => (inside[n] ? edgesOf(n).map(e => e.to) : []))) {
+        if (!inside[component[0]!] || !this.fair(component, edgesOf)) continue
+        return this.violated({ property: p.property, message: p.message }, component[0]!)
+      }
+    }
+    return undefined
+  }
+
+  /** Whether every thread that wants to move does so within the component, or is blocked somewhere in it. */
+  private fair(component: readonly number[], edgesOf: (n: number) => Edge[]): boolean {
+    const within = new Set(component)
+    return this.system.threads.every((thread, t) =>
+      component.some(n => {
+        const node = this.nodes[n]!
+        const place = node.state.places[t]!
+        if (!place.started && !thread.daemon) return true
+        if (!node.edges.some(e => e.thread === t)) return true
+        return edgesOf(n).some(e => e.thread === t && within.has(e.to))
+      }),
+    )
+  }
+
+  private livenessProperties(): { property: string; message: string; threads: readonly Thread[] }[] {
+    return [
+      ...this.system.threads
+        .filter(t => t.finishes)
+        .map(t => ({ property: 'finishes', message: `${t.name} never ends`, threads: [t] })),
+      ...this.system.properties
+        .filter(p => p.kind === 'progress')
+        .map(p => ({ property: p.name, message: `livelock: ${p.name}`, threads: p.threads })),
+    ]
+  }
+
+  private selected(property: string): boolean {
+    return this.properties === undefined || this.properties.has(property)
+  }
+
+  private brokenInvariant(state: State): Violation | undefined {
+    for (const p of this.system.properties)
+      if (p.kind === 'always' && this.selected(p.name) && !p.holds(this.concrete.view(state.values)))
+        return { property: p.name, message: `${p.name} does not hold` }
+    return undefined
+  }
+
+  private verdict(verdict: Verdict['verdict']): Verdict {
+    return {
+      system: this.system.name,
+      verdict,
+      states: this.nodes.length,
+      transitions: this.transitions,
+      depth: this.nodes.at(-1)!.depth,
+      seconds: (performance.now() - this.began) / 1000,
+      bounds: this.system.bounds,
+      reductions: [],
+    }
+  }
+
+  private violated(violation: Violation, at: number, last?: NonNullable<Node['via']>): Verdict {
+    const path: { node: Node; via: NonNullable<Node['via']> }[] = []
+    if (last) path.push({ node: this.nodes[at]!, via: last })
+    for (let n = this.nodes[at]!; n.via; n = this.nodes[n.parent]!)
+      path.unshift({ node: this.nodes[n.parent]!, via: n.via })
+    return {
+      ...this.verdict('violated'),
+      ...violation,
+      counterexample: path.map(({ node, via }, i) => this.describe(i + 1, node.state, via)),
+    }
+  }
+
+  private describe(step: number, state: State, via: NonNullable<Node['via']>): CounterexampleStep {
+    const place = state.places[via.thread]!
+    const names = place.frames.map(f => f.call.fn.name).filter(n => n !== '')
+    return {
+      step,
+      thread: this.system.threads[via.thread]!.name,
+      function: names.at(-1) ?? '',
+      stack: names.reverse(),
+      operation: place.next!.name,
+      changes: this.system.cells.flatMap((c, i) =>
+        state.values[i] === via.values[i] ? [] : [{ cell: c.name, from: state.values[i]!, to: via.values[i]! }],
+      ),
+      result: via.result,
+    }
+  }
+}
+
+function keyOfState(state: State): string {
+  return `${state.values.join()}|${state.places.map(keyOfPlace).join('|')}`
+}
+
+function keyOfPlace(place: Place): string {
+  const frames = place.frames.map(f => `${keyOf([f.call.fn, ...f.call.args])}:${keyOf(f.history)}`)
+  return `${place.started ? 1 : 0}${Number.isFinite(place.runs) ? place.runs : ''}${frames.join('>')}`
+}
+
+/** Strongly connected components (Tarjan 1972, with an explicit stack): only those with an edge inside. */
+export function components(size: number, next: (n: number) => readonly number[]): number[][] {
+  const index = new Int32Array(size).fill(-1)
+  const low = new Int32Array(size)
+  const onStack = new Uint8Array(size)
+  const stack: number[] = []
+  const out: number[][] = []
+  let count = 0
+  for (let root = 0; root < size; root++) {
+    if (index[root] !== -1) continue
+    const work: { n: number; to: readonly number[]; i: number }[] = []
+    const enter = (n: number) => {
+      index[n] = low[n] = count++
+      stack.push(n)
+      onStack[n] = 1
+      work.push({ n, to: next(n), i: 0 })
+    }
+    enter(root)
+    while (work.length > 0) {
+      const top = work.at(-1)!
+      if (top.i < top.to.length) {
+        const m = top.to[top.i++]!
+        if (index[m] === -1) enter(m)
+        else if (onStack[m]) low[top.n] = Math.min(low[top.n]!, index[m]!)
+        continue
+      }
+      work.pop()
+      if (work.length > 0) low[work.at(-1)!.n] = Math.min(low[work.at(-1)!.n]!, low[top.n]!)
+      if (low[top.n] !== index[top.n]) continue
+      const component = stack.splice(stack.lastIndexOf(top.n))
+      for (const m of component) onStack[m] = 0
+      out.push(component)
+    }
+  }
+  return out
+}
