@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * What the drivers of device-private memory have in common: user threads that migrate, fault, fork and unmap, somebody who
+ * walks pfns, and the driver's removal.
+ */
+import { call, cell, repeat, type Shared, type Steps, step } from '../engine/index.ts'
+import type { DriverParts } from './driver.ts'
+import { copy_pte, handle_mm_fault, zap_pte } from './mm/memory.ts'
+import { memunmap_pages, put_page } from './mm/memremap.ts'
+import { migrate_device_pfn, migrate_vma_to_device, migrate_vma_to_ram } from './mm/migrate_device.ts'
+import { get_page_unless_zero } from './mm/page_ref.ts'
+import type { Fault, Kernel, Page, VmFault } from './types.ts'
+
+export interface DevicePrivate {
+  /** Takes a page off the free list and makes it busy: locked, with one reference; undefined when there is none. */
+  alloc_page(): Steps<Page | undefined>
+  page_free(page: Page): Steps<void>
+  /** Removal begins: no page is handed out any more. */
+  clear(s: Shared): void
+  /** Whether removal migrates what is left back to system memory (migrate_device_range(), 6.1 and later). */
+  evicts: boolean
+  /** `dev_pagemap_ops.migrate_to_ram`; by default one that lets the fault be tried again whatever became of the migration. */
+  migrate_to_ram?(fault: Fault): Steps<VmFault>
+}
+
+export function device_private(kernel: Kernel, of: DevicePrivate): DriverParts {
+  const { pgmap, mm } = kernel
+  const at = (index: number) => mm.addresses[index % mm.addresses.length]!
+  const users = cell('driver.users', { max: 8 })
+  const removed = cell('driver.removed', { max: 1 })
+  kernel.cells.push(users, removed)
+
+  function* migrate_to_ram(fault: Fault): Steps<VmFault> {
+    yield* migrate_vma_to_ram(fault)
+    return 'retry'
+  }
+
+  /** The driver's ioctl: its open file keeps the driver from being removed while it runs. */
+  function* ioctl_migrate(index: number): Steps<void> {
+    const entered = yield* step('open', s => {
+      if (s.get(removed) === 1) return false
+      s.add(users, 1)
+      return true
+    })
+    if (!entered) return
+    yield* migrate_vma_to_device(at(index), of.alloc_page)
+    yield* step('close', s => s.add(users, -1))
+  }
+
+  /** The same without anything that keeps the driver: a device that can be unplugged under its users. */
+  function* migrate_unguarded(index: number): Steps<void> {
+    yield* migrate_vma_to_device(at(index), of.alloc_page)
+  }
+
+  function* cpu_fault(index: number): Steps<void> {
+    yield* repeat(handle_mm_fault, at(index))
+  }
+
+  function* exit_mmap(): Steps<void> {
+    for (const address of mm.addresses) yield* call(zap_pte, address)
+  }
+
+  function* fork(index: number): Steps<void> {
+    yield* copy_pte(at(index), at(index + 1))
+  }
+
+  /** Compaction, memory failure, page_idle: who looks at page after page by pfn. */
+  function* pfn_walker(): Steps<void> {
+    const page = yield* step('pfn_to_online_page', s => pgmap.pages[s.choose(pgmap.pages.length)]!)
+    if (yield* get_page_unless_zero(page)) yield* call(put_page, page)
+  }
+
+  function* unbind(): Steps<void> {
+    yield* step('module_exit', s => {
+      s.wait(s.get(users) === 0)
+      s.set(removed, 1)
+      of.clear(s)
+    })
+    yield* remove()
+  }
+
+  function* unplug(): Steps<void> {
+    yield* remove()
+  }
+
+  function* remove(): Steps<void> {
+    if (of.evicts) for (const page of pgmap.pages) yield* call(migrate_device_pfn, page)
+    yield* memunmap_pages(pgmap)
+  }
+
+  return {
+    ops: { page_free: of.page_free, migrate_to_ram: of.migrate_to_ram ?? migrate_to_ram },
+    roles: {
+      fault: { body: cpu_fault, finishes: true },
+      migrate: { body: ioctl_migrate, times: 2, finishes: true },
+      'migrate-unguarded': { body: migrate_unguarded, times: 2, finishes: true },
+      exit: { body: exit_mmap, daemon: true, finishes: true },
+      fork: { body: fork },
+      'pfn-walker': { body: pfn_walker, times: 1 },
+      unbind: { body: unbind, times: 1, finishes: true },
+      unplug: { body: unplug, times: 1, finishes: true },
+    },
+    threads: { fault: 1, migrate: 1, exit: 1, unbind: 1 },
+  }
+}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+import type { ProtocolId } from './protocols/rules.ts'
+import type { Kernel, MemoryType, PagemapOps, Role } from './types.ts'
+
+/** A driver, or a file system on device memory: the owner of the pages of one pagemap. */
+export interface Driver {
+  readonly name: string
+  readonly type: MemoryType
+  /** The protocols that this driver has code for. */
+  readonly protocols: readonly ProtocolId[]
+  /** Adds the driver's cells to the kernel and returns its callbacks and what its users do. */
+  setup(kernel: Kernel): DriverParts
+}
+
+export interface DriverParts {
+  readonly ops: PagemapOps
+  /** By the name that `--threads` uses. */
+  readonly roles: Readonly<Record<string, Role>>
+  /** How many threads of each role a scenario has that does not say. */
+  readonly threads: Readonly<Record<string, number>>
+}
+
+/** Declares a driver; a file whose default export this is can be checked by its path. */
+export function driver(spec: Driver): Driver {
+  return spec
+}

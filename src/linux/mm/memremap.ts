@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * mm/memremap.c and the percpu ref of a pagemap (lib/percpu-refcount.c): the parts that protocols put together.
+ *
+ * Left out: percpu mode (only the sum matters here), altmap, ranges (one range), the memory hotplug lock, and memcg.
+ */
+import { type Shared, type Steps, step } from '../../engine/index.ts'
+import { type DevPagemap, DYING, GONE, LIVE, type Page } from '../types.ts'
+import { page_exists } from './page_ref.ts'
+
+/** percpu_ref_tryget_live(): fails once the ref was killed. */
+export function percpu_ref_tryget_live(s: Shared, pgmap: DevPagemap): boolean {
+  if (s.get(pgmap.state) !== LIVE) return false
+  s.add(pgmap.ref, 1)
+  return true
+}
+
+/** percpu_ref_tryget_many(): fails only at zero, so also works between kill and drain. */
+export function percpu_ref_tryget_many(s: Shared, pgmap: DevPagemap, nr: number): boolean {
+  if (s.get(pgmap.ref) === 0) return false
+  s.add(pgmap.ref, nr)
+  return true
+}
+
+/** percpu_ref_get(): for who already holds one. */
+export function percpu_ref_get(s: Shared, pgmap: DevPagemap): void {
+  s.warn(s.get(pgmap.ref) === 0, 'warn', 'percpu_ref_get() of a pagemap that has drained')
+  s.add(pgmap.ref, 1)
+}
+
+export function* percpu_ref_put_many(pgmap: DevPagemap, nr: number): Steps<void> {
+  yield* step('percpu_ref_put_many', s => {
+    if (s.get(pgmap.state) === GONE) s.fail('pagemap-outlives', 'percpu_ref_put() of a pagemap that was removed')
+    s.add(pgmap.ref, -nr)
+  })
+}
+
+export function* put_dev_pagemap(pgmap: DevPagemap): Steps<void> {
+  yield* percpu_ref_put_many(pgmap, 1)
+}
+
+/** Looks the pagemap up by pfn: null once it is dying. */
+export function* get_dev_pagemap(pgmap: DevPagemap): Steps<boolean> {
+  return yield* step('get_dev_pagemap', s => percpu_ref_tryget_live(s, pgmap))
+}
+
+/** percpu_ref_kill(): drops the initial reference and makes tryget_live fail. */
+export function* percpu_ref_kill(pgmap: DevPagemap): Steps<void> {
+  yield* step('percpu_ref_kill', s => {
+    s.set(pgmap.state, DYING)
+    s.add(pgmap.ref, -1)
+  })
+}
+
+/** wait_for_completion(&pgmap->done), which the ref's release at zero completes. */
+export function* wait_for_drain(pgmap: DevPagemap): Steps<void> {
+  yield* step('wait_for_completion', s => s.wait(s.get(pgmap.ref) === 0))
+}
+
+/** pageunmap_range(): the struct pages are gone after this. */
+export function* pageunmap_range(pgmap: DevPagemap): Steps<void> {
+  yield* step('pageunmap_range', s => s.set(pgmap.state, GONE))
+}
+
+/** lock_page() */
+export function* lock_page(page: Page): Steps<void> {
+  yield* step('lock_page', s => {
+    page_exists(s, page)
+    s.wait(s.get(page.locked) === 0)
+    s.set(page.locked, 1)
+  })
+}
+
+export function trylock_page(s: Shared, page: Page): boolean {
+  page_exists(s, page)
+  if (s.get(page.locked) !== 0) return false
+  s.set(page.locked, 1)
+  return true
+}
+
+export function* unlock_page(page: Page): Steps<void> {
+  yield* step('unlock_page', s => {
+    page_exists(s, page)
+    s.warn(s.get(page.locked) === 0, 'warn', `unlock_page() on page ${page.index}, which is not locked`)
+    s.set(page.locked, 0)
+  })
+}
+
+export function* put_page(page: Page): Steps<void> {
+  yield* page.pgmap.kernel.protocol.put_page(page)
+}
+
+/** A page that its owner took from the free list becomes a page with one reference, locked. */
+export function* zone_device_page_init(page: Page): Steps<void> {
+  yield* page.pgmap.kernel.protocol.init_page(page)
+}
+
+export function* memunmap_pages(pgmap: DevPagemap): Steps<void> {
+  yield* pgmap.kernel.protocol.memunmap_pages(pgmap)
+}
+
+/** PRIVATE and COHERENT: memory that only its driver can hand out. */
+export function driver_owned(pgmap: DevPagemap): boolean {
+  return pgmap.type === 'PRIVATE' || pgmap.type === 'COHERENT'
+}
+
+/** Calls the owner's page_free(), if it has one. */
+export function* page_free(page: Page): Steps<void> {
+  if (page.pgmap.ops.page_free) yield* page.pgmap.ops.page_free(page)
+}
+
+/** memunmap_pages() since B: what memremap_pages() took for the pages goes in one put; waits for whatever else holds the ref. */
+export function* memunmap_without_pages(pgmap: DevPagemap): Steps<void> {
+  const per_page = pgmap.kernel.protocol.pgmap_refs_per_page(pgmap.type)
+  yield* percpu_ref_kill(pgmap)
+  if (per_page > 0) yield* percpu_ref_put_many(pgmap, per_page * pgmap.pages.length)
+  yield* wait_for_drain(pgmap)
+  yield* pageunmap_range(pgmap)
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * mm/migrate_device.c (mm/migrate.c before 5.19): moving one page between system and device memory.
+ *
+ * Left out: the mmu notifier (the driver's page table is not modelled), the LRU, large folios (see large_folio.ts), batches
+ * (a range is moved page by page), and system pages: a migration of system memory has no count to fail on.
+ */
+import { call, type Steps, step } from '../../engine/index.ts'
+import type { Address, Fault, Page } from '../types.ts'
+import { put_page, trylock_page, unlock_page } from './memremap.ts'
+import { busy_base } from './page_count.ts'
+import { get_page_unless_zero, page_ref_count, page_ref_dec, page_ref_inc } from './page_ref.ts'
+import { make_migration_entry, mapcount, mk_pte, PTE_NONE, PTE_RAM, PTE_RAM_MIGRATION, pte_page } from './pgtable.ts'
+
+/** migrate_vma_collect_pmd() on a device page: takes a reference, locks, and puts a migration entry in the mapping's place. */
+function* migrate_vma_collect(address: Address, fault_page: Page | undefined): Steps<Page | undefined> {
+  const [page, collected] = yield* step('migrate_vma_collect_pmd', s => {
+    const page = pte_page(address, s.get(address.pte))
+    if (!page) return [undefined, false] as const
+    page_ref_inc(s, page)
+    const locked_by_fault = page === fault_page && page.pgmap.kernel.fixes.has('fault_trylocks')
+    if (!locked_by_fault && !trylock_page(s, page)) return [page, false] as const
+    s.set(address.pte, make_migration_entry(page))
+    page_ref_dec(s, page)
+    return [page, true] as const
+  })
+  if (page && !collected) yield* call(put_page, page)
+  return collected ? page : undefined
+}
+
+/** try_to_migrate(): the other mappings become migration entries too. */
+function* try_to_migrate(page: Page): Steps<void> {
+  for (const address of page.pgmap.kernel.mm.addresses)
+    yield* step('try_to_migrate_one', s => {
+      if (pte_page(address, s.get(address.pte)) !== page) return
+      s.set(address.pte, make_migration_entry(page))
+      page_ref_dec(s, page)
+    })
+}
+
+/**
+ * migrate_vma_check_page(): lets pass one reference more than the migration's own for any ZONE_DEVICE page, a leftover of
+ * the one-based count; up to 5.17 it lets every device-private page pass.
+ */
+function* migrate_vma_check_page(page: Page, fault_page: Page | undefined): Steps<boolean> {
+  if (page.pgmap.kernel.protocol.migrate_check_is_blind && page.pgmap.type === 'PRIVATE') return true
+  const extra = 1 + fault_references(page, fault_page) + 1
+  return yield* step('migrate_vma_check_page', s => page_ref_count(s, page) - extra <= mapcount(s, page))
+}
+
+/** The reference that do_swap_page() holds on the page it faulted on. */
+function fault_references(page: Page, fault_page: Page | undefined): number {
+  return page === fault_page && page.pgmap.kernel.fixes.has('fault_takes_reference') ? 1 : 0
+}
+
+/** folio_migrate_mapping() (migrate_page_move_mapping): no reference but the migration's own may be left. */
+function* folio_migrate_mapping(page: Page, fault_page: Page | undefined): Steps<boolean> {
+  const expected = busy_base(page.pgmap) + 1 + fault_references(page, fault_page)
+  return yield* step('folio_migrate_mapping', s => page_ref_count(s, page) === expected)
+}
+
+/** remove_migration_ptes(): entries map system memory, or the device page again. */
+function* remove_migration_ptes(page: Page, migrated: boolean): Steps<void> {
+  for (const address of page.pgmap.kernel.mm.addresses)
+    yield* step('remove_migration_pte', s => {
+      if (s.get(address.pte) !== make_migration_entry(page)) return
+      if (!migrated) page_ref_inc(s, page)
+      s.set(address.pte, migrated ? PTE_RAM : mk_pte(page))
+    })
+}
+
+/** What follows once a device page is collected: unmap, check, copy, compare, finalize. */
+export function* migrate_device_page(page: Page, fault_page: Page | undefined): Steps<boolean> {
+  yield* try_to_migrate(page)
+  const migrated = (yield* migrate_vma_check_page(page, fault_page)) && (yield* folio_migrate_mapping(page, fault_page))
+  yield* remove_migration_ptes(page, migrated)
+  // From 6.15 the fault's own lock outlives the migration: do_swap_page() drops it.
+  if (!(page === fault_page && page.pgmap.kernel.fixes.has('fault_trylocks'))) yield* unlock_page(page)
+  yield* call(put_page, page)
+  return migrated
+}
+
+/** migrate_vma_setup(), _pages() and _finalize() as a driver's migrate_to_ram() calls them. */
+export function* migrate_vma_to_ram({ address, page: fault_page }: Fault): Steps<boolean> {
+  const page = yield* migrate_vma_collect(address, fault_page)
+  return page !== undefined && (yield* call(migrate_device_page, page, page === fault_page ? page : undefined))
+}
+
+/** migrate_device_range() on one pfn and what drivers do with it (6.1 and later): false if the page is in use and stays. */
+export function* migrate_device_pfn(page: Page): Steps<boolean> {
+  if (!(yield* get_page_unless_zero(page))) return true
+  if (yield* step('folio_trylock', s => trylock_page(s, page))) return yield* call(migrate_device_page, page, undefined)
+  yield* call(put_page, page)
+  return false
+}
+
+/** migrate_vma_setup(), _pages() and _finalize() from system to device memory; `alloc` is the driver's, and may fail. */
+export function* migrate_vma_to_device(address: Address, alloc: () => Steps<Page | undefined>): Steps<boolean> {
+  const source = yield* step('migrate_vma_collect_pmd', s => {
+    const pte = s.get(address.pte)
+    if (pte === PTE_RAM) s.set(address.pte, PTE_RAM_MIGRATION)
+    return pte === PTE_RAM ? 'page' : pte === PTE_NONE ? 'hole' : 'skip'
+  })
+  if (source === 'skip') return false
+  const page = yield* call(alloc)
+  const mapped = page && (source === 'page' || (yield* migrate_vma_insert_page(address, page)))
+  if (source === 'page') yield* finish_ram_migration(address, page)
+  if (!page) return false
+  yield* unlock_page(page)
+  yield* call(put_page, page)
+  return mapped === true
+}
+
+/** remove_migration_pte() for a system page: the device page is mapped, with a reference for the entry. */
+function* finish_ram_migration(address: Address, page: Page | undefined): Steps<void> {
+  yield* step('remove_migration_pte', s => {
+    if (page) page_ref_inc(s, page)
+    s.set(address.pte, page ? mk_pte(page) : PTE_RAM)
+  })
+}
+
+/** migrate_vma_insert_page(): where nothing was mapped; gives up if something is by now. */
+function* migrate_vma_insert_page(address: Address, page: Page): Steps<boolean> {
+  return yield* step('migrate_vma_insert_page', s => {
+    if (s.get(address.pte) !== PTE_NONE) return false
+    page_ref_inc(s, page)
+    s.set(address.pte, mk_pte(page))
+    return true
+  })
+}

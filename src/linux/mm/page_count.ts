@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+import { PAGE_RULES } from '../protocols/rules.ts'
+import type { DevPagemap } from '../types.ts'
+
+/** `_refcount` of a page that its owner has handed to nobody. */
+export function idle_count(pgmap: DevPagemap): number {
+  return PAGE_RULES[pgmap.kernel.protocol.id][pgmap.type].idle
+}
+
+/** `_refcount` of a page that is handed out, apart from the references that threads and page tables hold. */
+export function busy_base(pgmap: DevPagemap): number {
+  const { idle, handOut } = PAGE_RULES[pgmap.kernel.protocol.id][pgmap.type]
+  return handOut === 'get' ? idle : 0
+}

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * include/linux/page_ref.h: the atomic operations on `_refcount`, and what watches them. Functions that take `s` are parts
+ * of a step, for what the kernel does under the page table lock; each is one tracepoint of include/trace/events/page_ref.h.
+ */
+import { type Shared, type Steps, step } from '../../engine/index.ts'
+import { BUSY, GONE, IDLE, type Page } from '../types.ts'
+import { mapcount } from './pgtable.ts'
+
+/** One `page_ref:*` event, with the fields of the tracepoint. */
+export interface PageRefEvent {
+  readonly event:
+    | 'page_ref_set'
+    | 'page_ref_mod'
+    | 'page_ref_mod_and_test'
+    | 'page_ref_mod_and_return'
+    | 'page_ref_mod_unless'
+  readonly pfn: number
+  readonly count: number
+  readonly mapcount: number
+  readonly locked: boolean
+  readonly val: number
+  /** `ret`, where the event has one: a boolean as 0 or 1, or the new count. */
+  readonly ret?: number
+}
+
+/** Where events go while a run or a counterexample is replayed; null while systems are explored. */
+export const tracer: { emit: ((event: PageRefEvent) => void) | null } = { emit: null }
+
+function trace(s: Shared, event: PageRefEvent['event'], page: Page, val: number, ret?: number): void {
+  tracer.emit?.({
+    event,
+    pfn: page.pfn,
+    count: s.get(page._refcount),
+    mapcount: mapcount(s, page) - 1,
+    locked: s.get(page.locked) === 1,
+    val,
+    ...(ret === undefined ? {} : { ret }),
+  })
+}
+
+/** Every access to a struct page: it must still be there. */
+export function page_exists(s: Shared, page: Page): void {
+  if (s.get(page.pgmap.state) === GONE)
+    s.fail('pagemap-outlives', `page ${page.index} is touched after its pagemap was removed`)
+}
+
+export function page_ref_count(s: Shared, page: Page): number {
+  page_exists(s, page)
+  return s.get(page._refcount)
+}
+
+export function page_ref_set(s: Shared, page: Page, count: number): void {
+  page_exists(s, page)
+  s.set(page._refcount, count)
+  trace(s, 'page_ref_set', page, count)
+}
+
+/** get_page() of a caller that knows the page to be in use. */
+export function page_ref_inc(s: Shared, page: Page): void {
+  page_exists(s, page)
+  if (s.get(page.life) === IDLE) s.fail('get-on-free', `get_page() on page ${page.index}, which is free`)
+  s.warn(s.get(page._refcount) === 0, 'warn', `VM_BUG_ON: get_page() on page ${page.index} with count 0`)
+  s.add(page._refcount, 1)
+  trace(s, 'page_ref_mod', page, 1)
+}
+
+/** A put that cannot be the last: the caller's own reference stays. */
+export function page_ref_dec(s: Shared, page: Page): void {
+  page_exists(s, page)
+  s.add(page._refcount, -1)
+  trace(s, 'page_ref_mod', page, -1)
+}
+
+/** get_page_unless_zero() of somebody who found the page without knowing whether it is in use. */
+export function page_ref_add_unless_zero(s: Shared, page: Page): boolean {
+  page_exists(s, page)
+  const taken = s.get(page._refcount) !== 0
+  if (taken) {
+    s.warn(s.get(page.life) === IDLE, 'get-on-free', `a speculative get succeeds on page ${page.index}, which is free`)
+    s.add(page._refcount, 1)
+  }
+  trace(s, 'page_ref_mod_unless', page, 1, taken ? 1 : 0)
+  return taken
+}
+
+export function* set_page_count(page: Page, count: number): Steps<void> {
+  yield* step('set_page_count', s => page_ref_set(s, page, count))
+}
+
+export function* get_page(page: Page): Steps<void> {
+  yield* step('get_page', s => page_ref_inc(s, page))
+}
+
+export function* get_page_unless_zero(page: Page): Steps<boolean> {
+  return yield* step('get_page_unless_zero', s => page_ref_add_unless_zero(s, page))
+}
+
+/** put_page_testzero(): true for the last reference. */
+export function* page_ref_dec_and_test(page: Page): Steps<boolean> {
+  return yield* step('page_ref_dec_and_test', s => {
+    page_exists(s, page)
+    const zero = s.add(page._refcount, -1) === 0
+    trace(s, 'page_ref_mod_and_test', page, -1, zero ? 1 : 0)
+    return zero
+  })
+}
+
+/** The new count. */
+export function* page_ref_dec_return(page: Page): Steps<number> {
+  return yield* step('page_ref_dec_return', s => {
+    page_exists(s, page)
+    const count = s.add(page._refcount, -1)
+    trace(s, 'page_ref_mod_and_return', page, -1, count)
+    return count
+  })
+}
+
+/** The free path works on a page between its last put and its callback, and must be alone there. */
+export function* touch_freed_page(page: Page, what: string): Steps<void> {
+  yield* step(what, s => touch_freed(s, page, what))
+}
+
+export function touch_freed(s: Shared, page: Page, what: string): void {
+  page_exists(s, page)
+  if (s.get(page.life) === BUSY)
+    s.fail('touch-after-free', `${what} after page_free(): page ${page.index} is already handed out again`)
+}
+
+/** Any use of a page by somebody who must hold a reference: DMA, zone_device_data, page->pgmap. */
+export function* touch_page(page: Page, what: string): Steps<void> {
+  yield* step(what, s => {
+    page_exists(s, page)
+    if (s.get(page.life) === IDLE) s.fail('touch-after-free', `${what}: page ${page.index} is free`)
+  })
+}

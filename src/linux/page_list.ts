@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** How owners keep free pages. Filing and taking a page also says, for the properties, who may touch it. */
+import { type Cell, cell, cells, type Shared } from '../engine/index.ts'
+import { BUSY, IDLE, type Kernel, type Page } from './types.ts'
+
+/** The owner takes the page out of its books: whoever asked for it may use it. */
+export function hand_out(s: Shared, page: Page): void {
+  if (s.get(page.life) === BUSY) s.fail('free-once', `page ${page.index} is handed out twice`)
+  s.set(page.life, BUSY)
+}
+
+/** The owner files the page as free: from here on anybody may get it. */
+export function file_free(s: Shared, page: Page): void {
+  if (s.get(page.life) === IDLE) s.fail('free-once', `page_free() on page ${page.index}, which is free`)
+  s.set(page.life, IDLE)
+}
+
+/** A singly linked list through `page->zone_device_data`, as test_hmm and nouveau have it; each call is under its lock. */
+export interface PageList {
+  push(s: Shared, page: Page): void
+  pop(s: Shared): Page | undefined
+  /** Forgets all pages on the list: nobody gets one any more. */
+  clear(s: Shared): void
+}
+
+export function page_list(kernel: Kernel): PageList {
+  const { pages } = kernel.pgmap
+  const link = {
+    max: pages.length,
+    refers: (v: number, image: (of: Kernel['page_sort'], i: number) => number) =>
+      v === 0 ? 0 : 1 + image(kernel.page_sort, v - 1),
+    show: (v: number) => (v === 0 ? 'NULL' : `page ${v - 1}`),
+  }
+  const head: Cell = cell('free_pages', { ...link, init: 1 })
+  const next = cells(kernel.page_sort, 'zone_device_data', { ...link, init: i => (i + 2) % (pages.length + 1) })
+  kernel.cells.push(head, ...next)
+  return {
+    push(s, page) {
+      file_free(s, page)
+      s.set(next[page.index]!, s.get(head))
+      s.set(head, page.index + 1)
+    },
+    pop(s) {
+      const page = pages[s.get(head) - 1]
+      if (!page) return undefined
+      hand_out(s, page)
+      s.set(head, s.get(next[page.index]!))
+      s.set(next[page.index]!, 0)
+      return page
+    },
+    clear: s => s.set(head, 0),
+  }
+}
+
+/** A bitmap as book3s_hv_uvmem has it: `find_first_zero_bit()` is any free page here, which keeps pages interchangeable. */
+export function page_bitmap(kernel: Kernel): PageList {
+  const { pages } = kernel.pgmap
+  const used = cells(kernel.page_sort, 'bitmap', { max: 1, show: v => (v ? 'used' : 'free') })
+  kernel.cells.push(...used)
+  return {
+    push(s, page) {
+      file_free(s, page)
+      s.set(used[page.index]!, 0)
+    },
+    pop(s) {
+      const free = pages.filter(p => s.get(used[p.index]!) === 0)
+      if (free.length === 0) return undefined
+      const page = free[s.choose(free.length)]!
+      s.set(used[page.index]!, 1)
+      hand_out(s, page)
+      return page
+    },
+    clear(s) {
+      for (const u of used) s.set(u, 1)
+    },
+  }
+}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+import { type Steps, step } from '../../engine/index.ts'
+import { lock_page, memunmap_without_pages, page_free } from '../mm/memremap.ts'
+import { page_ref_dec_and_test, page_ref_dec_return, page_ref_set, touch_freed } from '../mm/page_ref.ts'
+import type { Page, Protocol } from '../types.ts'
+
+/** The core's set_page_count(page, 1) after page_free(): by then the page is the driver's. */
+export function* reset_after_free(page: Page): Steps<void> {
+  yield* step('set_page_count', s => {
+    if (page.pgmap.ops.page_free) touch_freed(s, page, 'set_page_count(page, 1)')
+    page_ref_set(s, page, 1)
+  })
+}
+
+export const D: Protocol = {
+  id: 'D',
+  name: 'callback-then-reset',
+  where: '5.18 to 6.0 (27674ef6c73f)',
+  words:
+    'A free page has count 1, which the driver hands out. The put to 0 calls page_free() and only then sets the count back to 1. ' +
+    'FS_DAX stays one-based: the put to 1 wakes who waits for the page. Pages in use hold nothing on the pagemap.',
+  pte_holds_reference: type => type !== 'FS_DAX' && type !== 'GENERIC',
+  pgmap_refs_per_page: () => 1,
+  gup_takes_pgmap_ref: true,
+  migrate_check_is_blind: false,
+
+  *put_page(page: Page): Steps<void> {
+    if (page.pgmap.type === 'FS_DAX') yield* page_ref_dec_return(page)
+    else if (yield* page_ref_dec_and_test(page)) {
+      yield* page_free(page)
+      yield* reset_after_free(page)
+    }
+  },
+
+  *init_page(page: Page): Steps<void> {
+    yield* lock_page(page)
+  },
+
+  memunmap_pages: memunmap_without_pages,
+}
