@@ -145,7 +145,12 @@ export function rulesOf(protocol: Protocol): Rules {
       `rmap_walk_anon+0xd1 remove_migration_ptes+0x62 migrate_device_finalize+0x178 ${IOCTL}`,
     )
   const p2p = `kernfs_fop_mmap+0x66 mmap_region+0x3f1 do_mmap+0x40a ${SYSCALL}`
-  const insertPage = site('mod', 'insert_page_into_pte_locked+0x52 vm_insert_page+0xc1', 'p2pmem_alloc_mmap+0x1c4', p2p)
+  const insertPage = site(
+    'mod',
+    '',
+    'insert_page_into_pte_locked+0x52',
+    `vm_insert_page+0xc1 p2pmem_alloc_mmap+0x1c4 ${p2p}`,
+  )
   const daxCallers = `dax_iomap_pte_fault+0x222 ext4_dax_huge_fault+0xa0 __do_fault+0x2e ${FAULT_PATH.slice(FAULT_PATH.indexOf(' ') + 1)}`
   switch (protocol) {
     case 'A':
@@ -190,9 +195,9 @@ export function rulesOf(protocol: Protocol): Rules {
           1,
           site(
             'mod',
-            'insert_page_into_pte_locked+0x52 insert_page+0x41',
-            'vmf_insert_page_mkwrite+0x9a',
-            `__dev_dax_fault+0x1c8 ${FAULT_PATH}`,
+            '',
+            'insert_page_into_pte_locked+0x52',
+            `insert_page+0x41 vmf_insert_page_mkwrite+0x9a __dev_dax_fault+0x1c8 ${FAULT_PATH}`,
           ),
         ],
         root: [test, -1, [putSite(test, 'unmap_page_range+0x8c1', UNMAP)]],
@@ -238,9 +243,9 @@ export function rulesOf(protocol: Protocol): Rules {
               1,
               site(
                 'mod',
-                'insert_page_into_pte_locked+0x52 insert_page+0x41',
-                'vmf_insert_page_mkwrite+0x9a',
-                `dax_fault_iter+0x422 ${daxCallers}`,
+                '',
+                'insert_page_into_pte_locked+0x52',
+                `insert_page+0x41 vmf_insert_page_mkwrite+0x9a dax_fault_iter+0x422 ${daxCallers}`,
               ),
             ],
           ],
@@ -250,9 +255,9 @@ export function rulesOf(protocol: Protocol): Rules {
             [
               site(
                 'mod_and_test',
-                'folios_put_refs+0x13d',
-                'free_pages_and_swap_cache+0xb5',
-                `__tlb_batch_free_encoded_pages+0x52 tlb_flush_mmu+0x60 ${UNMAP}`,
+                'folios_put_refs+0x13d free_pages_and_swap_cache+0xb5 __tlb_batch_free_encoded_pages+0x52 tlb_flush_mmu+0x60',
+                'unmap_vmas+0x80',
+                UNMAP.slice(UNMAP.indexOf(' ') + 1),
               ),
             ],
           ],
