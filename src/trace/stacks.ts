@@ -3,7 +3,7 @@ import type { Frame, StackTable } from './events.ts'
 import type { SymbolTable } from './symbols.ts'
 
 /** Distinct stacks and frames kept of one recording: real ones have thousands, damage would fill memory. */
-const MAX_STACKS = 1 << 20
+export const MAX_STACKS = 1 << 20
 const MAX_FRAMES = 1 << 20
 
 /** Frames kept of one stack; the kernel records at most a few hundred. */

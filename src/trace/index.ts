@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** Readers of recordings of page_ref events. Runs in Node and in browsers. */
+export { BlobSource, BytesSource } from './bytes.ts'
+export type { Codecs, Unpack } from './compression.ts'
+export {
+  type ByteSource,
+  type Damage,
+  type EventBatch,
+  type Frame,
+  type LostEvents,
+  OP_NAMES,
+  Op,
+  type OpenOptions,
+  type Recording,
+  type SourceInfo,
+  type StackTable,
+  type TaskTable,
+  TraceError,
+} from './events.ts'
+export { openRecording } from './open.ts'

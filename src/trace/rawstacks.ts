@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** Interns kernel stacks as they stand in the file, so that a stack that was seen before costs one hash. */
+import { MAX_STACK_DEPTH, MAX_STACKS } from './stacks.ts'
+
+/** Words of all distinct stacks: 64 MB. Beyond that new stacks are "no stack". */
+const MAX_WORDS = 1 << 24
+
+export class RawStacks {
+  /** Words of one address: 1 or 2. */
+  readonly #addressWords: number
+  #words = new Uint32Array(1 << 12)
+  #used = 0
+  /** By stack id: where its words start; one more entry for the end of the last. Id 0 is "no stack". */
+  readonly #starts = [0, 0]
+  /** Open addressing: stack ids, 0 for free; and the hashes. */
+  #slots = new Uint32Array(1 << 10)
+  readonly #hashes = [0]
+
+  constructor(longSize: number) {
+    this.#addressWords = longSize === 8 ? 2 : 1
+  }
+
+  /** Number of ids given, with 0. */
+  get size(): number {
+    return this.#starts.length - 1
+  }
+
+  /** The words of a stack, as in the file. */
+  words(id: number): Uint32Array {
+    return this.#words.subarray(this.#starts[id]!, this.#starts[id + 1]!)
+  }
+
+  /**
+   * Id of the stack of `count` addresses at word `start`. Addresses of all ones end a stack on old kernels. 0 for an
+   * empty stack and when the table is full.
+   */
+  find(source: Uint32Array, start: number, count: number): number {
+    const step = this.#addressWords
+    const limit = start + Math.min(count, MAX_STACK_DEPTH) * step
+    let hash = 0
+    let end = start
+    for (; end < limit; end += step) {
+      const first = source[end]!
+      const second = source[end + step - 1]!
+      if ((first & second) === -1) break
+      hash = Math.imul(hash ^ first, 0x9e3779b1)
+      hash = Math.imul(hash ^ second ^ (hash >>> 15), 0x85ebca6b)
+    }
+    const length = end - start
+    if (length === 0) return 0
+    hash ^= hash >>> 13
+    const mask = this.#slots.length - 1
+    let slot = hash & mask
+    for (let id = this.#slots[slot]!; id !== 0; id = this.#slots[slot]!) {
+      if (this.#hashes[id] === hash && this.#same(id, source, start, length)) return id
+      slot = (slot + 1) & mask
+    }
+    return this.#add(slot, hash, source, start, length)
+  }
+
+  #same(id: number, source: Uint32Array, start: number, length: number): boolean {
+    const at = this.#starts[id]!
+    if (this.#starts[id + 1]! - at !== length) return false
+    const words = this.#words
+    for (let i = 0; i < length; i++) if (words[at + i] !== source[start + i]) return false
+    return true
+  }
+
+  #add(slot: number, hash: number, source: Uint32Array, start: number, length: number): number {
+    const id = this.size
+    if (id >= MAX_STACKS || this.#used + length > MAX_WORDS) return 0
+    if (this.#used + length > this.#words.length) {
+      const grown = new Uint32Array(Math.max(this.#words.length * 2, this.#used + length))
+      grown.set(this.#words)
+      this.#words = grown
+    }
+    this.#words.set(source.subarray(start, start + length), this.#used)
+    this.#used += length
+    this.#starts.push(this.#used)
+    this.#hashes.push(hash)
+    this.#slots[slot] = id
+    if (id * 2 > this.#slots.length) this.#rehash()
+    return id
+  }
+
+  #rehash(): void {
+    const slots = new Uint32Array(this.#slots.length * 4)
+    const mask = slots.length - 1
+    for (let id = 1; id < this.size; id++) {
+      let slot = this.#hashes[id]! & mask
+      while (slots[slot] !== 0) slot = (slot + 1) & mask
+      slots[slot] = id
+    }
+    this.#slots = slots
+  }
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** Lines of a text that arrives in chunks, found in the bytes: no string is made of a line. */
+
+import { type ByteSource, TraceError } from './events.ts'
+
+/** Text read from front to back: a file, or a pipe, which has no size and can be read once. */
+export interface TextInput {
+  readonly name: string
+  /** Bytes in all; undefined for a pipe. */
+  readonly size: number | undefined
+  chunks(): AsyncIterable<Uint8Array>
+}
+
+const CHUNK_BYTES = 1 << 20
+
+/** A longer line is not ftrace's (an event has a few hundred bytes). */
+export const MAX_LINE_BYTES = 1 << 18
+
+/** The chunks of a source that can be read at random. */
+export function sourceInput(source: ByteSource): TextInput {
+  return {
+    name: source.name,
+    size: source.size,
+    async *chunks() {
+      for (let offset = 0; offset < source.size; offset += CHUNK_BYTES) {
+        const wanted = Math.min(CHUNK_BYTES, source.size - offset)
+        const bytes = await source.read(offset, wanted)
+        yield bytes
+        if (bytes.length < wanted)
+          throw new TraceError(source.name, offset + bytes.length, 'the file shrank while it was read')
+      }
+    },
+  }
+}
+
+const NEWLINE = 10
+
+/** A window over the text that slides from line to line. */
+export class LineWindow {
+  bytes = new Uint8Array(2 * CHUNK_BYTES)
+  /** Start of the next line, and end of what is loaded. */
+  at = 0
+  end = 0
+  /** Offset in the text of `bytes[0]`. */
+  base = 0
+  /** Nothing will follow. */
+  ended = false
+
+  /** Adds what follows in the text. Indices into `bytes` from before are void. */
+  append(chunk: Uint8Array): void {
+    this.bytes.copyWithin(0, this.at, this.end)
+    this.base += this.at
+    this.end -= this.at
+    this.at = 0
+    if (this.end + chunk.length > this.bytes.length) {
+      const grown = new Uint8Array(2 * (this.end + chunk.length))
+      grown.set(this.bytes.subarray(0, this.end))
+      this.bytes = grown
+    }
+    this.bytes.set(chunk, this.end)
+    this.end += chunk.length
+  }
+
+  /** End of the line that starts at `start` (its newline, or the end of the text); -1 if it is not loaded yet. */
+  lineEnd(start: number): number {
+    const end = this.bytes.indexOf(NEWLINE, start)
+    if (end >= 0 && end < this.end) return end
+    return this.ended && start < this.end ? this.end : -1
+  }
+}

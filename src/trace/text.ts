@@ -1,0 +1,484 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * ftrace text: tracefs `trace` and `trace_pipe`, and the output of `trace-cmd report`.
+ *
+ * The lines are in order of time already, and their times may be rounded, so rows keep the order of the file.
+ */
+
+import { dropRows, newBatch } from './batch.ts'
+import { decodeText } from './bytes.ts'
+import {
+  type Damage,
+  type EventBatch,
+  type LostEvents,
+  type OpenOptions,
+  type Recording,
+  type SourceInfo,
+  TraceError,
+} from './events.ts'
+import { StackInterner } from './stacks.ts'
+import { SymbolTable } from './symbols.ts'
+import { TaskNames } from './tasks.ts'
+import { EventLine, LineKind } from './text-event.ts'
+import { LineWindow, MAX_LINE_BYTES, type TextInput } from './text-lines.ts'
+import { isFrameLine, TextStacks } from './text-stack.ts'
+
+const NEWLINE = 10
+const CARRIAGE_RETURN = 13
+const SPACE = 32
+const HASH = 35
+const COLON = 58
+
+const BATCH_ROWS = 1 << 15
+/** A stack that comes later than so many rows after its event is not waited for. */
+const STACK_WINDOW = 1 << 10
+const MAX_CPUS = 1 << 16
+/** Bytes of one stack's lines. */
+const MAX_BLOCK_BYTES = 1 << 18
+/** Damaged lines reported one by one; the rest is counted. */
+const MAX_DAMAGE = 100
+/** Text without any event that is read to find the first one. */
+const MAX_PREFIX_BYTES = 1 << 20
+
+const NO_ROW = -1
+
+/** What became of an attempt to parse. */
+const Step = { MORE: 0, LINE: 1, FULL: 2 } as const
+
+/** What the lines above and between the events say. */
+interface Header {
+  recognised: boolean
+  traceCmd: boolean
+  cpus: number
+  kernel: string | undefined
+  entries: number
+  written: number
+}
+
+const EVENTS_LOST = /^CPU:(\d+) \[(?:LOST (?:(\d+) )?EVENTS|(?:(\d+) )?EVENTS DROPPED)\]/
+const BUFFER_STARTED = /^#+ CPU (\d+) buffer started #+/
+
+/** Opens ftrace text. Rejects with a TraceError if its beginning is nothing of the kind. */
+export async function openText(input: TextInput, options: OpenOptions = {}): Promise<Recording> {
+  const recording = new TextRecording(input, options)
+  await recording.open()
+  return recording
+}
+
+class TextRecording implements Recording {
+  readonly info: SourceInfo
+  readonly stacks: StackInterner
+  readonly tasks = new TaskNames()
+  readonly damage: Damage[] = []
+  readonly notes: string[] = []
+  timeBase = 0n
+
+  readonly #input: TextInput
+  readonly #iterator: AsyncIterator<Uint8Array>
+  readonly #buffer: string | undefined
+  readonly #window = new LineWindow()
+  readonly #line = new EventLine()
+  readonly #textStacks: TextStacks
+  readonly #header: Header = { recognised: false, traceCmd: false, cpus: 0, kernel: undefined, entries: 0, written: 0 }
+  readonly #batch = newBatch(BATCH_ROWS)
+  #baseSeconds = 0
+  #started = false
+
+  /** Per CPU: time of its last event, and the row of a page_ref event that no other event of that CPU followed. */
+  readonly #lastTime = new Float64Array(MAX_CPUS).fill(Number.NEGATIVE_INFINITY)
+  readonly #openRow = new Int32Array(MAX_CPUS).fill(NO_ROW)
+  #cpus = 0
+  #stacksSeen = false
+  /** Gaps whose end has not come yet; a count of undefined is a gap of unknown size. */
+  readonly #gaps = new Map<number, { count: number | undefined }>()
+  /** The last event was of another kind, whose text may go on over further lines. */
+  #inOther = false
+  #damaged = 0
+  readonly #otherBuffers = new Set<string>()
+  /** Hash of the name last seen of a pid, so that names are decoded when they change only. */
+  readonly #commHashes = new Map<number, number>()
+
+  constructor(input: TextInput, options: OpenOptions) {
+    const symbols = new SymbolTable()
+    for (const text of options.kallsyms ?? []) symbols.add(text)
+    this.stacks = new StackInterner(symbols)
+    this.#textStacks = new TextStacks(this.stacks, symbols)
+    this.#input = input
+    this.#buffer = options.buffer
+    this.#iterator = input.chunks()[Symbol.asyncIterator]()
+    this.info = {
+      file: input.name,
+      format: 'ftrace text',
+      kernel: undefined,
+      cpus: 0,
+      clock: 'unknown',
+      rawFlags: false,
+      machine: undefined,
+    }
+  }
+
+  /** Reads up to the first event, which tells what the text is. */
+  async open(): Promise<void> {
+    const window = this.#window
+    let found = false
+    do {
+      await this.#load()
+      found = this.#preview()
+    } while (!found && !window.ended && window.end < MAX_PREFIX_BYTES)
+    if (!found && !this.#header.recognised) {
+      throw new TraceError(this.#input.name, 0, 'expected ftrace text ("TASK-PID [CPU] TIME: page_ref_...: pfn=...")')
+    }
+    this.info.format = this.#header.traceCmd ? 'trace-cmd text' : 'ftrace text'
+    this.info.kernel = this.#header.kernel
+    this.info.cpus = this.#header.cpus
+  }
+
+  async #load(): Promise<void> {
+    const { done, value } = await this.#iterator.next()
+    if (done) this.#window.ended = true
+    else this.#window.append(value)
+  }
+
+  /** Looks at the lines loaded without taking them; true when one is an event. */
+  #preview(): boolean {
+    const { bytes } = this.#window
+    for (let start = this.#window.at; ; ) {
+      const end = this.#window.lineEnd(start)
+      if (end < 0) return false
+      if (this.#line.parseHead(bytes, start, trimEnd(bytes, start, end))) {
+        this.#baseSeconds = this.#line.seconds
+        this.timeBase = BigInt(this.#line.seconds) * 1_000_000_000n
+        this.info.clock = this.#line.ticks ? 'ticks' : 'unknown'
+        this.info.rawFlags = hasHighFlags(decodeText(bytes.subarray(start, end)))
+        return true
+      }
+      if (end - start < 512) this.#headerLine(decodeText(bytes.subarray(start, end)))
+      start = end + 1
+    }
+  }
+
+  #headerLine(text: string): boolean {
+    const header = this.#header
+    const cpus = /^cpus=(\d+)/.exec(text)?.[1] ?? /#P:(\d+)/.exec(text)?.[1]
+    if (cpus !== undefined) header.cpus = Math.min(Number(cpus), MAX_CPUS)
+    if (text.startsWith('cpus=')) header.traceCmd = true
+    const entries = /^# entries-in-buffer\/entries-written: (\d+)\/(\d+)/.exec(text)
+    if (entries) {
+      header.entries = Number(entries[1])
+      header.written = Number(entries[2])
+    }
+    header.kernel ??= /^# \S+ latency trace v\S+ on (\S+)/.exec(text)?.[1]
+    const known = cpus !== undefined || /^# tracer: /.test(text) || entries !== null
+    header.recognised ||= known
+    return known
+  }
+
+  async *batches(): AsyncGenerator<EventBatch> {
+    const batch = this.#batch
+    await this.#findOverwritten()
+    for (;;) {
+      const step = this.#parse()
+      if (step === Step.FULL) {
+        const kept = this.#cut()
+        const rows = batch.length - kept
+        batch.length = rows
+        yield batch
+        batch.length = rows + kept
+        this.#drop(rows)
+      } else if (this.#window.ended) break
+      else await this.#load()
+    }
+    this.#finish()
+    if (batch.length > 0 || batch.lost.length > 0) yield batch
+  }
+
+  progress(): { done: number; total: number | undefined } {
+    return { done: this.#window.base + this.#window.at, total: this.#input.size }
+  }
+
+  async close(): Promise<void> {
+    await this.#iterator.return?.()
+  }
+
+  /** Parses lines until the batch is full or no whole line is left. */
+  #parse(): typeof Step.MORE | typeof Step.FULL {
+    for (;;) {
+      if (this.#batch.length === BATCH_ROWS) return Step.FULL
+      if (this.#parseLine() === Step.MORE) return Step.MORE
+    }
+  }
+
+  #parseLine(): typeof Step.MORE | typeof Step.LINE {
+    const window = this.#window
+    const start = window.at
+    const end = window.lineEnd(start)
+    if (end < 0) {
+      if (window.end - start > MAX_LINE_BYTES) return this.#skipLongLine()
+      return Step.MORE
+    }
+    const next = Math.min(end + 1, window.end)
+    const line = this.#line
+    const stop = trimEnd(window.bytes, start, end)
+    if (window.bytes[start] === HASH || !line.parseHead(window.bytes, start, stop)) this.#otherLine(start, stop)
+    else if (line.kind === LineKind.STACK) return this.#stackBlock(next)
+    else this.#event(start, stop)
+    window.at = next
+    return Step.LINE
+  }
+
+  /** Drops what is loaded of a line without end; its rest will be a damaged line. */
+  #skipLongLine(): typeof Step.MORE {
+    const window = this.#window
+    this.#damage(window.at, `expected a line of ftrace text: this one has more than ${MAX_LINE_BYTES} bytes`)
+    window.at = window.end
+    return Step.MORE
+  }
+
+  #event(start: number, end: number): void {
+    const line = this.#line
+    const { bytes } = this.#window
+    if (!this.#ofBuffer(bytes, start)) return
+    const { cpu } = line
+    const time = (line.seconds - this.#baseSeconds) * 1e9 + line.nanoseconds
+    this.#closeGap(cpu, time)
+    this.#lastTime[cpu] = time
+    this.#openRow[cpu] = NO_ROW
+    if (cpu >= this.#cpus) {
+      this.#cpus = cpu + 1
+      this.info.cpus = Math.max(this.info.cpus, this.#cpus)
+    }
+    this.#inOther = line.kind !== LineKind.PAGE_REF
+    if (this.#inOther) return
+    const batch = this.#batch
+    const row = batch.length
+    if (!line.parseFields(bytes, end, batch, row)) {
+      this.#damage(start, 'expected a page_ref event with pfn, count, val (and ret) as numbers')
+      return
+    }
+    batch.time[row] = time
+    batch.cpu[row] = cpu
+    batch.op[row] = line.op
+    batch.pid[row] = line.pid
+    batch.stack[row] = 0
+    batch.length = row + 1
+    this.#openRow[cpu] = row
+    this.#nameTask(bytes)
+  }
+
+  /** Whether the line belongs to the trace buffer that is read: trace-cmd puts "NAME: " before those of instances. */
+  #ofBuffer(bytes: Uint8Array, start: number): boolean {
+    const line = this.#line
+    if (bytes[start] === SPACE) return this.#buffer === undefined
+    for (let at = start; at + 1 < line.commEnd; at++) {
+      if (bytes[at] !== COLON || bytes[at + 1] !== SPACE) continue
+      const name = decodeText(bytes.subarray(start, at))
+      line.commStart = at + 1
+      while (line.commStart < line.commEnd && bytes[line.commStart] === SPACE) line.commStart++
+      if (name === this.#buffer) return true
+      if (this.#otherBuffers.size < MAX_DAMAGE) this.#otherBuffers.add(name)
+      return false
+    }
+    return this.#buffer === undefined
+  }
+
+  #nameTask(bytes: Uint8Array): void {
+    const { pid, commStart, commEnd } = this.#line
+    let hash = commEnd - commStart
+    for (let at = commStart; at < commEnd; at++) hash = (Math.imul(hash, 31) + bytes[at]!) | 0
+    if (this.#commHashes.get(pid) === hash) return
+    this.#commHashes.set(pid, hash)
+    const name = decodeText(bytes.subarray(commStart, commEnd))
+    if (name !== '<...>') this.tasks.set(pid, name)
+  }
+
+  #closeGap(cpu: number, time: number): void {
+    if (this.#gaps.size === 0) return
+    const gap = this.#gaps.get(cpu)
+    if (!gap) return
+    this.#gaps.delete(cpu)
+    this.#lose({ cpu, from: this.#lastTime[cpu]!, to: time, count: gap.count })
+  }
+
+  #lose(lost: LostEvents): void {
+    this.#batch.lost.push(lost)
+  }
+
+  /** A stack's frames start at `next`. Waits until all of them are loaded. */
+  #stackBlock(next: number): typeof Step.MORE | typeof Step.LINE {
+    const window = this.#window
+    let end = next
+    for (;;) {
+      const lineEnd = window.lineEnd(end)
+      if (lineEnd < 0) {
+        if (window.ended || window.end - next > MAX_BLOCK_BYTES) break
+        return Step.MORE
+      }
+      if (!isFrameLine(window.bytes, end, lineEnd)) break
+      end = Math.min(lineEnd + 1, window.end)
+    }
+    const { cpu, pid } = this.#line
+    const row = this.#openRow[cpu]!
+    if (row !== NO_ROW && this.#batch.pid[row] === pid && this.#ofBuffer(window.bytes, window.at)) {
+      this.#batch.stack[row] = this.#textStacks.intern(window.bytes, next, end)
+      this.#openRow[cpu] = NO_ROW
+      this.#stacksSeen = true
+    }
+    window.at = end
+    return Step.LINE
+  }
+
+  /** A line that is no event: a comment, a gap, a frame that belongs to nothing, or damage. */
+  #otherLine(start: number, end: number): void {
+    const { bytes } = this.#window
+    let at = start
+    while (at < end && bytes[at] === SPACE) at++
+    if (at === end || isFrameLine(bytes, at, end)) return
+    const text = decodeText(bytes.subarray(at, Math.min(end, at + 512)))
+    const lost = EVENTS_LOST.exec(text)
+    if (lost) {
+      const count = lost[1 + 1] ?? lost[3]
+      this.#openGap(Number(lost[1]), count === undefined ? undefined : Number(count))
+      return
+    }
+    const started = BUFFER_STARTED.exec(text)
+    if (started) this.#openGap(Number(started[1]), undefined)
+    else if (!(text.startsWith('#') || this.#headerLine(text) || this.#inOther)) {
+      this.#damage(start, 'expected a line of ftrace text')
+    }
+  }
+
+  #openGap(cpu: number, count: number | undefined): void {
+    if (cpu >= MAX_CPUS) return
+    const known = this.#gaps.get(cpu)
+    const sum = known && (known.count === undefined || count === undefined) ? undefined : count
+    this.#gaps.set(cpu, { count: known?.count !== undefined && sum !== undefined ? known.count + sum : sum })
+  }
+
+  #damage(at: number, expected: string): void {
+    this.#damaged++
+    if (this.#damaged > MAX_DAMAGE) return
+    this.damage.push({ file: this.#input.name, offset: this.#window.base + at, expected })
+  }
+
+  /** Rows at the end of the full batch that must wait, as their stacks may follow. */
+  #cut(): number {
+    const { length } = this.#batch
+    if (!this.#stacksSeen) return 0
+    let first = length
+    for (let cpu = 0; cpu < this.#cpus; cpu++) {
+      const row = this.#openRow[cpu]!
+      if (row >= length - STACK_WINDOW && row < first) first = row
+    }
+    return length - first
+  }
+
+  #drop(rows: number): void {
+    dropRows(this.#batch, rows)
+    this.#batch.lost = []
+    for (let cpu = 0; cpu < this.#cpus; cpu++) this.#openRow[cpu] = Math.max(NO_ROW, this.#openRow[cpu]! - rows)
+  }
+
+  /**
+   * When the header says that old events were overwritten, each CPU has a gap before its first event. They must be
+   * known before other CPUs' events of that time are read, so a file is searched for them beforehand.
+   */
+  async #findOverwritten(): Promise<void> {
+    if (this.#started) throw new Error('batches can be read once')
+    this.#started = true
+    const { entries, written } = this.#header
+    if (entries >= written) return
+    this.notes.push(`${written - entries} of ${written} events were overwritten before the buffer was read`)
+    if (this.#input.size === undefined) return
+    for (const [cpu, time] of await this.#firstTimes()) {
+      this.#lose({ cpu, from: Number.NEGATIVE_INFINITY, to: time, count: undefined })
+    }
+  }
+
+  /** Time of the first event of each CPU whose start the text marks, and of the CPU that comes first. */
+  async #firstTimes(): Promise<Map<number, number>> {
+    const first = new Map<number, number>()
+    const scan = new StartScan()
+    for await (const chunk of this.#input.chunks()) {
+      scan.feed(chunk)
+      this.#takeStarts(scan, first)
+    }
+    scan.window.ended = true
+    this.#takeStarts(scan, first)
+    return first
+  }
+
+  #takeStarts(scan: StartScan, first: Map<number, number>): void {
+    for (const { cpu, seconds, nanoseconds } of scan.starts()) {
+      if (!first.has(cpu)) first.set(cpu, (seconds - this.#baseSeconds) * 1e9 + nanoseconds)
+    }
+  }
+
+  #finish(): void {
+    const window = this.#window
+    for (const [cpu, gap] of this.#gaps) {
+      this.#lose({ cpu, from: this.#lastTime[cpu]!, to: Number.POSITIVE_INFINITY, count: gap.count })
+    }
+    if (window.end > 0 && window.bytes[window.end - 1] !== NEWLINE) {
+      this.notes.push('the last line has no newline: if the text was cut there, its last number may be wrong')
+    }
+    if (this.#damaged > MAX_DAMAGE) this.notes.push(`${this.#damaged - MAX_DAMAGE} more damaged lines`)
+    if (this.#otherBuffers.size > 0) {
+      this.notes.push(`events of other trace buffers were not read: ${[...this.#otherBuffers].join(', ')}`)
+    }
+  }
+}
+
+/** Finds "##### CPU n buffer started ####" and the event after each, looking at little else. */
+class StartScan {
+  readonly window = new LineWindow()
+  readonly #line = new EventLine()
+  #atStart = true
+
+  feed(chunk: Uint8Array): void {
+    this.window.append(chunk)
+  }
+
+  *starts(): Generator<EventLine> {
+    const { window } = this
+    while (this.#seek()) {
+      const end = window.lineEnd(window.at)
+      if (end < 0) return
+      const { bytes } = window
+      if (bytes[window.at] !== HASH && this.#line.parseHead(bytes, window.at, trimEnd(bytes, window.at, end))) {
+        this.#atStart = false
+        yield this.#line
+      }
+      window.at = Math.min(end + 1, window.end)
+    }
+  }
+
+  /** Moves to the next line worth a look: any line until the first event after a mark, then the next mark. */
+  #seek(): boolean {
+    const { window } = this
+    if (this.#atStart) return window.at < window.end
+    for (;;) {
+      const at = window.bytes.subarray(0, window.end).indexOf(HASH, window.at)
+      if (at < 0) {
+        window.at = window.end
+        return false
+      }
+      window.at = at
+      const lineEnd = window.lineEnd(at)
+      if (lineEnd < 0) return false
+      if (BUFFER_STARTED.test(decodeText(window.bytes.subarray(at, Math.min(lineEnd, at + 64))))) {
+        this.#atStart = true
+        return true
+      }
+      window.at = at + 1
+    }
+  }
+}
+
+function trimEnd(bytes: Uint8Array, start: number, end: number): number {
+  return end > start && bytes[end - 1] === CARRIAGE_RETURN ? end - 1 : end
+}
+
+/** Whether the flags are the raw word: its top bits, which hold the zone, are never shown otherwise. */
+function hasHighFlags(line: string): boolean {
+  return /\bflags=0x[0-9a-f]{9,16}\b/.test(line)
+}

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** A trace.dat file as a recording. */
+import { Cutter, type Piece } from './chunks.ts'
+import { pageRefLayout } from './columns.ts'
+import { type Codecs, unpackerOf } from './compression.ts'
+import { type BlockDecoder, type DecoderSetup, LocalDecoder } from './decoder.ts'
+import {
+  type ByteSource,
+  type Damage,
+  type EventBatch,
+  type OpenOptions,
+  type Recording,
+  type SourceInfo,
+  TraceError,
+} from './events.ts'
+import { type Arrival, CpuQueue, mergeBatches, StackIds } from './merge.ts'
+import { type BufferLayout, type ColumnPlan, commonFields, parseHeaderPage, stackLayout } from './ringbuffer.ts'
+import { StackInterner } from './stacks.ts'
+import { SymbolTable } from './symbols.ts'
+import { TaskNames } from './tasks.ts'
+import { readTraceFile, type TraceBuffer, type TraceFile } from './tracefile.ts'
+
+/** What a platform may hand in, next to the options that a user has. */
+export interface TraceDatOptions extends OpenOptions {
+  codecs?: Codecs
+  /** Makes a pool of worker threads for a recording of `bytes` bytes; undefined: decode in this thread. */
+  pool?: (setup: DecoderSetup, bytes: number) => Promise<BlockDecoder> | undefined
+}
+
+/** Unpacked bytes of a block, and of the first blocks of all CPUs together. */
+const BLOCK_BYTES = 1 << 19
+const ALL_BLOCKS_BYTES = 1 << 25
+
+/** Blocks that wait for each worker, so that it has work until its results are looked at. */
+const JOBS_PER_WORKER = 4
+
+/** Damage beyond this many places is not listed. */
+const MAX_DAMAGE = 1000
+
+/** A time base nearer than this to all times keeps them exact. */
+const LAST_TIME = (1n << 64n) - 1n
+
+/** Opens a trace.dat file, version 6 or 7. Throws TraceError when no event can be read. */
+export async function openTraceDat(source: ByteSource, options: TraceDatOptions = {}): Promise<Recording> {
+  const damage: Damage[] = []
+  const file = await readTraceFile(source, damage, options.codecs)
+  const contents = new TraceContents(source, file, damage, options)
+  await contents.chooseBuffer(options.buffer)
+  return new TraceDatRecording(contents)
+}
+
+/** What is known of a file once one of its buffers was chosen. */
+class TraceContents {
+  readonly source: ByteSource
+  readonly file: TraceFile
+  readonly damage: Damage[]
+  readonly notes: string[] = []
+  readonly options: TraceDatOptions
+  buffer: TraceBuffer = { name: '', clock: '', pageSize: 0, cpus: [] }
+  /** Time in the file that columns count from. */
+  timeBase = 0n
+  readonly #layout: Omit<BufferLayout, 'pageSize'>
+
+  constructor(source: ByteSource, file: TraceFile, damage: Damage[], options: TraceDatOptions) {
+    this.source = source
+    this.file = file
+    this.damage = damage
+    this.options = options
+    this.#layout = this.#headerPage()
+  }
+
+  #headerPage(): Omit<BufferLayout, 'pageSize'> {
+    const { littleEndian, longSize, headerPage } = this.file
+    const parsed = parseHeaderPage(headerPage)
+    if (parsed) return { littleEndian, longSize: parsed.commitSize, ...parsed }
+    if (longSize !== 4 && longSize !== 8) {
+      throw new TraceError(this.source.name, 0, 'expected a "header_page" with the layout of sub-buffers')
+    }
+    const expected = `expected a "header_page" with the layout of sub-buffers; words of ${longSize} bytes are assumed`
+    this.damage.push({ file: this.source.name, offset: 0, expected })
+    return { littleEndian, longSize, commitOffset: 8, commitSize: longSize, dataOffset: 8 + longSize }
+  }
+
+  /** Chooses the buffer of that name, or else the first that holds page_ref events, the top one first. */
+  async chooseBuffer(name: string | undefined): Promise<void> {
+    const full = this.file.buffers.filter(buffer => buffer.cpus.length > 0)
+    full.sort((a, b) => Number(a.name !== '') - Number(b.name !== ''))
+    const named = name === undefined ? undefined : this.file.buffers.find(buffer => buffer.name === name)
+    if (name !== undefined && !named) {
+      const names = this.file.buffers.map(buffer => JSON.stringify(buffer.name)).join(', ')
+      throw new TraceError(this.source.name, 0, `expected a buffer "${name}"; there are: ${names || 'none'}`)
+    }
+    const candidates = named ? [named] : full
+    for (const buffer of candidates) {
+      await this.#choose(buffer)
+      if (candidates.length === 1 || (await this.#startsWithPageRefs())) break
+      if (buffer === candidates.at(-1)) await this.#choose(candidates[0]!)
+    }
+    const others = full.filter(buffer => buffer !== this.buffer).map(buffer => `"${buffer.name}"`)
+    if (others.length > 0) {
+      this.notes.push(`read the events of buffer "${this.buffer.name}" only; the file also has ${others.join(', ')}`)
+    }
+  }
+
+  async #choose(buffer: TraceBuffer): Promise<void> {
+    this.buffer = buffer
+    this.timeBase = 0n
+    let earliest = LAST_TIME
+    for (const { cutter } of this.cutters([])) {
+      const time = await this.#firstTime(await cutter.next(1))
+      if (time !== undefined && time < earliest) earliest = time
+    }
+    if (earliest < LAST_TIME) this.timeBase = earliest
+  }
+
+  /** Time of the first sub-buffer of a piece; undefined where it cannot be read: that is told when it is decoded. */
+  async #firstTime(piece: Piece | undefined): Promise<bigint | undefined> {
+    if (!piece) return undefined
+    try {
+      const unpack = await unpackerOf(this.compression, this.options.codecs)
+      const [at = 0, length = 0, size = 0] = piece.chunks
+      const bytes = unpack ? await unpack(piece.bytes.subarray(at, at + length), size) : piece.bytes
+      return new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, this.file.littleEndian)
+    } catch {
+      return undefined
+    }
+  }
+
+  async #startsWithPageRefs(): Promise<boolean> {
+    const plan = this.plan()
+    if (!plan) return false
+    const decoder = await LocalDecoder.create({ plan, compression: this.compression }, this.options.codecs)
+    for (const { cpu, cutter } of this.cutters([])) {
+      const piece = await cutter.next()
+      if (piece && (await decoder.decode({ cpu, ...piece, buffer: undefined })).block.state.row > 0) return true
+    }
+    return false
+  }
+
+  /** Version 6 knows no compression. */
+  get compression() {
+    return this.file.compression
+  }
+
+  /** Readers of the chosen buffer's CPUs, lowest first. */
+  cutters(damage: Damage[]): { cpu: number; cutter: Cutter }[] {
+    const { cpus, pageSize } = this.buffer
+    const { littleEndian } = this.file
+    const packed = this.compression !== 'none'
+    const target = Math.min(BLOCK_BYTES, Math.ceil(ALL_BLOCKS_BYTES / Math.max(1, cpus.length)))
+    const cut = { pageSize, packed, littleEndian, target }
+    const sorted = [...cpus].sort((a, b) => a.cpu - b.cpu)
+    return sorted.map(data => ({ cpu: data.cpu, cutter: new Cutter(this.source, data, cut, damage) }))
+  }
+
+  get layout(): BufferLayout {
+    return { ...this.#layout, pageSize: this.buffer.pageSize }
+  }
+
+  /** How records become columns; undefined when the file describes no page_ref event. */
+  plan(): ColumnPlan | undefined {
+    const { formats } = this.file
+    const records = formats.flatMap(format => pageRefLayout(format) ?? [])
+    const common = formats[0] && commonFields(formats[0])
+    if (records.length === 0 || !common) return undefined
+    const stack = formats.find(format => format.system === 'ftrace' && format.name === 'kernel_stack')
+    return {
+      layout: this.layout,
+      timeBase: this.timeBase,
+      common,
+      records,
+      stack: stack && stackLayout(stack),
+    }
+  }
+}
+
+class TraceDatRecording implements Recording {
+  readonly info: SourceInfo
+  readonly timeBase: bigint
+  readonly stacks: StackInterner
+  readonly tasks = new TaskNames()
+  readonly damage: Damage[]
+  readonly notes: string[]
+  readonly #contents: TraceContents
+  readonly #total: number
+  #done = 0
+  #decoder: BlockDecoder | undefined
+
+  constructor(contents: TraceContents) {
+    const { file, source, buffer, options } = contents
+    const [, , kernel, machine] = file.uname.split(' ')
+    this.info = {
+      file: source.name,
+      format: file.version === 6 ? 'trace.dat v6' : 'trace.dat v7',
+      kernel,
+      cpus: file.cpuCount || Math.max(0, ...buffer.cpus.map(({ cpu }) => cpu + 1)),
+      clock: buffer.clock || file.clock,
+      rawFlags: true,
+      machine,
+    }
+    this.timeBase = contents.timeBase + file.timeOffset
+    this.damage = contents.damage
+    this.notes = contents.notes
+    this.#contents = contents
+    this.#total = buffer.cpus.reduce((sum, { size }) => sum + size, 0)
+    this.tasks.addSavedCmdlines(file.cmdlines)
+    this.stacks = new StackInterner(symbolsOf(file, options))
+  }
+
+  async *batches(): AsyncGenerator<EventBatch> {
+    const contents = this.#contents
+    const plan = contents.plan()
+    if (!plan) {
+      this.notes.push('the file describes no page_ref events')
+      return
+    }
+    const setup = { plan, compression: contents.compression }
+    const { pool, codecs } = contents.options
+    const decoder = (await pool?.(setup, this.#total)) ?? (await LocalDecoder.create(setup, codecs))
+    this.#decoder = decoder
+    const ids = new StackIds(this.stacks, plan.layout.longSize, plan.layout.littleEndian)
+    const free: ArrayBuffer[] = []
+    const cutters = contents.cutters(this.damage)
+    // Enough work for all threads while this one is busy with a batch.
+    const ahead = Math.ceil((decoder.width * JOBS_PER_WORKER) / Math.max(1, cutters.length))
+    const queues = cutters.map(({ cpu, cutter }) => {
+      const decode = async (piece: Piece): Promise<Arrival> => {
+        const made = await decoder.decode({ cpu, ...piece, buffer: free.pop() })
+        this.#note(piece, made.block.state.damage)
+        return { block: made.block, stackMap: ids.register(made.block, made.decoder) }
+      }
+      return new CpuQueue(cpu, readAhead(cutter, decode, ahead))
+    })
+    try {
+      yield* mergeBatches(
+        queues,
+        buffer => free.push(buffer),
+        () => decoder.poll(),
+      )
+    } finally {
+      await this.close()
+    }
+  }
+
+  #note(piece: Piece, damage: { at: number; expected: string }[]): void {
+    this.#done += piece.bytes.length
+    for (const { at, expected } of damage) {
+      if (this.damage.length < MAX_DAMAGE) {
+        this.damage.push({ file: this.info.file, offset: piece.offset + at, expected })
+      }
+    }
+  }
+
+  progress(): { done: number; total: number | undefined } {
+    return { done: Math.min(this.#done, this.#total), total: this.#total }
+  }
+
+  async close(): Promise<void> {
+    await this.#decoder?.close()
+    this.#decoder = undefined
+  }
+}
+
+function symbolsOf(file: TraceFile, options: OpenOptions): SymbolTable {
+  const symbols = new SymbolTable()
+  for (const text of file.kallsyms) symbols.add(text)
+  for (const text of options.kallsyms ?? []) symbols.add(text)
+  return symbols
+}
+
+/** Blocks of one CPU in order, `ahead` of them being read and decoded before they are asked for. */
+function readAhead(
+  cutter: Cutter,
+  decode: (piece: Piece) => Promise<Arrival>,
+  ahead: number,
+): () => Promise<Arrival | undefined> {
+  const pending: Promise<Arrival | undefined>[] = []
+  let reading: Promise<Piece | undefined> = Promise.resolve(undefined)
+  const start = () => {
+    reading = reading.then(() => cutter.next())
+    const block = reading.then(piece => piece && decode(piece))
+    // It is awaited later, and throws then.
+    block.catch(() => {})
+    pending.push(block)
+  }
+  return () => {
+    while (pending.length <= ahead) start()
+    return pending.shift()!
+  }
+}
