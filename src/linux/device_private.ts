@@ -19,6 +19,10 @@ export interface DevicePrivate {
   clear(s: Shared): void
   /** Whether removal migrates what is left back to system memory (migrate_device_range(), 6.1 and later). */
   evicts: boolean
+  /** What the driver looks at between eviction and memunmap_pages(). */
+  after_eviction?(s: Shared): void
+  /** What the migrating thread does last with a page it populated, mapped or not. */
+  after_migration?(page: Page): Steps<void>
   /** `dev_pagemap_ops.migrate_to_ram`; by default one that lets the fault be tried again whatever became of the migration. */
   migrate_to_ram?(fault: Fault): Steps<VmFault>
 }
@@ -35,6 +39,11 @@ export function device_private(kernel: Kernel, of: DevicePrivate): DriverParts {
     return 'retry'
   }
 
+  function* migrate(index: number): Steps<void> {
+    const page = yield* migrate_vma_to_device(at(index), of.alloc_page)
+    if (page && of.after_migration) yield* of.after_migration(page)
+  }
+
   /** The driver's ioctl: its open file keeps the driver from being removed while it runs. */
   function* ioctl_migrate(index: number): Steps<void> {
     const entered = yield* step('open', s => {
@@ -43,13 +52,13 @@ export function device_private(kernel: Kernel, of: DevicePrivate): DriverParts {
       return true
     })
     if (!entered) return
-    yield* migrate_vma_to_device(at(index), of.alloc_page)
+    yield* migrate(index)
     yield* step('close', s => s.add(users, -1))
   }
 
   /** The same without anything that keeps the driver: a device that can be unplugged under its users. */
   function* migrate_unguarded(index: number): Steps<void> {
-    yield* migrate_vma_to_device(at(index), of.alloc_page)
+    yield* migrate(index)
   }
 
   function* cpu_fault(index: number): Steps<void> {
@@ -85,6 +94,7 @@ export function device_private(kernel: Kernel, of: DevicePrivate): DriverParts {
 
   function* remove(): Steps<void> {
     if (of.evicts) for (const page of pgmap.pages) yield* call(migrate_device_pfn, page)
+    if (of.evicts && of.after_eviction) yield* step('device_remove', s => of.after_eviction!(s))
     yield* memunmap_pages(pgmap)
   }
 

@@ -14,7 +14,7 @@ import {
   type View,
 } from '../engine/index.ts'
 import type { Driver, DriverParts } from './driver.ts'
-import { all_fixes, type Fix } from './fixes.ts'
+import { type Fix, merged_fixes } from './fixes.ts'
 import { driver_owned } from './mm/memremap.ts'
 import { idle_count } from './mm/page_count.ts'
 import { mapcount, migration_count, pte_max, pte_page, rename_pte, show_pte } from './mm/pgtable.ts'
@@ -31,6 +31,8 @@ export interface Scenario {
   readonly threads?: Readonly<Record<string, number>>
   /** Changes that this kernel does not have yet. */
   readonly reverts?: readonly Fix[]
+  /** Proposed changes that no kernel has. */
+  readonly adds?: readonly Fix[]
   readonly name?: string
 }
 
@@ -80,16 +82,24 @@ function threads_of(parts: DriverParts, role: string, n: number): Thread[] {
   )
 }
 
-function make_kernel({ driver, protocol, pages: n = 2, vas = 2, reverts = [] }: Scenario): Kernel {
+function make_kernel({ driver, protocol, pages: n = 2, vas = 2, reverts = [], adds = [] }: Scenario): Kernel {
   const page_sort = sort('page', n)
   const address_sort = sort('address', vas)
-  const fixes = new Set<Fix>(all_fixes.filter(f => !reverts.includes(f)))
+  const fixes = new Set<Fix>([...merged_fixes.filter(f => !reverts.includes(f)), ...adds])
   // The lock is tried under the reference's protection: without the one there is not the other.
   if (!fixes.has('fault_takes_reference')) fixes.delete('fault_trylocks')
   const per_page = protocol.pgmap_refs_per_page(driver.type)
   const pages: Page[] = []
   const mm: { addresses: Mm['addresses']; pages: readonly Page[] } = { addresses: [], pages }
-  const kernel = { protocol, fixes, mm, page_sort, address_sort, cells: [] as Cell[] } as unknown as Kernel
+  const kernel = {
+    protocol,
+    fixes,
+    mm,
+    page_sort,
+    address_sort,
+    cells: [] as Cell[],
+    rcu_readers: [] as Cell[],
+  } as unknown as Kernel
   const pgmap: DevPagemap = {
     type: driver.type,
     pages,
@@ -111,7 +121,13 @@ function make_kernel({ driver, protocol, pages: n = 2, vas = 2, reverts = [] }: 
       pgmap,
       _refcount: cell(`page[${index}]._refcount`, { max: vas + 6, init: idle, of }),
       locked: cell(`page[${index}].locked`, { max: 1, of }),
-      life: cell(`page[${index}].life`, { max: BUSY, of, show: v => (v === BUSY ? 'busy' : 'idle') }),
+      life: cell(`page[${index}].life`, {
+        max: BUSY,
+        // device-dax never frees a page, so none of its pages is ever idle.
+        init: driver.type === 'GENERIC' ? BUSY : IDLE,
+        of,
+        show: v => (v === BUSY ? 'busy' : 'idle'),
+      }),
     })
   }
   return kernel

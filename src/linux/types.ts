@@ -81,6 +81,8 @@ export interface Kernel {
   readonly address_sort: Sort
   /** Cells that functions add for themselves; {@link build} collects them into the system. */
   readonly cells: Cell[]
+  /** Who removal must wait for before the percpu ref can drain: CPUs inside fast GUP. */
+  readonly rcu_readers: Cell[]
 }
 
 /**

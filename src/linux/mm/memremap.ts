@@ -52,8 +52,12 @@ export function* percpu_ref_kill(pgmap: DevPagemap): Steps<void> {
   })
 }
 
-/** wait_for_completion(&pgmap->done), which the ref's release at zero completes. */
+/**
+ * wait_for_completion(&pgmap->done), which the ref's release at zero completes. To kill a percpu ref takes a grace period, so
+ * whoever looked at page tables with interrupts off before the kill has done so.
+ */
 export function* wait_for_drain(pgmap: DevPagemap): Steps<void> {
+  for (const irqs_off of pgmap.kernel.rcu_readers) yield* step('synchronize_rcu', s => s.wait(s.get(irqs_off) === 0))
   yield* step('wait_for_completion', s => s.wait(s.get(pgmap.ref) === 0))
 }
 

@@ -94,21 +94,27 @@ export function* migrate_device_pfn(page: Page): Steps<boolean> {
   return false
 }
 
-/** migrate_vma_setup(), _pages() and _finalize() from system to device memory; `alloc` is the driver's, and may fail. */
-export function* migrate_vma_to_device(address: Address, alloc: () => Steps<Page | undefined>): Steps<boolean> {
+/**
+ * migrate_vma_setup(), _pages() and _finalize() from system to device memory; `alloc` is the driver's, and may fail. The page that it
+ * populated is no longer the caller's, mapped or not.
+ */
+export function* migrate_vma_to_device(
+  address: Address,
+  alloc: () => Steps<Page | undefined>,
+): Steps<Page | undefined> {
   const source = yield* step('migrate_vma_collect_pmd', s => {
     const pte = s.get(address.pte)
     if (pte === PTE_RAM) s.set(address.pte, PTE_RAM_MIGRATION)
     return pte === PTE_RAM ? 'page' : pte === PTE_NONE ? 'hole' : 'skip'
   })
-  if (source === 'skip') return false
+  if (source === 'skip') return undefined
   const page = yield* call(alloc)
-  const mapped = page && (source === 'page' || (yield* migrate_vma_insert_page(address, page)))
   if (source === 'page') yield* finish_ram_migration(address, page)
-  if (!page) return false
+  if (!page) return undefined
+  if (source === 'hole') yield* migrate_vma_insert_page(address, page)
   yield* unlock_page(page)
   yield* call(put_page, page)
-  return mapped === true
+  return page
 }
 
 /** remove_migration_pte() for a system page: the device page is mapped, with a reference for the entry. */
@@ -120,11 +126,10 @@ function* finish_ram_migration(address: Address, page: Page | undefined): Steps<
 }
 
 /** migrate_vma_insert_page(): where nothing was mapped; gives up if something is by now. */
-function* migrate_vma_insert_page(address: Address, page: Page): Steps<boolean> {
-  return yield* step('migrate_vma_insert_page', s => {
-    if (s.get(address.pte) !== PTE_NONE) return false
+function* migrate_vma_insert_page(address: Address, page: Page): Steps<void> {
+  yield* step('migrate_vma_insert_page', s => {
+    if (s.get(address.pte) !== PTE_NONE) return
     page_ref_inc(s, page)
     s.set(address.pte, mk_pte(page))
-    return true
   })
 }

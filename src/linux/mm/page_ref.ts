@@ -65,6 +65,14 @@ export function page_ref_inc(s: Shared, page: Page): void {
   trace(s, 'page_ref_mod', page, 1)
 }
 
+/** A plain get by the page's owner that may take it from idle: fs/dax.c from 6.15. */
+export function page_ref_get_idle(s: Shared, page: Page): void {
+  page_exists(s, page)
+  if (s.get(page.life) === IDLE) s.fail('get-on-free', `folio_ref_inc() on page ${page.index}, whose block is free`)
+  s.add(page._refcount, 1)
+  trace(s, 'page_ref_mod', page, 1)
+}
+
 /** A put that cannot be the last: the caller's own reference stays. */
 export function page_ref_dec(s: Shared, page: Page): void {
   page_exists(s, page)

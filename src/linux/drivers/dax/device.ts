@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * drivers/dax/device.c: a character device that maps device memory. Its pages are never allocated or freed; what counts is
+ * that they outlive their users. Left out: 2 MB and 1 GB pages (one page each here).
+ */
+import { call, cell, type Steps, step } from '../../../engine/index.ts'
+import { driver } from '../../driver.ts'
+import { irqs_off_cell, pin_user_page } from '../../mm/gup.ts'
+import { copy_pte, zap_pte } from '../../mm/memory.ts'
+import { memunmap_pages } from '../../mm/memremap.ts'
+import { page_exists, page_ref_inc } from '../../mm/page_ref.ts'
+import { mk_pte, PTE_NONE } from '../../mm/pgtable.ts'
+import type { Kernel } from '../../types.ts'
+
+export default driver({
+  name: 'device_dax',
+  type: 'GENERIC',
+  protocols: ['A', 'B', 'C', "C'", 'D', 'E', 'F', 'G'],
+  setup(kernel: Kernel) {
+    const { pgmap, mm, protocol } = kernel
+    const alive = cell('dax_alive', { max: 1, init: 1 })
+    kernel.cells.push(alive)
+    const at = (index: number) => mm.addresses[index % mm.addresses.length]!
+    const counted = protocol.pte_holds_reference('GENERIC')
+
+    /** The check and the insertion are one step: kill_dax() waits for faults under way (SRCU). */
+    function* dev_dax_fault(index: number): Steps<void> {
+      const address = at(index)
+      const page = pgmap.pages[address.index % pgmap.pages.length]!
+      yield* step('dev_dax_pte_fault', s => {
+        if (s.get(alive) === 0 || s.get(address.pte) !== PTE_NONE) return
+        page_exists(s, page)
+        if (counted) page_ref_inc(s, page)
+        s.set(address.pte, mk_pte(page))
+      })
+    }
+
+    function* exit_mmap(): Steps<void> {
+      for (const address of mm.addresses) yield* call(zap_pte, address)
+    }
+
+    function* fork(index: number): Steps<void> {
+      yield* copy_pte(at(index), at(index + 1))
+    }
+
+    function* kill_dev_dax(): Steps<void> {
+      yield* step('kill_dax', s => s.set(alive, 0))
+      for (const address of mm.addresses) yield* call(zap_pte, address)
+    }
+
+    function* unbind(): Steps<void> {
+      yield* kill_dev_dax()
+      yield* memunmap_pages(pgmap)
+    }
+
+    const irqs_off = mm.addresses.map((_, i) => irqs_off_cell(kernel, i))
+    function* gup(index: number): Steps<void> {
+      yield* pin_user_page(at(index), irqs_off[index % irqs_off.length]!)
+    }
+
+    return {
+      ops: {},
+      roles: {
+        fault: { body: dev_dax_fault },
+        gup: { body: gup, finishes: true },
+        exit: { body: exit_mmap, daemon: true, finishes: true },
+        fork: { body: fork },
+        unbind: { body: unbind, times: 1, finishes: true },
+      },
+      threads: { fault: 1, gup: 2, exit: 1, unbind: 1 },
+    }
+  },
+})

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+import book3s_hv_uvmem from '../arch/powerpc/kvm/book3s_hv_uvmem.ts'
+import type { Driver } from '../driver.ts'
+import fsdax from '../fs/dax.ts'
+import test_hmm from '../lib/test_hmm.ts'
+import device_dax from './dax/device.ts'
+import kfd_migrate from './gpu/drm/amd/amdkfd/kfd_migrate.ts'
+import drm_pagemap from './gpu/drm/drm_pagemap.ts'
+import nouveau_dmem from './gpu/drm/nouveau/nouveau_dmem.ts'
+import p2pdma from './pci/p2pdma.ts'
+
+/** The three of the mails of 2020 first. */
+export const drivers: readonly Driver[] = [
+  book3s_hv_uvmem,
+  nouveau_dmem,
+  test_hmm,
+  kfd_migrate,
+  drm_pagemap,
+  fsdax,
+  device_dax,
+  p2pdma,
+]

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * drivers/pci/p2pdma.c: memory of a PCI BAR behind a gen_pool. Each allocation, by the kernel or by mmap, holds the
+ * pagemap's ref besides the reference that memremap_pages() took for the page. One page for each mmap.
+ */
+import { call, cell, type Shared, type Steps, step } from '../../../engine/index.ts'
+import { driver } from '../../driver.ts'
+import { irqs_off_cell, pin_user_page } from '../../mm/gup.ts'
+import { vm_insert_page, zap_pte } from '../../mm/memory.ts'
+import {
+  memunmap_pages,
+  percpu_ref_get,
+  percpu_ref_put_many,
+  percpu_ref_tryget_live,
+  put_page,
+} from '../../mm/memremap.ts'
+import { idle_count } from '../../mm/page_count.ts'
+import { page_ref_count, page_ref_set, set_page_count, touch_freed } from '../../mm/page_ref.ts'
+import { page_bitmap } from '../../page_list.ts'
+import type { Address, Kernel, Page } from '../../types.ts'
+
+export default driver({
+  name: 'p2pdma',
+  type: 'PCI_P2PDMA',
+  protocols: ['A', 'B', 'C', "C'", 'D', 'E', 'F', 'G'],
+  setup(kernel: Kernel) {
+    const { pgmap, mm, protocol, fixes } = kernel
+    const pool = page_bitmap(kernel)
+    const published = cell('published', { max: 1, init: 1 })
+    kernel.cells.push(published)
+    const at = (index: number) => mm.addresses[index % mm.addresses.length]!
+    // Before 6.2 nothing of this memory could be mapped by users, and there was no page_free().
+    const mmappable = ['E', 'F', 'G'].includes(protocol.id)
+    const zero_based = idle_count(pgmap) === 0
+
+    function* gen_pool_alloc_owner(): Steps<Page | undefined> {
+      return yield* step('gen_pool_alloc_owner', s => (s.get(published) === 1 ? pool.pop(s) : undefined))
+    }
+
+    function* gen_pool_free(page: Page): Steps<void> {
+      yield* step('gen_pool_free', s => pool.push(s, page))
+    }
+
+    /** What the page's count was when it came from the pool, and one reference for its first owner. */
+    function init_count(s: Shared, page: Page): void {
+      const expected = fixes.has('p2pdma_warns_at_nonzero') ? 0 : 1
+      s.warn(
+        page_ref_count(s, page) !== expected,
+        'warn',
+        `VM_WARN_ON: page ${page.index} came from the pool with a count`,
+      )
+      page_ref_set(s, page, 1)
+    }
+
+    function* p2pmem_alloc_mmap(index: number): Steps<void> {
+      const page = yield* gen_pool_alloc_owner()
+      if (!page) return
+      const live = yield* step('percpu_ref_tryget_live', s => percpu_ref_tryget_live(s, pgmap))
+      if (!live) return yield* gen_pool_free(page)
+      if (zero_based) yield* step('set_page_count', s => init_count(s, page))
+      if (!(yield* vm_insert_page(at(index), page))) return yield* undo_mmap(page)
+      yield* step('percpu_ref_get', s => percpu_ref_get(s, pgmap))
+      yield* call(put_page, page)
+      yield* percpu_ref_put_many(pgmap, 1)
+    }
+
+    /** The error path as it is: the page goes back to the pool first, and its count is reset after that. */
+    function* undo_mmap(page: Page): Steps<void> {
+      if (zero_based && fixes.has('p2pdma_resets_before_free')) yield* set_page_count(page, 0)
+      yield* gen_pool_free(page)
+      if (zero_based && !fixes.has('p2pdma_resets_before_free'))
+        yield* step('set_page_count', s => reset_count(s, page))
+      if (fixes.has('p2pdma_error_puts_ref')) yield* percpu_ref_put_many(pgmap, 1)
+    }
+
+    function reset_count(s: Shared, page: Page): void {
+      touch_freed(s, page, 'set_page_count(page, 0) of the error path')
+      page_ref_set(s, page, 0)
+    }
+
+    function* p2pdma_page_free(page: Page): Steps<void> {
+      yield* gen_pool_free(page)
+      yield* percpu_ref_put_many(pgmap, 1)
+    }
+
+    /** A kernel user, NVMe's submission queue say: takes the pool's ref and touches no page count. */
+    function* pci_alloc_p2pmem(): Steps<void> {
+      const page = yield* gen_pool_alloc_owner()
+      if (!page) return
+      const live = yield* step('percpu_ref_tryget_live', s => percpu_ref_tryget_live(s, pgmap))
+      yield* gen_pool_free(page)
+      if (live) yield* percpu_ref_put_many(pgmap, 1)
+    }
+
+    function* exit_mmap(): Steps<void> {
+      for (const address of mm.addresses) yield* call(zap_pte, address)
+    }
+
+    function* unbind(): Steps<void> {
+      yield* step('pci_p2pdma_unmap_mappings', s => s.set(published, 0))
+      for (const address of mm.addresses) yield* call(zap_pte, address)
+      yield* memunmap_pages(pgmap)
+    }
+
+    const irqs_off = mm.addresses.map((_: Address, i) => irqs_off_cell(kernel, i))
+    function* gup(index: number): Steps<void> {
+      yield* pin_user_page(at(index), irqs_off[index % irqs_off.length]!)
+    }
+
+    return {
+      ops: mmappable ? { page_free: p2pdma_page_free } : {},
+      roles: {
+        alloc: { body: pci_alloc_p2pmem },
+        ...(mmappable ? { mmap: { body: p2pmem_alloc_mmap, times: 2, finishes: true } } : {}),
+        gup: { body: gup, finishes: true },
+        exit: { body: exit_mmap, daemon: true, finishes: true },
+        unbind: { body: unbind, times: 1, finishes: true },
+      },
+      threads: mmappable ? { mmap: 2, gup: 1, exit: 1, unbind: 1 } : { alloc: 2, gup: 1, unbind: 1 },
+    }
+  },
+})

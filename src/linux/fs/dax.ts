@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * fs/dax.c and what ext4 does around it: a file whose blocks are device pages. Address i maps file page i; a page is busy
+ * while its block belongs to the file. Left out: the entry lock (the file's invalidate lock orders enough), PMD entries,
+ * reflink, and waiters that miss their wake-up: a waiter here sees the count itself.
+ */
+import { AGAIN, call, cell, repeat, type Steps, step } from '../../engine/index.ts'
+import { driver } from '../driver.ts'
+import { irqs_off_cell, pin_user_page } from '../mm/gup.ts'
+import { copy_pte, zap_pte } from '../mm/memory.ts'
+import { memunmap_pages, put_page } from '../mm/memremap.ts'
+import { idle_count } from '../mm/page_count.ts'
+import { page_exists, page_ref_count, page_ref_get_idle, page_ref_inc } from '../mm/page_ref.ts'
+import { mapcount, mk_pte, PTE_NONE } from '../mm/pgtable.ts'
+import { file_free, hand_out } from '../page_list.ts'
+import { type Address, BUSY, IDLE, type Kernel, type Page } from '../types.ts'
+
+export default driver({
+  name: 'fsdax',
+  type: 'FS_DAX',
+  protocols: ['A', 'B', 'C', "C'", 'D', 'E', 'F', 'G'],
+  setup(kernel: Kernel) {
+    const { pgmap, mm, protocol, fixes } = kernel
+    const readers = cell('invalidate_lock.readers', { max: 8 })
+    const writer = cell('invalidate_lock.writer', { max: 1 })
+    const i_mmap = cell('i_mmap', { max: 1, show: v => (v ? 'mapped' : 'not mapped') })
+    const unmounted = cell('unmounted', { max: 1 })
+    kernel.cells.push(readers, writer, i_mmap, unmounted)
+
+    const at = (index: number) => mm.addresses[index % mm.addresses.length]!
+    const page_of = (address: Address) => pgmap.pages[address.index % pgmap.pages.length]!
+    const counted = protocol.pte_holds_reference('FS_DAX')
+
+    /** dax_iomap_pte_fault(): finds or allocates the block and maps it; from 6.15 with a reference for the entry. */
+    function* dax_iomap_pte_fault(index: number): Steps<void> {
+      const address = at(index)
+      const page = page_of(address)
+      const mounted = yield* step('filemap_invalidate_lock_shared', s => {
+        if (s.get(unmounted) === 1) return false
+        s.wait(s.get(writer) === 0)
+        s.add(readers, 1)
+        s.set(i_mmap, 1)
+        return true
+      })
+      if (!mounted) return
+      yield* step('iomap_begin', s => {
+        if (s.get(page.life) === IDLE) hand_out(s, page)
+      })
+      if (counted) yield* step('folio_ref_inc', s => page_ref_get_idle(s, page))
+      yield* step('vmf_insert_page_mkwrite', s => {
+        if (s.get(address.pte) !== PTE_NONE) return
+        page_exists(s, page)
+        if (counted) page_ref_inc(s, page)
+        s.set(address.pte, mk_pte(page))
+      })
+      if (counted) yield* call(put_page, page)
+      yield* step('filemap_invalidate_unlock_shared', s => s.add(readers, -1))
+    }
+
+    function* unmap_mapping_pages(page: Page): Steps<void> {
+      for (const address of mm.addresses) if (page_of(address) === page) yield* call(zap_pte, address)
+    }
+
+    /** Unmaps the page and says whether somebody else still holds it. */
+    function* dax_layout_busy_page(page: Page): Steps<boolean> {
+      if (!fixes.has('layout_break_sees_unmapped') && (yield* step('mapping_mapped', s => s.get(i_mmap) === 0)))
+        return false
+      yield* unmap_mapping_pages(page)
+      return yield* step('dax_busy_page', s => {
+        const mapped = counted ? mapcount(s, page) : 0
+        return page_ref_count(s, page) - mapped !== idle_count(pgmap)
+      })
+    }
+
+    function* lock_layout(): Steps<void> {
+      yield* step('filemap_invalidate_lock', s => {
+        s.wait(s.get(readers) === 0 && s.get(writer) === 0)
+        s.set(writer, 1)
+      })
+    }
+
+    function* unlock_layout(): Steps<void> {
+      yield* step('filemap_invalidate_unlock', s => s.set(writer, 0))
+    }
+
+    /** One look; waits without the lock when the page is busy, and looks again. */
+    function* break_layout(page: Page): Steps<typeof AGAIN | undefined> {
+      if (!(yield* dax_layout_busy_page(page))) return undefined
+      yield* unlock_layout()
+      yield* wait_page_idle(page)
+      yield* lock_layout()
+      return AGAIN
+    }
+
+    function* wait_page_idle(page: Page): Steps<void> {
+      yield* step('wait_page_idle', s => s.wait(page_ref_count(s, page) === idle_count(pgmap)))
+    }
+
+    function* free_block(page: Page): Steps<void> {
+      yield* step('dax_delete_mapping_entry', s => {
+        if (s.get(page.life) !== BUSY) return
+        s.warn(
+          page_ref_count(s, page) !== idle_count(pgmap),
+          'warn',
+          `WARN_ON in dax_disassociate_entry(): page ${page.index} is in use`,
+        )
+        file_free(s, page)
+      })
+    }
+
+    function* truncate(index: number): Steps<void> {
+      const page = page_of(at(index))
+      yield* lock_layout()
+      yield* repeat(break_layout, page)
+      yield* free_block(page)
+      yield* unlock_layout()
+    }
+
+    function* exit_mmap(): Steps<void> {
+      for (const address of mm.addresses) yield* call(zap_pte, address)
+      yield* step('unlink_file_vma', s => {
+        if (mm.addresses.every(a => s.get(a.pte) === PTE_NONE) && s.get(readers) === 0) s.set(i_mmap, 0)
+      })
+    }
+
+    /** Evicts the inode, from 6.15 waiting for its busy pages (dax_break_layout_final()), and removes the device. */
+    function* unbind(): Steps<void> {
+      yield* step('umount', s => {
+        s.wait(s.get(i_mmap) === 0 && s.get(writer) === 0)
+        s.set(unmounted, 1)
+      })
+      for (const page of pgmap.pages) {
+        if (counted) yield* wait_page_idle(page)
+        yield* free_block(page)
+      }
+      yield* memunmap_pages(pgmap)
+    }
+
+    /** The pmem device goes away under a mounted file system. */
+    function* unplug(): Steps<void> {
+      yield* memunmap_pages(pgmap)
+    }
+
+    function* fork(index: number): Steps<void> {
+      yield* copy_pte(at(index), at(index + 1))
+    }
+
+    const irqs_off = mm.addresses.map((_, i) => irqs_off_cell(kernel, i))
+    function* gup(index: number): Steps<void> {
+      yield* pin_user_page(at(index), irqs_off[index % irqs_off.length]!)
+    }
+
+    return {
+      ops: {},
+      roles: {
+        fault: { body: dax_iomap_pte_fault },
+        gup: { body: gup, finishes: true },
+        truncate: { body: truncate, times: 1, finishes: true },
+        exit: { body: exit_mmap, daemon: true, finishes: true },
+        fork: { body: fork },
+        unbind: { body: unbind, times: 1, finishes: true },
+        unplug: { body: unplug, times: 1 },
+      },
+      threads: { fault: 1, gup: 1, truncate: 1, exit: 1, unbind: 1 },
+    }
+  },
+})

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * mm/gup.c: get_user_pages_fast() and pins on pages that present entries map. Left out: faults
+ * (a missing entry is the end), huge entries, and FOLL_LONGTERM.
+ */
+import { type Cell, call, cell, type Steps, step } from '../../engine/index.ts'
+import { type Address, type Kernel, LIVE, type Page } from '../types.ts'
+import { get_dev_pagemap, put_dev_pagemap, put_page } from './memremap.ts'
+import { get_page_unless_zero, page_ref_inc, touch_page } from './page_ref.ts'
+import { pte_page } from './pgtable.ts'
+
+/** A CPU whose interrupts are off: what synchronize_rcu() waits for. One for each thread that calls {@link gup_fast}. */
+export function irqs_off_cell(kernel: Kernel, index: number): Cell {
+  const irqs_off = cell(`irqs_off[${index}]`, { max: 1 })
+  kernel.cells.push(irqs_off)
+  kernel.rcu_readers.push(irqs_off)
+  return irqs_off
+}
+
+/**
+ * gup_fast_pte_range(): reads an entry without its lock, takes a reference on what it maps unless the count is zero, and
+ * looks again. Up to 6.14 it also holds the pagemap (pte_devmap) meanwhile.
+ */
+export function* gup_fast(address: Address, irqs_off: Cell): Steps<Page | undefined> {
+  const page = yield* step('gup_fast_pte_range', s => {
+    const page = pte_page(address, s.get(address.pte))
+    if (page) s.set(irqs_off, 1)
+    return page
+  })
+  if (!page) return undefined
+  const { pgmap } = page
+  const holds_pgmap = pgmap.kernel.protocol.gup_takes_pgmap_ref
+  if (holds_pgmap && !(yield* get_dev_pagemap(pgmap))) return yield* irqs_on(irqs_off)
+  const taken = yield* get_page_unless_zero(page)
+  const same = taken && (yield* step('pte_same', s => pte_page(address, s.get(address.pte)) === page))
+  if (taken && !same) yield* call(put_page, page)
+  if (holds_pgmap) yield* put_dev_pagemap(pgmap)
+  yield* irqs_on(irqs_off)
+  return same ? page : undefined
+}
+
+function* irqs_on(irqs_off: Cell): Steps<undefined> {
+  yield* step('local_irq_restore', s => s.set(irqs_off, 0))
+}
+
+/** follow_page_pte(): the same under the page table lock, where a mapped page must have a count. */
+function* follow_page_pte(address: Address): Steps<Page | undefined> {
+  return yield* step('follow_page_pte', s => {
+    const page = pte_page(address, s.get(address.pte))
+    if (!page) return undefined
+    const { pgmap } = page
+    if (pgmap.kernel.protocol.gup_takes_pgmap_ref && s.get(pgmap.state) !== LIVE) return undefined
+    page_ref_inc(s, page)
+    return page
+  })
+}
+
+/** O_DIRECT, RDMA: pins the page, lets a device write to it, unpins. */
+export function* pin_user_page(address: Address, irqs_off: Cell): Steps<void> {
+  const page = (yield* call(gup_fast, address, irqs_off)) ?? (yield* follow_page_pte(address))
+  if (!page) return
+  yield* touch_page(page, 'DMA')
+  yield* call(put_page, page)
+}
