@@ -12,6 +12,7 @@ import {
   type Shared,
   type StepRequest,
   type System,
+  sites,
   type Thread,
   type Value,
   type View,
@@ -47,6 +48,13 @@ export interface Outcome {
   readonly violations: readonly Violation[]
   /** The execution ends here: BUG_ON, or a value out of bounds. */
   readonly stops: boolean
+}
+
+/** A line of a JavaScript stack. */
+export interface Site {
+  readonly function: string
+  /** `file:line:column`. */
+  readonly source: string
 }
 
 const LOCAL_LIMIT = 10_000
@@ -103,6 +111,16 @@ export class Concrete {
     const top = place.frames.at(-1)!
     const frames = [...place.frames.slice(0, -1), { call: top.call, history: [...top.history, result] }]
     return this.settle(thread, frames, true, place.runs)
+  }
+
+  /** Modelled functions that a thread is in, innermost first, with where each is. */
+  stack(place: Place): Site[] {
+    sites.on = true
+    try {
+      return place.frames.flatMap(f => sitesOf((replay(f).value as Request).site)).reverse()
+    } finally {
+      sites.on = false
+    }
   }
 
   private begin(thread: Thread, runs: number): Place {
@@ -188,3 +206,19 @@ function replay(frame: Frame): IteratorResult<Request, Value> {
   for (const result of frame.history) at = run.next(result)
   return at
 }
+
+/** The modelled functions of a stack, outermost first: those between {@link replay} and the operations of the language. */
+function sitesOf(stack: string | undefined): Site[] {
+  const out: Site[] = []
+  for (const line of (stack ?? '').split('\n').slice(1)) {
+    const at = /^\s*at (?:(?:async )?(\S+) )?\(?(.*?)\)?$/.exec(line)
+    if (!at || at[2] === '<anonymous>') continue
+    const name = at[1]?.split('.').at(-1) ?? ''
+    if (name === 'replay') break
+    if (OPERATIONS.has(name) || name === '') continue
+    out.unshift({ function: name, source: at[2]! })
+  }
+  return out
+}
+
+const OPERATIONS: ReadonlySet<string> = new Set(['site', 'step', 'call', 'repeat', 'warn_on', 'bug_on', 'next', 'body'])

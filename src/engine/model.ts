@@ -147,6 +147,7 @@ export interface CallRequest {
   readonly kind: 'call' | 'repeat'
   readonly fn: (...args: never[]) => Steps<Value>
   readonly args: readonly unknown[]
+  readonly site?: string | undefined
 }
 export type Request = StepRequest | CallRequest
 
@@ -156,9 +157,13 @@ export type Steps<T> = Generator<Request, T, unknown>
 /** Whether steps note the stack they come from: costly, so only while a counterexample is explained. */
 export const sites = { on: false }
 
+function site(): string | undefined {
+  return sites.on ? new Error().stack : undefined
+}
+
 /** One atomic step: reads and writes of any cells by a pure function. Its result is the body's. */
 export function* step<T>(name: string, body: (shared: Shared) => T): Steps<T> {
-  return (yield { kind: 'step', name, body, site: sites.on ? new Error().stack : undefined }) as T
+  return (yield { kind: 'step', name, body, site: site() }) as T
 }
 
 export function read(cell: Cell): Steps<number> {
@@ -240,7 +245,7 @@ export function* bug_on(condition: boolean, property: string, message?: string):
  * inside each caller: fine for a function of a few steps, slow for one of many. Not recursive: see {@link repeat}.
  */
 export function* call<A extends unknown[], T>(fn: (...args: A) => Steps<T>, ...args: A): Steps<T> {
-  return (yield { kind: 'call', fn: fn as unknown as CallRequest['fn'], args }) as T
+  return (yield { kind: 'call', fn: fn as unknown as CallRequest['fn'], args, site: site() }) as T
 }
 
 /** What the body of {@link repeat} returns to be run again. */
@@ -255,7 +260,10 @@ export function* repeat<A extends unknown[], T>(
   fn: (...args: A) => Steps<T | typeof AGAIN>,
   ...args: A
 ): Steps<Exclude<T, typeof AGAIN>> {
-  return (yield { kind: 'repeat', fn: fn as unknown as CallRequest['fn'], args }) as Exclude<T, typeof AGAIN>
+  return (yield { kind: 'repeat', fn: fn as unknown as CallRequest['fn'], args, site: site() }) as Exclude<
+    T,
+    typeof AGAIN
+  >
 }
 
 export interface Thread {

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * Threads as automata: fragments are joined at their calls and returns, then states that behave alike are merged
+ * (partition refinement, Moore 1956), over all threads at once, so that identical threads share one automaton.
+ */
+import type { Decisions, Diagram } from './decision.ts'
+import { AGAIN_KEY, type Fragment, Learner } from './learn.ts'
+import { ModelError, type System, type Thread } from './model.ts'
+
+/** What a thread does at a node. */
+export interface AutomatonNode {
+  /** The next step, whose targets are nodes of the same automaton; undefined when the thread's runs are over. */
+  readonly diagram: Diagram | undefined
+  /** At the start of a run, no step taken. */
+  readonly idle: boolean
+}
+
+/** The automaton of one thread, or of several that are identical. */
+export interface Automaton {
+  readonly nodes: readonly AutomatonNode[]
+  /** Where threads start; always 0. */
+  readonly start: 0
+  /** Global class of each node: equal behaviour, whatever the automaton. */
+  readonly classes: readonly number[]
+}
+
+export interface Automata {
+  readonly decisions: Decisions
+  readonly types: readonly Automaton[]
+  /** By thread: which of `types`. */
+  readonly typeOf: readonly number[]
+  /** Histories replayed, nodes before merging. */
+  readonly learned: { readonly histories: number; readonly nodes: number }
+}
+
+/** Nodes before merging that are still taken to be meant. */
+const NODES = 500_000
+
+interface FlatNode {
+  diagram: Diagram | undefined
+  idle: boolean
+}
+
+/** @throws ModelError as {@link Learner}, and for a thread that runs without taking a step. */
+export function automata(system: System, decisions: Decisions, minimise = true): Automata {
+  const flat = new Flattener(decisions, minimise)
+  const starts = system.threads.map(t => flat.thread(t))
+  const classes = minimise ? refine(decisions, flat.nodes) : flat.nodes.map((_, i) => i)
+  const types: Automaton[] = []
+  const byStart = new Map<number, number>()
+  const typeOf = starts.map(start => {
+    const c = classes[start]!
+    let type = byStart.get(c)
+    if (type === undefined) {
+      type = types.push(reachable(decisions, flat.nodes, classes, start)) - 1
+      byStart.set(c, type)
+    }
+    return type
+  })
+  return { decisions, types, typeOf, learned: { histories: flat.learner.histories, nodes: flat.nodes.length } }
+}
+
+/** An activation of a fragment: where it goes on when it returns. */
+interface Instance {
+  readonly fragment: Fragment
+  readonly returns: (key: string) => number
+  readonly at: Map<number, number>
+  /** Instances that it calls, by call node. */
+  readonly calls: Map<number, Instance>
+}
+
+class Flattener {
+  readonly nodes: FlatNode[] = []
+  readonly learner: Learner
+  private readonly decisions: Decisions
+  private readonly merge: boolean
+  private readonly instances = new Map<string, Instance>()
+  private pending: { instance: Instance; node: number; flat: number }[] = []
+
+  constructor(decisions: Decisions, merge: boolean) {
+    this.decisions = decisions
+    this.merge = merge
+    this.learner = new Learner(decisions, merge)
+  }
+
+  /** Builds a thread's nodes and returns its first. */
+  thread(thread: Thread): number {
+    const fragment = this.learner.learn({ fn: thread.body, args: [] }, `thread ${thread.name}`)
+    let start: number
+    if (Number.isFinite(thread.times)) {
+      start = this.add({ diagram: undefined, idle: true })
+      for (let left = 1; left <= thread.times; left++) start = this.run(thread, fragment, () => start)
+    } else start = this.run(thread, fragment, self => self)
+    this.settle()
+    return start
+  }
+
+  /** One run of a body, which returns to `after(start of this run)`. */
+  private run(thread: Thread, fragment: Fragment, after: (self: number) => number): number {
+    const self = this.add({ diagram: undefined, idle: true })
+    const next = after(self)
+    const instance: Instance = { fragment, returns: () => next, at: new Map(), calls: new Map() }
+    const first = this.resolve(instance, fragment.entry, 0)
+    if (this.nodes[first]!.idle) throw new ModelError(`thread ${thread.name}: a run ends without a step`)
+    this.settle()
+    this.nodes[self]!.diagram = this.nodes[first]!.diagram
+    return self
+  }
+
+  private add(node: FlatNode): number {
+    if (this.nodes.length >= NODES)
+      throw new ModelError(`the threads have more than ${NODES} local states: use call() for parts that are shared`)
+    return this.nodes.push(node) - 1
+  }
+
+  /** The flat node of the first step from here on, through calls and returns. */
+  private resolve(instance: Instance, at: number, depth: number): number {
+    if (depth > 1000)
+      throw new ModelError(`${instance.fragment.name}: calls return and repeat without a step between them`)
+    const node = instance.fragment.nodes[at]!
+    if (node.kind === 'return') return instance.returns(node.key)
+    if (node.kind === 'call') {
+      const callee = this.instance(instance, at, depth + 1)
+      return this.resolve(callee, callee.fragment.entry, depth + 1)
+    }
+    let flat = instance.at.get(at)
+    if (flat === undefined) {
+      flat = this.add({ diagram: undefined, idle: false })
+      instance.at.set(at, flat)
+      this.pending.push({ instance, node: at, flat })
+    }
+    return flat
+  }
+
+  private instance(caller: Instance, at: number, depth: number): Instance {
+    const node = caller.fragment.nodes[at]!
+    if (node.kind !== 'call') throw new Error('not a call')
+    const known = caller.calls.get(at)
+    if (known) return known
+    const { callee } = node
+    const next = new Map<string, number>()
+    const make = (): Instance => {
+      const made: Instance = {
+        fragment: callee,
+        at: new Map(),
+        calls: new Map(),
+        returns: key => {
+          if (node.repeats && key === AGAIN_KEY) return this.resolve(made, callee.entry, depth + 1)
+          // Lazy only when not merging, where a callee's continuation is its own.
+          return next.get(key) ?? this.resolve(caller, node.next.get(key)!, depth + 1)
+        },
+      }
+      return made
+    }
+    let made: Instance | undefined
+    if (this.merge) {
+      for (const [key, to] of node.next) next.set(key, this.resolve(caller, to, depth + 1))
+      const key = `${callee.id} ${node.repeats} ${[...next].map(e => e.join('>')).join()}`
+      made = this.instances.get(key)
+      if (!made) this.instances.set(key, (made = make()))
+    } else made = make()
+    caller.calls.set(at, made)
+    return made
+  }
+
+  private settle(): void {
+    for (let job = this.pending.pop(); job; job = this.pending.pop()) {
+      const { instance, node, flat } = job
+      const n = instance.fragment.nodes[node]!
+      if (n.kind !== 'step') throw new Error('not a step')
+      this.nodes[flat]!.diagram = this.decisions.retarget(n.diagram, t => this.resolve(instance, t, 0))
+    }
+  }
+}
+
+/** Coarsest partition in which nodes of one class do the same and go to the same classes. */
+export function refine(decisions: Decisions, nodes: readonly FlatNode[]): number[] {
+  let classes: number[] = nodes.map(n => (n.diagram === undefined ? 0 : n.idle ? 1 : 2))
+  let count = new Set(classes).size
+  for (;;) {
+    const memo = new Map<Diagram, Diagram>()
+    const numbers = new Map<string, number>()
+    const next = nodes.map((n, i) => {
+      const behaviour = n.diagram ? decisions.retarget(n.diagram, t => classes[t]!, memo).id : -1
+      const key = `${classes[i]},${behaviour}`
+      let c = numbers.get(key)
+      if (c === undefined) numbers.set(key, (c = numbers.size))
+      return c
+    })
+    classes = next
+    if (numbers.size === count) return classes
+    count = numbers.size
+  }
+}
+
+/** The part of the merged automaton that is reached from `start`, numbered breadth first. */
+function reachable(
+  decisions: Decisions,
+  nodes: readonly FlatNode[],
+  classes: readonly number[],
+  start: number,
+): Automaton {
+  const representative = new Map<number, number>()
+  for (const [n, c] of classes.entries()) if (!representative.has(c)) representative.set(c, n)
+  const order: number[] = [classes[start]!]
+  const number = new Map<number, number>([[order[0]!, 0]])
+  const memo = new Map<Diagram, Diagram>()
+  const out: AutomatonNode[] = []
+  for (let i = 0; i < order.length; i++) {
+    const node = nodes[representative.get(order[i]!)!]!
+    const renumber = (t: number) => {
+      const c = classes[t]!
+      let n = number.get(c)
+      if (n === undefined) {
+        n = order.push(c) - 1
+        number.set(c, n)
+      }
+      return n
+    }
+    out.push({ diagram: node.diagram && decisions.retarget(node.diagram, renumber, memo), idle: node.idle })
+  }
+  return { nodes: out, start: 0, classes: order }
+}

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** Drives one kernel, or one in each worker thread, level by level. */
+import { type FoundViolation, type Kernel, type KernelEnv, PARTITIONS } from './kernel.ts'
+
+/** A thread of the host's that has been given text to run; see {@link workerText}. */
+export interface WorkerThread {
+  post(message: unknown): void
+  onMessage(handler: (message: unknown) => void): void
+  onError(handler: (error: Error) => void): void
+  terminate(): void
+}
+/**
+ * Starts a worker thread that runs `text` with two functions in scope: `send(message)`, and `receive(handler)`. The host
+ * hands this in: the engine has no threads of its own.
+ */
+export type Spawn = (text: string) => WorkerThread
+
+export interface SearchProgress {
+  readonly states: number
+  readonly transitions: number
+  readonly depth: number
+  /** States not yet expanded. */
+  readonly queue: number
+  /** Bytes in tables, queue and buffers. */
+  readonly bytes: number
+  readonly seconds: number
+}
+
+export interface SearchLimits {
+  /** Bytes. */
+  readonly memory: number
+  /** `performance.now()` at which to stop. */
+  readonly deadline: number
+  /** Stop when so many levels are done. */
+  readonly depth: number
+  /** Stop (to begin again with workers) at so many states. */
+  readonly handover: number
+  readonly signal: AbortSignal | undefined
+  readonly onProgress: ((progress: SearchProgress) => void) | undefined
+}
+
+export interface SearchResult {
+  readonly end: 'complete' | 'violated' | 'memory' | 'time' | 'depth' | 'handover' | 'stopped'
+  readonly states: number
+  readonly transitions: number
+  /** Steps to the last level that has states. */
+  readonly depth: number
+  readonly bytes: number
+  readonly violation: FoundViolation | undefined
+  /** Level of the violation's state. */
+  readonly level: number
+}
+
+type Method = Exclude<keyof Kernel, 'rebuffer'>
+
+/** One or several kernels that search together. */
+export interface Crew {
+  readonly size: number
+  readonly shared: boolean
+  rebuffer(buffers: Int32Array[], positions: Int32Array[], capacity: number): void
+  /** Calls a method of each kernel. */
+  all<M extends Method>(method: M, ...args: Parameters<Kernel[M]>): Promise<ReturnType<Kernel[M]>[]>
+  end(): void
+}
+
+export function localCrew(kernel: Kernel): Crew {
+  return {
+    size: 1,
+    shared: false,
+    rebuffer: (b, p, c) => kernel.rebuffer(b, p, c),
+    all: async (method, ...args) => [(kernel[method] as (...a: unknown[]) => never)(...args)],
+    end: () => undefined,
+  }
+}
+
+/** The text that a worker thread runs: makes its kernel, then answers calls. */
+export function workerText(text: string, env: KernelEnv): string {
+  return `
+const kernel = (function (env) {${text}
+})(${JSON.stringify(env)})
+receive(({ method, args }) => {
+  try { send({ result: kernel[method](...args) }) } catch (e) { send({ error: String(e && e.message || e) }) }
+})`
+}
+
+export function remoteCrew(text: string, size: number, spawn: Spawn): Crew {
+  const threads = Array.from({ length: size }, (_, me) => spawn(workerText(text, { me, workers: size })))
+  const waiting: { resolve: (value: never) => void; reject: (error: Error) => void }[][] = threads.map(() => [])
+  for (const [i, t] of threads.entries()) {
+    t.onMessage(m => {
+      const { result, error } = m as { result: never; error?: string }
+      const call = waiting[i]!.shift()
+      if (error === undefined) call?.resolve(result)
+      else call?.reject(new Error(`worker ${i}: ${error}`))
+    })
+    t.onError(e => {
+      for (const call of waiting[i]!.splice(0)) call.reject(e)
+    })
+  }
+  const all = (method: string, args: unknown[]) =>
+    Promise.all(
+      threads.map(
+        (t, i) =>
+          new Promise<never>((resolve, reject) => {
+            waiting[i]!.push({ resolve, reject })
+            t.post({ method, args })
+          }),
+      ),
+    )
+  return {
+    size,
+    shared: true,
+    rebuffer: (b, p, c) => void all('rebuffer', [b, p, c]).catch(() => undefined),
+    all: (method, ...args) => all(method, args),
+    end: () => {
+      for (const t of threads) t.terminate()
+    },
+  }
+}
+
+/** States in a partition's buffer: grows with the states stored, so that a round's inserts are many for each table's size. */
+const CAPACITY = { first: 512, most: 32_768 }
+
+/** Breadth first from `initial`. The crew keeps its levels for {@link Crew.all} `predecessors` afterwards. */
+export async function search(
+  crew: Crew,
+  words: number,
+  most: number,
+  initial: Int32Array,
+  limits: SearchLimits,
+): Promise<SearchResult> {
+  const began = performance.now()
+  let capacity = 0
+  const grow = (states: number) => {
+    const wanted = Math.min(CAPACITY.most, Math.max(CAPACITY.first, states / PARTITIONS / 2)) + most
+    if (wanted < capacity * 2 && capacity > 0) return
+    capacity = Math.ceil(wanted)
+    const make = (n: number) => new Int32Array(crew.shared ? new SharedArrayBuffer(n * 4) : new ArrayBuffer(n * 4))
+    const each = Array.from({ length: crew.size }, (_, i) => i)
+    crew.rebuffer(
+      each.map(() => make(PARTITIONS * capacity * words)),
+      each.map(() => make(PARTITIONS)),
+      capacity,
+    )
+  }
+  grow(0)
+  await crew.all('seed', initial)
+  let queue = total(await crew.all('advance'))
+  let depth = 0
+  let last = began
+  for (;;) {
+    const atStart = await tally(crew)
+    const result = (end: SearchResult['end'], violation?: FoundViolation, level = depth): SearchResult => ({
+      end,
+      states: atStart.states,
+      transitions: atStart.transitions,
+      bytes: atStart.bytes,
+      depth,
+      violation,
+      level,
+    })
+    if (depth === 0) {
+      const broken = least(await crew.all('violation'))
+      if (broken) return result('violated', broken)
+    }
+    if (queue === 0) return { ...result('complete'), depth: Math.max(0, depth - 1) }
+    if (depth >= limits.depth) return result('depth')
+    if (atStart.states > limits.handover) return result('handover')
+    grow(atStart.states)
+    for (let more = true; more; ) {
+      more = (await crew.all('expand')).includes(true)
+      await crew.all('insert')
+      const now = await tally(crew)
+      const time = performance.now()
+      if (time - last > 200) {
+        last = time
+        limits.onProgress?.({
+          ...now,
+          depth,
+          queue: queue + now.states - atStart.states,
+          seconds: (time - began) / 1000,
+        })
+        // Lets signals and timers of the host come in.
+        await new Promise(resolve => setTimeout(resolve))
+      }
+      const cut = limits.signal?.aborted
+        ? 'stopped'
+        : now.bytes > limits.memory
+          ? 'memory'
+          : time > limits.deadline
+            ? 'time'
+            : ''
+      if (cut !== '') return { ...result(cut), states: now.states, transitions: now.transitions, bytes: now.bytes }
+    }
+    const violation = least(await crew.all('violation'))
+    const done = await tally(crew)
+    queue = total(await crew.all('advance'))
+    if (violation) {
+      const level = violation.kind === 'state' ? depth + 1 : depth
+      return {
+        ...result('violated', violation, level),
+        ...done,
+        depth: violation.kind === 'deadlock' ? depth : depth + 1,
+      }
+    }
+    depth++
+  }
+}
+
+/** By level, the states on shortest paths from the first state to `state` of level `level`. */
+export async function shortestPaths(
+  crew: Crew,
+  level: number,
+  state: Int32Array,
+  width: number,
+): Promise<Int32Array[]> {
+  const levels: Int32Array[] = [state]
+  for (let l = level - 1; l >= 0; l--) {
+    const parts = await crew.all('predecessors', l, levels[0]!, width)
+    levels.unshift(Int32Array.from(parts.flatMap(p => [...p])))
+  }
+  return levels
+}
+
+async function tally(crew: Crew) {
+  const stats = await crew.all('stats')
+  return {
+    states: total(stats.map(s => s.states)),
+    transitions: total(stats.map(s => s.transitions)),
+    bytes: total(stats.map(s => s.bytes)),
+  }
+}
+
+const KINDS = ['deadlock', 'step', 'state']
+
+function least(found: readonly (FoundViolation | undefined)[]): FoundViolation | undefined {
+  const rank = (v: FoundViolation) => [KINDS.indexOf(v.kind), v.property, ...v.state]
+  return found
+    .filter(v => v !== undefined)
+    .sort((a, b) => {
+      const [x, y] = [rank(a), rank(b)]
+      const i = x.findIndex((v, k) => v !== y[k])
+      return i < 0 ? 0 : x[i]! - y[i]!
+    })[0]
+}
+
+function total(numbers: readonly number[]): number {
+  return numbers.reduce((a, b) => a + b, 0)
+}
