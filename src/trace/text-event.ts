@@ -30,6 +30,9 @@ const LETTER_X = 120
 /** Columns are as wide as EventBatch.cpu. */
 const MAX_CPU = 0xffff
 
+/** Width of the task's name in tracefs' text: names are shorter, and right-aligned. */
+const NAME_COLUMNS = 16
+
 const encoder = new TextEncoder()
 const PREFIX = encoder.encode('page_ref_')
 const OPS = OP_NAMES.map((name, op) => ({ op: op as Op, bytes: encoder.encode(name.slice(PREFIX.length)) }))
@@ -152,8 +155,20 @@ export class EventLine {
     return true
   }
 
+  /** Colon that ends the head of a line; -1 for none. */
   #findHead(bytes: Uint8Array, start: number, end: number): number {
-    for (let colon = start; colon < end; colon++) {
+    const first = this.#nextHead(bytes, start, start, end)
+    if (first < 0 || this.commEnd - start >= NAME_COLUMNS) return first
+    // A task may be called "a-1 [002] 3: b": the dash after the name has its column.
+    const limit = Math.min(end, start + NAME_COLUMNS + 64)
+    for (let next = first; next >= 0; next = this.#nextHead(bytes, start, next + 1, limit)) {
+      if (this.commEnd - start === NAME_COLUMNS) return next
+    }
+    return this.#nextHead(bytes, start, first, end)
+  }
+
+  #nextHead(bytes: Uint8Array, start: number, from: number, end: number): number {
+    for (let colon = from; colon < end; colon++) {
       if (bytes[colon] === COLON && this.#headBefore(bytes, start, colon)) return colon
     }
     return -1
