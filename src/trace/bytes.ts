@@ -123,7 +123,8 @@ export class BytesSource implements ByteSource {
   constructor(name: string, bytes: Uint8Array) {
     this.name = name
     this.size = bytes.length
-    this.#bytes = bytes
+    // A Buffer's slice() does not copy, as that of other byte arrays does.
+    this.#bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
   }
 
   async read(offset: number, length: number): Promise<Uint8Array> {

@@ -76,7 +76,7 @@ export class Cutter {
     const offset = this.#at
     const bytes = await this.#source.read(offset, Math.min(length, this.#end - offset))
     // Jobs are handed to other threads with the memory they stand in, so that must be their own.
-    return bytes.byteLength === bytes.buffer.byteLength ? (bytes as Uint8Array<ArrayBuffer>) : bytes.slice()
+    return bytes.byteLength === bytes.buffer.byteLength ? (bytes as Uint8Array<ArrayBuffer>) : new Uint8Array(bytes)
   }
 
   async #plainPiece(target: number): Promise<Piece | undefined> {
