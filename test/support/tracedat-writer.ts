@@ -792,7 +792,8 @@ function buffer7(spec: Resolved, out: ByteWriter, strings: StringTable, buffer: 
     const pages = cpuPages(spec, records)
     if (spec.compression === 'none') appendPart(spec, out, 'trace data', pages)
     else chunks(spec, out, spec.transform ? spec.transform('trace data', pages.take()) : pages.take())
-    return { cpu, offset, size: out.length - offset }
+    // trace-cmd does not count the number of chunks as part of the size.
+    return { cpu, offset, size: out.length - offset - (spec.compression === 'none' ? 0 : 4) }
   })
   out.setU64(start + 8, out.length - body)
 
