@@ -6,8 +6,10 @@ import {
   cell,
   cells,
   member,
+  type Steps,
   type System,
   sort,
+  step,
   system,
   type Thread,
   thread,
@@ -16,9 +18,20 @@ import {
 import type { Driver, DriverParts } from './driver.ts'
 import { type Fix, merged_fixes } from './fixes.ts'
 import { driver_owned } from './mm/memremap.ts'
-import { idle_count } from './mm/page_count.ts'
+import { busy_base, idle_count } from './mm/page_count.ts'
 import { mapcount, migration_count, pte_max, pte_page, rename_pte, show_pte } from './mm/pgtable.ts'
-import { BUSY, type DevPagemap, GONE, IDLE, type Kernel, type Mm, type Page, type Protocol } from './types.ts'
+import {
+  BUSY,
+  type DevPagemap,
+  GONE,
+  IDLE,
+  type Kernel,
+  LIVE,
+  type Mm,
+  type Page,
+  type Protocol,
+  type Role,
+} from './types.ts'
 
 export interface Scenario {
   readonly driver: Driver
@@ -34,6 +47,11 @@ export interface Scenario {
   /** Proposed changes that no kernel has. */
   readonly adds?: readonly Fix[]
   readonly name?: string
+  /**
+   * Checks property `count` too: whenever no thread is in the middle of anything, every count is what page tables and owners
+   * account for. Costs two steps for each run of a thread.
+   */
+  readonly audit?: boolean
 }
 
 export interface Built {
@@ -52,7 +70,9 @@ export function build(scenario: Scenario): Built {
   const parts = driver.setup(kernel)
   kernel.pgmap.ops = parts.ops
   const wanted = scenario.threads ?? parts.threads
-  const threads = Object.entries(wanted).flatMap(([role, n]) => threads_of(parts, role, n))
+  const in_flight = scenario.audit ? cell('in_flight', { max: 12 }) : undefined
+  if (in_flight) kernel.cells.push(in_flight)
+  const threads = Object.entries(wanted).flatMap(([role, n]) => threads_of(parts, role, n, in_flight))
   const bounds = `${kernel.pgmap.pages.length} pages, ${kernel.mm.addresses.length} addresses, ${threads.length} threads (${Object.entries(
     wanted,
   )
@@ -64,22 +84,46 @@ export function build(scenario: Scenario): Built {
     system: system(scenario.name ?? `${driver.name} under ${protocol.id}`, {
       cells: all_cells(kernel),
       threads,
-      properties: properties(kernel),
+      properties: [...properties(kernel), ...(in_flight ? [counts_at_rest(kernel, in_flight)] : [])],
       bounds,
     }),
   }
 }
 
-function threads_of(parts: DriverParts, role: string, n: number): Thread[] {
+function threads_of(parts: DriverParts, role: string, n: number, in_flight: Cell | undefined): Thread[] {
   const r = parts.roles[role]
   if (!r) throw new Error(`no role "${role}": this driver has ${Object.keys(parts.roles).join(', ')}`)
   return Array.from({ length: n }, (_, i) =>
-    thread(n === 1 ? role : `${role}[${i}]`, () => r.body(i), {
+    thread(n === 1 ? role : `${role}[${i}]`, () => (in_flight ? audited(r, i, in_flight) : r.body(i)), {
       ...(r.times === undefined ? {} : { times: r.times }),
       finishes: r.finishes ?? false,
       daemon: r.daemon ?? false,
     }),
   )
+}
+
+function* audited(role: Role, index: number, in_flight: Cell): Steps<void> {
+  yield* step('begin', s => s.add(in_flight, 1))
+  yield* role.body(index)
+  yield* step('end', s => s.add(in_flight, -1))
+}
+
+/** The count equals the references that page tables hold, and the pagemap's what its pages hold, when nobody is busy. */
+function counts_at_rest({ pgmap, protocol }: Kernel, in_flight: Cell) {
+  const { type, pages } = pgmap
+  const expected = (s: View, page: Page) =>
+    s.get(page.life) === IDLE
+      ? idle_count(pgmap)
+      : busy_base(pgmap) + (protocol.pte_holds_reference(type) ? mapcount(s, page) : 0)
+  return always('count', s => {
+    if (s.get(in_flight) > 0 || s.get(pgmap.state) !== LIVE) return true
+    const busy = pages.filter(page => s.get(page.life) === BUSY).length
+    const held = busy * (protocol.busy_page_holds_pgmap(type) ? 1 : 0)
+    return (
+      s.get(pgmap.ref) === 1 + pages.length * protocol.pgmap_refs_per_page(type) + held &&
+      pages.every(page => s.get(page._refcount) === expected(s, page))
+    )
+  })
 }
 
 function make_kernel({ driver, protocol, pages: n = 2, vas = 2, reverts = [], adds = [] }: Scenario): Kernel {

@@ -100,6 +100,8 @@ export interface Protocol {
   pte_holds_reference(type: MemoryType): boolean
   /** References on the pagemap that memremap_pages() takes for each page. */
   pgmap_refs_per_page(type: MemoryType): number
+  /** Whether a page that is handed out holds a reference on the pagemap, besides {@link pgmap_refs_per_page}. */
+  busy_page_holds_pgmap(type: MemoryType): boolean
   /** Whether fast GUP takes the pagemap's reference while it looks at an entry (pte_devmap, up to 6.14). */
   readonly gup_takes_pgmap_ref: boolean
   /** Whether migrate_vma_check_page() passes every device-private page without a look at its count. */

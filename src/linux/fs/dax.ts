@@ -25,7 +25,8 @@ export default driver({
     const writer = cell('invalidate_lock.writer', { max: 1 })
     const i_mmap = cell('i_mmap', { max: 1, show: v => (v ? 'mapped' : 'not mapped') })
     const unmounted = cell('unmounted', { max: 1 })
-    kernel.cells.push(readers, writer, i_mmap, unmounted)
+    const open_files = cell('open_files', { max: 4 })
+    kernel.cells.push(readers, writer, i_mmap, unmounted, open_files)
 
     const at = (index: number) => mm.addresses[index % mm.addresses.length]!
     const page_of = (address: Address) => pgmap.pages[address.index % pgmap.pages.length]!
@@ -110,10 +111,17 @@ export default driver({
 
     function* truncate(index: number): Steps<void> {
       const page = page_of(at(index))
+      const mounted = yield* step('open', s => {
+        if (s.get(unmounted) === 1) return false
+        s.add(open_files, 1)
+        return true
+      })
+      if (!mounted) return
       yield* lock_layout()
       yield* repeat(break_layout, page)
       yield* free_block(page)
       yield* unlock_layout()
+      yield* step('close', s => s.add(open_files, -1))
     }
 
     function* exit_mmap(): Steps<void> {
@@ -126,7 +134,7 @@ export default driver({
     /** Evicts the inode, from 6.15 waiting for its busy pages (dax_break_layout_final()), and removes the device. */
     function* unbind(): Steps<void> {
       yield* step('umount', s => {
-        s.wait(s.get(i_mmap) === 0 && s.get(writer) === 0)
+        s.wait(s.get(i_mmap) === 0 && s.get(open_files) === 0)
         s.set(unmounted, 1)
       })
       for (const page of pgmap.pages) {

@@ -23,6 +23,7 @@ export const A: Protocol = {
     'memunmap_pages() puts every page once, and each page that reaches 0 gives its reference on the pagemap back, so it waits for all pages of every type.',
   pte_holds_reference: type => type !== 'FS_DAX' && type !== 'GENERIC',
   pgmap_refs_per_page: () => 1,
+  busy_page_holds_pgmap: type => type === 'PCI_P2PDMA',
   gup_takes_pgmap_ref: true,
   migrate_check_is_blind: true,
 

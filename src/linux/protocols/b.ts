@@ -14,6 +14,7 @@ export const B: Protocol = {
     'Pages in use hold nothing on the pagemap; memunmap_pages() drops in one go what memremap_pages() took for them.',
   pte_holds_reference: type => type !== 'FS_DAX' && type !== 'GENERIC',
   pgmap_refs_per_page: () => 1,
+  busy_page_holds_pgmap: type => type === 'PCI_P2PDMA',
   gup_takes_pgmap_ref: true,
   migrate_check_is_blind: false,
 

@@ -14,6 +14,7 @@ export const C: Protocol = {
     'File systems map DAX pages without a reference, so these sit in page tables with count 0.',
   pte_holds_reference: type => type !== 'FS_DAX' && type !== 'GENERIC',
   pgmap_refs_per_page: () => 1,
+  busy_page_holds_pgmap: type => type === 'PCI_P2PDMA',
   gup_takes_pgmap_ref: true,
   migrate_check_is_blind: false,
 

@@ -21,6 +21,7 @@ export const D: Protocol = {
     'FS_DAX stays one-based: the put to 1 wakes who waits for the page. Pages in use hold nothing on the pagemap.',
   pte_holds_reference: type => type !== 'FS_DAX' && type !== 'GENERIC',
   pgmap_refs_per_page: () => 1,
+  busy_page_holds_pgmap: type => type === 'PCI_P2PDMA',
   gup_takes_pgmap_ref: true,
   migrate_check_is_blind: false,
 

@@ -22,6 +22,7 @@ export const E: Protocol = {
     'Other types are as in D.',
   pte_holds_reference: type => type !== 'FS_DAX' && type !== 'GENERIC',
   pgmap_refs_per_page: type => (type === 'PRIVATE' || type === 'COHERENT' ? 0 : 1),
+  busy_page_holds_pgmap: type => type === 'PRIVATE' || type === 'COHERENT' || type === 'PCI_P2PDMA',
   gup_takes_pgmap_ref: true,
   migrate_check_is_blind: false,
 

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * Executes a system one step at a time: by hand from a unit test, by a seed for `lastput run`, or along a counterexample.
+ * Each step says which page_ref events it made and which properties it broke.
+ */
+import {
+  type Cell,
+  Concrete,
+  type CounterexampleStep,
+  describeStep,
+  type Outcome,
+  type Shared,
+  type State,
+  type StepRequest,
+  type Violation,
+} from '../engine/index.ts'
+import type { Built } from './kernel.ts'
+import { type PageRefEvent, tracer } from './mm/page_ref.ts'
+
+export interface MachineStep extends CounterexampleStep {
+  /** Which of the ways a step that chooses went, from 0. */
+  readonly choice: number
+  readonly events: readonly PageRefEvent[]
+  readonly violations: readonly Violation[]
+}
+
+/** What a step does in each of its ways, with the events of each. */
+interface Way {
+  readonly outcome: Outcome
+  readonly events: readonly PageRefEvent[]
+}
+
+export class Machine {
+  readonly built: Built
+  /** Every step taken so far. */
+  readonly steps: MachineStep[] = []
+  private readonly concrete: Concrete
+  private state: State
+  private stopped = false
+
+  constructor(built: Built) {
+    this.built = built
+    this.concrete = new Concrete(built.system)
+    this.state = this.concrete.initial()
+  }
+
+  get(cell: Cell): number {
+    return this.state.values[this.concrete.slotOf(cell)]!
+  }
+
+  /** `_refcount` of a page. */
+  count(page: number): number {
+    return this.get(this.built.kernel.pgmap.pages[page]!._refcount)
+  }
+
+  /** Properties broken so far. */
+  get violations(): readonly Violation[] {
+    return this.steps.flatMap(s => s.violations)
+  }
+
+  /** Names of the threads that can take a step now. */
+  ready(): string[] {
+    if (this.stopped) return []
+    return this.built.system.threads.filter((_, t) => this.ways(t).length > 0).map(t => t.name)
+  }
+
+  /** Whether the thread is in the middle of a run. */
+  running(thread: string): boolean {
+    return this.state.places[this.indexOf(thread)]!.started
+  }
+
+  /** Takes the thread's next step; undefined when it is blocked or has ended. @throws Error for an unknown thread. */
+  step(thread: string, choice = 0): MachineStep | undefined {
+    const t = this.indexOf(thread)
+    const way = this.stopped ? undefined : this.ways(t)[choice]
+    return way && this.take(t, choice, way)
+  }
+
+  /**
+   * Runs the thread alone until its run ends; `choose` settles steps that choose (default: the first way).
+   * @returns false if it blocks, breaks down, or takes `limit` steps.
+   */
+  finish(thread: string, choose: (ways: number) => number = () => 0, limit = 1000): boolean {
+    const t = this.indexOf(thread)
+    for (let i = 0; i < limit; i++) {
+      const ways = this.stopped ? [] : this.ways(t)
+      if (ways.length === 0) return false
+      const choice = choose(ways.length)
+      this.take(t, choice, ways[choice]!)
+      if (this.stopped) return false
+      if (!this.state.places[t]!.started) return true
+    }
+    return false
+  }
+
+  /** Runs threads at random (xorshift32 from `seed`) until none can move, something breaks, or `limit` steps. */
+  run(seed: number, limit: number): void {
+    const random = xorshift32(seed)
+    for (let i = 0; i < limit && !this.stopped; i++) {
+      const threads = this.built.system.threads.flatMap((_, t) => (this.ways(t).length > 0 ? [t] : []))
+      if (threads.length === 0) return
+      const t = threads[random(threads.length)]!
+      const ways = this.ways(t)
+      const choice = random(ways.length)
+      if (this.take(t, choice, ways[choice]!).violations.length > 0) return
+    }
+  }
+
+  /** Takes the same steps as a counterexample. @throws Error when the system cannot follow. */
+  follow(steps: readonly CounterexampleStep[]): void {
+    if (!this.search(steps, 0)) throw new Error(`${this.built.system.name}: the counterexample cannot be replayed`)
+  }
+
+  /** Steps that choose may look alike for a while: tries each way that fits. */
+  private search(steps: readonly CounterexampleStep[], at: number): boolean {
+    const wanted = steps[at]
+    if (!wanted) return true
+    const t = this.indexOf(wanted.thread)
+    for (const [choice, way] of this.ways(t).entries()) {
+      const { state, stopped } = this
+      const taken = this.take(t, choice, way)
+      if (same_changes(taken, wanted) && this.search(steps, at + 1)) return true
+      this.steps.pop()
+      Object.assign(this, { state, stopped })
+    }
+    return false
+  }
+
+  private take(t: number, choice: number, { outcome, events }: Way): MachineStep {
+    const described = describeStep(this.concrete, this.steps.length + 1, this.state, t, outcome)
+    const place = this.state.places[t]!
+    this.stopped = outcome.stops
+    if (!outcome.stops) {
+      const after = this.concrete.after(this.built.system.threads[t]!, place, outcome.result)
+      this.state = { values: outcome.values, places: this.state.places.with(t, after) }
+    }
+    const taken = { ...described, choice, events, violations: [...outcome.violations, ...this.broken()] }
+    this.steps.push(taken)
+    return taken
+  }
+
+  private broken(): Violation[] {
+    const view = this.concrete.view(this.state.values)
+    return this.built.system.properties
+      .filter(p => p.kind === 'always' && !p.holds(view))
+      .map(p => ({ property: p.name, message: `${p.name} does not hold` }))
+  }
+
+  private ways(t: number): Way[] {
+    const request = this.state.places[t]!.next
+    if (!request) return []
+    const batches: { events: PageRefEvent[]; blocked: boolean }[] = []
+    const outcomes = this.concrete.outcomes(recorded(request, batches), this.state.values)
+    tracer.emit = null
+    const runs = batches.filter(b => !b.blocked)
+    return outcomes.map((outcome, i) => ({ outcome, events: runs[i]!.events }))
+  }
+
+  private indexOf(thread: string): number {
+    const t = this.built.system.threads.findIndex(x => x.name === thread)
+    if (t === -1)
+      throw new Error(`no thread "${thread}": there are ${this.built.system.threads.map(x => x.name).join(', ')}`)
+    return t
+  }
+}
+
+/** The same step, with the events of each of its runs put into a batch of their own. */
+function recorded(request: StepRequest, batches: { events: PageRefEvent[]; blocked: boolean }[]): StepRequest {
+  return {
+    ...request,
+    body: (s: Shared) => {
+      const batch = { events: [] as PageRefEvent[], blocked: false }
+      batches.push(batch)
+      tracer.emit = e => batch.events.push(e)
+      return request.body({
+        ...s,
+        wait: condition => {
+          if (!condition) batch.blocked = true
+          s.wait(condition)
+        },
+      })
+    },
+  }
+}
+
+function same_changes(a: CounterexampleStep, b: CounterexampleStep): boolean {
+  const text = (s: CounterexampleStep) => s.changes.map(c => `${c.cell}=${c.to}`).join()
+  return a.operation === b.operation && text(a) === text(b)
+}
+
+/** Marsaglia's xorshift32: small, and the same everywhere. */
+function xorshift32(seed: number): (below: number) => number {
+  let x = seed | 0 || 0x9e3779b9
+  return below => {
+    x ^= x << 13
+    x ^= x >>> 17
+    x ^= x << 5
+    return (x >>> 0) % below
+  }
+}
