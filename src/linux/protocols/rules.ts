@@ -39,9 +39,9 @@ const same = (rule: PageRule): Record<PageType, PageRule> => ({
 /** The rule of a page by protocol and type. */
 export const PAGE_RULES: Record<ProtocolId, Record<PageType, PageRule>> = {
   A: same(EXTRA_REF),
-  B: same(RESET_TO_ONE),
+  B: { ...same(RESET_TO_ONE), FS_DAX: ONE_BASED, GENERIC: ONE_BASED },
   C: same(ZERO_SET),
-  "C'": same(RESET_TO_ONE),
+  "C'": { ...same(RESET_TO_ONE), FS_DAX: ONE_BASED, GENERIC: ONE_BASED },
   D: { ...same(RESET_TO_ONE), FS_DAX: ONE_BASED, GENERIC: ONE_BASED },
   E: { ...same(ONE_BASED), PRIVATE: ZERO_SET, COHERENT: ZERO_SET, PCI_P2PDMA: RESET_TO_ONE },
   F: { ...same(ZERO_SET), FS_DAX: ZERO_GET, GENERIC: ONE_BASED },
