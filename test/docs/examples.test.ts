@@ -52,9 +52,7 @@ function examplesOf(file: string): Example[] {
 function run(steps: Step[], bin: string): string[] {
   const mark = '=====lastput-example====='
   const script = steps
-    .map(
-      ({ command }) => `${NOT_RUN.test(command) ? ':' : command}\nlast=$?; printf '\\n%s\\n' '${mark}'; (exit $last)`,
-    )
+    .map(({ command }) => `${command.replace(INSTALLS, '') || ':'}\nlast=$?; printf '\\n%s\\n' '${mark}'; (exit $last)`)
     .join('\n')
   const env = { ...process.env, PATH: `${bin}:${process.env.PATH}`, NO_COLOR: '1', COLUMNS: '120' }
   const { stdout } = spawnSync('bash', ['-c', `exec 2>&1\n${script}`], { cwd: root, env, encoding: 'utf8' })
