@@ -83,6 +83,13 @@ export class SymbolTable {
     return undefined
   }
 
+  /** Address of the function or object of that name. */
+  addressOf(name: string): bigint | undefined {
+    this.#load()
+    for (let i = 0; i < this.#count; i++) if (this.#symbol(i).name === name) return this.#addresses[i]!
+    return undefined
+  }
+
   /** Index of the last symbol at or below an address, -1 for none. */
   #below(address: bigint): number {
     let low = 0

@@ -42,15 +42,11 @@ const LAST_TIME = (1n << 64n) - 1n
 
 /** Opens a trace.dat file, version 6 or 7. Throws TraceError when no event can be read. */
 export async function openTraceDat(source: ByteSource, options: TraceDatOptions = {}): Promise<Recording> {
-  const damage: Damage[] = []
-  const file = await readTraceFile(source, damage, options.codecs)
-  const contents = new TraceContents(source, file, damage, options)
-  await contents.chooseBuffer(options.buffer)
-  return new TraceDatRecording(contents)
+  return new TraceDatRecording(await TraceContents.open(source, [], options))
 }
 
 /** What is known of a file once one of its buffers was chosen. */
-class TraceContents {
+export class TraceContents {
   readonly source: ByteSource
   readonly file: TraceFile
   readonly damage: Damage[]
@@ -61,12 +57,20 @@ class TraceContents {
   timeBase = 0n
   readonly #layout: Omit<BufferLayout, 'pageSize'>
 
-  constructor(source: ByteSource, file: TraceFile, damage: Damage[], options: TraceDatOptions) {
+  private constructor(source: ByteSource, file: TraceFile, damage: Damage[], options: TraceDatOptions) {
     this.source = source
     this.file = file
     this.damage = damage
     this.options = options
     this.#layout = this.#headerPage()
+  }
+
+  /** Reads all that the file tells but its events. */
+  static async open(source: ByteSource, damage: Damage[], options: TraceDatOptions): Promise<TraceContents> {
+    const file = await readTraceFile(source, damage, options.codecs)
+    const contents = new TraceContents(source, file, damage, options)
+    await contents.#chooseBuffer(options.buffer)
+    return contents
   }
 
   #headerPage(): Omit<BufferLayout, 'pageSize'> {
@@ -82,7 +86,7 @@ class TraceContents {
   }
 
   /** Chooses the buffer of that name, or else the first that holds page_ref events, the top one first. */
-  async chooseBuffer(name: string | undefined): Promise<void> {
+  async #chooseBuffer(name: string | undefined): Promise<void> {
     const full = this.file.buffers.filter(buffer => buffer.cpus.length > 0)
     full.sort((a, b) => Number(a.name !== '') - Number(b.name !== ''))
     const named = name === undefined ? undefined : this.file.buffers.find(buffer => buffer.name === name)
@@ -142,9 +146,12 @@ class TraceContents {
     return this.file.compression
   }
 
-  /** Readers of the chosen buffer's CPUs, lowest first. */
-  cutters(damage: Damage[]): { cpu: number; cutter: Cutter }[] {
-    const { cpus, pageSize } = this.buffer
+  get cpuCount(): number {
+    return this.file.cpuCount || Math.max(0, ...this.buffer.cpus.map(({ cpu }) => cpu + 1))
+  }
+
+  /** Readers of a buffer's CPUs, lowest first. */
+  cutters(damage: Damage[], { cpus, pageSize } = this.buffer): { cpu: number; cutter: Cutter }[] {
     const { littleEndian } = this.file
     const packed = this.compression !== 'none'
     const target = Math.min(BLOCK_BYTES, Math.ceil(ALL_BLOCKS_BYTES / Math.max(1, cpus.length)))
@@ -154,7 +161,11 @@ class TraceContents {
   }
 
   get layout(): BufferLayout {
-    return { ...this.#layout, pageSize: this.buffer.pageSize }
+    return this.layoutOf(this.buffer)
+  }
+
+  layoutOf(buffer: TraceBuffer): BufferLayout {
+    return { ...this.#layout, pageSize: buffer.pageSize }
   }
 
   /** How records become columns; undefined when the file describes no page_ref event. */
@@ -193,7 +204,7 @@ class TraceDatRecording implements Recording {
       file: source.name,
       format: file.version === 6 ? 'trace.dat v6' : 'trace.dat v7',
       kernel,
-      cpus: file.cpuCount || Math.max(0, ...buffer.cpus.map(({ cpu }) => cpu + 1)),
+      cpus: contents.cpuCount,
       clock: buffer.clock || file.clock,
       rawFlags: true,
       machine,
@@ -261,7 +272,7 @@ class TraceDatRecording implements Recording {
   }
 }
 
-function symbolsOf(file: TraceFile, options: OpenOptions): SymbolTable {
+export function symbolsOf(file: TraceFile, options: OpenOptions): SymbolTable {
   const symbols = new SymbolTable()
   for (const text of file.kallsyms) symbols.add(text)
   for (const text of options.kallsyms ?? []) symbols.add(text)
