@@ -6,6 +6,7 @@ import { Explainer, WIDTH } from './explain.ts'
 import { independence, testedBy } from './independence.ts'
 import { type Kernel, kernelOf, kernelText, mostSuccessors } from './kernel.ts'
 import { layout } from './layout.ts'
+import { findLasso, type Obligation, type ThreadSets } from './liveness.ts'
 import { ModelError, type System } from './model.ts'
 import { Packing } from './packing.ts'
 import {
@@ -55,6 +56,8 @@ export interface Prepared {
   /** Most successors of one state. */
   readonly most: number
   readonly bits: number
+  /** Bits of the threads whose run has begun. */
+  readonly started: (state: ArrayLike<number>) => number
   readonly local: { readonly histories: number; readonly flat: number; readonly nodes: readonly number[] }
 }
 
@@ -97,14 +100,19 @@ export function prepare(system: System, options: CheckOptions = {}): Prepared {
     deadlock: system.deadlock && selected('deadlock'),
   }
   const text = kernelText(spec)
+  const packing = new Packing(system, learned, place)
   return {
     text,
     kernel: kernelOf(text, { me: 0, workers: 1 }),
-    packing: new Packing(system, learned, place),
+    packing,
     properties,
-    reductions: [...describe(sym), ...(reduces ? ['partial order'] : [])],
+    reductions: [...describe(sym), ...(reduces ? [PARTIAL_ORDER] : [])],
     most: mostSuccessors(learned),
     bits: place.bits,
+    started: state =>
+      packing
+        .nodes(state)
+        .reduce((set, n, t) => (learned.types[learned.typeOf[t]!]!.nodes[n]!.idle ? set : set | (1 << t)), 0),
     local: {
       histories: learned.learned.histories,
       flat: learned.learned.nodes,
@@ -118,12 +126,25 @@ export function prepare(system: System, options: CheckOptions = {}): Prepared {
  * @throws ModelError when the model is malformed; ReplayError when the engine contradicts itself.
  */
 export async function check(system: System, options: CheckOptions = {}): Promise<Verdict> {
+  const verdict = await explore(system, options, Number.POSITIVE_INFINITY)
+  if (verdict.verdict !== 'violated' || !verdict.reductions.includes(PARTIAL_ORDER)) return verdict
+  // Partial order keeps the verdict but not the shortest way: that is looked for without it, no deeper than this one.
+  const steps = verdict.counterexample!.length
+  const rest = { ...options, partialOrder: false, time: (options.time ?? Number.POSITIVE_INFINITY) - verdict.seconds }
+  const shortest = await explore(system, rest, steps)
+  const seconds = verdict.seconds + shortest.seconds
+  return shortest.verdict === 'violated' ? { ...shortest, seconds } : { ...verdict, seconds }
+}
+
+const PARTIAL_ORDER = 'partial order'
+
+async function explore(system: System, options: CheckOptions, depth: number): Promise<Verdict> {
   const began = performance.now()
   const prepared = prepare(system, options)
   const limits: SearchLimits = {
     memory: options.memory ?? 4 * GIB,
     deadline: began + (options.time ?? Number.POSITIVE_INFINITY) * 1000,
-    depth: Number.POSITIVE_INFINITY,
+    depth,
     handover: Number.POSITIVE_INFINITY,
     signal: options.signal,
     onProgress: options.onProgress,
@@ -147,7 +168,10 @@ export async function check(system: System, options: CheckOptions = {}): Promise
       reductions: prepared.reductions,
     }
     const seconds = () => (performance.now() - began) / 1000
-    if (result.end === 'complete') return { ...common, verdict: 'holds', seconds: seconds() }
+    if (result.end === 'complete') {
+      const safe: Verdict = { ...common, verdict: 'holds', seconds: 0 }
+      return { ...((await checkLiveness(system, prepared, options, limits, safe)) ?? safe), seconds: seconds() }
+    }
     if (result.end !== 'violated')
       return { ...common, verdict: 'inconclusive', reason: reasonOf(result), seconds: seconds() }
     const found = result.violation!
@@ -159,6 +183,77 @@ export async function check(system: System, options: CheckOptions = {}): Promise
   } finally {
     crew.end()
   }
+}
+
+/** Obligations that threads and properties make, as far as they are selected. */
+function obligationsOf(system: System, selected: (property: string) => boolean): Obligation[] {
+  const finishes = system.threads.flatMap((t, i) =>
+    t.finishes ? [{ property: 'finishes', message: `${t.name} never ends`, threads: [i] }] : [],
+  )
+  const progress = system.properties.flatMap(p =>
+    p.kind === 'progress'
+      ? [{ property: p.name, message: `livelock: ${p.name}`, threads: p.threads.map(t => system.threads.indexOf(t)) }]
+      : [],
+  )
+  return [...finishes, ...progress].filter(o => selected(o.property))
+}
+
+/** Searches again without reductions, which would mix up who moves, and looks for fair executions without an end. */
+async function checkLiveness(
+  system: System,
+  safety: Prepared,
+  options: CheckOptions,
+  limits: SearchLimits,
+  safe: Verdict,
+): Promise<Verdict | undefined> {
+  const selected = selector(options)
+  const obligations = obligationsOf(system, selected)
+  if (obligations.length === 0) return undefined
+  if (system.threads.length > 32) throw new ModelError(`system ${system.name}: liveness is for at most 32 threads`)
+  const reduced = safety.reductions.length > 0
+  const reusable = !reduced && safe.states === safety.kernel.stats().states
+  const whole = reusable ? safety : prepare(system, { ...options, symmetry: false, partialOrder: false })
+  const initial = Int32Array.from(whole.packing.initial)
+  const inconclusive = (reason: string): Verdict => ({
+    ...safe,
+    verdict: 'inconclusive',
+    reason: `no safety property is violated; liveness: ${reason}`,
+  })
+  if (!reusable) {
+    const result = await search(localCrew(whole.kernel), whole.packing.words, whole.most, initial, limits)
+    if (result.end !== 'complete') return inconclusive(reasonOf(result))
+  }
+  const bytesPerEdge = 5
+  const graph = whole.kernel.graph(initial, Math.min(2 ** 30, limits.memory / bytesPerEdge / 2))
+  if (!graph.complete) return inconclusive(`out of memory for the edges of ${graph.offsets.length - 1} states`)
+  const lasso = findLasso(graph, whole.packing.words, threadSets(system, whole, graph.states), obligations)
+  if (!lasso) return { ...safe, reductions: reduced ? [...safe.reductions, LIVENESS_NOTE] : [] }
+  const explainer = new Explainer(system, whole.kernel, whole.packing, selected)
+  // Round twice: a cycle that cannot be repeated is none.
+  const steps = explainer.describe([...lasso.prefix, ...lasso.cycle, ...lasso.cycle])
+  const length = lasso.prefix.length + lasso.cycle.length
+  const { stats } = whole.kernel
+  return {
+    ...safe,
+    verdict: 'violated',
+    property: lasso.obligation.property,
+    message: lasso.obligation.message,
+    states: stats().states,
+    transitions: stats().transitions,
+    reductions: [],
+    counterexample: steps.slice(0, length),
+    ...(lasso.cycle.length > 0 ? { loop: lasso.prefix.length + 1 } : {}),
+  }
+}
+
+const LIVENESS_NOTE = 'none for liveness'
+
+function threadSets(system: System, prepared: Prepared, states: Int32Array): ThreadSets {
+  const { words } = prepared.packing
+  const daemons = system.threads.reduce((set, t, i) => (t.daemon ? set | (1 << i) : set), 0)
+  const started = new Int32Array(states.length / words)
+  for (const n of started.keys()) started[n] = prepared.started(states.subarray(n * words, (n + 1) * words))
+  return { started: n => started[n]!, eager: n => started[n]! | daemons }
 }
 
 function selector(options: CheckOptions): (property: string) => boolean {

@@ -3,6 +3,8 @@
  * Executes a system as written: threads are replayed from their histories, steps run on an array of values. Slow and
  * plain. The naive explorer, the seeded scheduler and the replay of counterexamples use it; the engine does not.
  */
+
+import { keyOf } from './key.ts'
 import {
   AGAIN,
   type CallRequest,
@@ -197,6 +199,12 @@ export class Concrete {
     }
     return { result, values: stops ? before : values, violations, stops } satisfies Outcome
   }
+}
+
+/** Equal for places with the same functions and histories. */
+export function keyOfPlace(place: Place): string {
+  const frames = place.frames.map(f => `${keyOf([f.call.fn, ...f.call.args])}:${keyOf(f.history)}`)
+  return `${place.started ? 1 : 0}${Number.isFinite(place.runs) ? place.runs : ''}${frames.join('>')}`
 }
 
 /** Runs a function again through its history, to its next request or its return. */

@@ -4,7 +4,7 @@
  * level gives the states that lie on a shortest path; going forward through them, with each state's cheapest last thread,
  * gives the path; the naive interpreter replays it before it is shown.
  */
-import { Concrete, type Outcome, type State } from './concrete.ts'
+import { Concrete, keyOfPlace, type Outcome, type Place } from './concrete.ts'
 import type { FoundViolation, Kernel } from './kernel.ts'
 import type { Cell, System } from './model.ts'
 import type { Packing } from './packing.ts'
@@ -76,9 +76,9 @@ export class Explainer {
 
   /** Steps of a path as told by the naive interpreter. @throws ReplayError when it cannot follow. */
   describe(path: readonly PathStep[]): CounterexampleStep[] {
-    const run = this.follow(this.concrete.initial(), path, 0)
-    if (!run) throw new ReplayError(`${this.system.name}: a path of ${path.length} steps cannot be replayed`)
-    return this.table(run)
+    const told = this.follow(path)?.tell(tracks => tracks.map(t => t[0]!))
+    if (!told) throw new ReplayError(`${this.system.name}: a path of ${path.length} steps cannot be replayed`)
+    return told
   }
 
   private cheapestEnds(levels: readonly Int32Array[]): Candidate[] {
@@ -101,77 +101,98 @@ export class Explainer {
 
   /** The path's steps, and for a violation by a step each way to take that step. */
   private tell(path: readonly PathStep[], found: FoundViolation, property: string): Explanation[] {
-    const run = this.follow(this.concrete.initial(), path, 0)
+    const run = this.follow(path)
     if (!run) return []
-    const steps = this.table(run)
-    const end = run.at(-1)?.after ?? this.concrete.initial()
+    const values = path.length > 0 ? this.packing.values(path.at(-1)!.state) : this.concrete.initial().values
     if (found.kind === 'deadlock') {
-      const stuck = this.system.threads.filter((_, t) => end.places[t]!.started)
-      const moves = this.system.threads.some((_, t) => this.ways(end, t).length > 0)
-      return stuck.length > 0 && !moves ? [{ steps, message: `stuck: ${stuck.map(t => t.name).join(', ')}` }] : []
+      const still = run.tracks.map(track => track.find(c => this.ways(c.place, values).length === 0))
+      const stuck = this.system.threads.filter((_, t) => still[t]?.place.started)
+      if (still.includes(undefined) || stuck.length === 0) return []
+      return [{ steps: run.tell(() => still as Track[]), message: `stuck: ${stuck.map(t => t.name).join(', ')}` }]
     }
     if (found.kind === 'state') {
       const broken = this.system.properties.some(
-        p => p.kind === 'always' && p.name === property && !p.holds(this.concrete.view(end.values)),
+        p => p.kind === 'always' && p.name === property && !p.holds(this.concrete.view(values)),
       )
-      return broken ? [{ steps, message: `${property} does not hold` }] : []
+      return broken ? [{ steps: run.tell(tracks => tracks.map(t => t[0]!)), message: `${property} does not hold` }] : []
     }
-    return this.system.threads.flatMap((_, t) =>
-      this.ways(end, t).flatMap(outcome => {
-        const violation = outcome.violations.find(v => v.property === property)
-        if (!violation) return []
-        const last = this.step(steps.length + 1, end, t, outcome)
-        return [{ steps: [...steps, last], message: violation.message }]
-      }),
-    )
+    return run.tracks.flatMap((track, t) => {
+      for (const c of track)
+        for (const outcome of this.ways(c.place, values)) {
+          const violation = outcome.violations.find(v => v.property === property)
+          if (!violation) continue
+          const steps = run.tell(tracks => tracks.map((other, u) => (u === t ? c : other[0]!)))
+          const last = describeStep(this.concrete, steps.length + 1, values, t, c.place, outcome)
+          return [{ steps: [...steps, last], message: violation.message }]
+        }
+      return []
+    })
   }
 
-  private ways(state: State, thread: number): Outcome[] {
-    const { next } = state.places[thread]!
-    return next ? this.concrete.outcomes(next, state.values) : []
+  private ways(place: Place, values: readonly number[]): Outcome[] {
+    return place.next ? this.concrete.outcomes(place.next, values) : []
   }
 
-  /** Follows a path from `state`; choices that cannot be told apart by memory are tried in turn. */
-  private follow(state: State, path: readonly PathStep[], at: number): Followed[] | undefined {
-    if (at === path.length) return []
-    const { thread, state: packed } = path[at]!
-    const values = this.packing.values(packed).join()
-    for (const outcome of this.ways(state, thread)) {
-      if (outcome.stops || outcome.values.join() !== values) continue
-      if (outcome.violations.some(v => this.selected(v.property))) continue
-      const place = this.concrete.after(this.system.threads[thread]!, state.places[thread]!, outcome.result)
-      const after: State = { values: outcome.values, places: state.places.with(thread, place) }
-      const rest = this.follow(after, path, at + 1)
-      if (rest) return [{ before: state, thread, outcome, after }, ...rest]
+  /**
+   * Follows a path. What choices returned cannot be told from memory, so each thread has several places at which it may
+   * be; the path fixes memory, so threads can be followed one by one.
+   */
+  private follow(path: readonly PathStep[]): Followed | undefined {
+    const first = this.concrete.initial()
+    const tracks: Track[][] = first.places.map(place => [{ place, before: undefined, at: -1, outcome: undefined }])
+    let values = first.values
+    const memory = [values]
+    for (const [at, { thread, state }] of path.entries()) {
+      const after = this.packing.values(state)
+      const next = new Map<string, Track>()
+      for (const before of tracks[thread]!)
+        for (const outcome of this.ways(before.place, values)) {
+          if (outcome.stops || outcome.values.some((v, i) => v !== after[i])) continue
+          if (outcome.violations.some(v => this.selected(v.property))) continue
+          const place = this.concrete.after(this.system.threads[thread]!, before.place, outcome.result)
+          const key = keyOfPlace(place)
+          if (!next.has(key)) next.set(key, { place, before, at, outcome })
+        }
+      if (next.size === 0) return undefined
+      tracks[thread] = [...next.values()]
+      values = after
+      memory.push(values)
     }
-    return undefined
-  }
-
-  private table(run: readonly Followed[]): CounterexampleStep[] {
-    return run.map((r, i) => this.step(i + 1, r.before, r.thread, r.outcome))
-  }
-
-  private step(step: number, before: State, thread: number, outcome: Outcome): CounterexampleStep {
-    return describeStep(this.concrete, step, before, thread, outcome)
+    const tell: Followed['tell'] = choose => {
+      const steps: CounterexampleStep[] = []
+      for (const [t, end] of choose(tracks).entries())
+        for (let c = end; c.before; c = c.before)
+          steps[c.at] = describeStep(this.concrete, c.at + 1, memory[c.at]!, t, c.before.place, c.outcome!)
+      return steps
+    }
+    return { tracks, tell }
   }
 }
 
+/** Where a thread may be, and how it came there. */
+interface Track {
+  readonly place: Place
+  readonly before: Track | undefined
+  readonly at: number
+  readonly outcome: Outcome | undefined
+}
+
 interface Followed {
-  readonly before: State
-  readonly thread: number
-  readonly outcome: Outcome
-  readonly after: State
+  /** By thread, its possible places at the end. */
+  readonly tracks: readonly Track[][]
+  /** The steps, once one place is chosen for each thread. */
+  tell(choose: (tracks: readonly Track[][]) => Track[]): CounterexampleStep[]
 }
 
 /** One step of an execution, told with the functions that it is in. */
 export function describeStep(
   concrete: Concrete,
   step: number,
-  before: State,
+  before: readonly number[],
   thread: number,
+  place: Place,
   outcome: Pick<Outcome, 'values' | 'result'>,
 ): CounterexampleStep {
-  const place = before.places[thread]!
   const sites = concrete.stack(place)
   const names = sites.length > 0 ? sites.map(s => s.function) : place.frames.map(f => f.call.fn.name).reverse()
   const { cells, threads } = concrete.system
@@ -183,7 +204,7 @@ export function describeStep(
     operation: place.next!.name,
     ...(sites[0] ? { source: sites[0].source } : {}),
     changes: cells.flatMap((c: Cell, i) =>
-      before.values[i] === outcome.values[i] ? [] : [{ cell: c.name, from: before.values[i]!, to: outcome.values[i]! }],
+      before[i] === outcome.values[i] ? [] : [{ cell: c.name, from: before[i]!, to: outcome.values[i]! }],
     ),
     result: outcome.result,
   }

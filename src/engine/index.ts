@@ -2,6 +2,7 @@
 /** `lastput/engine`: the modelling language, and explorers that try every interleaving. */
 export { type CheckOptions, check, type Prepared, prepare } from './check.ts'
 export { Concrete, type Outcome, type Place, type State } from './concrete.ts'
+export { describeStep } from './explain.ts'
 export * from './model.ts'
 export { explore, type NaiveOptions } from './naive.ts'
 export type { SearchProgress, Spawn, WorkerThread } from './search.ts'

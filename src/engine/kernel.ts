@@ -49,8 +49,21 @@ export interface Kernel {
   canonical(state: Int32Array): Int32Array
   /** Successors of a state, not made canonical: [thread, words...] one after the other. */
   successors(state: Int32Array): Int32Array
-  /** Copies all states of owned partitions, for liveness. */
+  /** Copies all states of owned partitions. */
   states(): Int32Array
+  /** All states with their edges, for liveness: of a kernel that owns every partition, without symmetry. Gives up at `most` edges. */
+  graph(initial: Int32Array, most: number): Graph
+}
+
+export interface Graph {
+  /** State i stands at i * words; its edges at offsets[i] .. offsets[i + 1] of `to` and `who`. */
+  readonly states: Int32Array
+  readonly offsets: Int32Array
+  readonly to: Int32Array
+  /** The thread that takes the step. */
+  readonly who: Uint8Array
+  readonly initial: number
+  readonly complete: boolean
 }
 
 export interface FoundViolation {
@@ -188,6 +201,23 @@ function keyAt(a, j) {
 }
 function expandAt(a, j) { expandState(${this.words.map(i => `a[j + ${i}]`).join()}) }
 function hashAt(a, j) { return hash(${this.words.map(i => `a[j + ${i}]`).join()}) }
+let to = null, who = null, edges = 0
+const base = new Int32Array(P)
+function edge(${this.names.join()}, h) {
+  const p = h >>> (32 - PBITS), log = logs[p], tab = tabs[p], mask = tab.length - 1
+  let s = h & mask, k = 0
+  for (; (k = tab[s]) !== 0; s = (s + 1) & mask) {
+    const q = (k - 1) * W
+    if (${this.words.map(i => `log[q + ${i}] === w${i}`).join(' && ')}) break
+  }
+  if (edges === to.length) {
+    const more = new Int32Array(edges * 2), names = new Uint8Array(edges * 2)
+    more.set(to); names.set(who)
+    to = more; who = names
+  }
+  to[edges] = base[p] + k - 1
+  who[edges++] = thread
+}
 function insertPartition(p) {
   let log = logs[p], tab = tabs[p], n = counts[p]
   if (log === null) { log = logs[p] = new Int32Array(256 * W); tab = tabs[p] = new Int32Array(512) }
@@ -235,6 +265,7 @@ function e(${this.names.join()}) {
   if (mode === 2) { captured.push(thread, ${this.names.join()}); return }
   ${this.canonicalText()}
   const h = hash(${this.names.join()})
+  if (mode === 3) return edge(${this.names.join()}, h)
   if (mode === 1) {
     if (bits[(h >>> 5) & (bits.length - 1)] & (1 << (h & 31)) && find(${this.names.join()})) hit = 1
     return
@@ -501,8 +532,8 @@ function expandState(${this.names.join()}) {
           const same = `${this.get(this.blockField(blocks[i]!))} === ${this.get(this.blockField(blocks[i - 1]!))}`
           out.set(item.thread, out.has(item.thread) ? `${out.get(item.thread)} || ${same}` : same)
         }
-    // In mode 2 every thread's steps are wanted.
-    for (const [t, c] of out) out.set(t, `mode !== 2 && (${c})`)
+    // In modes 2 and 3 every thread's steps are wanted.
+    for (const [t, c] of out) out.set(t, `mode < 2 && (${c})`)
     return out
   }
 
@@ -538,7 +569,7 @@ function expandState(${this.names.join()}) {
       })
       const dynamic = alone.includes(2) && free.length > 0 ? ` && (a${t} === 1 || ${free.join(' && ')})` : ''
       lines.push(
-        `const a${t} = ${kinds}[n${t}]; if (mode !== 2 && a${t} !== 0${dynamic}) { thread = ${t}; ${call(t)} return }`,
+        `const a${t} = ${kinds}[n${t}]; if (mode < 2 && a${t} !== 0${dynamic}) { thread = ${t}; ${call(t)} return }`,
       )
     }
     return lines.join('\n  ')
@@ -637,6 +668,25 @@ return {
     captured.length = 0
     mode = 0; moves = kept
     return all
+  },
+  graph(initial, most) {
+    let n = 0
+    for (let p = 0; p < P; p++) { base[p] = n; n += counts[p] }
+    const offsets = new Int32Array(n + 1), states = this.states()
+    to = new Int32Array(1024); who = new Uint8Array(1024); edges = 0
+    mode = 3
+    const kept = moves
+    let i = 0
+    for (; i < n && edges <= most; i++) { expandAt(states, i * W); offsets[i + 1] = edges }
+    mode = 0; moves = kept
+    const graph = { offsets, to, who, states, complete: i === n, initial: 0 }
+    for (let j = 0; j < n * W; j += W) {
+      let k = 0
+      while (k < W && states[j + k] === initial[k]) k++
+      if (k === W) { graph.initial = j / W; break }
+    }
+    to = who = null
+    return graph
   },
   states() {
     let n = 0

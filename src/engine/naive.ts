@@ -3,10 +3,10 @@
  * The naive explorer: breadth first over states made of values and histories, by replaying the generators. No learning,
  * packing, reduction or generated code: what the engine is held against.
  */
-import { Concrete, type Place, type State } from './concrete.ts'
-import { keyOf } from './key.ts'
+import { Concrete, keyOfPlace, type State } from './concrete.ts'
+import { describeStep } from './explain.ts'
 import type { System, Thread } from './model.ts'
-import type { CounterexampleStep, Verdict, Violation } from './verdict.ts'
+import type { Verdict, Violation } from './verdict.ts'
 
 export interface NaiveOptions {
   /** Give up after so many states (default 1e6). */
@@ -31,20 +31,29 @@ interface Node {
 
 /** Explores every interleaving. @throws ModelError when the model is malformed. */
 export function explore(system: System, options: NaiveOptions = {}): Verdict {
-  return new Naive(system, options).run()
+  return new NaiveExplorer(system, options).run()
 }
 
-class Naive {
+/** A violation, and the way to it: the state `at`, and a step from there unless the state is itself the violation. */
+interface Found {
+  readonly violation: Violation
+  readonly at: number
+  readonly via: Node['via']
+  readonly length: number
+}
+
+export class NaiveExplorer {
   private readonly concrete: Concrete
   private readonly system: System
   private readonly limit: number
   private readonly properties: ReadonlySet<string> | undefined
   private readonly nodes: Node[] = []
   private readonly known = new Map<string, number>()
+  private readonly found: Found[] = []
   private transitions = 0
   private readonly began = performance.now()
 
-  constructor(system: System, options: NaiveOptions) {
+  constructor(system: System, options: NaiveOptions = {}) {
     this.system = system
     this.concrete = new Concrete(system)
     this.limit = options.states ?? 1_000_000
@@ -55,14 +64,22 @@ class Naive {
     const first = this.concrete.initial()
     this.nodes.push({ state: first, parent: -1, via: undefined, depth: 0, edges: [] })
     this.known.set(keyOfState(first), 0)
-    const broken = this.brokenInvariant(first)
-    if (broken) return this.violated(broken, 0)
+    this.look(0)
     for (let at = 0; at < this.nodes.length; at++) {
-      const violation = this.expand(at)
-      if (violation) return violation
+      // The level in which something was found is finished: a shorter way may come up in it.
+      if (this.found.length > 0 && (at === 0 || this.nodes[at]!.depth > this.nodes[at - 1]!.depth)) break
+      this.expand(at)
       if (this.nodes.length > this.limit) return { ...this.verdict('inconclusive'), reason: `${this.limit} states` }
     }
+    const [best] = this.shortest()
+    if (best) return this.violated(best)
     return this.liveness() ?? this.verdict('holds')
+  }
+
+  /** Violations that no shorter path has. */
+  shortest(): Found[] {
+    const length = Math.min(...this.found.map(f => f.length))
+    return this.found.filter(f => f.length === length)
   }
 
   /** Values of cells in every reachable state, for comparison with other searches. */
@@ -70,7 +87,7 @@ class Naive {
     return new Set(this.nodes.map(n => n.state.values.join()))
   }
 
-  private expand(at: number): Verdict | undefined {
+  private expand(at: number): void {
     const node = this.nodes[at]!
     let moves = 0
     for (const [t, thread] of this.system.threads.entries()) {
@@ -80,8 +97,8 @@ class Naive {
         moves++
         this.transitions++
         const via = { thread: t, result: outcome.result, values: outcome.values }
-        const violation = outcome.violations.find(v => this.selected(v.property))
-        if (violation) return this.violated(violation, at, via)
+        for (const violation of outcome.violations)
+          if (this.selected(violation.property)) this.found.push({ violation, at, via, length: node.depth + 1 })
         if (outcome.stops) continue
         const state: State = {
           values: outcome.values,
@@ -93,18 +110,29 @@ class Naive {
           to = this.nodes.length
           this.known.set(key, to)
           this.nodes.push({ state, parent: at, via, depth: node.depth + 1, edges: [] })
-          const broken = this.brokenInvariant(state)
-          if (broken) return this.violated(broken, to)
+          this.look(to)
         }
         node.edges.push({ thread: t, to, result: outcome.result })
       }
     }
-    if (moves === 0 && this.system.deadlock && this.selected('deadlock')) {
-      const stuck = this.system.threads.filter((_, t) => node.state.places[t]!.started)
-      if (stuck.length > 0)
-        return this.violated({ property: 'deadlock', message: `stuck: ${stuck.map(t => t.name).join(', ')}` }, at)
-    }
-    return undefined
+    if (moves > 0 || !this.system.deadlock || !this.selected('deadlock')) return
+    const stuck = this.system.threads.filter((_, t) => node.state.places[t]!.started)
+    const message = `stuck: ${stuck.map(t => t.name).join(', ')}`
+    if (stuck.length > 0)
+      this.found.push({ violation: { property: 'deadlock', message }, at, via: undefined, length: node.depth })
+  }
+
+  /** Notes the invariants that do not hold in a state. */
+  private look(at: number): void {
+    const { state, depth } = this.nodes[at]!
+    for (const p of this.system.properties)
+      if (p.kind === 'always' && this.selected(p.name) && !p.holds(this.concrete.view(state.values)))
+        this.found.push({
+          violation: { property: p.name, message: `${p.name} does not hold` },
+          at,
+          via: undefined,
+          length: depth,
+        })
   }
 
   private liveness(): Verdict | undefined {
@@ -119,7 +147,8 @@ class Naive {
       const edgesOf = (n: number) => this.nodes[n]!.edges.filter(e => inside[e.to] && !ends(n, e))
       for (const component of components(this.nodes.length, n => (inside[n] ? edgesOf(n).map(e => e.to) : []))) {
         if (!inside[component[0]!] || !this.fair(component, edgesOf)) continue
-        return this.violated({ property: p.property, message: p.message }, component[0]!)
+        const violation = { property: p.property, message: p.message }
+        return this.violated({ violation, at: component[0]!, via: undefined, length: 0 })
       }
     }
     return undefined
@@ -154,13 +183,6 @@ class Naive {
     return this.properties === undefined || this.properties.has(property)
   }
 
-  private brokenInvariant(state: State): Violation | undefined {
-    for (const p of this.system.properties)
-      if (p.kind === 'always' && this.selected(p.name) && !p.holds(this.concrete.view(state.values)))
-        return { property: p.name, message: `${p.name} does not hold` }
-    return undefined
-  }
-
   private verdict(verdict: Verdict['verdict']): Verdict {
     return {
       system: this.system.name,
@@ -174,7 +196,7 @@ class Naive {
     }
   }
 
-  private violated(violation: Violation, at: number, last?: NonNullable<Node['via']>): Verdict {
+  private violated({ violation, at, via: last }: Found): Verdict {
     const path: { node: Node; via: NonNullable<Node['via']> }[] = []
     if (last) path.push({ node: this.nodes[at]!, via: last })
     for (let n = this.nodes[at]!; n.via; n = this.nodes[n.parent]!)
@@ -182,34 +204,15 @@ class Naive {
     return {
       ...this.verdict('violated'),
       ...violation,
-      counterexample: path.map(({ node, via }, i) => this.describe(i + 1, node.state, via)),
-    }
-  }
-
-  private describe(step: number, state: State, via: NonNullable<Node['via']>): CounterexampleStep {
-    const place = state.places[via.thread]!
-    const names = place.frames.map(f => f.call.fn.name).filter(n => n !== '')
-    return {
-      step,
-      thread: this.system.threads[via.thread]!.name,
-      function: names.at(-1) ?? '',
-      stack: names.reverse(),
-      operation: place.next!.name,
-      changes: this.system.cells.flatMap((c, i) =>
-        state.values[i] === via.values[i] ? [] : [{ cell: c.name, from: state.values[i]!, to: via.values[i]! }],
+      counterexample: path.map(({ node, via }, i) =>
+        describeStep(this.concrete, i + 1, node.state.values, via.thread, node.state.places[via.thread]!, via),
       ),
-      result: via.result,
     }
   }
 }
 
 function keyOfState(state: State): string {
   return `${state.values.join()}|${state.places.map(keyOfPlace).join('|')}`
-}
-
-function keyOfPlace(place: Place): string {
-  const frames = place.frames.map(f => `${keyOf([f.call.fn, ...f.call.args])}:${keyOf(f.history)}`)
-  return `${place.started ? 1 : 0}${Number.isFinite(place.runs) ? place.runs : ''}${frames.join('>')}`
 }
 
 /** Strongly connected components (Tarjan 1972, with an explicit stack): only those with an edge inside. */
