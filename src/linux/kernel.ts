@@ -94,7 +94,7 @@ function threads_of(parts: DriverParts, role: string, n: number, in_flight: Cell
   const r = parts.roles[role]
   if (!r) throw new Error(`no role "${role}": this driver has ${Object.keys(parts.roles).join(', ')}`)
   return Array.from({ length: n }, (_, i) =>
-    thread(n === 1 ? role : `${role}[${i}]`, () => (in_flight ? audited(r, i, in_flight) : r.body(i)), {
+    thread(n === 1 ? role : `${role}[${i}]`, () => (in_flight ? entry_SYSCALL_64(r, i, in_flight) : r.body(i)), {
       ...(r.times === undefined ? {} : { times: r.times }),
       finishes: r.finishes ?? false,
       daemon: r.daemon ?? false,
@@ -102,10 +102,10 @@ function threads_of(parts: DriverParts, role: string, n: number, in_flight: Cell
   )
 }
 
-function* audited(role: Role, index: number, in_flight: Cell): Steps<void> {
-  yield* step('begin', s => s.add(in_flight, 1))
+function* entry_SYSCALL_64(role: Role, index: number, in_flight: Cell): Steps<void> {
+  yield* step('enter', s => s.add(in_flight, 1))
   yield* role.body(index)
-  yield* step('end', s => s.add(in_flight, -1))
+  yield* step('leave', s => s.add(in_flight, -1))
 }
 
 /** The count equals the references that page tables hold, and the pagemap's what its pages hold, when nobody is busy. */

@@ -127,8 +127,8 @@ export class Machine {
   }
 
   private take(t: number, choice: number, { outcome, events }: Way): MachineStep {
-    const described = describeStep(this.concrete, this.steps.length + 1, this.state, t, outcome)
     const place = this.state.places[t]!
+    const described = describeStep(this.concrete, this.steps.length + 1, this.state.values, t, place, outcome)
     this.stopped = outcome.stops
     if (!outcome.stops) {
       const after = this.concrete.after(this.built.system.threads[t]!, place, outcome.result)

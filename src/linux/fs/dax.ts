@@ -22,6 +22,7 @@ export default driver({
   setup(kernel: Kernel) {
     const { pgmap, mm, protocol, fixes } = kernel
     const readers = cell('invalidate_lock.readers', { max: 8 })
+    // A writer that waits keeps new readers out, as a rw_semaphore does; or faults could hold truncate off for ever.
     const writer = cell('invalidate_lock.writer', { max: 1 })
     const i_mmap = cell('i_mmap', { max: 1, show: v => (v ? 'mapped' : 'not mapped') })
     const unmounted = cell('unmounted', { max: 1 })
@@ -75,9 +76,10 @@ export default driver({
 
     function* lock_layout(): Steps<void> {
       yield* step('filemap_invalidate_lock', s => {
-        s.wait(s.get(readers) === 0 && s.get(writer) === 0)
+        s.wait(s.get(writer) === 0)
         s.set(writer, 1)
       })
+      yield* step('filemap_invalidate_lock acquired', s => s.wait(s.get(readers) === 0))
     }
 
     function* unlock_layout(): Steps<void> {
@@ -161,8 +163,8 @@ export default driver({
     return {
       ops: {},
       roles: {
-        fault: { body: dax_iomap_pte_fault },
-        gup: { body: gup, finishes: true },
+        fault: { body: dax_iomap_pte_fault, times: 2 },
+        gup: { body: gup, times: 2, finishes: true },
         truncate: { body: truncate, times: 1, finishes: true },
         exit: { body: exit_mmap, daemon: true, finishes: true },
         fork: { body: fork },

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** Verdicts of `lastput check` as text and as JSON (`lastput.check/1`). */
+import type { Verdict } from '../engine/index.ts'
+import type { Built, Scenario } from '../linux/kernel.ts'
+import { Machine, type MachineStep } from '../linux/machine.ts'
+import { properties } from '../linux/properties.ts'
+import { Holders } from './holders.ts'
+import { table } from './table.ts'
+
+export interface Checked {
+  readonly scenario: Scenario
+  readonly built: Built
+  readonly verdict: Verdict
+}
+
+/** `lastput.check/1`: one verdict. */
+export function checkJson({ scenario, verdict }: Checked): Record<string, unknown> {
+  const { system, counterexample, ...rest } = verdict
+  return {
+    schema: 'lastput.check/1',
+    system,
+    driver: scenario.driver.name,
+    protocol: scenario.protocol.id,
+    ...rest,
+    ...(counterexample ? { counterexample: counterexample.map(({ result: _, ...step }) => step) } : {}),
+  }
+}
+
+/** Exit code: 0 every system holds, 1 some promise is broken, 2 (also for usage) inconclusive. */
+export function exitCode(verdicts: readonly Verdict[]): number {
+  if (verdicts.some(v => v.verdict === 'violated')) return 1
+  return verdicts.some(v => v.verdict === 'inconclusive') ? 2 : 0
+}
+
+export function checkText(checked: Checked): string {
+  const { verdict } = checked
+  const lines = [headline(verdict), `  ${verdict.bounds}`, `  ${covered(verdict)}`]
+  if (verdict.verdict === 'violated') lines.push('', ...violationText(checked))
+  return `${lines.join('\n')}\n`
+}
+
+function headline({ system, verdict, property, message, reason }: Verdict): string {
+  if (verdict === 'holds') return `${system}: holds`
+  if (verdict === 'inconclusive') return `${system}: inconclusive (${reason})`
+  return `${system}: VIOLATED ${property}${message?.startsWith(`${property} `) ? '' : `: ${message}`}`
+}
+
+function covered({ states, transitions, depth, seconds, reductions }: Verdict): string {
+  const n = (x: number) => x.toLocaleString('en-US')
+  const how = reductions.filter(r => !r.startsWith('no ')).join(', ')
+  return `${n(states)} states, ${n(transitions)} transitions, depth ${depth}, ${seconds.toFixed(2)} s${how ? ` (${how})` : ''}`
+}
+
+function violationText(checked: Checked): string[] {
+  const { verdict, built } = checked
+  const words = properties[verdict.property!]
+  const lines = words ? [`  rule: ${words.rule}`, ...(words.source ? [`        (${words.source})`] : []), ''] : []
+  const steps = replay(checked)
+  const holders = new Holders(built)
+  const rows = steps.map(s => {
+    holders.take(s)
+    const back = verdict.loop === s.step ? '>' : ''
+    return [`${back}${s.step}`, s.thread, s.function, s.operation, changesText(built, s), holders.text()]
+  })
+  lines.push(...table(['step', 'thread', 'function', 'operation', 'changes', 'who holds what'], rows))
+  if (verdict.loop !== undefined) lines.push('', `  and from step ${verdict.loop} again, for ever`)
+  lines.push('', ...sequence(built, steps))
+  return lines.map(l => (l === '' ? l : `  ${l.trimStart() === l ? l : l.slice(2)}`))
+}
+
+/** The counterexample's steps with their page_ref events. */
+export function replay({ built, verdict }: Checked): readonly MachineStep[] {
+  const machine = new Machine(built)
+  machine.follow(verdict.counterexample ?? [])
+  return machine.steps
+}
+
+function changesText(built: Built, step: MachineStep): string {
+  return step.changes
+    .map(({ cell, from, to }) => {
+      const show = built.system.cells.find(c => c.name === cell)?.show ?? String
+      return `${cell} ${show(from)} -> ${show(to)}`
+    })
+    .join(', ')
+}
+
+/** A column for each thread: who does what when, at a glance. */
+function sequence(built: Built, steps: readonly MachineStep[]): string[] {
+  const threads = built.system.threads.map(t => t.name).filter(name => steps.some(s => s.thread === name))
+  const rows = steps.map(s => threads.map(t => (t === s.thread ? s.operation : '|')))
+  return table(threads, rows)
+}

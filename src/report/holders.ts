@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * Who holds the references of a page, step by step: page table entries, and threads by what they took and did not give back
+ * or hand on to an entry.
+ */
+import type { Built } from '../linux/kernel.ts'
+import type { MachineStep } from '../linux/machine.ts'
+import { busy_base } from '../linux/mm/page_count.ts'
+import { mk_pte } from '../linux/mm/pgtable.ts'
+import { IDLE, type Page } from '../linux/types.ts'
+
+export class Holders {
+  private readonly built: Built
+  private readonly value = new Map<string, number>()
+  /** For each page, references by thread. */
+  private readonly held = new Map<Page, Map<string, number>>()
+
+  constructor(built: Built) {
+    this.built = built
+    for (const c of built.system.cells) this.value.set(c.name, c.init)
+    for (const p of built.kernel.pgmap.pages) this.held.set(p, new Map())
+  }
+
+  take(step: MachineStep): void {
+    const before = this.built.kernel.pgmap.pages.map(p => this.taken(p))
+    for (const c of step.changes) this.value.set(c.cell, c.to)
+    for (const [i, page] of this.built.kernel.pgmap.pages.entries()) {
+      const held = this.held.get(page)!
+      if (this.get(page.life.name) === IDLE) held.clear()
+      else held.set(step.thread, (held.get(step.thread) ?? 0) + this.taken(page) - before[i]!)
+    }
+  }
+
+  /** `page 0: 2 = pte[0] + migrate`; free pages are left out. */
+  text(): string {
+    return this.built.kernel.pgmap.pages
+      .filter(p => this.get(p.life.name) !== IDLE)
+      .map(p => `page ${p.index}: ${this.get(p._refcount.name)}${this.of(p)}`)
+      .join('; ')
+  }
+
+  private of(page: Page): string {
+    const holders = [
+      ...(busy_base(page.pgmap) > 0 ? ['base'] : []),
+      ...this.entries(page),
+      ...[...this.held.get(page)!].filter(([, n]) => n > 0).map(([t, n]) => (n === 1 ? t : `${t} ${n}`)),
+    ]
+    return holders.length > 0 ? ` = ${holders.join(' + ')}` : ''
+  }
+
+  /** References that are neither the base's nor a page table's. */
+  private taken(page: Page): number {
+    if (this.get(page.life.name) === IDLE) return 0
+    return this.get(page._refcount.name) - busy_base(page.pgmap) - this.entries(page).length
+  }
+
+  private entries(page: Page): string[] {
+    const { mm, protocol } = this.built.kernel
+    if (!protocol.pte_holds_reference(page.pgmap.type)) return []
+    return mm.addresses.filter(a => this.get(a.pte.name) === mk_pte(page)).map(a => a.pte.name)
+  }
+
+  private get(cell: string): number {
+    return this.value.get(cell)!
+  }
+}
