@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+import type { LedgerEvent } from './ledger.ts'
+
+/** What the rules rule out, as it was met while reading. */
+export type IncidentKind = 'get-on-free-page' | 'put-on-free-page' | 'surplus-put' | 'count-mismatch'
+
+export interface Incident {
+  kind: IncidentKind
+  row: number
+  event: LedgerEvent
+  /** Count before the event, as the ledger had it, and that of the page while idle. */
+  count: number
+  idle: number
+  /** Events of the page's open life before this one, oldest first. */
+  life: LedgerEvent[]
+  consequences: Consequence[]
+  /** Consequences beyond those that are kept. */
+  moreConsequences: number
+  /** The page went back to its driver a second time without having been handed out. */
+  freedTwice: boolean
+}
+
+export interface Consequence {
+  kind: string
+  row: number
+  event: LedgerEvent
+  count: number
+}
+
+/** Incidents kept, and consequences kept of each. */
+const MAX_INCIDENTS = 10_000
+const MAX_CONSEQUENCES = 16
+
+/** One incident per page: what comes after on the same page, or through a driver's damaged free list, follows from it. */
+export class Incidents {
+  readonly list: Incident[] = []
+  /** Incidents that found no room. */
+  dropped = 0
+  readonly #byRow = new Map<number, Incident>()
+  /** Per pagemap, the incident that damaged its driver's free list. */
+  readonly #damaged = new Map<number, Incident>()
+
+  /** The incident that whatever goes wrong on this page follows from. */
+  cause(row: number, pagemap: number): Incident | undefined {
+    return this.#byRow.get(row) ?? this.#damaged.get(pagemap)
+  }
+
+  /** The incident found on that page itself. */
+  of(row: number): Incident | undefined {
+    return this.#byRow.get(row)
+  }
+
+  add(incident: Incident): void {
+    if (this.list.length >= MAX_INCIDENTS) {
+      this.dropped++
+      return
+    }
+    this.list.push(incident)
+    this.#byRow.set(incident.row, incident)
+  }
+
+  addConsequence(cause: Incident, consequence: Consequence): void {
+    if (cause.consequences.length < MAX_CONSEQUENCES) cause.consequences.push(consequence)
+    else cause.moreConsequences++
+  }
+
+  /** Its page is filed as free twice, so the free list of its driver hands out pages that are in use. */
+  markFreedTwice(incident: Incident, pagemap: number): void {
+    incident.freedTwice = true
+    if (!this.#damaged.has(pagemap)) this.#damaged.set(pagemap, incident)
+  }
+
+  /** Takes back an incident that turned out to be something else. */
+  withdraw(row: number): void {
+    const incident = this.#byRow.get(row)
+    if (!incident) return
+    this.#byRow.delete(row)
+    this.list.splice(this.list.indexOf(incident), 1)
+  }
+}

@@ -1,0 +1,881 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * Follows the count of every page through a recording: what each event did to it, where a life begins and ends, and what
+ * no protocol allows. Closed lives are counted by shape; open ones keep their events.
+ */
+import type { EventBatch, StackTable } from '../trace/events.ts'
+import { Op } from '../trace/events.ts'
+import type { ProtocolId } from '../linux/protocols/rules.ts'
+import { baseName, StackTrait, typeByInitialiser } from './frames.ts'
+import { Gaps } from './gaps.ts'
+import { type IncidentKind, Incidents } from './incidents.ts'
+import { NodePool } from './nodes.ts'
+import { after, IMPOSSIBLE, type Limits, MAX_PENDING, ORDER_WINDOW, type OrderedEvent, settle } from './order.ts'
+import { Pagemaps, UNMAPPED_LIMITS } from './pagemaps.ts'
+import { PageBit, PageTable } from './pages.ts'
+import { PairModel, type Reference } from './pairs.ts'
+import { MAPPED, SHAPE_STRIDE, SHAPE_TASK_SHIFT, Shapes } from './shapes.ts'
+import { Sites } from './sites.ts'
+import { TaskClock } from './task-clock.ts'
+
+export interface LedgerOptions {
+  /** Account for ordinary pages too, not only for those of pagemaps. */
+  allPages?: boolean | undefined
+  /** Judge every page by this protocol instead of the one recognised. */
+  protocol?: ProtocolId | undefined
+}
+
+/** An event as the slow paths pass it on. */
+export interface LedgerEvent extends OrderedEvent {
+  signature: number
+  stack: number
+  mapcount: number
+  /** Count as the event read it, after its operation and maybe after others. */
+  count: number
+  /** Page flags proper, without zone, node and section. */
+  flags: number
+}
+
+export interface LifeCounts {
+  /** From idle to idle, with every reference returned. */
+  complete: number
+  /** Begun before the recording, or with events lost: closed, but nothing is learned from them. */
+  partial: number
+  /** Closed after something was found on their page. */
+  broken: number
+}
+
+/** Events of one life after which references that surely belong together are set aside. */
+const LONG_LIFE = 64
+
+/** Gets or puts from that many on that are open at once are no longer cut down by pairs. */
+const MAX_OPEN = 4096
+
+/** Page flags proper; above them stand zone, node and section. */
+const PAGE_FLAGS = (1 << 24) - 1
+
+/** State bits in which a get or put needs a closer look; KNOWN is wanted, the others are not. */
+const ORDINARY = PageBit.KNOWN | PageBit.PENDING | PageBit.ACCUSED | PageBit.FROZEN | PageBit.UNMAPPED
+
+/** In place of a last signature: the page was set up and nothing has happened since. */
+const INITIALISED = -2
+
+export class Ledger {
+  readonly pages = new PageTable()
+  readonly nodes = new NodePool()
+  readonly shapes = new Shapes()
+  readonly sites: Sites
+  readonly pagemaps: Pagemaps
+  readonly incidents = new Incidents()
+  readonly gaps = new Gaps()
+  readonly tasks = new TaskClock()
+  readonly lives: LifeCounts = { complete: 0, partial: 0, broken: 0 }
+  /** page_ref events taken into account, and those of pages that are none of ours. */
+  events = 0
+  skipped = 0
+  firstTime = Infinity
+  lastTime = -Infinity
+  readonly model: PairModel
+  #modelAt = 0
+  readonly #stacks: StackTable
+  readonly #allPages: boolean
+  readonly #pending = new Map<number, LedgerEvent[]>()
+  #scratch = new Int32Array(256 * SHAPE_STRIDE)
+  readonly #lifeTasks: number[] = []
+  /** A put of an idle page by which memunmap_pages() may have begun to put all pages of a pagemap. */
+  #sweep = { pfn: -2, pid: -1, row: -1, begun: false }
+  /** Whether the mapcount field is the raw one, -1 for unmapped (newer kernels). */
+  #rawMapcount = false
+
+  constructor(stacks: StackTable, options: LedgerOptions = {}, hints?: Ledger) {
+    this.#stacks = stacks
+    this.sites = hints?.sites ?? new Sites(stacks)
+    this.pagemaps = new Pagemaps(options.protocol, hints?.pagemaps)
+    this.model = new PairModel(this.sites)
+    this.#allPages = options.allPages ?? false
+    if (hints) this.#rawMapcount = hints.#rawMapcount
+  }
+
+  /** Takes in a batch of events, in its order. */
+  add(batch: EventBatch): void {
+    for (const gap of batch.lost) this.gaps.add(gap)
+    const { order, time, pid, pfn, op, val, ret, stack, mapcount } = batch
+    const { pages, gaps, sites } = this
+    if (batch.length > 0) this.firstTime = Math.min(this.firstTime, time[order[0]!]!)
+    for (let k = 0; k < batch.length; k++) {
+      const i = order[k]!
+      if (time[i]! >= gaps.nextEdge) gaps.pass(time[i]!)
+      let row = pages.find(pfn[i]!)
+      if (row < 0) row = this.#newPage(batch, i)
+      const kind = op[i]!
+      // A set may be the initialisation that makes its page one of a pagemap.
+      if (kind !== Op.SET && this.#isSkipped(row, stack[i]!)) {
+        this.skipped++
+        continue
+      }
+      this.events++
+      if (kind === Op.MOD_UNLESS && ret[i] === 0) continue
+      const bits = pages.bits[row]!
+      const signature = sites.signature(stack[i]!, kind)
+      // Whatever is out of the ordinary goes through an event object; the rest stays in columns.
+      if (
+        (bits & ORDINARY) !== PageBit.KNOWN ||
+        kind === Op.SET ||
+        kind >= Op.FREEZE ||
+        pages.epoch[row] !== gaps.epoch ||
+        !this.#plain(row, kind, val[i]!, ret[i]!, stack[i]!, pid[i]!)
+      ) {
+        this.#slow(row, eventOf(batch, i, signature))
+        continue
+      }
+      this.#apply(row, val[i]!, time[i]!, signature, stack[i]!, pid[i]!, batch.cpu[i]!, kind, val[i]!, ret[i]!, mapcount[i]!)
+    }
+    if (batch.length > 0) this.lastTime = Math.max(this.lastTime, time[order[batch.length - 1]!]!)
+    this.#flushOverdue(this.lastTime - ORDER_WINDOW)
+  }
+
+  /** Settles what is still open at the end of the recording. */
+  finish(): void {
+    this.#flushOverdue(Infinity)
+    this.gaps.pass(Infinity)
+    this.model.learn(this.shapes)
+    this.pagemaps.list.forEach((_, index) => {
+      this.pagemaps.decide(index)
+    })
+  }
+
+  /** Count of that page while idle; undefined where the rule is not known. */
+  idleCount(row: number): number | undefined {
+    if (this.pages.bits[row]! & PageBit.UNMAPPED) return 0
+    return this.pagemaps.list[this.pages.pagemap[row]!]!.rule?.idle
+  }
+
+  /** Whether the page belongs to the account (it is device memory, or all pages are asked for). */
+  isCounted(row: number): boolean {
+    return this.#allPages || !this.pagemaps.anyDevice || this.pagemaps.list[this.pages.pagemap[row]!]!.device
+  }
+
+  #isSkipped(row: number, stack: number): boolean {
+    if (this.isCounted(row)) return false
+    if (!(this.sites.traits(stack) & StackTrait.DEVICE)) return true
+    this.pagemaps.markDevice(this.pages.pagemap[row]!)
+    return false
+  }
+
+  /** Whether a get or put is one that the rule and its own result allow at the present count. */
+  #plain(row: number, op: number, val: number, ret: number, stack: number, pid: number): boolean {
+    const count = this.pages.count[row]!
+    const { limits, rule } = this.pagemaps.list[this.pages.pagemap[row]!]!
+    if (!rule || (val === -1 && rule.idle === 1 && this.#mayBeTeardown(row, stack, pid))) return false
+    switch (op) {
+      case Op.MOD_AND_TEST:
+        if ((ret !== 0) !== (count + val === 0)) return false
+        break
+      case Op.MOD_AND_RETURN:
+        if (count + val !== ret) return false
+        break
+      case Op.MOD_UNLESS:
+        if (count <= 0) return false
+    }
+    // A get from zero and a put to zero say something about the rule, so they are looked at.
+    if (val > 0) return count >= limits.getFrom && count > 0
+    return count + val >= limits.putTo && (count + val > 0 || limits.putTo === 0) && val < 0
+  }
+
+  #newPage(batch: EventBatch, i: number): number {
+    const index = this.pagemaps.covering(batch.pfn[i]!)
+    const pagemap = this.pagemaps.list[index]!
+    pagemap.pages++
+    if (!pagemap.device && this.sites.traits(batch.stack[i]!) & StackTrait.DEVICE) this.pagemaps.markDevice(index)
+    return this.pages.add(batch.pfn[i]!, index, this.gaps.epoch)
+  }
+
+  // --- the slow paths ---------------------------------------------------------------------------------------------
+
+  #slow(row: number, event: LedgerEvent): void {
+    const { pages } = this
+    if (event.mapcount < 0) this.#rawMapcount = true
+    if (event.op === Op.SET) {
+      if (this.#isInitialisation(row, event)) return this.#initialise(row, event)
+      if (this.#isSkipped(row, event.stack)) {
+        this.events--
+        this.skipped++
+        return
+      }
+    }
+    if (!(pages.bits[row]! & PageBit.KNOWN)) this.#firstSight(row, event)
+    else if (pages.epoch[row] !== this.gaps.epoch) this.#resume(row, event)
+    pages.epoch[row] = this.gaps.epoch
+    if (event.op === Op.FREEZE && event.ret === 0) return
+    if (this.#isTeardown(row, event)) return this.#teardownPut(row, event)
+    const pending = this.#pending.get(row)
+    if (pending) return this.#defer(row, pending, event)
+    if (this.#isPossible(row, event)) this.#accept(row, event)
+    else if (pages.bits[row]! & PageBit.ACCUSED) this.#contradict(row, event)
+    else this.#defer(row, [], event)
+  }
+
+  #limits(row: number): Limits {
+    const bits = this.pages.bits[row]!
+    if (bits & PageBit.UNMAPPED) return UNMAPPED_LIMITS
+    return this.pagemaps.list[this.pages.pagemap[row]!]!.limits
+  }
+
+  #isPossible(row: number, event: LedgerEvent): boolean {
+    if (this.pages.bits[row]! & PageBit.FROZEN && event.op !== Op.SET && event.op !== Op.UNFREEZE) return false
+    return after(this.pages.count[row]!, event.op, event.val, event.ret, this.#limits(row)) !== IMPOSSIBLE
+  }
+
+  /** Applies an event that is possible at the present count. */
+  #accept(row: number, event: LedgerEvent): void {
+    switch (event.op) {
+      case Op.SET:
+        return this.#set(row, event)
+      case Op.FREEZE:
+        return this.#freeze(row, event)
+      case Op.UNFREEZE:
+        return this.#unfreeze(row, event)
+      default:
+        this.#vote(row, event)
+        this.#applyEvent(row, event.val, event)
+    }
+  }
+
+  #vote(row: number, event: LedgerEvent): void {
+    const index = this.pages.pagemap[row]!
+    const { votes, rule } = this.pagemaps.list[index]!
+    const count = this.pages.count[row]!
+    let telling = false
+    if (event.op === Op.MOD_AND_RETURN && event.ret === 1) telling = votes.returnedOne++ === 0
+    if (event.val > 0 && count === 0) {
+      telling = isFew(votes.getAtZero++)
+      if (this.sites.traits(event.stack) & StackTrait.DAX_FAULT) telling = votes.daxFault++ === 0 || telling
+    }
+    if (telling || (!rule && event.val < 0)) this.pagemaps.decide(index)
+  }
+
+  #set(row: number, event: LedgerEvent): void {
+    const { pages } = this
+    if (pages.bits[row]! & PageBit.FROZEN) this.#freedWhileFrozen(row, event)
+    const count = pages.count[row]!
+    const index = pages.pagemap[row]!
+    const { votes, initialCount, rule } = this.pagemaps.list[index]!
+    if (count === 0 && event.val === 1 && (initialCount === 1 || this.#isOwnReset(row, event))) {
+      if (votes.coreReset++ === 0) this.pagemaps.decide(index)
+      return this.#coreReset(row)
+    }
+    if (count === 0 && event.val > 0 && isFew(votes.setAtZero++)) {
+      this.#guessType(index, event.stack)
+      this.pagemaps.decide(index)
+    }
+    if (rule && pages.bits[row]! & PageBit.ACCUSED) pages.bits[row]! |= PageBit.HANDED_OUT
+    if (event.val !== count) this.#applyEvent(row, event.val - count, event)
+  }
+
+  /** The core counts the page as its driver's again: the put before gave back the reference of the last reset. */
+  #coreReset(row: number): void {
+    const { pages, nodes } = this
+    pages.count[row] = 1
+    const head = pages.head[row]!
+    if (!(pages.bits[row]! & PageBit.OPEN) || head < 0) return
+    const base = nodes.take()
+    nodes.time[base] = nodes.time[head]!
+    nodes.signature[base] = Op.SET
+    nodes.delta[base] = 1
+    nodes.pid[base] = nodes.pid[head]!
+    nodes.mapped[base] = 0
+    nodes.next[base] = head
+    pages.head[row] = base
+    pages.events[row]!++
+    this.#closeLife(row)
+  }
+
+  /** Whether the function that put the last reference sets the count again. */
+  #isOwnReset(row: number, event: LedgerEvent): boolean {
+    return (
+      event.stack !== 0 &&
+      this.pages.lastPid[row] === event.pid &&
+      this.sites.site(this.pages.lastSignature[row]!) === this.sites.site(event.signature)
+    )
+  }
+
+  #freeze(row: number, event: LedgerEvent): void {
+    const { pages } = this
+    this.pagemaps.list[pages.pagemap[row]!]!.votes.frozen++
+    pages.bits[row]! |= PageBit.FROZEN
+    pages.frozen[row] = event.val
+    pages.count[row] = 0
+    pages.lastSignature[row] = event.signature
+  }
+
+  #unfreeze(row: number, event: LedgerEvent): void {
+    const { pages } = this
+    if (!(pages.bits[row]! & PageBit.FROZEN)) return this.#applyEvent(row, event.val, event)
+    pages.bits[row]! &= ~PageBit.FROZEN
+    pages.count[row] = pages.frozen[row]!
+    if (event.val !== pages.frozen[row]) this.#applyEvent(row, event.val - pages.frozen[row]!, event)
+  }
+
+  /** A frozen page that is handed out anew was freed by whoever froze it. */
+  #freedWhileFrozen(row: number, event: LedgerEvent): void {
+    const { pages } = this
+    pages.bits[row]! &= ~PageBit.FROZEN
+    pages.count[row] = pages.frozen[row]!
+    const signature = pages.lastSignature[row]!
+    this.#applyEvent(row, -pages.frozen[row]!, { ...event, op: Op.FREEZE, signature, stack: this.sites.exampleStack(signature) })
+  }
+
+  #applyEvent(row: number, delta: number, event: LedgerEvent): void {
+    const { time, signature, stack, pid, cpu, op, val, ret, mapcount } = event
+    this.#apply(row, delta, time, signature, stack, pid, cpu, op, val, ret, mapcount)
+  }
+
+  /** Changes the count, adds the event to the page's life, and closes the life where the page is idle again. */
+  #apply(
+    row: number,
+    delta: number,
+    time: number,
+    signature: number,
+    stack: number,
+    pid: number,
+    cpu: number,
+    op: number,
+    val: number,
+    ret: number,
+    mapcount: number,
+  ): void {
+    const { pages, nodes } = this
+    if (!(pages.bits[row]! & PageBit.OPEN)) this.#openLife(row)
+    const node = nodes.take()
+    nodes.time[node] = time
+    nodes.signature[node] = signature
+    nodes.stack[node] = stack
+    nodes.delta[node] = delta
+    nodes.pid[node] = pid
+    nodes.cpu[node] = cpu
+    nodes.op[node] = op
+    nodes.val[node] = val
+    nodes.ret[node] = ret
+    nodes.mapcount[node] = mapcount
+    nodes.taskSeq[node] = this.tasks.tick(pid, time)
+    nodes.signatureSeq[node] = this.tasks.tickSignature(signature)
+    nodes.next[node] = -1
+    const last = pages.tail[row]!
+    if (last < 0) {
+      pages.head[row] = node
+      nodes.mapped[node] = 0
+    } else {
+      nodes.next[last] = node
+      // A mapping raises the map count after its get and lowers it before its put.
+      nodes.mapped[node] = delta < 0 && mapcount < nodes.mapcount[last]! ? 1 : 0
+      if (nodes.delta[last]! > 0 && mapcount > nodes.mapcount[last]!) nodes.mapped[last] = 1
+    }
+    pages.tail[row] = node
+    pages.events[row]!++
+    pages.lastSignature[row] = signature
+    pages.lastPid[row] = pid
+    pages.lastMapcount[row] = mapcount
+    const count = pages.count[row]! + delta
+    pages.count[row] = count
+    if (count === this.#closesAt(row)) this.#closeLife(row)
+    else if (pages.events[row]! % LONG_LIFE === 0) this.#shorten(row)
+  }
+
+  #closesAt(row: number): number {
+    if (this.pages.bits[row]! & PageBit.UNMAPPED) return 0
+    return this.pagemaps.list[this.pages.pagemap[row]!]!.rule?.idle ?? 0
+  }
+
+  #openLife(row: number): void {
+    const { pages } = this
+    pages.bits[row]! |= PageBit.OPEN
+    pages.before[row] = pages.count[row]!
+    pages.head[row] = pages.tail[row] = -1
+    pages.events[row] = 0
+  }
+
+  #closeLife(row: number): void {
+    const { pages, nodes, lives } = this
+    const bits = pages.bits[row]!
+    const head = pages.head[row]!
+    const tail = pages.tail[row]!
+    if (bits & PageBit.ACCUSED) this.#closeBroken(row)
+    else if (bits & (PageBit.LOSSY | PageBit.HEADLESS)) lives.partial++
+    else {
+      lives.complete++
+      this.#learn(row)
+    }
+    if (head >= 0) nodes.giveChain(head, tail)
+    pages.head[row] = pages.tail[row] = -1
+    pages.bits[row] = bits & ~(PageBit.OPEN | PageBit.LOSSY | PageBit.HEADLESS)
+  }
+
+  /** A page that was got while free, and is put to idle without having been handed out, is filed as free twice. */
+  #closeBroken(row: number): void {
+    const { pages, incidents } = this
+    this.lives.broken++
+    const cause = incidents.of(row)
+    if (cause?.kind !== 'get-on-free-page' || pages.bits[row]! & PageBit.HANDED_OUT) return
+    incidents.markFreedTwice(cause, pages.pagemap[row]!)
+  }
+
+  /**
+   * Sets aside pairs of a long life that surely belong together, so that a page that is never idle needs no more memory
+   * than its open references. Latest gets first: references nest.
+   */
+  #shorten(row: number): void {
+    const { pages, nodes } = this
+    if (pages.events[row]! > MAX_OPEN) return
+    this.#refreshModel()
+    const open: number[] = []
+    const settled = new Set<number>()
+    // The last events may yet have to be put into another order.
+    let left = pages.events[row]! - MAX_PENDING
+    for (let node = pages.head[row]!; left > 0; node = nodes.next[node]!, left--) {
+      if (nodes.delta[node]! > 0) open.push(node)
+      else this.#settlePut(open, node, settled)
+    }
+    this.#removeNodes(row, settled)
+  }
+
+  /** Finds the open get that a put most likely gave back; both are settled when their units agree. */
+  #settlePut(open: number[], put: number, settled: Set<number>): void {
+    const { nodes } = this
+    let best = -1
+    let bestCost = Infinity
+    for (let i = open.length - 1; i >= 0; i--) {
+      const get = open[i]!
+      if (nodes.delta[get] !== -nodes.delta[put]!) continue
+      const cost = this.model.cost(this.#reference(get), this.#reference(put))
+      if (cost >= bestCost) continue
+      best = i
+      bestCost = cost
+    }
+    if (best < 0) return
+    settled.add(open[best]!).add(put)
+    open.splice(best, 1)
+  }
+
+  #reference(node: number): Reference {
+    const { nodes } = this
+    return {
+      signature: nodes.signature[node]!,
+      units: Math.abs(nodes.delta[node]!),
+      position: 0,
+      task: nodes.pid[node]!,
+      mapped: nodes.mapped[node] === 1,
+    }
+  }
+
+  #removeNodes(row: number, gone: ReadonlySet<number>): void {
+    const { pages, nodes } = this
+    let last = -1
+    for (let node = pages.head[row]!; node >= 0; ) {
+      const next = nodes.next[node]!
+      if (gone.has(node)) {
+        nodes.give(node)
+        pages.events[row]!--
+      } else {
+        if (last < 0) pages.head[row] = node
+        else nodes.next[last] = node
+        last = node
+      }
+      node = next
+    }
+    if (last < 0) pages.head[row] = -1
+    else nodes.next[last] = -1
+    pages.tail[row] = last
+  }
+
+  /** Learns again once twice as many lives are known. */
+  #refreshModel(): void {
+    if (this.lives.complete < 2 * this.#modelAt || this.lives.complete === 0) return
+    this.#modelAt = this.lives.complete
+    this.model.learn(this.shapes)
+  }
+
+  /** Counts the closed life's shape. */
+  #learn(row: number): void {
+    const { pages, nodes } = this
+    const length = pages.events[row]! * SHAPE_STRIDE
+    if (length > this.#scratch.length) this.#scratch = new Int32Array(length * 2)
+    const shape = this.#scratch
+    const tasks = this.#lifeTasks
+    tasks.length = 0
+    let at = 0
+    const head = pages.head[row]!
+    for (let node = head; node >= 0; node = nodes.next[node]!) {
+      let task = tasks.indexOf(nodes.pid[node]!)
+      if (task < 0) task = tasks.push(nodes.pid[node]!) - 1
+      shape[at] = nodes.signature[node]!
+      shape[at + 1] = nodes.delta[node]!
+      shape[at + 2] = (task << SHAPE_TASK_SHIFT) | (nodes.mapped[node]! ? MAPPED : 0)
+      at += SHAPE_STRIDE
+    }
+    if (at === 0) return
+    this.shapes.add(shape, at, nodes.time[pages.tail[row]!]! - nodes.time[head]!)
+    const pagemap = this.pagemaps.list[pages.pagemap[row]!]!
+    if (this.lives.complete % 16 === 0 && pagemap.idleMapcounts.size < 8) {
+      const mapcount = pages.lastMapcount[row]!
+      pagemap.idleMapcounts.set(mapcount, (pagemap.idleMapcounts.get(mapcount) ?? 0) + 1)
+    }
+  }
+
+  // --- first and last things --------------------------------------------------------------------------------------
+
+  #isInitialisation(row: number, event: LedgerEvent): boolean {
+    if (event.stack !== 0) return (this.sites.traits(event.stack) & StackTrait.INIT) !== 0
+    const { bits, count, pagemap } = this.pages
+    if (bits[row]! & PageBit.KNOWN) {
+      // The second set follows the first at once, on the only page that stands at 1 with nothing else known of it.
+      return event.val === 0 && count[row] === 1 && !(bits[row]! & PageBit.OPEN) && this.#isInitialising(row, event)
+    }
+    const zeroed = this.#rawMapcount ? event.mapcount === 0 : event.mapcount === 1
+    return event.val === 1 && zeroed && event.flags === 0 && pagemap[row] !== undefined
+  }
+
+  /** Whether this page's initialisation is what its task did last. */
+  #isInitialising(row: number, event: LedgerEvent): boolean {
+    return this.pages.lastSignature[row] === INITIALISED && this.pages.lastPid[row] === event.pid
+  }
+
+  #initialise(row: number, event: LedgerEvent): void {
+    const { pages } = this
+    const pfn = pages.pfn[row]!
+    const again = (pages.bits[row]! & PageBit.KNOWN) !== 0 && this.#isInitialising(row, event)
+    if (again && event.val === 0) {
+      pages.count[row] = 0
+      this.pagemaps.zeroInitialised(pages.pagemap[row]!, pfn)
+      this.pagemaps.decide(pages.pagemap[row]!)
+    } else {
+      this.#dropLife(row)
+      const traits = this.sites.traits(event.stack)
+      const index = this.pagemaps.initialise(pfn, event.pid, event.stack === 0 || (traits & StackTrait.INIT_DEVICE) !== 0)
+      this.#guessType(index, event.stack)
+      if (index !== pages.pagemap[row]) this.pagemaps.move(pages.pagemap[row]!, index)
+      pages.pagemap[row] = index
+      pages.count[row] = event.val
+      pages.bits[row] = PageBit.KNOWN
+    }
+    pages.epoch[row] = this.gaps.epoch
+    pages.lastSignature[row] = INITIALISED
+    pages.lastPid[row] = event.pid
+    pages.lastMapcount[row] = event.mapcount
+  }
+
+  /** Forgets an open life: its page was set up anew. */
+  #dropLife(row: number): void {
+    const { pages, nodes } = this
+    if (!(pages.bits[row]! & PageBit.OPEN)) return
+    this.lives.partial++
+    if (pages.head[row]! >= 0) nodes.giveChain(pages.head[row]!, pages.tail[row]!)
+    pages.head[row] = pages.tail[row] = -1
+  }
+
+  #guessType(index: number, stack: number): void {
+    const pagemap = this.pagemaps.list[index]!
+    if (pagemap.type !== undefined || stack === 0) return
+    for (const id of this.#stacks.frames(stack)) {
+      const { name } = this.#stacks.frame(id)
+      pagemap.type = typeByInitialiser(name)
+      if (pagemap.type) return
+      if (baseName(name) === 'zone_device_page_init') pagemap.type = 'PRIVATE or COHERENT'
+    }
+  }
+
+  /** Deduces the count of a page that was there before the recording. */
+  #firstSight(row: number, event: LedgerEvent): void {
+    const { pages } = this
+    pages.bits[row]! |= PageBit.KNOWN
+    pages.count[row] = countBefore(event)
+    if (pages.count[row]! > this.#closesAt(row)) {
+      this.#openLife(row)
+      pages.bits[row]! |= PageBit.HEADLESS
+    }
+  }
+
+  /** Takes up a page again behind a gap in the recording. */
+  #resume(row: number, event: LedgerEvent): void {
+    const { pages } = this
+    this.#pending.delete(row)
+    pages.bits[row]! &= ~(PageBit.PENDING | PageBit.FROZEN)
+    const count = countBefore(event)
+    if (pages.bits[row]! & PageBit.OPEN) {
+      pages.before[row]! += count - pages.count[row]!
+      pages.bits[row]! |= PageBit.LOSSY
+      pages.count[row] = count
+      if (count === this.#closesAt(row)) this.#closeLife(row)
+    } else {
+      pages.count[row] = count
+      if (count === this.#closesAt(row)) return
+      this.#openLife(row)
+      pages.bits[row]! |= PageBit.LOSSY
+    }
+  }
+
+  /** Whether a put of one reference, of a page that is idle at 1, may be that of memunmap_pages(). */
+  #mayBeTeardown(row: number, stack: number, pid: number): boolean {
+    if (stack !== 0) return (this.sites.traits(stack) & StackTrait.TEARDOWN) !== 0
+    return this.#sweep.pid === pid && this.#sweep.pfn + 1 === this.pages.pfn[row]
+  }
+
+  #isTeardown(row: number, event: LedgerEvent): boolean {
+    if (event.val !== -1 || event.op === Op.SET || event.op >= Op.FREEZE) return false
+    if (this.pagemaps.list[this.pages.pagemap[row]!]!.rule?.idle !== 1) return false
+    if (this.pages.bits[row]! & PageBit.UNMAPPED) return false
+    if (event.stack !== 0) return this.#mayBeTeardown(row, event.stack, event.pid)
+    return this.#isSweep(row, event)
+  }
+
+  /** Without stacks, memunmap_pages() is known by putting page after page. */
+  #isSweep(row: number, event: LedgerEvent): boolean {
+    const sweep = this.#sweep
+    const pfn = this.pages.pfn[row]!
+    if (this.#mayBeTeardown(row, 0, event.pid)) {
+      if (!sweep.begun) this.#beginSweep(sweep.row)
+      sweep.begun = true
+      sweep.pfn = pfn
+      return true
+    }
+    if (this.pages.count[row] === 1) this.#sweep = { pfn, pid: event.pid, row, begun: false }
+    return false
+  }
+
+  /** The put that was held back as one of an idle page was the first of a sweep. */
+  #beginSweep(row: number): void {
+    const event = this.#pending.get(row)?.[0]
+    if (!event) return
+    this.#pending.delete(row)
+    this.pages.bits[row]! &= ~PageBit.PENDING
+    this.#teardownPut(row, event)
+  }
+
+  #teardownPut(row: number, event: LedgerEvent): void {
+    const { pages } = this
+    const { votes } = this.pagemaps.list[pages.pagemap[row]!]!
+    if (votes.teardown++ === 0) this.pagemaps.decide(pages.pagemap[row]!)
+    pages.bits[row]! |= PageBit.UNMAPPED
+    pages.lastMapcount[row] = event.mapcount
+    if (pages.bits[row]! & PageBit.OPEN) {
+      // The base reference was never one of the life's own.
+      pages.before[row]!--
+      pages.count[row]!--
+      if (pages.count[row] === 0) this.#closeLife(row)
+      return
+    }
+    if (pages.bits[row]! & PageBit.ACCUSED && pages.count[row]! < 1) this.#consequence(row, event, 'put-on-free-page')
+    pages.count[row]!--
+  }
+
+  // --- events out of order, and events that no order explains --------------------------------------------------------
+
+  #defer(row: number, pending: LedgerEvent[], event: LedgerEvent): void {
+    pending.push(event)
+    this.#pending.set(row, pending)
+    this.pages.bits[row]! |= PageBit.PENDING
+    if (this.#settlePending(row, pending)) return
+    if (pending.length >= MAX_PENDING || event.time - pending[0]!.time > ORDER_WINDOW) this.#giveUp(row, pending)
+  }
+
+  /** Applies the events that wait, if some order of them, or of them and the life's last events, contradicts nothing. */
+  #settlePending(row: number, pending: LedgerEvent[]): boolean {
+    if (this.pages.bits[row]! & PageBit.FROZEN) return false
+    const limits = this.#limits(row)
+    const count = this.pages.count[row]!
+    if (this.#acceptInOrder(row, pending, settle(count, pending, limits), 0)) return true
+    const recent = this.#recent(row, pending[0]!.time - ORDER_WINDOW, MAX_PENDING - pending.length)
+    if (recent.length === 0) return false
+    const events = [...recent.map(step => step.event), ...pending].sort((a, b) => a.time - b.time)
+    const before = recent.reduce((sum, step) => sum - step.delta, count)
+    return this.#acceptInOrder(row, events, settle(before, events, limits), recent.length)
+  }
+
+  #acceptInOrder(row: number, events: LedgerEvent[], order: number[] | undefined, undone: number): boolean {
+    if (!order) return false
+    this.#pending.delete(row)
+    this.pages.bits[row]! &= ~PageBit.PENDING
+    this.#undo(row, undone)
+    for (const i of order) this.#accept(row, events[i]!)
+    return true
+  }
+
+  /** The last events of the open life, oldest first, no older than `since`. */
+  #recent(row: number, since: number, most: number): { event: LedgerEvent; delta: number }[] {
+    const { pages, nodes } = this
+    const recent: { event: LedgerEvent; delta: number }[] = []
+    if (!(pages.bits[row]! & PageBit.OPEN)) return recent
+    for (let node = pages.head[row]!; node >= 0; node = nodes.next[node]!) {
+      if (nodes.op[node]! >= Op.FREEZE || nodes.op[node] === Op.SET) recent.length = 0
+      else if (nodes.time[node]! >= since) recent.push({ event: this.eventOfNode(node), delta: nodes.delta[node]! })
+      if (recent.length > most) recent.shift()
+    }
+    return recent
+  }
+
+  #undo(row: number, events: number): void {
+    const { pages, nodes } = this
+    for (let left = events; left > 0; left--) {
+      const last = pages.tail[row]!
+      pages.count[row]! -= nodes.delta[last]!
+      let before = -1
+      for (let node = pages.head[row]!; node !== last; node = nodes.next[node]!) before = node
+      if (before < 0) pages.head[row] = -1
+      else nodes.next[before] = -1
+      pages.tail[row] = before
+      pages.events[row]!--
+      nodes.give(last)
+    }
+  }
+
+  /** No order explains the oldest event that waits: it is what it looks like. The others may still be explained. */
+  #giveUp(row: number, pending: LedgerEvent[]): void {
+    this.#pending.delete(row)
+    this.pages.bits[row]! &= ~PageBit.PENDING
+    pending.sort((a, b) => a.time - b.time)
+    while (pending.length > 0) {
+      const event = pending.shift()!
+      if (this.#isPossible(row, event)) this.#accept(row, event)
+      else this.#contradict(row, event)
+      if (pending.length > 0 && this.#settlePending(row, pending)) return
+    }
+  }
+
+  #flushOverdue(before: number): void {
+    if (this.#pending.size === 0) return
+    for (const [row, pending] of [...this.#pending]) if (pending[0]!.time < before) this.#giveUp(row, pending)
+  }
+
+  #contradict(row: number, event: LedgerEvent): void {
+    const { pages } = this
+    const pagemap = pages.pagemap[row]!
+    const unsure = PageBit.LOSSY | PageBit.HEADLESS
+    if (this.pagemaps.list[pagemap]!.rule && !(pages.bits[row]! & unsure)) {
+      const kind = this.#kindOf(row, event)
+      const cause = this.incidents.cause(row, pagemap)
+      if (cause) this.#consequence(row, event, kind)
+      else this.#accuse(row, event, kind)
+    }
+    this.#force(row, event)
+  }
+
+  #consequence(row: number, event: LedgerEvent, kind: string): void {
+    const cause = this.incidents.cause(row, this.pages.pagemap[row]!)!
+    this.incidents.addConsequence(cause, { kind, row, event, count: this.pages.count[row]! })
+    this.pages.bits[row]! |= PageBit.ACCUSED
+  }
+
+  #accuse(row: number, event: LedgerEvent, kind: IncidentKind): void {
+    const { pages } = this
+    this.incidents.add({
+      kind,
+      row,
+      event,
+      count: pages.count[row]!,
+      idle: this.#closesAt(row),
+      life: this.#lifeEvents(row),
+      consequences: [],
+      moreConsequences: 0,
+      freedTwice: false,
+    })
+    pages.bits[row]! |= PageBit.ACCUSED
+  }
+
+  #kindOf(row: number, event: LedgerEvent): IncidentKind {
+    const count = this.pages.count[row]!
+    const limits = this.#limits(row)
+    if (event.op === Op.SET || event.op >= Op.FREEZE) return 'count-mismatch'
+    if (event.val > 0) return count < limits.getFrom ? 'get-on-free-page' : 'count-mismatch'
+    if (count <= this.#closesAt(row)) return 'put-on-free-page'
+    return count + event.val < limits.putTo ? 'surplus-put' : 'count-mismatch'
+  }
+
+  /** Takes over what an event says of the count, whatever the ledger had. */
+  #force(row: number, event: LedgerEvent): void {
+    const { pages } = this
+    if (event.op === Op.FREEZE) return this.#freeze(row, { ...event })
+    pages.bits[row]! &= ~PageBit.FROZEN
+    const count = pages.count[row]!
+    const next = countAfter(count, event)
+    if (event.op === Op.SET && pages.bits[row]! & PageBit.ACCUSED) pages.bits[row]! |= PageBit.HANDED_OUT
+    if (next !== count) this.#applyEvent(row, next - count, event)
+  }
+
+  /** Events of the open life, oldest first. */
+  #lifeEvents(row: number): LedgerEvent[] {
+    const { pages, nodes } = this
+    const events: LedgerEvent[] = []
+    if (!(pages.bits[row]! & PageBit.OPEN)) return events
+    for (let node = pages.head[row]!; node >= 0; node = nodes.next[node]!) events.push(this.eventOfNode(node))
+    return events
+  }
+
+  /** The event that a node stands for; its `count` is not kept. */
+  eventOfNode(node: number): LedgerEvent {
+    const { nodes } = this
+    return {
+      time: nodes.time[node]!,
+      pid: nodes.pid[node]!,
+      cpu: nodes.cpu[node]!,
+      op: nodes.op[node]!,
+      val: nodes.val[node]!,
+      ret: nodes.ret[node]!,
+      signature: nodes.signature[node]!,
+      stack: nodes.stack[node]!,
+      mapcount: nodes.mapcount[node]!,
+      count: Number.NaN,
+      flags: 0,
+    }
+  }
+}
+
+function isFew(n: number): boolean {
+  // Votes are counted again at powers of two, so that a rule follows what is seen without being decided at each event.
+  return (n & (n + 1)) === 0
+}
+
+/** Count before an event, from its result or, where it has none, from the count read a little later. */
+function countBefore(event: LedgerEvent): number {
+  const { op, val, ret, count } = event
+  switch (op) {
+    case Op.SET:
+    case Op.UNFREEZE:
+      return 0
+    case Op.MOD_AND_RETURN:
+      return ret - val
+    case Op.MOD_AND_TEST:
+      return ret !== 0 ? -val : count - val
+    case Op.FREEZE:
+      return ret !== 0 ? val : count
+    case Op.MOD_UNLESS:
+      return ret !== 0 ? count - val : count
+    default:
+      return count - val
+  }
+}
+
+/** Count after an event that contradicts the ledger's count: its result where it has one. */
+function countAfter(count: number, event: LedgerEvent): number {
+  const { op, val, ret } = event
+  if (op === Op.SET || op === Op.UNFREEZE) return val
+  if (op === Op.MOD_AND_RETURN) return ret
+  if (op !== Op.MOD_AND_TEST) return count + val
+  if (ret !== 0) return 0
+  if (count + val !== 0) return count + val
+  return Number.isNaN(event.count) || event.count === 0 ? 1 : event.count
+}
+
+function eventOf(batch: EventBatch, i: number, signature: number): LedgerEvent {
+  return {
+    time: batch.time[i]!,
+    pid: batch.pid[i]!,
+    cpu: batch.cpu[i]!,
+    op: batch.op[i]!,
+    val: batch.val[i]!,
+    ret: batch.ret[i]!,
+    signature,
+    stack: batch.stack[i]!,
+    mapcount: batch.mapcount[i]!,
+    count: batch.count[i]!,
+    flags: batch.flagsLow[i]! & PAGE_FLAGS,
+  }
+}

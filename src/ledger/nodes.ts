@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+const FIRST_SIZE = 4096
+
+/**
+ * Events of open lives, as columns in one pool. A life is a chain through `next`; a closed life gives its nodes back,
+ * so that memory follows the lives that are open and not the length of the recording.
+ */
+export class NodePool {
+  time = new Float64Array(FIRST_SIZE)
+  signature = new Int32Array(FIRST_SIZE)
+  stack = new Int32Array(FIRST_SIZE)
+  /** Change of the count: references taken (positive) or given back (negative). */
+  delta = new Int32Array(FIRST_SIZE)
+  pid = new Int32Array(FIRST_SIZE)
+  cpu = new Uint16Array(FIRST_SIZE)
+  op = new Uint8Array(FIRST_SIZE)
+  val = new Int32Array(FIRST_SIZE)
+  ret = new Int32Array(FIRST_SIZE)
+  mapcount = new Int32Array(FIRST_SIZE)
+  /** 1 where the reference belongs to a page table (see `Reference.mapped`). */
+  mapped = new Uint8Array(FIRST_SIZE)
+  /** Ordinal of the event among those of its task, and of its signature: how much came after is a difference. */
+  taskSeq = new Int32Array(FIRST_SIZE)
+  signatureSeq = new Int32Array(FIRST_SIZE)
+  next = new Int32Array(FIRST_SIZE)
+  #free = -1
+  #used = 0
+
+  take(): number {
+    if (this.#free >= 0) {
+      const node = this.#free
+      this.#free = this.next[node]!
+      return node
+    }
+    if (this.#used === this.next.length) this.#grow()
+    return this.#used++
+  }
+
+  give(node: number): void {
+    this.next[node] = this.#free
+    this.#free = node
+  }
+
+  /** Gives back a whole chain in one step. */
+  giveChain(head: number, tail: number): void {
+    this.next[tail] = this.#free
+    this.#free = head
+  }
+
+  #grow(): void {
+    const size = this.next.length * 2
+    const time = new Float64Array(size)
+    time.set(this.time)
+    this.time = time
+    const cpu = new Uint16Array(size)
+    cpu.set(this.cpu)
+    this.cpu = cpu
+    const op = new Uint8Array(size)
+    op.set(this.op)
+    this.op = op
+    const mapped = new Uint8Array(size)
+    mapped.set(this.mapped)
+    this.mapped = mapped
+    for (const name of INT_COLUMNS) {
+      const column = new Int32Array(size)
+      column.set(this[name])
+      this[name] = column
+    }
+  }
+}
+
+const INT_COLUMNS = [
+  'signature',
+  'stack',
+  'delta',
+  'pid',
+  'val',
+  'ret',
+  'mapcount',
+  'taskSeq',
+  'signatureSeq',
+  'next',
+] as const

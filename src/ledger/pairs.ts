@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * Which put gave back which get. Lives in which it is obvious teach how likely each pair of sites is; by that, lives
+ * in which it is not are solved as a matching of least cost. Costs are bits: -log2 of a probability.
+ */
+import { MAPPED, SHAPE_STRIDE, SHAPE_TASK_SHIFT, type Shapes } from './shapes.ts'
+import type { Sites } from './sites.ts'
+
+/** One event of a life that is to be matched. */
+export interface Reference {
+  signature: number
+  /** References taken or given back, positive. */
+  units: number
+  /** Place in the life; a put gives back an earlier get. */
+  position: number
+  /** Any number that tells the tasks of one life apart. */
+  task: number
+  /** The reference belongs to a page table: the map count rose with it (a get) or fell before it (a put). */
+  mapped: boolean
+}
+
+export interface Life {
+  gets: Reference[]
+  puts: Reference[]
+}
+
+export interface Match {
+  get: number
+  put: number
+  units: number
+}
+
+export interface Matching {
+  /** Indices into `gets` and `puts`, with the units that flow. */
+  matches: Match[]
+  /** Units that stay out, by index. */
+  unmatchedGets: number[]
+  unmatchedPuts: number[]
+  /** Bits. */
+  cost: number
+}
+
+/** Bits that a pair costs when only one side belongs to a page table, when its tasks differ, when its units differ. */
+const MAPPED_BITS = 2.3
+const TASK_BITS = 1
+const UNITS_BITS = 1
+
+/** Bits for leaving a reference without partner, on top of log2(1 + lives in which its site had one). */
+const UNMATCHED_BITS = 4
+
+/** Pseudo-lives that the site-level estimate weighs in the estimate of a pair of signatures. */
+const BACKOFF = 1
+const ROUNDS = 20
+
+/** Lives with more gets than this are solved but do not teach: their expectation would cost 2^n steps. */
+const MAX_TAUGHT = 10
+
+const SIGNATURE_LIMIT = 2 ** 20
+
+/** Expected number of lives in which a site's put gave back a site's get. */
+class PairCounts {
+  readonly #pairs = new Map<number, number>()
+  readonly #gets = new Map<number, number>()
+  readonly #puts = new Map<number, number>()
+
+  add(get: number, put: number, weight: number): void {
+    const key = get * SIGNATURE_LIMIT + put
+    this.#pairs.set(key, (this.#pairs.get(key) ?? 0) + weight)
+    this.#gets.set(get, (this.#gets.get(get) ?? 0) + weight)
+    this.#puts.set(put, (this.#puts.get(put) ?? 0) + weight)
+  }
+
+  pair(get: number, put: number): number {
+    return this.#pairs.get(get * SIGNATURE_LIMIT + put) ?? 0
+  }
+
+  get(get: number): number {
+    return this.#gets.get(get) ?? 0
+  }
+
+  put(put: number): number {
+    return this.#puts.get(put) ?? 0
+  }
+
+  get putSites(): number {
+    return this.#puts.size
+  }
+
+  /** The put that most often gave back this get, or the get that this put most often gave back. */
+  best(side: 'get' | 'put', site: number): { partner: number; lives: number } | undefined {
+    let best: { partner: number; lives: number } | undefined
+    for (const [key, lives] of this.#pairs) {
+      const get = Math.floor(key / SIGNATURE_LIMIT)
+      const put = key % SIGNATURE_LIMIT
+      if ((side === 'get' ? get : put) !== site || (best && best.lives >= lives)) continue
+      best = { partner: side === 'get' ? put : get, lives }
+    }
+    return best
+  }
+
+  *entries(): Iterable<{ get: number; put: number; lives: number }> {
+    for (const [key, lives] of this.#pairs)
+      yield { get: Math.floor(key / SIGNATURE_LIMIT), put: key % SIGNATURE_LIMIT, lives }
+  }
+}
+
+/** How likely it is that a put gives back a get, learned from the shapes of closed lives. */
+export class PairModel {
+  #bySignature = new PairCounts()
+  #bySite = new PairCounts()
+  readonly #sites: Pick<Sites, 'site'>
+
+  constructor(sites: Pick<Sites, 'site'>) {
+    this.#sites = sites
+  }
+
+  /**
+   * Learns from all shapes by expectation maximisation: where a life leaves several matchings open, each counts by its
+   * probability under the estimate so far. A choice that the data do not decide stays undecided.
+   */
+  learn(shapes: Shapes): void {
+    const taught: { life: Life; lives: number }[] = []
+    for (let shape = 0; shape < shapes.size; shape++) {
+      const life = mergePins(lifeOfShape(shapes, shape))
+      if (isTeachable(life)) taught.push({ life, lives: shapes.lives[shape]! })
+    }
+    this.#bySignature = new PairCounts()
+    this.#bySite = new PairCounts()
+    for (let round = 0; round < ROUNDS; round++) {
+      const counts = new PairCounts()
+      for (const { life, lives } of taught) expect(life, lives, (g, p) => this.#weight(g, p, round === 0), counts)
+      this.#adopt(counts)
+    }
+  }
+
+  /** Bits that it costs to say that `put`, which came later, gave back `get`. */
+  cost(get: Reference, put: Reference): number {
+    const penalty =
+      (get.mapped === put.mapped ? 0 : MAPPED_BITS) +
+      (get.task === put.task ? 0 : TASK_BITS) +
+      (get.units === put.units ? 0 : UNITS_BITS)
+    return -Math.log2(this.probability(get.signature, put.signature)) + penalty
+  }
+
+  costUnmatchedGet(get: Reference): number {
+    return UNMATCHED_BITS + Math.log2(1 + this.#bySignature.get(get.signature))
+  }
+
+  costUnmatchedPut(put: Reference): number {
+    return UNMATCHED_BITS + Math.log2(1 + this.#bySignature.put(put.signature))
+  }
+
+  /** Estimated probability that a reference taken at `get` is given back at `put`. */
+  probability(get: number, put: number): number {
+    const getSite = this.#sites.site(get)
+    const putSite = this.#sites.site(put)
+    const none = 1 / (this.#bySite.putSites + 1)
+    const site = (this.#bySite.pair(getSite, putSite) + none) / (this.#bySite.get(getSite) + 1)
+    return (this.#bySignature.pair(get, put) + BACKOFF * site) / (this.#bySignature.get(get) + BACKOFF)
+  }
+
+  /** Lives in which references of that signature came back, and went back. */
+  returned(get: number): number {
+    return this.#bySignature.get(get)
+  }
+
+  best(side: 'get' | 'put', signature: number): { partner: number; lives: number } | undefined {
+    return this.#bySignature.best(side, signature)
+  }
+
+  pairs(): Iterable<{ get: number; put: number; lives: number }> {
+    return this.#bySignature.entries()
+  }
+
+  #weight(get: Reference, put: Reference, first: boolean): number {
+    if (put.position < get.position || get.units !== put.units) return 0
+    const penalty = (get.mapped === put.mapped ? 0 : MAPPED_BITS) + (get.task === put.task ? 0 : TASK_BITS)
+    return (first ? 1 : this.probability(get.signature, put.signature)) * 2 ** -penalty
+  }
+
+  #adopt(counts: PairCounts): void {
+    this.#bySignature = counts
+    this.#bySite = new PairCounts()
+    for (const { get, put, lives } of counts.entries())
+      this.#bySite.add(this.#sites.site(get), this.#sites.site(put), lives)
+  }
+}
+
+/** The gets and puts of a shape, in order. */
+export function lifeOfShape(shapes: Shapes, shape: number): Life {
+  const life: Life = { gets: [], puts: [] }
+  const start = shapes.offset[shape]!
+  const length = (shapes.offset[shape + 1]! - start) / SHAPE_STRIDE
+  for (let position = 0; position < length; position++) {
+    const at = start + position * SHAPE_STRIDE
+    const delta = shapes.arena[at + 1]!
+    const bits = shapes.arena[at + 2]!
+    const side = delta > 0 ? life.gets : life.puts
+    side.push({
+      signature: shapes.arena[at]!,
+      units: Math.abs(delta),
+      position,
+      task: bits >> SHAPE_TASK_SHIFT,
+      mapped: (bits & MAPPED) !== 0,
+    })
+  }
+  return life
+}
+
+/** A fast pin is two events (+1, then +1023) that one put of 1024 gives back: they are one reference. */
+export function mergePins(life: Life): Life {
+  const wanted = new Set(life.puts.map(put => put.units))
+  const gets: Reference[] = []
+  for (const get of life.gets) {
+    const last = gets.at(-1)
+    const isRest = last && get.position === last.position + 1 && get.task === last.task
+    if (isRest && wanted.has(last.units + get.units) && (!wanted.has(get.units) || get.units > 1)) {
+      gets[gets.length - 1] = { ...last, units: last.units + get.units }
+    } else {
+      gets.push(get)
+    }
+  }
+  return { gets, puts: life.puts }
+}
+
+function isTeachable(life: Life): boolean {
+  return life.gets.length === life.puts.length && life.gets.length > 0 && life.gets.length <= MAX_TAUGHT
+}
+
+/**
+ * Adds to `counts` how often each pair is expected in this life, over all its matchings: forward and backward sums over
+ * the sets of gets that the first puts have used up.
+ */
+function expect(
+  life: Life,
+  lives: number,
+  weight: (get: Reference, put: Reference) => number,
+  counts: PairCounts,
+): void {
+  const n = life.gets.length
+  const weights = new Float64Array(n * n)
+  for (let g = 0; g < n; g++) for (let p = 0; p < n; p++) weights[g * n + p] = weight(life.gets[g]!, life.puts[p]!)
+  const full = (1 << n) - 1
+  const forward = new Float64Array(full + 1)
+  const backward = new Float64Array(full + 1)
+  forward[0] = 1
+  backward[full] = 1
+  for (let used = 0; used < full; used++) {
+    if (forward[used] === 0) continue
+    const p = bitCount(used)
+    for (let g = 0; g < n; g++)
+      if (!(used & (1 << g))) forward[used | (1 << g)]! += forward[used]! * weights[g * n + p]!
+  }
+  if (!(forward[full]! > 0)) return
+  for (let used = full - 1; used >= 0; used--) {
+    const p = bitCount(used)
+    let sum = 0
+    for (let g = 0; g < n; g++) if (!(used & (1 << g))) sum += backward[used | (1 << g)]! * weights[g * n + p]!
+    backward[used] = sum
+  }
+  const expected = new Float64Array(n * n)
+  for (let used = 0; used < full; used++) {
+    if (forward[used] === 0) continue
+    const p = bitCount(used)
+    for (let g = 0; g < n; g++) {
+      if (used & (1 << g)) continue
+      expected[g * n + p]! += (forward[used]! * weights[g * n + p]! * backward[used | (1 << g)]!) / forward[full]!
+    }
+  }
+  for (let g = 0; g < n; g++)
+    for (let p = 0; p < n; p++)
+      if (expected[g * n + p]! > 1e-9)
+        counts.add(life.gets[g]!.signature, life.puts[p]!.signature, lives * expected[g * n + p]!)
+}
+
+function bitCount(bits: number): number {
+  let n = 0
+  for (let rest = bits; rest !== 0; rest &= rest - 1) n++
+  return n
+}

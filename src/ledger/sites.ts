@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+import type { Frame, StackTable } from '../trace/events.ts'
+import { OP_NAMES } from '../trace/events.ts'
+import { isHelper, traitsOf } from './frames.ts'
+
+/** Frames from the acting one outwards that tell two uses of one function apart. */
+const SIGNATURE_DEPTH = 3
+
+/** Signature of references that were held before the recording began. */
+export const BEFORE = OP_NAMES.length
+
+/** Distinct signatures kept; real recordings have thousands. What comes after shares the signature of its operation. */
+const MAX_SIGNATURES = 1 << 17
+
+/**
+ * Sites of gets and puts. A signature is a site with its two callers, by return address: compilers fold, inline and
+ * tail-call functions, so a name alone is no identity. Recordings without stacks have one signature per operation.
+ */
+export class Sites {
+  readonly #stacks: StackTable
+  /** Per stack id, its signature + 1; 0 where not yet known. */
+  #signatureOf = new Uint32Array(1024)
+  #traitsOf = new Uint8Array(1024)
+  readonly #ids = new Map<string, number>()
+  /** Per signature: a stack that has it (0: none, an operation without stack), and its acting frame's id. */
+  readonly #example: number[] = []
+  readonly #acting: number[] = []
+  readonly #siteIds = new Map<number, number>()
+  /** Per signature, the number of its site (the acting frame alone). */
+  readonly #site: number[] = []
+
+  constructor(stacks: StackTable) {
+    this.#stacks = stacks
+    for (let op = 0; op <= OP_NAMES.length; op++) this.#add(`op${op}`, 0, -1 - op)
+  }
+
+  get size(): number {
+    return this.#example.length
+  }
+
+  /** Signature of an event: of its stack, or of its operation where it has none. */
+  signature(stack: number, op: number): number {
+    if (stack === 0) return op
+    if (stack >= this.#signatureOf.length) this.#grow(stack)
+    const known = this.#signatureOf[stack]!
+    return known !== 0 ? known - 1 : this.#learn(stack, op)
+  }
+
+  /** `StackTrait` bits of a stack. */
+  traits(stack: number): number {
+    if (stack === 0) return 0
+    if (stack >= this.#signatureOf.length || this.#signatureOf[stack] === 0) this.signature(stack, 0)
+    return this.#traitsOf[stack]!
+  }
+
+  /** Number of the acting frame that a signature stands for; signatures of one function and address share it. */
+  site(signature: number): number {
+    return this.#site[signature]!
+  }
+
+  /** A stack with that signature; 0 where it stands for events without stack. */
+  exampleStack(signature: number): number {
+    return this.#example[signature]!
+  }
+
+  /** The frame that acted: the first below the reference helpers; undefined without a stack. */
+  actingFrame(signature: number): Frame | undefined {
+    const id = this.#acting[signature]!
+    return id < 0 ? undefined : this.#stacks.frame(id)
+  }
+
+  /** Frames of a stack, innermost first, from the acting one on. */
+  framesFromActing(stack: number): Frame[] {
+    const frames = this.#stacks.frames(stack)
+    return Array.from(frames.subarray(this.#actingIndex(frames)), id => this.#stacks.frame(id))
+  }
+
+  #learn(stack: number, op: number): number {
+    const frames = this.#stacks.frames(stack)
+    let traits = 0
+    for (const id of frames) traits |= traitsOf(this.#stacks.frame(id).name)
+    this.#traitsOf[stack] = traits
+    const first = this.#actingIndex(frames)
+    const key = frames.subarray(first, first + SIGNATURE_DEPTH).join(' ')
+    const signature = this.#ids.get(key) ?? this.#add(key, stack, frames[first] ?? -1 - op)
+    this.#signatureOf[stack] = signature + 1
+    return signature
+  }
+
+  #actingIndex(frames: Uint32Array): number {
+    let i = 0
+    while (i < frames.length - 1 && isHelper(this.#stacks.frame(frames[i]!).name)) i++
+    return i
+  }
+
+  #add(key: string, stack: number, acting: number): number {
+    if (this.#example.length >= MAX_SIGNATURES) return 0
+    const signature = this.#example.length
+    this.#ids.set(key, signature)
+    this.#example.push(stack)
+    this.#acting.push(acting)
+    const site = this.#siteIds.get(acting) ?? this.#siteIds.size
+    this.#siteIds.set(acting, site)
+    this.#site.push(site)
+    return signature
+  }
+
+  #grow(stack: number): void {
+    const size = Math.max(stack + 1, this.#signatureOf.length * 2)
+    const signatures = new Uint32Array(size)
+    signatures.set(this.#signatureOf)
+    this.#signatureOf = signatures
+    const traits = new Uint8Array(size)
+    traits.set(this.#traitsOf)
+    this.#traitsOf = traits
+  }
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** Counts the events of each task and of each signature, so that "how much came after" is a difference. */
+export class TaskClock {
+  readonly #rows = new Map<number, number>()
+  readonly #ticks: number[] = []
+  readonly #last: number[] = []
+  #lastPid = -1
+  #lastRow = -1
+  #signatures = new Int32Array(256)
+
+  /** Ordinal of an event among those of its task. */
+  tick(pid: number, time: number): number {
+    if (pid !== this.#lastPid) {
+      this.#lastPid = pid
+      this.#lastRow = this.#row(pid)
+    }
+    this.#last[this.#lastRow] = time
+    return this.#ticks[this.#lastRow]!++
+  }
+
+  tickSignature(signature: number): number {
+    if (signature >= this.#signatures.length) {
+      const grown = new Int32Array(Math.max(signature + 1, this.#signatures.length * 2))
+      grown.set(this.#signatures)
+      this.#signatures = grown
+    }
+    return this.#signatures[signature]!++
+  }
+
+  ticksOf(pid: number): number {
+    const row = this.#rows.get(pid)
+    return row === undefined ? 0 : this.#ticks[row]!
+  }
+
+  lastTimeOf(pid: number): number {
+    const row = this.#rows.get(pid)
+    return row === undefined ? -Infinity : this.#last[row]!
+  }
+
+  ticksOfSignature(signature: number): number {
+    return this.#signatures[signature] ?? 0
+  }
+
+  #row(pid: number): number {
+    let row = this.#rows.get(pid)
+    if (row === undefined) {
+      row = this.#ticks.length
+      this.#rows.set(pid, row)
+      this.#ticks.push(0)
+      this.#last.push(-Infinity)
+    }
+    return row
+  }
+}
