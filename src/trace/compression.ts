@@ -9,12 +9,14 @@ export type Compression = 'none' | 'zlib' | 'zstd'
 /** Decompressors a platform hands in to be used instead of the ones that run everywhere. */
 export type Codecs = { [name in 'zlib' | 'zstd']?: () => Promise<Unpack> }
 
-function exactly(bytes: Uint8Array, size: number): Uint8Array {
+/** Refuses anything but `size` bytes. */
+export function exactly(bytes: Uint8Array, size: number): Uint8Array {
   if (bytes.length !== size) throw new Error(`${bytes.length} bytes instead of ${size}`)
   return bytes
 }
 
-async function portableZstd(): Promise<Unpack> {
+/** zstd in WebAssembly, in browsers and in Node. */
+export async function portableZstd(): Promise<Unpack> {
   const { ZSTDDecoder } = await import('zstddec')
   const decoder = new ZSTDDecoder()
   await decoder.init()

@@ -61,7 +61,7 @@ export class LocalDecoder implements BlockDecoder {
   readonly #setup: DecoderSetup
   readonly #unpack: Unpack | undefined
   readonly #stacks: RawStacks
-  readonly #walk: Walk<{ columns: Columns; cpu: number }>
+  readonly #walk: Walk<Columns>
   /** Bytes that the shortest record takes that becomes a row. */
   readonly #rowBytes: number
   #reported = 1
@@ -82,19 +82,16 @@ export class LocalDecoder implements BlockDecoder {
     const size = job.chunks.length === 0 ? job.bytes.length : sum(job.chunks, 2)
     const needed = columnBytes(Math.ceil(size / this.#rowBytes))
     const buffer = job.buffer && job.buffer.byteLength >= needed ? job.buffer : new ArrayBuffer(needed)
-    const target = { columns: layColumns(buffer), cpu: job.cpu }
+    const target = layColumns(buffer)
+    target.cpu.fill(job.cpu)
+    target.stack.fill(0)
     const state = newWalkState()
     if (!this.#unpack) this.#walkRun(job.bytes, undefined, state, target)
     else await this.#walkChunks(job, this.#unpack, state, target)
     return { block: { buffer, state, stacks: this.#newStacks() }, decoder: 0 }
   }
 
-  async #walkChunks(
-    job: DecodeJob,
-    unpack: Unpack,
-    state: WalkState,
-    target: { columns: Columns; cpu: number },
-  ): Promise<void> {
+  async #walkChunks(job: DecodeJob, unpack: Unpack, state: WalkState, target: Columns): Promise<void> {
     for (let i = 0; i < job.chunks.length; i += 3) {
       const [chunk, length, size] = [job.chunks[i]!, job.chunks[i + 1]!, job.chunks[i + 2]!]
       try {
@@ -108,12 +105,7 @@ export class LocalDecoder implements BlockDecoder {
   }
 
   /** Walks sub-buffers; `chunk` is where they start in the job when they were packed. */
-  #walkRun(
-    bytes: Uint8Array,
-    chunk: number | undefined,
-    state: WalkState,
-    target: { columns: Columns; cpu: number },
-  ): void {
+  #walkRun(bytes: Uint8Array, chunk: number | undefined, state: WalkState, target: Columns): void {
     const { pageSize } = this.#setup.plan.layout
     const whole = bytes.length - (bytes.length % pageSize)
     const known = state.damage.length

@@ -289,23 +289,24 @@ function stackCase(stack: StackLayout, layout: BufferLayout, loads: Loads): stri
   const room = `((length - ${stack.callerOffset}) / ${layout.longSize} | 0)`
   const count = stack.count ? loads.load('p', stack.count.offset, stack.count.size, true) : room
   return `case ${stack.id}: {
-      const waiting = state.open[level]
+      const waiting = open[level]
       if (waiting === ${CLOSED} || length < ${stack.callerOffset}) break
       const id = stacks.find(W, p + ${stack.callerOffset} >> 2, Math.max(0, Math.min(${count}, ${room})))
       if (waiting === ${UNTOUCHED}) state.heads.push({ level, pid, stack: id })
-      else if (state.openPid[level] === pid) C_stack[waiting] = id
-      state.open[level] = ${CLOSED}
+      else if (openPid[level] === pid) C_stack[waiting] = id
+      open[level] = ${CLOSED}
       break
     }`
 }
 
 /**
- * Generates the walk that decodes page_ref events into columns and joins kernel stacks to them.
+ * Generates the walk that decodes page_ref events into columns and joins kernel stacks to them. It leaves `cpu` as it
+ * is, and `stack` where there is none.
  *
  * A stack belongs to the last event of the same task at the same level of interrupt on its CPU: an interrupt between an
  * event and its stack brings both of its own records in between.
  */
-export function compileColumnWalk(plan: ColumnPlan, stacks: RawStacks): Walk<{ columns: Columns; cpu: number }> {
+export function compileColumnWalk(plan: ColumnPlan, stacks: RawStacks): Walk<Columns> {
   const { layout, common } = plan
   const loads = new Loads(layout.littleEndian)
   const cases = plan.records.map(
@@ -316,10 +317,8 @@ export function compileColumnWalk(plan: ColumnPlan, stacks: RawStacks): Walk<{ c
       }
       ${storeRecord(record, loads, 'p')}
       C_time[row] = time
-      C_cpu[row] = cpu
-      C_stack[row] = 0
-      state.open[level] = row++
-      state.openPid[level] = pid
+      open[level] = row++
+      openPid[level] = pid
       break`,
   )
   if (plan.stack) cases.push(stackCase(plan.stack, layout, loads))
@@ -328,14 +327,11 @@ export function compileColumnWalk(plan: ColumnPlan, stacks: RawStacks): Walk<{ c
     switch (${loads.load('p', common.type.offset, common.type.size, false)}) {
     ${cases.join('\n    ')}
     default:
-      state.open[level] = ${CLOSED}
+      open[level] = ${CLOSED}
     }`
-  const prologue = `const { columns, cpu } = target\n${COLUMN_CONSTANTS}`
+  const prologue = `const columns = target\n${COLUMN_CONSTANTS}\nconst { open, openPid } = state`
   const source = walkerSource(layout, plan.timeBase, common.size, prologue, record)
-  return new Function('joinGaps', 'LEVEL_OF_FLAGS', 'stacks', source)(joinGaps, LEVEL_OF_FLAGS, stacks) as Walk<{
-    columns: Columns
-    cpu: number
-  }>
+  return new Function('joinGaps', 'LEVEL_OF_FLAGS', 'stacks', source)(joinGaps, LEVEL_OF_FLAGS, stacks) as Walk<Columns>
 }
 
 /** Generates the walk that notes where every record stands, of whatever event. */

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** Opening recordings from files and from standard input, with what Node has to offer. */
+import { createWriteStream, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import type { OpenOptions, Recording } from '../trace/events.ts'
+import { isBinary, openRecording } from '../trace/open.ts'
+import { openText } from '../trace/text.ts'
+import { nodeCodecs } from './codecs.ts'
+import { decoderPool } from './pool.ts'
+import { FileSource } from './source.ts'
+
+/** Standard input, as an argument of commands. */
+export const STDIN = '-'
+
+const STDIN_NAME = 'standard input'
+
+/** Bytes that tell the format of a recording. */
+const SNIFFED = 64
+
+/** Opens a recording by path; "-" is standard input. Closing the recording closes the file. */
+export async function openFile(path: string, options: OpenOptions = {}): Promise<Recording> {
+  if (path !== STDIN) return openSource(new FileSource(path), options)
+  const { start, rest } = await sniff(process.stdin)
+  if (!isBinary(start)) return openText({ name: STDIN_NAME, size: undefined, chunks: () => rest }, options)
+  return openSource(await spool(rest), options)
+}
+
+async function openSource(source: FileSource, options: OpenOptions): Promise<Recording> {
+  try {
+    const recording = await openRecording(source, { ...options, codecs: nodeCodecs, pool: decoderPool })
+    const close = recording.close.bind(recording)
+    recording.close = async () => {
+      await close()
+      source.close()
+    }
+    return recording
+  } catch (error) {
+    source.close()
+    throw error
+  }
+}
+
+/** The path's source; standard input, which cannot be read at random, is spooled to a temporary file. */
+export async function fileSource(path: string): Promise<FileSource> {
+  return path === STDIN ? spool(process.stdin) : new FileSource(path)
+}
+
+/** Writes a stream to a temporary file, which is gone as soon as it is closed. */
+async function spool(bytes: AsyncIterable<Uint8Array>): Promise<FileSource> {
+  const folder = mkdtempSync(join(tmpdir(), 'lastput-'))
+  try {
+    const path = join(folder, 'recording')
+    await pipeline(bytes, createWriteStream(path))
+    return new FileSource(path, STDIN_NAME)
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+/** The first bytes of a stream, and the whole of it. */
+async function sniff(
+  stream: AsyncIterable<Uint8Array>,
+): Promise<{ start: Uint8Array; rest: AsyncIterable<Uint8Array> }> {
+  const iterator = stream[Symbol.asyncIterator]()
+  const read: Uint8Array[] = []
+  let length = 0
+  while (length < SNIFFED) {
+    const next = await iterator.next()
+    if (next.done) break
+    read.push(next.value)
+    length += next.value.length
+  }
+  async function* rest() {
+    yield* read
+    for (let next = await iterator.next(); !next.done; next = await iterator.next()) yield next.value
+  }
+  return { start: Uint8Array.from(Buffer.concat(read).subarray(0, SNIFFED)), rest: rest() }
+}
