@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** `check(system)`: learn, minimise, reduce, pack, generate, explore, explain. */
 import { automata } from './automaton.ts'
-import { Decisions, type Diagram } from './decision.ts'
+import { Decisions, type Diagram, type InvariantDiagram } from './decision.ts'
 import { Explainer, WIDTH } from './explain.ts'
 import { independence, testedBy } from './independence.ts'
 import { type Kernel, kernelOf, kernelText, mostSuccessors } from './kernel.ts'
@@ -66,12 +66,14 @@ export function prepare(system: System, options: CheckOptions = {}): Prepared {
   const selected = selector(options)
   const decisions = new Decisions(system.cells, selected)
   const learned = automata(system, decisions, options.minimise ?? true)
-  const invariants: { name: string; diagram: Diagram }[] = []
+  const invariants: (InvariantDiagram & { name: string })[] = []
   for (const p of system.properties)
-    if (p.kind === 'always' && selected(p.name))
-      invariants.push({ name: p.name, diagram: decisions.learnInvariant(p.name, p.holds) })
+    if (p.kind !== 'progress' && selected(p.name)) {
+      const diagram = decisions.learnInvariant(p.name, p.holds)
+      invariants.push({ name: p.name, diagram, atRest: p.kind === 'at rest' })
+    }
   const diagrams = invariants.map(i => i.diagram)
-  const sym: Symmetry = options.symmetry === false ? NONE : symmetry(system, learned, diagrams)
+  const sym: Symmetry = options.symmetry === false ? NONE : symmetry(system, learned, invariants)
   const sizes = decisions.variables.flatMap(v => (v.cell ? [v.size] : []))
   for (const v of decisions.variables)
     if (v.cell && v.size > 2 ** 24)
@@ -83,7 +85,14 @@ export function prepare(system: System, options: CheckOptions = {}): Prepared {
     sym.sorted.flatMap(s => s.blocks),
   )
   const alone =
-    options.partialOrder === false ? undefined : independence(learned, testedBy(decisions, diagrams), sym.generators)
+    options.partialOrder === false
+      ? undefined
+      : independence(
+          learned,
+          testedBy(decisions, diagrams),
+          invariants.some(i => i.atRest),
+          sym.generators,
+        )
   const reduces = alone?.alone.some(a => a.some(x => x !== 0))
   const properties = [
     ...invariants.map(i => i.name),
@@ -96,7 +105,7 @@ export function prepare(system: System, options: CheckOptions = {}): Prepared {
     symmetry: sym,
     independence: reduces ? alone : undefined,
     properties,
-    invariants: diagrams,
+    invariants,
     deadlock: system.deadlock && selected('deadlock'),
   }
   const text = kernelText(spec)

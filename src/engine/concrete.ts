@@ -50,6 +50,8 @@ export interface Outcome {
   readonly violations: readonly Violation[]
   /** The execution ends here: BUG_ON, or a value out of bounds. */
   readonly stops: boolean
+  /** What the step chose, in order. */
+  readonly choices: readonly number[]
 }
 
 /** A line of a JavaScript stack. */
@@ -85,6 +87,15 @@ export class Concrete {
       values: this.system.cells.map(c => c.init),
       places: this.system.threads.map(t => this.begin(t, t.times)),
     }
+  }
+
+  /** Invariants that do not hold in a state. */
+  broken(state: State): string[] {
+    const view = this.view(state.values)
+    const resting = state.places.every(p => !p.started)
+    return this.system.properties
+      .filter(p => p.kind !== 'progress' && (p.kind === 'always' || resting) && !p.holds(view))
+      .map(p => p.name)
   }
 
   /** Shared memory of a state, read only. */
@@ -197,7 +208,13 @@ export class Concrete {
       if (!(e instanceof Stopped)) throw e
       stops = true
     }
-    return { result, values: stops ? before : values, violations, stops } satisfies Outcome
+    return {
+      result,
+      values: stops ? before : values,
+      violations,
+      stops,
+      choices: choices.map(c => c.taken),
+    } satisfies Outcome
   }
 }
 

@@ -44,6 +44,12 @@ export interface Terminal {
 }
 export type Diagram = Test | Terminal
 
+/** An invariant, which may ask to hold only where no run has begun. */
+export interface InvariantDiagram {
+  readonly diagram: Diagram
+  readonly atRest: boolean
+}
+
 /** Different sums, branches of one step, and choices at once that are still taken to be meant. */
 const SUMS = 4096
 const BRANCHES = 100_000

@@ -111,9 +111,7 @@ export class Explainer {
       return [{ steps: run.tell(() => still as Track[]), message: `stuck: ${stuck.map(t => t.name).join(', ')}` }]
     }
     if (found.kind === 'state') {
-      const broken = this.system.properties.some(
-        p => p.kind === 'always' && p.name === property && !p.holds(this.concrete.view(values)),
-      )
+      const broken = this.concrete.broken({ values, places: run.tracks.map(t => t[0]!.place) }).includes(property)
       return broken ? [{ steps: run.tell(tracks => tracks.map(t => t[0]!)), message: `${property} does not hold` }] : []
     }
     return run.tracks.flatMap((track, t) => {
@@ -191,7 +189,7 @@ export function describeStep(
   before: readonly number[],
   thread: number,
   place: Place,
-  outcome: Pick<Outcome, 'values' | 'result'>,
+  outcome: Pick<Outcome, 'values' | 'result' | 'choices'>,
 ): CounterexampleStep {
   const sites = concrete.stack(place)
   const names = sites.length > 0 ? sites.map(s => s.function) : place.frames.map(f => f.call.fn.name).reverse()
@@ -207,6 +205,7 @@ export function describeStep(
       before[i] === outcome.values[i] ? [] : [{ cell: c.name, from: before[i]!, to: outcome.values[i]! }],
     ),
     result: outcome.result,
+    choices: outcome.choices,
   }
 }
 

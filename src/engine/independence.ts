@@ -29,15 +29,21 @@ export interface Independence {
 
 /**
  * @param visible cells that invariants read.
+ * @param atRest whether a property looks at which threads are at rest: then the last step of a run is visible too.
  * @param permutations of the symmetry in use: the nodes that break cycles must be the same for all of an orbit.
  */
-export function independence(automata: Automata, visible: bigint, permutations: readonly Permutation[]): Independence {
+export function independence(
+  automata: Automata,
+  visible: bigint,
+  atRest: boolean,
+  permutations: readonly Permutation[],
+): Independence {
   const breakers = closeUnder(
     automata,
     permutations,
     automata.types.map(t => cycleBreakers(t)),
   )
-  const access = automata.types.map((type, k) => accessOf(automata.decisions, type, breakers[k]!, visible))
+  const access = automata.types.map((type, k) => accessOf(automata.decisions, type, breakers[k]!, visible, atRest))
   const alone = automata.typeOf.map((type, t) => {
     const others = automata.typeOf.filter((_, u) => u !== t).map(u => access[u]!)
     const never = others.map(nodes => ({
@@ -78,7 +84,13 @@ function cellsOf(decisions: Decisions, variable: number): number[] {
   return v.cell ? [variable] : v.terms.map(t => t.cell)
 }
 
-function accessOf(decisions: Decisions, type: Automaton, breakers: ReadonlySet<number>, visible: bigint): NodeAccess[] {
+function accessOf(
+  decisions: Decisions,
+  type: Automaton,
+  breakers: ReadonlySet<number>,
+  visible: bigint,
+  atRest: boolean,
+): NodeAccess[] {
   const own = type.nodes.map(({ diagram }, n) => {
     if (!diagram) return { touches: 0n, writes: 0n, targets: [], candidate: false }
     let writes = 0n
@@ -93,7 +105,7 @@ function accessOf(decisions: Decisions, type: Automaton, breakers: ReadonlySet<n
         for (const [cell] of o.writes) writes |= 1n << BigInt(cell)
       }
     }
-    if (writes & visible) candidate = false
+    if (writes & visible || (atRest && [...targets].some(t => type.nodes[t]!.idle))) candidate = false
     return { touches: testedBy(decisions, [diagram]) | writes, writes, targets: [...targets], candidate }
   })
   const later = own.map(o => ({ touches: o.touches, writes: o.writes }))

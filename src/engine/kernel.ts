@@ -8,7 +8,7 @@
  * several workers each partition has one owner, so the tables need no atomics (Stern and Dill 1997).
  */
 import type { Automata, Automaton } from './automaton.ts'
-import type { Diagram, Outcome, Variable } from './decision.ts'
+import type { Diagram, InvariantDiagram, Outcome, Variable } from './decision.ts'
 import type { Independence } from './independence.ts'
 import type { Field, Layout } from './layout.ts'
 import type { Permutation, Symmetry } from './symmetry.ts'
@@ -24,8 +24,7 @@ export interface KernelSpec {
   readonly independence: Independence | undefined
   /** Properties that outcomes and invariants refer to by position: invariants first. */
   readonly properties: readonly string[]
-  /** By invariant: its diagram. */
-  readonly invariants: readonly Diagram[]
+  readonly invariants: readonly InvariantDiagram[]
   readonly deadlock: boolean
 }
 
@@ -380,10 +379,27 @@ function canonical(${this.names.join()}) {
 
   /** `broken(words)`: notes the invariants that do not hold in a new state. */
   private brokenFunction(): string {
-    const checks = this.spec.invariants.map((d, k) =>
-      this.diagramText(d, new Map(), {}, t => (t.outcomes.length === 0 ? `worse(2, ${k}, ${this.names.join()});` : '')),
+    const texts = this.spec.invariants.map(({ diagram }, k) =>
+      this.diagramText(diagram, new Map(), {}, t =>
+        t.outcomes.length === 0 ? `worse(2, ${k}, ${this.names.join()});` : '',
+      ),
     )
-    return `function broken(${this.names.join()}) {\n${checks.map(c => `{${c}}`).join('\n')}\n}`
+    const of = (atRest: boolean) =>
+      texts.filter((_, k) => this.spec.invariants[k]!.atRest === atRest).map(t => `{${t}}`)
+    const resting = of(true)
+    const rest = resting.length > 0 ? `if (!(${this.startedText()})) {\n${resting.join('\n')}\n}` : ''
+    return `function broken(${this.names.join()}) {\n${of(false).join('\n')}\n${rest}\n}`
+  }
+
+  /** Whether a thread's run has begun. */
+  private startedText(): string {
+    return this.spec.automata.typeOf
+      .map((type, t) => {
+        const f = this.layout.threads[t]!
+        const set = this.spec.automata.types[type]!.nodes.map(n => (n.idle ? 0 : 1))
+        return `${this.table(padded(set, f.bits))}[${this.get(f)}] === 1`
+      })
+      .join(' || ')
   }
 
   /** `t<type>_<word>(n, words, s)`: the steps of a thread at node n whose field stands in `word` at shift s. */
@@ -504,12 +520,8 @@ function canonical(${this.names.join()}) {
     })
     const nodes = threads.map(t => `const n${t} = ${this.get(this.layout.threads[t]!)}`)
     const alone = this.spec.independence ? this.aloneText(this.spec.independence, call) : ''
-    const started = threads.map(t => {
-      const set = this.spec.automata.types[typeOf[t]!]!.nodes.map(n => (n.idle ? 0 : 1))
-      return `${this.table(padded(set, this.layout.threads[t]!.bits))}[n${t}]`
-    })
     const deadlock = this.spec.deadlock
-      ? `if (enabled === 0 && (${started.join(' || ')})) worse(0, ${this.spec.properties.indexOf('deadlock')}, ${this.names.join()})`
+      ? `if (enabled === 0 && (${this.startedText()})) worse(0, ${this.spec.properties.indexOf('deadlock')}, ${this.names.join()})`
       : ''
     return `let thread = 0
 function expandState(${this.names.join()}) {

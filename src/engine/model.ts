@@ -309,16 +309,25 @@ export interface Invariant {
   readonly name: string
   readonly holds: (view: View) => boolean
 }
+/** Holds in every reachable state in which no run has begun: each thread at its start or at its end. How a leak shows. */
+export interface AtRest {
+  readonly kind: 'at rest'
+  readonly name: string
+  readonly holds: (view: View) => boolean
+}
 /** Livelock: under weak fairness there is no endless execution in which one of these threads has begun and none ever ends. */
 export interface Progress {
   readonly kind: 'progress'
   readonly name: string
   readonly threads: readonly Thread[]
 }
-export type Property = Invariant | Progress
+export type Property = Invariant | AtRest | Progress
 
 export function always(name: string, holds: (view: View) => boolean): Invariant {
   return { kind: 'always', name, holds }
+}
+export function at_rest(name: string, holds: (view: View) => boolean): AtRest {
+  return { kind: 'at rest', name, holds }
 }
 export function progress(name: string, threads: readonly Thread[]): Progress {
   return { kind: 'progress', name, threads }

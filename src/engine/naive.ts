@@ -3,7 +3,7 @@
  * The naive explorer: breadth first over states made of values and histories, by replaying the generators. No learning,
  * packing, reduction or generated code: what the engine is held against.
  */
-import { Concrete, keyOfPlace, type State } from './concrete.ts'
+import { Concrete, keyOfPlace, type Outcome, type State } from './concrete.ts'
 import { describeStep } from './explain.ts'
 import type { System, Thread } from './model.ts'
 import type { Verdict, Violation } from './verdict.ts'
@@ -24,7 +24,7 @@ interface Edge {
 interface Node {
   readonly state: State
   readonly parent: number
-  readonly via: { thread: number; result: unknown; values: readonly number[] } | undefined
+  readonly via: (Outcome & { readonly thread: number }) | undefined
   readonly depth: number
   edges: Edge[]
 }
@@ -96,7 +96,7 @@ export class NaiveExplorer {
       for (const outcome of this.concrete.outcomes(place.next, node.state.values)) {
         moves++
         this.transitions++
-        const via = { thread: t, result: outcome.result, values: outcome.values }
+        const via = { thread: t, ...outcome }
         for (const violation of outcome.violations)
           if (this.selected(violation.property)) this.found.push({ violation, at, via, length: node.depth + 1 })
         if (outcome.stops) continue
@@ -125,10 +125,10 @@ export class NaiveExplorer {
   /** Notes the invariants that do not hold in a state. */
   private look(at: number): void {
     const { state, depth } = this.nodes[at]!
-    for (const p of this.system.properties)
-      if (p.kind === 'always' && this.selected(p.name) && !p.holds(this.concrete.view(state.values)))
+    for (const property of this.concrete.broken(state))
+      if (this.selected(property))
         this.found.push({
-          violation: { property: p.name, message: `${p.name} does not hold` },
+          violation: { property, message: `${property} does not hold` },
           at,
           via: undefined,
           length: depth,

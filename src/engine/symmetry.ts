@@ -4,7 +4,7 @@
  * declared): cells go to cells of the same family, threads to threads whose automaton is the image, invariants to invariants.
  */
 import { type Automata, refine } from './automaton.ts'
-import type { Decisions, Diagram, Outcome } from './decision.ts'
+import type { Decisions, Diagram, InvariantDiagram, Outcome } from './decision.ts'
 import type { Item } from './layout.ts'
 import type { Image, Member, Sort, System } from './model.ts'
 
@@ -44,7 +44,7 @@ const TRIED = 200
 
 export const NONE: Symmetry = { sorted: [], tried: [], keys: [], generators: [], refused: [] }
 
-export function symmetry(system: System, automata: Automata, invariants: readonly Diagram[]): Symmetry {
+export function symmetry(system: System, automata: Automata, invariants: readonly InvariantDiagram[]): Symmetry {
   const finder = new Finder(system, automata, invariants)
   const refused: { sort: Sort; why: string }[] = []
   const found: { sort: Sort; swaps: Permutation[] }[] = []
@@ -89,11 +89,11 @@ class Finder {
   private readonly system: System
   private readonly automata: Automata
   private readonly decisions: Decisions
-  private readonly invariants: readonly Diagram[]
+  private readonly invariants: readonly InvariantDiagram[]
   private readonly cellByKey: Map<string, number>
   private readonly threadByKey: Map<string, number>
 
-  constructor(system: System, automata: Automata, invariants: readonly Diagram[]) {
+  constructor(system: System, automata: Automata, invariants: readonly InvariantDiagram[]) {
     this.system = system
     this.automata = automata
     this.decisions = automata.decisions
@@ -134,8 +134,9 @@ class Finder {
       threads.push(to)
     }
     const permuter = new Permuter(this.decisions, cells, values)
-    const all = new Set(this.invariants)
-    if (this.invariants.some(d => !all.has(permuter.diagram(d)))) return 'an invariant tells its members apart'
+    const all = new Set(this.invariants.map(i => `${i.atRest} ${i.diagram.id}`))
+    if (this.invariants.some(i => !all.has(`${i.atRest} ${permuter.diagram(i.diagram).id}`)))
+      return 'an invariant tells its members apart'
     const nodes = this.nodeMaps(permuter, threads)
     return typeof nodes === 'string' ? nodes : { cells, values, threads, nodes }
   }

@@ -15,6 +15,8 @@ export interface CounterexampleStep {
   readonly changes: readonly { readonly cell: string; readonly from: number; readonly to: number }[]
   /** What the step returned to its thread. */
   readonly result: unknown
+  /** What the step chose, in order: with the thread, enough to take it again. */
+  readonly choices: readonly number[]
 }
 
 export interface Violation {

@@ -5,7 +5,7 @@ import { check, prepare } from '../../src/engine/check.ts'
 import { NaiveExplorer } from '../../src/engine/naive.ts'
 import { build, plans } from './random.ts'
 
-const RUNS = Number(process.env.LASTPUT_RANDOM_RUNS ?? 400)
+const RUNS = Number(process.env.LASTPUT_RANDOM_RUNS ?? 120)
 const LIMIT = 3000
 
 /** Longest loops of a plan are cut by the naive explorer's limit: such plans say nothing. */

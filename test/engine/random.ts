@@ -6,6 +6,7 @@ import {
   add,
   add_unless,
   always,
+  at_rest,
   type Cell,
   call,
   cell,
@@ -60,7 +61,7 @@ export interface Plan {
   readonly workerTimes: number | undefined
   readonly finishes: boolean
   readonly daemon: boolean
-  readonly invariant: 'none' | 'sum' | 'per page' | 'one page'
+  readonly invariant: 'none' | 'sum' | 'at rest' | 'per page' | 'one page'
   readonly favourite: boolean
 }
 
@@ -93,7 +94,7 @@ export const plans: fc.Arbitrary<Plan> = fc.record({
   workerTimes: fc.constantFrom(undefined, 1),
   finishes: fc.boolean(),
   daemon: fc.boolean(),
-  invariant: fc.constantFrom('none', 'sum', 'per page', 'one page'),
+  invariant: fc.constantFrom('none', 'sum', 'at rest', 'per page', 'one page'),
   favourite: fc.boolean(),
 })
 
@@ -175,6 +176,7 @@ export function build(plan: Plan): System {
     threads: all,
     properties: [
       ...(plan.invariant === 'sum' ? [always('sum', s => s.sum([...count, ...spare]) < plan.pages * 2)] : []),
+      ...(plan.invariant === 'at rest' ? [at_rest('at rest', s => s.get(x) === 0 || s.sum(count) > 0)] : []),
       ...(plan.invariant === 'per page'
         ? members(page).map(p => always('per page', s => s.get(count[p]!) > 0 || s.get(spare[p]!) === 0))
         : []),
