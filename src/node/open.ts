@@ -7,6 +7,7 @@ import { pipeline } from 'node:stream/promises'
 import type { OpenOptions, Recording } from '../trace/events.ts'
 import { isBinary, openRecording } from '../trace/open.ts'
 import { openText } from '../trace/text.ts'
+import type { TextInput } from '../trace/text-lines.ts'
 import { nodeCodecs } from './codecs.ts'
 import { decoderPool } from './pool.ts'
 import { FileSource } from './source.ts'
@@ -19,32 +20,41 @@ const STDIN_NAME = 'standard input'
 /** Bytes that tell the format of a recording. */
 const SNIFFED = 64
 
-/** Opens a recording by path; "-" is standard input. Closing the recording closes the file. */
-export async function openFile(path: string, options: OpenOptions = {}): Promise<Recording> {
-  if (path !== STDIN) return openSource(new FileSource(path), options)
+/** A recording to be opened: a file, or text that comes through a pipe and can be read once. */
+export type Input = { start: Uint8Array } & ({ file: FileSource } | { pipe: TextInput })
+
+/** Opens a path, or standard input for "-". A binary recording from there is spooled to a temporary file. */
+export async function openInput(path: string): Promise<Input> {
+  if (path !== STDIN) {
+    const file = new FileSource(path)
+    return { file, start: await file.read(0, SNIFFED) }
+  }
   const { start, rest } = await sniff(process.stdin)
-  if (!isBinary(start)) return openText({ name: STDIN_NAME, size: undefined, chunks: () => rest }, options)
-  return openSource(await spool(rest), options)
+  if (isBinary(start)) return { start, file: await spool(rest) }
+  return { start, pipe: { name: STDIN_NAME, size: undefined, chunks: () => rest } }
 }
 
-async function openSource(source: FileSource, options: OpenOptions): Promise<Recording> {
+/** Opens the recording in an input. Closing the recording closes the file. */
+export async function openInputRecording(input: Input, options: OpenOptions = {}): Promise<Recording> {
+  if ('pipe' in input) return openText(input.pipe, options)
+  const { file } = input
   try {
-    const recording = await openRecording(source, { ...options, codecs: nodeCodecs, pool: decoderPool })
+    const recording = await openRecording(file, { ...options, codecs: nodeCodecs, pool: decoderPool })
     const close = recording.close.bind(recording)
     recording.close = async () => {
       await close()
-      source.close()
+      file.close()
     }
     return recording
   } catch (error) {
-    source.close()
+    file.close()
     throw error
   }
 }
 
-/** The path's source; standard input, which cannot be read at random, is spooled to a temporary file. */
-export async function fileSource(path: string): Promise<FileSource> {
-  return path === STDIN ? spool(process.stdin) : new FileSource(path)
+/** Opens a recording by path; "-" is standard input. */
+export async function openFile(path: string, options: OpenOptions = {}): Promise<Recording> {
+  return openInputRecording(await openInput(path), options)
 }
 
 /** Writes a stream to a temporary file, which is gone as soon as it is closed. */

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** The page_ref events of any recording as lines: text in the manner of `trace-cmd report`, or JSON. */
+import { type EventBatch, type Frame, type LostEvents, OP_NAMES, Op, type Recording } from './events.ts'
+
+/** Events that have a result. */
+const HAS_RET = new Set<number>([Op.MOD_AND_TEST, Op.MOD_AND_RETURN, Op.MOD_UNLESS, Op.FREEZE])
+
+const hex = (high: number, low: number) => `0x${((BigInt(high) << 32n) | BigInt(low)).toString(16)}`
+
+/** A time of the recording in seconds, with all digits. */
+function seconds(time: number, base: bigint): string {
+  const total = base + BigInt(Math.round(time))
+  const [sign, nanos] = total < 0n ? ['-', -total] : ['', total]
+  return `${sign}${nanos / 1_000_000_000n}.${String(nanos % 1_000_000_000n).padStart(9, '0')}`
+}
+
+/** Seconds rounded to microseconds. */
+function microseconds(time: number, base: bigint): string {
+  const micros = (base + BigInt(Math.round(time)) + 500n) / 1000n
+  return `${String(micros / 1_000_000n).padStart(5)}.${String(micros % 1_000_000n).padStart(6, '0')}`
+}
+
+/** Calls `event` with each row in order of time, after `lost` with each gap before it; yields what they give, joined. */
+async function* lines(
+  recording: Recording,
+  lost: (gap: LostEvents) => string,
+  event: (batch: EventBatch, row: number) => string,
+): AsyncGenerator<string> {
+  for await (const batch of recording.batches()) {
+    let text = ''
+    for (const gap of batch.lost) text += lost(gap)
+    for (let i = 0; i < batch.length; i++) text += event(batch, batch.order[i]!)
+    yield text
+  }
+}
+
+/** Text in the manner of `trace-cmd report`. Gaps are told at the start of the batch that they come in. */
+export async function* eventText(recording: Recording): AsyncGenerator<string> {
+  yield `cpus=${recording.info.cpus}\n`
+  const stackTexts = new Map<number, string>()
+  const stackText = (stack: number) => {
+    let text = stackTexts.get(stack)
+    if (text === undefined) {
+      text = Array.from(recording.stacks.frames(stack), id => `=> ${frameText(recording.stacks.frame(id))}\n`).join('')
+      stackTexts.set(stack, text)
+    }
+    return text
+  }
+  yield* lines(
+    recording,
+    ({ cpu, count }) => `CPU:${cpu} [${count === undefined ? '' : `${count} `}EVENTS DROPPED]\n`,
+    (batch, row) => {
+      const pid = batch.pid[row]!
+      const task = `${recording.tasks.name(pid).padStart(16)}-${String(pid).padEnd(5)}`
+      const head = `${task} [${String(batch.cpu[row]).padStart(3, '0')}] ${microseconds(batch.time[row]!, recording.timeBase)}: `
+      const line = `${head}${`${OP_NAMES[batch.op[row]!]}: `.padEnd(22)}${valuesText(batch, row)}\n`
+      const stack = batch.stack[row]!
+      return stack === 0 ? line : `${line}${head}kernel_stack:         <stack trace >\n${stackText(stack)}`
+    },
+  )
+}
+
+function valuesText(batch: EventBatch, row: number): string {
+  const flags = hex(batch.flagsHigh[row]!, batch.flagsLow[row]!)
+  const mapping = hex(batch.mappingHigh[row]!, batch.mappingLow[row]!)
+  return [
+    `pfn=0x${batch.pfn[row]!.toString(16)}`,
+    `flags=${flags}`,
+    `count=${batch.count[row]}`,
+    `mapcount=${batch.mapcount[row]}`,
+    `mapping=${mapping === '0x0' ? '(nil)' : mapping}`,
+    `mt=${batch.mt[row]}`,
+    `val=${batch.val[row]}`,
+    ...(HAS_RET.has(batch.op[row]!) ? [`ret=${batch.ret[row]}`] : []),
+  ].join(' ')
+}
+
+function frameText({ name, offset, module, address }: Frame): string {
+  const place = offset === undefined ? name : `${name}+0x${offset.toString(16)}`
+  const where = module === undefined ? place : `${place} [${module}]`
+  return address === 0n ? where : `${where} (${address.toString(16)})`
+}
+
+/** One JSON object a line for each page_ref event, with its stack, and for each gap. */
+export function eventJson(recording: Recording): AsyncGenerator<string> {
+  const { timeBase, tasks, stacks } = recording
+  const stackJson = new Map<number, object[]>()
+  const frames = (stack: number) => {
+    let json = stackJson.get(stack)
+    if (!json) stackJson.set(stack, (json = Array.from(stacks.frames(stack), id => frameJson(stacks.frame(id)))))
+    return json
+  }
+  const time = (time: number) => (Number.isFinite(time) ? seconds(time, timeBase) : undefined)
+  return lines(
+    recording,
+    ({ cpu, count, from, to }) => `${JSON.stringify({ lost: { cpu, count, from: time(from), to: time(to) } })}\n`,
+    (batch, row) => {
+      const op = batch.op[row]!
+      const event = {
+        time: seconds(batch.time[row]!, timeBase),
+        cpu: batch.cpu[row],
+        task: tasks.name(batch.pid[row]!),
+        pid: batch.pid[row],
+        event: OP_NAMES[op],
+        pfn: `0x${batch.pfn[row]!.toString(16)}`,
+        flags: hex(batch.flagsHigh[row]!, batch.flagsLow[row]!),
+        count: batch.count[row],
+        mapcount: batch.mapcount[row],
+        mapping: hex(batch.mappingHigh[row]!, batch.mappingLow[row]!),
+        mt: batch.mt[row],
+        val: batch.val[row],
+        ret: HAS_RET.has(op) ? batch.ret[row] : undefined,
+        stack: batch.stack[row] === 0 ? undefined : frames(batch.stack[row]!),
+      }
+      return `${JSON.stringify(event)}\n`
+    },
+  )
+}
+
+function frameJson({ name, offset, module, address }: Frame): object {
+  return { function: name, offset, module, address: address === 0n ? undefined : `0x${address.toString(16)}` }
+}
