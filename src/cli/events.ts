@@ -12,7 +12,7 @@ import { isTraceDat } from '../trace/tracefile.ts'
 
 interface EventsFlags {
   json?: boolean
-  kallsyms?: string[]
+  kallsyms: string[]
   buffer?: string
 }
 
@@ -35,13 +35,23 @@ export function eventsCommand(): Command {
     .description('show the decoded events of a recording')
     .argument('<file>', 'trace.dat, perf.data or ftrace text; "-" is standard input')
     .option('--json', 'JSON lines')
-    .option('--kallsyms <file...>', 'symbols in the form of /proc/kallsyms that the recording lacks')
+    .option(
+      '--kallsyms <file>',
+      'symbols in the form of /proc/kallsyms that the recording lacks; repeatable',
+      collect,
+      [],
+    )
     .option('--buffer <name>', 'the events of this trace instance only')
     .addHelpText('after', NOTES)
     .action(run)
 }
 
+function collect(value: string, values: string[]): string[] {
+  return [...values, value]
+}
+
 async function run(file: string, flags: EventsFlags): Promise<void> {
+  process.stdout.on('error', leave)
   try {
     process.exitCode = await show(file, flags)
   } catch (error) {
@@ -51,9 +61,15 @@ async function run(file: string, flags: EventsFlags): Promise<void> {
   }
 }
 
+/** Who reads our output may stop when they have seen enough. */
+function leave(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error
+  process.exit(0)
+}
+
 async function show(path: string, flags: EventsFlags): Promise<number> {
   const options: OpenOptions = {
-    ...(flags.kallsyms ? { kallsyms: flags.kallsyms.map(path => readFileSync(path, 'utf8')) } : {}),
+    kallsyms: flags.kallsyms.map(path => readFileSync(path, 'utf8')),
     ...(flags.buffer === undefined ? {} : { buffer: flags.buffer }),
   }
   const input = await openInput(path)
