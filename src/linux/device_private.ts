@@ -8,7 +8,8 @@ import type { DriverParts } from './driver.ts'
 import { copy_pte, handle_mm_fault, zap_pte } from './mm/memory.ts'
 import { memunmap_pages, put_page } from './mm/memremap.ts'
 import { migrate_device_pfn, migrate_vma_to_device, migrate_vma_to_ram } from './mm/migrate_device.ts'
-import { get_page_unless_zero } from './mm/page_ref.ts'
+import { get_page_unless_zero, page_ref_inc } from './mm/page_ref.ts'
+import { pte_page } from './mm/pgtable.ts'
 import type { Fault, Kernel, Page, VmFault } from './types.ts'
 
 export interface DevicePrivate {
@@ -35,8 +36,8 @@ export function device_private(kernel: Kernel, of: DevicePrivate): DriverParts {
   kernel.cells.push(users, removed)
 
   function* migrate_to_ram(fault: Fault): Steps<VmFault> {
-    yield* migrate_vma_to_ram(fault)
-    return 'retry'
+    const migrated = yield* migrate_vma_to_ram(fault)
+    return !migrated && kernel.fixes.has('failed_migration_is_sigbus') ? 'SIGBUS' : 'retry'
   }
 
   function* migrate(index: number): Steps<void> {
@@ -79,6 +80,15 @@ export function device_private(kernel: Kernel, of: DevicePrivate): DriverParts {
     if (yield* get_page_unless_zero(page)) yield* call(put_page, page)
   }
 
+  /** The mistake of many drivers: takes a reference and forgets it. */
+  function* leak(index: number): Steps<void> {
+    yield* step('leaky_get_page', s => {
+      const page = pte_page(at(index), s.get(at(index).pte))
+      s.wait(page !== undefined)
+      page_ref_inc(s, page!)
+    })
+  }
+
   function* unbind(): Steps<void> {
     yield* step('module_exit', s => {
       s.wait(s.get(users) === 0)
@@ -107,6 +117,7 @@ export function device_private(kernel: Kernel, of: DevicePrivate): DriverParts {
       exit: { body: exit_mmap, daemon: true, finishes: true },
       fork: { body: fork },
       'pfn-walker': { body: pfn_walker, times: 1 },
+      leak: { body: leak, times: 1 },
       unbind: { body: unbind, times: 1, finishes: true },
       unplug: { body: unplug, times: 1, finishes: true },
     },

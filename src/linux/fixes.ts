@@ -5,7 +5,7 @@
  */
 
 export interface FixInfo {
-  /** Empty for changes that no kernel has. */
+  /** Commit, CVE, or when it was merged; empty for changes that no kernel has. */
   readonly commit: string
   readonly subject: string
 }
@@ -31,6 +31,41 @@ const list = {
   p2pdma_warns_at_nonzero: {
     commit: 'cb500023a752',
     subject: 'PCI/P2PDMA: p2pmem_alloc_mmap() warns at a count other than 0',
+  },
+  memunmap_waits: { commit: '50f44ee7248a', subject: 'mm/devm_memremap_pages: fix final page put race' },
+  gup_gives_pgmap_back: {
+    commit: '2021',
+    subject: 'mm: gup: fix potential pgmap refcnt leak in __gup_device_huge()',
+  },
+  no_touch_after_folio_free: {
+    commit: '399289849560',
+    subject: 'mm/zone_device: do not touch device folio after calling ->folio_free()',
+  },
+  folio_init_resets: { commit: '9387a71ec62c', subject: 'zone_device_page_init() resets order and head' },
+  coherent_puts_all: { commit: 'v6.19', subject: 'COHERENT folios give back a pagemap reference for each page' },
+  hmm_waits_for_lock: {
+    commit: 'CVE-2026-43404',
+    subject: 'hmm_range_fault() sleeps on the lock of a device-private folio',
+  },
+  svm_serializes: { commit: '0620837490e0', subject: 'drm/xe/svm: Serialize migration to device if racing' },
+  owner_outlives_users: {
+    commit: 'a26084328ac4',
+    subject: 'a foreign user of a pagemap keeps the module that provides it',
+  },
+  uvm_p2p_sets_count: { commit: 'issue 1023', subject: 'nvidia-uvm: P2PDMA pages come with count 0 from 6.15 on' },
+  gup_takes_pgmap_ref: {
+    commit: '6dd29b3df975',
+    subject: 'Revert "x86/mm/gup: Switch GUP to the generic get_user_page_fast() implementation"',
+  },
+  split_failure_puts: { commit: '', subject: 'migrate_vma_split_unmapped_folio(): folio_put() when the split fails' },
+  folio_free_resets_before: { commit: '', subject: 'reset order and head at free time, before folio_free()' },
+  folio_free_resets_after: { commit: '', subject: 'reset order and head at free time, after folio_free()' },
+  failed_migration_is_sigbus: { commit: '', subject: 'migrate_to_ram() answers VM_FAULT_SIGBUS when the page stays' },
+  device_dax_waits_for_pins: { commit: '', subject: 'kill_dev_dax(): wait until no page of the device is referenced' },
+  fault_unlocks_with_put: { commit: '', subject: 'do_swap_page(): give up lock and reference at once' },
+  nouveau_waits_for_pages: {
+    commit: '',
+    subject: 'nouveau_dmem_fini(): look at callocated only after memunmap_pages()',
   },
   p2pdma_resets_before_free: { commit: '', subject: 'p2pmem_alloc_mmap(): reset the count before gen_pool_free()' },
   uvmem_reads_pvt_first: { commit: '', subject: 'book3s_hv_uvmem: read page->zone_device_data before bitmap_clear()' },

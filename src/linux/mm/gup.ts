@@ -34,7 +34,7 @@ export function* gup_fast(address: Address, irqs_off: Cell): Steps<Page | undefi
   const taken = yield* get_page_unless_zero(page)
   const same = taken && (yield* step('pte_same', s => pte_page(address, s.get(address.pte)) === page))
   if (taken && !same) yield* call(put_page, page)
-  if (holds_pgmap) yield* put_dev_pagemap(pgmap)
+  if (holds_pgmap && (same || pgmap.kernel.fixes.has('gup_gives_pgmap_back'))) yield* put_dev_pagemap(pgmap)
   yield* irqs_on(irqs_off)
   return same ? page : undefined
 }

@@ -8,7 +8,7 @@
 import { AGAIN, call, type Steps, step } from '../../engine/index.ts'
 import { type Address, LIVE, type Page, type VmFault } from '../types.ts'
 import { put_page, trylock_page, unlock_page } from './memremap.ts'
-import { get_page_unless_zero, page_ref_inc, touch_page } from './page_ref.ts'
+import { get_page_unless_zero, page_ref_count, page_ref_dec, page_ref_inc, touch_page } from './page_ref.ts'
 import { migration_entry_to_page, mk_pte, PTE_NONE, PTE_RAM, PTE_RAM_MIGRATION, pte_page } from './pgtable.ts'
 
 /** One attempt of the CPU to touch an address; AGAIN while the access would still fault. */
@@ -45,9 +45,25 @@ export function* do_swap_page(address: Address): Steps<VmFault> {
   if (found === 'locked') yield* migration_entry_wait_on_locked(address)
   if (found === undefined || found === 'locked') return 'retry'
   const result = yield* migrate_to_ram(found, address)
-  yield* unlock_page(found)
-  yield* call(put_page, found)
+  if (!(yield* unlock_and_put(found))) {
+    yield* unlock_page(found)
+    yield* call(put_page, found)
+  }
   return result
+}
+
+/**
+ * Between unlock_page() and put_page() the next fault locks the page and finds a reference too many. No kernel does both at
+ * once; the proposed change asks what would be if one did. False if it does not apply, or the reference is the last.
+ */
+function* unlock_and_put(page: Page): Steps<boolean> {
+  if (!page.pgmap.kernel.fixes.has('fault_unlocks_with_put')) return false
+  return yield* step('folio_unlock_and_put', s => {
+    if (page_ref_count(s, page) === 1) return false
+    s.set(page.locked, 0)
+    page_ref_dec(s, page)
+    return true
+  })
 }
 
 function* do_swap_page_6_1(address: Address): Steps<VmFault> {

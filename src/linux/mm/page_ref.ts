@@ -105,13 +105,15 @@ export function* get_page_unless_zero(page: Page): Steps<boolean> {
 }
 
 /** put_page_testzero(): true for the last reference. */
+export function page_ref_put_testzero(s: Shared, page: Page): boolean {
+  page_exists(s, page)
+  const zero = s.add(page._refcount, -1) === 0
+  trace(s, 'page_ref_mod_and_test', page, -1, zero ? 1 : 0)
+  return zero
+}
+
 export function* page_ref_dec_and_test(page: Page): Steps<boolean> {
-  return yield* step('page_ref_dec_and_test', s => {
-    page_exists(s, page)
-    const zero = s.add(page._refcount, -1) === 0
-    trace(s, 'page_ref_mod_and_test', page, -1, zero ? 1 : 0)
-    return zero
-  })
+  return yield* step('page_ref_dec_and_test', s => page_ref_put_testzero(s, page))
 }
 
 /** The new count. */

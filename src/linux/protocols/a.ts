@@ -44,7 +44,7 @@ export const A: Protocol = {
   *memunmap_pages(pgmap: DevPagemap): Steps<void> {
     yield* percpu_ref_kill(pgmap)
     for (const page of pgmap.pages) yield* call(put_page, page)
-    yield* wait_for_drain(pgmap)
+    if (pgmap.kernel.fixes.has('memunmap_waits')) yield* wait_for_drain(pgmap)
     yield* pageunmap_range(pgmap)
   },
 }

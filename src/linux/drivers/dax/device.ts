@@ -8,7 +8,8 @@ import { driver } from '../../driver.ts'
 import { irqs_off_cell, pin_user_page } from '../../mm/gup.ts'
 import { copy_pte, zap_pte } from '../../mm/memory.ts'
 import { memunmap_pages } from '../../mm/memremap.ts'
-import { page_exists, page_ref_inc } from '../../mm/page_ref.ts'
+import { idle_count } from '../../mm/page_count.ts'
+import { page_exists, page_ref_count, page_ref_inc } from '../../mm/page_ref.ts'
 import { mk_pte, PTE_NONE } from '../../mm/pgtable.ts'
 import type { Kernel } from '../../types.ts'
 
@@ -46,6 +47,9 @@ export default driver({
     function* kill_dev_dax(): Steps<void> {
       yield* step('kill_dax', s => s.set(alive, 0))
       for (const address of mm.addresses) yield* call(zap_pte, address)
+      if (kernel.fixes.has('device_dax_waits_for_pins'))
+        for (const page of pgmap.pages)
+          yield* step('wait_page_idle', s => s.wait(page_ref_count(s, page) === idle_count(pgmap)))
     }
 
     function* unbind(): Steps<void> {

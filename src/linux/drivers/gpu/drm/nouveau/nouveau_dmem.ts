@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** drivers/gpu/drm/nouveau/nouveau_dmem.c: VRAM of one chunk, with a count of the pages it has handed out. */
-import { cell, type Steps, step } from '../../../../../engine/index.ts'
+import { cell, type Shared, type Steps, step } from '../../../../../engine/index.ts'
 import { device_private } from '../../../../device_private.ts'
 import { driver } from '../../../../driver.ts'
 import { zone_device_page_init } from '../../../../mm/memremap.ts'
@@ -35,13 +35,17 @@ export default driver({
       })
     }
 
+    function warn_if_allocated(s: Shared): void {
+      s.warn(s.get(callocated) !== 0, 'warn', 'WARN_ON(chunk->callocated) in nouveau_dmem_fini()')
+    }
+
     return device_private(kernel, {
       alloc_page: nouveau_dmem_page_alloc_locked,
       page_free: nouveau_dmem_page_free,
       clear: free_pages.clear,
       evicts: kernel.protocol.pgmap_refs_per_page('PRIVATE') === 0,
       // nouveau_dmem_fini() takes for granted that eviction left nothing (6.1 and later).
-      after_eviction: s => s.warn(s.get(callocated) !== 0, 'warn', 'WARN_ON(chunk->callocated) in nouveau_dmem_fini()'),
+      ...(kernel.fixes.has('nouveau_waits_for_pages') ? {} : { after_eviction: warn_if_allocated }),
     })
   },
 })
