@@ -205,7 +205,7 @@ const base = new Int32Array(P)
 function edge(${this.names.join()}, h) {
   const p = h >>> (32 - PBITS), log = logs[p], tab = tabs[p], mask = tab.length - 1
   let s = h & mask, k = 0
-  for (; (k = tab[s]) !== 0; s = (s + 1) & mask) {
+  for (; (k = tab[s] & INDEX) !== 0; s = (s + 1) & mask) {
     const q = (k - 1) * W
     if (${this.words.map(i => `log[q + ${i}] === w${i}`).join(' && ')}) break
   }
@@ -217,6 +217,10 @@ function edge(${this.names.join()}, h) {
   to[edges] = base[p] + k - 1
   who[edges++] = thread
 }
+// An entry of a table: 1 + position in the partition's log, and bits of the hash that spare most looks at the log.
+const INDEX = 0xffffff, TAG = ~INDEX
+let overflow = false
+function tagOf(h) { return (h << PBITS) & TAG }
 function insertPartition(p) {
   let log = logs[p], tab = tabs[p], n = counts[p]
   if (log === null) { log = logs[p] = new Int32Array(256 * W); tab = tabs[p] = new Int32Array(512) }
@@ -225,11 +229,14 @@ function insertPartition(p) {
     const src = buffers[k], end = (p * cap + positions[k][p]) * W
     outer: for (let j = p * cap * W; j < end; j += W) {
       ${this.words.map(i => `const w${i} = src[j + ${i}]`).join('; ')}
-      let s = hash(${this.names.join()}) & mask
+      const h = hash(${this.names.join()}), tag = tagOf(h)
+      let s = h & mask
       for (let e = tab[s]; e !== 0; e = tab[s = (s + 1) & mask]) {
-        const q = (e - 1) * W
+        if ((e & TAG) !== tag) continue
+        const q = ((e & INDEX) - 1) * W
         if (${this.words.map(i => `log[q + ${i}] === w${i}`).join(' && ')}) continue outer
       }
+      if (n >= INDEX - 1) { overflow = true; continue }
       if (n === room) {
         room = room + (room >>> 1)
         const bigger = new Int32Array(room * W)
@@ -237,15 +244,16 @@ function insertPartition(p) {
         logs[p] = log = bigger
       }
       ${this.words.map(i => `log[n * W + ${i}] = w${i}`).join('; ')}
-      tab[s] = ++n
+      tab[s] = tag | ++n
       broken(${this.names.join()})
       if (n > most) {
         tab = tabs[p] = new Int32Array(tab.length * 2)
         mask = tab.length - 1; most = (tab.length * 3) >>> 2
         for (let i = 0; i < n; i++) {
-          let s = hashAt(log, i * W) & mask
+          const h = hashAt(log, i * W)
+          let s = h & mask
           while (tab[s] !== 0) s = (s + 1) & mask
-          tab[s] = i + 1
+          tab[s] = tagOf(h) | (i + 1)
         }
       }
     }
@@ -591,6 +599,7 @@ function expandState(${this.names.join()}) {
 /** The part of the text that is the same for every system. */
 const API = `
 function bytes() {
+  if (overflow) return Infinity
   let n = 0
   for (let p = 0; p < P; p++) if (logs[p] !== null) n += logs[p].byteLength + tabs[p].byteLength
   return n + (out === null ? 0 : out.byteLength)
