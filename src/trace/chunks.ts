@@ -42,6 +42,8 @@ export class Cutter {
   readonly #cpu: number
   readonly #end: number
   #at: number
+  /** Whether events of the CPU could not be read: there may have been more after the last piece. */
+  cutOff = false
   /** Chunks still to come; undefined before their number was read. */
   #chunks: number | undefined
 
@@ -64,11 +66,12 @@ export class Cutter {
 
   /** The next piece; undefined at the end, also when that is damage. */
   async next(target = this.#options.target): Promise<Piece | undefined> {
-    if (this.#at >= this.#end) return undefined
+    if (this.#at >= this.#end) return this.#chunks ? this.#stop(`${this.#chunks} more chunks of events`) : undefined
     return this.#options.packed ? this.#packedPiece(target) : this.#plainPiece(target)
   }
 
   #report(offset: number, expected: string): void {
+    this.cutOff = true
     this.#damage.push({ file: this.#source.name, offset, expected: `expected ${expected} of CPU ${this.#cpu}` })
   }
 
@@ -145,6 +148,7 @@ export class Cutter {
   #stop(expected: string): undefined {
     this.#report(this.#at, expected)
     this.#at = this.#end
+    this.#chunks = 0
     return undefined
   }
 }

@@ -89,13 +89,16 @@ export class CpuQueue {
   row = 0
   ended = false
   readonly #arrive: () => Promise<Arrival | undefined>
+  readonly #cutOff: () => boolean
   readonly #waiting: (Waiting | undefined)[] = []
   #lastTime = Number.NEGATIVE_INFINITY
   #gap: OpenGap | undefined
 
-  constructor(cpu: number, arrive: () => Promise<Arrival | undefined>) {
+  /** `arrive` gives the next block, and after the last one `cutOff` whether there should have been more. */
+  constructor(cpu: number, arrive: () => Promise<Arrival | undefined>, cutOff: () => boolean) {
     this.cpu = cpu
     this.#arrive = arrive
+    this.#cutOff = cutOff
   }
 
   /** Whether more blocks must arrive before rows can be given out. */
@@ -107,7 +110,10 @@ export class CpuQueue {
     while (this.hungry) {
       const arrival = await this.#arrive()
       if (arrival) this.#join(arrival)
-      else this.ended = true
+      else {
+        this.ended = true
+        if (this.#cutOff()) this.#gap = joinGaps(this.#gap, undefined)
+      }
     }
   }
 

@@ -61,6 +61,8 @@ export class TraceContents {
     this.source = source
     this.file = file
     this.damage = damage
+    if (file.cutOff)
+      this.notes.push('the file was cut off: which CPUs its events come from is guessed from their order')
     this.options = options
     this.#layout = this.#headerPage()
   }
@@ -148,6 +150,14 @@ export class TraceContents {
 
   get cpuCount(): number {
     return this.file.cpuCount || Math.max(0, ...this.buffer.cpus.map(({ cpu }) => cpu + 1))
+  }
+
+  /** CPUs whose events may have stood in the part of the file that is gone. */
+  lostCpus(): number[] {
+    const { file, buffer } = this
+    if (!file.cutOff) return []
+    const lost = Math.max(0, file.cpuCount - buffer.cpus.length)
+    return Array.from({ length: lost }, (_, i) => buffer.cpus.length + i)
   }
 
   /** Readers of a buffer's CPUs, lowest first. */
@@ -240,8 +250,16 @@ class TraceDatRecording implements Recording {
         this.#note(piece, made.block.state.damage)
         return { block: made.block, stackMap: ids.register(made.block, made.decoder) }
       }
-      return new CpuQueue(cpu, readAhead(cutter, decode, ahead))
+      return new CpuQueue(cpu, readAhead(cutter, decode, ahead), () => cutter.cutOff)
     })
+    for (const cpu of contents.lostCpus())
+      queues.push(
+        new CpuQueue(
+          cpu,
+          async () => undefined,
+          () => true,
+        ),
+      )
     try {
       yield* mergeBatches(
         queues,

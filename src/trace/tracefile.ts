@@ -5,7 +5,7 @@
  * Facts of the format: trace-cmd.dat.v6(5), trace-cmd.dat.v7(5).
  */
 import { ByteReader, decodeText, readExactly } from './bytes.ts'
-import { type Codecs, type Compression, type Unpack, unpackerOf } from './compression.ts'
+import { type Codecs, type Unpack, unpackerOf } from './compression.ts'
 import { message } from './decoder.ts'
 import { type ByteSource, type Damage, TraceError } from './events.ts'
 import {
@@ -20,35 +20,18 @@ import {
   readTracingData,
   type TracingData,
 } from './header.ts'
+import { recoverSections } from './recovery.ts'
+import {
+  type CpuData,
+  readSectionHeader,
+  SECTION_HEADER,
+  type Section,
+  SectionId,
+  type TraceBuffer,
+  type TraceFile,
+} from './sections.ts'
 
-/** Where the sub-buffers of one CPU stand in the file; in version 7 with compression, as chunks. */
-export interface CpuData {
-  cpu: number
-  offset: number
-  size: number
-}
-
-/** One trace instance. The top one has the name ''. */
-export interface TraceBuffer {
-  name: string
-  clock: string
-  pageSize: number
-  cpus: CpuData[]
-}
-
-export interface TraceFile extends TracingData {
-  version: 6 | 7
-  littleEndian: boolean
-  /** sizeof(long) where trace-cmd ran; that of the kernel stands in the header page. */
-  longSize: number
-  compression: Compression
-  cpuCount: number
-  uname: string
-  clock: string
-  /** What option OFFSET says shall be added to all times. */
-  timeOffset: bigint
-  buffers: TraceBuffer[]
-}
+export type { CpuData, TraceBuffer, TraceFile } from './sections.ts'
 
 /** Sub-buffers larger than this exist in no kernel (order 0 to 9 of pages of at most 64 KB). */
 const MAX_PAGE_SIZE = 1 << 25
@@ -66,35 +49,17 @@ const MAX_OPTIONS = 1 << 16
 /** Bytes read first of a version 6 file; its head is read again in larger pieces while it is longer. */
 const FIRST_HEAD = 1 << 22
 
-const Id = {
-  DONE: 0,
-  BUFFER: 3,
-  TRACECLOCK: 4,
-  UNAME: 5,
-  OFFSET: 7,
-  CPUCOUNT: 8,
-  HEADER_INFO: 16,
-  FTRACE_EVENTS: 17,
-  EVENT_FORMATS: 18,
-  KALLSYMS: 19,
-  PRINTK: 20,
-  CMDLINES: 21,
-} as const
-
 const SECTION_READERS: { [id: number]: (reader: ByteReader, data: TracingData) => void } = {
-  [Id.HEADER_INFO]: readHeaderInfo,
-  [Id.FTRACE_EVENTS]: readFtraceFormats,
-  [Id.EVENT_FORMATS]: readEventFormats,
-  [Id.KALLSYMS]: readKallsyms,
-  [Id.PRINTK]: readPrintk,
-  [Id.CMDLINES]: readCmdlines,
+  [SectionId.HEADER_INFO]: readHeaderInfo,
+  [SectionId.FTRACE_EVENTS]: readFtraceFormats,
+  [SectionId.EVENT_FORMATS]: readEventFormats,
+  [SectionId.KALLSYMS]: readKallsyms,
+  [SectionId.PRINTK]: readPrintk,
+  [SectionId.CMDLINES]: readCmdlines,
 }
 
 /** Bytes of a tag in version 6. */
 const TAG6 = 10
-
-const FLAG_COMPRESSED = 1
-const SECTION_HEADER = 16
 
 /** Whether bytes start like a trace.dat file of any version. */
 export function isTraceDat(start: Uint8Array): boolean {
@@ -130,17 +95,21 @@ export async function readTraceFile(source: ByteSource, damage: Damage[], codecs
     clock: 'local',
     timeOffset: 0n,
     buffers: [],
+    cutOff: false,
   }
   if (version === '6') await readVersion6(source, file, head.at, pageSize, damage)
-  else await new Version7(source, file, damage).read(head, codecs)
-  file.buffers = file.buffers.filter(buffer => isPageSize(source, buffer, damage))
+  else await new Version7(source, file, damage).read(head, pageSize, codecs)
+  file.buffers = file.buffers.filter(buffer => checkPageSize(source, buffer, damage))
   return file
 }
 
-function isPageSize(source: ByteSource, buffer: TraceBuffer, damage: Damage[]): boolean {
-  const size = buffer.pageSize
-  if (size >= 64 && size <= MAX_PAGE_SIZE && size % 4 === 0) return true
-  const expected = `expected sub-buffers of 64 bytes to ${MAX_PAGE_SIZE / 2 ** 20} MB, found ${size} in buffer "${buffer.name}"`
+function isPageSize(size: number): boolean {
+  return size >= 64 && size <= MAX_PAGE_SIZE && size % 4 === 0
+}
+
+function checkPageSize(source: ByteSource, { name, pageSize }: TraceBuffer, damage: Damage[]): boolean {
+  if (isPageSize(pageSize)) return true
+  const expected = `expected sub-buffers of 64 bytes to ${MAX_PAGE_SIZE / 2 ** 20} MB, found ${pageSize} in buffer "${name}"`
   damage.push({ file: source.name, offset: 0, expected })
   return false
 }
@@ -153,10 +122,10 @@ function textOf(bytes: Uint8Array): string {
 
 /** Options that both versions have. */
 function readOption(id: number, option: ByteReader, file: TraceFile): void {
-  if (id === Id.UNAME) file.uname = textOf(option.bytes)
-  else if (id === Id.CPUCOUNT) file.cpuCount = Math.min(option.u32('the number of CPUs'), MAX_CPUS)
-  else if (id === Id.TRACECLOCK) file.clock = /\[(\S+)\]/.exec(textOf(option.bytes))?.[1] ?? file.clock
-  else if (id === Id.OFFSET) {
+  if (id === SectionId.UNAME) file.uname = textOf(option.bytes)
+  else if (id === SectionId.CPUCOUNT) file.cpuCount = Math.min(option.u32('the number of CPUs'), MAX_CPUS)
+  else if (id === SectionId.TRACECLOCK) file.clock = /\[(\S+)\]/.exec(textOf(option.bytes))?.[1] ?? file.clock
+  else if (id === SectionId.OFFSET) {
     const text = textOf(option.bytes).trim()
     if (/^(0x[0-9a-f]{1,16}|-?\d{1,19})$/i.test(text)) file.timeOffset = BigInt(text)
   }
@@ -231,9 +200,9 @@ function readTag6(reader: ByteReader): string {
 function readOptions6(reader: ByteReader, file: TraceFile, instances: Instance6[]): void {
   for (let i = 0; i < MAX_OPTIONS; i++) {
     const id = reader.u16('the id of an option')
-    if (id === Id.DONE) return
+    if (id === SectionId.DONE) return
     const option = takeOption(reader, id)
-    if (id === Id.BUFFER) {
+    if (id === SectionId.BUFFER) {
       const offset = option.size64('the place of a buffer')
       instances.push({ offset, name: textOf(option.bytes.subarray(option.at)) })
     } else readOption(id, option, file)
@@ -268,13 +237,6 @@ async function readInstance6(
   }
 }
 
-interface Section {
-  id: number
-  packed: boolean
-  offset: number
-  size: number
-}
-
 /** Version 7: sections anywhere in the file, found through options. */
 class Version7 {
   readonly #source: ByteSource
@@ -289,7 +251,7 @@ class Version7 {
   }
 
   /** Reads on where the page size ended: compression, and the place of the first options. */
-  async read(head: ByteReader, codecs: Codecs | undefined): Promise<void> {
+  async read(head: ByteReader, pageSize: number, codecs: Codecs | undefined): Promise<void> {
     const at = head.at
     const name = head.cstring('the name of the compression')
     if (name !== 'none' && name !== 'zlib' && name !== 'zstd') {
@@ -305,11 +267,27 @@ class Version7 {
       await this.#readOptionSections(options, sections)
     } catch (error) {
       // The options stand at the end of the file: a file that was cut off has lost them, but not its events.
-      const lost = asDamage(error, this.#source, options)
-      this.#damage.push(lost)
-      throw new TraceError(lost.file, lost.offset, lost.expected)
+      await this.#recover(asDamage(error, this.#source, options), head.at, pageSize)
     }
     for (const [id, offset] of sections) await this.#readData(id, offset)
+  }
+
+  /** The options stand at the end of the file: one that was cut off has lost them, but not its events. */
+  async #recover(lost: Damage, start: number, pageSize: number): Promise<void> {
+    const file = this.#file
+    this.#damage.push(lost)
+    file.formats = []
+    file.kallsyms = []
+    file.buffers = []
+    try {
+      if (isPageSize(pageSize)) {
+        await recoverSections(this.#source, file, start, pageSize, section => this.#readSection(section))
+      }
+    } catch (error) {
+      this.#damage.push(asDamage(error, this.#source, start))
+    }
+    if (file.buffers.length === 0) throw new TraceError(lost.file, lost.offset, lost.expected)
+    file.cutOff = true
   }
 
   async #readOptionSections(first: number, sections: Map<number, number>): Promise<void> {
@@ -320,7 +298,7 @@ class Version7 {
       }
       seen.add(offset)
       const section = await readSectionHeader(this.#source, this.#file, offset)
-      if (section.id !== Id.DONE) {
+      if (section.id !== SectionId.DONE) {
         throw new TraceError(this.#source.name, offset, `expected an options section, found section ${section.id}`)
       }
       offset = readOptions7(await this.#body(section), this.#file, sections)
@@ -361,19 +339,9 @@ class Version7 {
 
   async #readSection(section: Section): Promise<void> {
     const body = await this.#body(section)
-    if (section.id === Id.DONE) readOptions7(body, this.#file, new Map())
+    if (section.id === SectionId.DONE) readOptions7(body, this.#file, new Map())
     else SECTION_READERS[section.id]?.(body, this.#file)
   }
-}
-
-/** u16 id, u16 flags, u32 description, u64 size. */
-async function readSectionHeader(source: ByteSource, file: TraceFile, offset: number): Promise<Section> {
-  const bytes = await readExactly(source, offset, SECTION_HEADER, 'the header of a section')
-  const reader = new ByteReader(bytes, { file: source.name, base: offset, littleEndian: file.littleEndian })
-  const id = reader.u16('the id of a section')
-  const flags = reader.u16('the flags of a section')
-  reader.skip(4, 'the description of a section')
-  return { id, packed: (flags & FLAG_COMPRESSED) !== 0, offset, size: reader.size64('the size of a section') }
 }
 
 /** Reads options up to DONE, which says where the next ones stand (0: nowhere). Notes where data sections stand. */
@@ -381,8 +349,8 @@ function readOptions7(reader: ByteReader, file: TraceFile, sections: Map<number,
   for (let i = 0; i < MAX_OPTIONS; i++) {
     const id = reader.u16('the id of an option')
     const option = takeOption(reader, id)
-    if (id === Id.DONE) return option.size64('the place of the next options')
-    if (id === Id.BUFFER) file.buffers.push(readBuffer7(option))
+    if (id === SectionId.DONE) return option.size64('the place of the next options')
+    if (id === SectionId.BUFFER) file.buffers.push(readBuffer7(option))
     else if (SECTION_READERS[id]) sections.set(id, option.size64(`the place of section ${id}`))
     else readOption(id, option, file)
   }
