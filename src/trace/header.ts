@@ -79,12 +79,12 @@ export function readCmdlines(reader: ByteReader, data: TracingData): void {
   data.cmdlines = decodeText(reader.take(reader.size64('the size of the command lines'), 'command lines'))
 }
 
-/** All of the above one after the other, as in version 6 and in perf.data. */
-export function readTracingData(reader: ByteReader, data: TracingData): void {
+/** All of the above one after the other, as in version 6 and in perf.data, where old ones have no command lines. */
+export function readTracingData(reader: ByteReader, data: TracingData, hasCmdlines = true): void {
   readHeaderInfo(reader, data)
   readFtraceFormats(reader, data)
   readEventFormats(reader, data)
   readKallsyms(reader, data)
   readPrintk(reader, data)
-  readCmdlines(reader, data)
+  if (hasCmdlines) readCmdlines(reader, data)
 }

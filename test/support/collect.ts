@@ -18,12 +18,16 @@ export interface PlainEvent {
   stack: number
 }
 
-/** Reads a recording to its end. */
-export async function collect(recording: Recording): Promise<{ events: PlainEvent[]; lost: LostEvents[] }> {
+/** Reads a recording to its end, or up to a batch that begins when `enough` says so. */
+export async function collect(
+  recording: Recording,
+  enough?: (time: bigint) => boolean,
+): Promise<{ events: PlainEvent[]; lost: LostEvents[] }> {
   const events: PlainEvent[] = []
   const lost: LostEvents[] = []
   for await (const batch of recording.batches()) {
     lost.push(...batch.lost)
+    if (enough && batch.length > 0 && enough(recording.timeBase + BigInt(batch.time[batch.order[0]!]!))) break
     for (let k = 0; k < batch.length; k++) {
       const row = batch.order[k]!
       events.push({

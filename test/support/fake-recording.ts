@@ -116,7 +116,6 @@ export function fakeRecording(
   const ordered = sorted.map(({ row }) => row)
   const stacks = new Stacks()
   const size = options.batch ?? Number.POSITIVE_INFINITY
-  const last = ordered.at(-1)
   let done = 0
   return {
     info: {
@@ -127,9 +126,8 @@ export function fakeRecording(
       clock: 'local',
       rawFlags: true,
       machine: undefined,
-      endTime: last?.time,
       ...options.info,
-    } as SourceInfo,
+    },
     timeBase: 0n,
     stacks,
     tasks: { name: pid => options.tasks?.get(pid) ?? '<...>' },

@@ -171,3 +171,14 @@ const ANY: { [K in keyof HistoryOptions]: fc.Arbitrary<HistoryOptions[K]> } = {
 export function historyOptions(some: Partial<typeof ANY> = {}): fc.Arbitrary<HistoryOptions> {
   return fc.record({ ...ANY, ...some }) as fc.Arbitrary<HistoryOptions>
 }
+
+/** Rows of each page, in the order given. */
+export function byPage(rows: readonly TrueRow[]): TrueRow[][] {
+  const pages = new Map<number, TrueRow[]>()
+  for (const row of rows) {
+    const own = pages.get(row.pfn)
+    if (own) own.push(row)
+    else pages.set(row.pfn, [row])
+  }
+  return [...pages.values()]
+}

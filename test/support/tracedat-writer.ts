@@ -134,7 +134,7 @@ export class ByteWriter {
   readonly marks: Mark[] = []
   readonly little: boolean
   length = 0
-  #bytes = new Uint8Array(1 << 16)
+  #bytes = new Uint8Array(256)
   #view = new DataView(this.#bytes.buffer)
 
   constructor(bigEndian = false) {

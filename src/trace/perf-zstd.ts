@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * PERF_RECORD_COMPRESSED: a zstd stream that is cut into records, each of which unpacks to what was packed into it.
+ *
+ * Frames are cut apart here (RFC 8878, 3.1.1), so that none is unpacked whose window would fill memory.
+ */
+
+/** perf's highest level in use has windows of 8 MB. */
+const MAX_WINDOW = 1 << 23
+
+/** The decoder moves its window for every block: tiny blocks with a large window would take for ever. */
+const MOVED_BYTES_FREE = 1 << 29
+const MOVED_BYTES_PER_BYTE = 4096
+
+const MAGIC = 0xfd2fb528
+/** A frame's header has at most 18 bytes, and the shortest frame with a block is not longer. */
+const FRAME_HEADER = 18
+const BLOCK_HEADER = 3
+const BLOCK_RLE = 1
+
+/** Unpacks a frame, piece by piece; calls back with what comes out. */
+interface Decompressor {
+  push(chunk: Uint8Array): void
+}
+type DecompressorClass = new (ondata: (data: Uint8Array) => void) => Decompressor
+
+export class ZstdStream {
+  #queue: Uint8Array[] = []
+  #output: Uint8Array[] = []
+  #Decompress: DecompressorClass | undefined
+  #decoder: Decompressor | undefined
+  /** Bytes of a frame's or a block's header that is not whole yet. */
+  #head = new Uint8Array(0)
+  /** Bytes up to the next block's header, and whether the frame ends there. */
+  #untilBlock = 0
+  #lastBlock = false
+  #checksum = 0
+  #window = 0
+  #input = 0
+  #moved = 0
+  #failed = false
+
+  /** Loads the decoder; must have been awaited before `unpack`. */
+  async load(): Promise<void> {
+    this.#Decompress ??= (await import('fzstd')).Decompress as unknown as DecompressorClass
+  }
+
+  /** Whether packed bytes wait. */
+  get pending(): boolean {
+    return this.#queue.length > 0
+  }
+
+  push(packed: Uint8Array): void {
+    if (!this.#failed) this.#queue.push(packed)
+  }
+
+  /** Nothing more can be unpacked. */
+  fail(): void {
+    this.#failed = true
+    this.#queue = []
+  }
+
+  /** Unpacks what waits. Throws on damage. */
+  *unpack(): Generator<Uint8Array> {
+    for (let packed = this.#queue.shift(); packed; packed = this.#queue.shift()) {
+      this.#input += packed.length
+      for (let rest = packed; rest.length > 0; ) {
+        rest = this.#decoder ? this.#feed(rest) : this.#startFrame(rest)
+        const output = this.#output
+        this.#output = []
+        yield* output
+      }
+    }
+  }
+
+  /** Reads a frame's header; what is left to be fed is returned, the header included. */
+  #startFrame(chunk: Uint8Array): Uint8Array {
+    const bytes = joined(this.#head, chunk)
+    if (bytes.length < FRAME_HEADER) {
+      this.#head = bytes
+      return new Uint8Array(0)
+    }
+    this.#head = new Uint8Array(0)
+    const { window, size, checksum } = frameHeader(bytes)
+    if (window > MAX_WINDOW) throw new Error(`a zstd window of ${window} bytes (at most ${MAX_WINDOW})`)
+    this.#window = window
+    this.#checksum = checksum
+    this.#untilBlock = size
+    this.#lastBlock = false
+    this.#decoder = new this.#Decompress!(data => {
+      if (data.length > 0) this.#output.push(data.slice())
+    })
+    return bytes
+  }
+
+  /** Feeds the decoder up to the end of the frame; what follows is returned. */
+  #feed(chunk: Uint8Array): Uint8Array {
+    const end = this.#frameEnd(chunk)
+    this.#decoder!.push(end < 0 ? chunk : chunk.subarray(0, end))
+    if (end < 0) return new Uint8Array(0)
+    this.#decoder = undefined
+    return chunk.subarray(end)
+  }
+
+  /** Follows the blocks; the end of the frame in `chunk`, -1 when it is not there. */
+  #frameEnd(chunk: Uint8Array): number {
+    for (let at = 0; ; ) {
+      const step = Math.min(this.#untilBlock, chunk.length - at)
+      at += step
+      this.#untilBlock -= step
+      if (this.#untilBlock > 0) return -1
+      if (this.#lastBlock) return at
+      const taken = Math.min(BLOCK_HEADER - this.#head.length, chunk.length - at)
+      this.#head = joined(this.#head, chunk.subarray(at, at + taken))
+      at += taken
+      if (this.#head.length < BLOCK_HEADER) return -1
+      this.#block(this.#head[0]! | (this.#head[1]! << 8) | (this.#head[2]! << 16))
+      this.#head = new Uint8Array(0)
+    }
+  }
+
+  #block(header: number): void {
+    const size = header >> 3
+    this.#lastBlock = (header & 1) === 1
+    this.#untilBlock = ((header >> 1) & 3) === BLOCK_RLE ? 1 : size
+    if (this.#lastBlock) this.#untilBlock += this.#checksum
+    this.#moved += this.#window
+    if (this.#moved > MOVED_BYTES_FREE + this.#input * MOVED_BYTES_PER_BYTE) throw new Error('too many zstd blocks')
+  }
+}
+
+/** Window, size of the header and of the checksum at the frame's end, in bytes. */
+function frameHeader(bytes: Uint8Array): { window: number; size: number; checksum: number } {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  if (view.getUint32(0, true) !== MAGIC) throw new Error('no zstd frame')
+  const flags = bytes[4]!
+  const single = ((flags >> 5) & 1) === 1
+  const dictionary = [0, 1, 2, 4][flags & 3]!
+  const sizeBytes = [single ? 1 : 0, 2, 4, 8][flags >> 6]!
+  const sizeAt = 5 + (single ? 0 : 1) + dictionary
+  const descriptor = bytes[5]!
+  const base = 2 ** (10 + (descriptor >> 3))
+  const window = single ? contentSize(view, sizeAt, sizeBytes) : base + (base / 8) * (descriptor & 7)
+  return { window, size: sizeAt + sizeBytes, checksum: (flags & 4) === 0 ? 0 : 4 }
+}
+
+function contentSize(view: DataView, at: number, bytes: number): number {
+  if (bytes === 8) return Number(view.getBigUint64(at, true))
+  if (bytes === 4) return view.getUint32(at, true)
+  return bytes === 2 ? view.getUint16(at, true) + 256 : view.getUint8(at)
+}
+
+function joined(head: Uint8Array, tail: Uint8Array): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(head.length + tail.length)
+  bytes.set(head)
+  bytes.set(tail, head.length)
+  return bytes
+}

@@ -1,0 +1,416 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** perf.data with page_ref tracepoints: written to a file, or through a pipe and then stored. */
+
+import { ByteReader, decodeText } from './bytes.ts'
+import {
+  type ByteSource,
+  type Damage,
+  type EventBatch,
+  type OpenOptions,
+  type Recording,
+  type SourceInfo,
+  TraceError,
+} from './events.ts'
+import { type PerfHeader, parseAttr, readFeature, readIds, readPerfHeader, readPerfTracing } from './perf-header.ts'
+import { SampleOrder } from './perf-order.ts'
+import { RECORD_HEADER, Record, type RecordPlace, RecordWindow } from './perf-records.ts'
+import { Outcome, SampleDecoder } from './perf-samples.ts'
+import { ZstdStream } from './perf-zstd.ts'
+import { StackInterner } from './stacks.ts'
+import { SymbolTable } from './symbols.ts'
+import { TaskNames } from './tasks.ts'
+
+const CHUNK_BYTES = 1 << 20
+
+/** Broken samples reported one by one; the rest is counted. */
+const MAX_DAMAGE = 100
+
+/** In a pipe, what tells of the events stands before the first of them, behind the names of the modules. */
+const MAX_PROLOGUE_BYTES = 1 << 29
+
+const MAX_CPUS = 1 << 16
+
+/** The pid of the kernel in PERF_RECORD_MMAP. */
+const KERNEL_PID = 0xffffffff
+
+const CLOCKS = new Map([
+  [0, 'realtime'],
+  [1, 'mono'],
+  [4, 'mono_raw'],
+  [7, 'boot'],
+  [11, 'tai'],
+])
+
+/** Opens perf.data. Rejects with a TraceError when no page_ref event can be read. */
+export async function openPerf(source: ByteSource, options: OpenOptions = {}): Promise<Recording> {
+  const damage: Damage[] = []
+  const header = await readPerfHeader(source, damage)
+  const recording = new PerfRecording(source, header, damage, options)
+  await recording.open()
+  return recording
+}
+
+class PerfRecording implements Recording {
+  readonly info: SourceInfo
+  readonly stacks: StackInterner
+  readonly tasks = new TaskNames()
+  readonly damage: Damage[]
+  readonly notes: string[] = []
+  timeBase = 0n
+
+  readonly #source: ByteSource
+  readonly #header: PerfHeader
+  readonly #symbols = new SymbolTable()
+  readonly #samples: SampleDecoder
+  readonly #order = new SampleOrder()
+  /** Records as they stand in the file, and those that were packed. */
+  readonly #outer: RecordWindow
+  readonly #inner: RecordWindow
+  readonly #place: RecordPlace = { type: 0, at: 0, size: 0, payload: 0 }
+  readonly #zstd: ZstdStream
+  /** Where the next chunk of the file is read. */
+  #loaded: number
+  #started = false
+  #broken = 0
+  #formats = 0
+  #hasTimeBase = false
+
+  /** Per CPU: time of its last sample in the order of the file, which is that of the CPU. */
+  readonly #lastTime = new Float64Array(MAX_CPUS).fill(Number.NEGATIVE_INFINITY)
+  readonly #gaps = new Map<number, { count: number | undefined }>()
+  /** Lost, but the record does not tell on which CPU: the next sample's, for buffers are read one by one. */
+  #lostSomewhere: { count: number | undefined } | undefined
+  #lostCounted = 0
+  #lostSummed = 0
+
+  constructor(source: ByteSource, header: PerfHeader, damage: Damage[], options: OpenOptions) {
+    this.#source = source
+    this.#header = header
+    this.damage = damage
+    for (const text of options.kallsyms ?? []) this.#symbols.add(text)
+    this.stacks = new StackInterner(this.#symbols)
+    this.#samples = new SampleDecoder(header.littleEndian, this.stacks, this.#symbols)
+    this.#outer = new RecordWindow(header.dataOffset, header.littleEndian)
+    this.#inner = new RecordWindow(0, header.littleEndian)
+    this.#zstd = new ZstdStream()
+    this.#loaded = header.dataOffset
+    this.info = {
+      file: source.name,
+      format: 'perf.data',
+      kernel: header.kernel,
+      cpus: header.cpus,
+      clock: 'perf',
+      rawFlags: true,
+      machine: header.machine,
+    }
+    for (const attr of header.attrs) this.#samples.addAttr(attr)
+  }
+
+  /** Learns of the events, in a pipe from the records before the first sample. */
+  async open(): Promise<void> {
+    if (this.#header.tracing) this.#addTracing()
+    if (this.#header.firstTime !== undefined) this.#setTimeBase(this.#header.firstTime)
+    if (!this.#header.pipe && !this.#header.tracing) {
+      throw new TraceError(
+        this.info.file,
+        0,
+        'expected the formats of tracepoints (HEADER_TRACING_DATA); there are none, as if perf record had not ended',
+      )
+    }
+    await this.#prologue()
+    if (!this.#header.tracing) {
+      const expected = 'expected the formats of tracepoints (PERF_RECORD_HEADER_TRACING_DATA) before the first sample'
+      throw new TraceError(this.info.file, this.#outer.base + this.#outer.at, expected)
+    }
+    const clockId = this.#header.attrs[0]?.clockId
+    if (clockId !== undefined) this.info.clock = CLOCKS.get(clockId) ?? `clock ${clockId}`
+    this.info.kernel = this.#header.kernel
+    this.info.machine = this.#header.machine
+    this.info.cpus = Math.min(this.#header.cpus, MAX_CPUS)
+  }
+
+  #addTracing(): void {
+    const { tracing } = this.#header
+    if (!tracing) return
+    for (const text of tracing.kallsyms) this.#symbols.add(text)
+    this.tasks.addSavedCmdlines(tracing.cmdlines)
+    this.#formats = this.#samples.addFormats(tracing.formats)
+  }
+
+  #setTimeBase(time: bigint): void {
+    this.timeBase = time
+    this.#hasTimeBase = true
+    this.#samples.setTimeBase(time)
+  }
+
+  /** Handles records up to the first sample, whose time others count from, where nothing told one. */
+  async #prologue(): Promise<void> {
+    const window = this.#outer
+    for (;;) {
+      while (this.#peek(window) !== Record.SAMPLE && window.next(this.#place)) {
+        if (this.#place.type === Record.COMPRESSED || this.#place.type === Record.COMPRESSED2) {
+          // Packed samples tell their time when they are read.
+          window.at = this.#place.at
+          return
+        }
+        this.#record(window)
+      }
+      if (this.#peek(window) === Record.SAMPLE || window.base - this.#header.dataOffset > MAX_PROLOGUE_BYTES) break
+      if (!(await this.#load())) return
+    }
+    this.#findTimeBase(window, window.at)
+  }
+
+  #findTimeBase(window: RecordWindow, at: number): void {
+    if (this.#hasTimeBase) return
+    this.#samples.setArrays(window.arrays)
+    const size = window.arrays.V.getUint16(at + 6, this.#header.littleEndian)
+    if (window.end - at < size) return
+    const time = this.#samples.sampleTime(at, size)
+    if (time !== undefined) this.#setTimeBase(time)
+  }
+
+  /** Type of the next record of which at least 64 KB or all are there; -1 for none. */
+  #peek(window: RecordWindow): number {
+    const left = window.end - window.at
+    if (left < RECORD_HEADER) return -1
+    const { V } = window.arrays
+    if (left < V.getUint16(window.at + 6, this.#header.littleEndian)) return -1
+    return V.getUint32(window.at, this.#header.littleEndian)
+  }
+
+  /** Loads the next chunk of the file; false at its end. */
+  async #load(): Promise<boolean> {
+    const window = this.#outer
+    if (window.broken) return false
+    const missing = window.wanted - (window.end - window.at)
+    const length = Math.min(Math.max(CHUNK_BYTES, missing), this.#header.dataEnd - this.#loaded)
+    if (length <= 0) return false
+    const chunk = await this.#source.read(this.#loaded, length)
+    window.append(chunk)
+    this.#loaded += chunk.length
+    return chunk.length > 0
+  }
+
+  async *batches(): AsyncGenerator<EventBatch> {
+    if (this.#started) throw new Error('batches can be read once')
+    this.#started = true
+    if (this.#formats === 0) {
+      this.notes.push('the file describes no page_ref events')
+      return
+    }
+    do {
+      this.#samples.setArrays(this.#outer.arrays)
+      while (this.#outer.next(this.#place)) {
+        this.#record(this.#outer)
+        if (this.#zstd.pending) yield* await this.#unpacked()
+      }
+      yield* this.#given()
+    } while (await this.#load())
+    this.#finish()
+    yield* this.#given()
+  }
+
+  *#given(): Generator<EventBatch> {
+    for (let batch = this.#order.next(); batch; batch = this.#order.next()) yield batch
+  }
+
+  async #unpacked(): Promise<Generator<EventBatch>> {
+    await this.#zstd.load()
+    return this.#innerRecords()
+  }
+
+  /** The records in what waits to be unpacked. */
+  *#innerRecords(): Generator<EventBatch> {
+    const inner = this.#inner
+    try {
+      for (const bytes of this.#zstd.unpack()) {
+        inner.append(bytes)
+        this.#samples.setArrays(inner.arrays)
+        while (inner.next(this.#place)) {
+          if (this.#place.type === Record.SAMPLE && !this.#hasTimeBase) this.#findTimeBase(inner, this.#place.at)
+          this.#record(inner)
+        }
+        yield* this.#given()
+      }
+    } catch (error) {
+      this.#zstd.fail()
+      const expected = `expected packed records: ${error instanceof Error ? error.message : String(error)}`
+      this.#report(this.#outer.base + this.#outer.at, expected)
+    }
+    this.#samples.setArrays(this.#outer.arrays)
+  }
+
+  progress(): { done: number; total: number | undefined } {
+    const { dataOffset, dataEnd } = this.#header
+    return { done: this.#outer.base + this.#outer.at - dataOffset, total: dataEnd - dataOffset }
+  }
+
+  async close(): Promise<void> {}
+
+  #report(offset: number, expected: string): void {
+    if (this.damage.length < MAX_DAMAGE) this.damage.push({ file: this.info.file, offset, expected })
+    else this.#broken++
+  }
+
+  #record(window: RecordWindow): void {
+    const { type, at, size } = this.#place
+    if (type === Record.SAMPLE) this.#sample(window, at, size)
+    else if (type === Record.FINISHED_ROUND) this.#order.endRound()
+    else {
+      const { base } = window
+      try {
+        this.#otherRecord(window, type)
+      } catch (error) {
+        if (!(error instanceof TraceError)) throw error
+        this.#report(base + at, error.expected)
+      }
+    }
+  }
+
+  #sample(window: RecordWindow, at: number, size: number): void {
+    const samples = this.#samples
+    const order = this.#order
+    const { waiting } = order
+    const outcome = samples.decode(at, size, waiting, waiting.length)
+    if (outcome === Outcome.BROKEN) {
+      this.#report(window.base + at, 'expected a sample with id, time, CPU and raw data as its event says')
+      return
+    }
+    const { cpu, time } = samples
+    if (this.#gaps.size > 0 || this.#lostSomewhere) this.#closeGap(cpu, time)
+    this.#lastTime[cpu] = time
+    if (cpu >= this.info.cpus) this.info.cpus = cpu + 1
+    if (outcome === Outcome.ROW) order.add(time)
+  }
+
+  #otherRecord(window: RecordWindow, type: number): void {
+    const { at, size, payload } = this.#place
+    const read = () =>
+      new ByteReader(window.arrays.B.subarray(at + RECORD_HEADER, at + size + payload), {
+        file: this.info.file,
+        base: window.base + at + RECORD_HEADER,
+        littleEndian: this.#header.littleEndian,
+      })
+    if (type === Record.COMM) this.#comm(read())
+    else if (type === Record.FORK) this.#fork(read())
+    else if (type === Record.MMAP || type === Record.MMAP2) this.#mmap(read(), type)
+    else if (type === Record.LOST || type === Record.LOST_SAMPLES || type === Record.THROTTLE) {
+      this.#lost(read(), type, this.#samples.trailerCpu(at, size))
+    } else if (type === Record.COMPRESSED) this.#zstd.push(window.arrays.B.slice(at + RECORD_HEADER, at + size))
+    else if (type === Record.COMPRESSED2) {
+      const reader = read()
+      this.#zstd.push(reader.take(reader.size64('the size of packed records'), 'packed records').slice())
+    } else if (this.#header.pipe) this.#headerRecord(read(), type)
+  }
+
+  /** What a pipe tells in records and a file in its header. The formats of tracepoints must come before samples. */
+  #headerRecord(reader: ByteReader, type: number): void {
+    const header = this.#header
+    if (type === Record.HEADER_ATTR) {
+      const size = reader.bytes.length >= 8 ? reader.view.getUint32(4, reader.littleEndian) : 0
+      if (size < 64) throw reader.error('expected an attribute')
+      const attr = parseAttr(reader.take(size, 'an attribute').slice(), header.littleEndian)
+      attr.ids = readIds(reader)
+      header.attrs.push(attr)
+      this.#samples.addAttr(attr)
+    } else if (type === Record.HEADER_TRACING_DATA && !header.tracing) {
+      reader.skip(4, 'the size of the tracing data')
+      // Later chunks overwrite the memory that the symbols' text stands in.
+      const bytes = reader.bytes.slice(4)
+      header.tracing = readPerfTracing(new ByteReader(bytes, { file: reader.file, base: reader.base + 4 }))
+      this.#addTracing()
+    } else if (type === Record.HEADER_FEATURE) {
+      const feature = reader.size64('the number of a feature')
+      readFeature(header, feature, reader)
+    }
+  }
+
+  #comm(reader: ByteReader): void {
+    reader.skip(4, 'a pid')
+    const tid = reader.u32('a tid')
+    this.tasks.set(tid, cstring(reader.take(reader.remaining, 'a name')))
+  }
+
+  /** A new task has the name of its parent until a COMM gives it its own. */
+  #fork(reader: ByteReader): void {
+    reader.skip(8, 'pids')
+    const tid = reader.u32('a tid')
+    const parent = reader.u32("the parent's tid")
+    if (this.tasks.has(parent)) this.tasks.set(tid, this.tasks.name(parent))
+  }
+
+  /** Of the kernel's own mappings, those of modules: "[zdbug]" or a file "zdbug.ko" with its path. */
+  #mmap(reader: ByteReader, type: number): void {
+    if (reader.u32('a pid') !== KERNEL_PID) return
+    reader.skip(4, 'a tid')
+    const start = reader.u64('a start')
+    const length = reader.u64('a length')
+    reader.skip(type === Record.MMAP ? 8 : 40, 'the place in the file')
+    const name = cstring(reader.take(reader.remaining, 'a file'))
+    const module = /^\[(?!kernel|guest)([^\]]+)\]$/.exec(name)?.[1] ?? /([^/]+)\.ko(?:\.\w+)?$/.exec(name)?.[1]
+    // Files have dashes where the kernel has underscores.
+    if (module) this.#samples.addModule({ start, end: start + length, name: module.replaceAll('-', '_') })
+  }
+
+  #lost(reader: ByteReader, type: number, cpu: number): void {
+    if (type === Record.LOST) reader.skip(8, 'an id')
+    const count = type === Record.THROTTLE ? undefined : reader.size64('a number of lost events')
+    if (count === 0) return
+    if (type === Record.LOST_SAMPLES) {
+      this.#lostSummed += count ?? 0
+      return
+    }
+    this.#lostCounted += count ?? 0
+    if (cpu < 0) this.#lostSomewhere = joined(this.#lostSomewhere, count)
+    else this.#gaps.set(cpu, joined(this.#gaps.get(cpu), count))
+  }
+
+  #closeGap(cpu: number, time: number): void {
+    let gap = this.#gaps.get(cpu)
+    this.#gaps.delete(cpu)
+    if (this.#lostSomewhere) {
+      gap = gap ? joined(gap, this.#lostSomewhere.count) : this.#lostSomewhere
+      this.#lostSomewhere = undefined
+    }
+    if (gap) this.#order.lost.push({ cpu, from: this.#lastTime[cpu]!, to: time, count: gap.count })
+  }
+
+  #finish(): void {
+    this.#order.end()
+    const window = this.#outer
+    const left = window.end - window.at
+    if (window.broken) this.#report(window.base + window.at, 'expected a record of at least 8 bytes')
+    else if (left > 0)
+      this.#report(window.base + window.at, `expected a record, found ${left} bytes at the end of the data`)
+    this.#openGaps()
+    if (this.#order.forced) {
+      this.notes.push('no end of a round for millions of samples: samples of different CPUs may be out of order')
+    }
+    if (this.#broken > 0) this.notes.push(`${this.#broken} more places of damage`)
+  }
+
+  #openGaps(): void {
+    const to = Number.POSITIVE_INFINITY
+    for (const [cpu, { count }] of this.#gaps) {
+      this.#order.lost.push({ cpu, from: this.#lastTime[cpu]!, to, count })
+    }
+    // perf counts what was lost of each event at the end; what records have told is part of that.
+    const more = this.#lostSummed - this.#lostCounted
+    if (more <= 0 && !this.#lostSomewhere) return
+    if (more > 0) this.notes.push(`${more} more events were lost, at times and on CPUs that are not known`)
+    for (let cpu = 0; cpu < this.info.cpus; cpu++) {
+      this.#order.lost.push({ cpu, from: Number.NEGATIVE_INFINITY, to, count: undefined })
+    }
+  }
+}
+
+function joined(gap: { count: number | undefined } | undefined, count: number | undefined) {
+  if (!gap) return { count }
+  return { count: gap.count === undefined || count === undefined ? undefined : gap.count + count }
+}
+
+function cstring(bytes: Uint8Array): string {
+  const end = bytes.indexOf(0)
+  return decodeText(end < 0 ? bytes : bytes.subarray(0, end))
+}
