@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 import type { ByteSource, Recording } from './events.ts'
+import { openPerf } from './perf.ts'
+import { isPerfData } from './perf-header.ts'
 import { openText } from './text.ts'
 import { sourceInput } from './text-lines.ts'
 import { openTraceDat, type TraceDatOptions } from './tracedat.ts'
@@ -7,12 +9,13 @@ import { isTraceDat } from './tracefile.ts'
 
 /** Whether bytes start like a recording that must be read at random; others are text, which is read from front to back. */
 export function isBinary(start: Uint8Array): boolean {
-  return isTraceDat(start)
+  return isTraceDat(start) || isPerfData(start)
 }
 
 /** Opens a recording of any known format. Throws TraceError when it is none, or nothing in it can be used. */
 export async function openRecording(source: ByteSource, options: TraceDatOptions = {}): Promise<Recording> {
   const start = await source.read(0, 64)
   if (isTraceDat(start)) return openTraceDat(source, options)
+  if (isPerfData(start)) return openPerf(source, options)
   return openText(sourceInput(source), options)
 }

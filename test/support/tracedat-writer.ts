@@ -320,21 +320,30 @@ export function formatText(event: EventSpec): string {
   return `name: ${event.name}\nID: ${event.id}\nformat:\n${lines.join('')}\nprint fmt: ${event.print}\n`
 }
 
+const placed = new WeakMap<readonly FieldSpec[], PlacedField[]>()
+
 /** The bytes of one event, as they stand in the ring buffer and in a perf sample's raw data. */
 export function eventPayload(event: EventSpec, values: FieldValues, bigEndian = false): Uint8Array {
-  const fields = place(event.fields)
+  const fields = placed.get(event.fields) ?? place(event.fields)
+  placed.set(event.fields, fields)
   const size = fields.reduce((most, field) => Math.max(most, field.at + field.bytes), 0)
   const bytes = new Uint8Array(Math.ceil(size / 4) * 4)
+  const view = new DataView(bytes.buffer)
   for (const field of fields) {
     const value = values[field.name] ?? 0
     const elements = typeof value === 'object' ? value : [value]
     elements.slice(0, field.count ?? 1).forEach((element, index) => {
-      const writer = new ByteWriter(bigEndian)
-      writer.int(field.size, element)
-      bytes.set(writer.take(), field.at + index * field.size)
+      setInt(view, field.at + index * field.size, field.size, element, !bigEndian)
     })
   }
   return bytes
+}
+
+function setInt(view: DataView, at: number, size: number, value: number | bigint, little: boolean): void {
+  if (size === 8) view.setBigUint64(at, BigInt.asUintN(64, BigInt(value)), little)
+  else if (size === 4) view.setUint32(at, Number(BigInt.asUintN(32, BigInt(value))), little)
+  else if (size === 2) view.setUint16(at, Number(BigInt.asUintN(16, BigInt(value))), little)
+  else view.setUint8(at, Number(BigInt.asUintN(8, BigInt(value))))
 }
 
 /** A zstd frame whose blocks are stored, not compressed (RFC 8878, 3.1.1). */
