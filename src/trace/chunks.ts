@@ -43,7 +43,7 @@ export class Cutter {
   readonly #end: number
   #at: number
   /** Whether events of the CPU could not be read: there may have been more after the last piece. */
-  cutOff = false
+  cutOff: boolean
   /** Chunks still to come; undefined before their number was read. */
   #chunks: number | undefined
 
@@ -52,6 +52,7 @@ export class Cutter {
     this.#options = options
     this.#damage = damage
     this.#cpu = data.cpu
+    this.cutOff = data.cutOff ?? false
     this.#at = data.offset
     // The number of chunks is not part of the size that trace-cmd writes.
     const end = data.offset + data.size + (options.packed ? CHUNK_COUNT : 0)

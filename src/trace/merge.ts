@@ -44,10 +44,11 @@ export class StackIds {
   #frames(words: Uint32Array): number[] {
     const frames: number[] = []
     for (let i = 0; i < words.length; i += this.#addressWords) {
-      const [first, second] = [this.#word(words[i]!), this.#word(words[i + 1]!)]
-      if (this.#addressWords === 1) frames.push(this.#interner.addressFrame(first))
-      else if (this.#littleEndian) frames.push(this.#interner.addressFrame((second << 32n) | first))
-      else frames.push(this.#interner.addressFrame((first << 32n) | second))
+      const first = this.#word(words[i]!)
+      const second = this.#addressWords === 2 ? this.#word(words[i + 1]!) : 0n
+      const address =
+        this.#addressWords === 2 && !this.#littleEndian ? (first << 32n) | second : (second << 32n) | first
+      frames.push(this.#interner.addressFrame(address))
     }
     return frames
   }

@@ -76,18 +76,27 @@ async function chunksSize(source: ByteSource, file: TraceFile, start: number): P
   return chunks === 0 ? undefined : Math.min(offset, source.size) - start
 }
 
-/** CPUs whose sub-buffers are not packed: where the next one starts earlier in time, another CPU begins. */
+/** CPUs whose sub-buffers are not packed. Nothing tells whether the last one had more. */
 async function recoverPages(source: ByteSource, file: TraceFile, start: number, pageSize: number): Promise<CpuData[]> {
+  const cpus = await findPages(source, file, start, pageSize)
+  const last = cpus.at(-1)
+  if (last) last.cutOff = true
+  return cpus
+}
+
+/** Where the next sub-buffer starts earlier in time, another CPU begins. */
+async function findPages(source: ByteSource, file: TraceFile, start: number, pageSize: number): Promise<CpuData[]> {
   const cpus: CpuData[] = []
   let last = 0n
   const step = Math.max(pageSize, WINDOW - (WINDOW % pageSize))
   for (let offset = start; offset < source.size; offset += step) {
     const bytes = await source.read(offset, Math.min(step, source.size - offset))
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    for (let page = 0; page + 8 <= bytes.length; page += pageSize) {
+    for (let page = 0; page + 16 <= bytes.length; page += pageSize) {
       const time = view.getBigUint64(page, file.littleEndian)
+      // Zeroes fill up to where something else stands.
+      if (time === 0n && view.getBigUint64(page + 8) === 0n) return cpus
       const size = Math.min(pageSize, bytes.length - page)
-      if (time === 0n) return cpus
       const cpu = cpus.at(-1)
       if (cpu && time >= last) cpu.size += size
       else if (cpus.length < MAX_CPUS) cpus.push({ cpu: cpus.length, offset: offset + page, size })

@@ -10,6 +10,8 @@ export interface CpuData {
   cpu: number
   offset: number
   size: number
+  /** There may have been more that the file has lost. */
+  cutOff?: boolean
 }
 
 /** One trace instance. The top one has the name ''. */

@@ -276,9 +276,8 @@ class Version7 {
   async #recover(lost: Damage, start: number, pageSize: number): Promise<void> {
     const file = this.#file
     this.#damage.push(lost)
-    file.formats = []
-    file.kallsyms = []
-    file.buffers = []
+    if (file.buffers.length > 0) return
+    Object.assign(file, newTracingData())
     try {
       if (isPageSize(pageSize)) {
         await recoverSections(this.#source, file, start, pageSize, section => this.#readSection(section))
