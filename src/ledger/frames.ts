@@ -124,11 +124,17 @@ const TRAITS: [pattern: RegExp, traits: number][] = [
   [/^(__init_single_page|memmap_init|__init_zone_device_page|memmap_init_range)/, StackTrait.INIT],
   [/^(memmap_init_zone_device|__init_zone_device_page|memmap_init_compound)/, StackTrait.INIT_DEVICE],
   [/^(memunmap_pages|devm_memremap_pages_release)$/, StackTrait.TEARDOWN],
-  [/^(zone_device_page_init|zone_device_folio_init|put_devmap_managed|__put_devmap_managed|memunmap_pages)/, StackTrait.DEVICE],
+  [
+    /^(zone_device_page_init|zone_device_folio_init|put_devmap_managed|__put_devmap_managed|memunmap_pages)/,
+    StackTrait.DEVICE,
+  ],
   [/^(dax_|dev_dax_|migrate_device_|__migrate_device_|gup_fast_devmap|__gup_device)/, StackTrait.DEVICE],
   [/^(dax_fault_iter|dax_iomap_|dax_insert_|dax_fault)/, StackTrait.DAX_FAULT],
   [/^(migrate_device_range|migrate_device_pfns|migrate_device_pfn_lock)$/, StackTrait.EVICT],
-  [/^(gup_|pin_user_pages|get_user_pages|internal_get_user_pages|__get_user_pages|iov_iter_(get|extract)_pages)/, StackTrait.GUP],
+  [
+    /^(gup_|pin_user_pages|get_user_pages|internal_get_user_pages|__get_user_pages|iov_iter_(get|extract)_pages)/,
+    StackTrait.GUP,
+  ],
   [/^(try_grab_|iov_iter_get_pages)/, StackTrait.GUP],
 ]
 

@@ -3,14 +3,25 @@
  * Follows the count of every page through a recording: what each event did to it, where a life begins and ends, and what
  * no protocol allows. Closed lives are counted by shape; open ones keep their events.
  */
+
+import type { ProtocolId } from '../linux/protocols/rules.ts'
 import type { EventBatch, StackTable } from '../trace/events.ts'
 import { Op } from '../trace/events.ts'
-import type { ProtocolId } from '../linux/protocols/rules.ts'
 import { baseName, StackTrait, typeByInitialiser } from './frames.ts'
 import { Gaps } from './gaps.ts'
 import { type IncidentKind, Incidents } from './incidents.ts'
 import { NodePool } from './nodes.ts'
-import { after, IMPOSSIBLE, type Limits, MAX_PENDING, ORDER_WINDOW, type OrderedEvent, settle } from './order.ts'
+import {
+  after,
+  IMPOSSIBLE,
+  type Limits,
+  MAX_PENDING,
+  MAX_RECENT,
+  ORDER_WINDOW,
+  type OrderedEvent,
+  settle,
+  settleInterrupted,
+} from './order.ts'
 import { Pagemaps, UNMAPPED_LIMITS } from './pagemaps.ts'
 import { PageBit, PageTable } from './pages.ts'
 import { PairModel, type Reference } from './pairs.ts'
@@ -84,6 +95,9 @@ export class Ledger {
   readonly #lifeTasks: number[] = []
   /** A put of an idle page by which memunmap_pages() may have begun to put all pages of a pagemap. */
   #sweep = { pfn: -2, pid: -1, row: -1, begun: false }
+  /** Time and task of each CPU's last event. */
+  #cpuTime = new Float64Array(0)
+  #cpuPid = new Int32Array(0)
   /** Whether the mapcount field is the raw one, -1 for unmapped (newer kernels). */
   #rawMapcount = false
 
@@ -99,11 +113,12 @@ export class Ledger {
   /** Takes in a batch of events, in its order. */
   add(batch: EventBatch): void {
     for (const gap of batch.lost) this.gaps.add(gap)
-    const { order, time, pid, pfn, op, val, ret, stack, mapcount } = batch
+    const { order, time, pid, pfn, op, val, ret, stack, mapcount, cpu } = batch
     const { pages, gaps, sites } = this
     if (batch.length > 0) this.firstTime = Math.min(this.firstTime, time[order[0]!]!)
     for (let k = 0; k < batch.length; k++) {
       const i = order[k]!
+      const since = this.#since(cpu[i]!, pid[i]!, time[i]!)
       if (time[i]! >= gaps.nextEdge) gaps.pass(time[i]!)
       let row = pages.find(pfn[i]!)
       if (row < 0) row = this.#newPage(batch, i)
@@ -125,10 +140,23 @@ export class Ledger {
         pages.epoch[row] !== gaps.epoch ||
         !this.#plain(row, kind, val[i]!, ret[i]!, stack[i]!, pid[i]!)
       ) {
-        this.#slow(row, eventOf(batch, i, signature))
+        this.#slow(row, eventOf(batch, i, signature, since))
         continue
       }
-      this.#apply(row, val[i]!, time[i]!, signature, stack[i]!, pid[i]!, batch.cpu[i]!, kind, val[i]!, ret[i]!, mapcount[i]!)
+      this.#apply(
+        row,
+        val[i]!,
+        time[i]!,
+        since,
+        signature,
+        stack[i]!,
+        pid[i]!,
+        cpu[i]!,
+        kind,
+        val[i]!,
+        ret[i]!,
+        mapcount[i]!,
+      )
     }
     if (batch.length > 0) this.lastTime = Math.max(this.lastTime, time[order[batch.length - 1]!]!)
     this.#flushOverdue(this.lastTime - ORDER_WINDOW)
@@ -160,6 +188,26 @@ export class Ledger {
     if (!(this.sites.traits(stack) & StackTrait.DEVICE)) return true
     this.pagemaps.markDevice(this.pages.pagemap[row]!)
     return false
+  }
+
+  /** Time that an event's operation surely came after. */
+  #since(cpu: number, pid: number, time: number): number {
+    if (cpu >= this.#cpuTime.length) this.#growCpus(cpu)
+    const before = this.#cpuTime[cpu]!
+    // A task that was taken from the CPU between operation and stamp: only its own last stamp is a bound.
+    const since = this.#cpuPid[cpu] === pid ? before : Math.min(before, this.tasks.lastTimeOf(pid))
+    this.#cpuTime[cpu] = time
+    this.#cpuPid[cpu] = pid
+    return since
+  }
+
+  #growCpus(cpu: number): void {
+    const times = new Float64Array(cpu * 2 + 2).fill(-Infinity)
+    times.set(this.#cpuTime)
+    this.#cpuTime = times
+    const pids = new Int32Array(cpu * 2 + 2).fill(-1)
+    pids.set(this.#cpuPid)
+    this.#cpuPid = pids
   }
 
   /** Whether a get or put is one that the rule and its own result allow at the present count. */
@@ -196,7 +244,10 @@ export class Ledger {
     const { pages } = this
     if (event.mapcount < 0) this.#rawMapcount = true
     if (event.op === Op.SET) {
-      if (this.#isInitialisation(row, event)) return this.#initialise(row, event)
+      if (this.#isInitialisation(row, event)) {
+        this.#initialise(row, event)
+        return
+      }
       if (this.#isSkipped(row, event.stack)) {
         this.events--
         this.skipped++
@@ -207,9 +258,15 @@ export class Ledger {
     else if (pages.epoch[row] !== this.gaps.epoch) this.#resume(row, event)
     pages.epoch[row] = this.gaps.epoch
     if (event.op === Op.FREEZE && event.ret === 0) return
-    if (this.#isTeardown(row, event)) return this.#teardownPut(row, event)
+    if (this.#isTeardown(row, event)) {
+      this.#teardownPut(row, event)
+      return
+    }
     const pending = this.#pending.get(row)
-    if (pending) return this.#defer(row, pending, event)
+    if (pending) {
+      this.#defer(row, pending, event)
+      return
+    }
     if (this.#isPossible(row, event)) this.#accept(row, event)
     else if (pages.bits[row]! & PageBit.ACCUSED) this.#contradict(row, event)
     else this.#defer(row, [], event)
@@ -230,11 +287,14 @@ export class Ledger {
   #accept(row: number, event: LedgerEvent): void {
     switch (event.op) {
       case Op.SET:
-        return this.#set(row, event)
+        this.#set(row, event)
+        return
       case Op.FREEZE:
-        return this.#freeze(row, event)
+        this.#freeze(row, event)
+        return
       case Op.UNFREEZE:
-        return this.#unfreeze(row, event)
+        this.#unfreeze(row, event)
+        return
       default:
         this.#vote(row, event)
         this.#applyEvent(row, event.val, event)
@@ -262,7 +322,8 @@ export class Ledger {
     const { votes, initialCount, rule } = this.pagemaps.list[index]!
     if (count === 0 && event.val === 1 && (initialCount === 1 || this.#isOwnReset(row, event))) {
       if (votes.coreReset++ === 0) this.pagemaps.decide(index)
-      return this.#coreReset(row)
+      this.#coreReset(row)
+      return
     }
     if (count === 0 && event.val > 0 && isFew(votes.setAtZero++)) {
       this.#guessType(index, event.stack)
@@ -310,7 +371,10 @@ export class Ledger {
 
   #unfreeze(row: number, event: LedgerEvent): void {
     const { pages } = this
-    if (!(pages.bits[row]! & PageBit.FROZEN)) return this.#applyEvent(row, event.val, event)
+    if (!(pages.bits[row]! & PageBit.FROZEN)) {
+      this.#applyEvent(row, event.val, event)
+      return
+    }
     pages.bits[row]! &= ~PageBit.FROZEN
     pages.count[row] = pages.frozen[row]!
     if (event.val !== pages.frozen[row]) this.#applyEvent(row, event.val - pages.frozen[row]!, event)
@@ -322,12 +386,17 @@ export class Ledger {
     pages.bits[row]! &= ~PageBit.FROZEN
     pages.count[row] = pages.frozen[row]!
     const signature = pages.lastSignature[row]!
-    this.#applyEvent(row, -pages.frozen[row]!, { ...event, op: Op.FREEZE, signature, stack: this.sites.exampleStack(signature) })
+    this.#applyEvent(row, -pages.frozen[row]!, {
+      ...event,
+      op: Op.FREEZE,
+      signature,
+      stack: this.sites.exampleStack(signature),
+    })
   }
 
   #applyEvent(row: number, delta: number, event: LedgerEvent): void {
-    const { time, signature, stack, pid, cpu, op, val, ret, mapcount } = event
-    this.#apply(row, delta, time, signature, stack, pid, cpu, op, val, ret, mapcount)
+    const { time, since, signature, stack, pid, cpu, op, val, ret, mapcount } = event
+    this.#apply(row, delta, time, since, signature, stack, pid, cpu, op, val, ret, mapcount)
   }
 
   /** Changes the count, adds the event to the page's life, and closes the life where the page is idle again. */
@@ -335,6 +404,7 @@ export class Ledger {
     row: number,
     delta: number,
     time: number,
+    since: number,
     signature: number,
     stack: number,
     pid: number,
@@ -348,6 +418,7 @@ export class Ledger {
     if (!(pages.bits[row]! & PageBit.OPEN)) this.#openLife(row)
     const node = nodes.take()
     nodes.time[node] = time
+    nodes.since[node] = since
     nodes.signature[node] = signature
     nodes.stack[node] = stack
     nodes.delta[node] = delta
@@ -430,7 +501,7 @@ export class Ledger {
     const open: number[] = []
     const settled = new Set<number>()
     // The last events may yet have to be put into another order.
-    let left = pages.events[row]! - MAX_PENDING
+    let left = pages.events[row]! - MAX_RECENT
     for (let node = pages.head[row]!; left > 0; node = nodes.next[node]!, left--) {
       if (nodes.delta[node]! > 0) open.push(node)
       else this.#settlePut(open, node, settled)
@@ -550,7 +621,11 @@ export class Ledger {
     } else {
       this.#dropLife(row)
       const traits = this.sites.traits(event.stack)
-      const index = this.pagemaps.initialise(pfn, event.pid, event.stack === 0 || (traits & StackTrait.INIT_DEVICE) !== 0)
+      const index = this.pagemaps.initialise(
+        pfn,
+        event.pid,
+        event.stack === 0 || (traits & StackTrait.INIT_DEVICE) !== 0,
+      )
       this.#guessType(index, event.stack)
       if (index !== pages.pagemap[row]) this.pagemaps.move(pages.pagemap[row]!, index)
       pages.pagemap[row] = index
@@ -673,29 +748,31 @@ export class Ledger {
     pending.push(event)
     this.#pending.set(row, pending)
     this.pages.bits[row]! |= PageBit.PENDING
-    if (this.#settlePending(row, pending)) return
-    if (pending.length >= MAX_PENDING || event.time - pending[0]!.time > ORDER_WINDOW) this.#giveUp(row, pending)
+    // What the same task did later cannot explain what it did before.
+    const first = pending[0]!
+    if ((pending.length === 1 || event.pid !== first.pid) && this.#settlePending(row, pending, settle)) return
+    if (pending.length >= MAX_PENDING || event.time - first.time > ORDER_WINDOW) this.#giveUp(row, pending)
   }
 
   /** Applies the events that wait, if some order of them, or of them and the life's last events, contradicts nothing. */
-  #settlePending(row: number, pending: LedgerEvent[]): boolean {
+  #settlePending(row: number, pending: LedgerEvent[], search: typeof settle): boolean {
     if (this.pages.bits[row]! & PageBit.FROZEN) return false
     const limits = this.#limits(row)
     const count = this.pages.count[row]!
-    if (this.#acceptInOrder(row, pending, settle(count, pending, limits), 0)) return true
-    const recent = this.#recent(row, pending[0]!.time - ORDER_WINDOW, MAX_PENDING - pending.length)
+    if (this.#acceptInOrder(row, search(count, pending, limits), 0)) return true
+    const recent = this.#recent(row, pending[0]!.time - ORDER_WINDOW, MAX_RECENT)
     if (recent.length === 0) return false
     const events = [...recent.map(step => step.event), ...pending].sort((a, b) => a.time - b.time)
     const before = recent.reduce((sum, step) => sum - step.delta, count)
-    return this.#acceptInOrder(row, events, settle(before, events, limits), recent.length)
+    return this.#acceptInOrder(row, search(before, events, limits), recent.length)
   }
 
-  #acceptInOrder(row: number, events: LedgerEvent[], order: number[] | undefined, undone: number): boolean {
+  #acceptInOrder(row: number, order: LedgerEvent[] | undefined, undone: number): boolean {
     if (!order) return false
     this.#pending.delete(row)
     this.pages.bits[row]! &= ~PageBit.PENDING
     this.#undo(row, undone)
-    for (const i of order) this.#accept(row, events[i]!)
+    for (const event of order) this.#accept(row, event)
     return true
   }
 
@@ -731,12 +808,16 @@ export class Ledger {
   #giveUp(row: number, pending: LedgerEvent[]): void {
     this.#pending.delete(row)
     this.pages.bits[row]! &= ~PageBit.PENDING
-    pending.sort((a, b) => a.time - b.time)
-    while (pending.length > 0) {
-      const event = pending.shift()!
-      if (this.#isPossible(row, event)) this.#accept(row, event)
-      else this.#contradict(row, event)
-      if (pending.length > 0 && this.#settlePending(row, pending)) return
+    if (this.#settlePending(row, pending, settleInterrupted)) return
+    for (let done = 0; done < pending.length; done++) {
+      const event = pending[done]!
+      if (this.#isPossible(row, event)) {
+        this.#accept(row, event)
+        continue
+      }
+      this.#contradict(row, event)
+      const rest = pending.slice(done + 1)
+      if (rest.length > 0 && rest.length < MAX_RECENT && this.#settlePending(row, rest, settle)) return
     }
   }
 
@@ -792,7 +873,10 @@ export class Ledger {
   /** Takes over what an event says of the count, whatever the ledger had. */
   #force(row: number, event: LedgerEvent): void {
     const { pages } = this
-    if (event.op === Op.FREEZE) return this.#freeze(row, { ...event })
+    if (event.op === Op.FREEZE) {
+      this.#freeze(row, { ...event })
+      return
+    }
     pages.bits[row]! &= ~PageBit.FROZEN
     const count = pages.count[row]!
     const next = countAfter(count, event)
@@ -814,6 +898,7 @@ export class Ledger {
     const { nodes } = this
     return {
       time: nodes.time[node]!,
+      since: nodes.since[node]!,
       pid: nodes.pid[node]!,
       cpu: nodes.cpu[node]!,
       op: nodes.op[node]!,
@@ -864,9 +949,10 @@ function countAfter(count: number, event: LedgerEvent): number {
   return Number.isNaN(event.count) || event.count === 0 ? 1 : event.count
 }
 
-function eventOf(batch: EventBatch, i: number, signature: number): LedgerEvent {
+function eventOf(batch: EventBatch, i: number, signature: number, since: number): LedgerEvent {
   return {
     time: batch.time[i]!,
+    since,
     pid: batch.pid[i]!,
     cpu: batch.cpu[i]!,
     op: batch.op[i]!,

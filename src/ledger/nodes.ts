@@ -7,6 +7,8 @@ const FIRST_SIZE = 4096
  */
 export class NodePool {
   time = new Float64Array(FIRST_SIZE)
+  /** See `OrderedEvent.since`. */
+  since = new Float64Array(FIRST_SIZE)
   signature = new Int32Array(FIRST_SIZE)
   stack = new Int32Array(FIRST_SIZE)
   /** Change of the count: references taken (positive) or given back (negative). */
@@ -52,6 +54,9 @@ export class NodePool {
     const time = new Float64Array(size)
     time.set(this.time)
     this.time = time
+    const since = new Float64Array(size)
+    since.set(this.since)
+    this.since = since
     const cpu = new Uint16Array(size)
     cpu.set(this.cpu)
     this.cpu = cpu

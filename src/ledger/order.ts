@@ -5,19 +5,30 @@
  */
 import { Op } from '../trace/events.ts'
 
-/** How far apart in time two tasks' events may be stamped the wrong way round, in ns. */
-export const ORDER_WINDOW = 2_000_000
+/** Time for which events that contradict the count are held back, in ns: longer than a CPU is taken from its task. */
+export const ORDER_WINDOW = 50_000_000
 
-/** The same for an interrupt that came between the operation and the stamp of what it interrupted. */
+/** Events of one page that are held back at most: what another CPU does meanwhile on a page that two fight over. */
+export const MAX_PENDING = 1 << 15
+
+/** Applied events that are put into question again when others contradict. */
+export const MAX_RECENT = 24
+
+/** An interrupt can come between an operation and its stamp, and be stamped first; this much apart, in ns. */
 const INTERRUPT_WINDOW = 200_000
 
-/** Events that are held back at most (a set of them is a bit mask), and steps of one search. */
-export const MAX_PENDING = 24
-const MAX_STEPS = 20_000
+/** Clocks of two CPUs differ by up to this and tick as coarsely, in ns. */
+const CLOCK_SLACK = 20_000
+
+/** Steps of one search: these, and some for each event. */
+const MIN_STEPS = 20_000
+const STEPS_PER_EVENT = 4
 
 /** One event as the search sees it. */
 export interface OrderedEvent {
   time: number
+  /** The operation came after this: the stamp before on the same CPU, or of the same task where the CPU had another. */
+  since: number
   pid: number
   cpu: number
   op: number
@@ -65,69 +76,120 @@ export function after(count: number, op: number, val: number, ret: number, limit
 }
 
 /**
- * An order of the events, as indices, in which none contradicts; undefined if there is none. Events of one task keep
- * their order. The order found first is the one nearest to that of the stamps.
+ * An order of the events in which none contradicts; undefined if there is none. Events of one task keep their order, and
+ * no operation is moved before a stamp that it surely followed. Of several orders, the one nearest to the stamps.
+ *
+ * @param events sorted by time
  */
-export function settle(count: number, events: readonly OrderedEvent[], limits: Limits): number[] | undefined {
-  const strict = events.map((_, i) => predecessors(events, i, false))
-  const found = new Search(events, limits, strict).from(count)
-  if (found) return found
-  const loose = events.map((_, i) => predecessors(events, i, true))
-  return loose.some((mask, i) => mask !== strict[i]) ? new Search(events, limits, loose).from(count) : undefined
+export function settle<E extends OrderedEvent>(count: number, events: readonly E[], limits: Limits): E[] | undefined {
+  return new Search(tasksOf(events), limits).from(count)
 }
 
-/** Set of the events that surely came before event i. */
-function predecessors(events: readonly OrderedEvent[], i: number, interrupts: boolean): number {
-  const event = events[i]!
-  let mask = 0
-  for (let j = 0; j < i; j++) {
-    const earlier = events[j]!
-    const gap = event.time - earlier.time
-    const sameTask = earlier.pid === event.pid
-    const nested = interrupts && earlier.cpu === event.cpu && gap <= INTERRUPT_WINDOW
-    if (gap > ORDER_WINDOW || (sameTask && !nested)) mask |= 1 << j
+/** As `settle`, for events that nothing else explains: one of them may be an interrupt's, stamped before its victim's. */
+export function settleInterrupted<E extends OrderedEvent>(
+  count: number,
+  events: readonly E[],
+  limits: Limits,
+): E[] | undefined {
+  if (events.length > 2 * MAX_RECENT) return undefined
+  for (let i = 0; i + 1 < events.length; i++) {
+    const [first, second] = [events[i]!, events[i + 1]!]
+    if (first.pid !== second.pid || first.cpu !== second.cpu) continue
+    if (second.time - first.time > INTERRUPT_WINDOW) continue
+    const swapped = [...events]
+    swapped[i] = { ...second, time: first.time, since: first.since }
+    swapped[i + 1] = { ...first, time: second.time }
+    const order = settle(count, swapped, limits)
+    if (order) return order
   }
-  return mask
+  return undefined
 }
 
-/** Sets of events and low bits of a count together make one exact number. */
-const MASKS = 2 ** MAX_PENDING
-const COUNT_MASK = (1 << 24) - 1
+function tasksOf<E extends OrderedEvent>(events: readonly E[]): E[][] {
+  const tasks = new Map<number, E[]>()
+  for (const event of events) {
+    const queue = tasks.get(event.pid)
+    if (queue) queue.push(event)
+    else tasks.set(event.pid, [event])
+  }
+  return [...tasks.values()]
+}
 
-class Search {
-  readonly #events: readonly OrderedEvent[]
+/** Depth first over the merges of the tasks' queues, earliest stamp first. */
+class Search<E extends OrderedEvent> {
+  readonly #tasks: readonly E[][]
   readonly #limits: Limits
-  readonly #predecessors: readonly number[]
-  readonly #order: number[] = []
-  #steps = 0
-  /** Sets of events from which, at that count, no order of the rest was found. */
-  readonly #failed = new Set<number>()
+  readonly #position: number[]
+  readonly #order: E[] = []
+  /** The tasks that the events in `order` are of. */
+  readonly #path: number[] = []
+  readonly #total: number
+  /** Positions from which no merge of the rest was found; the count follows from them, but for sets. */
+  readonly #failed = new Set<string>()
 
-  constructor(events: readonly OrderedEvent[], limits: Limits, predecessors: readonly number[]) {
-    this.#events = events
+  constructor(tasks: readonly E[][], limits: Limits) {
+    this.#tasks = tasks
     this.#limits = limits
-    this.#predecessors = predecessors
+    this.#position = tasks.map(() => 0)
+    this.#total = tasks.reduce((sum, queue) => sum + queue.length, 0)
   }
 
-  from(count: number): number[] | undefined {
-    return this.#extend(count, 0) ? this.#order : undefined
-  }
-
-  #extend(count: number, done: number): boolean {
-    if (this.#order.length === this.#events.length) return true
-    const state = done + (count & COUNT_MASK) * MASKS
-    if (this.#failed.has(state)) return false
-    for (let i = 0; i < this.#events.length; i++) {
-      if (done & (1 << i) || (this.#predecessors[i]! & ~done) !== 0) continue
-      if (++this.#steps > MAX_STEPS) return false
-      const event = this.#events[i]!
-      const next = after(count, event.op, event.val, event.ret, this.#limits)
+  from(count: number): E[] | undefined {
+    const most = MIN_STEPS + STEPS_PER_EVENT * this.#total
+    /** Of each event in `order`: the count before it, and the tasks still to be tried in its place. */
+    const counts = [count]
+    const untried = [this.#heads()]
+    for (let steps = 0; this.#order.length < this.#total; steps++) {
+      if (steps > most) return undefined
+      const depth = this.#order.length
+      const task = untried[depth]!.shift()
+      if (task === undefined) {
+        if (depth === 0) return undefined
+        this.#failed.add(this.#state(counts[depth]!))
+        this.#takeBack()
+        counts.length = untried.length = depth
+        continue
+      }
+      const event = this.#tasks[task]![this.#position[task]!]!
+      const next = after(counts[depth]!, event.op, event.val, event.ret, this.#limits)
       if (next === IMPOSSIBLE) continue
-      this.#order.push(i)
-      if (this.#extend(next, done | (1 << i))) return true
-      this.#order.pop()
+      this.#advance(task, event)
+      if (this.#failed.size > 0 && this.#failed.has(this.#state(next))) {
+        this.#takeBack()
+        continue
+      }
+      counts.push(next)
+      untried.push(this.#heads())
     }
-    this.#failed.add(state)
-    return false
+    return this.#order
+  }
+
+  #advance(task: number, event: E): void {
+    this.#position[task]!++
+    this.#order.push(event)
+    this.#path.push(task)
+  }
+
+  #takeBack(): void {
+    this.#order.pop()
+    this.#position[this.#path.pop()!]!--
+  }
+
+  #state(count: number): string {
+    return `${this.#position} ${count}`
+  }
+
+  /** Tasks whose next event may be the next of all, by time. */
+  #heads(): number[] {
+    const heads: number[] = []
+    let earliest = Infinity
+    for (let t = 0; t < this.#tasks.length; t++) {
+      const event = this.#tasks[t]![this.#position[t]!]
+      if (!event) continue
+      heads.push(t)
+      earliest = Math.min(earliest, event.time)
+    }
+    const head = (t: number) => this.#tasks[t]![this.#position[t]!]!
+    return heads.filter(t => head(t).since - CLOCK_SLACK < earliest).sort((a, b) => head(a).time - head(b).time)
   }
 }

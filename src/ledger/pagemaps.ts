@@ -148,7 +148,10 @@ export class Pagemaps {
   #takeHint(index: number): void {
     const pagemap = this.list[index]!
     const hint = this.#hints?.list.findLast(
-      other => other.initialised === pagemap.initialised && pagemap.firstPfn >= other.firstPfn && pagemap.firstPfn <= other.lastPfn,
+      other =>
+        other.initialised === pagemap.initialised &&
+        pagemap.firstPfn >= other.firstPfn &&
+        pagemap.firstPfn <= other.lastPfn,
     )
     if (hint) {
       pagemap.device = hint.device
@@ -218,12 +221,17 @@ export function protocolOf(pagemap: Pagemap, kernel: string | undefined): { prot
   const { rule } = pagemap
   if (!rule) return { protocol: 'unknown', recognisedBy: 'too few events to tell' }
   const types = typesOf(pagemap)
-  const fits = PROTOCOL_IDS.filter(id => SHIPPED.has(id) && types.some(type => agrees(PAGE_RULES[id][type], rule, type, id, pagemap)))
+  const fits = PROTOCOL_IDS.filter(
+    id => SHIPPED.has(id) && types.some(type => agrees(PAGE_RULES[id][type], rule, type, id, pagemap)),
+  )
   const behaviour = describeRule(pagemap)
   if (fits.length <= 1) return { protocol: fits[0] ?? 'unknown', recognisedBy: behaviour }
   const release = byRelease(kernel)
   if (release && fits.includes(release)) {
-    return { protocol: release, recognisedBy: `${behaviour}; ${fits.join(', ')} alike there, kernel ${kernel} has ${release}` }
+    return {
+      protocol: release,
+      recognisedBy: `${behaviour}; ${fits.join(', ')} alike there, kernel ${kernel} has ${release}`,
+    }
   }
   return { protocol: fits.join('/'), recognisedBy: behaviour }
 }
