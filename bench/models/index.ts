@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** The systems that `npm run bench:check` measures, each with what its Promela twin is compiled and run with. */
+import type { System } from '../../src/engine/index.ts'
+import { coreResets } from './core-resets.ts'
+import { daxTruncate } from './dax-truncate.ts'
+import { fastGup } from './fast-gup.ts'
+import { swapLivelock } from './swap-livelock.ts'
+import { teardown } from './teardown.ts'
+
+export type Size = 'small' | 'full'
+
+export interface BenchSystem {
+  readonly name: string
+  /** Sizes, by the name of the Promela macro. */
+  readonly sizes: Readonly<Record<Size, Readonly<Record<string, number>>>>
+  readonly build: (size: Readonly<Record<string, number>>, broken: boolean) => System
+  readonly spin: {
+    /** For the C compiler. */
+    readonly compile: readonly string[]
+    /** For pan: what to look for. */
+    readonly run: readonly string[]
+    /** For pan at full size: log2 of the hash table, and the depth of its stack, just large enough. */
+    readonly fit: readonly string[]
+  }
+}
+
+const SAFETY = { compile: ['-DSAFETY', '-DNOFAIR'], run: [] }
+
+export const systems: readonly BenchSystem[] = [
+  {
+    name: 'fast-gup',
+    sizes: { small: { P: 2, V: 2, G: 2, Z: 1 }, full: { P: 2, V: 2, G: 4, Z: 2 } },
+    build: ({ P, V, G, Z }, broken) => fastGup({ pages: P!, vas: V!, gups: G!, zappers: Z!, broken }),
+    spin: { ...SAFETY, fit: ['-w22', '-m4100000'] },
+  },
+  {
+    name: 'teardown',
+    sizes: { small: { P: 2, V: 2, F: 1, G: 1, Z: 1 }, full: { P: 2, V: 2, F: 2, G: 3, Z: 2 } },
+    build: ({ P, V, F, G, Z }, broken) => teardown({ pages: P!, vas: V!, faults: F!, gups: G!, zappers: Z!, broken }),
+    spin: { ...SAFETY, fit: ['-w22', '-m2000000'] },
+  },
+  {
+    name: 'core-resets',
+    sizes: { small: { P: 2, V: 2, F: 2, G: 1, Z: 1 }, full: { P: 2, V: 2, F: 2, G: 4, Z: 2 } },
+    build: ({ P, V, F, G, Z }, broken) => coreResets({ pages: P!, vas: V!, faults: F!, gups: G!, zappers: Z!, broken }),
+    spin: { ...SAFETY, fit: ['-w22', '-m3400000'] },
+  },
+  {
+    name: 'dax-truncate',
+    sizes: { small: { B: 2, V: 2, F: 1, G: 2 }, full: { B: 2, V: 2, F: 1, G: 4 } },
+    build: ({ B, V, F, G }, broken) => daxTruncate({ blocks: B!, offsets: V!, faults: F!, gups: G!, broken }),
+    spin: { ...SAFETY, fit: ['-w22', '-m4100000'] },
+  },
+  {
+    name: 'swap-livelock',
+    sizes: { small: { P: 2, T: 2 }, full: { P: 2, T: 5 } },
+    build: ({ P, T }, broken) => swapLivelock({ pages: P!, faults: T!, broken }),
+    spin: { compile: ['-DNP', '-DNFAIR=3'], run: ['-l', '-f'], fit: ['-w23', '-m2000000'] },
+  },
+]
