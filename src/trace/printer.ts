@@ -341,13 +341,13 @@ class Compiler {
     return record => {
       const found = place(field, record, littleEndian)
       const bytes = Number(elementBytes(record))
-      if (![1, 2, 4, 8].includes(bytes)) return '{}'
-      const elements: string[] = []
+      if (![1, 2, 4, 8].includes(bytes)) return ''
+      const elements: bigint[] = []
       const most = Math.min(Number(count(record)), Math.floor(found.length / bytes), MAX_ELEMENTS)
       for (let i = 0; i < most; i++) {
-        elements.push(`0x${readNumber(record, found.at - record.at + i * bytes, bytes, littleEndian).toString(16)}`)
+        elements.push(readNumber(record, found.at - record.at + i * bytes, bytes, littleEndian))
       }
-      return `{${elements.join(',')}}`
+      return elements.join(' ')
     }
   }
 
@@ -388,7 +388,6 @@ class Compiler {
       }
     }
     const value = this.value(arg)
-    if (spec.type === 'c') return record => padded(String.fromCharCode(Number(value(record) & 0xffn)), spec, undefined)
     return record => formatNumber(value(record), bits, spec, width?.(record))
   }
 
@@ -448,7 +447,7 @@ function formatNumber(value: bigint, bits: number, spec: Conversion, star: bigin
   let digits = (number < 0n ? -number : number).toString(radix)
   if (spec.type === 'X') digits = digits.toUpperCase()
   if (spec.precision > 0) digits = digits.padStart(spec.precision, '0')
-  let prefix = number < 0n ? '-' : signed && spec.flags.includes('+') ? '+' : ''
+  let prefix = number < 0n ? '-' : ''
   if (spec.flags.includes('#') && number !== 0n && radix !== 10) prefix = radix === 16 ? `0${spec.type}` : '0'
   const width = star === undefined ? spec.width : starred(star)
   if (spec.flags.includes('0') && !spec.flags.includes('-') && spec.precision < 0) {

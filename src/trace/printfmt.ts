@@ -38,7 +38,7 @@ export interface Conversion {
   precision: number
   /** 'hh', 'h', '', 'l', 'll' */
   length: string
-  /** d i u x X o c s p */
+  /** d i u x X o s p */
   type: string
   /** Letters after %p. */
   extension: string
@@ -278,7 +278,9 @@ function withoutEscapes(text: string): string {
   return text.replace(/\\(.)/gs, (_, letter: string) => ESCAPES[letter] ?? letter)
 }
 
-const CONVERSION = /%([-+ #0]*)(\d*)(?:\.(\d+|\*)?|(\*))?(hh|h|ll|l|L|z|Z|j|t)?([diuxXocsp])([A-Za-z0-9]*)/y
+/** What libtraceevent 1.7 reads between % and the letter of a conversion. */
+const MODIFIERS = /[-#hlLzZ.0-9*]*/y
+const PARTS = /^([-#0]*)(\*|\d*)(?:\.(\*|\d*))?([hlLzZ]*)$/
 
 /** Splits a format string at its conversions and gives each its arguments. */
 function splitFormat(format: string, args: Expr[]): PrintPart[] {
@@ -295,37 +297,38 @@ function splitFormat(format: string, args: Expr[]): PrintPart[] {
   let start = 0
   for (let at = format.indexOf('%'); at >= 0; at = format.indexOf('%', start)) {
     text(format.slice(start, at))
-    if (format[at + 1] === '%') {
-      parts.push({ kind: 'text', text: '%' })
-      start = at + 2
-      continue
+    MODIFIERS.lastIndex = at + 1
+    const modifiers = MODIFIERS.exec(format)![0]
+    const type = format[at + 1 + modifiers.length] ?? ''
+    start = at + 2 + modifiers.length
+    if (type === '%' && modifiers === '') parts.push({ kind: 'text', text: '%' })
+    else if (!/^[diuxXosp]$/.test(type)) parts.push({ kind: 'text', text: `>${type}<` })
+    else {
+      const extension = type === 'p' ? pointerExtension(format.slice(start)) : ''
+      start += extension.length
+      parts.push(conversion(modifiers, type, extension, take))
     }
-    CONVERSION.lastIndex = at
-    const match = CONVERSION.exec(format)
-    if (!match) throw new SyntaxError(`unknown conversion ${JSON.stringify(format.slice(at, at + 8))}`)
-    const [whole, flags, width, precision, star, length = '', type, letters] = match
-    const extension = type === 'p' ? pointerExtension(letters!) : ''
-    start = at + whole.length - letters!.length + extension.length
-    const spec: Conversion = {
-      flags: flags!,
-      width: Math.min(Number(width), MAX_WIDTH),
-      precision:
-        precision === undefined
-          ? /\./.test(whole)
-            ? 0
-            : -1
-          : precision === '*'
-            ? -2
-            : Math.min(Number(precision), MAX_WIDTH),
-      length: length === 'L' ? 'll' : /[zZjt]/.test(length) ? 'l' : length,
-      type: type!,
-      extension,
-    }
-    const widthArg = precision === '*' || star ? take() : undefined
-    parts.push({ kind: 'conversion', spec, width: widthArg, arg: take() })
   }
   text(format.slice(start))
   return parts
+}
+
+function conversion(modifiers: string, type: string, extension: string, take: () => Expr): PrintPart {
+  const match = PARTS.exec(modifiers)
+  if (!match) throw new SyntaxError(`unknown conversion %${modifiers}${type}`)
+  const [, flags, width, precision, length] = match
+  const shorts = length!.split('h').length - 1
+  const longs = length!.includes('L') ? 2 : length!.split(/[lzZ]/).length - 1
+  const spec: Conversion = {
+    flags: flags!,
+    width: width === '*' ? 0 : Math.min(Number(width), MAX_WIDTH),
+    precision: precision === undefined ? -1 : precision === '*' ? -2 : Math.min(Number(precision), MAX_WIDTH),
+    length: shorts > 0 ? 'h'.repeat(Math.min(shorts, 2)) : 'l'.repeat(Math.min(longs, 2)),
+    type,
+    extension,
+  }
+  const star = width === '*' || precision === '*' ? take() : undefined
+  return { kind: 'conversion', spec, width: star, arg: take() }
 }
 
 /** The letters after %p that say how the pointer is shown. */

@@ -69,8 +69,7 @@ class Lines {
     const info = this.#printer(id, format)(record)
     const end = info.endsWith('\n') ? '' : '\n'
     const dropped = missed === undefined ? '' : droppedText(cpu, missed)
-    if (!format)
-      return `${this.#prefixes[buffer]}${dropped}${UNKNOWN}${UNKNOWN}${UNKNOWN} (NULL):               ${info}${end}`
+    if (!format) return `${this.#prefixes[buffer]}${dropped}${UNKNOWN}${UNKNOWN} (NULL):               ${info}${end}`
     const head = `${this.#task(record)} ${this.#cpu(cpu)}${this.#time(time)} ${format.name}: `
     return `${this.#prefixes[buffer]}${dropped}${head}${' '.repeat(Math.max(0, 20 - format.name.length))}${info}${end}`
   }
