@@ -2,11 +2,21 @@
 /** `lastput check`: is there any interleaving in which this protocol and this driver break a promise? */
 import { writeFile } from 'node:fs/promises'
 import { Command, InvalidArgumentError, Option } from 'commander'
-import { check } from '../engine/index.ts'
-import { all_fixes, build, type Fix, properties, protocols, type Scenario } from '../linux/index.ts'
+import type { CheckOptions } from '../engine/index.ts'
+import {
+  all_fixes,
+  build,
+  type Fix,
+  properties,
+  protocols,
+  type Scenario,
+  type Verified,
+  verify,
+} from '../linux/index.ts'
 import { spawnThread } from '../node/threads.ts'
-import { type Checked, checkJson, checkText, exitCode, replay } from '../report/check.ts'
+import { checkJson, checkText, exitCode, replay } from '../report/check.ts'
 import { ftraceText } from '../report/ftrace.ts'
+import { checkBugs, checkMatrix } from './corpus.ts'
 import { driverOf, protocolOf, UsageError } from './model-file.ts'
 
 export interface CheckFlags {
@@ -31,7 +41,10 @@ export interface CheckFlags {
 export function checkCommand(): Command {
   return systemOptions(new Command('check'))
     .description('try every interleaving of a driver under a refcount protocol')
-    .argument('[driver]', 'a driver of the model, or the path of a file that exports one')
+    .argument(
+      '[driver]',
+      'a driver of the model, or the path of a file that exports one; with --bugs, rows of the corpus',
+    )
     .option('--matrix', 'every driver under every protocol it lived under, property by property')
     .option('--bugs', 'the corpus of known bugs, each as it was and as it was mended')
     .option('--property <name...>', `only these: ${Object.keys(properties).join(', ')}`, collectProperty)
@@ -72,10 +85,12 @@ async function run(name: string | undefined, flags: CheckFlags): Promise<void> {
 }
 
 async function answer(name: string | undefined, flags: CheckFlags): Promise<number> {
+  if (flags.bugs) return checkBugs(name, flags)
+  if (flags.matrix) return checkMatrix(name, flags)
   if (name === undefined) throw new UsageError('say a driver, the path of a file, --matrix or --bugs')
-  const checked: Checked[] = []
+  const checked: Verified[] = []
   for (const scenario of await scenarios(name, flags)) {
-    const one = await checkScenario(scenario, flags)
+    const one = await verifyOrUsage(scenario, flags)
     checked.push(one)
     if (!flags.json) process.stdout.write(checkText(one))
   }
@@ -104,15 +119,18 @@ export function scenarioOf(of: Pick<Scenario, 'driver' | 'protocol'>, flags: Sys
     ...(flags.threads ? { threads: flags.threads } : {}),
     reverts: flags.revert,
     adds: flags.add,
-    audit: true,
   }
 }
 
 export type SystemFlags = Pick<CheckFlags, 'pages' | 'vas' | 'threads' | 'revert' | 'add'>
 
-export async function checkScenario(scenario: Scenario, flags: CheckFlags): Promise<Checked> {
-  const built = built_or_usage(scenario)
-  const verdict = await check(built.system, {
+export async function verifyOrUsage(scenario: Scenario, flags: CheckFlags): Promise<Verified> {
+  builtOrUsage(scenario)
+  return verify(scenario, engineOptions(flags))
+}
+
+export function engineOptions(flags: CheckFlags): CheckOptions {
+  return {
     ...(flags.property ? { properties: flags.property } : {}),
     symmetry: flags.symmetry,
     partialOrder: flags.por,
@@ -121,11 +139,10 @@ export async function checkScenario(scenario: Scenario, flags: CheckFlags): Prom
     memory: flags.memory,
     ...(flags.time === undefined ? {} : { time: flags.time }),
     ...(process.stderr.isTTY ? { onProgress: showProgress } : {}),
-  })
-  return { scenario, built, verdict }
+  }
 }
 
-export function built_or_usage(scenario: Scenario) {
+export function builtOrUsage(scenario: Scenario) {
   try {
     return build(scenario)
   } catch (e) {
@@ -140,7 +157,7 @@ function showProgress(p: { states: number; depth: number; queue: number; bytes: 
   )
 }
 
-async function writeFtrace(file: string, checked: readonly Checked[]): Promise<void> {
+async function writeFtrace(file: string, checked: readonly Verified[]): Promise<void> {
   const broken = checked.find(c => c.verdict.verdict === 'violated')
   if (!broken)
     return void process.stderr.write('lastput check: nothing is violated, so there is no counterexample to write\n')

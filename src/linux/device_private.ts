@@ -122,5 +122,10 @@ export function device_private(kernel: Kernel, of: DevicePrivate): DriverParts {
       unplug: { body: unplug, times: 1, finishes: true },
     },
     threads: { fault: 1, migrate: 1, exit: 1, unbind: 1 },
+    scenarios: {
+      'users only': { fault: 1, migrate: 1, fork: 1, exit: 1 },
+      'pfn walker': { fault: 1, migrate: 1, 'pfn-walker': 1, exit: 1 },
+      'hot unplug': { fault: 1, 'migrate-unguarded': 1, exit: 1, unplug: 1 },
+    },
   }
 }

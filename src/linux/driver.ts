@@ -12,12 +12,17 @@ export interface Driver {
   setup(kernel: Kernel): DriverParts
 }
 
+/** Threads by role. */
+export type ThreadCounts = Readonly<Record<string, number>>
+
 export interface DriverParts {
   readonly ops: PagemapOps
   /** By the name that `--threads` uses. */
   readonly roles: Readonly<Record<string, Role>>
   /** How many threads of each role a scenario has that does not say. */
-  readonly threads: Readonly<Record<string, number>>
+  readonly threads: ThreadCounts
+  /** What else `--matrix` tries, by name. */
+  readonly scenarios?: Readonly<Record<string, ThreadCounts>>
 }
 
 /** Declares a driver; a file whose default export this is can be checked by its path. */

@@ -47,10 +47,7 @@ export interface Scenario {
   /** Proposed changes that no kernel has. */
   readonly adds?: readonly Fix[]
   readonly name?: string
-  /**
-   * Checks property `count` too: whenever no thread is in the middle of anything, every count is what page tables and owners
-   * account for. Costs two steps for each run of a thread.
-   */
+  /** Watches when threads begin and end, two steps more for each run: what property `count` needs. */
   readonly audit?: boolean
 }
 

@@ -43,3 +43,14 @@ export const properties: Readonly<Record<string, PropertyWords>> = {
     rule: 'every started memunmap_pages() returns, every fault and every migration that is tried again succeeds at last',
   },
 }
+
+/**
+ * Properties that are searched for together, by name: liveness allows no reduction, and `count` watches when threads begin
+ * and end, so each would slow the others down.
+ */
+export function searches(selected: readonly string[] = Object.keys(properties)): string[][] {
+  const alone = ['finishes', 'count']
+  return [selected.filter(p => !alone.includes(p)), ...alone.map(a => selected.filter(p => p === a))].filter(
+    group => group.length > 0,
+  )
+}

@@ -1,20 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Verdicts of `lastput check` as text and as JSON (`lastput.check/1`). */
 import type { Verdict } from '../engine/index.ts'
-import type { Built, Scenario } from '../linux/kernel.ts'
+import type { Built } from '../linux/kernel.ts'
 import { Machine, type MachineStep } from '../linux/machine.ts'
 import { properties } from '../linux/properties.ts'
+import type { Verified } from '../linux/verify.ts'
 import { Holders } from './holders.ts'
 import { table } from './table.ts'
 
-export interface Checked {
-  readonly scenario: Scenario
-  readonly built: Built
-  readonly verdict: Verdict
-}
-
 /** `lastput.check/1`: one verdict. */
-export function checkJson({ scenario, verdict }: Checked): Record<string, unknown> {
+export function checkJson({ scenario, verdict }: Pick<Verified, 'scenario' | 'verdict'>): Record<string, unknown> {
   const { system, counterexample, ...rest } = verdict
   return {
     schema: 'lastput.check/1',
@@ -32,7 +27,7 @@ export function exitCode(verdicts: readonly Verdict[]): number {
   return verdicts.some(v => v.verdict === 'inconclusive') ? 2 : 0
 }
 
-export function checkText(checked: Checked): string {
+export function checkText(checked: Verified): string {
   const { verdict } = checked
   const lines = [headline(verdict), `  ${verdict.bounds}`, `  ${covered(verdict)}`]
   if (verdict.verdict === 'violated') lines.push('', ...violationText(checked))
@@ -51,7 +46,7 @@ function covered({ states, transitions, depth, seconds, reductions }: Verdict): 
   return `${n(states)} states, ${n(transitions)} transitions, depth ${depth}, ${seconds.toFixed(2)} s${how ? ` (${how})` : ''}`
 }
 
-function violationText(checked: Checked): string[] {
+function violationText(checked: Verified): string[] {
   const { verdict, built } = checked
   const words = properties[verdict.property!]
   const lines = words ? [`  rule: ${words.rule}`, ...(words.source ? [`        (${words.source})`] : []), ''] : []
@@ -69,7 +64,7 @@ function violationText(checked: Checked): string[] {
 }
 
 /** The counterexample's steps with their page_ref events. */
-export function replay({ built, verdict }: Checked): readonly MachineStep[] {
+export function replay({ built, verdict }: Verified): readonly MachineStep[] {
   const machine = new Machine(built)
   machine.follow(verdict.counterexample ?? [])
   return machine.steps

@@ -66,7 +66,6 @@ function bug(id: string, title: string, mechanism: string, breaks: readonly stri
     ...(row.threads ? { threads: row.threads } : {}),
     reverts: [...(row.reverts ?? []), ...reverts],
     adds: [...(row.adds ?? []), ...adds],
-    audit: true,
   })
   return {
     id,

@@ -72,6 +72,7 @@ export default driver({
         unbind: { body: unbind, times: 1, finishes: true },
       },
       threads: { fault: 1, gup: 2, exit: 1, unbind: 1 },
+      scenarios: { 'users only': { fault: 1, gup: 2, fork: 1, exit: 1 } },
     }
   },
 })

@@ -116,6 +116,7 @@ export default driver({
         exit: { body: exit_mmap, daemon: true, finishes: true },
         unbind: { body: unbind, times: 1, finishes: true },
       },
+      ...(mmappable ? { scenarios: { 'users only': { mmap: 2, gup: 1, alloc: 1, exit: 1 } } } : {}),
       threads: mmappable ? { mmap: 2, gup: 1, exit: 1, unbind: 1 } : { alloc: 2, gup: 1, unbind: 1 },
     }
   },

@@ -68,6 +68,9 @@ export default driver({
       ...parts,
       roles: { ...parts.roles, worker: { body: svm_range_bo_wq_release, daemon: true } },
       threads: { ...parts.threads, worker: 1 },
+      scenarios: Object.fromEntries(
+        Object.entries(parts.scenarios ?? {}).map(([name, threads]) => [name, { ...threads, worker: 1 }]),
+      ),
     }
   },
 })

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** Protocol x driver x scenario: every system of `lastput check --matrix`. */
+import type { Driver, ThreadCounts } from './driver.ts'
+import { build, type Scenario } from './kernel.ts'
+import { protocols } from './protocols/index.ts'
+
+export interface MatrixSystem {
+  /** `teardown` is the driver's default: users, and its removal. */
+  readonly scenario: string
+  readonly system: Scenario
+}
+
+/** In the order of drivers, scenarios, protocols; `size` is pages and addresses. */
+export function matrix(drivers: readonly Driver[], size: { pages: number; vas: number }): MatrixSystem[] {
+  return drivers.flatMap(driver => {
+    const under = protocols.filter(p => driver.protocols.includes(p.id))
+    const of = (protocol: (typeof protocols)[number]): [string, ThreadCounts][] => {
+      const { parts } = build({ driver, protocol, ...size })
+      return [['teardown', parts.threads], ...Object.entries(parts.scenarios ?? {})]
+    }
+    const names = [...new Set(under.flatMap(p => of(p).map(([name]) => name)))]
+    return names.flatMap(scenario =>
+      under.flatMap(protocol => {
+        const threads = of(protocol).find(([name]) => name === scenario)?.[1]
+        if (!threads) return []
+        const name = `${driver.name} under ${protocol.id}, ${scenario}`
+        return [{ scenario, system: { driver, protocol, ...size, threads, name } }]
+      }),
+    )
+  })
+}

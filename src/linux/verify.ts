@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** Checks one scenario for several properties, by as many searches as they need. */
+import { type CheckOptions, check, type Verdict } from '../engine/index.ts'
+import { type Built, build, type Scenario } from './kernel.ts'
+import { searches } from './properties.ts'
+
+export interface Verified {
+  readonly scenario: Scenario
+  /** The system of the search that decided: its threads are those of the counterexample. */
+  readonly built: Built
+  readonly verdict: Verdict
+}
+
+/**
+ * The first broken property, or what the largest search says when none is; seconds are those of all searches.
+ * @throws Error for a role that the driver does not have.
+ */
+export async function verify(scenario: Scenario, options: CheckOptions = {}): Promise<Verified> {
+  let seconds = 0
+  let largest: Verified | undefined
+  for (const properties of searches(options.properties)) {
+    const system = { ...scenario, audit: properties.includes('count') }
+    const built = build(system)
+    const verdict = await check(built.system, { ...options, properties })
+    seconds += verdict.seconds
+    const done = { scenario: system, built, verdict: { ...verdict, seconds } }
+    if (verdict.verdict !== 'holds') return done
+    if (!largest || verdict.states > largest.verdict.states) largest = done
+  }
+  if (!largest) throw new Error('no property to check')
+  return { ...largest, verdict: { ...largest.verdict, seconds } }
+}
