@@ -4,9 +4,11 @@ import type { EventBatch } from './events.ts'
 
 /** Columns for up to `capacity` events, with the order of the rows themselves. */
 export function newBatch(capacity: number): EventBatch {
+  const order = new Uint32Array(capacity)
+  for (let row = 0; row < capacity; row++) order[row] = row
   return {
     length: 0,
-    order: Uint32Array.from({ length: capacity }, (_, row) => row),
+    order,
     lost: [],
     ...layColumns(new ArrayBuffer(columnBytes(capacity))),
   }

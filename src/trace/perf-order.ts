@@ -9,13 +9,15 @@ import { type Columns, columnBytes, copyRows, layColumns } from './columns.ts'
 import type { EventBatch, LostEvents } from './events.ts'
 
 const BATCH_ROWS = 1 << 15
+/** Room for waiting rows at first. */
+const FIRST_ROWS = 1 << 12
 
 /** Rows that may wait for the end of their round: 270 MB. Beyond that the oldest half is given out. */
 const MAX_WAITING = 1 << 22
 
 export class SampleOrder {
   /** Rows in the order of the file; a new one is written at `length`, then `add` is called. */
-  waiting: EventBatch = newBatch(4 * BATCH_ROWS)
+  waiting: EventBatch = newBatch(FIRST_ROWS)
   /** Gaps found since the last batch. */
   lost: LostEvents[] = []
   /** Samples were given out without knowing that all older ones were read. */

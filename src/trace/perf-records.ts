@@ -37,7 +37,7 @@ export interface RecordPlace {
 
 /** A window over the stream. Records start at multiples of 8 where the stream keeps to that. */
 export class RecordWindow {
-  arrays: Arrays = layArrays(new Uint8Array(1 << 21))
+  arrays: Arrays = layArrays(new Uint8Array(1 << 12))
   at = 0
   end = 0
   /** Offset in the stream of the first byte. */
@@ -102,7 +102,7 @@ export class RecordWindow {
   #payload(type: number, size: number): number {
     const view = this.arrays.V
     const le = this.#littleEndian
-    if (type === Record.HEADER_TRACING_DATA && size >= 12) return (view.getUint32(this.at + 8, le) + 7) & ~7
+    if (type === Record.HEADER_TRACING_DATA && size >= 12) return Math.ceil(view.getUint32(this.at + 8, le) / 8) * 8
     if (type === Record.AUXTRACE && size >= 16) return Number(view.getBigUint64(this.at + 8, le))
     return 0
   }

@@ -37,7 +37,7 @@ const NEWLINE = 10
 
 /** A window over the text that slides from line to line. */
 export class LineWindow {
-  bytes = new Uint8Array(2 * CHUNK_BYTES)
+  bytes = new Uint8Array(1 << 12)
   /** Start of the next line, and end of what is loaded. */
   at = 0
   end = 0
@@ -45,26 +45,33 @@ export class LineWindow {
   base = 0
   /** Nothing will follow. */
   ended = false
+  /** What is loaded of `bytes`. */
+  #loaded = this.bytes.subarray(0, 0)
+  /** Where the line was looked for whose end is not loaded, and up to where. */
+  #openLine = -1
+  #searched = 0
 
   /** Adds what follows in the text. Indices into `bytes` from before are void. */
   append(chunk: Uint8Array): void {
-    this.bytes.copyWithin(0, this.at, this.end)
+    const left = this.end - this.at
+    this.#openLine -= this.at
+    this.#searched -= this.at
     this.base += this.at
-    this.end -= this.at
+    const before = this.bytes
+    if (left + chunk.length > before.length) this.bytes = new Uint8Array(2 * (left + chunk.length))
+    this.bytes.set(before.subarray(this.at, this.end))
+    this.bytes.set(chunk, left)
     this.at = 0
-    if (this.end + chunk.length > this.bytes.length) {
-      const grown = new Uint8Array(2 * (this.end + chunk.length))
-      grown.set(this.bytes.subarray(0, this.end))
-      this.bytes = grown
-    }
-    this.bytes.set(chunk, this.end)
-    this.end += chunk.length
+    this.end = left + chunk.length
+    this.#loaded = this.bytes.subarray(0, this.end)
   }
 
   /** End of the line that starts at `start` (its newline, or the end of the text); -1 if it is not loaded yet. */
   lineEnd(start: number): number {
-    const end = this.bytes.indexOf(NEWLINE, start)
-    if (end >= 0 && end < this.end) return end
+    const end = this.#loaded.indexOf(NEWLINE, start === this.#openLine ? this.#searched : start)
+    if (end >= 0) return end
+    this.#openLine = start
+    this.#searched = this.end
     return this.ended && start < this.end ? this.end : -1
   }
 }

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** What is done with each mutant: everything that a command would do, and checks that hold for any input. */
+
+import assert from 'node:assert/strict'
+import { BytesSource } from '../../src/trace/bytes.ts'
+import { type Damage, type EventBatch, OP_NAMES, type Recording, TraceError } from '../../src/trace/events.ts'
+import { openRecording } from '../../src/trace/open.ts'
+import { reportText } from '../../src/trace/report.ts'
+import { openText } from '../../src/trace/text.ts'
+import { isTraceDat } from '../../src/trace/tracefile.ts'
+import type { Random } from '../support/random.ts'
+
+/** What came of a mutant. */
+export type Outcome = 'read' | 'damaged' | 'refused'
+
+/** Rejects when a mutant does what no input may make the program do. */
+export async function exercise(bytes: Uint8Array, random: Random): Promise<Outcome> {
+  let outcome = await refusing(() => readAll(bytes, random))
+  if (isTraceDat(bytes)) await refusing(() => printAll(bytes))
+  if (random.chance(0.2)) outcome = (await refusing(() => readPiped(bytes, random))) ?? outcome
+  return outcome
+}
+
+/** A TraceError with a place in the file is an answer. */
+async function refusing(task: () => Promise<Outcome>): Promise<Outcome> {
+  try {
+    return await task()
+  } catch (error) {
+    if (!(error instanceof TraceError)) throw error
+    assert.ok(error.file !== '' && error.expected !== '')
+    assert.ok(Number.isFinite(error.offset) && error.offset >= 0, `offset ${error.offset}`)
+    return 'refused'
+  }
+}
+
+const KALLSYMS = 'ffffffff81000000 T handed_in\nffffffffc0000000 t in_module\t[zdbug]\n'
+
+async function readAll(bytes: Uint8Array, random: Random): Promise<Outcome> {
+  const kallsyms = random.chance(0.3) ? [KALLSYMS] : []
+  return checkRecording(await openRecording(new BytesSource('mutant', bytes), { kallsyms }), bytes.length)
+}
+
+/** As text from a pipe, in pieces of any size. */
+async function readPiped(bytes: Uint8Array, random: Random): Promise<Outcome> {
+  const input = {
+    name: 'pipe',
+    size: undefined,
+    async *chunks() {
+      for (let at = 0; at < bytes.length; ) {
+        const length = random.int(1, random.pick([3, 100, 5000]))
+        yield bytes.subarray(at, at + length)
+        at += length
+      }
+    },
+  }
+  return checkRecording(await openText(input), bytes.length)
+}
+
+async function checkRecording(recording: Recording, size: number): Promise<Outcome> {
+  let events = 0
+  for await (const batch of recording.batches()) {
+    checkBatch(recording, batch)
+    events += batch.length
+    // No event takes less than 8 bytes, and a packed chunk is bounded.
+    assert.ok(events <= 1_000_000 + size, `${events} events in ${size} bytes`)
+  }
+  for (const { offset, expected } of recording.damage) {
+    assert.ok(expected !== '' && Number.isFinite(offset) && offset >= 0, `damage at ${offset}: ${expected}`)
+  }
+  checkStacks(recording)
+  const { done } = recording.progress()
+  assert.ok(done >= 0 && Number.isFinite(done))
+  await recording.close()
+  return recording.damage.length > 0 ? 'damaged' : 'read'
+}
+
+function checkBatch(recording: Recording, batch: EventBatch): void {
+  const seen = new Uint8Array(batch.length)
+  assert.ok(batch.length <= batch.time.length && batch.length <= batch.order.length)
+  for (let k = 0; k < batch.length; k++) {
+    const row = batch.order[k]!
+    assert.ok(row < batch.length && seen[row] === 0, `row ${row} twice in the order`)
+    seen[row] = 1
+    assert.ok(Number.isFinite(batch.time[row]), `time ${batch.time[row]}`)
+    assert.ok(batch.op[row]! < OP_NAMES.length)
+    assert.ok(Number.isFinite(batch.pfn[row]) && batch.pfn[row]! >= 0)
+    assert.ok(batch.stack[row]! < recording.stacks.size, `stack ${batch.stack[row]} of ${recording.stacks.size}`)
+    assert.equal(typeof recording.tasks.name(batch.pid[row]!), 'string')
+  }
+  for (const { from, to } of batch.lost) assert.ok(!Number.isNaN(from) && !Number.isNaN(to))
+}
+
+function checkStacks(recording: Recording): void {
+  for (let stack = 0; stack < recording.stacks.size; stack++) {
+    for (const id of recording.stacks.frames(stack)) {
+      const { address, name } = recording.stacks.frame(id)
+      assert.ok(address >= 0n && typeof name === 'string')
+    }
+  }
+}
+
+async function printAll(bytes: Uint8Array): Promise<Outcome> {
+  const damage: Damage[] = []
+  let length = 0
+  for await (const text of reportText(new BytesSource('mutant', bytes), damage)) {
+    length += text.length
+    assert.ok(length <= 200_000_000, `${length} characters of ${bytes.length} bytes`)
+  }
+  return damage.length > 0 ? 'damaged' : 'read'
+}

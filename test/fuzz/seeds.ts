@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** What the fuzzer starts from: small recordings of every kind, each with the places of its numbers. */
+
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import {
+  CONTEXT_KERNEL,
+  CONTEXT_USER,
+  type PerfRecord,
+  type PerfSpec,
+  Sample,
+  writePerf,
+} from '../support/perf-writer.ts'
+import {
+  commonFields,
+  type Mark,
+  pageRefEvents,
+  type SynthRecord,
+  type TraceDatSpec,
+  writeTraceDat,
+} from '../support/tracedat-writer.ts'
+
+/** Changes a part of a recording before it is packed. */
+export type Transform = (part: string, bytes: Uint8Array) => Uint8Array
+
+export interface Seed {
+  kind: string
+  /** The whole file; with a transform, made anew. */
+  make(transform?: Transform): { bytes: Uint8Array; marks: Mark[] }
+  /** Whether parts can be transformed. */
+  parts: boolean
+  text: boolean
+}
+
+const OPS = ['set', 'mod', 'mod_and_test', 'mod_and_return', 'mod_unless', 'freeze', 'unfreeze']
+const BASE = 0xffffffff81000000n
+const KALLSYMS = Array.from(
+  { length: 24 },
+  (_, i) => `${(BASE + BigInt(i) * 64n).toString(16)} ${i % 3 ? 't' : 'T'} function_${i}${i > 20 ? '\t[zdbug]' : ''}\n`,
+).join('')
+const CMDLINES = '1 init\n42 my task\n43 kworker/0:1\n'
+
+/** A few lives of some pages on one CPU, with stacks. */
+function cpuRecords(cpu: number, longSize: number): SynthRecord[] {
+  const base = longSize === 8 ? BASE : 0xc1000000n
+  const records: SynthRecord[] = []
+  let time = 1_000_000_000n + BigInt(cpu) * 300n
+  for (let i = 0; i < 24; i++) {
+    const pfn = 0x1000 + (i % 4)
+    const get = i % 2 === 0
+    const val = get ? 1 : -1
+    const values = { pfn, flags: 0x11n, count: get ? 2 : 1, mapcount: -1, mapping: 0, mt: 1, val, ret: get ? 0 : 1 }
+    records.push({ kind: 'event', time, event: `page_ref_${OPS[i % 7]}`, pid: 42 + (i % 2), values })
+    const frames = [base + 16n, base + BigInt(64 * (i % 5)) + 8n, base + 777n]
+    if (i % 3) records.push({ kind: 'stack', time: time + 1n, pid: 42 + (i % 2), frames })
+    if (i === 9) records.push({ kind: 'discarded', time: time + 2n, bytes: 12 }, { kind: 'stamp', time: time + 10n })
+    if (i === 12) records.push({ kind: 'lost', count: 3 })
+    if (i === 15) records.push({ kind: 'extend', time: time + 20n }, { kind: 'lost' })
+    time += i % 6 === 5 ? 1n << 28n : 1000n
+  }
+  return records
+}
+
+function traceDat(kind: string, spec: Omit<TraceDatSpec, 'buffers'>): Seed {
+  const longSize = spec.longSize ?? 8
+  const cpus = new Map([0, 1].map(cpu => [cpu, cpuRecords(cpu, longSize)]))
+  const second = { name: 'second', cpus: new Map([[1, cpuRecords(1, longSize).slice(0, 4)]]) }
+  const whole = {
+    pageSize: 1024,
+    chunkPages: 2,
+    kallsyms: KALLSYMS,
+    cmdlines: CMDLINES,
+    printk: `0x${BASE.toString(16)} : "text"\n`,
+    ...spec,
+    buffers: [{ name: '', cpus }, second],
+  }
+  return {
+    kind,
+    parts: true,
+    text: false,
+    make: transform => writeTraceDat({ ...whole, ...(transform && { transform }) }),
+  }
+}
+
+function perf(kind: string, spec: Omit<PerfSpec, 'records'>): Seed {
+  const records: PerfRecord[] = [
+    { kind: 'mmap', pid: -1, start: BASE + 0x4000n, length: 0x1000n, file: '[zdbug]' },
+    { kind: 'comm', pid: 42, name: 'my task' },
+    { kind: 'fork', pid: 43, parent: 42 },
+  ]
+  for (let i = 0; i < 30; i++) {
+    const values = {
+      pfn: 0x1000 + (i % 4),
+      flags: 0x11n,
+      count: 1,
+      mapcount: -1,
+      mt: 1,
+      val: i % 2 ? -1 : 1,
+      ret: i % 2,
+    }
+    const chain = [CONTEXT_KERNEL, BASE + 16n, BASE + BigInt(64 * (i % 5)), CONTEXT_USER, 0x7f0000001000n]
+    const time = 1_000_000_000n + BigInt(i ^ 3) * 100n
+    records.push({ kind: 'sample', time, cpu: i % 2, pid: 42, event: `page_ref_${OPS[i % 7]}`, values, chain })
+    if (i % 8 === 7) records.push({ kind: 'round' })
+    if (i === 20) records.push({ kind: 'lost', count: 4n, cpu: 1 }, { kind: 'throttle', cpu: 0, time })
+  }
+  records.push({ kind: 'lost-samples', count: 4n })
+  const made = { kallsyms: KALLSYMS, ...spec, records }
+  return { kind, parts: false, text: false, make: () => writePerf(made) }
+}
+
+function fixed(kind: string, text: string | Uint8Array): Seed {
+  const bytes = typeof text === 'string' ? new TextEncoder().encode(text) : text
+  return { kind, parts: false, text: typeof text === 'string', make: () => ({ bytes, marks: [] }) }
+}
+
+function ftraceText(): string {
+  const lines = ['# tracer: nop', '#', '# entries-in-buffer/entries-written: 40/99   #P:2', '#']
+  for (let i = 0; i < 40; i++) {
+    const head = `         my task-${42 + (i % 2)}      [00${i % 2}] d..1.     1.${String(1000 + i).padStart(6, '0')}: `
+    const name = OPS[i % 7]!
+    const ret = i % 7 >= 2 && i % 7 <= 5 ? ` ret=${i % 2}` : ''
+    const flags = ['none', 'reserved', 'locked|dirty|0x100000'][i % 3]
+    lines.push(
+      `${head}page_ref_${name}: pfn=0x${(0x1000 + (i % 4)).toString(16)} flags=${flags} count=1 mapcount=-1 mapping=00000000c0ffee00 mt=1 val=${i % 2 ? -1 : 1}${ret}`,
+    )
+    if (i % 2)
+      lines.push(
+        `${head}<stack trace>`,
+        ' => get_page+0x10/0x20',
+        ` => function_${i % 5}+0x8/0x40 [zdbug]`,
+        ' => 0xffffffffc00060c0',
+      )
+    if (i === 11) lines.push('CPU:1 [LOST 12 EVENTS]')
+    if (i === 15) lines.push('##### CPU 1 buffer started ####')
+    if (i === 20) lines.push(`${head}sched_switch: prev_comm=a ==> next_comm=b`, `${head}<stack trace>`, ' => schedule')
+  }
+  return `${lines.join('\n')}\n`
+}
+
+function traceCmdText(): string {
+  const lines = ['cpus=2']
+  for (let i = 0; i < 40; i++) {
+    const head =
+      i % 5
+        ? `          insmod-105   [00${i % 2}]     5.${935054 + i}: `
+        : `  insmod-105     ${i % 2}d.h1.     5.${935054 + i}: `
+    lines.push(
+      `${head}page_ref_set:         pfn=0xfcf8${i}00 flags=0x2000 count=1 mapcount=0 mapping=(nil) mt=0 val=${i % 3}`,
+    )
+    if (i % 3)
+      lines.push(
+        `${head}kernel_stack:         <stack trace >`,
+        '=> __page_ref_set (ffffffff812d95ee)',
+        '=> ffffffffc00060c0',
+      )
+    if (i % 13 === 12) lines.push('CPU:0 [7 EVENTS DROPPED]')
+    if (i === 20) lines.push(`second: ${head}page_ref_set: pfn=0x1 flags=none count=1 val=1`)
+  }
+  return `${lines.join('\n')}\n`
+}
+
+const example = readFileSync(fileURLToPath(new URL(rootOf(import.meta.url), import.meta.url)))
+
+/** The example's path from here, compiled or not. */
+function rootOf(url: string): string {
+  return url.includes('/.tools/') ? '../../../examples/leak-6.12/trace.dat' : '../../examples/leak-6.12/trace.dat'
+}
+
+const { ADDR, ID, STREAM_ID, READ } = Sample
+const wideEvents = pageRefEvents(8).map(event => ({
+  ...event,
+  fields: [
+    ...commonFields(),
+    { name: 'owner', type: 'char', size: 1, signed: false, count: 16 },
+    ...event.fields.slice(4).reverse(),
+  ],
+}))
+
+export const SEEDS: readonly Seed[] = [
+  traceDat('v6', { version: 6 }),
+  traceDat('v6-be', { version: 6, bigEndian: true, longSize: 4 }),
+  traceDat('v7-none', { version: 7 }),
+  traceDat('v7-none-be', { version: 7, bigEndian: true }),
+  traceDat('v7-none-32', { version: 7, longSize: 4, longLengths: true }),
+  traceDat('v7-none-wide', { version: 7, events: wideEvents }),
+  traceDat('v7-zlib', { version: 7, compression: 'zlib' }),
+  traceDat('v7-zstd', { version: 7, compression: 'zstd' }),
+  fixed('v7-real', example),
+  fixed('text-ftrace', ftraceText()),
+  fixed('text-trace-cmd', traceCmdText()),
+  perf('perf', {}),
+  perf('perf-be', { bigEndian: true, sampleType: ADDR | ID | STREAM_ID, identifier: false }),
+  perf('perf-read', { sampleType: READ, readFormat: 0b11111 }),
+  perf('perf-pipe', { pipe: true }),
+  perf('perf-packed', { packed: true }),
+  perf('perf-pipe-packed2', { packed2: true, pipe: true, sampleIdAll: false }),
+]
