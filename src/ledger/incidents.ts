@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-import type { LedgerEvent } from './ledger.ts'
+import type { LedgerEvent, LifeEvent } from './ledger.ts'
 
 /** What the rules rule out, as it was met while reading. */
 export type IncidentKind = 'get-on-free-page' | 'put-on-free-page' | 'surplus-put' | 'count-mismatch'
@@ -11,8 +11,9 @@ export interface Incident {
   /** Count before the event, as the ledger had it, and that of the page while idle. */
   count: number
   idle: number
-  /** Events of the page's open life before this one, oldest first. */
-  life: LedgerEvent[]
+  /** Events of the page's open life before this one, and of the life before that, oldest first. */
+  life: LifeEvent[]
+  lastLife: LifeEvent[]
   consequences: Consequence[]
   /** Consequences beyond those that are kept. */
   moreConsequences: number

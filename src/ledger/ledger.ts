@@ -25,6 +25,7 @@ import {
 import { Pagemaps, UNMAPPED_LIMITS } from './pagemaps.ts'
 import { PageBit, PageTable } from './pages.ts'
 import { PairModel, type Reference } from './pairs.ts'
+import { RetiredLives } from './retired.ts'
 import { MAPPED, SHAPE_STRIDE, SHAPE_TASK_SHIFT, Shapes } from './shapes.ts'
 import { Sites } from './sites.ts'
 import { TaskClock } from './task-clock.ts'
@@ -45,6 +46,15 @@ export interface LedgerEvent extends OrderedEvent {
   count: number
   /** Page flags proper, without zone, node and section. */
   flags: number
+}
+
+/** An event as part of a life. Its `count` is not kept. */
+export interface LifeEvent extends LedgerEvent {
+  /** References taken (positive) or given back (negative). */
+  delta: number
+  mapped: boolean
+  taskSeq: number
+  signatureSeq: number
 }
 
 export interface LifeCounts {
@@ -75,6 +85,7 @@ export class Ledger {
   readonly pages = new PageTable()
   readonly nodes = new NodePool()
   readonly shapes = new Shapes()
+  readonly #retired = new RetiredLives(this.nodes)
   readonly sites: Sites
   readonly pagemaps: Pagemaps
   readonly incidents = new Incidents()
@@ -415,6 +426,7 @@ export class Ledger {
     mapcount: number,
   ): void {
     const { pages, nodes } = this
+    if (mapcount < 0) this.#rawMapcount = true
     if (!(pages.bits[row]! & PageBit.OPEN)) this.#openLife(row)
     const node = nodes.take()
     nodes.time[node] = time
@@ -466,7 +478,7 @@ export class Ledger {
   }
 
   #closeLife(row: number): void {
-    const { pages, nodes, lives } = this
+    const { pages, lives } = this
     const bits = pages.bits[row]!
     const head = pages.head[row]!
     const tail = pages.tail[row]!
@@ -476,7 +488,7 @@ export class Ledger {
       lives.complete++
       this.#learn(row)
     }
-    if (head >= 0) nodes.giveChain(head, tail)
+    if (head >= 0) pages.lastLife[row] = this.#retired.add(head, tail)
     pages.head[row] = pages.tail[row] = -1
     pages.bits[row] = bits & ~(PageBit.OPEN | PageBit.LOSSY | PageBit.HEADLESS)
   }
@@ -829,6 +841,7 @@ export class Ledger {
   #contradict(row: number, event: LedgerEvent): void {
     const { pages } = this
     const pagemap = pages.pagemap[row]!
+    this.#vote(row, event)
     const unsure = PageBit.LOSSY | PageBit.HEADLESS
     if (this.pagemaps.list[pagemap]!.rule && !(pages.bits[row]! & unsure)) {
       const kind = this.#kindOf(row, event)
@@ -853,7 +866,8 @@ export class Ledger {
       event,
       count: pages.count[row]!,
       idle: this.#closesAt(row),
-      life: this.#lifeEvents(row),
+      life: this.lifeEvents(row),
+      lastLife: this.#chainEvents(this.#retired.head(pages.lastLife[row]!)),
       consequences: [],
       moreConsequences: 0,
       freedTwice: false,
@@ -885,16 +899,18 @@ export class Ledger {
   }
 
   /** Events of the open life, oldest first. */
-  #lifeEvents(row: number): LedgerEvent[] {
-    const { pages, nodes } = this
-    const events: LedgerEvent[] = []
-    if (!(pages.bits[row]! & PageBit.OPEN)) return events
-    for (let node = pages.head[row]!; node >= 0; node = nodes.next[node]!) events.push(this.eventOfNode(node))
+  lifeEvents(row: number): LifeEvent[] {
+    return this.pages.bits[row]! & PageBit.OPEN ? this.#chainEvents(this.pages.head[row]!) : []
+  }
+
+  #chainEvents(head: number): LifeEvent[] {
+    const events: LifeEvent[] = []
+    for (let node = head; node >= 0; node = this.nodes.next[node]!) events.push(this.eventOfNode(node))
     return events
   }
 
-  /** The event that a node stands for; its `count` is not kept. */
-  eventOfNode(node: number): LedgerEvent {
+  /** The event that a node stands for. */
+  eventOfNode(node: number): LifeEvent {
     const { nodes } = this
     return {
       time: nodes.time[node]!,
@@ -909,6 +925,10 @@ export class Ledger {
       mapcount: nodes.mapcount[node]!,
       count: Number.NaN,
       flags: 0,
+      delta: nodes.delta[node]!,
+      mapped: nodes.mapped[node] === 1,
+      taskSeq: nodes.taskSeq[node]!,
+      signatureSeq: nodes.signatureSeq[node]!,
     }
   }
 }

@@ -10,7 +10,7 @@ import type { Life, Match, Matching, PairModel, Reference } from './pairs.ts'
 const SCALE = 1024
 
 /** Bits for leaving a get that must not stay. */
-const NEVER_BITS = 1e5
+export const NEVER_BITS = 1e5
 
 /** Events of a life that are solved exactly; a longer life is cut down before. */
 export const MAX_SOLVED = 256

@@ -15,7 +15,7 @@ export const MAX_PENDING = 1 << 15
 export const MAX_RECENT = 24
 
 /** An interrupt can come between an operation and its stamp, and be stamped first; this much apart, in ns. */
-const INTERRUPT_WINDOW = 200_000
+export const INTERRUPT_WINDOW = 200_000
 
 /** Clocks of two CPUs differ by up to this and tick as coarsely, in ns. */
 const CLOCK_SLACK = 20_000
@@ -58,7 +58,7 @@ export function after(count: number, op: number, val: number, ret: number, limit
       return val === 0 && count === 1 ? val : IMPOSSIBLE
     case Op.MOD_UNLESS:
       if (ret === 0) return count
-      return count >= Math.max(limits.getFrom, val > 0 ? 1 : 0) ? count + val : IMPOSSIBLE
+      return count !== 0 && count >= limits.getFrom ? count + val : IMPOSSIBLE
     case Op.MOD_AND_TEST:
       if ((ret !== 0) !== (count + val === 0)) return IMPOSSIBLE
       break

@@ -46,6 +46,8 @@ export class PageTable {
   lastSignature = new Int32Array(CHUNK)
   lastPid = new Int32Array(CHUNK)
   lastMapcount = new Int32Array(CHUNK)
+  /** Ticket of the page's last closed life, see `RetiredLives`; 0 for none. */
+  lastLife = new Int32Array(CHUNK)
 
   readonly #chunks = new Map<number, number>()
   /** Row of pfn by place in its chunk, -1 for none. */
@@ -70,7 +72,8 @@ export class PageTable {
   add(pfn: number, pagemap: number, epoch: number): number {
     if (this.length === this.pfn.length) this.#growColumns()
     const row = this.length++
-    this.#rows[this.#place(pfn)] = row
+    const place = this.#place(pfn)
+    this.#rows[place] = row
     this.pfn[row] = pfn
     this.pagemap[row] = pagemap
     this.epoch[row] = epoch
@@ -122,4 +125,5 @@ const INT_COLUMNS = [
   'lastSignature',
   'lastPid',
   'lastMapcount',
+  'lastLife',
 ] as const

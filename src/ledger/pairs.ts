@@ -45,6 +45,10 @@ const MAPPED_BITS = 2.3
 const TASK_BITS = 1
 const UNITS_BITS = 1
 
+/** Bits that a pair of sites costs while nothing is known of the get: for having no caller in common, for not nesting. */
+const STRANGERS_BITS = 3
+const NESTING_BITS = 0.25
+
 /** Bits for leaving a reference without partner, on top of log2(1 + lives in which its site had one). */
 const UNMATCHED_BITS = 4
 
@@ -86,18 +90,6 @@ class PairCounts {
     return this.#puts.size
   }
 
-  /** The put that most often gave back this get, or the get that this put most often gave back. */
-  best(side: 'get' | 'put', site: number): { partner: number; lives: number } | undefined {
-    let best: { partner: number; lives: number } | undefined
-    for (const [key, lives] of this.#pairs) {
-      const get = Math.floor(key / SIGNATURE_LIMIT)
-      const put = key % SIGNATURE_LIMIT
-      if ((side === 'get' ? get : put) !== site || (best && best.lives >= lives)) continue
-      best = { partner: side === 'get' ? put : get, lives }
-    }
-    return best
-  }
-
   *entries(): Iterable<{ get: number; put: number; lives: number }> {
     for (const [key, lives] of this.#pairs)
       yield { get: Math.floor(key / SIGNATURE_LIMIT), put: key % SIGNATURE_LIMIT, lives }
@@ -108,9 +100,9 @@ class PairCounts {
 export class PairModel {
   #bySignature = new PairCounts()
   #bySite = new PairCounts()
-  readonly #sites: Pick<Sites, 'site'>
+  readonly #sites: Pick<Sites, 'site' | 'related'>
 
-  constructor(sites: Pick<Sites, 'site'>) {
+  constructor(sites: Pick<Sites, 'site' | 'related'>) {
     this.#sites = sites
   }
 
@@ -139,7 +131,14 @@ export class PairModel {
       (get.mapped === put.mapped ? 0 : MAPPED_BITS) +
       (get.task === put.task ? 0 : TASK_BITS) +
       (get.units === put.units ? 0 : UNITS_BITS)
-    return -Math.log2(this.probability(get.signature, put.signature)) + penalty
+    return -Math.log2(this.probability(get.signature, put.signature)) + penalty + this.#prior(get, put)
+  }
+
+  /** What is likely before anything was learned: references come back where they were taken, the last one first. */
+  #prior(get: Reference, put: Reference): number {
+    const strangers = this.#sites.related(get.signature, put.signature) ? 0 : STRANGERS_BITS
+    const nesting = NESTING_BITS * Math.min(4, Math.max(0, put.position - get.position - 1))
+    return (strangers + nesting) / (1 + this.#bySignature.get(get.signature))
   }
 
   costUnmatchedGet(get: Reference): number {
@@ -164,8 +163,23 @@ export class PairModel {
     return this.#bySignature.get(get)
   }
 
+  /**
+   * The site that most often gave back what this signature took (of a get), or took what it gave back (of a put), as one
+   * of its signatures, with the lives of all of them.
+   */
   best(side: 'get' | 'put', signature: number): { partner: number; lives: number } | undefined {
-    return this.#bySignature.best(side, signature)
+    const bySite = new Map<number, { partner: number; lives: number }>()
+    for (const { get, put, lives } of this.pairs()) {
+      if ((side === 'get' ? get : put) !== signature) continue
+      const partner = side === 'get' ? put : get
+      const site = this.#sites.site(partner)
+      const known = bySite.get(site)
+      if (known) known.lives += lives
+      else bySite.set(site, { partner, lives })
+    }
+    let best: { partner: number; lives: number } | undefined
+    for (const each of bySite.values()) if (!best || each.lives > best.lives) best = each
+    return best
   }
 
   pairs(): Iterable<{ get: number; put: number; lives: number }> {
@@ -207,17 +221,26 @@ export function lifeOfShape(shapes: Shapes, shape: number): Life {
   return life
 }
 
-/** A fast pin is two events (+1, then +1023) that one put of 1024 gives back: they are one reference. */
+/** A fast pin is two events of one task (+1, then +1023) that one put of 1024 gives back: they are one reference. */
 export function mergePins(life: Life): Life {
   const wanted = new Set(life.puts.map(put => put.units))
   const gets: Reference[] = []
-  for (const get of life.gets) {
-    const last = gets.at(-1)
-    const isRest = last && get.position === last.position + 1 && get.task === last.task
-    if (isRest && wanted.has(last.units + get.units) && (!wanted.has(get.units) || get.units > 1)) {
-      gets[gets.length - 1] = { ...last, units: last.units + get.units }
+  /** Per task, the place of its last get in `gets`, unless the task has put since. */
+  const last = new Map<number, number>()
+  const events = [...life.gets, ...life.puts].sort((a, b) => a.position - b.position)
+  const isGet = new Set(life.gets)
+  for (const event of events) {
+    if (!isGet.has(event)) {
+      last.delete(event.task)
+      continue
+    }
+    const first = last.get(event.task)
+    const sum = first === undefined ? 0 : gets[first]!.units + event.units
+    if (first !== undefined && event.units > 1 && wanted.has(sum)) {
+      gets[first] = { ...gets[first]!, units: sum }
+      last.delete(event.task)
     } else {
-      gets.push(get)
+      last.set(event.task, gets.push(event) - 1)
     }
   }
   return { gets, puts: life.puts }

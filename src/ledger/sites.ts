@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 import type { Frame, StackTable } from '../trace/events.ts'
 import { OP_NAMES } from '../trace/events.ts'
-import { isHelper, traitsOf } from './frames.ts'
+import { baseName, isHelper, traitsOf } from './frames.ts'
 
 /** Frames from the acting one outwards that tell two uses of one function apart. */
 const SIGNATURE_DEPTH = 3
@@ -25,6 +25,7 @@ export class Sites {
   /** Per signature: a stack that has it (0: none, an operation without stack), and its acting frame's id. */
   readonly #example: number[] = []
   readonly #acting: number[] = []
+  readonly #namesOf: (readonly string[] | undefined)[] = []
   readonly #siteIds = new Map<number, number>()
   /** Per signature, the number of its site (the acting frame alone). */
   readonly #site: number[] = []
@@ -73,6 +74,27 @@ export class Sites {
   framesFromActing(stack: number): Frame[] {
     const frames = this.#stacks.frames(stack)
     return Array.from(frames.subarray(this.#actingIndex(frames)), id => this.#stacks.frame(id))
+  }
+
+  /** Whether two signatures have a function in common, be it the acting one or a caller. */
+  related(a: number, b: number): boolean {
+    const names = this.#names(b)
+    return this.#names(a).some(name => names.includes(name))
+  }
+
+  #names(signature: number): readonly string[] {
+    let names = this.#namesOf[signature]
+    if (!names) {
+      const stack = this.#example[signature]!
+      names =
+        stack === 0
+          ? []
+          : this.framesFromActing(stack)
+              .slice(0, SIGNATURE_DEPTH)
+              .map(frame => baseName(frame.name))
+      this.#namesOf[signature] = names
+    }
+    return names
   }
 
   #learn(stack: number, op: number): number {

@@ -118,6 +118,8 @@ export interface SourceInfo {
   /** Whether `flags` holds the raw word with the zone in its top bits (binary formats) or only page flags (text). */
   rawFlags: boolean
   machine: string | undefined
+  /** Time at which the recording ended, counted as `EventBatch.time`, where the file says so; events end earlier. */
+  endTime?: number | undefined
 }
 
 /** An opened recording. Batches can be read once. */

@@ -30,6 +30,8 @@ export interface TraceFile extends TracingData {
   compression: Compression
   cpuCount: number
   uname: string
+  /** When the recording ended, in ns of its clock, as far as its statistics tell. */
+  endTime: bigint | undefined
   clock: string
   /** What option OFFSET says shall be added to all times. */
   timeOffset: bigint
@@ -42,6 +44,7 @@ export const SectionId = {
   DONE: 0,
   BUFFER: 3,
   TRACECLOCK: 4,
+  CPUSTAT: 2,
   UNAME: 5,
   OFFSET: 7,
   CPUCOUNT: 8,

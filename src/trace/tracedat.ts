@@ -218,6 +218,7 @@ class TraceDatRecording implements Recording {
       clock: buffer.clock || file.clock,
       rawFlags: true,
       machine,
+      endTime: file.endTime === undefined ? undefined : Number(file.endTime - contents.timeBase),
     }
     this.timeBase = contents.timeBase + file.timeOffset
     this.damage = contents.damage

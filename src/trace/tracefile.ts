@@ -92,6 +92,7 @@ export async function readTraceFile(source: ByteSource, damage: Damage[], codecs
     compression: 'none',
     cpuCount: 0,
     uname: '',
+    endTime: undefined,
     clock: 'local',
     timeOffset: 0n,
     buffers: [],
@@ -125,10 +126,19 @@ function readOption(id: number, option: ByteReader, file: TraceFile): void {
   if (id === SectionId.UNAME) file.uname = textOf(option.bytes)
   else if (id === SectionId.CPUCOUNT) file.cpuCount = Math.min(option.u32('the number of CPUs'), MAX_CPUS)
   else if (id === SectionId.TRACECLOCK) file.clock = /\[(\S+)\]/.exec(textOf(option.bytes))?.[1] ?? file.clock
+  else if (id === SectionId.CPUSTAT)
+    file.endTime = laterOf(file.endTime, /^now ts: *(\d{1,12})\.(\d{1,9})$/m.exec(textOf(option.bytes)))
   else if (id === SectionId.OFFSET) {
     const text = textOf(option.bytes).trim()
     if (/^(0x[0-9a-f]{1,16}|-?\d{1,19})$/i.test(text)) file.timeOffset = BigInt(text)
   }
+}
+
+/** When the recording of a CPU ended, in ns; its statistics were read then. */
+function laterOf(known: bigint | undefined, stamp: RegExpExecArray | null): bigint | undefined {
+  if (!stamp) return known
+  const time = BigInt(stamp[1]!) * 1_000_000_000n + BigInt(stamp[2]!.padEnd(9, '0'))
+  return known === undefined || time > known ? time : known
 }
 
 /** One option's data as a reader of its own. */

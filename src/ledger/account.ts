@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** The whole way from a recording to findings. */
+import type { ProtocolId } from '../linux/protocols/rules.ts'
+import { newBatch } from '../trace/batch.ts'
+import { copyRows } from '../trace/columns.ts'
+import type { EventBatch, Frame, Recording, SourceInfo } from '../trace/events.ts'
+import type { Finding } from './findings.ts'
+import { Judge } from './judge.ts'
+import { Ledger, type LedgerOptions, type LifeCounts } from './ledger.ts'
+import { protocolOf } from './pagemaps.ts'
+import { PageBit } from './pages.ts'
+
+/** Events at the beginning of a recording that are looked at first, to learn the rules by which all are judged. */
+const FIRST_LOOK = 200_000
+
+export interface PagemapSummary {
+  type: string | undefined
+  firstPfn: number
+  lastPfn: number
+  /** Pages seen. */
+  pages: number
+  /** One protocol, or several that look alike on these pages, separated by "/". */
+  protocol: string
+  recognisedBy: string
+  idleCount: number | undefined
+  device: boolean
+}
+
+/** A pair of sites, with the number of lives in which a reference went from one to the other. */
+export interface PairSummary {
+  get: Frame | undefined
+  put: Frame | undefined
+  lives: number
+}
+
+export interface Account {
+  info: SourceInfo
+  /** Absolute time that all times here count from, in the unit of the recording's clock. */
+  timeBase: bigint
+  /** page_ref events accounted for, and those of ordinary pages left out. */
+  events: number
+  skipped: number
+  firstTime: number
+  lastTime: number
+  lost: { gaps: number; events: number | undefined; from: number; to: number }
+  pagemaps: PagemapSummary[]
+  lives: LifeCounts & { openAtEnd: number; unknown: number }
+  findings: Finding[]
+  pairs: PairSummary[]
+  /** What a reader should know: damage, buffers left out, limits met. */
+  notes: string[]
+  /** Incidents and lives beyond the limits of memory. */
+  dropped: { incidents: number; shapes: number }
+}
+
+export interface AccountOptions extends LedgerOptions {
+  protocol?: ProtocolId | undefined
+  /** Called after each batch. */
+  onProgress?: ((progress: { events: number; done: number; total: number | undefined }) => void) | undefined
+}
+
+/** Accounts for every page reference in a recording. */
+export async function account(recording: Recording, options: AccountOptions = {}): Promise<Account> {
+  const ledger = await readLedger(recording, options)
+  return summarise(recording, ledger)
+}
+
+/** Reads a recording to its end. Its beginning is read twice: once to learn the rules, once to judge by them. */
+export async function readLedger(recording: Recording, options: AccountOptions = {}): Promise<Ledger> {
+  const first = new Ledger(recording.stacks, options)
+  const beginning: EventBatch[] = []
+  let ledger: Ledger | undefined
+  let events = 0
+  for await (const batch of recording.batches()) {
+    events += batch.length
+    if (ledger) ledger.add(batch)
+    else {
+      beginning.push(copyOf(batch))
+      if (events >= FIRST_LOOK) ledger = startLedger(recording, options, first, beginning)
+    }
+    options.onProgress?.({ events, ...recording.progress() })
+  }
+  ledger ??= startLedger(recording, options, first, beginning)
+  ledger.finish()
+  return ledger
+}
+
+function startLedger(recording: Recording, options: AccountOptions, first: Ledger, beginning: EventBatch[]): Ledger {
+  for (const batch of beginning) first.add(batch)
+  first.finish()
+  const ledger = new Ledger(recording.stacks, options, first)
+  for (const batch of beginning) ledger.add(batch)
+  beginning.length = 0
+  return ledger
+}
+
+function copyOf(batch: EventBatch): EventBatch {
+  const copy = newBatch(batch.length)
+  copyRows(copy, 0, batch, 0, batch.length)
+  copy.order.set(batch.order.subarray(0, batch.length))
+  copy.length = batch.length
+  copy.lost = batch.lost
+  return copy
+}
+
+function summarise(recording: Recording, ledger: Ledger): Account {
+  const judge = new Judge(ledger, recording.tasks, recording.info.endTime)
+  const { gaps, incidents, shapes } = ledger
+  return {
+    info: recording.info,
+    timeBase: recording.timeBase,
+    events: ledger.events,
+    skipped: ledger.skipped,
+    firstTime: ledger.firstTime,
+    lastTime: ledger.lastTime,
+    lost: {
+      gaps: gaps.list.length,
+      events: gaps.countKnown ? gaps.lost : undefined,
+      from: gaps.list.reduce((from, gap) => Math.min(from, gap.from), Infinity),
+      to: gaps.list.reduce((to, gap) => Math.max(to, gap.to), -Infinity),
+    },
+    pagemaps: pagemapSummaries(recording, ledger),
+    lives: { ...ledger.lives, openAtEnd: openLives(ledger), unknown: judge.unknownLives() },
+    findings: judge.findings(),
+    pairs: pairSummaries(ledger),
+    notes: [...recording.notes, ...ledgerNotes(ledger)],
+    dropped: { incidents: incidents.dropped, shapes: shapes.unlearned },
+  }
+}
+
+function pagemapSummaries(recording: Recording, ledger: Ledger): PagemapSummary[] {
+  const counted = ledger.pagemaps.list.filter(
+    pagemap => pagemap.pages > 0 && (pagemap.device || !ledger.pagemaps.anyDevice),
+  )
+  return counted.map(pagemap => ({
+    type: pagemap.type,
+    firstPfn: pagemap.firstPfn,
+    lastPfn: pagemap.lastPfn,
+    pages: pagemap.pages,
+    ...protocolOf(pagemap, recording.info.kernel),
+    idleCount: pagemap.rule?.idle,
+    device: pagemap.device,
+  }))
+}
+
+function openLives(ledger: Ledger): number {
+  const { pages } = ledger
+  let open = 0
+  for (let row = 0; row < pages.length; row++) {
+    if (pages.bits[row]! & PageBit.OPEN && ledger.isCounted(row) && pages.count[row] !== ledger.idleCount(row)) open++
+  }
+  return open
+}
+
+function pairSummaries(ledger: Ledger): PairSummary[] {
+  const pairs = [...ledger.model.pairs()].filter(pair => pair.lives >= 0.5).sort((a, b) => b.lives - a.lives)
+  return pairs.map(({ get, put, lives }) => ({
+    get: ledger.sites.actingFrame(get),
+    put: ledger.sites.actingFrame(put),
+    lives: Math.round(lives),
+  }))
+}
+
+function ledgerNotes(ledger: Ledger): string[] {
+  const notes: string[] = []
+  const { incidents, shapes, pagemaps } = ledger
+  if (!pagemaps.anyDevice && ledger.events > 0)
+    notes.push('no ZONE_DEVICE page was recognised: all pages are accounted for')
+  if (incidents.dropped > 0)
+    notes.push(`${incidents.dropped} more incidents than can be kept: the findings are not all`)
+  if (shapes.unlearned > 0) notes.push(`${shapes.unlearned} lives had shapes beyond those kept: they taught nothing`)
+  return notes
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** A life's events as the references that the solver matches. */
+import type { LifeEvent } from './ledger.ts'
+import { NEVER_BITS, solve } from './matching.ts'
+import { type Life, type Matching, mergePins, type PairModel, type Reference } from './pairs.ts'
+import { BEFORE } from './sites.ts'
+
+/** A get that found no put, with the event that took it. */
+export interface Unreturned {
+  /** undefined: held since before the recording. */
+  event: LifeEvent | undefined
+  reference: Reference
+  units: number
+}
+
+export interface SolvedLife {
+  unreturned: Unreturned[]
+  /** Puts that gave back nothing. */
+  surplus: { event: LifeEvent; reference: Reference }[]
+  matching: Matching
+  life: Life
+}
+
+const EARLIER: Omit<Reference, 'units'> = { signature: BEFORE, position: -1, task: -1, mapped: false }
+
+/**
+ * Matches the references of a life.
+ *
+ * @param held references that were held when the life's first event came
+ */
+export function solveLife(events: readonly LifeEvent[], held: number, model: PairModel): SolvedLife {
+  const life = mergePins(lifeOf(events, held))
+  const matching = solve(life, model)
+  const event = (reference: Reference) => (reference.position < 0 ? undefined : events[reference.position])
+  const unreturned = life.gets.flatMap((reference, g) => {
+    const units = matching.unmatchedGets[g]!
+    return units > 0 ? [{ event: event(reference), reference, units }] : []
+  })
+  const surplus = life.puts.flatMap((reference, p) =>
+    matching.unmatchedPuts[p]! > 0 ? [{ event: event(reference)!, reference }] : [],
+  )
+  return { unreturned, surplus, matching, life }
+}
+
+/**
+ * Bits by which the best solution without that signature among the unreturned gets is worse; undefined when there is
+ * no other candidate.
+ */
+export function marginOf(solved: SolvedLife, signature: number, model: PairModel): number | undefined {
+  if (solved.life.gets.every(get => get.signature === signature)) return undefined
+  const other = solve(solved.life, model, get => get.signature !== signature)
+  return difference(other.cost, solved.matching.cost)
+}
+
+/** The same for a put that gave back nothing. */
+export function putMarginOf(solved: SolvedLife, signature: number, model: PairModel): number | undefined {
+  if (solved.life.puts.every(put => put.signature === signature)) return undefined
+  const other = solve(solved.life, {
+    cost: (get, put) => model.cost(get, put),
+    costUnmatchedGet: get => model.costUnmatchedGet(get),
+    costUnmatchedPut: put => (put.signature === signature ? NEVER_BITS : model.costUnmatchedPut(put)),
+  })
+  return difference(other.cost, solved.matching.cost)
+}
+
+/** undefined where the other solution had to leave what it must not. */
+function difference(other: number, best: number): number | undefined {
+  return other - best > NEVER_BITS / 2 ? undefined : Math.max(0, other - best)
+}
+
+function lifeOf(events: readonly LifeEvent[], held: number): Life {
+  const gets: Reference[] = held > 0 ? [{ ...EARLIER, units: held }] : []
+  const puts: Reference[] = []
+  events.forEach((event, position) => {
+    const side = event.delta > 0 ? gets : puts
+    side.push({
+      signature: event.signature,
+      units: Math.abs(event.delta),
+      position,
+      task: event.pid,
+      mapped: event.mapped,
+    })
+  })
+  return { gets, puts }
+}
