@@ -6,7 +6,7 @@ import type { Unpack } from './compression.ts'
 import { message } from './decoder.ts'
 import type { RecordBytes } from './printer.ts'
 import { type CommonFields, compileIndexWalk, newWalkState, type RecordIndex, type Walk } from './ringbuffer.ts'
-import type { TraceContents } from './tracedat.ts'
+import { MAX_DAMAGE, type TraceContents } from './tracedat.ts'
 import type { TraceBuffer } from './tracefile.ts'
 
 /** A record and what stands around it. The same object comes again and again. */
@@ -153,7 +153,9 @@ export async function* rawEvents<T>(
   each: (event: RawEvent) => T,
 ): AsyncGenerator<T[]> {
   const { damage, source } = contents
-  const report = (offset: number, expected: string) => damage.push({ file: source.name, offset, expected })
+  const report = (offset: number, expected: string) => {
+    if (damage.length < MAX_DAMAGE) damage.push({ file: source.name, offset, expected })
+  }
   let streams = buffers.flatMap((buffer, place) => {
     const layout = contents.layoutOf(buffer)
     const walk = compileIndexWalk(layout, contents.timeBase, common)

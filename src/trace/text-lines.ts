@@ -59,7 +59,7 @@ export class LineWindow {
     this.base += this.at
     const before = this.bytes
     if (left + chunk.length > before.length) this.bytes = new Uint8Array(2 * (left + chunk.length))
-    this.bytes.set(before.subarray(this.at, this.end))
+    if (this.at > 0 || this.bytes !== before) this.bytes.set(before.subarray(this.at, this.end))
     this.bytes.set(chunk, left)
     this.at = 0
     this.end = left + chunk.length

@@ -81,6 +81,8 @@ class TextRecording implements Recording {
   readonly #textStacks: TextStacks
   readonly #header: Header = { recognised: false, traceCmd: false, cpus: 0, kernel: undefined, entries: 0, written: 0 }
   readonly #batch = newBatch(BATCH_ROWS)
+  /** Start of the first line that `#preview` has not seen. */
+  #previewed = 0
   #baseSeconds = 0
   #started = false
 
@@ -142,7 +144,8 @@ class TextRecording implements Recording {
   /** Looks at the lines loaded without taking them; true when one is an event. */
   #preview(): boolean {
     const { bytes } = this.#window
-    for (let start = this.#window.at; ; ) {
+    for (;;) {
+      const start = this.#previewed
       const end = this.#window.lineEnd(start)
       if (end < 0) return false
       if (this.#line.parseHead(bytes, start, trimEnd(bytes, start, end))) {
@@ -153,7 +156,7 @@ class TextRecording implements Recording {
         return true
       }
       if (end - start < 512) this.#headerLine(decodeText(bytes.subarray(start, end)))
-      start = end + 1
+      this.#previewed = end + 1
     }
   }
 

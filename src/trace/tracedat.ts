@@ -35,7 +35,7 @@ const ALL_BLOCKS_BYTES = 1 << 25
 const JOBS_PER_WORKER = 4
 
 /** Damage beyond this many places is not listed. */
-const MAX_DAMAGE = 1000
+export const MAX_DAMAGE = 1000
 
 /** A time base nearer than this to all times keeps them exact. */
 const LAST_TIME = (1n << 64n) - 1n

@@ -5,6 +5,9 @@ import type { Random } from '../support/random.ts'
 import type { Mark } from '../support/tracedat-writer.ts'
 import type { Seed } from './seeds.ts'
 
+/** Repeated pieces must not make files that take long just for their size. */
+const MAX_BYTES = 1 << 18
+
 type Mutation = (bytes: Uint8Array, random: Random, marks: readonly Mark[]) => Uint8Array
 
 /** A mutated file; `others` lend pieces. */
@@ -20,7 +23,7 @@ export function mutant(seed: Seed, others: readonly Seed[], random: Random): Uin
     // Places move when bytes are put in or taken out.
     if (mutated.length !== bytes.length) places = []
   }
-  return mutated
+  return mutated.subarray(0, MAX_BYTES)
 }
 
 /** Changes one of the parts before it is packed: damage that no checksum shows. */
@@ -33,7 +36,7 @@ function partMutation(random: Random): (part: string, bytes: Uint8Array) => Uint
     for (let rounds = random.int(1, 3); rounds > 0; rounds--) {
       mutated = random.pick(random.chance(0.5) ? TEXT_MUTATIONS : BINARY_MUTATIONS)(mutated, random, [])
     }
-    return mutated
+    return mutated.subarray(0, MAX_BYTES)
   }
 }
 
@@ -224,11 +227,9 @@ const cutLine: Mutation = (bytes, random) => {
 const repeatLine: Mutation = (bytes, random) => {
   const lines = splitLines(bytes)
   const at = random.int(0, lines.length - 1)
-  return concat(
-    ...lines.slice(0, at),
-    ...new Array<Uint8Array>(random.int(1, 2000)).fill(lines[at]!),
-    ...lines.slice(at),
-  )
+  const line = lines[at]!
+  const times = Math.min(random.int(1, 2000), Math.ceil(MAX_BYTES / Math.max(1, line.length)))
+  return concat(...lines.slice(0, at), ...new Array<Uint8Array>(times).fill(line), ...lines.slice(at))
 }
 
 const BINARY_MUTATIONS: readonly Mutation[] = [

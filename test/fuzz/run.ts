@@ -33,6 +33,7 @@ if (kindsOf(prefix).length === 0)
   throw new Error(`no kind starts with "${prefix}"; there are: ${kindsOf('').join(', ')}`)
 
 const failures: string[] = []
+let peak = 0
 if (values.case !== undefined) await replay(Number(values.case))
 else await runAll()
 if (failures.length > 0) process.exitCode = 1
@@ -68,10 +69,9 @@ async function runAll(): Promise<void> {
       Object.assign(totals, { slowest: report.slowest, slowestIndex: report.slowestIndex })
   }
   const seconds = ((performance.now() - start) / 1000).toFixed(0)
-  const peak = Math.round(process.resourceUsage().maxRSS / 1024)
   console.log(
     `${cases} cases of seed ${seed} in ${seconds} s: ${totals.read} read, ${totals.damaged} read with damage reported, ` +
-      `${totals.refused} refused; ${failures.length} failures; slowest ${Math.round(totals.slowest)} ms (case ${totals.slowestIndex}), peak memory ${peak} MB`,
+      `${totals.refused} refused; ${failures.length} failures; slowest ${Math.round(totals.slowest)} ms (case ${totals.slowestIndex}), peak memory ${Math.round(peak / 2 ** 20)} MB`,
   )
 }
 
@@ -87,7 +87,6 @@ function runFrom(from: number): Promise<{ next: number; report?: Done }> {
     let count = -1
     let since = performance.now()
     let printed = performance.now()
-    let memoryFailed = false
     const end = (result: { next: number; report?: Done }) => {
       clearInterval(timer)
       void worker.terminate().then(() => resolve(result))
@@ -102,15 +101,17 @@ function runFrom(from: number): Promise<{ next: number; report?: Done }> {
         fail(index, `more than ${LIMIT_MS} ms`)
         end({ next: index + 1 })
       }
-      if (!memoryFailed && process.resourceUsage().maxRSS * 1024 > LIMIT_BYTES) {
-        memoryFailed = true
+      const memory = process.memoryUsage.rss()
+      peak = Math.max(peak, memory)
+      if (memory > LIMIT_BYTES) {
         fail(index, `more than ${LIMIT_BYTES} bytes of memory in this case or just before`)
+        end({ next: index + 1 })
       }
       if (now - printed > 10_000) {
         printed = now
         console.log(`case ${index}, ${Math.round(process.memoryUsage().rss / 2 ** 20)} MB`)
       }
-    }, 20)
+    }, 10)
     worker.on('message', (report: WorkerReport) => {
       if (report.kind === 'failed') fail(report.index, report.error)
       else end({ next: cases, report })
