@@ -12,7 +12,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { Worker } from 'node:worker_threads'
 import { kindsOf, makeCase, runCase } from './cases.ts'
-import type { WorkerOrder, WorkerReport } from './worker.ts'
+import { Shared, type WorkerOrder, type WorkerReport } from './shared.ts'
 
 const LIMIT_MS = 2000
 const LIMIT_BYTES = 512 * 2 ** 20
@@ -59,67 +59,53 @@ function fail(index: number, what: string): void {
 
 async function runAll(): Promise<void> {
   const start = performance.now()
-  const totals = { read: 0, damaged: 0, refused: 0, slowest: 0, slowestIndex: 0 }
-  for (let from = 0; from < cases && failures.length < MAX_FAILURES; ) {
-    const { next, report } = await runFrom(from)
-    from = next
-    if (!report) continue
-    for (const key of ['read', 'damaged', 'refused'] as const) totals[key] += report[key]
-    if (report.slowest > totals.slowest)
-      Object.assign(totals, { slowest: report.slowest, slowestIndex: report.slowestIndex })
-  }
+  const state = new Int32Array(new SharedArrayBuffer(4 * Shared.SIZE))
+  for (let from = 0; from < cases && failures.length < MAX_FAILURES; ) from = await runFrom(from, state)
   const seconds = ((performance.now() - start) / 1000).toFixed(0)
+  const [read, damaged, refused] = [state[Shared.read], state[Shared.damaged], state[Shared.refused]]
   console.log(
-    `${cases} cases of seed ${seed} in ${seconds} s: ${totals.read} read, ${totals.damaged} read with damage reported, ` +
-      `${totals.refused} refused; ${failures.length} failures; slowest ${Math.round(totals.slowest)} ms (case ${totals.slowestIndex}), peak memory ${Math.round(peak / 2 ** 20)} MB`,
+    `${state[Shared.ENDED]} cases of seed ${seed} in ${seconds} s: ${read} read, ${damaged} read with damage reported, ` +
+      `${refused} refused; ${failures.length} failures; ` +
+      `slowest ${state[Shared.SLOWEST]} ms (case ${state[Shared.SLOWEST_INDEX]}), peak memory ${Math.round(peak / 2 ** 20)} MB`,
   )
 }
 
-type Done = WorkerReport & { kind: 'done' }
-
-/** Runs cases in a thread until all are done, or one must be killed; says where to go on. */
-function runFrom(from: number): Promise<{ next: number; report?: Done }> {
-  const shared = new SharedArrayBuffer(8)
-  const state = new Int32Array(shared)
-  const order: WorkerOrder = { seed, prefix, from, to: cases, shared }
+/** Runs cases in a thread until all are done, or one must be killed; resolves to the case to go on with. */
+function runFrom(from: number, state: Int32Array<SharedArrayBuffer>): Promise<number> {
+  const order: WorkerOrder = { seed, prefix, from, to: cases, shared: state.buffer }
   const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: order })
   return new Promise(resolve => {
-    let count = -1
+    let ended = -1
     let since = performance.now()
-    let printed = performance.now()
-    const end = (result: { next: number; report?: Done }) => {
+    let printed = since
+    const end = (next: number) => {
       clearInterval(timer)
-      void worker.terminate().then(() => resolve(result))
+      void worker.terminate().then(() => resolve(next))
     }
-    const timer = setInterval(() => {
+    const kill = (what: string) => {
+      const index = state[Shared.INDEX]!
+      fail(index, what)
+      end(index + 1)
+    }
+    const watch = () => {
       const now = performance.now()
-      const index = state[0]!
-      if (state[1] !== count) {
-        count = state[1]!
-        since = now
-      } else if (now - since > LIMIT_MS) {
-        fail(index, `more than ${LIMIT_MS} ms`)
-        end({ next: index + 1 })
-      }
       const memory = process.memoryUsage.rss()
       peak = Math.max(peak, memory)
-      if (memory > LIMIT_BYTES) {
-        fail(index, `more than ${LIMIT_BYTES} bytes of memory in this case or just before`)
-        end({ next: index + 1 })
-      }
-      if (now - printed > 10_000) {
+      if (state[Shared.ENDED] !== ended) {
+        ended = state[Shared.ENDED]!
+        since = now
+      } else if (now - since > LIMIT_MS) kill(`more than ${LIMIT_MS} ms`)
+      if (memory > LIMIT_BYTES) kill(`more than ${LIMIT_BYTES} bytes of memory in this case or just before`)
+      if (now - printed > 30_000) {
         printed = now
-        console.log(`case ${index}, ${Math.round(process.memoryUsage().rss / 2 ** 20)} MB`)
+        console.log(`case ${state[Shared.INDEX]}, ${Math.round(memory / 2 ** 20)} MB`)
       }
-    }, 10)
+    }
+    const timer = setInterval(watch, 10)
     worker.on('message', (report: WorkerReport) => {
       if (report.kind === 'failed') fail(report.index, report.error)
-      else end({ next: cases, report })
-      if (failures.length >= MAX_FAILURES) end({ next: cases })
+      if (report.kind === 'done' || failures.length >= MAX_FAILURES) end(cases)
     })
-    worker.on('error', error => {
-      fail(state[0]!, `${error.stack}`)
-      end({ next: state[0]! + 1 })
-    })
+    worker.on('error', error => kill(`${error.stack}`))
   })
 }

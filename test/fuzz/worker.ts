@@ -3,41 +3,26 @@
 
 import { parentPort, workerData } from 'node:worker_threads'
 import { runCase } from './cases.ts'
-
-export interface WorkerOrder {
-  seed: number
-  prefix: string
-  from: number
-  to: number
-  /** Index of the case that runs, and how many have ended. */
-  shared: SharedArrayBuffer
-}
-
-export type WorkerReport =
-  | { kind: 'failed'; index: number; error: string }
-  | { kind: 'done'; read: number; damaged: number; refused: number; slowest: number; slowestIndex: number }
+import { Shared, type WorkerOrder, type WorkerReport } from './shared.ts'
 
 const { seed, prefix, from, to, shared } = workerData as WorkerOrder
 const state = new Int32Array(shared)
-const counts = { read: 0, damaged: 0, refused: 0 }
-let slowest = 0
-let slowestIndex = from
 for (let index = from; index < to; index++) {
-  Atomics.store(state, 0, index)
+  Atomics.store(state, Shared.INDEX, index)
   const start = performance.now()
   try {
-    counts[await runCase(seed, index, prefix)]++
+    Atomics.add(state, Shared[await runCase(seed, index, prefix)], 1)
   } catch (error) {
     report({ kind: 'failed', index, error: error instanceof Error ? `${error.stack}` : String(error) })
   }
-  Atomics.add(state, 1, 1)
-  const time = performance.now() - start
-  if (time > slowest) {
-    slowest = time
-    slowestIndex = index
+  Atomics.add(state, Shared.ENDED, 1)
+  const time = Math.ceil(performance.now() - start)
+  if (time > state[Shared.SLOWEST]!) {
+    state[Shared.SLOWEST] = time
+    state[Shared.SLOWEST_INDEX] = index
   }
 }
-report({ kind: 'done', ...counts, slowest, slowestIndex })
+report({ kind: 'done' })
 
 function report(message: WorkerReport): void {
   parentPort?.postMessage(message)
