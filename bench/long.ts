@@ -55,7 +55,7 @@ async function unpackAll(path: string, bytes: Uint8Array, buffer: TraceBuffer): 
     for (let piece = await cutter.next(); piece; piece = await cutter.next()) {
       for (let i = 0; i < piece.chunks.length; i += 3) {
         const [at, length, size] = [piece.chunks[i]!, piece.chunks[i + 1]!, piece.chunks[i + 2]!]
-        chunks.push(await unpack(piece.bytes.subarray(at, at + length), size))
+        chunks.push((await unpack(piece.bytes.subarray(at, at + length), size)).slice())
       }
     }
     cpus.push(chunks)

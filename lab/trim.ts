@@ -211,7 +211,7 @@ class Trimmer {
     if ((section.flags & 1) === 0 || !unpack) return section.body
     const reader = new ByteReader(section.body, { file: 'input', littleEndian: this.#reader.littleEndian })
     const [packed, size] = [reader.u32('packed size'), reader.u32('size')]
-    return unpack(reader.take(packed, 'packed section'), size)
+    return (await unpack(reader.take(packed, 'packed section'), size)).slice()
   }
 
   #movedTo(offset: number): number {

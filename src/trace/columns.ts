@@ -47,7 +47,7 @@ export function layColumns(buffer: ArrayBuffer): Columns {
 
 /** Bytes that `layColumns` needs for at least `rows` rows. */
 export function columnBytes(rows: number): number {
-  return (rows + 7) * ROW_BYTES
+  return Math.ceil(rows / 8) * 8 * ROW_BYTES
 }
 
 /** Copies rows [from, to) of one set of columns to row `at` of another. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** The compressions of trace.dat: zlib by the platform's own decoder, zstd in WebAssembly. */
 
-/** Unpacks `data` to exactly `size` bytes; throws when it holds anything else. */
+/** Unpacks `data` to exactly `size` bytes, which are valid until the next call; throws when it holds anything else. */
 export type Unpack = (data: Uint8Array, size: number) => Uint8Array | Promise<Uint8Array>
 
 export type Compression = 'none' | 'zlib' | 'zstd'
@@ -15,12 +15,82 @@ export function exactly(bytes: Uint8Array, size: number): Uint8Array {
   return bytes
 }
 
-/** zstd in WebAssembly, in browsers and in Node. */
-export async function portableZstd(): Promise<Unpack> {
+/** What zstddec's WebAssembly exports. */
+interface ZstdModule {
+  memory: WebAssembly.Memory
+  malloc(size: number): number
+  free(pointer: number): void
+  /** Bytes unpacked, or a negative error code. */
+  ZSTD_decompress(target: number, targetSize: number, source: number, sourceSize: number): number
+}
+
+/** Larger buffers in WebAssembly's memory are given back after use. */
+const KEPT_BUFFER = 1 << 22
+
+/** Memory of the module, as large as was needed so far. */
+class ZstdBuffer {
+  readonly #module: ZstdModule
+  #pointer = 0
+  #size = 0
+
+  constructor(module: ZstdModule) {
+    this.#module = module
+  }
+
+  /** Address of at least `size` bytes. */
+  reserve(size: number): number {
+    if (size <= this.#size) return this.#pointer
+    this.release()
+    this.#pointer = this.#module.malloc(size)
+    if (this.#pointer === 0) throw new Error(`no memory for ${size} bytes`)
+    this.#size = size
+    return this.#pointer
+  }
+
+  release(): void {
+    if (this.#size > 0) this.#module.free(this.#pointer)
+    this.#size = 0
+  }
+}
+
+function zstdUnpacker(module: ZstdModule): Unpack {
+  const source = new ZstdBuffer(module)
+  const target = new ZstdBuffer(module)
+  return (data, size) => {
+    const from = source.reserve(data.length)
+    const to = target.reserve(size)
+    new Uint8Array(module.memory.buffer).set(data, from)
+    const unpacked = module.ZSTD_decompress(to, size, from, data.length)
+    if (unpacked !== size)
+      throw new Error(unpacked < 0 ? `zstd error ${-unpacked}` : `${unpacked} bytes instead of ${size}`)
+    const bytes = new Uint8Array(module.memory.buffer, to, size)
+    if (size <= KEPT_BUFFER) return bytes
+    const copy = bytes.slice()
+    target.release()
+    return copy
+  }
+}
+
+let zstd: Promise<Unpack> | undefined
+
+/** zstd in WebAssembly, in browsers and in Node. One for all recordings of a thread. */
+export function portableZstd(): Promise<Unpack> {
+  return (zstd ??= loadZstd())
+}
+
+async function loadZstd(): Promise<Unpack> {
   const { ZSTDDecoder } = await import('zstddec')
   const decoder = new ZSTDDecoder()
+  let module: ZstdModule | undefined
+  const { _init } = decoder
+  // Its own decode() allocates and copies for every call, which takes longer than unpacking a chunk.
+  decoder._init = result => {
+    _init(result)
+    module = result.instance.exports as unknown as ZstdModule
+  }
   await decoder.init()
-  return (data, size) => exactly(decoder.decode(data, size), size)
+  // Where the page has loaded it before, nobody tells us of the module.
+  return module ? zstdUnpacker(module) : (data, size) => exactly(decoder.decode(data, size), size)
 }
 
 async function inflate(data: Uint8Array, size: number): Promise<Uint8Array> {

@@ -60,7 +60,8 @@ class Unpacker {
     const [at, length, size] = [chunks[this.#chunk]!, chunks[this.#chunk + 1]!, chunks[this.#chunk + 2]!]
     this.#chunk += 3
     try {
-      return { bytes: await unpack(bytes.subarray(at, at + length), size), offset: offset + at, packed: true }
+      const unpacked = await unpack(bytes.subarray(at, at + length), size)
+      return { bytes: unpacked.slice(), offset: offset + at, packed: true }
     } catch (error) {
       this.#report(offset + at, `expected ${size} bytes of packed events: ${message(error)}`)
       return undefined

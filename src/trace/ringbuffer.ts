@@ -299,6 +299,19 @@ function stackCase(stack: StackLayout, layout: BufferLayout, loads: Loads): stri
     }`
 }
 
+/** Event ids below this are looked up in a table. The kernel's have 16 bits. */
+const SMALL_IDS = 1 << 16
+
+/** Events whose records are read by the same code. The less code there is, the sooner it is compiled well. */
+function sameLayouts(records: RecordLayout[]): RecordLayout[][] {
+  const groups = new Map<string, RecordLayout[]>()
+  for (const record of records) {
+    const layout = JSON.stringify([record.id < SMALL_IDS ? 0 : record.id, [...record.fields.values()]])
+    groups.set(layout, [...(groups.get(layout) ?? []), record])
+  }
+  return [...groups.values()]
+}
+
 /**
  * Generates the walk that decodes page_ref events into columns and joins kernel stacks to them. It leaves `cpu` as it
  * is, and `stack` where there is none.
@@ -309,13 +322,14 @@ function stackCase(stack: StackLayout, layout: BufferLayout, loads: Loads): stri
 export function compileColumnWalk(plan: ColumnPlan, stacks: RawStacks): Walk<Columns> {
   const { layout, common } = plan
   const loads = new Loads(layout.littleEndian)
-  const cases = plan.records.map(
-    record => `case ${record.id}:
-      if (length < ${record.size}) {
-        damaged(p, 'expected ${record.size} bytes of event ${record.id}, found ' + length)
+  const cases = sameLayouts(plan.records).map(
+    records => `${records.map(({ id }) => `case ${id}:`).join(' ')}
+      if (length < ${records[0]!.size}) {
+        damaged(p, 'expected ${records[0]!.size} bytes of an event of page_ref, found ' + length)
         break page
       }
-      ${storeRecord(record, loads, 'p')}
+      ${storeRecord(records[0]!, loads, 'p')}
+      ${records.length > 1 ? 'C_op[row] = OP_OF_ID[id]' : ''}
       C_time[row] = time
       open[level] = row++
       openPid[level] = pid
@@ -324,14 +338,18 @@ export function compileColumnWalk(plan: ColumnPlan, stacks: RawStacks): Walk<Col
   if (plan.stack) cases.push(stackCase(plan.stack, layout, loads))
   const record = `const level = LEVEL_OF_FLAGS[${loads.load('p', common.flags.offset, 1, false)}]
     const pid = ${loads.load('p', common.pid.offset, 4, true)}
-    switch (${loads.load('p', common.type.offset, common.type.size, false)}) {
+    const id = ${loads.load('p', common.type.offset, common.type.size, false)}
+    switch (id) {
     ${cases.join('\n    ')}
     default:
       open[level] = ${CLOSED}
     }`
   const prologue = `const columns = target\n${COLUMN_CONSTANTS}\nconst { open, openPid } = state`
   const source = walkerSource(layout, plan.timeBase, common.size, prologue, record)
-  return new Function('joinGaps', 'LEVEL_OF_FLAGS', 'stacks', source)(joinGaps, LEVEL_OF_FLAGS, stacks) as Walk<Columns>
+  const opOfId = new Uint8Array(SMALL_IDS)
+  for (const { id, op } of plan.records) if (id < SMALL_IDS) opOfId[id] = op
+  const compile = new Function('joinGaps', 'LEVEL_OF_FLAGS', 'OP_OF_ID', 'stacks', source)
+  return compile(joinGaps, LEVEL_OF_FLAGS, opOfId, stacks) as Walk<Columns>
 }
 
 /** Generates the walk that notes where every record stands, of whatever event. */

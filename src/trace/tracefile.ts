@@ -329,7 +329,7 @@ class Version7 {
       throw new TraceError(where.file, base, 'expected a section that can be unpacked')
     const data = reader.take(length, 'a packed section')
     try {
-      return new ByteReader(await this.#unpack(data, unpacked), where)
+      return new ByteReader((await this.#unpack(data, unpacked)).slice(), where)
     } catch (error) {
       throw new TraceError(where.file, base, `expected a packed section: ${message(error)}`)
     }
