@@ -127,6 +127,8 @@ class PerfRecording implements Recording {
     this.info.kernel = this.#header.kernel
     this.info.machine = this.#header.machine
     this.info.cpus = Math.min(this.#header.cpus, MAX_CPUS)
+    const { lastTime } = this.#header
+    if (lastTime !== undefined) this.info.endTime = Number(lastTime - this.timeBase)
   }
 
   #addTracing(): void {

@@ -2,6 +2,7 @@
 /** What is done with each mutant: everything that a command would do, and checks that hold for any input. */
 
 import assert from 'node:assert/strict'
+import { account } from '../../src/ledger/account.ts'
 import { BytesSource } from '../../src/trace/bytes.ts'
 import { type Damage, type EventBatch, OP_NAMES, type Recording, TraceError } from '../../src/trace/events.ts'
 import { openRecording } from '../../src/trace/open.ts'
@@ -17,6 +18,7 @@ export type Outcome = 'read' | 'damaged' | 'refused'
 export async function exercise(bytes: Uint8Array, random: Random): Promise<Outcome> {
   let outcome = await refusing(() => readAll(bytes, random))
   if (isTraceDat(bytes)) await refusing(() => printAll(bytes))
+  await refusing(() => accountFor(bytes, random))
   if (random.chance(0.2)) outcome = (await refusing(() => readPiped(bytes, random))) ?? outcome
   return outcome
 }
@@ -54,6 +56,17 @@ async function readPiped(bytes: Uint8Array, random: Random): Promise<Outcome> {
     },
   }
   return checkRecording(await openText(input), bytes.length)
+}
+
+/** The ledger has no right to refuse anything, nor to find numbers that are none. */
+async function accountFor(bytes: Uint8Array, random: Random): Promise<Outcome> {
+  const recording = await openRecording(new BytesSource('mutant', bytes))
+  const { findings, events, pagemaps, lives } = await account(recording, { allPages: random.chance(0.5) })
+  await recording.close()
+  assert.ok(events >= 0 && Object.values(lives).every(count => Number.isInteger(count) && count >= 0))
+  for (const { firstPfn, lastPfn } of pagemaps) assert.ok(firstPfn <= lastPfn)
+  for (const { pfn, kind } of findings) assert.ok(Number.isFinite(pfn) && kind !== undefined)
+  return 'read'
 }
 
 async function checkRecording(recording: Recording, size: number): Promise<Outcome> {
