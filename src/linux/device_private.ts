@@ -114,6 +114,7 @@ export function device_private(kernel: Kernel, of: DevicePrivate): DriverParts {
       fault: { body: cpu_fault, finishes: true },
       migrate: { body: ioctl_migrate, times: 2, finishes: true },
       'migrate-unguarded': { body: migrate_unguarded, times: 2, finishes: true },
+      'migrate-endless': { body: migrate_unguarded },
       exit: { body: exit_mmap, daemon: true, finishes: true },
       fork: { body: fork },
       'pfn-walker': { body: pfn_walker, times: 1 },

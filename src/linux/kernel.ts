@@ -146,7 +146,7 @@ function make_kernel({ driver, protocol, pages: n = 2, vas = 2, reverts = [], ad
     pages,
     kernel,
     ref: cell('pgmap.ref', { max: 1 + n * (1 + per_page) + 6, init: 1 + n * per_page }),
-    state: cell('pgmap.state', { max: GONE, show: v => ['live', 'dying', 'gone'][v]! }),
+    state: cell('pgmap.state', { max: GONE, show: v => ['live', 'dying', 'drained', 'gone'][v]! }),
     ops: {},
   }
   Object.assign(kernel, { pgmap })

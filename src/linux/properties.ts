@@ -30,6 +30,10 @@ export const properties: Readonly<Record<string, PropertyWords>> = {
   count: {
     rule: 'at rest, every count equals the references that page tables and the owner hold',
   },
+  'alloc-after-kill': {
+    rule: 'no page is handed out after memunmap_pages() began',
+    source: 'the comment in zone_device_page_init(), from 6.1 on: drivers should not do that',
+  },
   warn: {
     rule: 'no WARN_ON or VM_BUG_ON of the modelled kernel fires',
   },

@@ -27,10 +27,14 @@ export const IDLE = 0
 /** Handed out: from the moment it leaves the owner's list until `page_free()` files it there again. */
 export const BUSY = 1
 
-/** `pgmap.state`: percpu_ref_kill() makes LIVE DYING, pageunmap_range() makes it GONE, with the struct pages in it. */
+/**
+ * `pgmap.state`: percpu_ref_kill() makes LIVE DYING; the ref's release at zero, once, makes that DRAINED (`complete()` in the
+ * kernel); pageunmap_range() makes it GONE, with the struct pages in it.
+ */
 export const LIVE = 0
 export const DYING = 1
-export const GONE = 2
+export const DRAINED = 2
+export const GONE = 3
 
 export interface DevPagemap {
   readonly type: MemoryType

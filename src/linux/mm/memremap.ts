@@ -5,7 +5,7 @@
  * Left out: percpu mode (only the sum matters here), altmap, ranges (one range), the memory hotplug lock, and memcg.
  */
 import { type Shared, type Steps, step } from '../../engine/index.ts'
-import { type DevPagemap, DYING, GONE, LIVE, type Page } from '../types.ts'
+import { type DevPagemap, DRAINED, DYING, GONE, LIVE, type Page } from '../types.ts'
 import { page_exists } from './page_ref.ts'
 
 /** percpu_ref_tryget_live(): fails once the ref was killed. */
@@ -29,10 +29,12 @@ export function percpu_ref_get(s: Shared, pgmap: DevPagemap): void {
 }
 
 export function* percpu_ref_put_many(pgmap: DevPagemap, nr: number): Steps<void> {
-  yield* step('percpu_ref_put_many', s => {
-    if (s.get(pgmap.state) === GONE) s.fail('pagemap-outlives', 'percpu_ref_put() of a pagemap that was removed')
-    s.add(pgmap.ref, -nr)
-  })
+  yield* step('percpu_ref_put_many', s => percpu_ref_put(s, pgmap, nr))
+}
+
+function percpu_ref_put(s: Shared, pgmap: DevPagemap, nr: number): void {
+  if (s.get(pgmap.state) === GONE) s.fail('pagemap-outlives', 'percpu_ref_put() of a pagemap that was removed')
+  if (s.add(pgmap.ref, -nr) === 0 && s.get(pgmap.state) === DYING) s.set(pgmap.state, DRAINED)
 }
 
 export function* put_dev_pagemap(pgmap: DevPagemap): Steps<void> {
@@ -48,7 +50,7 @@ export function* get_dev_pagemap(pgmap: DevPagemap): Steps<boolean> {
 export function* percpu_ref_kill(pgmap: DevPagemap): Steps<void> {
   yield* step('percpu_ref_kill', s => {
     s.set(pgmap.state, DYING)
-    s.add(pgmap.ref, -1)
+    percpu_ref_put(s, pgmap, 1)
   })
 }
 
@@ -58,7 +60,7 @@ export function* percpu_ref_kill(pgmap: DevPagemap): Steps<void> {
  */
 export function* wait_for_drain(pgmap: DevPagemap): Steps<void> {
   for (const irqs_off of pgmap.kernel.rcu_readers) yield* step('synchronize_rcu', s => s.wait(s.get(irqs_off) === 0))
-  yield* step('wait_for_completion', s => s.wait(s.get(pgmap.ref) === 0))
+  yield* step('wait_for_completion', s => s.wait(s.get(pgmap.state) === DRAINED))
 }
 
 /** pageunmap_range(): the struct pages are gone after this. */
@@ -97,6 +99,11 @@ export function* put_page(page: Page): Steps<void> {
 /** A page that its owner took from the free list becomes a page with one reference, locked. */
 export function* zone_device_page_init(page: Page): Steps<void> {
   yield* page.pgmap.kernel.protocol.init_page(page)
+}
+
+/** The kernel's comment in zone_device_page_init(), as a property: what its WARN_ON is meant to notice, and since 6.19 does not. */
+export function warn_if_dying(s: Shared, pgmap: DevPagemap): void {
+  s.warn(s.get(pgmap.state) !== LIVE, 'alloc-after-kill', 'a page is handed out after memunmap_pages() began')
 }
 
 export function* memunmap_pages(pgmap: DevPagemap): Steps<void> {

@@ -7,6 +7,7 @@ import {
   page_free,
   percpu_ref_tryget_live,
   put_dev_pagemap,
+  warn_if_dying,
 } from '../mm/memremap.ts'
 import { page_ref_dec_and_test, page_ref_dec_return, set_page_count } from '../mm/page_ref.ts'
 import type { Page, Protocol } from '../types.ts'
@@ -36,9 +37,10 @@ export const E: Protocol = {
   },
 
   *init_page(page: Page): Steps<void> {
-    yield* step('percpu_ref_tryget_live', s =>
-      s.warn(!percpu_ref_tryget_live(s, page.pgmap), 'warn', 'zone_device_page_init(): the pagemap is dying'),
-    )
+    yield* step('percpu_ref_tryget_live', s => {
+      warn_if_dying(s, page.pgmap)
+      s.warn(!percpu_ref_tryget_live(s, page.pgmap), 'warn', 'zone_device_page_init(): the pagemap is dying')
+    })
     yield* set_page_count(page, 1)
     yield* lock_page(page)
   },
