@@ -62,7 +62,7 @@ export interface Prepared {
 }
 
 /** @throws ModelError when the model is malformed: not deterministic, endless, too large for 32 bits in one field. */
-export function prepare(system: System, options: CheckOptions = {}): Prepared {
+export function prepare(system: System, options: CheckOptions = {}, keepThreads = false): Prepared {
   const selected = selector(options)
   const decisions = new Decisions(system.cells, selected)
   const learned = automata(system, decisions, options.minimise ?? true)
@@ -73,7 +73,7 @@ export function prepare(system: System, options: CheckOptions = {}): Prepared {
       invariants.push({ name: p.name, diagram, atRest: p.kind === 'at rest' })
     }
   const diagrams = invariants.map(i => i.diagram)
-  const sym: Symmetry = options.symmetry === false ? NONE : symmetry(system, learned, invariants)
+  const sym: Symmetry = options.symmetry === false ? NONE : symmetry(system, learned, invariants, keepThreads)
   const sizes = decisions.variables.flatMap(v => (v.cell ? [v.size] : []))
   for (const v of decisions.variables)
     if (v.cell && v.size > 2 ** 24)
@@ -207,7 +207,10 @@ function obligationsOf(system: System, selected: (property: string) => boolean):
   return [...finishes, ...progress].filter(o => selected(o.property))
 }
 
-/** Searches again without reductions, which would mix up who moves, and looks for fair executions without an end. */
+/**
+ * Searches again without the reductions that would mix up who moves, and looks for fair executions without an end.
+ * Permutations that leave threads in their place stay: a cycle of orbits, gone round often enough, is a cycle of states.
+ */
 async function checkLiveness(
   system: System,
   safety: Prepared,
@@ -219,9 +222,8 @@ async function checkLiveness(
   const obligations = obligationsOf(system, selected)
   if (obligations.length === 0) return undefined
   if (system.threads.length > 32) throw new ModelError(`system ${system.name}: liveness is for at most 32 threads`)
-  const reduced = safety.reductions.length > 0
-  const reusable = !reduced && safe.states === safety.kernel.stats().states
-  const whole = reusable ? safety : prepare(system, { ...options, symmetry: false, partialOrder: false })
+  const reusable = safety.reductions.length === 0 && safe.states === safety.kernel.stats().states
+  const whole = reusable ? safety : prepare(system, { ...options, partialOrder: false }, true)
   const initial = Int32Array.from(whole.packing.initial)
   const inconclusive = (reason: string): Verdict => ({
     ...safe,
@@ -236,11 +238,13 @@ async function checkLiveness(
   const graph = whole.kernel.graph(initial, Math.min(2 ** 30, limits.memory / bytesPerEdge / 2))
   if (!graph.complete) return inconclusive(`out of memory for the edges of ${graph.offsets.length - 1} states`)
   const lasso = findLasso(graph, whole.packing.words, threadSets(system, whole, graph.states), obligations)
-  if (!lasso) return { ...safe, reductions: reduced ? [...safe.reductions, LIVENESS_NOTE] : [] }
+  const note = `for liveness ${whole.reductions.join(', ') || 'none'}: ${whole.kernel.stats().states} states`
+  if (!lasso) return { ...safe, reductions: reusable ? [] : [...safe.reductions, note] }
   const explainer = new Explainer(system, whole.kernel, whole.packing, selected)
   // Round twice: a cycle that cannot be repeated is none.
-  const steps = explainer.describe([...lasso.prefix, ...lasso.cycle, ...lasso.cycle])
-  const length = lasso.prefix.length + lasso.cycle.length
+  const { prefix, cycle } = explainer.unroll(lasso.prefix, lasso.cycle)
+  const steps = explainer.describe([...prefix, ...cycle, ...cycle])
+  const length = prefix.length + cycle.length
   const { stats } = whole.kernel
   return {
     ...safe,
@@ -249,13 +253,11 @@ async function checkLiveness(
     message: lasso.obligation.message,
     states: stats().states,
     transitions: stats().transitions,
-    reductions: [],
+    reductions: whole.reductions,
     counterexample: steps.slice(0, length),
-    ...(lasso.cycle.length > 0 ? { loop: lasso.prefix.length + 1 } : {}),
+    ...(cycle.length > 0 ? { loop: prefix.length + 1 } : {}),
   }
 }
-
-const LIVENESS_NOTE = 'none for liveness'
 
 function threadSets(system: System, prepared: Prepared, states: Int32Array): ThreadSets {
   const { words } = prepared.packing

@@ -81,6 +81,30 @@ export class Explainer {
     return told
   }
 
+  /** A path and a cycle of orbits as a path and a cycle of states: gone round until a state comes again. */
+  unroll(prefix: readonly PathStep[], cycle: readonly PathStep[]): { prefix: PathStep[]; cycle: PathStep[] } {
+    let at = this.packing.initial
+    const walk = (steps: readonly PathStep[]): PathStep[] =>
+      steps.map(({ thread, state }) => {
+        const wanted = keyOf(state)
+        const next = this.packing
+          .steps(this.kernel.successors(Int32Array.from(at)))
+          .find(s => s.thread === thread && keyOf([...this.kernel.canonical(Int32Array.from(s.state))]) === wanted)
+        if (!next) throw new ReplayError(`${this.system.name}: a path over orbits has no path over states`)
+        at = next.state
+        return next
+      })
+    const before = walk(prefix)
+    const rounds: PathStep[][] = []
+    const starts: string[] = []
+    while (cycle.length > 0 && !starts.includes(keyOf(at))) {
+      starts.push(keyOf(at))
+      rounds.push(walk(cycle))
+    }
+    const first = starts.indexOf(keyOf(at))
+    return { prefix: [...before, ...rounds.slice(0, first).flat()], cycle: rounds.slice(first).flat() }
+  }
+
   private cheapestEnds(levels: readonly Int32Array[]): Candidate[] {
     let front: Candidate[] = [{ state: this.packing.initial, thread: -1, switches: 0, before: undefined }]
     for (const level of levels.slice(1)) {

@@ -53,6 +53,10 @@ class LassoSearch {
   private readonly sets: ThreadSets
   private readonly distance: Int32Array
   private readonly parentEdge: Int32Array
+  /** Bits of the threads that can move in a state. */
+  private readonly can: Int32Array
+  /** Number of the component that a state was last found in. */
+  private readonly componentOf: Int32Array
 
   constructor(graph: Graph, words: number, sets: ThreadSets) {
     this.graph = graph
@@ -61,16 +65,19 @@ class LassoSearch {
     this.size = graph.offsets.length - 1
     this.distance = new Int32Array(this.size).fill(-1)
     this.parentEdge = new Int32Array(this.size).fill(-1)
+    this.can = new Int32Array(this.size)
+    this.componentOf = new Int32Array(this.size)
+    for (let n = 0; n < this.size; n++)
+      for (let e = graph.offsets[n]!; e < graph.offsets[n + 1]!; e++) this.can[n]! |= 1 << graph.who[e]!
     this.measure()
   }
 
   run(obligation: Obligation): Lasso | undefined {
     let members = 0
     for (const t of obligation.threads) members |= 1 << t
-    const component = this.nearestFair(members)
-    if (!component) return undefined
-    const entry = component.reduce((a, b) => (this.distance[b]! < this.distance[a]! ? b : a))
-    return { obligation, prefix: this.pathTo(entry), cycle: this.fairCycle(entry, new Set(component), members) }
+    const entry = this.nearestFair(members)
+    if (entry === undefined) return undefined
+    return { obligation, prefix: this.pathTo(entry), cycle: this.fairCycle(entry, members) }
   }
 
   /** Breadth first from the initial state. */
@@ -100,43 +107,41 @@ class LassoSearch {
     return (who & members) === 0 || (this.sets.started(n) & who) === 0 || (after & who) !== 0
   }
 
-  private nearestFair(members: number): number[] | undefined {
-    let best: number[] | undefined
-    let nearest = Number.POSITIVE_INFINITY
-    this.components(members, component => {
-      let distance = Number.POSITIVE_INFINITY
-      for (const n of component) distance = Math.min(distance, this.distance[n]!)
-      if (distance >= nearest || !this.fair(component, members)) return
-      nearest = distance
-      best = component
+  /** The state closest to the start in a fair component. */
+  private nearestFair(members: number): number | undefined {
+    let best: number | undefined
+    this.components(members, (stack, from) => {
+      let nearest = stack[from]!
+      for (let i = from; i < stack.length; i++)
+        if (this.distance[stack[i]!]! < this.distance[nearest]!) nearest = stack[i]!
+      if (best !== undefined && this.distance[nearest]! >= this.distance[best]!) return
+      if (this.fair(stack, from, members)) best = nearest
     })
     return best
   }
 
-  private fair(component: readonly number[], members: number): boolean {
-    const within = component.length === 1 ? undefined : new Set(component)
+  private fair(stack: readonly number[], from: number, members: number): boolean {
     let waiting = -1
-    for (const n of component) {
-      waiting &= ~this.satisfied(n, members, m => (within ? within.has(m) : m === n))
-      if (waiting === 0) return true
+    for (let i = from; i < stack.length && waiting !== 0; i++) {
+      const n = stack[i]!
+      const { offsets, to, who } = this.graph
+      waiting &= ~this.excused(n)
+      for (let e = offsets[n]!; e < offsets[n + 1]!; e++)
+        if (this.componentOf[to[e]!] === this.componentOf[n] && this.inside(n, e, members)) waiting &= ~(1 << who[e]!)
     }
-    return false
+    return waiting === 0
   }
 
-  /** Threads that fairness has nothing to say about once state n is visited and its inner edges are taken. */
-  private satisfied(n: number, members: number, within: (m: number) => boolean): number {
-    const { offsets, to, who } = this.graph
-    let can = 0
-    let does = 0
-    for (let e = offsets[n]!; e < offsets[n + 1]!; e++) {
-      can |= 1 << who[e]!
-      if (within(to[e]!) && this.inside(n, e, members)) does |= 1 << who[e]!
-    }
-    return ~this.sets.eager(n) | ~can | does
+  /** Threads that fairness asks nothing of at a state: not eager, or unable to move. */
+  private excused(n: number): number {
+    return ~this.sets.eager(n) | ~this.can[n]!
   }
 
-  /** Tarjan's algorithm over states where one of `members` has begun, without recursion. */
-  private components(members: number, found: (component: number[]) => void): void {
+  /**
+   * Tarjan's algorithm over states where one of `members` has begun, without recursion. A component is what stands on the
+   * stack from a position on.
+   */
+  private components(members: number, found: (stack: readonly number[], from: number) => void): void {
     const { offsets, to } = this.graph
     const index = new Int32Array(this.size)
     const low = new Int32Array(this.size)
@@ -145,6 +150,8 @@ class LassoSearch {
     const stack: number[] = []
     const work: number[] = []
     let count = 0
+    let components = 0
+    this.componentOf.fill(0)
     const enter = (n: number) => {
       index[n] = low[n] = ++count
       next[n] = offsets[n]!
@@ -169,13 +176,14 @@ class LassoSearch {
         const parent = work.at(-1)
         if (parent !== undefined) low[parent] = Math.min(low[parent]!, low[n]!)
         if (low[n] !== index[n]) continue
-        const component: number[] = []
-        for (let m = -1; m !== n; ) {
-          m = stack.pop()!
-          onStack[m] = 0
-          component.push(m)
+        const from = stack.lastIndexOf(n)
+        components++
+        for (let i = from; i < stack.length; i++) {
+          onStack[stack[i]!] = 0
+          this.componentOf[stack[i]!] = components
         }
-        found(component)
+        found(stack, from)
+        stack.length = from
       }
     }
   }
@@ -190,47 +198,35 @@ class LassoSearch {
     return path
   }
 
-  /** From `entry` through the component back to `entry`, so that every thread moves or is seen unable to. */
-  private fairCycle(entry: number, within: ReadonlySet<number>, members: number): PathStep[] {
+  /** From `entry` through its component back to `entry`, so that every thread moves or is seen unable to. */
+  private fairCycle(entry: number, members: number): PathStep[] {
+    // The search went on after this component was found; a last pass numbers it again.
+    this.components(members, () => undefined)
     const path: PathStep[] = []
-    let waiting = -1
+    let waiting = ~this.excused(entry)
     let at = entry
-    const has = (m: number) => within.has(m)
-    // Being at a state settles who cannot move there; who can is settled by taking one of its inner edges.
-    const settle = (n: number) => {
-      let can = 0
-      for (let e = this.graph.offsets[n]!; e < this.graph.offsets[n + 1]!; e++) can |= 1 << this.graph.who[e]!
-      waiting &= ~(~this.sets.eager(n) | ~can)
-    }
     const take = (edges: readonly number[]) => {
       for (const e of edges) {
         path.push(this.pathStep(e))
         waiting &= ~(1 << this.graph.who[e]!)
         at = this.graph.to[e]!
-        settle(at)
+        waiting &= ~this.excused(at)
       }
     }
-    settle(entry)
     while (waiting !== 0) {
-      const leg = this.shortest(at, has, members, (n, e) => {
-        if (e >= 0 && waiting & (1 << this.graph.who[e]!)) return true
-        return e < 0 && (this.satisfied(n, members, () => false) & waiting) !== 0
-      })
+      const leg = this.shortest(at, members, (n, e) =>
+        e >= 0 ? (waiting & (1 << this.graph.who[e]!)) !== 0 : (this.excused(n) & waiting) !== 0,
+      )
       if (!leg) break
       take(leg)
     }
     if (at !== entry || path.length === 0)
-      take(this.shortest(at, has, members, (_, e) => e >= 0 && this.graph.to[e] === entry) ?? [])
+      take(this.shortest(at, members, (_, e) => e >= 0 && this.graph.to[e] === entry) ?? [])
     return path
   }
 
   /** Edges of a shortest way inside to a state (asked with edge -1) or over an edge that is wanted. */
-  private shortest(
-    from: number,
-    within: (m: number) => boolean,
-    members: number,
-    wanted: (n: number, e: number) => boolean,
-  ): number[] | undefined {
+  private shortest(from: number, members: number, wanted: (n: number, e: number) => boolean): number[] | undefined {
     const via = new Map<number, number>([[from, -1]])
     const queue = [from]
     const back = (n: number): number[] => {
@@ -242,7 +238,7 @@ class LassoSearch {
       if (n !== from && wanted(n, -1)) return back(n)
       for (let e = this.graph.offsets[n]!; e < this.graph.offsets[n + 1]!; e++) {
         const m = this.graph.to[e]!
-        if (!within(m) || !this.inside(n, e, members)) continue
+        if (this.componentOf[m] !== this.componentOf[n] || !this.inside(n, e, members)) continue
         if (wanted(n, e)) return [...back(n), e]
         if (via.has(m)) continue
         via.set(m, e)

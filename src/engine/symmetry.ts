@@ -44,13 +44,23 @@ const TRIED = 200
 
 export const NONE: Symmetry = { sorted: [], tried: [], keys: [], generators: [], refused: [] }
 
-export function symmetry(system: System, automata: Automata, invariants: readonly InvariantDiagram[]): Symmetry {
+/**
+ * @param keepThreads only permutations that leave each thread in its place: those are sound for liveness, where it matters
+ * who moves.
+ */
+export function symmetry(
+  system: System,
+  automata: Automata,
+  invariants: readonly InvariantDiagram[],
+  keepThreads = false,
+): Symmetry {
   const finder = new Finder(system, automata, invariants)
   const refused: { sort: Sort; why: string }[] = []
   const found: { sort: Sort; swaps: Permutation[] }[] = []
   for (const sort of sortsOf(system)) {
     const swaps = members(sort.size - 1).map(i => finder.swap(sort, i))
     const why = swaps.find(s => typeof s === 'string')
+    if (keepThreads && swaps.some(s => typeof s !== 'string' && s.threads.some((to, t) => to !== t))) continue
     if (typeof why === 'string') refused.push({ sort, why })
     else found.push({ sort, swaps: swaps as Permutation[] })
   }

@@ -5,7 +5,7 @@ import { newBatch } from '../trace/batch.ts'
 import { copyRows } from '../trace/columns.ts'
 import type { EventBatch, Frame, Recording, SourceInfo } from '../trace/events.ts'
 import type { Finding } from './findings.ts'
-import { Judge } from './judge.ts'
+import { type Holder, Judge } from './judge.ts'
 import { Ledger, type LedgerOptions, type LifeCounts } from './ledger.ts'
 import { protocolOf } from './pagemaps.ts'
 import { PageBit } from './pages.ts'
@@ -57,6 +57,35 @@ export interface AccountOptions extends LedgerOptions {
   protocol?: ProtocolId | undefined
   /** Called after each batch. */
   onProgress?: ((progress: { events: number; done: number; total: number | undefined }) => void) | undefined
+}
+
+/** A page's holders at one moment. */
+export interface PageHolders {
+  pfn: number
+  count: number
+  idleCount: number | undefined
+  holders: Holder[]
+  /** Events may be missing, so that holders may be, too. */
+  lossy: boolean
+}
+
+/**
+ * Who holds a page at a time.
+ *
+ * @param at counted as `EventBatch.time`; Infinity for the end of the recording
+ * @returns undefined if the page does not appear in the recording until then
+ */
+export async function whoHolds(
+  recording: Recording,
+  pfn: number,
+  at: number,
+  options: AccountOptions = {},
+): Promise<PageHolders | undefined> {
+  const ledger = await readLedger(recording, { ...options, allPages: true, watch: { pfn, at } })
+  const state = ledger.watched
+  if (!state) return undefined
+  const judge = new Judge(ledger, recording.tasks, recording.info.endTime)
+  return { pfn, count: state.count, idleCount: state.idle, holders: judge.holders(state), lossy: state.lossy }
 }
 
 /** Accounts for every page reference in a recording. */

@@ -35,6 +35,14 @@ export interface Actor {
   delta: number
 }
 
+/** One event of the life that a finding is about. */
+export interface HistoryEvent extends Actor {
+  /** Count after the event, in the order that was settled. */
+  count: number
+  /** Place in the history of the event that gave this reference back, or took it; undefined: none. */
+  partner: number | undefined
+}
+
 export interface ConsequenceFinding {
   kind: string
   pfn: number
@@ -50,6 +58,8 @@ export interface Finding {
   pagemap: number
   /** Times between which the life in question ran; the end is undefined while it is open. */
   life: { began: number | undefined; ended: number | undefined }
+  /** The life's events, and the violating one, as far as they were kept. */
+  history: HistoryEvent[]
   /** Count found, and the one that the protocol wants. */
   count: number
   expected: number

@@ -5,10 +5,10 @@
  */
 import type { TaskTable } from '../trace/events.ts'
 import { OP_NAMES } from '../trace/events.ts'
-import type { Actor, Certainty, ConsequenceFinding, Finding } from './findings.ts'
+import type { Actor, Certainty, ConsequenceFinding, Finding, HistoryEvent } from './findings.ts'
 import { StackTrait } from './frames.ts'
 import type { Incident } from './incidents.ts'
-import type { Ledger, LedgerEvent, LifeEvent } from './ledger.ts'
+import type { Ledger, LedgerEvent, LifeEvent, PageState } from './ledger.ts'
 import { marginOf, putMarginOf, type SolvedLife, solveLife, type Unreturned } from './lives.ts'
 import { MAX_SOLVED } from './matching.ts'
 import { PageBit } from './pages.ts'
@@ -23,6 +23,14 @@ const WENT_ON = 50
 const OVERTAKEN = 30
 /** Bits of margin below which an attribution is not called certain. */
 const CLEAR_MARGIN = 3
+
+/** A reference that is out, and who took it; without actor: held since before the recording. */
+export interface Holder {
+  actor: Actor | undefined
+  units: number
+  margin: number | undefined
+  counterpart: Finding['counterpart']
+}
 
 export class Judge {
   readonly #ledger: Ledger
@@ -71,6 +79,19 @@ export class Judge {
     return unknown
   }
 
+  /** Who holds a page's references in that state, oldest first. */
+  holders(state: PageState): Holder[] {
+    if (state.events.length > MAX_SOLVED) return []
+    const { model } = this.#ledger
+    const solved = solveLife(state.events, state.heldBefore, model)
+    return solved.unreturned.map(({ event, reference, units }) => ({
+      actor: event && this.#actor(event),
+      units,
+      margin: marginOf(solved, reference.signature, model),
+      counterpart: this.#usualPut(reference.signature),
+    }))
+  }
+
   // --- what was met while reading -----------------------------------------------------------------------------------
 
   #incidentFinding(incident: Incident): Finding | undefined {
@@ -83,6 +104,7 @@ export class Judge {
       kind: incident.kind,
       pfn: pages.pfn[incident.row]!,
       pagemap,
+      history: [],
       life: { began: (incident.life[0] ?? incident.lastLife[0])?.time, ended: incident.lastLife.at(-1)?.time },
       count: incident.count,
       expected: incident.idle,
@@ -102,6 +124,10 @@ export class Judge {
       evidence: [],
     }
     this.#explainIncident(incident, finding)
+    if (finding.history.length === 0) {
+      const events = [...incident.lastLife, ...incident.life, violatingEvent(incident)]
+      if (events.length <= MAX_SOLVED) finding.history = this.#history(events, solveLife(events, 0, this.#ledger.model))
+    }
     return finding
   }
 
@@ -155,13 +181,7 @@ export class Judge {
   /** One put too many: which of the life's puts fits least. */
   #findSurplusPut(incident: Incident, finding: Finding): void {
     const { model } = this.#ledger
-    const violating: LifeEvent = {
-      ...incident.event,
-      delta: incident.event.val,
-      mapped: false,
-      taskSeq: 0,
-      signatureSeq: 0,
-    }
+    const violating = violatingEvent(incident)
     const events = [...(incident.life.length > 0 ? incident.life : incident.lastLife), violating]
     if (events.length > MAX_SOLVED) return
     const solved = solveLife(events, 0, model)
@@ -221,17 +241,12 @@ export class Judge {
     const events = this.#ledger.lifeEvents(row)
     const finding = this.#heldFinding(row, count, idle, events)
     if (events.length <= MAX_SOLVED)
-      this.#attribute(row, finding, events, solveLife(events, this.#heldBefore(row, idle), this.#ledger.model))
+      this.#attribute(row, finding, events, solveLife(events, this.#ledger.stateOf(row).heldBefore, this.#ledger.model))
     else
       finding.evidence.push(
         `its life has ${events.length} events without an idle moment: too many to tell whose reference stayed`,
       )
     return finding
-  }
-
-  #heldBefore(row: number, idle: number): number {
-    const { pages } = this.#ledger
-    return pages.bits[row]! & PageBit.HEADLESS ? Math.max(0, pages.before[row]! - idle) : 0
   }
 
   #heldFinding(row: number, count: number, idle: number, events: LifeEvent[]): Finding {
@@ -242,6 +257,7 @@ export class Judge {
       pfn: pages.pfn[row]!,
       pagemap: pages.pagemap[row]!,
       life: { began: events[0]?.time, ended: undefined },
+      history: [],
       count,
       expected: idle,
       certainty: 'certain',
@@ -258,6 +274,7 @@ export class Judge {
   /** Names the holder of an open life's references, and accuses it where the evidence is enough. */
   #attribute(row: number, finding: Finding, events: LifeEvent[], solved: SolvedLife): void {
     const known = solved.unreturned.filter(each => each.event !== undefined)
+    finding.history = this.#history(events, solved, finding.count)
     const verdicts = known.map(each => ({ each, evidence: this.#leakEvidence(row, events, each, solved) }))
     const guilty = verdicts.find(verdict => verdict.evidence.certainty !== undefined)
     const chosen = guilty ?? verdicts[0]
@@ -408,6 +425,15 @@ export class Judge {
     return { kind, pfn, time: event.time, count, actor: this.#actor(event) }
   }
 
+  /** @param countAtEnd count after the last event; by default that which the events add up to */
+  #history(events: readonly LifeEvent[], solved: SolvedLife, countAtEnd?: number): HistoryEvent[] {
+    let count = countAtEnd === undefined ? 0 : countAtEnd - events.reduce((sum, event) => sum + event.delta, 0)
+    return events.map((event, i) => {
+      count += event.delta
+      return { ...this.#actor(event), delta: event.delta, count, partner: solved.partners[i] }
+    })
+  }
+
   #actor(event: LedgerEvent): Actor {
     const stack = this.#ledger.sites.framesFromActing(event.stack)
     return {
@@ -445,4 +471,8 @@ function duration(ns: number): string {
 
 function seconds(ns: number): string {
   return `${(ns / 1e9).toFixed(6)}`
+}
+
+function violatingEvent({ event }: Incident): LifeEvent {
+  return { ...event, delta: event.val, mapped: false, taskSeq: 0, signatureSeq: 0 }
 }

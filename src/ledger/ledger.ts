@@ -35,6 +35,19 @@ export interface LedgerOptions {
   allPages?: boolean | undefined
   /** Judge every page by this protocol instead of the one recognised. */
   protocol?: ProtocolId | undefined
+  /** Remember the state of this page at a time (as `EventBatch.time`; Infinity: at the end). */
+  watch?: { pfn: number; at: number } | undefined
+}
+
+/** A page's state at one moment. */
+export interface PageState {
+  row: number
+  count: number
+  idle: number | undefined
+  /** Events of the life that was open, oldest first; references held before them; whether events may be missing. */
+  events: LifeEvent[]
+  heldBefore: number
+  lossy: boolean
 }
 
 /** An event as the slow paths pass it on. */
@@ -69,6 +82,9 @@ export interface LifeCounts {
 /** Events of one life after which references that surely belong together are set aside. */
 const LONG_LIFE = 64
 
+/** Neighbours are mostly stamped within this, in ns; after it the past is put into question, too. */
+const SOON = 100_000
+
 /** Gets or puts from that many on that are open at once are no longer cut down by pairs. */
 const MAX_OPEN = 4096
 
@@ -98,6 +114,10 @@ export class Ledger {
   firstTime = Infinity
   lastTime = -Infinity
   readonly model: PairModel
+  /** State of the watched page; undefined if it was never seen until then. */
+  watched: PageState | undefined
+  readonly #watch: LedgerOptions['watch']
+  #watchAt = Infinity
   #modelAt = 0
   readonly #stacks: StackTable
   readonly #allPages: boolean
@@ -118,6 +138,8 @@ export class Ledger {
     this.pagemaps = new Pagemaps(options.protocol, hints?.pagemaps)
     this.model = new PairModel(this.sites)
     this.#allPages = options.allPages ?? false
+    this.#watch = options.watch
+    this.#watchAt = options.watch?.at ?? Infinity
     if (hints) this.#rawMapcount = hints.#rawMapcount
   }
 
@@ -130,6 +152,7 @@ export class Ledger {
     for (let k = 0; k < batch.length; k++) {
       const i = order[k]!
       const since = this.#since(cpu[i]!, pid[i]!, time[i]!)
+      if (time[i]! > this.#watchAt) this.#takeWatched()
       if (time[i]! >= gaps.nextEdge) gaps.pass(time[i]!)
       let row = pages.find(pfn[i]!)
       if (row < 0) row = this.#newPage(batch, i)
@@ -177,10 +200,36 @@ export class Ledger {
   finish(): void {
     this.#flushOverdue(Infinity)
     this.gaps.pass(Infinity)
+    if (this.#watch && this.#watchAt === this.#watch.at) this.#takeWatched()
     this.model.learn(this.shapes)
     this.pagemaps.list.forEach((_, index) => {
       this.pagemaps.decide(index)
     })
+  }
+
+  #takeWatched(): void {
+    this.#watchAt = Infinity
+    const row = this.pages.find(this.#watch!.pfn)
+    if (row < 0) return
+    const pending = this.#pending.get(row)
+    if (pending) this.#giveUp(row, pending)
+    this.watched = this.stateOf(row)
+  }
+
+  /** State of a page now. */
+  stateOf(row: number): PageState {
+    const { pages, gaps } = this
+    const bits = pages.bits[row]!
+    const idle = this.idleCount(row)
+    const headless = (bits & PageBit.HEADLESS) !== 0
+    return {
+      row,
+      count: pages.count[row]!,
+      idle,
+      events: this.lifeEvents(row),
+      heldBefore: headless ? Math.max(0, pages.before[row]! - (idle ?? 0)) : 0,
+      lossy: (bits & PageBit.LOSSY) !== 0 || ((bits & PageBit.OPEN) !== 0 && pages.epoch[row] !== gaps.epoch),
+    }
   }
 
   /** Count of that page while idle; undefined where the rule is not known. */
@@ -664,9 +713,12 @@ export class Ledger {
     if (pagemap.type !== undefined || stack === 0) return
     for (const id of this.#stacks.frames(stack)) {
       const { name } = this.#stacks.frame(id)
-      pagemap.type = typeByInitialiser(name)
-      if (pagemap.type) return
-      if (baseName(name) === 'zone_device_page_init') pagemap.type = 'PRIVATE or COHERENT'
+      const type =
+        typeByInitialiser(name) ?? (baseName(name) === 'zone_device_page_init' ? 'PRIVATE or COHERENT' : undefined)
+      if (type) {
+        pagemap.type = type
+        return
+      }
     }
   }
 
@@ -708,7 +760,8 @@ export class Ledger {
 
   #isTeardown(row: number, event: LedgerEvent): boolean {
     if (event.val !== -1 || event.op === Op.SET || event.op >= Op.FREEZE) return false
-    if (this.pagemaps.list[this.pages.pagemap[row]!]!.rule?.idle !== 1) return false
+    const rule = this.pagemaps.list[this.pages.pagemap[row]!]!.rule
+    if (rule?.idle !== 1 || rule.coreResets) return false
     if (this.pages.bits[row]! & PageBit.UNMAPPED) return false
     if (event.stack !== 0) return this.#mayBeTeardown(row, event.stack, event.pid)
     return this.#isSweep(row, event)
@@ -718,8 +771,7 @@ export class Ledger {
   #isSweep(row: number, event: LedgerEvent): boolean {
     const sweep = this.#sweep
     const pfn = this.pages.pfn[row]!
-    if (this.#mayBeTeardown(row, 0, event.pid)) {
-      if (!sweep.begun) this.#beginSweep(sweep.row)
+    if (this.#mayBeTeardown(row, 0, event.pid) && (sweep.begun || this.#beginSweep(sweep.row))) {
       sweep.begun = true
       sweep.pfn = pfn
       return true
@@ -728,13 +780,14 @@ export class Ledger {
     return false
   }
 
-  /** The put that was held back as one of an idle page was the first of a sweep. */
-  #beginSweep(row: number): void {
-    const event = this.#pending.get(row)?.[0]
-    if (!event) return
+  /** Whether a put that is held back as one of an idle page was the first of a sweep, and nothing has followed it. */
+  #beginSweep(row: number): boolean {
+    const pending = this.#pending.get(row)
+    if (pending?.length !== 1) return false
     this.#pending.delete(row)
     this.pages.bits[row]! &= ~PageBit.PENDING
-    this.#teardownPut(row, event)
+    this.#teardownPut(row, pending[0]!)
+    return true
   }
 
   #teardownPut(row: number, event: LedgerEvent): void {
@@ -760,23 +813,39 @@ export class Ledger {
     pending.push(event)
     this.#pending.set(row, pending)
     this.pages.bits[row]! |= PageBit.PENDING
-    // What the same task did later cannot explain what it did before.
     const first = pending[0]!
-    if ((pending.length === 1 || event.pid !== first.pid) && this.#settlePending(row, pending, settle)) return
-    if (pending.length >= MAX_PENDING || event.time - first.time > ORDER_WINDOW) this.#giveUp(row, pending)
+    if (isReset(first, event)) this.#learnReset(row)
+    // What the same task did later cannot explain what it did before.
+    const telling = pending.length === 1 || event.pid !== first.pid || isReset(first, event)
+    if (telling && this.#settleAlone(row, pending)) return
+    const late = event.time - first.time
+    if (telling && late > SOON && this.#settleWithPast(row, pending, settle)) return
+    if (pending.length >= MAX_PENDING || late > ORDER_WINDOW) this.#giveUp(row, pending)
   }
 
-  /** Applies the events that wait, if some order of them, or of them and the life's last events, contradicts nothing. */
-  #settlePending(row: number, pending: LedgerEvent[], search: typeof settle): boolean {
+  /** The core sets the count of these pages to 1 after their last put: seen for the first time. */
+  #learnReset(row: number): void {
+    const index = this.pages.pagemap[row]!
+    const pagemap = this.pagemaps.list[index]!
+    if (pagemap.rule?.idle !== 1 || pagemap.rule.coreResets) return
+    pagemap.votes.coreReset++
+    this.pagemaps.decide(index)
+  }
+
+  /** Applies the events that wait, if some order of them contradicts nothing. */
+  #settleAlone(row: number, pending: LedgerEvent[]): boolean {
     if (this.pages.bits[row]! & PageBit.FROZEN) return false
-    const limits = this.#limits(row)
-    const count = this.pages.count[row]!
-    if (this.#acceptInOrder(row, search(count, pending, limits), 0)) return true
+    return this.#acceptInOrder(row, settle(this.pages.count[row]!, pending, this.#limits(row)), 0)
+  }
+
+  /** The same with the life's last events put into question again. */
+  #settleWithPast(row: number, pending: LedgerEvent[], search: typeof settle): boolean {
+    if (this.pages.bits[row]! & PageBit.FROZEN) return false
     const recent = this.#recent(row, pending[0]!.time - ORDER_WINDOW, MAX_RECENT)
-    if (recent.length === 0) return false
+    if (recent.length === 0 && search === settle) return false
     const events = [...recent.map(step => step.event), ...pending].sort((a, b) => a.time - b.time)
-    const before = recent.reduce((sum, step) => sum - step.delta, count)
-    return this.#acceptInOrder(row, search(before, events, limits), recent.length)
+    const before = recent.reduce((sum, step) => sum - step.delta, this.pages.count[row]!)
+    return this.#acceptInOrder(row, search(before, events, this.#limits(row)), recent.length)
   }
 
   #acceptInOrder(row: number, order: LedgerEvent[] | undefined, undone: number): boolean {
@@ -820,7 +889,7 @@ export class Ledger {
   #giveUp(row: number, pending: LedgerEvent[]): void {
     this.#pending.delete(row)
     this.pages.bits[row]! &= ~PageBit.PENDING
-    if (this.#settlePending(row, pending, settleInterrupted)) return
+    if (this.#settleWithPast(row, pending, settle) || this.#settleWithPast(row, pending, settleInterrupted)) return
     for (let done = 0; done < pending.length; done++) {
       const event = pending[done]!
       if (this.#isPossible(row, event)) {
@@ -829,7 +898,7 @@ export class Ledger {
       }
       this.#contradict(row, event)
       const rest = pending.slice(done + 1)
-      if (rest.length > 0 && rest.length < MAX_RECENT && this.#settlePending(row, rest, settle)) return
+      if (rest.length > 0 && rest.length < MAX_RECENT && this.#settleAlone(row, rest)) return
     }
   }
 
@@ -931,6 +1000,17 @@ export class Ledger {
       signatureSeq: nodes.signatureSeq[node]!,
     }
   }
+}
+
+/** Whether a put to zero is followed by its own task's set to one. */
+function isReset(put: LedgerEvent, set: LedgerEvent): boolean {
+  return (
+    set.op === Op.SET &&
+    set.val === 1 &&
+    put.val < 0 &&
+    put.pid === set.pid &&
+    put.ret === (put.op === Op.MOD_AND_TEST ? 1 : 0)
+  )
 }
 
 function isFew(n: number): boolean {

@@ -19,6 +19,8 @@ export interface SolvedLife {
   surplus: { event: LifeEvent; reference: Reference }[]
   matching: Matching
   life: Life
+  /** Of each event, the place of its partner. A fast pin is known by its first event. */
+  partners: (number | undefined)[]
 }
 
 const EARLIER: Omit<Reference, 'units'> = { signature: BEFORE, position: -1, task: -1, mapped: false }
@@ -39,7 +41,7 @@ export function solveLife(events: readonly LifeEvent[], held: number, model: Pai
   const surplus = life.puts.flatMap((reference, p) =>
     matching.unmatchedPuts[p]! > 0 ? [{ event: event(reference)!, reference }] : [],
   )
-  return { unreturned, surplus, matching, life }
+  return { unreturned, surplus, matching, life, partners: partnersOf(events.length, life, matching) }
 }
 
 /**
@@ -82,4 +84,15 @@ function lifeOf(events: readonly LifeEvent[], held: number): Life {
     })
   })
   return { gets, puts }
+}
+
+function partnersOf(events: number, life: Life, matching: Matching): (number | undefined)[] {
+  const partners = new Array<number | undefined>(events).fill(undefined)
+  for (const { get, put } of matching.matches) {
+    const from = life.gets[get]!.position
+    const to = life.puts[put]!.position
+    partners[to] = from < 0 ? undefined : from
+    if (from >= 0) partners[from] = to
+  }
+  return partners
 }

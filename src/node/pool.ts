@@ -65,8 +65,7 @@ class WorkerPool implements BlockDecoder {
     const request: PoolRequest = { id, job }
     return new Promise((resolve, reject) => {
       this.#waiting[least]!.set(id, { resolve, reject })
-      const memory = job.buffer ? [job.bytes.buffer, job.buffer] : [job.bytes.buffer]
-      this.#workers[least]!.postMessage(request, memory)
+      this.#workers[least]!.postMessage(request, [job.bytes.buffer])
     })
   }
 

@@ -241,7 +241,7 @@ class TraceDatRecording implements Recording {
     const decoder = (await pool?.(setup, this.#total)) ?? (await LocalDecoder.create(setup, codecs))
     this.#decoder = decoder
     const ids = new StackIds(this.stacks, plan.layout.longSize, plan.layout.littleEndian)
-    const free: ArrayBuffer[] = []
+    const free: ArrayBufferLike[] = []
     const cutters = contents.cutters(this.damage)
     // Enough work for all threads while this one is busy with a batch.
     const ahead = Math.ceil((decoder.width * JOBS_PER_WORKER) / Math.max(1, cutters.length))

@@ -27,11 +27,25 @@ export interface PageRefEvent {
 /** Where events go while a run or a counterexample is replayed; null while systems are explored. */
 export const tracer: { emit: ((event: PageRefEvent) => void) | null } = { emit: null }
 
-function trace(s: Shared, event: PageRefEvent['event'], page: Page, val: number, ret?: number): void {
+/** Adds to the count; the event comes first, so that a step which breaks down there still shows in a trace. */
+function change(
+  s: Shared,
+  page: Page,
+  delta: number,
+  event: PageRefEvent['event'],
+  ret?: (count: number) => number,
+): number {
+  page_exists(s, page)
+  const count = s.get(page._refcount) + delta
+  trace(s, event, page, count, delta, ret?.(count))
+  return s.add(page._refcount, delta)
+}
+
+function trace(s: Shared, event: PageRefEvent['event'], page: Page, count: number, val: number, ret?: number): void {
   tracer.emit?.({
     event,
     pfn: page.pfn,
-    count: s.get(page._refcount),
+    count,
     mapcount: mapcount(s, page) - 1,
     locked: s.get(page.locked) === 1,
     val,
@@ -52,43 +66,37 @@ export function page_ref_count(s: Shared, page: Page): number {
 
 export function page_ref_set(s: Shared, page: Page, count: number): void {
   page_exists(s, page)
+  trace(s, 'page_ref_set', page, count, count)
   s.set(page._refcount, count)
-  trace(s, 'page_ref_set', page, count)
 }
 
 /** get_page() of a caller that knows the page to be in use. */
 export function page_ref_inc(s: Shared, page: Page): void {
-  page_exists(s, page)
+  const count = change(s, page, 1, 'page_ref_mod')
   if (s.get(page.life) === IDLE) s.fail('get-on-free', `get_page() on page ${page.index}, which is free`)
-  s.warn(s.get(page._refcount) === 0, 'warn', `VM_BUG_ON: get_page() on page ${page.index} with count 0`)
-  s.add(page._refcount, 1)
-  trace(s, 'page_ref_mod', page, 1)
+  s.warn(count === 1, 'warn', `VM_BUG_ON: get_page() on page ${page.index} with count 0`)
 }
 
 /** A plain get by the page's owner that may take it from idle: fs/dax.c from 6.15. */
 export function page_ref_get_idle(s: Shared, page: Page): void {
-  page_exists(s, page)
+  change(s, page, 1, 'page_ref_mod')
   if (s.get(page.life) === IDLE) s.fail('get-on-free', `folio_ref_inc() on page ${page.index}, whose block is free`)
-  s.add(page._refcount, 1)
-  trace(s, 'page_ref_mod', page, 1)
 }
 
 /** A put that cannot be the last: the caller's own reference stays. */
 export function page_ref_dec(s: Shared, page: Page): void {
-  page_exists(s, page)
-  s.add(page._refcount, -1)
-  trace(s, 'page_ref_mod', page, -1)
+  change(s, page, -1, 'page_ref_mod')
 }
 
 /** get_page_unless_zero() of somebody who found the page without knowing whether it is in use. */
 export function page_ref_add_unless_zero(s: Shared, page: Page): boolean {
-  page_exists(s, page)
-  const taken = s.get(page._refcount) !== 0
-  if (taken) {
-    s.warn(s.get(page.life) === IDLE, 'get-on-free', `a speculative get succeeds on page ${page.index}, which is free`)
-    s.add(page._refcount, 1)
-  }
-  trace(s, 'page_ref_mod_unless', page, 1, taken ? 1 : 0)
+  const taken = page_ref_count(s, page) !== 0
+  change(s, page, taken ? 1 : 0, 'page_ref_mod_unless', () => (taken ? 1 : 0))
+  s.warn(
+    taken && s.get(page.life) === IDLE,
+    'get-on-free',
+    `a speculative get succeeds on page ${page.index}, which is free`,
+  )
   return taken
 }
 
@@ -106,10 +114,7 @@ export function* get_page_unless_zero(page: Page): Steps<boolean> {
 
 /** put_page_testzero(): true for the last reference. */
 export function page_ref_put_testzero(s: Shared, page: Page): boolean {
-  page_exists(s, page)
-  const zero = s.add(page._refcount, -1) === 0
-  trace(s, 'page_ref_mod_and_test', page, -1, zero ? 1 : 0)
-  return zero
+  return change(s, page, -1, 'page_ref_mod_and_test', count => (count === 0 ? 1 : 0)) === 0
 }
 
 export function* page_ref_dec_and_test(page: Page): Steps<boolean> {
@@ -118,12 +123,7 @@ export function* page_ref_dec_and_test(page: Page): Steps<boolean> {
 
 /** The new count. */
 export function* page_ref_dec_return(page: Page): Steps<number> {
-  return yield* step('page_ref_dec_return', s => {
-    page_exists(s, page)
-    const count = s.add(page._refcount, -1)
-    trace(s, 'page_ref_mod_and_return', page, -1, count)
-    return count
-  })
+  return yield* step('page_ref_dec_return', s => change(s, page, -1, 'page_ref_mod_and_return', count => count))
 }
 
 /** The free path works on a page between its last put and its callback, and must be alone there. */

@@ -1,0 +1,39 @@
+#!/usr/bin/env node
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** The command line: one file a command, each thin. */
+import { readFileSync } from 'node:fs'
+import { Command, CommanderError } from 'commander'
+import { checkCommand } from './check.ts'
+import { eventsCommand } from './events.ts'
+import { explainCommand } from './explain.ts'
+import { runCommand } from './run.ts'
+import { traceCommand } from './trace.ts'
+import { whoCommand } from './who.ts'
+
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
+
+const EXAMPLES = `
+Examples:
+  lastput trace trace.dat                      who never gave a reference back?
+  lastput who trace.dat --pfn 0xfcf83fc        who holds this page?
+  lastput check test_hmm --protocol G          does any interleaving break a promise?
+  lastput run test_hmm --protocol G --seed 1   one execution, as page_ref events
+
+Exit codes: 0 nothing found, 1 findings, 2 unusable input or usage.`
+
+const program = new Command('lastput')
+  .description("Linux's ZONE_DEVICE page reference counting: account for it, prove it, run it")
+  .version(version)
+  .addHelpText('after', EXAMPLES)
+  .exitOverride()
+  .configureHelp({ helpWidth: 80 })
+
+const commands = [traceCommand(), whoCommand(), eventsCommand(), checkCommand(), explainCommand(), runCommand()]
+for (const command of commands) program.addCommand(command.exitOverride())
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  if (!(error instanceof CommanderError)) throw error
+  process.exitCode = error.exitCode === 0 ? 0 : 2
+}

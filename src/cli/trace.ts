@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** `lastput trace`: what became of every page reference in a recording. */
+import { Command } from 'commander'
+import { account } from '../ledger/account.ts'
+import { damageText, hasAccusation, select, type TraceFilter, traceJson, traceText } from '../report/trace.ts'
+import type { Recording } from '../trace/events.ts'
+import {
+  guarded,
+  parseCount,
+  parsePfn,
+  parseTime,
+  progressLine,
+  type RecordingFlags,
+  recordingOptions,
+  withRecording,
+} from './recordings.ts'
+
+export interface TraceFlags extends RecordingFlags {
+  json?: boolean
+  allPages?: boolean
+  pfn?: number
+  pagemap?: number
+  from?: bigint
+  to?: bigint
+  older?: bigint
+  top: number
+}
+
+const NOTES = `
+Findings that accuse: leak, surplus-put, get-on-free-page, put-on-free-page, count-mismatch. Pages that are merely held
+at the end are listed as held-at-end. How sure a finding is stands with it: certain (no other history fits), likely,
+possible. What follows from one fault is listed under it.
+
+Examples:
+  lastput trace trace.dat                          what was found
+  lastput trace trace.dat --kallsyms kallsyms.txt  with symbols of modules
+  lastput trace - < trace.txt                      text from tracefs' trace file
+  lastput trace trace.dat --pfn 0xfcf83fc --json   one page, for a program
+
+Exit codes: 0 nothing was found, 1 findings, 2 usage, or a file that cannot be used.`
+
+export function traceCommand(): Command {
+  return recordingOptions(new Command('trace'))
+    .description('account for every page reference in a recording of page_ref events')
+    .argument('<file...>', 'trace.dat, perf.data or ftrace text; "-" is standard input')
+    .option('--json', 'JSON (schema lastput.trace/1); an array where several files are given')
+    .option('--pfn <pfn>', 'findings of this page only', parsePfn)
+    .option('--pagemap <pfn>', 'findings of the pagemap that this page belongs to', parsePfn)
+    .option('--from <seconds>', 'findings from this time on', parseTime)
+    .option('--to <seconds>', 'findings up to this time', parseTime)
+    .option('--older <seconds>', 'of the pages held at the end, those held for at least that long', parseTime)
+    .option('--top <n>', 'findings and held pages to show', parseCount, 20)
+    .option('--all-pages', 'account for ordinary pages too, not only for device pages')
+    .addHelpText('after', NOTES)
+    .action((files: string[], flags: TraceFlags) => guarded('trace', () => traceAll(files, flags)))
+}
+
+interface Result {
+  text: string[]
+  json: object
+  accused: boolean
+}
+
+async function traceAll(files: string[], flags: TraceFlags): Promise<number> {
+  const results: Result[] = []
+  for (const file of files)
+    results.push(await withRecording(file, flags, recording => traceRecording(recording, flags)))
+  if (flags.json) {
+    const json = results.length === 1 ? results[0]!.json : results.map(result => result.json)
+    process.stdout.write(`${JSON.stringify(json, undefined, 1)}\n`)
+  } else {
+    process.stdout.write(`${results.map(result => result.text.join('\n')).join('\n\n')}\n`)
+  }
+  return results.some(result => result.accused) ? 1 : 0
+}
+
+/** Accounts for an opened recording as the command line wants it. */
+export async function traceRecording(recording: Recording, flags: TraceFlags): Promise<Result> {
+  const progress = progressLine('trace')
+  const made = await account(recording, {
+    allPages: flags.allPages,
+    protocol: flags.protocol,
+    onProgress: progress.show,
+  })
+  progress.clear()
+  const findings = select(made, filterOf(flags, recording.timeBase))
+  const { damage } = recording
+  if (flags.json) for (const each of damage) process.stderr.write(`lastput trace: ${damageText(each)}\n`)
+  return {
+    text: traceText(made, findings, damage, flags.top),
+    json: traceJson(made, findings, damage),
+    accused: hasAccusation(findings),
+  }
+}
+
+function filterOf(flags: TraceFlags, timeBase: bigint): TraceFilter {
+  return {
+    pfn: flags.pfn,
+    pagemap: flags.pagemap,
+    from: flags.from === undefined ? undefined : Number(flags.from - timeBase),
+    to: flags.to === undefined ? undefined : Number(flags.to - timeBase),
+    older: flags.older === undefined ? undefined : Number(flags.older),
+  }
+}

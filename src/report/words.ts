@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** How times, pages and functions are written in reports. */
+import type { Frame } from '../trace/events.ts'
+import { printable } from './printable.ts'
+
+export const WIDTH = 80
+
+/** A time of the recording in seconds with microseconds, as trace-cmd report shows it. */
+export function timeText(time: number, timeBase: bigint): string {
+  if (!Number.isFinite(time)) return '?'
+  const ns = timeBase + BigInt(Math.round(time))
+  const micros = (ns + 500n) / 1000n
+  return `${micros / 1_000_000n}.${(micros % 1_000_000n).toString().padStart(6, '0')}`
+}
+
+/** Seconds as a number, for JSON. */
+export function seconds(time: number, timeBase: bigint): number | null {
+  return Number.isFinite(time) ? Number(timeBase + BigInt(Math.round(time))) / 1e9 : null
+}
+
+export function pfnText(pfn: number): string {
+  return `0x${pfn.toString(16)}`
+}
+
+/** function+offset [module] */
+export function frameText(frame: Frame): string {
+  const offset = frame.offset === undefined ? '' : `+0x${frame.offset.toString(16)}`
+  return `${printable(frame.name)}${offset}${frame.module === undefined ? '' : ` [${printable(frame.module)}]`}`
+}
+
+/** Breaks text at blanks so that no line is wider than a mail, unless a word is. */
+export function wrap(text: string, first: string, rest: string): string[] {
+  const lines: string[] = []
+  let line = first
+  let empty = true
+  for (const word of text.split(' ')) {
+    if (!empty && line.length + 1 + word.length > WIDTH) {
+      lines.push(line)
+      line = rest
+      empty = true
+    }
+    line += empty ? word : ` ${word}`
+    empty = false
+  }
+  lines.push(line)
+  return lines
+}
+
+export function plural(n: number, noun: string): string {
+  return `${n.toLocaleString('en-US')} ${noun}${n === 1 ? '' : 's'}`
+}
