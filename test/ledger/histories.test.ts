@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { Op } from '../../src/trace/events.ts'
 import {
+  byPage,
   FAULTS,
   type History,
   history,
@@ -13,12 +14,6 @@ import {
   TYPICAL,
 } from '../support/histories.ts'
 import { canShow } from '../support/protocol-rules.ts'
-
-function byPage(rows: readonly TrueRow[]): TrueRow[][] {
-  const pages = new Map<number, TrueRow[]>()
-  for (const row of rows) pages.set(row.pfn, [...(pages.get(row.pfn) ?? []), row])
-  return [...pages.values()]
-}
 
 function checkResult(row: TrueRow, before: number): void {
   const after = row.after

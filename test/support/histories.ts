@@ -173,8 +173,8 @@ export function historyOptions(some: Partial<typeof ANY> = {}): fc.Arbitrary<His
 }
 
 /** Rows of each page, in the order given. */
-export function byPage(rows: readonly TrueRow[]): TrueRow[][] {
-  const pages = new Map<number, TrueRow[]>()
+export function byPage<R extends TrueRow>(rows: readonly R[]): R[][] {
+  const pages = new Map<number, R[]>()
   for (const row of rows) {
     const own = pages.get(row.pfn)
     if (own) own.push(row)

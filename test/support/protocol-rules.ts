@@ -10,6 +10,8 @@ export interface Kind {
   put: [op: Op, val: number, sites: Site[]]
   /** Held on behalf of the task that took it, or handed to any other. */
   own: boolean
+  /** A page table's: the map count rises after the get and falls before the put. */
+  mapped?: true
 }
 
 export interface Rules {
@@ -20,6 +22,8 @@ export interface Rules {
   alloc: [op: Op, val: number, site: Site] | undefined
   /** The reference that a page is handed out with. */
   root: Kind['put']
+  /** That reference is a page table's. */
+  rootMapped?: true
   /** A reference that follows at once and for which the life goes on: a mapping. */
   mapping: Kind | undefined
   kinds: Kind[]
@@ -118,6 +122,7 @@ function commonKinds(op: Op, pin: number): Kind[] {
         ],
       ],
       own: false,
+      mapped: true,
     },
     {
       get: [[Op.MOD, 1, getSite(Op.MOD, '', 'do_swap_page+0x2e6', FAULT_PATH.slice(FAULT_PATH.indexOf(' ') + 1))]],
@@ -132,6 +137,7 @@ function mappingKind(op: Op, acting: string, callers: string): Kind {
     get: [[Op.MOD, 1, getSite(Op.MOD, '', acting, callers)]],
     put: [op, -1, [putSite(op, 'unmap_page_range+0x8c1', UNMAP)]],
     own: false,
+    mapped: true,
   }
 }
 
@@ -201,6 +207,7 @@ export function rulesOf(protocol: Protocol): Rules {
           ),
         ],
         root: [test, -1, [putSite(test, 'unmap_page_range+0x8c1', UNMAP)]],
+        rootMapped: true,
         mapping: undefined,
         kinds: commonKinds(test, 1).slice(0, 3),
         resetTo: undefined,
@@ -262,6 +269,7 @@ export function rulesOf(protocol: Protocol): Rules {
             ],
           ],
           own: false,
+          mapped: true,
         },
         kinds: [commonKinds(test, 1)[2]!],
         resetTo: undefined,
@@ -277,6 +285,7 @@ export function rulesOf(protocol: Protocol): Rules {
           get: [[Op.MOD, 1, insertPage]],
           put: [test, -1, [putSite(test, 'unmap_page_range+0x8c1', UNMAP)]],
           own: false,
+          mapped: true,
         },
         kinds: [commonKinds(test, 1024)[2]!],
         resetTo: 1,
@@ -292,6 +301,7 @@ export function rulesOf(protocol: Protocol): Rules {
           get: [[Op.MOD, 1, insertPage]],
           put: [test, -1, [putSite(test, 'unmap_page_range+0x8c1', UNMAP)]],
           own: false,
+          mapped: true,
         },
         kinds: [commonKinds(test, 1)[2]!],
         resetTo: undefined,

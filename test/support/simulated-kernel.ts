@@ -27,9 +27,15 @@ interface Change {
   task: Task
   role: TrueRow['role']
   reference: number
+  /** A page table's entry is removed before the put. */
+  unmaps?: boolean | undefined
 }
 
 type Then = (time: number, ret: number) => void
+interface Returned {
+  put: Kind['put']
+  mapped?: boolean | undefined
+}
 
 export class SimulatedKernel {
   readonly rows: TrueRow[] = []
@@ -41,6 +47,8 @@ export class SimulatedKernel {
   readonly #random: Random
   readonly #tasks: Task[]
   readonly #counts: number[]
+  /** As `_mapcount`: -1 where no page table maps the page. */
+  readonly #mapcounts: number[]
   readonly #free: number[]
   /** Pages that a fault has spoilt: never handed out again. */
   readonly #spoilt = new Set<number>()
@@ -60,6 +68,7 @@ export class SimulatedKernel {
     this.#random = random(options.seed)
     this.#tasks = Array.from({ length: options.tasks }, (_, i) => ({ pid: FIRST_PID + i, cpu: i % options.cpus }))
     this.#counts = new Array(options.pages).fill(0)
+    this.#mapcounts = new Array(options.pages).fill(-1)
     this.#free = Array.from({ length: options.pages }, (_, page) => page)
     this.#stampedUntil = new Array(options.cpus).fill(0)
     this.#kinds = [...this.#rules.kinds].sort(() => this.#random() - 0.5).slice(0, options.kinds)
@@ -99,6 +108,7 @@ export class SimulatedKernel {
       this.#at(this.#stampedUntil[cpu]!, later => this.#change(change, later, then))
       return
     }
+    if (change.unmaps) this.#mapcounts[change.page]!--
     const ret = this.#apply(change)
     const read = time + this.#delay()
     const stamp = read + this.#delay()
@@ -106,6 +116,7 @@ export class SimulatedKernel {
     this.#stampedUntil[cpu] = stamp + this.#random.int(20, 60)
     this.#at(read, () => {
       row.count = this.#counts[change.page]!
+      row.mapcount = this.#mapcounts[change.page]!
     })
     this.#at(stamp, stamped => then(stamped, ret))
   }
@@ -217,7 +228,10 @@ export class SimulatedKernel {
     } else {
       const [op, val, where] = alloc
       const change: Change = { page: page!, op, val, site: where, task, role: 'alloc', reference }
-      this.#change(change, time, stamped => this.#live(page!, task, reference, stamped))
+      this.#change(change, time, stamped => {
+        if (this.#rules.rootMapped) this.#mapcounts[page!]!++
+        this.#live(page!, task, reference, stamped)
+      })
     }
   }
 
@@ -238,7 +252,8 @@ export class SimulatedKernel {
   /** A page in use, from the reference that it was handed out with to the last put. */
   #live(page: number, task: Task, reference: number, time: number): void {
     const { mapping, root, alloc } = this.#rules
-    let end = (at: number) => this.#giveBack(page, root, task, reference, at)
+    const own: Returned = { put: root, mapped: this.#rules.rootMapped }
+    let end = (at: number) => this.#giveBack(page, own, task, reference, at)
     if (this.#faulty('driver-leak')) {
       this.#blame(['leak'], page, [alloc![2].function])
       end = () => {}
@@ -266,10 +281,10 @@ export class SimulatedKernel {
   /** Takes a reference, holds it, perhaps with others below it, and gives it back; `taken` runs once it is taken. */
   #use(page: number, kind: Kind, task: Task, time: number, taken: (time: number) => void, depth: number): void {
     const reference = this.#take(page)
-    const leaks = kind !== this.#rules.mapping && this.#faulty('leak')
+    const leaks = !kind.mapped && this.#faulty('leak')
     const steps = leaks && this.#options.faultSite === 'own' ? [LEAKY_GET] : kind.get
     if (leaks) this.#blame(['leak'], page, [steps[0]![2].function])
-    const put = (at: number) => this.#giveBack(page, kind.put, kind.own ? task : this.#anyTask(), reference, at)
+    const put = (at: number) => this.#giveBack(page, kind, kind.own ? task : this.#anyTask(), reference, at)
     const step = (i: number, at: number): void => {
       const [op, val, where] = steps[i]!
       this.#change({ page, op, val, site: where, task, role: 'get', reference }, at, (stamped, ret) => {
@@ -278,6 +293,7 @@ export class SimulatedKernel {
           taken(stamped)
         } else if (i + 1 < steps.length) step(i + 1, stamped)
         else {
+          if (kind.mapped) this.#mapcounts[page]!++
           taken(stamped)
           if (!leaks) this.#held(page, stamped, put, depth)
         }
@@ -298,9 +314,10 @@ export class SimulatedKernel {
     return left
   }
 
-  #giveBack(page: number, [op, val, sites]: Kind['put'], task: Task, reference: number, time: number): void {
+  #giveBack(page: number, kind: Returned, task: Task, reference: number, time: number): void {
+    const [op, val, sites] = kind.put
     const where = this.#random.pick(sites)
-    const change: Change = { page, op, val, site: where, task, role: 'put', reference }
+    const change: Change = { page, op, val, site: where, task, role: 'put', reference, unmaps: kind.mapped }
     this.#change(change, time, (stamped, ret) => {
       const left = this.#drop(page)
       if (this.#frees(op, ret, left)) this.#freed(change, stamped)
@@ -320,7 +337,7 @@ export class SimulatedKernel {
     const where = this.#options.faultSite === 'own' ? own : change.site
     // Where being handed out changes no count, a put too many looks like the last put of a life of its own.
     this.#blame(['surplus-put', 'put-on-free-page'], change.page, [where.function], this.#rules.alloc === undefined)
-    this.#change({ ...change, site: where, reference: -1 }, time, (stamped, ret) => {
+    this.#change({ ...change, site: where, reference: -1, unmaps: false }, time, (stamped, ret) => {
       if (this.#rules.resetTo !== undefined && ret === 1) this.#reset({ ...change, site: where }, stamped, () => {})
     })
   }

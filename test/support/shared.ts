@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** The recordings of real kernels that lie beside the project. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+export const SHARED = process.env.LASTPUT_SHARED ?? join(import.meta.dirname, '../../../shared')
+
+export interface ExpectedFinding {
+  kind: string[]
+  pfn: string
+  /** Absent where the compiler left no name. */
+  function?: string[]
+  optional?: boolean
+}
+
+/** What shared/data/README.md says of the fields. */
+export interface DataTruth {
+  kernel: string
+  scenario: string
+  expect?: ExpectedFinding[]
+  cascade?: boolean | 'any'
+  events?: number
+  droppedMarkers?: number
+  pfnRanges?: { pfn_first: string; pfn_end_exclusive: string; type?: string; free_count?: number }[]
+  countsAtEnd?: Record<string, number>
+}
+
+export interface DataRecording {
+  /** "6.12/zdbug-leak", with the file's name after it where a folder has several. */
+  name: string
+  file: string
+  kallsyms: string | undefined
+  truth: DataTruth
+}
+
+const RECORDINGS = /^(trace\.dat|trace\.txt|ftrace-stacks\.txt|perf\.data)$/
+
+/** All recordings; none, with the reason printed, where the data is missing. */
+export function dataRecordings(): DataRecording[] {
+  const data = join(SHARED, 'data')
+  if (!existsSync(data)) {
+    console.log(`skipped: no recordings at ${data} (LASTPUT_SHARED names another folder)`)
+    return []
+  }
+  const folders = readdirSync(data)
+    .flatMap(kernel => (kernel.includes('.md') ? [] : readdirSync(join(data, kernel)).map(name => `${kernel}/${name}`)))
+    .filter(name => existsSync(join(data, name, 'truth.json')))
+  return folders.flatMap(name => {
+    const folder = join(data, name)
+    const truth = JSON.parse(readFileSync(join(folder, 'truth.json'), 'utf8')) as DataTruth
+    const files = readdirSync(folder).filter(file => RECORDINGS.test(file))
+    const symbols = join(folder, 'kallsyms.txt')
+    return files.map(file => ({
+      name: files.length > 1 ? `${name}/${file}` : name,
+      file: join(folder, file),
+      kallsyms: existsSync(symbols) ? symbols : undefined,
+      truth,
+    }))
+  })
+}
