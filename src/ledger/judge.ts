@@ -126,7 +126,12 @@ export class Judge {
     this.#explainIncident(incident, finding)
     if (finding.history.length === 0) {
       const events = [...incident.lastLife, ...incident.life, violatingEvent(incident)]
-      if (events.length <= MAX_SOLVED) finding.history = this.#history(events, solveLife(events, 0, this.#ledger.model))
+      if (events.length <= MAX_SOLVED)
+        finding.history = this.#history(
+          events,
+          solveLife(events, 0, this.#ledger.model),
+          incident.count + incident.event.val,
+        )
     }
     return finding
   }
@@ -425,9 +430,9 @@ export class Judge {
     return { kind, pfn, time: event.time, count, actor: this.#actor(event) }
   }
 
-  /** @param countAtEnd count after the last event; by default that which the events add up to */
-  #history(events: readonly LifeEvent[], solved: SolvedLife, countAtEnd?: number): HistoryEvent[] {
-    let count = countAtEnd === undefined ? 0 : countAtEnd - events.reduce((sum, event) => sum + event.delta, 0)
+  /** @param countAtEnd count after the last event */
+  #history(events: readonly LifeEvent[], solved: SolvedLife, countAtEnd: number): HistoryEvent[] {
+    let count = countAtEnd - events.reduce((sum, event) => sum + event.delta, 0)
     return events.map((event, i) => {
       count += event.delta
       return { ...this.#actor(event), delta: event.delta, count, partner: solved.partners[i] }
