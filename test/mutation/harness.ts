@@ -49,7 +49,7 @@ async function run(
   try {
     const file = join(folder, 'suite.mjs')
     const text = `import { runSuite } from './test/mutation/suite.ts'
-      process.stdout.write(JSON.stringify(await runSuite(${JSON.stringify(expected)})))`
+      process.stdout.write(JSON.stringify(await runSuite(${JSON.stringify(expected)}, ${JSON.stringify(mutant?.file)})))`
     await build({
       stdin: { contents: text, resolveDir: root, loader: 'ts' },
       outfile: file,

@@ -17,8 +17,10 @@ export interface Mutant {
 /** Complete statements that take a step or change shared memory. */
 const STATEMENT =
   /^\s*(if \(.*\) )?(yield\* |s\.(set|add)\(|page_ref_\w+\(s|hand_out\(|file_free\(|free_pages\.|bitmap\.push|pool\.push|page_exists\().*[)\]]$/
+/** Only steps have an order that others can see. */
+const STEP = /yield\* /
 const NEVER =
-  /^\s*(\/\/|\*|\/\*|import|export (type|interface|const)|type |interface |readonly |where:|words:|commit)|cell\(|cells\(|max:|times:/
+  /^\s*(\/\/|\*|\/\*|import|export (type|interface|const)|type |interface |readonly |where:|words:|commit)|cell\(|cells\(|max:|times:|refers|show:|scenarios|threads:/
 const NUMBER = /(?<![\w.'`$])(-?\d+)(?![\w'`])/g
 
 /** Every mutant of one file. */
@@ -34,13 +36,13 @@ export function mutantsOf(file: string, text: string): Mutant[] {
     if (STATEMENT.test(line)) {
       add('drop', '', [[i, '']])
       const next = lines[i + 1]
-      if (next !== undefined && STATEMENT.test(next) && next !== line && indent(next) === indent(line))
+      if (next !== undefined && STEP.test(line) && STEP.test(next) && next !== line && indent(next) === indent(line))
         add('swap', `${next.trim()}; ${line.trim()}`, [
           [i, next],
           [i + 1, line],
         ])
     }
-    for (const match of line.matchAll(NUMBER))
+    for (const match of line.replace(/(['`]).*\1/, text => ' '.repeat(text.length)).matchAll(NUMBER))
       for (const n of [Number(match[1]) + 1, Number(match[1]) - 1]) {
         const changed = `${line.slice(0, match.index)}${n}${line.slice(match.index + match[1]!.length)}`
         add('count', changed.trim(), [[i, changed]])

@@ -3,6 +3,7 @@ import book3s_hv_uvmem from '../arch/powerpc/kvm/book3s_hv_uvmem.ts'
 import type { Driver } from '../driver.ts'
 import fsdax from '../fs/dax.ts'
 import test_hmm from '../lib/test_hmm.ts'
+import { test_hmm_large, test_hmm_large_coherent } from '../lib/test_hmm_large.ts'
 import device_dax from './dax/device.ts'
 import kfd_migrate from './gpu/drm/amd/amdkfd/kfd_migrate.ts'
 import drm_pagemap from './gpu/drm/drm_pagemap.ts'
@@ -14,6 +15,8 @@ export const drivers: readonly Driver[] = [
   book3s_hv_uvmem,
   nouveau_dmem,
   test_hmm,
+  test_hmm_large,
+  test_hmm_large_coherent,
   kfd_migrate,
   drm_pagemap,
   fsdax,

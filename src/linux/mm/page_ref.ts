@@ -90,8 +90,10 @@ export function page_ref_dec(s: Shared, page: Page): void {
 
 /** get_page_unless_zero() of somebody who found the page without knowing whether it is in use. */
 export function page_ref_add_unless_zero(s: Shared, page: Page): boolean {
-  const taken = page_ref_count(s, page) !== 0
-  change(s, page, taken ? 1 : 0, 'page_ref_mod_unless', () => (taken ? 1 : 0))
+  const count = page_ref_count(s, page)
+  const taken = count !== 0
+  trace(s, 'page_ref_mod_unless', page, taken ? count + 1 : 0, 1, taken ? 1 : 0)
+  if (taken) s.add(page._refcount, 1)
   s.warn(
     taken && s.get(page.life) === IDLE,
     'get-on-free',

@@ -66,7 +66,7 @@ export default driver({
       ops: {},
       roles: {
         fault: { body: dev_dax_fault },
-        gup: { body: gup, finishes: true },
+        gup: { body: gup, times: 2, finishes: true },
         exit: { body: exit_mmap, daemon: true, finishes: true },
         fork: { body: fork },
         unbind: { body: unbind, times: 1, finishes: true },

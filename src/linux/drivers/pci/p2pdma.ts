@@ -112,7 +112,7 @@ export default driver({
       roles: {
         alloc: { body: pci_alloc_p2pmem },
         ...(mmappable ? { mmap: { body: p2pmem_alloc_mmap, times: 2, finishes: true } } : {}),
-        gup: { body: gup, finishes: true },
+        gup: { body: gup, times: 2, finishes: true },
         exit: { body: exit_mmap, daemon: true, finishes: true },
         unbind: { body: unbind, times: 1, finishes: true },
       },
