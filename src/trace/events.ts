@@ -152,6 +152,8 @@ export interface OpenOptions {
   kallsyms?: string[]
   /** Read the events of this trace buffer only (trace.dat instances). */
   buffer?: string
+  /** Deliver samples that perf wrote to the file twice as often as they stand there. */
+  keepRepeated?: boolean
 }
 
 /** A file that cannot be used at all: not the format, or damaged before the first event. */

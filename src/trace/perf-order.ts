@@ -12,6 +12,9 @@ const BATCH_ROWS = 1 << 15
 /** Room for waiting rows at first. */
 const FIRST_ROWS = 1 << 12
 
+/** Samples of one time that are compared with each other. */
+const MAX_SAME_TIME = 16
+
 /** Rows that may wait for the end of their round: 270 MB. Beyond that the oldest half is given out. */
 const MAX_WAITING = 1 << 22
 
@@ -22,6 +25,9 @@ export class SampleOrder {
   lost: LostEvents[] = []
   /** Samples were given out without knowing that all older ones were read. */
   forced = false
+  /** Samples left out because the file has them twice. */
+  repeated = 0
+  readonly #keepRepeated: boolean
   readonly #batch = newBatch(BATCH_ROWS)
   /** All up to this time is there, by the rule of rounds. */
   #complete = Number.NEGATIVE_INFINITY
@@ -33,9 +39,14 @@ export class SampleOrder {
   #ended = false
   /** Length of `waiting` at which another look is worth it. */
   #enough = BATCH_ROWS
-  /** Rows ready to be given out, in order, and how many of them were. */
+  /** Rows that leave `waiting`; those of them ready to be given out, in order, and how many were. */
+  #taken: Uint32Array = new Uint32Array(0)
   #ready: Uint32Array = new Uint32Array(0)
   #given = 0
+
+  constructor(keepRepeated = false) {
+    this.#keepRepeated = keepRepeated
+  }
 
   /** Takes the row written at `waiting.length`. */
   add(time: number): void {
@@ -91,11 +102,32 @@ export class SampleOrder {
       limit = middleTime(waiting)
       this.forced = true
     }
-    this.#ready = sortByTime(waiting.time, rowsUpTo(waiting, limit))
+    const sorted = sortByTime(waiting.time, rowsUpTo(waiting, limit))
+    this.#taken = sorted
+    this.#ready = this.#keepRepeated ? sorted : this.#withoutRepeated(sorted)
     this.#given = 0
     // Rows of a long round would be looked at again and again.
-    this.#enough = Math.min(MAX_WAITING, waiting.length - this.#ready.length + BATCH_ROWS)
+    this.#enough = Math.min(MAX_WAITING, waiting.length - sorted.length + BATCH_ROWS)
     return this.#ready.length > 0
+  }
+
+  /**
+   * perf was seen to write what a CPU's buffer held twice, in two rounds. One CPU has no two events with the same time
+   * and the same contents: the count alone tells them apart.
+   */
+  #withoutRepeated(rows: Uint32Array): Uint32Array {
+    const { waiting } = this
+    const { time } = waiting
+    const kept = new Uint32Array(rows.length)
+    let count = 0
+    for (const row of rows) {
+      const limit = Math.max(0, count - MAX_SAME_TIME)
+      let other = count - 1
+      while (other >= limit && time[kept[other]!] === time[row] && !sameRow(waiting, kept[other]!, row)) other--
+      if (other >= limit && time[kept[other]!] === time[row]) this.repeated++
+      else kept[count++] = row
+    }
+    return kept.subarray(0, count)
   }
 
   #someUpTo(limit: number): boolean {
@@ -108,7 +140,7 @@ export class SampleOrder {
   #removeGiven(): void {
     const { waiting } = this
     const given = new Uint8Array(waiting.length)
-    for (const row of this.#ready) given[row] = 1
+    for (const row of this.#taken) given[row] = 1
     let to = 0
     for (let row = 0; row < given.length; ) {
       const start = row
@@ -128,6 +160,25 @@ export class SampleOrder {
     copyRows(columns, 0, waiting, 0, waiting.length)
     this.waiting = { ...waiting, ...columns }
   }
+}
+
+function sameRow(columns: Columns, a: number, b: number): boolean {
+  return (
+    columns.cpu[a] === columns.cpu[b] &&
+    columns.pfn[a] === columns.pfn[b] &&
+    columns.op[a] === columns.op[b] &&
+    columns.count[a] === columns.count[b] &&
+    columns.val[a] === columns.val[b] &&
+    columns.ret[a] === columns.ret[b] &&
+    columns.pid[a] === columns.pid[b] &&
+    columns.mapcount[a] === columns.mapcount[b] &&
+    columns.flagsLow[a] === columns.flagsLow[b] &&
+    columns.flagsHigh[a] === columns.flagsHigh[b] &&
+    columns.mappingLow[a] === columns.mappingLow[b] &&
+    columns.mappingHigh[a] === columns.mappingHigh[b] &&
+    columns.mt[a] === columns.mt[b] &&
+    columns.stack[a] === columns.stack[b]
+  )
 }
 
 function rowsUpTo({ time, length }: EventBatch, limit: number): Uint32Array {

@@ -62,7 +62,7 @@ class PerfRecording implements Recording {
   readonly #header: PerfHeader
   readonly #symbols = new SymbolTable()
   readonly #samples: SampleDecoder
-  readonly #order = new SampleOrder()
+  readonly #order: SampleOrder
   /** Records as they stand in the file, and those that were packed. */
   readonly #outer: RecordWindow
   readonly #inner: RecordWindow
@@ -93,6 +93,7 @@ class PerfRecording implements Recording {
     this.#outer = new RecordWindow(header.dataOffset, header.littleEndian)
     this.#inner = new RecordWindow(0, header.littleEndian)
     this.#zstd = new ZstdStream()
+    this.#order = new SampleOrder(options.keepRepeated)
     this.#loaded = header.dataOffset
     this.info = {
       file: source.name,
@@ -211,6 +212,8 @@ class PerfRecording implements Recording {
     } while (await this.#load())
     this.#finish()
     yield* this.#given()
+    const { repeated } = this.#order
+    if (repeated > 0) this.notes.push(`${repeated} samples stand in the file twice and were read once`)
   }
 
   *#given(): Generator<EventBatch> {

@@ -360,6 +360,28 @@ describe('order', () => {
     expect(recording.notes).toEqual([])
   })
 
+  it('drops what perf wrote twice, and nothing else', async () => {
+    const alike = sample(50, 'mod', 1, 1)
+    const both = [sample(50, 'mod', 0, 1), alike]
+    const list: PerfRecord[] = [
+      ...both,
+      { kind: 'round' },
+      ...both,
+      sample(50, 'mod', 1, 2),
+      { kind: 'round' },
+      sample(51, 'mod', 1, 1),
+    ]
+    const once = await read({ records: list })
+    expect(once.events.map(({ cpu, val, time }) => [cpu, val, Number(time - BASE)])).toEqual([
+      [0, 1, 50],
+      [1, 1, 50],
+      [1, 2, 50],
+      [1, 1, 51],
+    ])
+    expect(once.recording.notes).toEqual(['2 samples stand in the file twice and were read once'])
+    expect((await read({ records: list }, { keepRepeated: true })).events).toHaveLength(6)
+  })
+
   it('gives events out when no round ever ends', () => {
     const order = new SampleOrder()
     const total = (1 << 22) + 20_000
@@ -408,7 +430,7 @@ describe.runIf(haveData(real) && haveProgram('zstd'))('a recording of 1,154,072 
   const bytes = () => runBytes('zstd', ['-dcq', dataPath(real)])
 
   it('is read whole and in order of time', async () => {
-    const recording = await open(bytes())
+    const recording = await open(bytes(), { keepRepeated: true })
     let samples = 0
     let last = Number.NEGATIVE_INFINITY
     let inversions = 0
@@ -451,7 +473,7 @@ describe.runIf(haveData(real) && haveProgram('zstd'))('a recording of 1,154,072 
           .replace(/\s+/g, ' ')
           .replace(/flags=\S+/, 'flags=?'),
       )
-    const recording = await open(readFileSync(file))
+    const recording = await open(readFileSync(file), { keepRepeated: true })
     const { events } = await collect(recording, time => time > 7_200_000_000n)
     const mine = events.filter(({ time }) => time <= 7_200_000_000n).map(plain)
     expect(mine.length).toBeGreaterThan(80_000)
