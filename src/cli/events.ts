@@ -70,6 +70,7 @@ function leave(error: NodeJS.ErrnoException): void {
 async function show(path: string, flags: EventsFlags): Promise<number> {
   const options: OpenOptions = {
     kallsyms: flags.kallsyms.map(path => readFileSync(path, 'utf8')),
+    keepRepeated: true,
     ...(flags.buffer === undefined ? {} : { buffer: flags.buffer }),
   }
   const input = await openInput(path)
