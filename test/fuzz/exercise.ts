@@ -2,7 +2,9 @@
 /** What is done with each mutant: everything that a command would do, and checks that hold for any input. */
 
 import assert from 'node:assert/strict'
-import { account } from '../../src/ledger/account.ts'
+import { account, whoHolds } from '../../src/ledger/account.ts'
+import { select, traceJson, traceText } from '../../src/report/trace.ts'
+import { whoText } from '../../src/report/who.ts'
 import { BytesSource } from '../../src/trace/bytes.ts'
 import { type Damage, type EventBatch, OP_NAMES, type Recording, TraceError } from '../../src/trace/events.ts'
 import { openRecording } from '../../src/trace/open.ts'
@@ -58,15 +60,31 @@ async function readPiped(bytes: Uint8Array, random: Random): Promise<Outcome> {
   return checkRecording(await openText(input), bytes.length)
 }
 
-/** The ledger has no right to refuse anything, nor to find numbers that are none. */
+/** The ledger and its reports have no right to refuse anything, nor to show what no terminal should see. */
 async function accountFor(bytes: Uint8Array, random: Random): Promise<Outcome> {
-  const recording = await openRecording(new BytesSource('mutant', bytes))
-  const { findings, events, pagemaps, lives } = await account(recording, { allPages: random.chance(0.5) })
+  const open = () => openRecording(new BytesSource('mutant', bytes))
+  const recording = await open()
+  const made = await account(recording, { allPages: random.chance(0.5) })
   await recording.close()
+  const { events, pagemaps, lives, timeBase } = made
   assert.ok(events >= 0 && Object.values(lives).every(count => Number.isInteger(count) && count >= 0))
   for (const { firstPfn, lastPfn } of pagemaps) assert.ok(firstPfn <= lastPfn)
-  for (const { pfn, kind } of findings) assert.ok(Number.isFinite(pfn) && kind !== undefined)
+  const findings = select(made, {})
+  checkShown(traceText(made, findings, recording.damage, 20))
+  assert.ok(JSON.stringify(traceJson(made, findings, recording.damage)).length > 0)
+  if (random.chance(0.3)) {
+    const again = await open()
+    const pfn = findings[0]?.pfn ?? pagemaps[0]?.firstPfn ?? 0x1000
+    const held = await whoHolds(again, pfn, made.lastTime, {})
+    if (held) checkShown(whoText(held, made.lastTime, timeBase))
+    await again.close()
+  }
   return 'read'
+}
+
+/** No control character of a file reaches the terminal, for some move the cursor or worse. */
+function checkShown(lines: readonly string[]): void {
+  for (const line of lines) assert.doesNotMatch(line, /\p{Cc}|NaN|undefined/u)
 }
 
 async function checkRecording(recording: Recording, size: number): Promise<Outcome> {
