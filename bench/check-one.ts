@@ -11,6 +11,7 @@ const reduce = reductions === 'reduced'
 const options = { symmetry: reduce, partialOrder: reduce, workers: Number(workers), spawn }
 const system = bench.build(bench.sizes.full, false)
 const verdict = await check(system, options)
+const { user, system: kernel } = process.cpuUsage()
 const { bits, packing } = prepare(system, options)
 console.log(
   JSON.stringify({
@@ -18,6 +19,7 @@ console.log(
     states: verdict.states,
     transitions: verdict.transitions,
     reductions: verdict.reductions,
+    cpu: (user + kernel) / 1e6,
     rss: process.resourceUsage().maxRSS * 1024,
     bits,
     words: packing.words,

@@ -14,6 +14,8 @@ interface Ours {
   states: number
   transitions: number
   seconds: number
+  /** Seconds of processor time. */
+  cpu: number
   /** Bytes. */
   rss: number
   bits: number
@@ -87,6 +89,8 @@ function ratios(rows: readonly Row[]) {
   const memory = (r: Row) => Math.min(r.spin.rss, r.spinCollapse.rss)
   return {
     time: geomean(rows.map(r => time(r) / r.lastput.seconds)),
+    cpu: geomean(rows.map(r => Math.min(r.spin.cpu, r.spinCollapse.cpu) / r.lastput.cpu)),
+    cpuNoSymmetry: geomean(rows.map(r => Math.min(r.spin.cpu, r.spinCollapse.cpu) / r.lastputNoSymmetry.cpu)),
     memory: geomean(rows.map(r => memory(r) / r.lastput.rss)),
     timeNoSymmetry: geomean(rows.map(r => time(r) / r.lastputNoSymmetry.seconds)),
     memoryNoSymmetry: geomean(rows.map(r => memory(r) / r.lastputNoSymmetry.rss)),
@@ -109,6 +113,7 @@ else {
       what.padEnd(30),
       r.states.toLocaleString('en').padStart(12),
       `${r.seconds.toFixed(2)} s`.padStart(10),
+      `(cpu ${r.cpu.toFixed(2)} s)`.padStart(15),
       mb(r.rss).padStart(9),
       'transitions' in r ? `${(r.states / r.seconds / 1e6).toFixed(2)} M states/s`.padStart(16) : '',
       'transitions' in r ? `${(r.transitions / r.seconds / 1e6).toFixed(2)} M steps/s`.padStart(16) : '',
@@ -124,8 +129,10 @@ else {
     console.log(line('  spin -O3 -DCOLLAPSE', r.spinCollapse))
   }
   const times = (x: number) => x.toFixed(1)
-  console.log(`geometric means against the better SPIN build: time ${times(geo.time)}x, memory 1/${times(geo.memory)};`)
   console.log(
-    `without reductions: time ${times(geo.timeNoSymmetry)}x (2 workers ${times(geo.timeNoSymmetry2)}x), memory 1/${times(geo.memoryNoSymmetry)}`,
+    `geometric means against the better SPIN build: time ${times(geo.time)}x, cpu ${times(geo.cpu)}x, memory 1/${times(geo.memory)};`,
+  )
+  console.log(
+    `without reductions: time ${times(geo.timeNoSymmetry)}x (2 workers ${times(geo.timeNoSymmetry2)}x), cpu ${times(geo.cpuNoSymmetry)}x, memory 1/${times(geo.memoryNoSymmetry)}`,
   )
 }

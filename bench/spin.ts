@@ -11,6 +11,8 @@ export interface SpinRun {
   readonly states: number
   /** Wall time in seconds, of pan alone. */
   readonly seconds: number
+  /** Seconds of processor time. */
+  readonly cpu: number
   /** Bytes of peak resident memory. */
   readonly rss: number
 }
@@ -53,7 +55,7 @@ export function run(pan: string, flags: readonly string[]): SpinRun {
   // pan exits with 1 for some findings; its report counts. GNU time adds the peak of memory on the last line.
   const text = execFileSync(
     '/bin/sh',
-    ['-c', 'exec /usr/bin/time -f "peak %M" "$0" "$@" 2>&1 || true', pan, ...flags],
+    ['-c', 'exec /usr/bin/time -f "peak %M cpu %U %S" "$0" "$@" 2>&1 || true', pan, ...flags],
     {
       cwd: join(pan, '..'),
       maxBuffer: 1 << 26,
@@ -62,13 +64,14 @@ export function run(pan: string, flags: readonly string[]): SpinRun {
   const seconds = (performance.now() - began) / 1000
   const states = /^\s*([\d.e+]+) states, stored/m.exec(text)
   const errors = /errors: (\d+)/.exec(text)
-  const peak = /peak (\d+)/.exec(text)
+  const peak = /peak (\d+) cpu ([\d.]+) ([\d.]+)/.exec(text)
   if (!states || !errors || !peak) throw new Error(`pan's report is not understood:\n${text.slice(0, 2000)}`)
   const cut = /max search depth too small|out of memory|max memory/.test(text)
   return {
     verdict: errors[1] !== '0' ? 'violated' : cut ? 'inconclusive' : 'holds',
     states: Number(states[1]),
     seconds,
+    cpu: Number(peak[2]) + Number(peak[3]),
     rss: Number(peak[1]) * 1024,
   }
 }

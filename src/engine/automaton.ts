@@ -4,7 +4,7 @@
  * (partition refinement, Moore 1956), over all threads at once, so that identical threads share one automaton.
  */
 import type { Decisions, Diagram } from './decision.ts'
-import { AGAIN_KEY, type Fragment, Learner } from './learn.ts'
+import { AGAIN_KEY, type Fragment, Learner, type Node } from './learn.ts'
 import { ModelError, type System, type Thread } from './model.ts'
 
 /** What a thread does at a node. */
@@ -35,6 +35,9 @@ export interface Automata {
 
 /** Nodes before merging that are still taken to be meant. */
 const NODES = 500_000
+
+/** Calls and returns on the way from one step to the next. */
+const LOCAL_LIMIT = 1000
 
 interface FlatNode {
   diagram: Diagram | undefined
@@ -75,6 +78,7 @@ class Flattener {
   private readonly decisions: Decisions
   private readonly merge: boolean
   private readonly instances = new Map<string, Instance>()
+  private depth = 0
   private pending: { instance: Instance; node: number; flat: number }[] = []
 
   constructor(decisions: Decisions, merge: boolean) {
@@ -100,7 +104,7 @@ class Flattener {
     const self = this.add({ diagram: undefined, idle: true })
     const next = after(self)
     const instance: Instance = { fragment, returns: () => next, at: new Map(), calls: new Map() }
-    const first = this.resolve(instance, fragment.entry, 0)
+    const first = this.resolve(instance, fragment.entry)
     if (this.nodes[first]!.idle) throw new ModelError(`thread ${thread.name}: a run ends without a step`)
     this.settle()
     this.nodes[self]!.diagram = this.nodes[first]!.diagram
@@ -114,15 +118,21 @@ class Flattener {
   }
 
   /** The flat node of the first step from here on, through calls and returns. */
-  private resolve(instance: Instance, at: number, depth: number): number {
-    if (depth > 1000)
-      throw new ModelError(`${instance.fragment.name}: calls return and repeat without a step between them`)
+  private resolve(instance: Instance, at: number): number {
     const node = instance.fragment.nodes[at]!
-    if (node.kind === 'return') return instance.returns(node.key)
-    if (node.kind === 'call') {
-      const callee = this.instance(instance, at, depth + 1)
-      return this.resolve(callee, callee.fragment.entry, depth + 1)
+    if (node.kind === 'step') return this.stepNode(instance, at)
+    if (++this.depth > LOCAL_LIMIT)
+      throw new ModelError(`${instance.fragment.name}: calls return and repeat without a step between them`)
+    try {
+      if (node.kind === 'return') return instance.returns(node.key)
+      const callee = this.instance(instance, at, node)
+      return this.resolve(callee, callee.fragment.entry)
+    } finally {
+      this.depth--
     }
+  }
+
+  private stepNode(instance: Instance, at: number): number {
     let flat = instance.at.get(at)
     if (flat === undefined) {
       flat = this.add({ diagram: undefined, idle: false })
@@ -132,9 +142,7 @@ class Flattener {
     return flat
   }
 
-  private instance(caller: Instance, at: number, depth: number): Instance {
-    const node = caller.fragment.nodes[at]!
-    if (node.kind !== 'call') throw new Error('not a call')
+  private instance(caller: Instance, at: number, node: Node & { kind: 'call' }): Instance {
     const known = caller.calls.get(at)
     if (known) return known
     const { callee } = node
@@ -145,16 +153,16 @@ class Flattener {
         at: new Map(),
         calls: new Map(),
         returns: key => {
-          if (node.repeats && key === AGAIN_KEY) return this.resolve(made, callee.entry, depth + 1)
+          if (node.repeats && key === AGAIN_KEY) return this.resolve(made, callee.entry)
           // Lazy only when not merging, where a callee's continuation is its own.
-          return next.get(key) ?? this.resolve(caller, node.next.get(key)!, depth + 1)
+          return next.get(key) ?? this.resolve(caller, node.next.get(key)!)
         },
       }
       return made
     }
     let made: Instance | undefined
     if (this.merge) {
-      for (const [key, to] of node.next) next.set(key, this.resolve(caller, to, depth + 1))
+      for (const [key, to] of node.next) next.set(key, this.resolve(caller, to))
       const key = `${callee.id} ${node.repeats} ${[...next].map(e => e.join('>')).join()}`
       made = this.instances.get(key)
       if (!made) this.instances.set(key, (made = make()))
@@ -168,7 +176,7 @@ class Flattener {
       const { instance, node, flat } = job
       const n = instance.fragment.nodes[node]!
       if (n.kind !== 'step') throw new Error('not a step')
-      this.nodes[flat]!.diagram = this.decisions.retarget(n.diagram, t => this.resolve(instance, t, 0))
+      this.nodes[flat]!.diagram = this.decisions.retarget(n.diagram, t => this.resolve(instance, t))
     }
   }
 }

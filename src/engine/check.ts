@@ -38,6 +38,8 @@ export interface CheckOptions {
   time?: number
   signal?: AbortSignal
   onProgress?: (progress: SearchProgress) => void
+  /** Milliseconds between calls of onProgress (default 200). */
+  progressInterval?: number
   /** Off to keep histories apart, so that states count as the naive explorer counts them. */
   minimise?: boolean
   /** States at which workers take over; before, starting them costs more than it gains. */
@@ -157,6 +159,7 @@ async function explore(system: System, options: CheckOptions, depth: number): Pr
     handover: Number.POSITIVE_INFINITY,
     signal: options.signal,
     onProgress: options.onProgress,
+    progressInterval: options.progressInterval ?? 200,
   }
   const initial = Int32Array.from(prepared.packing.initial)
   const start = (l: SearchLimits, crew = localCrew(prepared.kernel)) =>

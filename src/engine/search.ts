@@ -36,6 +36,8 @@ export interface SearchLimits {
   /** Stop (to begin again with workers) at so many states. */
   readonly handover: number
   readonly signal: AbortSignal | undefined
+  /** Milliseconds between calls of onProgress. */
+  readonly progressInterval: number
   readonly onProgress: ((progress: SearchProgress) => void) | undefined
 }
 
@@ -172,7 +174,7 @@ export async function search(
       await crew.all('insert')
       const now = await tally(crew)
       const time = performance.now()
-      if (time - last > 200) {
+      if (time - last >= limits.progressInterval) {
         last = time
         limits.onProgress?.({
           ...now,

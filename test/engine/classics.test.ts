@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+import { describe, expect, it } from 'vitest'
+import { boundedBuffer } from '../../examples/models/bounded-buffer.ts'
+import { peterson } from '../../examples/models/peterson.ts'
+import { seqlock } from '../../examples/models/seqlock.ts'
+import {
+  AGAIN,
+  at_rest,
+  call,
+  cell,
+  cells,
+  check,
+  lock,
+  progress,
+  read,
+  repeat,
+  type Steps,
+  sort,
+  step,
+  system,
+  thread,
+  threads,
+  trylock,
+  unlock,
+  write,
+} from '../../src/engine/index.ts'
+
+describe('Peterson', () => {
+  it('excludes, and lets each in', async () => {
+    expect(await check(peterson())).toMatchObject({ verdict: 'holds', states: 26, transitions: 44, depth: 7 })
+  })
+
+  it('fails when the turn is given before the flag is raised', async () => {
+    const v = await check(peterson('turn first'))
+    expect(v).toMatchObject({ verdict: 'violated', property: 'mutual exclusion' })
+    expect(v.counterexample).toHaveLength(8)
+    expect(v.counterexample!.map(s => s.thread)).toEqual(['p0', 'p1', 'p1', 'p1', 'p1', 'p0', 'p0', 'p0'])
+    expect(v.counterexample!.at(-1)).toMatchObject({
+      step: 8,
+      function: 'visit',
+      operation: 'write inside[0]',
+      changes: [{ cell: 'inside[0]', from: 0, to: 1 }],
+    })
+    expect(v.counterexample!.at(-1)!.source).toMatch(/peterson\.ts/)
+  })
+})
+
+describe('a bounded buffer', () => {
+  it('keeps its bound under the lock', async () => {
+    expect(await check(boundedBuffer())).toMatchObject({ verdict: 'holds' })
+    expect((await check(boundedBuffer())).reductions).toEqual(
+      expect.arrayContaining(['symmetry of producer (2, sorted)', 'symmetry of slot (2, sorted)']),
+    )
+  })
+
+  it('overflows when room is looked for outside', async () => {
+    expect(await check(boundedBuffer({ locked: false }))).toMatchObject({ verdict: 'violated' })
+  })
+})
+
+describe('a seqlock', () => {
+  it('hides torn reads', async () => {
+    expect(await check(seqlock())).toMatchObject({ verdict: 'holds' })
+    expect(await check(seqlock({ recheck: false }))).toMatchObject({ verdict: 'violated', property: 'torn read' })
+  })
+
+  it('does not promise that a reader ends', async () => {
+    const v = await check(seqlock({ finishes: true, readers: 1 }), { properties: ['finishes'] })
+    expect(v).toMatchObject({ verdict: 'violated', property: 'finishes', message: 'reader[0] never ends' })
+    const round = v.counterexample!.slice(v.loop! - 1)
+    expect(new Set(round.map(s => s.thread))).toEqual(new Set(['reader[0]', 'writer']))
+  })
+})
+
+function philosophers(count: number, lefty: boolean) {
+  const forks = Array.from({ length: count }, (_, i) => cell(`fork${i}`, { max: 1 }))
+  function* dine(i: number): Steps<void> {
+    const order = [forks[i]!, forks[(i + 1) % count]!]
+    if (lefty && i === 0) order.reverse()
+    for (const f of order) yield* lock(f)
+    for (const f of order) yield* unlock(f)
+  }
+  return system('philosophers', {
+    cells: forks,
+    threads: forks.map((_, i) => thread(`philosopher ${i}`, () => dine(i), { finishes: true })),
+  })
+}
+
+describe('dining philosophers', () => {
+  it('deadlock when all take the same hand first', async () => {
+    const v = await check(philosophers(4, false))
+    expect(v).toMatchObject({ verdict: 'violated', property: 'deadlock' })
+    expect(v.counterexample!.map(s => s.operation)).toEqual(['lock fork0', 'lock fork1', 'lock fork2', 'lock fork3'])
+  })
+
+  it('starve, but do not deadlock, when one takes the other hand first', async () => {
+    expect(await check(philosophers(4, true), { properties: ['deadlock'] })).toMatchObject({ verdict: 'holds' })
+    // Weak fairness does not help who finds a fork taken again and again.
+    expect(await check(philosophers(3, true))).toMatchObject({ verdict: 'violated', property: 'finishes' })
+  })
+})
+
+describe('liveness', () => {
+  it('finds two threads that keep each other from a lock by giving way', async () => {
+    const locks = cells(sort('lock', 2), 'lock', { max: 1 })
+    function* both(a: number, b: number): Steps<undefined | typeof AGAIN> {
+      if (!(yield* trylock(locks[a]!))) return AGAIN
+      const got = yield* trylock(locks[b]!)
+      if (got) yield* unlock(locks[b]!)
+      yield* unlock(locks[a]!)
+      return got ? undefined : AGAIN
+    }
+    const polite = (second: [number, number]) => {
+      const pair = [
+        thread('a', () => repeat(both, 0, 1), { times: 1 }),
+        thread('b', () => repeat(both, ...second), { times: 1 }),
+      ]
+      return system('polite', { cells: locks, threads: pair, properties: [progress('someone ends', pair)] })
+    }
+    const v = await check(polite([1, 0]))
+    expect(v).toMatchObject({ verdict: 'violated', property: 'someone ends', message: 'livelock: someone ends' })
+    const round = v.counterexample!.slice(v.loop! - 1)
+    expect(new Set(round.map(s => s.thread))).toEqual(new Set(['a', 'b']))
+    expect(await check(polite([0, 1]))).toMatchObject({ verdict: 'holds' })
+  })
+
+  it('finds a wait that nobody ends, with no cycle to show', async () => {
+    const done = cell('done', { max: 1 })
+    const other = cell('other', { max: 1 })
+    const v = await check(
+      system('wait', {
+        cells: [done, other],
+        threads: [
+          thread('waits', () => step('wait', s => s.wait(s.get(done) === 1)), { finishes: true }),
+          thread('idles', () => write(other, 1)),
+        ],
+        properties: [],
+      }),
+    )
+    // It has not begun: a first step that is blocked is no run.
+    expect(v.verdict).toBe('holds')
+  })
+
+  it('lets a user thread stay away for ever, and makes a daemon come', async () => {
+    const done = cell('done', { max: 1 })
+    function* waits(): Steps<void> {
+      yield* read(done)
+      yield* step('wait', s => s.wait(s.get(done) === 1))
+    }
+    const build = (daemon: boolean) =>
+      system('wait', {
+        cells: [done],
+        threads: [thread('waits', waits, { finishes: true }), thread('wakes', () => write(done, 1), { daemon })],
+      })
+    expect(await check(build(false))).toMatchObject({ verdict: 'violated', property: 'finishes' })
+    expect(await check(build(true))).toMatchObject({ verdict: 'holds' })
+  })
+})
+
+describe('properties', () => {
+  it('looks at leaks when all are at rest', async () => {
+    const count = cell('count', { max: 2, init: 1 })
+    function* leak(error: boolean): Steps<void> {
+      yield* step('get', s => s.add(count, 1))
+      if (!error) yield* step('put', s => s.add(count, -1))
+    }
+    const build = (error: boolean) =>
+      system('leak', {
+        cells: [count],
+        threads: [thread('user', () => leak(error), { times: 1 })],
+        properties: [at_rest('count is 1 at rest', s => s.get(count) === 1)],
+      })
+    expect(await check(build(false))).toMatchObject({ verdict: 'holds' })
+    expect(await check(build(true))).toMatchObject({ verdict: 'violated', property: 'count is 1 at rest' })
+  })
+
+  it('can be selected: others do not end the search', async () => {
+    const x = cell('x', { max: 1 })
+    function* body(): Steps<void> {
+      yield* step('warn', s => s.warn(s.get(x) === 0, 'first'))
+      yield* step('fail', s => {
+        s.set(x, 1)
+        s.fail('second', 'the second one')
+      })
+    }
+    const s = system('two', { cells: [x], threads: [thread('t', body, { times: 1 })] })
+    expect(await check(s)).toMatchObject({ property: 'first' })
+    expect(await check(s, { properties: ['second'] })).toMatchObject({ property: 'second', message: 'the second one' })
+    expect(await check(s, { properties: ['deadlock'] })).toMatchObject({ verdict: 'holds' })
+  })
+
+  it('names the cell and the value that left its bounds', async () => {
+    const count = cell('_refcount', { max: 1 })
+    const s = system('underflow', {
+      cells: [count],
+      threads: [thread('put', () => step('dec', m => m.add(count, -1)))],
+    })
+    expect(await check(s)).toMatchObject({ property: 'bounds', message: '_refcount would become -1 (0..1)' })
+  })
+})
+
+describe('symmetry', () => {
+  const pages = sort('page', 3)
+  const count = cells(pages, 'count', { max: 2 })
+  function* get(p: number): Steps<void> {
+    yield* step('get', s => s.add(count[p]!, 1))
+    yield* step('put', s => s.add(count[p]!, -1))
+  }
+
+  it('is found where members are treated alike', async () => {
+    const s = system('alike', { cells: count, threads: threads(pages, 'user', p => call(get, p)) })
+    const [reduced, whole] = [await check(s), await check(s, { symmetry: false })]
+    expect(reduced.reductions.join()).toContain('symmetry of page (3')
+    expect([reduced.states, whole.states]).toEqual([4, 8])
+  })
+
+  it('is refused, with the reason, where they are told apart', async () => {
+    const apart = threads(pages, 'user', p => (p === 0 ? read(count[0]!) : call(get, p)))
+    const s = system('apart', { cells: count, threads: apart })
+    expect((await check(s)).reductions).toEqual(['no symmetry of page: thread user[0] tells its members apart'])
+  })
+})
