@@ -71,11 +71,14 @@ export class Incidents {
     if (!this.#damaged.has(pagemap)) this.#damaged.set(pagemap, incident)
   }
 
-  /** Takes back an incident that turned out to be something else. */
-  withdraw(row: number): void {
-    const incident = this.#byRow.get(row)
-    if (!incident) return
-    this.#byRow.delete(row)
-    this.list.splice(this.list.indexOf(incident), 1)
+  /** Takes back what was found after a time; returns the rows it was found on. */
+  withdrawSince(time: number): number[] {
+    const withdrawn = this.list.filter(incident => incident.event.time >= time)
+    for (const incident of withdrawn) this.#byRow.delete(incident.row)
+    for (const [pagemap, incident] of this.#damaged) if (incident.event.time >= time) this.#damaged.delete(pagemap)
+    const kept = this.list.filter(incident => incident.event.time < time)
+    this.list.length = 0
+    this.list.push(...kept)
+    return withdrawn.map(incident => incident.row)
   }
 }

@@ -5,7 +5,7 @@
  */
 
 import type { ProtocolId } from '../linux/protocols/rules.ts'
-import type { EventBatch, StackTable } from '../trace/events.ts'
+import type { EventBatch, LostEvents, StackTable } from '../trace/events.ts'
 import { Op } from '../trace/events.ts'
 import { baseName, StackTrait, typeByInitialiser } from './frames.ts'
 import { Gaps } from './gaps.ts'
@@ -145,7 +145,7 @@ export class Ledger {
 
   /** Takes in a batch of events, in its order. */
   add(batch: EventBatch): void {
-    for (const gap of batch.lost) this.gaps.add(gap)
+    for (const gap of batch.lost) this.#addGap(gap)
     const { order, time, pid, pfn, op, val, ret, stack, mapcount, cpu } = batch
     const { pages, gaps, sites } = this
     if (batch.length > 0) this.firstTime = Math.min(this.firstTime, time[order[0]!]!)
@@ -154,16 +154,21 @@ export class Ledger {
       const since = this.#since(cpu[i]!, pid[i]!, time[i]!)
       if (time[i]! > this.#watchAt) this.#takeWatched()
       if (time[i]! >= gaps.nextEdge) gaps.pass(time[i]!)
-      let row = pages.find(pfn[i]!)
-      if (row < 0) row = this.#newPage(batch, i)
       const kind = op[i]!
+      let row = pages.find(pfn[i]!)
+      if (kind === Op.MOD_UNLESS && ret[i] === 0) {
+        // An attempt that failed changed nothing.
+        if (row >= 0 && this.#isSkipped(row, stack[i]!)) this.skipped++
+        else this.events++
+        continue
+      }
+      if (row < 0) row = this.#newPage(batch, i)
       // A set may be the initialisation that makes its page one of a pagemap.
       if (kind !== Op.SET && this.#isSkipped(row, stack[i]!)) {
         this.skipped++
         continue
       }
       this.events++
-      if (kind === Op.MOD_UNLESS && ret[i] === 0) continue
       const bits = pages.bits[row]!
       const signature = sites.signature(stack[i]!, kind)
       // Whatever is out of the ordinary goes through an event object; the rest stays in columns.
@@ -172,6 +177,7 @@ export class Ledger {
         kind === Op.SET ||
         kind >= Op.FREEZE ||
         pages.epoch[row] !== gaps.epoch ||
+        gaps.open > 0 ||
         !this.#plain(row, kind, val[i]!, ret[i]!, stack[i]!, pid[i]!)
       ) {
         this.#slow(row, eventOf(batch, i, signature, since))
@@ -194,6 +200,16 @@ export class Ledger {
     }
     if (batch.length > 0) this.lastTime = Math.max(this.lastTime, time[order[batch.length - 1]!]!)
     this.#flushOverdue(this.lastTime - ORDER_WINDOW)
+  }
+
+  /** Some readers learn of a gap only at its end: what was found meanwhile may have another reason. */
+  #addGap(gap: LostEvents): void {
+    this.gaps.add(gap)
+    if (gap.from >= this.lastTime) return
+    for (const row of this.incidents.withdrawSince(gap.from)) {
+      this.pages.bits[row]! &= ~PageBit.ACCUSED
+      if (this.pages.bits[row]! & PageBit.OPEN) this.pages.bits[row]! |= PageBit.LOSSY
+    }
   }
 
   /** Settles what is still open at the end of the recording. */
@@ -315,7 +331,7 @@ export class Ledger {
       }
     }
     if (!(pages.bits[row]! & PageBit.KNOWN)) this.#firstSight(row, event)
-    else if (pages.epoch[row] !== this.gaps.epoch) this.#resume(row, event)
+    else if (pages.epoch[row] !== this.gaps.epoch || this.gaps.open > 0) this.#resume(row, event)
     pages.epoch[row] = this.gaps.epoch
     if (event.op === Op.FREEZE && event.ret === 0) return
     if (this.#isTeardown(row, event)) {
