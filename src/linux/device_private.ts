@@ -80,13 +80,23 @@ export function device_private(kernel: Kernel, of: DevicePrivate): DriverParts {
     if (yield* get_page_unless_zero(page)) yield* call(put_page, page)
   }
 
-  /** The mistake of many drivers: takes a reference and forgets it. */
-  function* leak(index: number): Steps<void> {
-    yield* step('leaky_get_page', s => {
+  /** A mistake to try a model, a test or a trace with: takes a reference and forgets it. */
+  function* leaky_get(index: number): Steps<void> {
+    yield* step('leaky_get', s => {
       const page = pte_page(at(index), s.get(at(index).pte))
       s.wait(page !== undefined)
       page_ref_inc(s, page!)
     })
+  }
+
+  /** The other mistake: gives back a reference that is not its own. */
+  function* surplus_put(index: number): Steps<void> {
+    const page = yield* step('surplus_put', s => {
+      const page = pte_page(at(index), s.get(at(index).pte))
+      s.wait(page !== undefined)
+      return page!
+    })
+    yield* call(put_page, page)
   }
 
   function* unbind(): Steps<void> {
@@ -118,7 +128,8 @@ export function device_private(kernel: Kernel, of: DevicePrivate): DriverParts {
       exit: { body: exit_mmap, daemon: true, finishes: true },
       fork: { body: fork },
       'pfn-walker': { body: pfn_walker, times: 1 },
-      leak: { body: leak, times: 1 },
+      leak: { body: leaky_get, times: 1 },
+      'surplus-put': { body: surplus_put, times: 1 },
       unbind: { body: unbind, times: 1, finishes: true },
       unplug: { body: unplug, times: 1, finishes: true },
     },

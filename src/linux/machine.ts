@@ -9,6 +9,7 @@ import {
   type CounterexampleStep,
   describeStep,
   type Outcome,
+  type Place,
   type Shared,
   type State,
   type StepRequest,
@@ -30,10 +31,20 @@ interface Way {
   readonly events: readonly PageRefEvent[]
 }
 
+/** A step taken, not yet told: stacks are costly, so only steps that somebody looks at get theirs. */
+interface Taken {
+  readonly before: readonly number[]
+  readonly thread: number
+  readonly place: Place
+  readonly choice: number
+  readonly way: Way
+  readonly violations: readonly Violation[]
+  told?: MachineStep
+}
+
 export class Machine {
   readonly built: Built
-  /** Every step taken so far. */
-  readonly steps: MachineStep[] = []
+  private readonly taken: Taken[] = []
   private readonly concrete: Concrete
   private state: State
   private stopped = false
@@ -53,9 +64,14 @@ export class Machine {
     return this.get(this.built.kernel.pgmap.pages[page]!._refcount)
   }
 
+  /** Every step taken so far. */
+  get steps(): readonly MachineStep[] {
+    return this.taken.map((t, i) => (t.told ??= this.tell(t, i + 1)))
+  }
+
   /** Properties broken so far. */
   get violations(): readonly Violation[] {
-    return this.steps.flatMap(s => s.violations)
+    return this.taken.flatMap(t => t.violations)
   }
 
   /** Names of the threads that can take a step now. */
@@ -73,7 +89,9 @@ export class Machine {
   step(thread: string, choice = 0): MachineStep | undefined {
     const t = this.indexOf(thread)
     const way = this.stopped ? undefined : this.ways(t)[choice]
-    return way && this.take(t, choice, way)
+    if (!way) return undefined
+    this.take(t, choice, way)
+    return this.steps.at(-1)
   }
 
   /**
@@ -102,7 +120,8 @@ export class Machine {
       const t = threads[random(threads.length)]!
       const ways = this.ways(t)
       const choice = random(ways.length)
-      if (this.take(t, choice, ways[choice]!).violations.length > 0) return
+      this.take(t, choice, ways[choice]!)
+      if (this.taken.at(-1)!.violations.length > 0) return
     }
   }
 
@@ -118,25 +137,35 @@ export class Machine {
     const t = this.indexOf(wanted.thread)
     for (const [choice, way] of this.ways(t).entries()) {
       const { state, stopped } = this
-      const taken = this.take(t, choice, way)
-      if (same_changes(taken, wanted) && this.search(steps, at + 1)) return true
-      this.steps.pop()
+      this.take(t, choice, way)
+      if (this.fits(this.taken.at(-1)!, wanted) && this.search(steps, at + 1)) return true
+      this.taken.pop()
       Object.assign(this, { state, stopped })
     }
     return false
   }
 
-  private take(t: number, choice: number, { outcome, events }: Way): MachineStep {
-    const place = this.state.places[t]!
-    const described = describeStep(this.concrete, this.steps.length + 1, this.state.values, t, place, outcome)
+  private fits({ before, place, way }: Taken, wanted: CounterexampleStep): boolean {
+    if (place.next!.name !== wanted.operation) return false
+    const changed = new Map(wanted.changes.map(c => [c.cell, c.to]))
+    return this.built.system.cells.every((c, i) => way.outcome.values[i] === (changed.get(c.name) ?? before[i]))
+  }
+
+  private take(thread: number, choice: number, way: Way): void {
+    const { outcome } = way
+    const place = this.state.places[thread]!
+    const before = this.state.values
     this.stopped = outcome.stops
     if (!outcome.stops) {
-      const after = this.concrete.after(this.built.system.threads[t]!, place, outcome.result)
-      this.state = { values: outcome.values, places: this.state.places.with(t, after) }
+      const after = this.concrete.after(this.built.system.threads[thread]!, place, outcome.result)
+      this.state = { values: outcome.values, places: this.state.places.with(thread, after) }
     }
-    const taken = { ...described, choice, events, violations: [...outcome.violations, ...this.broken()] }
-    this.steps.push(taken)
-    return taken
+    this.taken.push({ before, thread, place, choice, way, violations: [...outcome.violations, ...this.broken()] })
+  }
+
+  private tell({ before, thread, place, choice, way, violations }: Taken, step: number): MachineStep {
+    const described = describeStep(this.concrete, step, before, thread, place, way.outcome)
+    return { ...described, choice, events: way.events, violations }
   }
 
   private broken(): Violation[] {
@@ -181,11 +210,6 @@ function recorded(request: StepRequest, batches: { events: PageRefEvent[]; block
       })
     },
   }
-}
-
-function same_changes(a: CounterexampleStep, b: CounterexampleStep): boolean {
-  const text = (s: CounterexampleStep) => s.changes.map(c => `${c.cell}=${c.to}`).join()
-  return a.operation === b.operation && text(a) === text(b)
 }
 
 /** Marsaglia's xorshift32: small, and the same everywhere. */

@@ -27,28 +27,25 @@ function tries(): Try[] {
       return `${verdict.verdict} ${verdict.property ?? ''}`.trim()
     },
   })
+  const small = drivers.flatMap(driver =>
+    protocols.filter(p => driver.protocols.includes(p.id)).map(protocol => ({ driver, protocol, pages: 1, vas: 1 })),
+  )
+  const name = (s: Scenario) => `${s.driver.name} ${s.protocol.id}`
+  // From the cheapest to the dearest: most mutants are caught by the first.
   return [
-    ...bugs.map(b => of(`bug ${b.id} fixed`, b.fixed, b.keeps)),
+    ...small.map(s => ({
+      name: `${name(s)} alone`,
+      driver: s.driver.name,
+      protocol: s.protocol.id,
+      verdict: async () => alone({ ...s, vas: 2 }),
+    })),
     ...bugs.map(b => of(`bug ${b.id} broken`, b.broken, b.breaks)),
-    ...drivers.flatMap(driver =>
-      protocols
-        .filter(p => driver.protocols.includes(p.id))
-        .flatMap(protocol => {
-          const small = { driver, protocol, pages: 1, vas: 1 }
-          const { parts } = build(small)
-          return [
-            of(`${driver.name} ${protocol.id}`, small),
-            ...Object.entries(parts.scenarios ?? {}).map(([name, threads]) =>
-              of(`${driver.name} ${protocol.id} ${name}`, { ...small, threads }),
-            ),
-            {
-              name: `${driver.name} ${protocol.id} alone`,
-              driver: driver.name,
-              protocol: protocol.id,
-              verdict: async () => alone({ ...small, vas: 2 }),
-            },
-          ]
-        }),
+    ...bugs.map(b => of(`bug ${b.id} fixed`, b.fixed, b.keeps)),
+    ...small.map(s => of(name(s), s)),
+    ...small.flatMap(s =>
+      Object.entries(build(s).parts.scenarios ?? {}).map(([scenario, threads]) =>
+        of(`${name(s)} ${scenario}`, { ...s, threads }),
+      ),
     ),
   ]
 }

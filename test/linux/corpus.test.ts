@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Every known bug is found in its broken form, by the step that makes the mechanism, and absent from the mended one.
+import { describe, expect, test } from 'vitest'
+import { bugs } from '../../src/linux/bugs/index.ts'
+import { verify } from '../../src/linux/index.ts'
+
+/** The property that breaks, and for safety the step that breaks it; for liveness the thread that never ends. */
+const MECHANISMS: Readonly<Record<string, readonly [property: string, at: string]>> = {
+  1: ['pagemap-outlives', 'DMA'],
+  2: ['bounds', 'put_zone_device_page'],
+  3: ['touch-after-free', 'page->pgmap->ops->migrate_to_ram'],
+  4: ['touch-after-free', 'set_page_count'],
+  5: ['pagemap-outlives', 'pageunmap_range'],
+  6: ['finishes', 'fault[0] never ends'],
+  7: ['finishes', 'fault[0] never ends'],
+  8: ['finishes', 'migrate never ends'],
+  9: ['touch-after-free', 'folio->pgmap'],
+  10: ['finishes', 'unbind never ends'],
+  11: ['get-on-free', 'migrate_vma_insert_page'],
+  '11a': ['touch-after-free', 'free_zone_device_folio resets order and head'],
+  '11b': ['count', 'leave'],
+  12: ['finishes', 'unbind never ends'],
+  13: ['warn', 'set_page_count'],
+  14: ['warn', 'vm_insert_page'],
+  15: ['finishes', 'unbind never ends'],
+  16: ['pagemap-outlives', 'dpagemap->ops->destroy'],
+  17: ['finishes', 'device[0] never ends'],
+  18: ['finishes', 'unbind never ends'],
+  19: ['finishes', 'fault never ends'],
+  'new-1': ['touch-after-free', 'set_page_count'],
+  'new-2': ['touch-after-free', 'set_page_count'],
+  'new-3': ['touch-after-free', 'pvt = page->zone_device_data'],
+  'new-4': ['pagemap-outlives', 'DMA'],
+  'new-5': ['touch-after-free', 'DMA'],
+  'new-6': ['warn', 'device_remove'],
+  'new-7': ['finishes', 'fault[0] never ends'],
+}
+
+test('every row has its mechanism written down', () => {
+  expect(bugs.map(b => b.id).sort()).toEqual(Object.keys(MECHANISMS).sort())
+})
+
+describe.each(bugs.map(b => [b.id, b] as const))('bug %s', (id, bug) => {
+  test('broken: the counterexample shows the mechanism', async () => {
+    const { verdict } = await verify(bug.broken, { properties: bug.breaks })
+    const [property, at] = MECHANISMS[id]!
+    expect([verdict.verdict, verdict.property]).toEqual(['violated', property])
+    expect(property === 'finishes' ? verdict.message : verdict.counterexample?.at(-1)?.operation).toBe(at)
+  })
+
+  test('fixed: holds', async () => {
+    const { verdict } = await verify(bug.fixed, { properties: bug.keeps })
+    expect(`${verdict.verdict} ${verdict.property ?? ''} ${verdict.message ?? ''}`.trim()).toBe('holds')
+  })
+})
