@@ -42,7 +42,16 @@ describe('the ledger condemns a counterexample for the same reason', () => {
     const found = await verify(scenario('test_hmm', 'G', { migrate: 1, leak: 1, exit: 1 }), { properties: ['count'] })
     expect(found.verdict.verdict).toBe('violated')
     const { findings } = await judged(ftraceText(found.built, replay(found)))
-    expect(findings.map(f => f.culprit?.frame?.name)).toContain('leaky_get')
+    const unpaired = findings.flatMap(f => f.history.filter(h => h.delta > 0 && h.partner === undefined))
+    expect(unpaired.map(h => h.frame?.name)).toContain('leaky_get')
+  })
+
+  test('after lives that went well, by name', async () => {
+    const machine = new Machine(build(scenario('test_hmm', 'G', { migrate: 3, leak: 1, exit: 1 })))
+    for (const thread of ['migrate[0]', 'exit', 'migrate[1]', 'exit', 'migrate[2]', 'leak', 'exit'])
+      machine.finish(thread)
+    const { findings } = await judged(ftraceText(machine.built, machine.steps))
+    expect(findings.map(f => f.culprit?.frame?.name)).toEqual(['leaky_get'])
   })
 
   test('a put too many', async () => {
