@@ -61,6 +61,8 @@ export interface Graph {
   readonly to: Int32Array
   /** The thread that takes the step. */
   readonly who: Uint8Array
+  /** By state: bits of the threads that can end the execution there. */
+  readonly stops: Int32Array
   readonly initial: number
   readonly complete: boolean
 }
@@ -181,7 +183,8 @@ function worse(kind, property, ${this.names.join()}) {
   ${this.words.map(i => `bad[${i}] = w${i}`).join('; ')}
 }
 function bump(property) { enabled++; if (mode === 0) worse(1, property, ${this.words.map(i => `current[${i}]`).join()}) }
-function stop() { enabled++; moves++ }
+let stopping = 0
+function stop() { enabled++; moves++; stopping |= 1 << thread }
 function hash(${this.names.join()}) {
   let h = Math.imul(w0 ^ (w0 >>> 15), 0x2c1b3c6d)
   ${this.words
@@ -693,14 +696,19 @@ return {
   graph(initial, most) {
     let n = 0
     for (let p = 0; p < P; p++) { base[p] = n; n += counts[p] }
-    const offsets = new Int32Array(n + 1), states = this.states()
+    const offsets = new Int32Array(n + 1), stops = new Int32Array(n), states = this.states()
     to = new Int32Array(1024); who = new Uint8Array(1024); edges = 0
     mode = 3
     const kept = moves
     let i = 0
-    for (; i < n && edges <= most; i++) { expandAt(states, i * W); offsets[i + 1] = edges }
+    for (; i < n && edges <= most; i++) {
+      stopping = 0
+      expandAt(states, i * W)
+      offsets[i + 1] = edges
+      stops[i] = stopping
+    }
     mode = 0; moves = kept
-    const graph = { offsets, to, who, states, complete: i === n, initial: 0 }
+    const graph = { offsets, to, who, stops, states, complete: i === n, initial: 0 }
     for (let j = 0; j < n * W; j += W) {
       let k = 0
       while (k < W && states[j + k] === initial[k]) k++

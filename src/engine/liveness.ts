@@ -65,7 +65,7 @@ class LassoSearch {
     this.size = graph.offsets.length - 1
     this.distance = new Int32Array(this.size).fill(-1)
     this.parentEdge = new Int32Array(this.size).fill(-1)
-    this.can = new Int32Array(this.size)
+    this.can = Int32Array.from(graph.stops)
     this.componentOf = new Int32Array(this.size)
     for (let n = 0; n < this.size; n++)
       for (let e = graph.offsets[n]!; e < graph.offsets[n + 1]!; e++) this.can[n]! |= 1 << graph.who[e]!

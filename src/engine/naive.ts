@@ -26,7 +26,9 @@ interface Node {
   readonly parent: number
   readonly via: (Outcome & { readonly thread: number }) | undefined
   readonly depth: number
-  edges: Edge[]
+  readonly edges: Edge[]
+  /** Threads that can move, if only to end the execution. */
+  readonly movers: Set<number>
 }
 
 /** Explores every interleaving. @throws ModelError when the model is malformed. */
@@ -62,7 +64,7 @@ export class NaiveExplorer {
 
   run(): Verdict {
     const first = this.concrete.initial()
-    this.nodes.push({ state: first, parent: -1, via: undefined, depth: 0, edges: [] })
+    this.nodes.push({ state: first, parent: -1, via: undefined, depth: 0, edges: [], movers: new Set() })
     this.known.set(keyOfState(first), 0)
     this.look(0)
     for (let at = 0; at < this.nodes.length; at++) {
@@ -89,12 +91,11 @@ export class NaiveExplorer {
 
   private expand(at: number): void {
     const node = this.nodes[at]!
-    let moves = 0
     for (const [t, thread] of this.system.threads.entries()) {
       const place = node.state.places[t]!
       if (!place.next) continue
       for (const outcome of this.concrete.outcomes(place.next, node.state.values)) {
-        moves++
+        node.movers.add(t)
         this.transitions++
         const via = { thread: t, ...outcome }
         for (const violation of outcome.violations)
@@ -109,13 +110,13 @@ export class NaiveExplorer {
         if (to === undefined) {
           to = this.nodes.length
           this.known.set(key, to)
-          this.nodes.push({ state, parent: at, via, depth: node.depth + 1, edges: [] })
+          this.nodes.push({ state, parent: at, via, depth: node.depth + 1, edges: [], movers: new Set() })
           this.look(to)
         }
         node.edges.push({ thread: t, to, result: outcome.result })
       }
     }
-    if (moves > 0 || !this.system.deadlock || !this.selected('deadlock')) return
+    if (node.movers.size > 0 || !this.system.deadlock || !this.selected('deadlock')) return
     const stuck = this.system.threads.filter((_, t) => node.state.places[t]!.started)
     const message = `stuck: ${stuck.map(t => t.name).join(', ')}`
     if (stuck.length > 0)
@@ -162,7 +163,7 @@ export class NaiveExplorer {
         const node = this.nodes[n]!
         const place = node.state.places[t]!
         if (!place.started && !thread.daemon) return true
-        if (!node.edges.some(e => e.thread === t)) return true
+        if (!node.movers.has(t)) return true
         return edgesOf(n).some(e => e.thread === t && within.has(e.to))
       }),
     )

@@ -62,6 +62,19 @@ describe('random systems, against the naive explorer', () => {
     )
   })
 
+  it('has the same liveness when safety properties are not selected', async () => {
+    const only = { properties: ['finishes', 'progress'] }
+    await fc.assert(
+      fc.asyncProperty(plans, async plan => {
+        const verdict = new NaiveExplorer(build(plan), { states: LIMIT, ...only }).run()
+        fc.pre(verdict.verdict !== 'inconclusive')
+        const engine = await check(build(plan), only)
+        expect([engine.verdict, engine.property]).toEqual([verdict.verdict, verdict.property])
+      }),
+      { numRuns: RUNS },
+    )
+  })
+
   it('reaches the same memories when equal futures are merged', async () => {
     await fc.assert(
       fc.asyncProperty(plans, async plan => {
