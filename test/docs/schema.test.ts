@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The JSON of `lastput trace` has the shape that docs/schema describes, and nothing beside it.
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import { expect, test } from 'vitest'
+import { account } from '../../src/ledger/index.ts'
+import { traceJson } from '../../src/report/trace.ts'
+import type { Damage, Recording } from '../../src/trace/events.ts'
+import { fakeRecording } from '../support/fake-recording.ts'
+import { FAULTS, history, PROTOCOLS, TYPICAL } from '../support/histories.ts'
+
+const file = join(import.meta.dirname, '../../docs/schema/lastput.trace-1.schema.json')
+const schema = JSON.parse(readFileSync(file, 'utf8'))
+const validate = new Ajv2020({ strict: true, strictTypes: false, allErrors: true }).compile(schema)
+
+/** As much of the JSON as these tests touch. */
+interface TraceJson {
+  source: { lost?: unknown; damage: unknown[] }
+  lives: Record<string, number>
+  findings: { kind: string; pfn: unknown; certainty: string; culprit: Record<string, unknown> }[]
+}
+
+async function jsonOf(recording: Recording, damage: Damage[] = []): Promise<TraceJson> {
+  const made = await account(recording)
+  return JSON.parse(JSON.stringify(traceJson(made, made.findings, damage)))
+}
+
+function errorsOf(json: unknown): string[] {
+  return validate(json) ? [] : (validate.errors ?? []).map(error => `${error.instancePath} ${error.message}`)
+}
+
+test('of histories with every fault by every protocol, with and without stacks, cut and with gaps', async () => {
+  const kinds = new Set<string>()
+  for (const protocol of PROTOCOLS) {
+    for (const fault of ['none', ...FAULTS] as const) {
+      for (const [seed, stacks, gaps, to] of [
+        [1, true, 0, 1],
+        [2, false, 0, 1],
+        [3, true, 2, 1],
+        [4, true, 0, 0.7],
+      ] as const) {
+        const made = history({
+          ...TYPICAL,
+          seed,
+          protocol,
+          fault,
+          stacks,
+          gaps,
+          cut: { from: 0, to },
+          lives: 40,
+          teardown: true,
+        })
+        const json = await jsonOf(made.recording())
+        expect(errorsOf(json)).toEqual([])
+        for (const finding of json.findings) kinds.add(finding.kind)
+      }
+    }
+  }
+  expect([...kinds]).toEqual(expect.arrayContaining(['leak', 'put-on-free-page', 'get-on-free-page', 'held-at-end']))
+})
+
+test('of an empty recording, and of one with damage', async () => {
+  expect(errorsOf(await jsonOf(fakeRecording([])))).toEqual([])
+  const damage = [{ file: 'x', offset: 7, expected: 'a page header' }]
+  const json = await jsonOf(history(TYPICAL).recording(), damage)
+  expect(errorsOf(json)).toEqual([])
+  expect(json.source.damage).toEqual([{ offset: 7, expected: 'a page header' }])
+})
+
+test('the schema refuses what is missing, misspelt or of another type', async () => {
+  const good = await jsonOf(history({ ...TYPICAL, fault: 'surplus-put', lives: 40 }).recording())
+  expect(errorsOf(good)).toEqual([])
+  expect(good.findings.length).toBeGreaterThan(0)
+  const spoil: ((json: TraceJson) => void)[] = [
+    json => {
+      delete json.source.lost
+    },
+    json => {
+      delete json.findings[0]!.culprit.cpu
+    },
+    json => {
+      json.findings[0]!.pfn = 0x1234
+    },
+    json => {
+      json.findings[0]!.certainty = 'sure'
+    },
+    json => {
+      json.findings[0]!.culprit.surname = 'x'
+    },
+    json => {
+      json.lives.completed = 3
+    },
+  ]
+  for (const change of spoil) {
+    const bad = structuredClone(good)
+    change(bad)
+    expect(errorsOf(bad)).not.toEqual([])
+  }
+})
