@@ -39,7 +39,7 @@ export function layColumns(buffer: ArrayBufferLike): Columns {
   let at = 0
   const columns: Record<string, unknown> = {}
   for (const [name, array] of LAYOUT) {
-    columns[name] = new array(buffer, at, rows)
+    columns[name] = new array(buffer as ArrayBuffer, at, rows)
     at += rows * array.BYTES_PER_ELEMENT
   }
   return columns as unknown as Columns

@@ -15,6 +15,9 @@ export class RawStacks {
   /** Open addressing: stack ids, 0 for free; and the hashes. */
   #slots = new Uint32Array(1 << 10)
   readonly #hashes = [0]
+  /** By stack id, the one that was found after it. */
+  readonly #successors = [0]
+  #last = 0
 
   constructor(longSize: number) {
     this.#addressWords = longSize === 8 ? 2 : 1
@@ -35,16 +38,33 @@ export class RawStacks {
    * empty stack and when the table is full.
    */
   find(source: Uint32Array, start: number, count: number): number {
+    const limit = start + Math.min(count, MAX_STACK_DEPTH) * this.#addressWords
+    // What a kernel does it does again: most stacks follow the one that they followed before.
+    const expected = this.#successors[this.#last]!
+    if (expected !== 0 && this.#is(expected, source, start, limit)) return (this.#last = expected)
+    const id = this.#lookUp(source, start, limit)
+    this.#successors[this.#last] = id
+    return (this.#last = id)
+  }
+
+  /** Whether a stack is what stands between two words. */
+  #is(id: number, source: Uint32Array, start: number, limit: number): boolean {
+    const end = start + this.#starts[id + 1]! - this.#starts[id]!
+    if (end > limit || (end < limit && !this.#ends(source, end))) return false
+    return this.#same(id, source, start, end - start)
+  }
+
+  #ends(source: Uint32Array, at: number): boolean {
+    return (source[at]! & source[at + this.#addressWords - 1]!) === -1
+  }
+
+  #lookUp(source: Uint32Array, start: number, limit: number): number {
     const step = this.#addressWords
-    const limit = start + Math.min(count, MAX_STACK_DEPTH) * step
     let hash = 0
     let end = start
-    for (; end < limit; end += step) {
-      const first = source[end]!
-      const second = source[end + step - 1]!
-      if ((first & second) === -1) break
-      hash = Math.imul(hash ^ first, 0x9e3779b1)
-      hash = Math.imul(hash ^ second ^ (hash >>> 15), 0x85ebca6b)
+    for (; end < limit && !this.#ends(source, end); end += step) {
+      hash = Math.imul(hash ^ source[end]!, 0x9e3779b1)
+      hash = Math.imul(hash ^ source[end + step - 1]! ^ (hash >>> 15), 0x85ebca6b)
     }
     const length = end - start
     if (length === 0) return 0
@@ -78,6 +98,7 @@ export class RawStacks {
     this.#used += length
     this.#starts.push(this.#used)
     this.#hashes.push(hash)
+    this.#successors.push(0)
     this.#slots[slot] = id
     if (id * 2 > this.#slots.length) this.#rehash()
     return id
