@@ -31,6 +31,9 @@ const MAX_CHUNK_PAGES = 64
 /** Chunks of small sub-buffers may be as large as this all the same. */
 const MIN_CHUNK_LIMIT = 1 << 20
 
+/** Bytes that are read for a piece at least. */
+const MIN_WINDOW = 1 << 12
+
 /** Bytes that packing may add to data that cannot be packed. */
 const PACKING_OVERHEAD = 1 << 12
 
@@ -42,6 +45,8 @@ export class Cutter {
   readonly #cpu: number
   readonly #end: number
   #at: number
+  /** Bytes that the next piece will take, to judge by the last one. */
+  #window: number
   /** Whether events of the CPU could not be read: there may have been more after the last piece. */
   cutOff: boolean
   /** Chunks still to come; undefined before their number was read. */
@@ -54,6 +59,7 @@ export class Cutter {
     this.#cpu = data.cpu
     this.cutOff = data.cutOff ?? false
     this.#at = data.offset
+    this.#window = options.target >> 3
     // The number of chunks is not part of the size that trace-cmd writes.
     const end = data.offset + data.size + (options.packed ? CHUNK_COUNT : 0)
     this.#end = Math.min(end, source.size)
@@ -100,8 +106,8 @@ export class Cutter {
     }
     if (this.#chunks === 0) return undefined
     const offset = this.#at
-    // Packed data takes a fifth of its size; a first chunk that takes more is read again with its own size.
-    let bytes = await this.#read(Math.max(1 << 12, target >> 2))
+    // Packed data takes a fifth to a twentieth of its size; a first chunk that takes more than the window is read again.
+    let bytes = await this.#read(Math.max(MIN_WINDOW, Math.min(this.#window, target)))
     let cut = this.#cut(bytes, target)
     if (typeof cut === 'number') {
       if (cut > this.#end - offset || cut > bytes.length + this.#chunkLimit() + PACKING_OVERHEAD) {
@@ -113,7 +119,10 @@ export class Cutter {
     if (typeof cut === 'number') return this.#stop('a chunk of events')
     if (cut.length === 0) return undefined
     const last = cut.length - 3
-    this.#at = offset + cut[last]! + cut[last + 1]!
+    const used = cut[last]! + cut[last + 1]!
+    this.#at = offset + used
+    // Room for as much again, and to find out whether the next piece packs worse.
+    this.#window = used + (used >> 2) + MIN_WINDOW
     return { offset, bytes, chunks: Uint32Array.from(cut) }
   }
 
