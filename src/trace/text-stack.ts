@@ -12,6 +12,7 @@ import { decodeText } from './bytes.ts'
 import { MAX_STACK_DEPTH, type StackInterner } from './stacks.ts'
 import type { SymbolTable } from './symbols.ts'
 
+const TAB = 9
 const SPACE = 32
 const EQUALS = 61
 const GREATER = 62
@@ -22,16 +23,25 @@ const MAX_KEPT_BYTES = 1 << 26
 interface Block {
   bytes: Uint8Array
   stack: number
+  /** The block that followed when this one was last seen: a guess at what follows now. */
+  next: Block | undefined
 }
 
-/** Whether the line [start, end) shows a frame. */
+/** Bytes before the frame on its line, at most: kernels print a space. */
+export const MAX_INDENT = 64
+
+/** Whether the line [start, end) shows a frame. Looks at its first bytes only. */
 export function isFrameLine(bytes: Uint8Array, start: number, end: number): boolean {
+  const limit = Math.min(end, start + MAX_INDENT)
   let at = start
-  while (at < end && (bytes[at] === SPACE || bytes[at] === 9)) at++
+  while (at < limit && (bytes[at] === SPACE || bytes[at] === TAB)) at++
   return at + 1 < end && bytes[at] === EQUALS && bytes[at + 1] === GREATER
 }
 
 export class TextStacks {
+  /** End of the lines that `guess` found. */
+  foundEnd = 0
+  #last: Block | undefined
   readonly #stacks: StackInterner
   readonly #symbols: SymbolTable
   readonly #blocks = new Map<number, Block[]>()
@@ -42,20 +52,44 @@ export class TextStacks {
     this.#symbols = symbols
   }
 
+  /**
+   * A stack whose frame lines stand at `start`, if they are those of the stack that is likely to come now: its id, with
+   * the end of the lines in `foundEnd`. Otherwise -1.
+   */
+  guess(bytes: Uint8Array, start: number, end: number): number {
+    const last = this.#last
+    if (!last) return -1
+    const guess = [last.next, last].find(block => block && standsAt(block.bytes, bytes, start, end))
+    if (!guess) return -1
+    this.#follow(guess)
+    this.foundEnd = start + guess.bytes.length
+    return guess.stack
+  }
+
   /** Stack id of the frame lines [start, end). */
   intern(bytes: Uint8Array, start: number, end: number): number {
     let hash = end - start
     for (let at = start; at < end; at++) hash = (Math.imul(hash, 31) + bytes[at]!) | 0
     const blocks = this.#blocks.get(hash)
-    const known = blocks?.find(block => same(block.bytes, bytes, start, end))
-    if (known) return known.stack
-    const block = { bytes: bytes.slice(start, end), stack: this.#stack(bytes.subarray(start, end)) }
-    if (this.#kept + block.bytes.length <= MAX_KEPT_BYTES) {
-      this.#kept += block.bytes.length
+    const known = blocks?.find(block => block.bytes.length === end - start && standsAt(block.bytes, bytes, start, end))
+    if (known) {
+      this.#follow(known)
+      return known.stack
+    }
+    const lines = bytes.slice(start, end)
+    const block: Block = { bytes: lines, stack: this.#stack(lines), next: undefined }
+    if (this.#kept + lines.length <= MAX_KEPT_BYTES) {
+      this.#kept += lines.length
       if (blocks) blocks.push(block)
       else this.#blocks.set(hash, [block])
+      this.#follow(block)
     }
     return block.stack
+  }
+
+  #follow(block: Block): void {
+    if (this.#last) this.#last.next = block
+    this.#last = block
   }
 
   #stack(block: Uint8Array): number {
@@ -99,8 +133,8 @@ function hex(digits: string): bigint {
   return BigInt(digits.startsWith('0x') ? digits : `0x${digits}`)
 }
 
-function same(known: Uint8Array, bytes: Uint8Array, start: number, end: number): boolean {
-  if (known.length !== end - start) return false
+function standsAt(known: Uint8Array, bytes: Uint8Array, start: number, end: number): boolean {
+  if (known.length > end - start) return false
   for (let i = 0; i < known.length; i++) if (known[i] !== bytes[start + i]) return false
   return true
 }

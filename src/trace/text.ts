@@ -21,7 +21,7 @@ import { SymbolTable } from './symbols.ts'
 import { TaskNames } from './tasks.ts'
 import { EventLine, LineKind } from './text-event.ts'
 import { LineWindow, MAX_LINE_BYTES, type TextInput } from './text-lines.ts'
-import { isFrameLine, TextStacks } from './text-stack.ts'
+import { isFrameLine, MAX_INDENT, TextStacks } from './text-stack.ts'
 
 const NEWLINE = 10
 const CARRIAGE_RETURN = 13
@@ -309,25 +309,45 @@ class TextRecording implements Recording {
   /** A stack's frames start at `next`. Waits until all of them are loaded. */
   #stackBlock(next: number): typeof Step.MORE | typeof Step.LINE {
     const window = this.#window
-    let end = next
-    for (;;) {
-      const lineEnd = window.lineEnd(end)
-      if (lineEnd < 0) {
-        if (window.ended || window.end - next > MAX_BLOCK_BYTES) break
-        return Step.MORE
-      }
-      if (!isFrameLine(window.bytes, end, lineEnd)) break
-      end = Math.min(lineEnd + 1, window.end)
-    }
     const { cpu, pid } = this.#line
     const row = this.#openRow[cpu]!
-    if (row !== NO_ROW && this.#batch.pid[row] === pid && this.#ofBuffer(window.bytes, window.at)) {
-      this.#batch.stack[row] = this.#textStacks.intern(window.bytes, next, end)
+    const wanted = row !== NO_ROW && this.#batch.pid[row] === pid && this.#ofBuffer(window.bytes, window.at)
+    let stack = wanted ? this.#guessedStack(next) : -1
+    let end = this.#textStacks.foundEnd
+    if (stack < 0) {
+      end = this.#blockEnd(next)
+      if (end < 0) return Step.MORE
+      if (wanted) stack = this.#textStacks.intern(window.bytes, next, end)
+    }
+    if (wanted) {
+      this.#batch.stack[row] = stack
       this.#openRow[cpu] = NO_ROW
       this.#stacksSeen = true
     }
     window.at = end
     return Step.LINE
+  }
+
+  /** The stack that is likely to follow, if its lines stand at `next` and no other frame follows them; else -1. */
+  #guessedStack(next: number): number {
+    const { bytes, end } = this.#window
+    const stack = this.#textStacks.guess(bytes, next, end)
+    if (stack < 0) return -1
+    const { foundEnd } = this.#textStacks
+    // Whether a frame follows is known once more than its indent is loaded.
+    const certain = end - foundEnd > MAX_INDENT + 1 && bytes[foundEnd - 1] === NEWLINE
+    return certain && !isFrameLine(bytes, foundEnd, end) ? stack : -1
+  }
+
+  /** End of the frame lines that start at `next`; -1 when more may follow that are not loaded. */
+  #blockEnd(next: number): number {
+    const window = this.#window
+    for (let end = next; ; ) {
+      const lineEnd = window.lineEnd(end)
+      if (lineEnd < 0) return window.ended || window.end - next > MAX_BLOCK_BYTES ? end : -1
+      if (!isFrameLine(window.bytes, end, lineEnd)) return end
+      end = Math.min(lineEnd + 1, window.end)
+    }
   }
 
   /** A line that is no event: a comment, a gap, a frame that belongs to nothing, or damage. */
