@@ -18,3 +18,5 @@ export {
   TraceError,
 } from './events.ts'
 export { openRecording } from './open.ts'
+export { openText } from './text.ts'
+export { sourceInput, type TextInput } from './text-lines.ts'
