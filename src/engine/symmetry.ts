@@ -81,12 +81,31 @@ export function symmetry(
     generators.push(...swaps)
   }
   return {
-    sorted: sorted.map(f => ({ sort: f.sort, blocks: finder.blocks(f.sort) })),
+    sorted: [
+      ...sorted.map(f => ({ sort: f.sort, blocks: finder.blocks(f.sort) })),
+      ...(keepThreads ? [] : identicalThreads(system, automata)),
+    ],
     tried,
     keys,
     generators,
     refused,
   }
+}
+
+/** Threads of no member that run the same automaton are interchangeable too, and need no declaration. */
+function identicalThreads(system: System, automata: Automata): Symmetry['sorted'][number][] {
+  const groups = new Map<number, number[]>()
+  for (const [t, thread] of system.threads.entries())
+    if (thread.of.length === 0) {
+      const type = automata.typeOf[t]!
+      groups.set(type, [...(groups.get(type) ?? []), t])
+    }
+  return [...groups.values()]
+    .filter(g => g.length > 1)
+    .map(g => ({
+      sort: { name: system.threads[g[0]!]!.name, size: g.length },
+      blocks: g.map(thread => [{ thread }]),
+    }))
 }
 
 /** Sorts with two members or more that a cell or a thread belongs to. */

@@ -214,6 +214,13 @@ describe('symmetry', () => {
     expect([reduced.states, whole.states]).toEqual([4, 8])
   })
 
+  it('is found in threads that run the same code', async () => {
+    const s = system('same', { cells: count, threads: ['a', 'b', 'c'].map(n => thread(n, () => get(0))) })
+    const [reduced, whole] = [await check(s, { properties: [] }), await check(s, { properties: [], symmetry: false })]
+    expect(reduced.reductions.join()).toContain('symmetry of a (3, sorted)')
+    expect([reduced.states, whole.states]).toEqual([3, 7])
+  })
+
   it('is refused, with the reason, where they are told apart', async () => {
     const apart = threads(pages, 'user', p => (p === 0 ? read(count[0]!) : call(get, p)))
     const s = system('apart', { cells: count, threads: apart })

@@ -63,6 +63,8 @@ export interface Plan {
   readonly daemon: boolean
   readonly invariant: 'none' | 'sum' | 'at rest' | 'per page' | 'one page'
   readonly favourite: boolean
+  /** How many threads run the other program. */
+  readonly others: number
 }
 
 const place = fc.constantFrom<Place>('x', 'y', 'count', 'held')
@@ -96,6 +98,7 @@ export const plans: fc.Arbitrary<Plan> = fc.record({
   daemon: fc.boolean(),
   invariant: fc.constantFrom('none', 'sum', 'at rest', 'per page', 'one page'),
   favourite: fc.boolean(),
+  others: fc.constantFrom(1, 1, 2),
 })
 
 export function build(plan: Plan): System {
@@ -169,7 +172,9 @@ export function build(plan: Plan): System {
       ...spec,
       ...(plan.workerTimes === undefined ? {} : { times: plan.workerTimes }),
     }),
-    thread('other', () => body(plan.other, -1), { ...(plan.times === undefined ? {} : { times: plan.times }) }),
+    ...Array.from({ length: plan.others }, (_, i) =>
+      thread(`other ${i}`, () => body(plan.other, -1), { ...(plan.times === undefined ? {} : { times: plan.times }) }),
+    ),
   ]
   return system('random', {
     cells: [x, y, pointer, ...count, ...held.flat(), ...spare],
