@@ -11,6 +11,7 @@ import type { Incident } from './incidents.ts'
 import type { Ledger, LedgerEvent, LifeEvent, PageState } from './ledger.ts'
 import { marginOf, putMarginOf, type SolvedLife, solveLife, type Unreturned } from './lives.ts'
 import { MAX_SOLVED } from './matching.ts'
+import { ORDER_WINDOW } from './order.ts'
 import { PageBit } from './pages.ts'
 import { SHAPE_STRIDE } from './shapes.ts'
 
@@ -21,6 +22,8 @@ const ALWAYS = 3
 /** Later events of a task, and later references of a site, that count as "went on". */
 const WENT_ON = 50
 const OVERTAKEN = 30
+/** Probability below which a pair of sites is one that the recording's other lives do not have. */
+const STRANGE_PAIR = 0.05
 /** Bits of margin below which an attribution is not called certain. */
 const CLEAR_MARGIN = 3
 
@@ -51,7 +54,9 @@ export class Judge {
   findings(): Finding[] {
     const ledger = this.#ledger
     const causes = new Map<Incident, Finding>()
+    const teardown = this.#smallTeardowns()
     for (const incident of ledger.incidents.list) {
+      if (teardown.has(incident) || this.#mayBeExplainedLater(incident)) continue
       const finding = this.#incidentFinding(incident)
       if (finding) causes.set(incident, finding)
     }
@@ -65,6 +70,29 @@ export class Judge {
       else open.push(finding)
     }
     return [...causes.values(), ...open]
+  }
+
+  /** What contradicts the count at the very end may be explained by an event whose stamp came after it. */
+  #mayBeExplainedLater(incident: Incident): boolean {
+    return incident.kind === 'count-mismatch' && this.#end - incident.event.time < ORDER_WINDOW
+  }
+
+  /**
+   * Without stacks, memunmap_pages() of a small pagemap is known only by what it leaves: one task put every idle page,
+   * and none was touched again.
+   */
+  #smallTeardowns(): ReadonlySet<Incident> {
+    const { incidents, pages, pagemaps } = this.#ledger
+    const groups = new Map<string, Incident[]>()
+    for (const incident of incidents.list) {
+      const { event, row, kind, consequences } = incident
+      if (kind !== 'put-on-free-page' || event.stack !== 0 || incident.idle !== 1 || consequences.length > 0) continue
+      if (pages.count[row] !== 0) continue
+      const key = `${pages.pagemap[row]} ${event.pid}`
+      groups.set(key, [...(groups.get(key) ?? []), incident])
+    }
+    const found = [...groups].filter(([key, all]) => all.length * 2 > pagemaps.list[Number.parseInt(key, 10)]!.pages)
+    return new Set(found.flatMap(([, all]) => all))
   }
 
   /** Open lives about which nothing can be said, because events were lost. */
@@ -147,6 +175,7 @@ export class Judge {
           `the count was ${incident.count}, that of an idle page, and only ${this.#handOutWords(incident)} takes such a page into use`,
         )
         this.#explainStrangeGet(incident, finding)
+        this.#findEarlyPut(incident, finding)
         break
       case 'put-on-free-page':
       case 'surplus-put':
@@ -202,16 +231,41 @@ export class Judge {
       finding.evidence.push(`no reference in the recording was ever given back by ${this.#name(signature)}`)
     }
     const margin = putMarginOf(solved, signature, model)
+    finding.margin = margin
+    const clear = (margin ?? 0) >= CLEAR_MARGIN
     if (!worst || worst.event === violating || signature === incident.event.signature) {
-      finding.margin = margin
+      if (!clear) finding.certainty = 'likely'
       return
     }
-    if ((margin ?? 0) < CLEAR_MARGIN) return
+    if (clear) this.#blamePut(incident, finding, worst.event)
+    else finding.certainty = 'possible'
+  }
+
+  /** The event on a free page was rightful: another put had freed the page too early. */
+  #blamePut(incident: Incident, finding: Finding, put: LifeEvent): void {
+    finding.consequences.unshift(this.#consequenceOf(incident.kind, finding.pfn, incident.event, incident.count))
     finding.kind = 'surplus-put'
     finding.certainty = 'likely'
-    finding.margin = margin
-    finding.consequences.unshift(this.#consequenceOf('put-on-free-page', finding.pfn, incident.event, incident.count))
-    finding.culprit = this.#actor(worst.event)
+    finding.culprit = this.#actor(put)
+  }
+
+  /** A life that ended with a pair of sites that never belong together was ended by a put too many. */
+  #findEarlyPut(incident: Incident, finding: Finding): void {
+    const { model } = this.#ledger
+    const { lastLife } = incident
+    if (lastLife.length === 0 || lastLife.length > MAX_SOLVED) return
+    const solved = solveLife(lastLife, 0, model)
+    for (const { get, put } of solved.matching.matches) {
+      const from = solved.life.gets[get]!
+      const to = solved.life.puts[put]!
+      if (model.returned(from.signature) < ALWAYS || model.probability(from.signature, to.signature) > STRANGE_PAIR)
+        continue
+      finding.evidence.push(
+        `the life before ended in a way of its own: ${this.#name(to.signature)} gave back what ${this.#name(from.signature)} had taken`,
+      )
+      this.#blamePut(incident, finding, lastLife[to.position]!)
+      return
+    }
   }
 
   #explainMismatch(incident: Incident, finding: Finding): void {
@@ -367,7 +421,7 @@ export class Judge {
     const waits = (pages.bits[row]! & PageBit.UNMAPPED) !== 0
     if (waits) sentences.push('memunmap_pages() has put the base reference and waits for this page')
     if (pages.bits[row]! & PageBit.HEADLESS && !waits) return { certainty: undefined, sentences }
-    if (waits) return { certainty: 'certain', sentences }
+    if (waits) return { certainty: event.stack === 0 ? 'likely' : 'certain', sentences }
     if (sites.traits(event.stack) & StackTrait.EVICT) return { certainty: undefined, sentences }
     const isGup = (sites.traits(event.stack) & StackTrait.GUP) !== 0
     if (alone && evicted.length > 0) return { certainty: 'likely', sentences }

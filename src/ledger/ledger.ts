@@ -9,7 +9,7 @@ import type { EventBatch, LostEvents, StackTable } from '../trace/events.ts'
 import { Op } from '../trace/events.ts'
 import { baseName, StackTrait, typeByInitialiser } from './frames.ts'
 import { Gaps } from './gaps.ts'
-import { type IncidentKind, Incidents } from './incidents.ts'
+import { type Incident, type IncidentKind, Incidents } from './incidents.ts'
 import { NodePool } from './nodes.ts'
 import {
   after,
@@ -85,6 +85,12 @@ const LONG_LIFE = 64
 /** Neighbours are mostly stamped within this, in ns; after it the past is put into question, too. */
 const SOON = 100_000
 
+/** Neighbouring pages put in a row that make a sweep. */
+const SWEEP = 8
+
+/** Lives after which an event on a free page that another order explained is forgotten. */
+const SUSPECT_LIVES = 2
+
 /** Gets or puts from that many on that are open at once are no longer cut down by pairs. */
 const MAX_OPEN = 4096
 
@@ -122,10 +128,11 @@ export class Ledger {
   readonly #stacks: StackTable
   readonly #allPages: boolean
   readonly #pending = new Map<number, LedgerEvent[]>()
+  readonly #suspects = new Map<number, { incident: Incident; lives: number }>()
   #scratch = new Int32Array(256 * SHAPE_STRIDE)
   readonly #lifeTasks: number[] = []
-  /** A put of an idle page by which memunmap_pages() may have begun to put all pages of a pagemap. */
-  #sweep = { pfn: -2, pid: -1, row: -1, begun: false }
+  /** Puts of neighbouring pages by one task: memunmap_pages() puts all pages of a pagemap. */
+  #sweep = { pfn: -2, pid: -1, rows: [] as number[], begun: false }
   /** Time and task of each CPU's last event. */
   #cpuTime = new Float64Array(0)
   #cpuPid = new Int32Array(0)
@@ -335,6 +342,8 @@ export class Ledger {
     pages.epoch[row] = this.gaps.epoch
     if (event.op === Op.FREEZE && event.ret === 0) return
     if (this.#isTeardown(row, event)) {
+      const waiting = this.#pending.get(row)
+      if (waiting) this.#giveUp(row, waiting)
       this.#teardownPut(row, event)
       return
     }
@@ -544,6 +553,7 @@ export class Ledger {
 
   #closeLife(row: number): void {
     const { pages, lives } = this
+    if (this.#suspects.size > 0) this.#acquit(row)
     const bits = pages.bits[row]!
     const head = pages.head[row]!
     const tail = pages.tail[row]!
@@ -556,6 +566,12 @@ export class Ledger {
     if (head >= 0) pages.lastLife[row] = this.#retired.add(head, tail)
     pages.head[row] = pages.tail[row] = -1
     pages.bits[row] = bits & ~(PageBit.OPEN | PageBit.LOSSY | PageBit.HEADLESS)
+  }
+
+  /** Lives that end well after an explanation confirm it. */
+  #acquit(row: number): void {
+    const suspect = this.#suspects.get(row)
+    if (suspect && ++suspect.lives > SUSPECT_LIVES) this.#suspects.delete(row)
   }
 
   /** A page that was got while free, and is put to idle without having been handed out, is filed as free twice. */
@@ -738,15 +754,17 @@ export class Ledger {
     }
   }
 
-  /** Deduces the count of a page that was there before the recording. */
+  /**
+   * Deduces the count of a page that was there before the recording. A count that was read after the operation may
+   * include what others did, so the page's first life is not to be relied on.
+   */
   #firstSight(row: number, event: LedgerEvent): void {
     const { pages } = this
     pages.bits[row]! |= PageBit.KNOWN
     pages.count[row] = countBefore(event)
-    if (pages.count[row]! > this.#closesAt(row)) {
-      this.#openLife(row)
-      pages.bits[row]! |= PageBit.HEADLESS
-    }
+    if (pages.count[row] === this.#closesAt(row) && isExact(event)) return
+    this.#openLife(row)
+    pages.bits[row]! |= PageBit.HEADLESS
   }
 
   /** Takes up a page again behind a gap in the recording. */
@@ -762,7 +780,7 @@ export class Ledger {
       if (count === this.#closesAt(row)) this.#closeLife(row)
     } else {
       pages.count[row] = count
-      if (count === this.#closesAt(row)) return
+      if (count === this.#closesAt(row) && isExact(event) && this.gaps.open === 0) return
       this.#openLife(row)
       pages.bits[row]! |= PageBit.LOSSY
     }
@@ -785,25 +803,29 @@ export class Ledger {
 
   /** Without stacks, memunmap_pages() is known by putting page after page. */
   #isSweep(row: number, event: LedgerEvent): boolean {
-    const sweep = this.#sweep
     const pfn = this.pages.pfn[row]!
-    if (this.#mayBeTeardown(row, 0, event.pid) && (sweep.begun || this.#beginSweep(sweep.row))) {
-      sweep.begun = true
-      sweep.pfn = pfn
-      return true
+    if (!this.#mayBeTeardown(row, 0, event.pid)) {
+      this.#sweep = { pfn, pid: event.pid, rows: [row], begun: false }
+      return false
     }
-    if (this.pages.count[row] === 1) this.#sweep = { pfn, pid: event.pid, row, begun: false }
-    return false
+    const sweep = this.#sweep
+    sweep.pfn = pfn
+    if (sweep.begun) return true
+    sweep.rows.push(row)
+    if (sweep.rows.length < SWEEP) return false
+    sweep.begun = true
+    for (const earlier of sweep.rows.splice(0)) if (earlier !== row) this.#wasTeardown(earlier)
+    return true
   }
 
-  /** Whether a put that is held back as one of an idle page was the first of a sweep, and nothing has followed it. */
-  #beginSweep(row: number): boolean {
+  /** A put that is held back as one of an idle page was part of a sweep. */
+  #wasTeardown(row: number): void {
     const pending = this.#pending.get(row)
-    if (pending?.length !== 1) return false
+    if (pending?.length !== 1) return
     this.#pending.delete(row)
+    this.#suspects.delete(row)
     this.pages.bits[row]! &= ~PageBit.PENDING
     this.#teardownPut(row, pending[0]!)
-    return true
   }
 
   #teardownPut(row: number, event: LedgerEvent): void {
@@ -826,6 +848,7 @@ export class Ledger {
   // --- events out of order, and events that no order explains --------------------------------------------------------
 
   #defer(row: number, pending: LedgerEvent[], event: LedgerEvent): void {
+    if (pending.length === 0) this.#suspect(row, event)
     pending.push(event)
     this.#pending.set(row, pending)
     this.pages.bits[row]! |= PageBit.PENDING
@@ -837,6 +860,16 @@ export class Ledger {
     const late = event.time - first.time
     if (telling && late > SOON && this.#settleWithPast(row, pending, settle)) return
     if (pending.length >= MAX_PENDING || late > ORDER_WINDOW) this.#giveUp(row, pending)
+  }
+
+  /**
+   * An event on a free page may be explained by a later stamp that came before it in truth, and wrongly so: it is
+   * remembered for as long as that explanation can fail.
+   */
+  #suspect(row: number, event: LedgerEvent): void {
+    const kind = this.#kindOf(row, event)
+    if (kind !== 'get-on-free-page' && kind !== 'put-on-free-page') return
+    this.#suspects.set(row, { incident: this.#incident(row, event, kind), lives: 0 })
   }
 
   /** The core sets the count of these pages to 1 after their last put: seen for the first time. */
@@ -944,20 +977,27 @@ export class Ledger {
   }
 
   #accuse(row: number, event: LedgerEvent, kind: IncidentKind): void {
-    const { pages } = this
-    this.incidents.add({
+    const suspect = this.#suspects.get(row)?.incident
+    this.#suspects.delete(row)
+    const other = suspect && suspect.event !== event
+    this.incidents.add(other ? suspect : this.#incident(row, event, kind))
+    this.pages.bits[row]! |= PageBit.ACCUSED
+    if (other) this.#consequence(row, event, kind)
+  }
+
+  #incident(row: number, event: LedgerEvent, kind: IncidentKind): Incident {
+    return {
       kind,
       row,
       event,
-      count: pages.count[row]!,
+      count: this.pages.count[row]!,
       idle: this.#closesAt(row),
       life: this.lifeEvents(row),
-      lastLife: this.#chainEvents(this.#retired.head(pages.lastLife[row]!)),
+      lastLife: this.#chainEvents(this.#retired.head(this.pages.lastLife[row]!)),
       consequences: [],
       moreConsequences: 0,
       freedTwice: false,
-    })
-    pages.bits[row]! |= PageBit.ACCUSED
+    }
   }
 
   #kindOf(row: number, event: LedgerEvent): IncidentKind {
@@ -1034,6 +1074,12 @@ function isFew(n: number): boolean {
   return (n & (n + 1)) === 0
 }
 
+/** Whether an event tells the count before it. */
+function isExact({ op, ret }: LedgerEvent): boolean {
+  if (op === Op.MOD_AND_RETURN || op === Op.SET) return true
+  return (op === Op.MOD_AND_TEST || op === Op.FREEZE) && ret !== 0
+}
+
 /** Count before an event, from its result or, where it has none, from the count read a little later. */
 function countBefore(event: LedgerEvent): number {
   const { op, val, ret, count } = event
@@ -1044,7 +1090,7 @@ function countBefore(event: LedgerEvent): number {
     case Op.MOD_AND_RETURN:
       return ret - val
     case Op.MOD_AND_TEST:
-      return ret !== 0 ? -val : count - val
+      return ret !== 0 ? -val : Math.max(count, 1) - val
     case Op.FREEZE:
       return ret !== 0 ? val : count
     case Op.MOD_UNLESS:
