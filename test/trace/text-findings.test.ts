@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What a recording proves must not depend on its form: the text that trace-cmd report makes of it, with times rounded to
+// microseconds and flags without their top bits, gives the same findings.
+
+import { existsSync, readFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { account } from '../../src/ledger/account.ts'
+import { BytesSource } from '../../src/trace/bytes.ts'
+import { openRecording } from '../../src/trace/open.ts'
+import { dataPath, haveData, haveProgram, run } from '../support/data.ts'
+
+const kernels = ['5.10', '6.12', '7.3']
+const scenarios = ['dput', 'drvleak', 'leak', 'noinit', 'ok', 'race', 'uaf', 'uafput'].map(name => `zdbug-${name}`)
+const folders = kernels.flatMap(kernel => [...scenarios, 'p2pdma-stacks'].map(scenario => `${kernel}/${scenario}`))
+
+async function findings(bytes: Uint8Array, kallsyms: string[]) {
+  const recording = await openRecording(new BytesSource('recording', bytes), { kallsyms })
+  const { findings, lives, events } = await account(recording)
+  const named = findings.map(({ kind, pfn, culprit }) => ({ kind, pfn, function: culprit?.frame?.name }))
+  return { named, lives, events }
+}
+
+describe.runIf(haveProgram('trace-cmd'))('text and trace.dat give the same findings', () => {
+  it.each(folders.filter(folder => haveData(`${folder}/trace.dat`)))('%s', async folder => {
+    const file = dataPath(`${folder}/trace.dat`)
+    const symbols = dataPath(`${folder}/kallsyms.txt`)
+    const kallsyms = existsSync(symbols) ? [readFileSync(symbols, 'utf8')] : []
+    const binary = await findings(readFileSync(file), kallsyms)
+    const text = await findings(new TextEncoder().encode(run('trace-cmd', ['report', file])), kallsyms)
+    expect(binary.events).toBeGreaterThan(1000)
+    expect(text).toEqual(binary)
+  })
+})
