@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** `lastput trace`: what became of every page reference in a recording. */
+import { writeFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { account } from '../ledger/account.ts'
+import { viewerBundle } from '../node/viewer.ts'
+import { reportHtml } from '../report/html.ts'
 import { damageText, hasAccusation, select, type TraceFilter, traceJson, traceText } from '../report/trace.ts'
 import type { Recording } from '../trace/events.ts'
 import {
@@ -17,6 +20,7 @@ import {
 
 export interface TraceFlags extends RecordingFlags {
   json?: boolean
+  html?: string
   allPages?: boolean
   pfn?: number
   pagemap?: number
@@ -35,6 +39,7 @@ Examples:
   lastput trace trace.dat                          what was found
   lastput trace trace.dat --kallsyms kallsyms.txt  with symbols of modules
   lastput trace - < trace.txt                      text from tracefs' trace file
+  lastput trace trace.dat --html report.html       a report to look at, or to attach to a mail
   lastput trace trace.dat --pfn 0xfcf83fc --json   one page, for a program
 
 Exit codes: 0 nothing was found, 1 findings, 2 usage, or a file that cannot be used.`
@@ -44,6 +49,7 @@ export function traceCommand(): Command {
     .description('account for every page reference in a recording of page_ref events')
     .argument('<file...>', 'trace.dat, perf.data or ftrace text; "-" is standard input')
     .option('--json', 'JSON (schema lastput.trace/1); an array where several files are given')
+    .option('--html <file>', 'write a report that any browser opens: one file, with all it needs inside')
     .option('--pfn <pfn>', 'findings of this page only', parsePfn)
     .option('--pagemap <pfn>', 'findings of the pagemap that this page belongs to', parsePfn)
     .option('--from <seconds>', 'findings from this time on', parseTime)
@@ -62,9 +68,15 @@ interface Result {
 }
 
 async function traceAll(files: string[], flags: TraceFlags): Promise<number> {
+  if (flags.html !== undefined && files.length > 1) {
+    process.stderr.write('lastput trace: --html takes one recording\n')
+    return 2
+  }
   const results: Result[] = []
   for (const file of files)
     results.push(await withRecording(file, flags, recording => traceRecording(recording, flags)))
+  if (flags.html !== undefined)
+    writeFileSync(flags.html, await reportHtml(results[0]!.json, `lastput: ${files[0]}`, viewerBundle()))
   if (flags.json) {
     const json = results.length === 1 ? results[0]!.json : results.map(result => result.json)
     process.stdout.write(`${JSON.stringify(json, undefined, 1)}\n`)

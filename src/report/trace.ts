@@ -4,6 +4,7 @@ import type { Account, PagemapSummary } from '../ledger/account.ts'
 import { ACCUSATIONS, type Actor, type ConsequenceFinding, type Finding } from '../ledger/findings.ts'
 import type { Damage, Frame } from '../trace/events.ts'
 import { printable } from './printable.ts'
+import { sentence } from './sentence.ts'
 import { frameText, pfnText, plural, seconds, timeText, wrap } from './words.ts'
 
 /** Frames of a stack that the text shows; the JSON has all. */
@@ -113,36 +114,14 @@ function livesText(account: Account): string[] {
   return wrap(`${parts.filter(part => part !== '').join(', ')}.`, '', '  ')
 }
 
-/** One sentence that says what happened, to be pasted into a mail. */
-export function sentence(finding: Finding): string {
-  const who = finding.culprit?.frame ? printable(finding.culprit.frame.name) : 'an unknown site (no stack)'
-  const page = `page ${pfnText(finding.pfn)}`
-  switch (finding.kind) {
-    case 'leak':
-      return `${who} took ${references(finding)} to ${page} that never came back`
-    case 'held-at-end':
-      return finding.culprit ? `${page} is held by a reference that ${who} took` : `${page} is held`
-    case 'teardown-waits':
-      return `memunmap_pages() waits for ${page}${finding.culprit ? `, held by ${who}` : ''}`
-    case 'get-on-free-page':
-      return `${who} took a reference to ${page} while it was free`
-    case 'put-on-free-page':
-      return `${who} put ${page} while it was free`
-    case 'surplus-put':
-      return `${who} put a reference to ${page} that was not its own`
-    case 'count-mismatch':
-      return `the count of ${page} is not what its events add up to, as seen by ${who}`
-  }
-}
-
-function references(finding: Finding): string {
-  return finding.references === 1 ? 'a reference' : `${finding.references} references`
+function sentenceOf({ kind, pfn, references, culprit }: Finding): string {
+  return sentence({ kind, pfn: pfnText(pfn), references, who: culprit?.frame?.name, known: culprit !== undefined })
 }
 
 function findingText(finding: Finding, account: Account, first: string): string[] {
   const { culprit, consequences, moreConsequences } = finding
   const indent = ' '.repeat(first.length)
-  const lines = wrap(`${finding.kind} (${finding.certainty}): ${sentence(finding)}.`, first, indent)
+  const lines = wrap(`${finding.kind} (${finding.certainty}): ${sentenceOf(finding)}.`, first, indent)
   lines.push(`${indent}count ${finding.count}, expected ${finding.expected}`)
   if (culprit) lines.push(...actorText(culprit, account, indent))
   if (finding.evidence.length > 0) lines.push(`${indent}evidence:`)
@@ -237,6 +216,7 @@ export function traceJson(account: Account, findings: readonly Finding[], damage
     })),
     lives: account.lives,
     findings: findings.map(finding => findingJson(finding, account)),
+    pairs: account.pairs.map(({ get, put, lives }) => ({ get: functionJson(get), put: functionJson(put), lives })),
     notes: account.notes,
   }
 }

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** A report as one HTML file that needs nothing else: the viewer, its style and the data. */
+import { printable } from './printable.ts'
+
+/** What `npm run build` makes of web/. */
+export interface ViewerBundle {
+  script: string
+  style: string
+}
+
+/**
+ * @param data what `--json` would write
+ * @param title shown by the browser until the viewer has its own
+ */
+export async function reportHtml(data: unknown, title: string, { script, style }: ViewerBundle): Promise<string> {
+  for (const [text, end] of [
+    [script, '</script'],
+    [script, '<!--'],
+    [style, '</style'],
+  ] as const)
+    if (text.toLowerCase().includes(end)) throw new Error(`the viewer's bundle has a ${end} in it`)
+  // Nothing but these two runs or is loaded, whatever a name in the data says.
+  const policy = [
+    "default-src 'none'",
+    `script-src '${await hash(script)}'`,
+    `style-src '${await hash(style)}'`,
+    'img-src data:',
+    "base-uri 'none'",
+    "form-action 'none'",
+  ].join('; ')
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="${policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="referrer" content="no-referrer">
+<link rel="icon" href="data:,">
+<title>${escapeText(printable(title))}</title>
+<style>${style}</style>
+</head>
+<body>
+<noscript>This report is drawn by a script that it holds; lastput's --json has the same as data.</noscript>
+<script type="application/json" id="lastput-data">${embeddable(data)}</script>
+<script type="module">${script}</script>
+</body>
+</html>
+`
+}
+
+/** JSON that ends neither its element nor, where it is read as a script, a line. */
+export function embeddable(data: unknown): string {
+  return JSON.stringify(data).replace(
+    /[<\u2028\u2029]/g,
+    each => `\\u${each.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+}
+
+function escapeText(text: string): string {
+  return text.replace(/[&<>"]/g, each => `&#${each.charCodeAt(0)};`)
+}
+
+async function hash(text: string): Promise<string> {
+  const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text))
+  return `sha256-${btoa(String.fromCharCode(...new Uint8Array(digest)))}`
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A browser for the tests of the viewer: Chromium as Debian packages it, driven by playwright-core.
+import { existsSync } from 'node:fs'
+import { type Browser, chromium, type Page } from 'playwright-core'
+
+const PATHS = [process.env.LASTPUT_CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser']
+
+export const chromiumPath = PATHS.find(path => path !== undefined && existsSync(path))
+
+/** Says once why nothing is tested. */
+export function haveBrowser(): boolean {
+  if (!chromiumPath) console.warn('skipped: no Chromium (Debian package chromium, or LASTPUT_CHROMIUM)')
+  return chromiumPath !== undefined
+}
+
+export function launchBrowser(): Promise<Browser> {
+  return chromium.launch({
+    executablePath: chromiumPath!,
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
+  })
+}
+
+/** A page that collects what went wrong on it: exceptions, errors on the console (refused by policy, too), requests. */
+export async function watchedPage(browser: Browser, options: Parameters<Browser['newPage']>[0] = {}) {
+  const page = await browser.newPage({ viewport: { width: 1280, height: 800 }, ...options })
+  const errors: string[] = []
+  const requests: string[] = []
+  page.on('pageerror', error => errors.push(String(error)))
+  page.on('console', message => {
+    if (message.type() === 'error') errors.push(message.text())
+  })
+  page.on('dialog', dialog => {
+    errors.push(`dialog: ${dialog.message()}`)
+    void dialog.dismiss()
+  })
+  page.on('request', request => requests.push(request.url()))
+  return { page, errors, requests }
+}
+
+export type { Browser, Page }

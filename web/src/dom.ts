@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** Building elements. Text only ever enters as text nodes, so that no name from a recording is read as markup. */
+import { printable } from '../../src/report/printable.ts'
+
+export type Child = Node | string | number | false | undefined
+
+type Listeners = { [name in keyof HTMLElementEventMap]?: (event: HTMLElementEventMap[name]) => void }
+
+export interface Attributes {
+  [name: string]: string | number | boolean | undefined | Listeners
+  on?: Listeners
+}
+
+const SVG = 'http://www.w3.org/2000/svg'
+
+/** An HTML element. Attributes that are undefined or false are left out. */
+export function h<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  attributes: Attributes = {},
+  ...children: Child[]
+): HTMLElementTagNameMap[K] {
+  return fill(document.createElement(tag), attributes, children)
+}
+
+/** An SVG element. */
+export function s<K extends keyof SVGElementTagNameMap>(
+  tag: K,
+  attributes: Attributes = {},
+  ...children: Child[]
+): SVGElementTagNameMap[K] {
+  return fill(document.createElementNS(SVG, tag), attributes, children)
+}
+
+function fill<E extends Element>(element: E, attributes: Attributes, children: Child[]): E {
+  const { on, ...plain } = attributes
+  for (const [name, value] of Object.entries(plain)) {
+    if (value === undefined || value === false) continue
+    element.setAttribute(name, value === true ? '' : String(value))
+  }
+  for (const [name, listener] of Object.entries(on ?? {})) element.addEventListener(name, listener as EventListener)
+  element.append(...present(children))
+  return element
+}
+
+export function present(children: Child[]): (Node | string)[] {
+  return children.filter(child => child !== false && child !== undefined).map(c => (typeof c === 'number' ? `${c}` : c))
+}
+
+/** A name from a recording: its direction is its own, and what turns or hides text around it is shown as an escape. */
+export function name(text: string, kind = ''): HTMLElement {
+  return h('bdi', { class: `name ${kind}`.trim() }, printable(text))
+}
+
+/** Where keys belong to the element that has the focus, not to the view. */
+export function takesText(target: EventTarget | null): boolean {
+  return target instanceof HTMLElement && target.matches('input, select, textarea')
+}

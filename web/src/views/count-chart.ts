@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+import type { Address } from '../address.ts'
+import type { EventJson } from '../documents.ts'
+import { h, s } from '../dom.ts'
+import { isUnmatched } from '../holders.ts'
+import { timeText } from '../words.ts'
+
+const WIDTH = 1000
+const ARCS = 90
+const STEPS = 80
+const HEIGHT = ARCS + STEPS + 22
+const MARGIN = 30
+
+/**
+ * The count as steps, with an arc from each get to its put. Lives last from microseconds to hours with all of their events
+ * in a few bursts, so events stand at equal distances unless the time scale is asked for.
+ */
+export function countChart(
+  events: readonly EventJson[],
+  idle: number | undefined,
+  onSelect: (i: number) => void,
+  address: Address,
+): { element: HTMLElement; select: (i: number) => void } {
+  const holder = h('div', { class: 'drawing' })
+  const byTime = h('input', { type: 'checkbox', on: { change: () => draw() } })
+  byTime.checked = address.get('scale') === 'time'
+  let cursor: SVGLineElement | undefined
+  let xs: number[] = []
+  let chosen = 0
+
+  function draw(): void {
+    address.note({ scale: byTime.checked ? 'time' : undefined })
+    xs = positions(events, byTime.checked)
+    cursor = s('line', { class: 'cursor', y1: 0, y2: ARCS + STEPS })
+    holder.replaceChildren(drawing(events, xs, idle, cursor))
+    place()
+  }
+
+  function place(): void {
+    for (const end of ['x1', 'x2']) cursor?.setAttribute(end, String(xs[chosen] ?? MARGIN))
+  }
+
+  holder.addEventListener('pointermove', event => {
+    const box = holder.getBoundingClientRect()
+    const x = ((event.clientX - box.left) / box.width) * WIDTH
+    const i = lastBefore(xs, x)
+    if (i !== chosen) onSelect(i)
+  })
+  draw()
+  return {
+    element: h(
+      'figure',
+      { class: 'count-chart' },
+      holder,
+      h(
+        'figcaption',
+        {},
+        h('label', {}, byTime, ' to the scale of time'),
+        h('span', { class: 'key get' }, 'get'),
+        h('span', { class: 'key put' }, 'put'),
+        h('span', { class: 'key odd' }, 'without partner'),
+      ),
+    ),
+    select(i) {
+      chosen = i
+      place()
+    },
+  }
+}
+
+function lastBefore(xs: readonly number[], x: number): number {
+  let i = 0
+  while (i + 1 < xs.length && xs[i + 1]! <= x) i++
+  return i
+}
+
+function positions(events: readonly EventJson[], byTime: boolean): number[] {
+  const first = events[0]?.time ?? 0
+  const span = (events.at(-1)?.time ?? 0) - first
+  const room = WIDTH - 2 * MARGIN
+  const part = (event: EventJson, i: number) =>
+    byTime && span > 0 ? (event.time - first) / span : i / Math.max(1, events.length)
+  return events.map((event, i) => MARGIN + part(event, i) * room)
+}
+
+function drawing(
+  events: readonly EventJson[],
+  xs: readonly number[],
+  idle: number | undefined,
+  cursor: SVGLineElement,
+): SVGElement {
+  const counts = events.map(event => event.count)
+  const before = events.length > 0 ? events[0]!.count - events[0]!.val : 0
+  const low = Math.min(idle ?? before, before, ...counts)
+  const high = Math.max(low + 1, before, ...counts)
+  const y = (count: number) => ARCS + STEPS - 6 - ((count - low) / (high - low)) * (STEPS - 16)
+  const line = events.map((event, i) => `H${xs[i]!} V${y(event.count)}`).join(' ')
+  return s(
+    'svg',
+    { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: 'img', 'aria-label': chartText(events) },
+    idle !== undefined && s('line', { class: 'idle', x1: 0, x2: WIDTH, y1: y(idle), y2: y(idle) }),
+    s('path', { class: 'steps', d: `M0 ${y(before)} ${line} H${WIDTH}` }),
+    ...[low, high].map(count => s('text', { x: 2, y: y(count) - 3 }, String(count))),
+    ...events.flatMap((event, i) => arcs(event, i, xs)),
+    ...timeLabels(events, xs),
+    cursor,
+  )
+}
+
+/** Arcs start at the get; what has no partner gets a mark of its own. */
+function arcs(event: EventJson, i: number, xs: readonly number[]): SVGElement[] {
+  const x = xs[i]!
+  const { partner, val } = event
+  const marks: SVGElement[] = []
+  if (val > 0 && partner !== null && partner > i) {
+    const to = xs[partner]!
+    const height = Math.min(ARCS - 14, 10 + (to - x) / 4)
+    marks.push(
+      s('path', {
+        class: 'arc',
+        d: `M${x} ${ARCS - 4} C${x} ${ARCS - 4 - height} ${to} ${ARCS - 4 - height} ${to} ${ARCS - 4}`,
+      }),
+    )
+  }
+  if (isUnmatched(event) && val > 0)
+    marks.push(s('path', { class: 'arc odd', d: `M${x} ${ARCS - 4} C${x} 20 ${x + 30} 12 ${WIDTH} 12` }))
+  if (val !== 0)
+    marks.push(s('circle', { class: isUnmatched(event) ? 'odd' : val > 0 ? 'get' : 'put', cx: x, cy: ARCS - 4, r: 4 }))
+  return marks
+}
+
+function timeLabels(events: readonly EventJson[], xs: readonly number[]): SVGElement[] {
+  const labels: SVGElement[] = []
+  let free = -Infinity
+  events.forEach((event, i) => {
+    if (xs[i]! < free || xs[i]! > WIDTH - 70) return
+    labels.push(s('text', { class: 'time', x: xs[i]!, y: HEIGHT - 4 }, timeText(event.time)))
+    free = xs[i]! + 90
+  })
+  return labels
+}
+
+function chartText(events: readonly EventJson[]): string {
+  const odd = events.filter(isUnmatched).length
+  return `Count over ${events.length} events, ${odd} without partner; the table below has them all`
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+import type { EventJson } from '../documents.ts'
+import { s } from '../dom.ts'
+import type { Lane } from '../holders.ts'
+
+/** As in style.css: heights of the table's head and rows, and the width of a lane. */
+const HEAD = 30
+const ROW = 40
+const LANE = 14
+
+/** Lanes that are drawn; a pinned page may have hundreds of references out. */
+export const MAX_LANES = 12
+
+/** One line for each reference from its get to its put, beside the table of events. */
+export function laneDrawing(events: readonly EventJson[], lanes: readonly Lane[]): SVGElement {
+  const shown = lanes.filter(({ lane }) => lane < MAX_LANES)
+  const x = (lane: number) => LANE / 2 + lane * LANE
+  const y = (i: number) => HEAD + ROW / 2 + i * ROW
+  const bottom = y(events.length - 1) + ROW / 2
+  const width = laneWidth(lanes)
+  return s(
+    'svg',
+    { class: 'lanes', width, height: bottom, 'aria-hidden': 'true' },
+    ...shown.flatMap(({ lane, from, to }) => [
+      s('path', {
+        class: to === undefined ? 'open' : '',
+        d: `M${width} ${y(from)} H${x(lane) + 5} Q${x(lane)} ${y(from)} ${x(lane)} ${y(from) + 5} V${to === undefined ? bottom : y(to) - 5} ${to === undefined ? '' : `Q${x(lane)} ${y(to)} ${x(lane) + 5} ${y(to)} H${width}`}`,
+      }),
+      s('circle', { class: 'get', cx: width - 4, cy: y(from), r: 3.5 }),
+    ]),
+    ...events.flatMap((event, i) =>
+      event.val < 0
+        ? [s('circle', { class: event.partner === null ? 'put odd' : 'put', cx: width - 4, cy: y(i), r: 3.5 })]
+        : [],
+    ),
+  )
+}
+
+export function laneWidth(lanes: readonly Lane[]): number {
+  const most = lanes.reduce((max, { lane }) => Math.max(max, lane + 1), 1)
+  return Math.min(most, MAX_LANES) * LANE + 10
+}

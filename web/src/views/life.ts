@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** One life of a page: its gets and puts, which belong together, and who held the page at the event looked at. */
+import { printable } from '../../../src/report/printable.ts'
+import { plural } from '../../../src/report/words.ts'
+import type { EventJson, FindingJson, LifeJson, TraceJson } from '../documents.ts'
+import { h, name } from '../dom.ts'
+import { holdersAt, isUnmatched, lanesOf } from '../holders.ts'
+import { livesByPair, pairKey } from '../pairs.ts'
+import { durationText, findingSentence, functionName, functionText, signed, taskText, timeText } from '../words.ts'
+import { countChart } from './count-chart.ts'
+import { laneDrawing } from './lanes.ts'
+import type { Context, View } from './view.ts'
+
+export interface LifeOptions {
+  life: LifeJson
+  /** The finding that the life belongs to. */
+  finding?: FindingJson | undefined
+  /** Count of the page while nobody holds it. */
+  idle: number | undefined
+  /** What else the recording teaches of pairs. */
+  trace: TraceJson
+}
+
+export function lifeView(context: Context, { life, finding, idle, trace }: LifeOptions): View {
+  const { address } = context
+  const { events } = life
+  const lanes = lanesOf(events)
+  const seen = livesByPair(trace)
+  const holders = h('section', { class: 'holders', 'aria-live': 'polite', 'aria-label': 'Who held it' })
+  const rows = events.map((event, i) => eventRow(event, i, events, seen))
+  let selected = -1
+
+  function select(i: number, focus: boolean): void {
+    if (i < 0 || i >= events.length) return
+    for (const [at, row] of rows.entries()) {
+      row.tabIndex = at === i ? 0 : -1
+      row.setAttribute('aria-selected', String(at === i))
+      row.classList.toggle('partner', events[i]!.partner === at)
+    }
+    selected = i
+    chart.select(i)
+    holders.replaceChildren(...holdersText(life, i))
+    address.note({ event: i })
+    if (focus) rows[i]!.focus()
+  }
+
+  const chart = countChart(events, idle, i => select(i, false), address)
+  for (const [i, row] of rows.entries()) row.addEventListener('click', () => select(i, true))
+  const table = h(
+    'div',
+    { class: 'life-events scroll' },
+    laneDrawing(events, lanes),
+    h(
+      'table',
+      { role: 'grid', 'aria-label': `Events of page ${life.pfn}` },
+      h(
+        'thead',
+        {},
+        h(
+          'tr',
+          {},
+          ...['time', 'CPU', 'task', 'change', 'count', 'function'].map(text => h('th', { scope: 'col' }, text)),
+        ),
+      ),
+      h('tbody', {}, ...rows),
+    ),
+  )
+  const view = {
+    element: h(
+      'div',
+      { class: 'life' },
+      h('h1', {}, `Page ${life.pfn}`),
+      h('p', {}, ...headline(life, finding)),
+      ...(events.length === 0
+        ? [
+            h(
+              'p',
+              { class: 'nothing' },
+              'The events of this life were not kept: there were too many, or they are lost.',
+            ),
+          ]
+        : [chart.element, h('div', { class: 'beside' }, table, holders)]),
+    ),
+    onKey(key: string): boolean {
+      const to = { ArrowDown: selected + 1, ArrowUp: selected - 1, Home: 0, End: events.length - 1 }[key]
+      if (to === undefined) return jumpToPartner(key)
+      select(Math.max(0, Math.min(events.length - 1, to)), true)
+      return true
+    },
+    shown: () => select(address.index('event', events.length) ?? culpritOf(events, finding), false),
+  }
+
+  function jumpToPartner(key: string): boolean {
+    const partner = events[selected]?.partner ?? null
+    if (key !== 'p' || partner === null) return false
+    select(partner, true)
+    return true
+  }
+  return view
+}
+
+function headline({ began, ended }: LifeJson, finding: FindingJson | undefined): (string | Node)[] {
+  const until = ended === null ? 'and had not ended when the recording did' : `and ended at ${timeText(ended)} s`
+  const life = `This life began ${began === null ? 'before the recording' : `at ${timeText(began)} s`} ${until}.`
+  if (!finding) return [life]
+  return [h('b', {}, `${finding.kind} (${finding.certainty}): ${findingSentence(finding)}.`), ` ${life}`]
+}
+
+/** The event that the finding accuses; otherwise one without partner, or the last. */
+function culpritOf(events: EventJson[], finding: FindingJson | undefined): number {
+  const { culprit } = finding ?? {}
+  const accused = events.findIndex(
+    event => culprit && event.time === culprit.time && event.pid === culprit.pid && event.function === culprit.function,
+  )
+  if (accused >= 0) return accused
+  const odd = events.findIndex(isUnmatched)
+  return odd >= 0 ? odd : events.length - 1
+}
+
+function eventRow(event: EventJson, i: number, events: EventJson[], seen: Map<string, number>): HTMLTableRowElement {
+  const before = events[i - 1]
+  const gap = before ? `+${durationText(event.time - before.time)}` : ''
+  const kind = event.val > 0 ? 'get' : event.val < 0 ? 'put' : 'none'
+  const told = partnerText(event, event.partner === null ? undefined : events[event.partner], seen)
+  return h(
+    'tr',
+    { class: `${kind}${isUnmatched(event) ? ' unmatched' : ''}`, tabindex: -1 },
+    h('td', { class: 'time' }, timeText(event.time), h('small', {}, gap)),
+    h('td', { class: 'number' }, event.cpu),
+    h('td', {}, name(taskText(event))),
+    h('td', { class: 'change number' }, signed(event.val)),
+    h('td', { class: 'number' }, event.count),
+    h('td', {}, functionName(event), h('small', { class: 'told' }, told)),
+  )
+}
+
+/** What became of a reference, and in how many lives of the recording the same two functions belong together. */
+function partnerText(event: EventJson, partner: EventJson | undefined, seen: Map<string, number>): string {
+  if (!partner) return event.val > 0 ? 'never given back' : event.val < 0 ? 'gives back nothing' : 'changes nothing'
+  const [get, put] = event.val > 0 ? [event, partner] : [partner, event]
+  const lives = seen.get(pairKey(get, put))
+  const often = lives === undefined ? '' : `, as in ${plural(lives, 'life').replace('lifes', 'lives')}`
+  return `${event.val > 0 ? 'given back by' : 'taken by'} ${functionText(partner)} at ${timeText(partner.time)}${often}`
+}
+
+function holdersText({ events }: LifeJson, at: number): HTMLElement[] {
+  const event = events[at]!
+  const { events: held, others } = holdersAt(events, at)
+  const many = held.length + (others > 0 ? 1 : 0)
+  return [
+    h('h2', {}, `After ${timeText(event.time)} s: count ${event.count}`),
+    many === 0
+      ? h('p', {}, 'Nobody held it.')
+      : h(
+          'ul',
+          {},
+          ...held.map(({ event: taken, i }) => holderItem(taken, i, event.time)),
+          others > 0 && h('li', {}, `${others} from before these events, or the base reference`),
+        ),
+    h('h2', {}, 'This event'),
+    h('p', {}, `${printable(event.operation)} ${signed(event.val)} by `, name(taskText(event)), ` on CPU ${event.cpu}`),
+    event.stack.length === 0
+      ? h('p', { class: 'muted' }, 'No stack was recorded.')
+      : h('pre', { class: 'stack' }, event.stack.map(functionText).join('\n')),
+  ]
+}
+
+function holderItem(taken: EventJson, i: number, now: number): HTMLElement {
+  const many = taken.val === 1 ? '' : `${taken.val} references: `
+  const held = now === taken.time ? 'from now on' : `for ${durationText(now - taken.time)}`
+  return h(
+    'li',
+    { class: isUnmatched(taken) ? 'unmatched' : '' },
+    many,
+    functionName(taken),
+    h('small', {}, ` by ${taskText(taken)}, ${held} (event ${i + 1})`),
+  )
+}

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+import { printable } from '../../../src/report/printable.ts'
+import { plural } from '../../../src/report/words.ts'
+import type { TraceJson } from '../documents.ts'
+import { h, name } from '../dom.ts'
+import { timeText } from '../words.ts'
+
+/** What a recording is, and what must be known to believe in its findings: pagemaps, lost events, damage. */
+export function summary(trace: TraceJson): HTMLElement {
+  const { source, lives, notes, pagemaps } = trace
+  const kernel = source.kernel === null ? '' : `, Linux ${printable(source.kernel)}`
+  const warnings = [
+    ...(source.lost.gaps > 0 ? [lostText(source.lost)] : []),
+    ...source.damage.map(each => `damaged at offset ${each.offset}: ${printable(each.expected)}`),
+    ...notes.map(note => `note: ${printable(note)}`),
+  ]
+  return h(
+    'section',
+    { class: 'summary', 'aria-label': 'Recording' },
+    h('h1', {}, name(source.file)),
+    h(
+      'p',
+      {},
+      `${source.format}${kernel}, ${plural(source.cpus, 'CPU')}. ${plural(source.events, 'page_ref event')}`,
+      ` from ${timeText(source.firstTime)} to ${timeText(source.lastTime)} s`,
+      source.skipped > 0 && `, ${plural(source.skipped, 'event')} of ordinary pages left out`,
+      source.lost.gaps === 0 && ', none lost',
+      '.',
+    ),
+    ...pagemaps.map(map =>
+      h(
+        'p',
+        {},
+        h('b', {}, `${map.firstPfn}-${map.lastPfn}`),
+        `: ${plural(map.pages, 'page')}${map.type === undefined ? '' : `, ${map.type}`}, protocol ${map.protocol} `,
+        h('span', { class: 'muted' }, `(${printable(map.recognisedBy)})`),
+      ),
+    ),
+    h('p', {}, livesText(lives)),
+    warnings.length > 0 && h('ul', { class: 'warnings' }, ...warnings.map(each => h('li', {}, each))),
+  )
+}
+
+function lostText({ gaps, events }: TraceJson['source']['lost']): string {
+  const many = events === null ? 'an unknown number of events' : plural(events, 'event')
+  return `${many} LOST in ${plural(gaps, 'gap')}: nothing is claimed that rests on them`
+}
+
+function livesText({ complete, partial, broken, openAtEnd, unknown }: TraceJson['lives']): string {
+  const n = (count: number) => count.toLocaleString('en-US')
+  const parts = [
+    `${n(complete)} ${complete === 1 ? 'life' : 'lives'} complete`,
+    partial > 0 && `${n(partial)} seen in part`,
+    broken > 0 && `${n(broken)} broken`,
+    `${n(openAtEnd)} open at the end`,
+    unknown > 0 && `${n(unknown)} of them unknown, for lost events`,
+  ]
+  return `${parts.filter(part => part !== false).join(', ')}.`
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** How the viewer writes functions, times and findings; the sentences are those of the terminal's report. */
+import { printable } from '../../src/report/printable.ts'
+import { sentence } from '../../src/report/sentence.ts'
+import type { ActorJson, FindingJson, FunctionJson } from './documents.ts'
+import { name } from './dom.ts'
+
+/** function+offset [module] */
+export function functionText(of: FunctionJson): string {
+  if (of.function === null) return '(no stack recorded)'
+  const offset = of.offset === undefined ? '' : `+0x${of.offset.toString(16)}`
+  return `${printable(of.function)}${offset}${of.module === undefined ? '' : ` [${printable(of.module)}]`}`
+}
+
+export function functionName(of: FunctionJson): HTMLElement {
+  return name(of.function ?? '(no stack)', 'function')
+}
+
+export function timeText(seconds: number | null): string {
+  return typeof seconds === 'number' ? seconds.toFixed(6) : '?'
+}
+
+/** A span of time in the unit that fits it. */
+export function durationText(seconds: number): string {
+  const size = Math.abs(seconds)
+  if (size < 1e-3) return `${(seconds * 1e6).toFixed(size < 1e-5 ? 2 : 0)} µs`
+  return size < 1 ? `${(seconds * 1e3).toFixed(1)} ms` : `${seconds.toFixed(2)} s`
+}
+
+export function signed(change: number): string {
+  return change > 0 ? `+${change}` : `${change}`
+}
+
+export function taskText({ task, pid }: { task: string; pid: number }): string {
+  return `${printable(task)}-${pid}`
+}
+
+export function findingSentence(finding: FindingJson): string {
+  const { kind, pfn, references, culprit } = finding
+  return sentence({ kind, pfn, references, who: culprit?.function ?? undefined, known: culprit !== null })
+}
+
+/** A finding as text for a mail. */
+export function findingMail(finding: FindingJson): string {
+  const { culprit } = finding
+  const lines = [`${finding.kind} (${finding.certainty}): ${findingSentence(finding)}.`]
+  lines.push(`  count ${finding.count}, expected ${finding.expected}`)
+  if (culprit) lines.push(`  ${actorLine(culprit)}`, ...culprit.stack.map(frame => `    ${functionText(frame)}`))
+  lines.push(...finding.evidence.map(each => `  - ${printable(each)}`))
+  return `${lines.join('\n')}\n`
+}
+
+/** As trace-cmd report begins its lines. */
+export function actorLine(actor: ActorJson): string {
+  const cpu = String(actor.cpu).padStart(3, '0')
+  return `${timeText(actor.time)} [${cpu}] ${taskText(actor)}: ${printable(actor.operation)} ${signed(actor.val)}`
+}
