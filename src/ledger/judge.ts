@@ -102,7 +102,7 @@ export class Judge {
     for (let row = 0; row < pages.length; row++) {
       if (!this.#ledger.isCounted(row)) continue
       const open = (pages.bits[row]! & PageBit.OPEN) !== 0
-      if (open && (pages.bits[row]! & PageBit.LOSSY || pages.epoch[row] !== gaps.epoch)) unknown++
+      if (open && (pages.bits[row]! & (PageBit.LOSSY | PageBit.DOUBT) || pages.epoch[row] !== gaps.epoch)) unknown++
     }
     return unknown
   }
@@ -292,7 +292,8 @@ export class Judge {
   #openFinding(row: number): Finding | undefined {
     const { pages, gaps } = this.#ledger
     const bits = pages.bits[row]!
-    if (!(bits & PageBit.OPEN) || bits & PageBit.LOSSY || pages.epoch[row] !== gaps.epoch) return undefined
+    if (!(bits & PageBit.OPEN) || bits & (PageBit.LOSSY | PageBit.DOUBT) || pages.epoch[row] !== gaps.epoch)
+      return undefined
     if (!this.#ledger.isCounted(row)) return undefined
     const idle = this.#ledger.idleCount(row) ?? 0
     const count = pages.count[row]!

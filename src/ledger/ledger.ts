@@ -85,6 +85,9 @@ const LONG_LIFE = 64
 /** Neighbours are mostly stamped within this, in ns; after it the past is put into question, too. */
 const SOON = 100_000
 
+/** Events in a row that must read the expected count before a doubtful one is trusted. */
+const CONFIRMATIONS = 4
+
 /** Neighbouring pages put in a row that make a sweep. */
 const SWEEP = 8
 
@@ -98,7 +101,7 @@ const MAX_OPEN = 4096
 const PAGE_FLAGS = (1 << 24) - 1
 
 /** State bits in which a get or put needs a closer look; KNOWN is wanted, the others are not. */
-const ORDINARY = PageBit.KNOWN | PageBit.PENDING | PageBit.ACCUSED | PageBit.FROZEN | PageBit.UNMAPPED
+const ORDINARY = PageBit.KNOWN | PageBit.PENDING | PageBit.ACCUSED | PageBit.FROZEN | PageBit.UNMAPPED | PageBit.DOUBT
 
 /** In place of a last signature: the page was set up and nothing has happened since. */
 const INITIALISED = -2
@@ -324,6 +327,31 @@ export class Ledger {
   // --- the slow paths ---------------------------------------------------------------------------------------------
 
   #slow(row: number, event: LedgerEvent): void {
+    this.#take(row, event)
+    if (this.pages.bits[row]! & PageBit.DOUBT) this.#confirm(row, event)
+  }
+
+  /** Trusts a doubtful count once an event told it exactly, or several in a row read the same. */
+  #confirm(row: number, event: LedgerEvent): void {
+    const { pages } = this
+    if (this.gaps.open > 0 || pages.bits[row]! & PageBit.PENDING) return
+    const off = event.count - pages.count[row]!
+    if (off === 0) {
+      pages.confirmed[row]!++
+      if (isExact(event) || pages.confirmed[row]! >= CONFIRMATIONS) pages.bits[row]! &= ~PageBit.DOUBT
+      return
+    }
+    pages.confirmed[row] = 0
+    if (!(pages.bits[row]! & PageBit.OPEN)) {
+      this.#openLife(row)
+      pages.bits[row]! |= PageBit.LOSSY
+    }
+    pages.before[row]! += off
+    pages.count[row]! += off
+    if (pages.count[row] === this.#closesAt(row)) this.#closeLife(row)
+  }
+
+  #take(row: number, event: LedgerEvent): void {
     const { pages } = this
     if (event.mapcount < 0) this.#rawMapcount = true
     if (event.op === Op.SET) {
@@ -558,7 +586,7 @@ export class Ledger {
     const head = pages.head[row]!
     const tail = pages.tail[row]!
     if (bits & PageBit.ACCUSED) this.#closeBroken(row)
-    else if (bits & (PageBit.LOSSY | PageBit.HEADLESS)) lives.partial++
+    else if (bits & (PageBit.LOSSY | PageBit.HEADLESS | PageBit.DOUBT)) lives.partial++
     else {
       lives.complete++
       this.#learn(row)
@@ -765,6 +793,12 @@ export class Ledger {
     if (pages.count[row] === this.#closesAt(row) && isExact(event)) return
     this.#openLife(row)
     pages.bits[row]! |= PageBit.HEADLESS
+    if (!isExact(event)) this.#doubt(row)
+  }
+
+  #doubt(row: number): void {
+    this.pages.bits[row]! |= PageBit.DOUBT
+    this.pages.confirmed[row] = 0
   }
 
   /** Takes up a page again behind a gap in the recording. */
@@ -773,6 +807,8 @@ export class Ledger {
     this.#pending.delete(row)
     pages.bits[row]! &= ~(PageBit.PENDING | PageBit.FROZEN)
     const count = countBefore(event)
+    this.#suspects.delete(row)
+    if (!isExact(event) || this.gaps.open > 0) this.#doubt(row)
     if (pages.bits[row]! & PageBit.OPEN) {
       pages.before[row]! += count - pages.count[row]!
       pages.bits[row]! |= PageBit.LOSSY
@@ -960,7 +996,7 @@ export class Ledger {
     const { pages } = this
     const pagemap = pages.pagemap[row]!
     this.#vote(row, event)
-    const unsure = PageBit.LOSSY | PageBit.HEADLESS
+    const unsure = PageBit.LOSSY | PageBit.HEADLESS | PageBit.DOUBT
     if (this.pagemaps.list[pagemap]!.rule && !(pages.bits[row]! & unsure)) {
       const kind = this.#kindOf(row, event)
       const cause = this.incidents.cause(row, pagemap)

@@ -20,6 +20,8 @@ export const PageBit = {
   UNMAPPED: 64,
   /** The open life began before the recording, or its page's count was first read in its middle. */
   HEADLESS: 128,
+  /** The count was read from an event that may have included others: nothing is claimed until it is confirmed. */
+  DOUBT: 512,
   /** Handed out by a set since something was found on the page. */
   HANDED_OUT: 256,
 } as const
@@ -46,6 +48,8 @@ export class PageTable {
   lastSignature = new Int32Array(CHUNK)
   lastPid = new Int32Array(CHUNK)
   lastMapcount = new Int32Array(CHUNK)
+  /** Events in a row that confirmed a doubtful count. */
+  confirmed = new Int32Array(CHUNK)
   /** Ticket of the page's last closed life, see `RetiredLives`; 0 for none. */
   lastLife = new Int32Array(CHUNK)
 
@@ -126,4 +130,5 @@ const INT_COLUMNS = [
   'lastPid',
   'lastMapcount',
   'lastLife',
+  'confirmed',
 ] as const
