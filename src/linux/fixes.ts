@@ -63,6 +63,8 @@ const list = {
   failed_migration_is_sigbus: { commit: '', subject: 'migrate_to_ram() answers VM_FAULT_SIGBUS when the page stays' },
   device_dax_waits_for_pins: { commit: '', subject: 'kill_dev_dax(): wait until no page of the device is referenced' },
   fault_unlocks_with_put: { commit: '', subject: 'do_swap_page(): give up lock and reference at once' },
+  dax_waits_for_zero: { commit: '', subject: 'layout breaking takes count 0 for idle, whatever the protocol says' },
+  page_free_gets_poison: { commit: '', subject: 'page_free() finds a count that means nothing: who relies on it?' },
   nouveau_waits_for_pages: {
     commit: '',
     subject: 'nouveau_dmem_fini(): look at callocated only after memunmap_pages()',

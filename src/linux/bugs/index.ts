@@ -328,7 +328,7 @@ export const bugs: readonly Bug[] = [
     {
       driver: device_dax,
       protocol: G,
-      threads: { fault: 1, gup: 1, exit: 1, unbind: 1 },
+      threads: { fault: 1, gup: 1, unbind: 1 },
       with: 'device_dax_waits_for_pins',
     },
   ),

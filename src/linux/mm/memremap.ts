@@ -6,7 +6,7 @@
  */
 import { type Shared, type Steps, step } from '../../engine/index.ts'
 import { type DevPagemap, DRAINED, DYING, GONE, LIVE, type Page } from '../types.ts'
-import { page_exists } from './page_ref.ts'
+import { page_exists, set_page_count } from './page_ref.ts'
 
 /** percpu_ref_tryget_live(): fails once the ref was killed. */
 export function percpu_ref_tryget_live(s: Shared, pgmap: DevPagemap): boolean {
@@ -115,9 +115,12 @@ export function driver_owned(pgmap: DevPagemap): boolean {
   return pgmap.type === 'PRIVATE' || pgmap.type === 'COHERENT'
 }
 
-/** Calls the owner's page_free(), if it has one. */
+/** Calls the owner's page_free(); types without one must not get here. */
 export function* page_free(page: Page): Steps<void> {
-  if (page.pgmap.ops.page_free) yield* page.pgmap.ops.page_free(page)
+  const { ops, kernel } = page.pgmap
+  if (kernel.fixes.has('page_free_gets_poison')) yield* set_page_count(page, page._refcount.max)
+  if (ops.page_free) yield* ops.page_free(page)
+  else yield* step('WARN_ON_ONCE(!ops->page_free)', s => s.warn(true, 'warn', `page ${page.index} has no page_free()`))
 }
 
 /** memunmap_pages() since B: what memremap_pages() took for the pages goes in one put; waits for whatever else holds the ref. */

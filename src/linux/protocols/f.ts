@@ -20,7 +20,7 @@ export const F: Protocol = {
   *put_page(page: Page): Steps<void> {
     if (!(yield* page_ref_dec_and_test(page))) return
     if (page.pgmap.type === 'GENERIC') return yield* set_page_count(page, 1)
-    yield* page_free(page)
+    if (page.pgmap.type !== 'FS_DAX') yield* page_free(page)
     if (driver_owned(page.pgmap)) yield* put_dev_pagemap(page.pgmap)
   },
 }
