@@ -2,14 +2,13 @@
 /** Puts protocol, driver and threads together to one system that the engine explores. */
 import {
   always,
+  at_rest,
   type Cell,
   cell,
   cells,
   member,
-  type Steps,
   type System,
   sort,
-  step,
   system,
   type Thread,
   thread,
@@ -20,18 +19,7 @@ import { type Fix, merged_fixes } from './fixes.ts'
 import { driver_owned } from './mm/memremap.ts'
 import { busy_base, idle_count } from './mm/page_count.ts'
 import { mapcount, migration_count, pte_max, pte_page, rename_pte, show_pte } from './mm/pgtable.ts'
-import {
-  BUSY,
-  type DevPagemap,
-  GONE,
-  IDLE,
-  type Kernel,
-  LIVE,
-  type Mm,
-  type Page,
-  type Protocol,
-  type Role,
-} from './types.ts'
+import { BUSY, type DevPagemap, GONE, IDLE, type Kernel, LIVE, type Mm, type Page, type Protocol } from './types.ts'
 
 export interface Scenario {
   readonly driver: Driver
@@ -47,8 +35,6 @@ export interface Scenario {
   /** Proposed changes that no kernel has. */
   readonly adds?: readonly Fix[]
   readonly name?: string
-  /** Watches when threads begin and end, two steps more for each run: what property `count` needs. */
-  readonly audit?: boolean
 }
 
 export interface Built {
@@ -67,9 +53,7 @@ export function build(scenario: Scenario): Built {
   const parts = driver.setup(kernel)
   kernel.pgmap.ops = parts.ops
   const wanted = scenario.threads ?? parts.threads
-  const in_flight = scenario.audit ? cell('in_flight', { max: 12 }) : undefined
-  if (in_flight) kernel.cells.push(in_flight)
-  const threads = Object.entries(wanted).flatMap(([role, n]) => threads_of(parts, role, n, in_flight))
+  const threads = Object.entries(wanted).flatMap(([role, n]) => threads_of(parts, role, n))
   const bounds = `${kernel.pgmap.pages.length} pages, ${kernel.mm.addresses.length} addresses, ${threads.length} threads (${Object.entries(
     wanted,
   )
@@ -81,17 +65,17 @@ export function build(scenario: Scenario): Built {
     system: system(scenario.name ?? `${driver.name} under ${protocol.id}`, {
       cells: all_cells(kernel),
       threads,
-      properties: [...properties(kernel), ...(in_flight ? [counts_at_rest(kernel, in_flight)] : [])],
+      properties: [...properties(kernel), counts_at_rest(kernel)],
       bounds,
     }),
   }
 }
 
-function threads_of(parts: DriverParts, role: string, n: number, in_flight: Cell | undefined): Thread[] {
+function threads_of(parts: DriverParts, role: string, n: number): Thread[] {
   const r = parts.roles[role]
   if (!r) throw new Error(`no role "${role}": this driver has ${Object.keys(parts.roles).join(', ')}`)
   return Array.from({ length: n }, (_, i) =>
-    thread(n === 1 ? role : `${role}[${i}]`, () => (in_flight ? entry_SYSCALL_64(r, i, in_flight) : r.body(i)), {
+    thread(n === 1 ? role : `${role}[${i}]`, () => r.body(i), {
       ...(r.times === undefined ? {} : { times: r.times }),
       finishes: r.finishes ?? false,
       daemon: r.daemon ?? false,
@@ -99,21 +83,15 @@ function threads_of(parts: DriverParts, role: string, n: number, in_flight: Cell
   )
 }
 
-function* entry_SYSCALL_64(role: Role, index: number, in_flight: Cell): Steps<void> {
-  yield* step('enter', s => s.add(in_flight, 1))
-  yield* role.body(index)
-  yield* step('leave', s => s.add(in_flight, -1))
-}
-
 /** The count equals the references that page tables hold, and the pagemap's what its pages hold, when nobody is busy. */
-function counts_at_rest({ pgmap, protocol }: Kernel, in_flight: Cell) {
+function counts_at_rest({ pgmap, protocol }: Kernel) {
   const { type, pages } = pgmap
   const expected = (s: View, page: Page) =>
     s.get(page.life) === IDLE
       ? idle_count(pgmap)
       : busy_base(pgmap) + (protocol.pte_holds_reference(type) ? mapcount(s, page) : 0)
-  return always('count', s => {
-    if (s.get(in_flight) > 0 || s.get(pgmap.state) !== LIVE) return true
+  return at_rest('count', s => {
+    if (s.get(pgmap.state) !== LIVE) return true
     const busy = pages.filter(page => s.get(page.life) === BUSY).length
     const held = busy * (protocol.busy_page_holds_pgmap(type) ? 1 : 0)
     return (

@@ -170,8 +170,9 @@ export class Machine {
 
   private broken(): Violation[] {
     const view = this.concrete.view(this.state.values)
+    const resting = this.state.places.every(p => !p.started)
     return this.built.system.properties
-      .filter(p => p.kind === 'always' && !p.holds(view))
+      .filter(p => (p.kind === 'always' || (p.kind === 'at rest' && resting)) && !p.holds(view))
       .map(p => ({ property: p.name, message: `${p.name} does not hold` }))
   }
 

@@ -48,13 +48,8 @@ export const properties: Readonly<Record<string, PropertyWords>> = {
   },
 }
 
-/**
- * Properties that are searched for together, by name: liveness allows no reduction, and `count` watches when threads begin
- * and end, so each would slow the others down.
- */
+/** Properties that are searched for together: liveness allows no reduction, and would slow the others down. */
 export function searches(selected: readonly string[] = Object.keys(properties)): string[][] {
-  const alone = ['finishes', 'count']
-  return [selected.filter(p => !alone.includes(p)), ...alone.map(a => selected.filter(p => p === a))].filter(
-    group => group.length > 0,
-  )
+  const live = (p: string) => p === 'finishes'
+  return [selected.filter(p => !live(p)), selected.filter(live)].filter(group => group.length > 0)
 }

@@ -6,7 +6,6 @@ import { searches } from './properties.ts'
 
 export interface Verified {
   readonly scenario: Scenario
-  /** The system of the search that decided: its threads are those of the counterexample. */
   readonly built: Built
   readonly verdict: Verdict
 }
@@ -16,14 +15,13 @@ export interface Verified {
  * @throws Error for a role that the driver does not have.
  */
 export async function verify(scenario: Scenario, options: CheckOptions = {}): Promise<Verified> {
+  const built = build(scenario)
   let seconds = 0
   let largest: Verified | undefined
   for (const properties of searches(options.properties)) {
-    const system = { ...scenario, audit: properties.includes('count') }
-    const built = build(system)
     const verdict = await check(built.system, { ...options, properties })
     seconds += verdict.seconds
-    const done = { scenario: system, built, verdict: { ...verdict, seconds } }
+    const done = { scenario, built, verdict: { ...verdict, seconds } }
     if (verdict.verdict !== 'holds') return done
     if (!largest || verdict.states > largest.verdict.states) largest = done
   }

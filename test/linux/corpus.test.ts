@@ -18,7 +18,7 @@ const MECHANISMS: Readonly<Record<string, readonly [property: string, at: string
   10: ['finishes', 'unbind never ends'],
   11: ['get-on-free', 'migrate_vma_insert_page'],
   '11a': ['touch-after-free', 'free_zone_device_folio resets order and head'],
-  '11b': ['count', 'leave'],
+  '11b': ['count', 'percpu_ref_put_many'],
   12: ['finishes', 'unbind never ends'],
   13: ['warn', 'set_page_count'],
   14: ['warn', 'vm_insert_page'],

@@ -42,11 +42,13 @@ function tries(): Try[] {
     ...bugs.map(b => of(`bug ${b.id} broken`, b.broken, b.breaks)),
     ...bugs.map(b => of(`bug ${b.id} fixed`, b.fixed, b.keeps)),
     ...small.map(s => of(name(s), s)),
-    ...small.flatMap(s =>
-      Object.entries(build(s).parts.scenarios ?? {}).map(([scenario, threads]) =>
-        of(`${name(s)} ${scenario}`, { ...s, threads }),
+    ...small
+      .filter(s => s.protocol.id === s.driver.protocols.at(-1))
+      .flatMap(s =>
+        Object.entries(build(s).parts.scenarios ?? {}).map(([scenario, threads]) =>
+          of(`${name(s)} ${scenario}`, { ...s, vas: 2, threads }),
+        ),
       ),
-    ),
   ]
 }
 

@@ -164,7 +164,7 @@ export const bugs: readonly Bug[] = [
     '10',
     'large folio series v5: COHERENT gives back one pagemap reference for a folio of several pages',
     'allocation took 1 << order, the free path drops one: memunmap_pages() waits for ever',
-    ['finishes', 'deadlock', 'count'],
+    ['finishes', 'deadlock'],
     {
       driver: test_hmm_large_coherent,
       protocol: G,
@@ -218,7 +218,7 @@ export const bugs: readonly Bug[] = [
     '12',
     '6220694c52a5 PCI/P2PDMA: Release per-CPU pgmap ref when vm_insert_page() fails',
     'the error path keeps a pagemap reference: memunmap_pages() waits for ever',
-    ['finishes', 'deadlock', 'count'],
+    ['finishes', 'deadlock'],
     {
       driver: p2pdma,
       protocol: F,
@@ -251,7 +251,7 @@ export const bugs: readonly Bug[] = [
     '15',
     'migrate_vma_split_unmapped_folio() keeps its folio_get() when the split fails',
     'the folio never comes back, memunmap_pages() waits for ever',
-    ['finishes', 'deadlock', 'count'],
+    ['finishes', 'deadlock'],
     {
       driver: test_hmm_large,
       protocol: G,
@@ -278,7 +278,7 @@ export const bugs: readonly Bug[] = [
     '18',
     'mm: gup: fix potential pgmap refcnt leak in __gup_device_huge()',
     'an early return keeps the reference of get_dev_pagemap(): memunmap_pages() waits for ever',
-    ['finishes', 'deadlock', 'count'],
+    ['finishes', 'deadlock'],
     {
       driver: device_dax,
       protocol: A,
