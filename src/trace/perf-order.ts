@@ -6,7 +6,8 @@
 
 import { newBatch } from './batch.ts'
 import { type Columns, columnBytes, copyRows, layColumns } from './columns.ts'
-import type { EventBatch, LostEvents } from './events.ts'
+import type { CpuGaps } from './cpu-gaps.ts'
+import type { EventBatch } from './events.ts'
 
 const BATCH_ROWS = 1 << 15
 /** Room for waiting rows at first. */
@@ -21,12 +22,11 @@ const MAX_WAITING = 1 << 22
 export class SampleOrder {
   /** Rows in the order of the file; a new one is written at `length`, then `add` is called. */
   waiting: EventBatch = newBatch(FIRST_ROWS)
-  /** Gaps found since the last batch. */
-  lost: LostEvents[] = []
   /** Samples were given out without knowing that all older ones were read. */
   forced = false
   /** Samples left out because the file has them twice. */
   repeated = 0
+  readonly #gaps: CpuGaps
   readonly #keepRepeated: boolean
   readonly #batch = newBatch(BATCH_ROWS)
   /** All up to this time is there, by the rule of rounds. */
@@ -44,7 +44,8 @@ export class SampleOrder {
   #ready: Uint32Array = new Uint32Array(0)
   #given = 0
 
-  constructor(keepRepeated = false) {
+  constructor(gaps: CpuGaps, keepRepeated = false) {
+    this.#gaps = gaps
     this.#keepRepeated = keepRepeated
   }
 
@@ -73,22 +74,16 @@ export class SampleOrder {
     gatherRows(batch, this.waiting, rows)
     this.#given += rows.length
     batch.length = rows.length
-    batch.lost = this.#takeLost()
+    batch.lost = this.#gaps.take()
     if (this.#given === this.#ready.length) this.#removeGiven()
     return batch
   }
 
   #lastGaps(): EventBatch | undefined {
-    if (!this.#ended || this.lost.length === 0) return undefined
+    if (!this.#ended || this.#gaps.found.length === 0) return undefined
     this.#batch.length = 0
-    this.#batch.lost = this.#takeLost()
+    this.#batch.lost = this.#gaps.take()
     return this.#batch
-  }
-
-  #takeLost(): LostEvents[] {
-    const { lost } = this
-    this.lost = []
-    return lost
   }
 
   /** Finds the rows that can be given out; false: none. */

@@ -2,6 +2,7 @@
 /** perf.data with page_ref tracepoints: written to a file, or through a pipe and then stored. */
 
 import { ByteReader, decodeText } from './bytes.ts'
+import { CpuGaps, MAX_CPUS } from './cpu-gaps.ts'
 import {
   type ByteSource,
   type Damage,
@@ -16,6 +17,7 @@ import { SampleOrder } from './perf-order.ts'
 import { RECORD_HEADER, Record, type RecordPlace, RecordWindow } from './perf-records.ts'
 import { Outcome, SampleDecoder } from './perf-samples.ts'
 import { ZstdStream } from './perf-zstd.ts'
+import { joinGaps, type OpenGap } from './ringbuffer.ts'
 import { StackInterner } from './stacks.ts'
 import { SymbolTable } from './symbols.ts'
 import { TaskNames } from './tasks.ts'
@@ -27,8 +29,6 @@ const MAX_DAMAGE = 100
 
 /** In a pipe, what tells of the events stands before the first of them, behind the names of the modules. */
 const MAX_PROLOGUE_BYTES = 1 << 29
-
-const MAX_CPUS = 1 << 16
 
 /** The pid of the kernel in PERF_RECORD_MMAP. */
 const KERNEL_PID = 0xffffffff
@@ -75,11 +75,10 @@ class PerfRecording implements Recording {
   #formats = 0
   #hasTimeBase = false
 
-  /** Per CPU: time of its last sample in the order of the file, which is that of the CPU. */
-  readonly #lastTime = new Float64Array(MAX_CPUS).fill(Number.NEGATIVE_INFINITY)
-  readonly #gaps = new Map<number, { count: number | undefined }>()
+  /** A CPU's samples stand in the order in which they were lost or not. */
+  readonly #gaps = new CpuGaps()
   /** Lost, but the record does not tell on which CPU: the next sample's, for buffers are read one by one. */
-  #lostSomewhere: { count: number | undefined } | undefined
+  #lostNext: OpenGap | undefined
   #lostCounted = 0
   #lostSummed = 0
 
@@ -93,7 +92,7 @@ class PerfRecording implements Recording {
     this.#outer = new RecordWindow(header.dataOffset, header.littleEndian)
     this.#inner = new RecordWindow(0, header.littleEndian)
     this.#zstd = new ZstdStream()
-    this.#order = new SampleOrder(options.keepRepeated)
+    this.#order = new SampleOrder(this.#gaps, options.keepRepeated)
     this.#loaded = header.dataOffset
     this.info = {
       file: source.name,
@@ -240,6 +239,7 @@ class PerfRecording implements Recording {
       }
     } catch (error) {
       this.#zstd.fail()
+      this.#gaps.loseAnywhere()
       const expected = `expected packed records: ${error instanceof Error ? error.message : String(error)}`
       this.#report(this.#outer.base + this.#outer.at, expected)
     }
@@ -280,11 +280,15 @@ class PerfRecording implements Recording {
     const outcome = samples.decode(at, size, waiting, waiting.length)
     if (outcome === Outcome.BROKEN) {
       this.#report(window.base + at, 'expected a sample with id, time, CPU and raw data as its event says')
+      this.#gaps.loseAnywhere()
       return
     }
     const { cpu, time } = samples
-    if (this.#gaps.size > 0 || this.#lostSomewhere) this.#closeGap(cpu, time)
-    this.#lastTime[cpu] = time
+    if (this.#lostNext) {
+      this.#gaps.lose(cpu, this.#lostNext.count)
+      this.#lostNext = undefined
+    }
+    this.#gaps.event(cpu, time)
     if (cpu >= this.info.cpus) this.info.cpus = cpu + 1
     if (outcome === Outcome.ROW) order.add(time)
   }
@@ -367,24 +371,16 @@ class PerfRecording implements Recording {
       return
     }
     this.#lostCounted += count ?? 0
-    if (cpu < 0) this.#lostSomewhere = joined(this.#lostSomewhere, count)
-    else this.#gaps.set(cpu, joined(this.#gaps.get(cpu), count))
-  }
-
-  #closeGap(cpu: number, time: number): void {
-    let gap = this.#gaps.get(cpu)
-    this.#gaps.delete(cpu)
-    if (this.#lostSomewhere) {
-      gap = gap ? joined(gap, this.#lostSomewhere.count) : this.#lostSomewhere
-      this.#lostSomewhere = undefined
-    }
-    if (gap) this.#order.lost.push({ cpu, from: this.#lastTime[cpu]!, to: time, count: gap.count })
+    if (cpu < 0) this.#lostNext = joinGaps(this.#lostNext, count)
+    else this.#gaps.lose(cpu, count)
   }
 
   #finish(): void {
     this.#order.end()
     const window = this.#outer
     const left = window.end - window.at
+    // What would follow was lost.
+    if (window.broken || left > 0) this.#gaps.loseAnywhere()
     if (window.broken) this.#report(window.base + window.at, 'expected a record of at least 8 bytes')
     else if (left > 0)
       this.#report(window.base + window.at, `expected a record, found ${left} bytes at the end of the data`)
@@ -396,23 +392,15 @@ class PerfRecording implements Recording {
   }
 
   #openGaps(): void {
-    const to = Number.POSITIVE_INFINITY
-    for (const [cpu, { count }] of this.#gaps) {
-      this.#order.lost.push({ cpu, from: this.#lastTime[cpu]!, to, count })
-    }
     // perf counts what was lost of each event at the end; what records have told is part of that.
     const more = this.#lostSummed - this.#lostCounted
-    if (more <= 0 && !this.#lostSomewhere) return
     if (more > 0) this.notes.push(`${more} more events were lost, at times and on CPUs that are not known`)
-    for (let cpu = 0; cpu < this.info.cpus; cpu++) {
-      this.#order.lost.push({ cpu, from: Number.NEGATIVE_INFINITY, to, count: undefined })
+    if (more > 0 || this.#lostNext) {
+      const [from, to] = [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY]
+      for (let cpu = 0; cpu < this.info.cpus; cpu++) this.#gaps.found.push({ cpu, from, to, count: undefined })
     }
+    this.#gaps.finish(this.info.cpus)
   }
-}
-
-function joined(gap: { count: number | undefined } | undefined, count: number | undefined) {
-  if (!gap) return { count }
-  return { count: gap.count === undefined || count === undefined ? undefined : gap.count + count }
 }
 
 function cstring(bytes: Uint8Array): string {

@@ -34,6 +34,7 @@ export function sourceInput(source: ByteSource): TextInput {
 }
 
 const NEWLINE = 10
+const CARRIAGE_RETURN = 13
 
 /** A window over the text that slides from line to line. */
 export class LineWindow {
@@ -66,6 +67,13 @@ export class LineWindow {
     this.#loaded = this.bytes.subarray(0, this.end)
   }
 
+  /** The next such byte; -1 when none is loaded: then all that is loaded is passed. */
+  find(byte: number): number {
+    const found = this.#loaded.indexOf(byte, this.at)
+    if (found < 0) this.at = this.end
+    return found
+  }
+
   /** End of the line that starts at `start` (its newline, or the end of the text); -1 if it is not loaded yet. */
   lineEnd(start: number): number {
     const end = this.#loaded.indexOf(NEWLINE, start === this.#openLine ? this.#searched : start)
@@ -74,4 +82,9 @@ export class LineWindow {
     this.#searched = this.end
     return this.ended && start < this.end ? this.end : -1
   }
+}
+
+/** End of a line without the carriage return before its newline. */
+export function trimEnd(bytes: Uint8Array, start: number, end: number): number {
+  return end > start && bytes[end - 1] === CARRIAGE_RETURN ? end - 1 : end
 }

@@ -7,10 +7,10 @@
 
 import { dropRows, newBatch } from './batch.ts'
 import { decodeText } from './bytes.ts'
+import { CpuGaps, MAX_CPUS } from './cpu-gaps.ts'
 import {
   type Damage,
   type EventBatch,
-  type LostEvents,
   type OpenOptions,
   type Recording,
   type SourceInfo,
@@ -20,11 +20,11 @@ import { StackInterner } from './stacks.ts'
 import { SymbolTable } from './symbols.ts'
 import { TaskNames } from './tasks.ts'
 import { EventLine, LineKind } from './text-event.ts'
-import { LineWindow, MAX_LINE_BYTES, type TextInput } from './text-lines.ts'
+import { firstEvents, lostMark, startMark, TextHeader } from './text-header.ts'
+import { LineWindow, MAX_LINE_BYTES, type TextInput, trimEnd } from './text-lines.ts'
 import { isFrameLine, MAX_INDENT, TextStacks } from './text-stack.ts'
 
 const NEWLINE = 10
-const CARRIAGE_RETURN = 13
 const SPACE = 32
 const HASH = 35
 const COLON = 58
@@ -32,7 +32,6 @@ const COLON = 58
 const BATCH_ROWS = 1 << 15
 /** A stack that comes later than so many rows after its event is not waited for. */
 const STACK_WINDOW = 1 << 10
-const MAX_CPUS = 1 << 16
 /** Bytes of one stack's lines. */
 const MAX_BLOCK_BYTES = 1 << 18
 /** Damaged lines reported one by one; the rest is counted. */
@@ -44,19 +43,6 @@ const NO_ROW = -1
 
 /** What became of an attempt to parse. */
 const Step = { MORE: 0, LINE: 1, FULL: 2 } as const
-
-/** What the lines above and between the events say. */
-interface Header {
-  recognised: boolean
-  traceCmd: boolean
-  cpus: number
-  kernel: string | undefined
-  entries: number
-  written: number
-}
-
-const EVENTS_LOST = /^CPU:(\d+) \[(?:LOST (?:(\d+) )?EVENTS|(?:(\d+) )?EVENTS DROPPED)\]/
-const BUFFER_STARTED = /^#+ CPU (\d+) buffer started #+/
 
 /** Opens ftrace text. Rejects with a TraceError if its beginning is nothing of the kind. */
 export async function openText(input: TextInput, options: OpenOptions = {}): Promise<Recording> {
@@ -79,20 +65,19 @@ class TextRecording implements Recording {
   readonly #window = new LineWindow()
   readonly #line = new EventLine()
   readonly #textStacks: TextStacks
-  readonly #header: Header = { recognised: false, traceCmd: false, cpus: 0, kernel: undefined, entries: 0, written: 0 }
+  readonly #header = new TextHeader()
   readonly #batch = newBatch(BATCH_ROWS)
   /** Start of the first line that `#preview` has not seen. */
   #previewed = 0
   #baseSeconds = 0
   #started = false
 
-  /** Per CPU: time of its last event, and the row of a page_ref event that no other event of that CPU followed. */
-  readonly #lastTime = new Float64Array(MAX_CPUS).fill(Number.NEGATIVE_INFINITY)
+  /** By CPU: the row of a page_ref event that no other event of that CPU followed. */
   readonly #openRow = new Int32Array(MAX_CPUS).fill(NO_ROW)
-  #cpus = 0
   #stacksSeen = false
-  /** Gaps whose end has not come yet; a count of undefined is a gap of unknown size. */
-  readonly #gaps = new Map<number, { count: number | undefined }>()
+  readonly #gaps = new CpuGaps()
+  /** The gaps before the CPUs' first events are known. */
+  #startsKnown = false
   /** The last event was of another kind, whose text may go on over further lines. */
   #inOther = false
   #damaged = 0
@@ -155,25 +140,9 @@ class TextRecording implements Recording {
         this.info.rawFlags = hasHighFlags(decodeText(bytes.subarray(start, end)))
         return true
       }
-      if (end - start < 512) this.#headerLine(decodeText(bytes.subarray(start, end)))
+      if (end - start < 512) this.#header.read(decodeText(bytes.subarray(start, end)))
       this.#previewed = end + 1
     }
-  }
-
-  #headerLine(text: string): boolean {
-    const header = this.#header
-    const cpus = /^cpus=(\d+)/.exec(text)?.[1] ?? /#P:(\d+)/.exec(text)?.[1]
-    if (cpus !== undefined) header.cpus = Math.min(Number(cpus), MAX_CPUS)
-    if (text.startsWith('cpus=')) header.traceCmd = true
-    const entries = /^# entries-in-buffer\/entries-written: (\d+)\/(\d+)/.exec(text)
-    if (entries) {
-      header.entries = Number(entries[1])
-      header.written = Number(entries[2])
-    }
-    header.kernel ??= /^# \S+ latency trace v\S+ on (\S+)/.exec(text)?.[1]
-    const known = cpus !== undefined || /^# tracer: /.test(text) || entries !== null
-    header.recognised ||= known
-    return known
   }
 
   async *batches(): AsyncGenerator<EventBatch> {
@@ -185,6 +154,7 @@ class TextRecording implements Recording {
         const kept = this.#cut()
         const rows = batch.length - kept
         batch.length = rows
+        batch.lost = this.#gaps.take()
         yield batch
         batch.length = rows + kept
         this.#drop(rows)
@@ -192,6 +162,7 @@ class TextRecording implements Recording {
       else await this.#load()
     }
     this.#finish()
+    batch.lost = this.#gaps.take()
     if (batch.length > 0 || batch.lost.length > 0) yield batch
   }
 
@@ -233,6 +204,7 @@ class TextRecording implements Recording {
   #skipLongLine(): typeof Step.MORE {
     const window = this.#window
     this.#damage(window.at, `expected a line of ftrace text: this one has more than ${MAX_LINE_BYTES} bytes`)
+    this.#gaps.loseAnywhere()
     window.at = window.end
     return Step.MORE
   }
@@ -243,21 +215,18 @@ class TextRecording implements Recording {
     if (!this.#ofBuffer(bytes, start)) return
     const { cpu } = line
     const time = (line.seconds - this.#baseSeconds) * 1e9 + line.nanoseconds
-    this.#closeGap(cpu, time)
-    this.#lastTime[cpu] = time
-    this.#openRow[cpu] = NO_ROW
-    if (cpu >= this.#cpus) {
-      this.#cpus = cpu + 1
-      this.info.cpus = Math.max(this.info.cpus, this.#cpus)
-    }
-    this.#inOther = line.kind !== LineKind.PAGE_REF
-    if (this.#inOther) return
     const batch = this.#batch
     const row = batch.length
-    if (!line.parseFields(bytes, end, batch, row)) {
+    this.#openRow[cpu] = NO_ROW
+    this.#inOther = line.kind !== LineKind.PAGE_REF
+    if (!this.#inOther && !line.parseFields(bytes, end, batch, row)) {
       this.#damage(start, 'expected a page_ref event with pfn, count, val (and ret) as numbers')
+      this.#gaps.lose(cpu, 1)
       return
     }
+    this.#gaps.event(cpu, time)
+    if (cpu >= this.info.cpus) this.info.cpus = cpu + 1
+    if (this.#inOther) return
     batch.time[row] = time
     batch.cpu[row] = cpu
     batch.op[row] = line.op
@@ -292,18 +261,6 @@ class TextRecording implements Recording {
     this.#commHashes.set(pid, hash)
     const name = decodeText(bytes.subarray(commStart, commEnd))
     if (name !== '<...>') this.tasks.set(pid, name)
-  }
-
-  #closeGap(cpu: number, time: number): void {
-    if (this.#gaps.size === 0) return
-    const gap = this.#gaps.get(cpu)
-    if (!gap) return
-    this.#gaps.delete(cpu)
-    this.#lose({ cpu, from: this.#lastTime[cpu]!, to: time, count: gap.count })
-  }
-
-  #lose(lost: LostEvents): void {
-    this.#batch.lost.push(lost)
   }
 
   /** A stack's frames start at `next`. Waits until all of them are loaded. */
@@ -357,24 +314,15 @@ class TextRecording implements Recording {
     while (at < end && bytes[at] === SPACE) at++
     if (at === end || isFrameLine(bytes, at, end)) return
     const text = decodeText(bytes.subarray(at, Math.min(end, at + 512)))
-    const lost = EVENTS_LOST.exec(text)
-    if (lost) {
-      const count = lost[1 + 1] ?? lost[3]
-      this.#openGap(Number(lost[1]), count === undefined ? undefined : Number(count))
-      return
-    }
-    const started = BUFFER_STARTED.exec(text)
-    if (started) this.#openGap(Number(started[1]), undefined)
-    else if (!(text.startsWith('#') || this.#headerLine(text) || this.#inOther)) {
+    const lost = lostMark(text)
+    const started = startMark(text)
+    if (lost) this.#gaps.lose(lost.cpu, lost.count)
+    else if (started !== undefined) {
+      if (!this.#startsKnown) this.#gaps.lose(started, undefined)
+    } else if (!(text.startsWith('#') || this.#header.read(text) || this.#inOther)) {
       this.#damage(start, 'expected a line of ftrace text')
+      this.#gaps.loseAnywhere()
     }
-  }
-
-  #openGap(cpu: number, count: number | undefined): void {
-    if (cpu >= MAX_CPUS) return
-    const known = this.#gaps.get(cpu)
-    const sum = known && (known.count === undefined || count === undefined) ? undefined : count
-    this.#gaps.set(cpu, { count: known?.count !== undefined && sum !== undefined ? known.count + sum : sum })
   }
 
   #damage(at: number, expected: string): void {
@@ -388,7 +336,7 @@ class TextRecording implements Recording {
     const { length } = this.#batch
     if (!this.#stacksSeen) return 0
     let first = length
-    for (let cpu = 0; cpu < this.#cpus; cpu++) {
+    for (let cpu = 0; cpu < this.#gaps.cpus; cpu++) {
       const row = this.#openRow[cpu]!
       if (row >= length - STACK_WINDOW && row < first) first = row
     }
@@ -397,8 +345,7 @@ class TextRecording implements Recording {
 
   #drop(rows: number): void {
     dropRows(this.#batch, rows)
-    this.#batch.lost = []
-    for (let cpu = 0; cpu < this.#cpus; cpu++) this.#openRow[cpu] = Math.max(NO_ROW, this.#openRow[cpu]! - rows)
+    for (let cpu = 0; cpu < this.#gaps.cpus; cpu++) this.#openRow[cpu] = Math.max(NO_ROW, this.#openRow[cpu]! - rows)
   }
 
   /**
@@ -412,35 +359,19 @@ class TextRecording implements Recording {
     if (entries >= written) return
     this.notes.push(`${written - entries} of ${written} events were overwritten before the buffer was read`)
     if (this.#input.size === undefined) return
-    for (const [cpu, time] of await this.#firstTimes()) {
-      this.#lose({ cpu, from: Number.NEGATIVE_INFINITY, to: time, count: undefined })
-    }
-  }
-
-  /** Time of the first event of each CPU whose start the text marks, and of the CPU that comes first. */
-  async #firstTimes(): Promise<Map<number, number>> {
-    const first = new Map<number, number>()
-    const scan = new StartScan()
-    for await (const chunk of this.#input.chunks()) {
-      scan.feed(chunk)
-      this.#takeStarts(scan, first)
-    }
-    scan.window.ended = true
-    this.#takeStarts(scan, first)
-    return first
-  }
-
-  #takeStarts(scan: StartScan, first: Map<number, number>): void {
-    for (const { cpu, seconds, nanoseconds } of scan.starts()) {
-      if (!first.has(cpu)) first.set(cpu, (seconds - this.#baseSeconds) * 1e9 + nanoseconds)
+    this.#startsKnown = true
+    const known = new Set<number>()
+    for await (const { cpu, seconds, nanoseconds } of firstEvents(this.#input)) {
+      if (known.has(cpu)) continue
+      known.add(cpu)
+      const to = (seconds - this.#baseSeconds) * 1e9 + nanoseconds
+      this.#gaps.found.push({ cpu, from: Number.NEGATIVE_INFINITY, to, count: undefined })
     }
   }
 
   #finish(): void {
     const window = this.#window
-    for (const [cpu, gap] of this.#gaps) {
-      this.#lose({ cpu, from: this.#lastTime[cpu]!, to: Number.POSITIVE_INFINITY, count: gap.count })
-    }
+    this.#gaps.finish(this.info.cpus)
     if (window.end > 0 && window.bytes[window.end - 1] !== NEWLINE) {
       this.notes.push('the last line has no newline: if the text was cut there, its last number may be wrong')
     }
@@ -449,56 +380,6 @@ class TextRecording implements Recording {
       this.notes.push(`events of other trace buffers were not read: ${[...this.#otherBuffers].join(', ')}`)
     }
   }
-}
-
-/** Finds "##### CPU n buffer started ####" and the event after each, looking at little else. */
-class StartScan {
-  readonly window = new LineWindow()
-  readonly #line = new EventLine()
-  #atStart = true
-
-  feed(chunk: Uint8Array): void {
-    this.window.append(chunk)
-  }
-
-  *starts(): Generator<EventLine> {
-    const { window } = this
-    while (this.#seek()) {
-      const end = window.lineEnd(window.at)
-      if (end < 0) return
-      const { bytes } = window
-      if (bytes[window.at] !== HASH && this.#line.parseHead(bytes, window.at, trimEnd(bytes, window.at, end))) {
-        this.#atStart = false
-        yield this.#line
-      }
-      window.at = Math.min(end + 1, window.end)
-    }
-  }
-
-  /** Moves to the next line worth a look: any line until the first event after a mark, then the next mark. */
-  #seek(): boolean {
-    const { window } = this
-    if (this.#atStart) return window.at < window.end
-    for (;;) {
-      const at = window.bytes.subarray(0, window.end).indexOf(HASH, window.at)
-      if (at < 0) {
-        window.at = window.end
-        return false
-      }
-      window.at = at
-      const lineEnd = window.lineEnd(at)
-      if (lineEnd < 0) return false
-      if (BUFFER_STARTED.test(decodeText(window.bytes.subarray(at, Math.min(lineEnd, at + 64))))) {
-        this.#atStart = true
-        return true
-      }
-      window.at = at + 1
-    }
-  }
-}
-
-function trimEnd(bytes: Uint8Array, start: number, end: number): number {
-  return end > start && bytes[end - 1] === CARRIAGE_RETURN ? end - 1 : end
 }
 
 /** Whether the flags are the raw word: its top bits, which hold the zone, are never shown otherwise. */

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, describe, expect, it } from 'vitest'
 import { BlobSource, BytesSource } from '../../src/trace/bytes.ts'
+import { CpuGaps } from '../../src/trace/cpu-gaps.ts'
 import type { OpenOptions } from '../../src/trace/events.ts'
 import { openPerf } from '../../src/trace/perf.ts'
 import { SampleOrder, sortByTime } from '../../src/trace/perf-order.ts'
@@ -281,8 +282,14 @@ describe('damage', () => {
     const bytes = writePerf({ records, pipe: true }).bytes
     for (const cut of [1, 7, 8, 100, 150]) {
       const recording = await open(bytes.slice(0, bytes.length - cut))
-      const { events } = await collect(recording)
+      const { events, lost } = await collect(recording)
       expect(events).toMatchObject(expected.slice(0, 4))
+      expect(
+        lost
+          .filter(({ to }) => to === Number.POSITIVE_INFINITY)
+          .map(({ cpu }) => cpu)
+          .sort(),
+      ).toEqual([0, 1])
       expect(recording.damage).toHaveLength(cut === 152 ? 0 : 1)
     }
   })
@@ -292,8 +299,15 @@ describe('damage', () => {
     const mark = marks.filter(({ what }) => what === 'raw size')[1]!
     new DataView(bytes.buffer).setUint32(mark.offset, 60_000, true)
     const recording = await open(bytes)
-    const { events } = await collect(recording)
+    const { events, lost } = await collect(recording)
     expect(events).toHaveLength(4)
+    // The event of CPU 0 at 300 is missing, but who knows of which CPU it was.
+    expect(lost).toEqual(
+      expect.arrayContaining([
+        { cpu: 0, from: 0, to: 400, count: undefined },
+        { cpu: 1, from: Number.NEGATIVE_INFINITY, to: 100, count: undefined },
+      ]),
+    )
     expect(recording.damage).toEqual([
       { file: 'perf.data', offset: expect.any(Number), expected: expect.stringContaining('raw data') },
     ])
@@ -383,7 +397,7 @@ describe('order', () => {
   })
 
   it('gives events out when no round ever ends', () => {
-    const order = new SampleOrder()
+    const order = new SampleOrder(new CpuGaps())
     const total = (1 << 22) + 20_000
     let given = 0
     let last = -1

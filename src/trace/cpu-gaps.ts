@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+import type { LostEvents } from './events.ts'
+import { joinGaps, type OpenGap } from './ringbuffer.ts'
+
+/** CPUs that `EventBatch.cpu` can tell apart. */
+export const MAX_CPUS = 1 << 16
+
+/** Gaps in the events of each CPU, for readers that meet all CPUs in one stream. */
+export class CpuGaps {
+  /** Gaps that have an end, not yet taken. */
+  found: LostEvents[] = []
+  /** One more than the highest CPU seen. */
+  cpus = 0
+  readonly #lastTime = new Float64Array(MAX_CPUS).fill(Number.NEGATIVE_INFINITY)
+  readonly #open = new Map<number, OpenGap>()
+  /** How often events were lost without telling where, and how much of that each CPU's events have ended. */
+  #everywhere = 0
+  readonly #ended = new Uint32Array(MAX_CPUS)
+
+  /** Events are missing here on one CPU. */
+  lose(cpu: number, count: number | undefined): void {
+    if (cpu < MAX_CPUS) this.#open.set(cpu, joinGaps(this.#open.get(cpu), count))
+  }
+
+  /** Events are missing here, on whatever CPU. */
+  loseAnywhere(): void {
+    this.#everywhere++
+  }
+
+  /** An event arrived. Ends the gaps of its CPU. */
+  event(cpu: number, time: number): void {
+    if (this.#open.size > 0 || this.#ended[cpu] !== this.#everywhere) this.#end(cpu, time)
+    this.#lastTime[cpu] = time
+    if (cpu >= this.cpus) this.cpus = cpu + 1
+  }
+
+  /** Ends all gaps that are left, in a recording of at least so many CPUs. */
+  finish(cpus: number): void {
+    for (let cpu = Math.max(cpus, this.cpus) - 1; cpu >= 0; cpu--) this.#end(cpu, Number.POSITIVE_INFINITY)
+    for (const cpu of this.#open.keys()) this.#end(cpu, Number.POSITIVE_INFINITY)
+  }
+
+  take(): LostEvents[] {
+    const { found } = this
+    this.found = []
+    return found
+  }
+
+  #end(cpu: number, to: number): void {
+    let gap = this.#open.get(cpu)
+    this.#open.delete(cpu)
+    if (this.#ended[cpu] !== this.#everywhere) gap = joinGaps(gap, undefined)
+    this.#ended[cpu] = this.#everywhere
+    if (gap) this.found.push({ cpu, from: this.#lastTime[cpu]!, to, count: gap.count })
+  }
+}
