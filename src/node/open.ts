@@ -4,12 +4,14 @@ import { createWriteStream, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
+import type { DecoderSetup } from '../trace/decoder.ts'
 import type { OpenOptions, Recording } from '../trace/events.ts'
 import { isBinary, openRecording } from '../trace/open.ts'
 import { openText } from '../trace/text.ts'
 import type { TextInput } from '../trace/text-lines.ts'
+import { isTraceDat } from '../trace/tracefile.ts'
 import { nodeCodecs } from './codecs.ts'
-import { decoderPool } from './pool.ts'
+import { startPool } from './pool.ts'
 import { FileSource } from './source.ts'
 
 /** Standard input, as an argument of commands. */
@@ -37,16 +39,20 @@ export async function openInput(path: string): Promise<Input> {
 /** Opens the recording in an input. Closing the recording closes the file. */
 export async function openInputRecording(input: Input, options: OpenOptions = {}): Promise<Recording> {
   if ('pipe' in input) return openText(input.pipe, options)
-  const { file } = input
+  const { file, start } = input
+  const pool = isTraceDat(start) ? startPool(file.size) : undefined
+  const decoder = pool && ((setup: DecoderSetup) => pool.begin(setup))
   try {
-    const recording = await openRecording(file, { ...options, codecs: nodeCodecs, pool: decoderPool })
+    const recording = await openRecording(file, { ...options, codecs: nodeCodecs, decoder })
     const close = recording.close.bind(recording)
     recording.close = async () => {
       await close()
+      await pool?.close()
       file.close()
     }
     return recording
   } catch (error) {
+    await pool?.close()
     file.close()
     throw error
   }

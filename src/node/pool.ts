@@ -10,10 +10,8 @@ const WORTH_THREADS = 4 << 20
 /** More do not help: one thread merges what they decode. */
 const MAX_WORKERS = 6
 
-export interface PoolRequest {
-  id: number
-  job: DecodeJob
-}
+/** What a worker is sent: first how to decode, then what. */
+export type PoolRequest = { setup: DecoderSetup } | { id: number; job: DecodeJob }
 
 export type PoolReply = { id: number; block: Block } | { id: number; error: string }
 
@@ -22,25 +20,27 @@ interface Waiting {
   reject: (error: Error) => void
 }
 
-/** A pool for a recording of `bytes` bytes; undefined where one thread does. */
-export function decoderPool(setup: DecoderSetup, bytes: number): Promise<BlockDecoder> | undefined {
+/**
+ * Starts workers for a file of `bytes` bytes, which get ready while its head is read; undefined where one thread does.
+ */
+export function startPool(bytes: number): WorkerPool | undefined {
   // Run from source, there is no compiled worker to start.
   if (bytes < WORTH_THREADS || import.meta.url.endsWith('.ts')) return undefined
-  return Promise.resolve(new WorkerPool(setup, Math.min(MAX_WORKERS, availableParallelism())))
+  return new WorkerPool(Math.min(MAX_WORKERS, availableParallelism()))
 }
 
-class WorkerPool implements BlockDecoder {
+export class WorkerPool implements BlockDecoder {
   readonly width: number
   readonly #workers: Worker[]
   /** By worker: requests on their way, oldest first. */
   readonly #waiting: Map<number, Waiting>[]
   #next = 0
 
-  constructor(setup: DecoderSetup, width: number) {
+  constructor(width: number) {
     this.width = width
     this.#waiting = Array.from({ length: width }, () => new Map())
     this.#workers = this.#waiting.map((waiting, decoder) => {
-      const worker = new Worker(new URL('./decode-worker.js', import.meta.url), { workerData: setup })
+      const worker = new Worker(new URL('./decode-worker.js', import.meta.url))
       worker.on('message', (reply: PoolReply) => {
         const { resolve, reject } = waiting.get(reply.id)!
         waiting.delete(reply.id)
@@ -53,6 +53,13 @@ class WorkerPool implements BlockDecoder {
     })
   }
 
+  /** Tells the workers what the recording is like. */
+  begin(setup: DecoderSetup): BlockDecoder {
+    const request: PoolRequest = { setup }
+    for (const worker of this.#workers) worker.postMessage(request)
+    return this
+  }
+
   #fail(waiting: Map<number, Waiting>, error: Error): void {
     for (const { reject } of waiting.values()) reject(error)
     waiting.clear()
@@ -63,9 +70,10 @@ class WorkerPool implements BlockDecoder {
     let least = 0
     for (let i = 1; i < this.width; i++) if (this.#waiting[i]!.size < this.#waiting[least]!.size) least = i
     const request: PoolRequest = { id, job }
+    const memory = job.buffer ? [job.bytes.buffer, job.buffer] : [job.bytes.buffer]
     return new Promise((resolve, reject) => {
       this.#waiting[least]!.set(id, { resolve, reject })
-      this.#workers[least]!.postMessage(request, [job.bytes.buffer])
+      this.#workers[least]!.postMessage(request, memory)
     })
   }
 

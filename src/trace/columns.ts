@@ -33,13 +33,13 @@ export const COLUMN_NAMES: readonly (keyof Columns)[] = LAYOUT.map(([name]) => n
 export const ROW_BYTES = LAYOUT.reduce((sum, [, array]) => sum + array.BYTES_PER_ELEMENT, 0)
 
 /** Lays columns of equal length over a buffer, as many rows as it holds. */
-export function layColumns(buffer: ArrayBufferLike): Columns {
+export function layColumns(buffer: ArrayBuffer): Columns {
   // A multiple of 8 rows keeps every column aligned.
   const rows = Math.floor(buffer.byteLength / ROW_BYTES) & ~7
   let at = 0
   const columns: Record<string, unknown> = {}
   for (const [name, array] of LAYOUT) {
-    columns[name] = new array(buffer as ArrayBuffer, at, rows)
+    columns[name] = new array(buffer, at, rows)
     at += rows * array.BYTES_PER_ELEMENT
   }
   return columns as unknown as Columns

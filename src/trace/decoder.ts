@@ -26,12 +26,12 @@ export interface DecodeJob {
   /** Triples: start in `bytes`, length and unpacked length of each chunk; empty when `bytes` are sub-buffers as they are. */
   chunks: Uint32Array
   /** Memory of an earlier block to be used again. */
-  buffer: ArrayBufferLike | undefined
+  buffer: ArrayBuffer | undefined
 }
 
 /** Decoded sub-buffers. Stack ids are those of the decoder that made it. */
 export interface Block {
-  buffer: ArrayBufferLike
+  buffer: ArrayBuffer
   /** Positions of damage are bytes of the job: of the chunk where that is packed. */
   state: WalkState
   stacks: NewStacks
@@ -43,8 +43,6 @@ export interface NewStacks {
   ends: number[]
   words: Uint32Array<ArrayBuffer>
 }
-
-export type Allocate = (bytes: number) => ArrayBufferLike
 
 /** Something that decodes jobs: this thread, or a pool of workers. */
 export interface BlockDecoder {
@@ -62,35 +60,28 @@ export class LocalDecoder implements BlockDecoder {
   readonly width = 0
   readonly #setup: DecoderSetup
   readonly #unpack: Unpack | undefined
-  readonly #allocate: Allocate
   readonly #stacks: RawStacks
   readonly #walk: Walk<Columns>
   /** Bytes that the shortest record takes that becomes a row. */
   readonly #rowBytes: number
   #reported = 1
 
-  private constructor(setup: DecoderSetup, unpack: Unpack | undefined, allocate: Allocate) {
+  private constructor(setup: DecoderSetup, unpack: Unpack | undefined) {
     this.#setup = setup
-    this.#allocate = allocate
     this.#unpack = unpack
     this.#stacks = new RawStacks(setup.plan.layout.longSize)
     this.#walk = compileColumnWalk(setup.plan, this.#stacks)
     this.#rowBytes = 4 + Math.min(...setup.plan.records.map(record => record.size))
   }
 
-  /** `allocate` makes memory for columns: shared memory where another thread reads them. */
-  static async create(
-    setup: DecoderSetup,
-    codecs?: Codecs,
-    allocate: Allocate = bytes => new ArrayBuffer(bytes),
-  ): Promise<LocalDecoder> {
-    return new LocalDecoder(setup, await unpackerOf(setup.compression, codecs), allocate)
+  static async create(setup: DecoderSetup, codecs?: Codecs): Promise<LocalDecoder> {
+    return new LocalDecoder(setup, await unpackerOf(setup.compression, codecs))
   }
 
   async decode(job: DecodeJob): Promise<{ block: Block; decoder: number }> {
     const size = job.chunks.length === 0 ? job.bytes.length : sum(job.chunks, 2)
     const needed = columnBytes(Math.ceil(size / this.#rowBytes))
-    const buffer = job.buffer && job.buffer.byteLength >= needed ? job.buffer : this.#allocate(needed)
+    const buffer = job.buffer && job.buffer.byteLength >= needed ? job.buffer : new ArrayBuffer(needed)
     const target = layColumns(buffer)
     target.cpu.fill(job.cpu)
     target.stack.fill(0)

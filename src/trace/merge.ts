@@ -62,7 +62,7 @@ export class StackIds {
 
 /** A block whose rows are given out, or wait for that. */
 interface HeldBlock {
-  buffer: ArrayBufferLike
+  buffer: ArrayBuffer
   columns: Columns
   rows: number
   gaps: Gap[]
@@ -168,7 +168,7 @@ export class CpuQueue {
 /** Batches out of queues. Yields one batch object again and again. */
 export async function* mergeBatches(
   queues: CpuQueue[],
-  recycle: (buffer: ArrayBufferLike) => void,
+  recycle: (buffer: ArrayBuffer) => void,
   poll: () => Promise<void>,
 ): AsyncGenerator<EventBatch> {
   const merger = new Merger(queues, recycle)
@@ -190,7 +190,7 @@ interface Taken {
 class Merger {
   done = false
   readonly #queues: CpuQueue[]
-  readonly #recycle: (buffer: ArrayBufferLike) => void
+  readonly #recycle: (buffer: ArrayBuffer) => void
   readonly #batch: EventBatch
   /** Queues with rows, as a heap by time of their next row, then by place in `#queues` (the CPU). */
   readonly #heap: number[] = []
@@ -202,7 +202,7 @@ class Merger {
   readonly #finished: HeldBlock[] = []
   #started = false
 
-  constructor(queues: CpuQueue[], recycle: (buffer: ArrayBufferLike) => void) {
+  constructor(queues: CpuQueue[], recycle: (buffer: ArrayBuffer) => void) {
     this.#queues = queues
     this.#recycle = recycle
     this.#heads = new Float64Array(queues.length)

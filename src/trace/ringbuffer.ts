@@ -142,9 +142,39 @@ function timeConstants(base: bigint): string {
 const stampHigh = ${(base >> 27n) & 0xffffffffn}, stampLow = ${base & 0x7ffffffn}`
 }
 
+/** Notes where a sub-buffer stops making sense. Returns that the next event must be told of it. */
+function damaged(state: WalkState, at: number, expected: string): boolean {
+  state.damage.push({ at, expected })
+  return missed(state, undefined)
+}
+
+/** Notes that events are missing before the next one. */
+function missed(state: WalkState, count: number | undefined): boolean {
+  state.gap = joinGaps(state.gap, count)
+  state.open.fill(CLOSED)
+  return true
+}
+
+/** Notes the block's first event, or the first after a gap. */
+function arrived(state: WalkState, row: number, lastTime: number, time: number): boolean {
+  if (Number.isNaN(lastTime)) state.firstTime = time
+  if (state.gap !== undefined) state.gaps.push({ row, from: lastTime, to: time, count: state.gap.count })
+  state.gap = undefined
+  return false
+}
+
+const HELPERS = { damaged, missed, arrived, LEVEL_OF_FLAGS }
+
+/** Compiles a walk's source; further names that it uses come in `more`. */
+function compile<Target>(source: string, more: { [name: string]: unknown } = {}): Walk<Target> {
+  const names = { ...HELPERS, ...more }
+  return new Function(...Object.keys(names), source)(...Object.values(names)) as Walk<Target>
+}
+
 /**
  * The loop over sub-buffers and records. `record` is code that handles one event with `p` (start of payload), `length`
- * and `time` at hand; it may `break page` after calling `damaged(at, expected)`.
+ * and `time` at hand; it may `break page` after `ahead = damaged(state, at, expected)`. Variables of the loop must not be
+ * captured by functions: each store to one would allocate.
  */
 function walkerSource(layout: BufferLayout, base: bigint, minimum: number, prologue: string, record: string): string {
   const loads = new Loads(layout.littleEndian)
@@ -158,35 +188,20 @@ const { B, H, W, I, V } = arrays
 let { row, events, lastTime } = state
 // Something to be told with the next event: that it is the block's first, or that events before it are missing.
 let ahead = state.gap !== undefined || Number.isNaN(lastTime)
-const damaged = (at, expected) => {
-  state.damage.push({ at, expected })
-  missed(undefined)
-}
-const missed = count => {
-  state.gap = joinGaps(state.gap, count)
-  state.open.fill(${CLOSED})
-  ahead = true
-}
-const arrive = time => {
-  if (Number.isNaN(lastTime)) state.firstTime = time
-  if (state.gap !== undefined) state.gaps.push({ row, from: lastTime, to: time, count: state.gap.count })
-  state.gap = undefined
-  ahead = false
-}
 ${prologue}
 for (let page = start; page < end; page += ${pageSize}) {
   const commit = ${loads.load('page', layout.commitOffset, layout.commitSize, false)}
   const size = commit & ${COMMIT_SIZE}
   let time = (${word('page', high)} - baseHigh) * 4294967296 + (${word('page', low)} - baseLow)
   if (size > ${pageSize - dataOffset}) {
-    damaged(page + ${layout.commitOffset}, 'expected a sub-buffer with at most ${pageSize - dataOffset} bytes used, found ' + size)
+    ahead = damaged(state, page + ${layout.commitOffset}, 'expected a sub-buffer with at most ${pageSize - dataOffset} bytes used, found ' + size)
     continue
   }
   const limit = page + ${dataOffset} + size
   if ((commit & ${COMMIT_MISSED}) !== 0) {
     const stored = (commit & ${COMMIT_MISSED_STORED}) !== 0 && limit + ${layout.commitSize} <= page + ${pageSize} && (size & 3) === 0
     const count = stored ? ${loads.load('limit', 0, layout.commitSize, false)} : undefined
-    missed(count)
+    ahead = missed(state, count)
   }
   let p = page + ${dataOffset}
   page: while (p < limit) {
@@ -198,14 +213,14 @@ for (let page = start; page < end; page += ${pageSize}) {
     if (type > 28 || type === 0) {
       if (type === ${TYPE_PADDING} && delta === 0) break
       if (p + 4 > limit) {
-        damaged(p, 'expected the second word of a ring-buffer record, but the sub-buffer ends')
+        ahead = damaged(state, p, 'expected the second word of a ring-buffer record, but the sub-buffer ends')
         break
       }
       const word = ${word('p')}
       if (type === ${TYPE_PADDING}) {
         time += delta
         if ((word & 3) !== 0) {
-          damaged(p, 'expected the length of a discarded event as a multiple of 4, found ' + word)
+          ahead = damaged(state, p, 'expected the length of a discarded event as a multiple of 4, found ' + word)
           break
         }
         p += word
@@ -225,10 +240,10 @@ for (let page = start; page < end; page += ${pageSize}) {
     }
     time += delta
     if (length < ${minimum} || length > limit - p) {
-      damaged(p - 4, 'expected a record of ${minimum} to ' + (limit - p) + ' bytes, found ' + length)
+      ahead = damaged(state, p - 4, 'expected a record of ${minimum} to ' + (limit - p) + ' bytes, found ' + length)
       break
     }
-    if (ahead) arrive(time)
+    if (ahead) ahead = arrived(state, row, lastTime, time)
     events++
     lastTime = time
     ${record}
@@ -325,7 +340,7 @@ export function compileColumnWalk(plan: ColumnPlan, stacks: RawStacks): Walk<Col
   const cases = sameLayouts(plan.records).map(
     records => `${records.map(({ id }) => `case ${id}:`).join(' ')}
       if (length < ${records[0]!.size}) {
-        damaged(p, 'expected ${records[0]!.size} bytes of an event of page_ref, found ' + length)
+        ahead = damaged(state, p, 'expected ${records[0]!.size} bytes of an event of page_ref, found ' + length)
         break page
       }
       ${storeRecord(records[0]!, loads, 'p')}
@@ -348,8 +363,7 @@ export function compileColumnWalk(plan: ColumnPlan, stacks: RawStacks): Walk<Col
   const source = walkerSource(layout, plan.timeBase, common.size, prologue, record)
   const opOfId = new Uint8Array(SMALL_IDS)
   for (const { id, op } of plan.records) if (id < SMALL_IDS) opOfId[id] = op
-  const compile = new Function('joinGaps', 'LEVEL_OF_FLAGS', 'OP_OF_ID', 'stacks', source)
-  return compile(joinGaps, LEVEL_OF_FLAGS, opOfId, stacks) as Walk<Columns>
+  return compile(source, { OP_OF_ID: opOfId, stacks })
 }
 
 /** Generates the walk that notes where every record stands, of whatever event. */
@@ -357,5 +371,5 @@ export function compileIndexWalk(layout: BufferLayout, timeBase: bigint, common:
   const prologue = 'const { time: times, at, length: lengths } = target'
   const record = 'times[row] = time; at[row] = p; lengths[row++] = length'
   const source = walkerSource(layout, timeBase, common.size, prologue, record)
-  return new Function('joinGaps', source)(joinGaps) as Walk<RecordIndex>
+  return compile(source)
 }

@@ -23,8 +23,8 @@ import { readTraceFile, type TraceBuffer, type TraceFile } from './tracefile.ts'
 /** What a platform may hand in, next to the options that a user has. */
 export interface TraceDatOptions extends OpenOptions {
   codecs?: Codecs
-  /** Makes a pool of worker threads for a recording of `bytes` bytes; undefined: decode in this thread. */
-  pool?: (setup: DecoderSetup, bytes: number) => Promise<BlockDecoder> | undefined
+  /** Gives the decoder to be used, say a pool of worker threads, instead of this thread. */
+  decoder?: ((setup: DecoderSetup) => BlockDecoder) | undefined
 }
 
 /** Unpacked bytes of a block, and of the first blocks of all CPUs together. */
@@ -237,11 +237,11 @@ class TraceDatRecording implements Recording {
       return
     }
     const setup = { plan, compression: contents.compression }
-    const { pool, codecs } = contents.options
-    const decoder = (await pool?.(setup, this.#total)) ?? (await LocalDecoder.create(setup, codecs))
+    const { decoder: given, codecs } = contents.options
+    const decoder = given?.(setup) ?? (await LocalDecoder.create(setup, codecs))
     this.#decoder = decoder
     const ids = new StackIds(this.stacks, plan.layout.longSize, plan.layout.littleEndian)
-    const free: ArrayBufferLike[] = []
+    const free: ArrayBuffer[] = []
     const cutters = contents.cutters(this.damage)
     // Enough work for all threads while this one is busy with a batch.
     const ahead = Math.ceil((decoder.width * JOBS_PER_WORKER) / Math.max(1, cutters.length))
