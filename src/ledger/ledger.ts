@@ -13,6 +13,7 @@ import { type Incident, type IncidentKind, Incidents } from './incidents.ts'
 import { NodePool } from './nodes.ts'
 import {
   after,
+  CLOCK_SLACK,
   IMPOSSIBLE,
   type Limits,
   MAX_PENDING,
@@ -101,7 +102,14 @@ const MAX_OPEN = 4096
 const PAGE_FLAGS = (1 << 24) - 1
 
 /** State bits in which a get or put needs a closer look; KNOWN is wanted, the others are not. */
-const ORDINARY = PageBit.KNOWN | PageBit.PENDING | PageBit.ACCUSED | PageBit.FROZEN | PageBit.UNMAPPED | PageBit.DOUBT
+const ORDINARY =
+  PageBit.KNOWN |
+  PageBit.PENDING |
+  PageBit.ACCUSED |
+  PageBit.FROZEN |
+  PageBit.UNMAPPED |
+  PageBit.DOUBT |
+  PageBit.SETTLING
 
 /** In place of a last signature: the page was set up and nothing has happened since. */
 const INITIALISED = -2
@@ -368,6 +376,7 @@ export class Ledger {
     if (!(pages.bits[row]! & PageBit.KNOWN)) this.#firstSight(row, event)
     else if (pages.epoch[row] !== this.gaps.epoch || this.gaps.open > 0) this.#resume(row, event)
     pages.epoch[row] = this.gaps.epoch
+    if (pages.bits[row]! & PageBit.SETTLING) this.#settleIn(row, event)
     if (event.op === Op.FREEZE && event.ret === 0) return
     if (this.#isTeardown(row, event)) {
       const waiting = this.#pending.get(row)
@@ -790,10 +799,25 @@ export class Ledger {
     const { pages } = this
     pages.bits[row]! |= PageBit.KNOWN
     pages.count[row] = countBefore(event)
+    this.#takeUp(row, event)
     if (pages.count[row] === this.#closesAt(row) && isExact(event)) return
     this.#openLife(row)
     pages.bits[row]! |= PageBit.HEADLESS
-    if (!isExact(event)) this.#doubt(row)
+  }
+
+  /** The count was read off this event. */
+  #takeUp(row: number, event: LedgerEvent): void {
+    this.pages.takenUp[row] = event.time
+    this.pages.bits[row]! |= PageBit.SETTLING
+    if (!isExact(event) || this.gaps.open > 0) this.#doubt(row)
+  }
+
+  /** An operation that may have come before the count was read makes it doubtful. */
+  #settleIn(row: number, event: LedgerEvent): void {
+    const { pages } = this
+    const age = event.time - pages.takenUp[row]!
+    if (age > ORDER_WINDOW) pages.bits[row]! &= ~PageBit.SETTLING
+    else if (age > 0 && event.since - CLOCK_SLACK < pages.takenUp[row]!) this.#doubt(row)
   }
 
   #doubt(row: number): void {
@@ -808,7 +832,7 @@ export class Ledger {
     pages.bits[row]! &= ~(PageBit.PENDING | PageBit.FROZEN)
     const count = countBefore(event)
     this.#suspects.delete(row)
-    if (!isExact(event) || this.gaps.open > 0) this.#doubt(row)
+    this.#takeUp(row, event)
     if (pages.bits[row]! & PageBit.OPEN) {
       pages.before[row]! += count - pages.count[row]!
       pages.bits[row]! |= PageBit.LOSSY

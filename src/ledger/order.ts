@@ -18,7 +18,7 @@ export const MAX_RECENT = 24
 export const INTERRUPT_WINDOW = 200_000
 
 /** Clocks of two CPUs differ by up to this and tick as coarsely, in ns. */
-const CLOCK_SLACK = 20_000
+export const CLOCK_SLACK = 20_000
 
 /** Steps of one search: these, and some for each event. */
 const MIN_STEPS = 20_000

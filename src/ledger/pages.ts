@@ -22,6 +22,8 @@ export const PageBit = {
   HEADLESS: 128,
   /** The count was read from an event that may have included others: nothing is claimed until it is confirmed. */
   DOUBT: 512,
+  /** The page was taken up a moment ago: stamps may still come of operations that its count includes. */
+  SETTLING: 1024,
   /** Handed out by a set since something was found on the page. */
   HANDED_OUT: 256,
 } as const
@@ -32,6 +34,8 @@ export class PageTable {
   pfn = new Float64Array(CHUNK)
   count = new Int32Array(CHUNK)
   bits = new Uint16Array(CHUNK)
+  /** Time at which the count was last read off an event instead of followed. */
+  takenUp = new Float64Array(CHUNK)
   /** Index of the page's pagemap. */
   pagemap = new Int32Array(CHUNK)
   /** Gap edges that had passed at the page's last event. */
@@ -106,6 +110,9 @@ export class PageTable {
     const pfn = new Float64Array(size)
     pfn.set(this.pfn)
     this.pfn = pfn
+    const takenUp = new Float64Array(size)
+    takenUp.set(this.takenUp)
+    this.takenUp = takenUp
     const bits = new Uint16Array(size)
     bits.set(this.bits)
     this.bits = bits
