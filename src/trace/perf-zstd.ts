@@ -18,6 +18,11 @@ const FRAME_HEADER = 18
 const BLOCK_HEADER = 3
 const BLOCK_RLE = 1
 
+/** A stream that cannot be unpacked further. */
+export class ZstdError extends Error {
+  override name = 'ZstdError'
+}
+
 /** Unpacks a frame, piece by piece; calls back with what comes out. */
 interface Decompressor {
   push(chunk: Uint8Array): void
@@ -60,7 +65,7 @@ export class ZstdStream {
     this.#queue = []
   }
 
-  /** Unpacks what waits. Throws on damage. */
+  /** Unpacks what waits. Throws ZstdError on damage. */
   *unpack(): Generator<Uint8Array> {
     for (let packed = this.#queue.shift(); packed; packed = this.#queue.shift()) {
       this.#input += packed.length
@@ -82,7 +87,7 @@ export class ZstdStream {
     }
     this.#head = new Uint8Array(0)
     const { window, size, checksum } = frameHeader(bytes)
-    if (window > MAX_WINDOW) throw new Error(`a zstd window of ${window} bytes (at most ${MAX_WINDOW})`)
+    if (window > MAX_WINDOW) throw new ZstdError(`a zstd window of ${window} bytes (at most ${MAX_WINDOW})`)
     this.#window = window
     this.#checksum = checksum
     this.#untilBlock = size
@@ -96,7 +101,12 @@ export class ZstdStream {
   /** Feeds the decoder up to the end of the frame; what follows is returned. */
   #feed(chunk: Uint8Array): Uint8Array {
     const end = this.#frameEnd(chunk)
-    this.#decoder!.push(end < 0 ? chunk : chunk.subarray(0, end))
+    try {
+      this.#decoder!.push(end < 0 ? chunk : chunk.subarray(0, end))
+    } catch (error) {
+      // On damage the decoder may throw anything.
+      throw new ZstdError(error instanceof Error ? error.message : String(error))
+    }
     if (end < 0) return new Uint8Array(0)
     this.#decoder = undefined
     return chunk.subarray(end)
@@ -125,14 +135,14 @@ export class ZstdStream {
     this.#untilBlock = ((header >> 1) & 3) === BLOCK_RLE ? 1 : size
     if (this.#lastBlock) this.#untilBlock += this.#checksum
     this.#moved += this.#window
-    if (this.#moved > MOVED_BYTES_FREE + this.#input * MOVED_BYTES_PER_BYTE) throw new Error('too many zstd blocks')
+    if (this.#moved > MOVED_BYTES_FREE + this.#input * MOVED_BYTES_PER_BYTE) throw new ZstdError('too many zstd blocks')
   }
 }
 
 /** Window, size of the header and of the checksum at the frame's end, in bytes. */
 function frameHeader(bytes: Uint8Array): { window: number; size: number; checksum: number } {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  if (view.getUint32(0, true) !== MAGIC) throw new Error('no zstd frame')
+  if (view.getUint32(0, true) !== MAGIC) throw new ZstdError('no zstd frame')
   const flags = bytes[4]!
   const single = ((flags >> 5) & 1) === 1
   const dictionary = [0, 1, 2, 4][flags & 3]!

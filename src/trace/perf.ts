@@ -16,7 +16,7 @@ import { type PerfHeader, parseAttr, readFeature, readIds, readPerfHeader, readP
 import { SampleOrder } from './perf-order.ts'
 import { RECORD_HEADER, Record, type RecordPlace, RecordWindow } from './perf-records.ts'
 import { Outcome, SampleDecoder } from './perf-samples.ts'
-import { ZstdStream } from './perf-zstd.ts'
+import { ZstdError, ZstdStream } from './perf-zstd.ts'
 import { joinGaps, type OpenGap } from './ringbuffer.ts'
 import { StackInterner } from './stacks.ts'
 import { SymbolTable } from './symbols.ts'
@@ -238,10 +238,10 @@ class PerfRecording implements Recording {
         yield* this.#given()
       }
     } catch (error) {
+      if (!(error instanceof ZstdError)) throw error
       this.#zstd.fail()
       this.#gaps.loseAnywhere()
-      const expected = `expected packed records: ${error instanceof Error ? error.message : String(error)}`
-      this.#report(this.#outer.base + this.#outer.at, expected)
+      this.#report(this.#outer.base + this.#outer.at, `expected packed records: ${error.message}`)
     }
     this.#samples.setArrays(this.#outer.arrays)
   }
@@ -253,6 +253,13 @@ class PerfRecording implements Recording {
 
   async close(): Promise<void> {}
 
+  /** Tells of damage at a place of a window; of packed records, where the unpacked ones stand. */
+  #reportAt(window: RecordWindow, at: number, expected: string): void {
+    if (window === this.#outer) this.#report(window.base + at, expected)
+    else
+      this.#report(this.#outer.base + this.#outer.at, `${expected} (byte ${window.base + at} of the unpacked records)`)
+  }
+
   #report(offset: number, expected: string): void {
     if (this.damage.length < MAX_DAMAGE) this.damage.push({ file: this.info.file, offset, expected })
     else this.#broken++
@@ -263,12 +270,11 @@ class PerfRecording implements Recording {
     if (type === Record.SAMPLE) this.#sample(window, at, size)
     else if (type === Record.FINISHED_ROUND) this.#order.endRound()
     else {
-      const { base } = window
       try {
         this.#otherRecord(window, type)
       } catch (error) {
         if (!(error instanceof TraceError)) throw error
-        this.#report(base + at, error.expected)
+        this.#reportAt(window, at, error.expected)
       }
     }
   }
@@ -279,7 +285,7 @@ class PerfRecording implements Recording {
     const { waiting } = order
     const outcome = samples.decode(at, size, waiting, waiting.length)
     if (outcome === Outcome.BROKEN) {
-      this.#report(window.base + at, 'expected a sample with id, time, CPU and raw data as its event says')
+      this.#reportAt(window, at, 'expected a sample with id, time, CPU and raw data as its event says')
       this.#gaps.loseAnywhere()
       return
     }
@@ -377,13 +383,14 @@ class PerfRecording implements Recording {
 
   #finish(): void {
     this.#order.end()
-    const window = this.#outer
-    const left = window.end - window.at
-    // What would follow was lost.
-    if (window.broken || left > 0) this.#gaps.loseAnywhere()
-    if (window.broken) this.#report(window.base + window.at, 'expected a record of at least 8 bytes')
-    else if (left > 0)
-      this.#report(window.base + window.at, `expected a record, found ${left} bytes at the end of the data`)
+    for (const window of [this.#outer, this.#inner]) {
+      const left = window.end - window.at
+      if (left === 0) continue
+      // What would follow was lost.
+      this.#gaps.loseAnywhere()
+      const found = window.broken ? 'one that cannot be' : `${left} bytes at the end of the data`
+      this.#reportAt(window, window.at, `expected a record of 8 bytes or more, found ${found}`)
+    }
     this.#openGaps()
     if (this.#order.forced) {
       this.notes.push('no end of a round for millions of samples: samples of different CPUs may be out of order')
