@@ -89,6 +89,9 @@ const SOON = 100_000
 /** Events in a row that must read the expected count before a doubtful one is trusted. */
 const CONFIRMATIONS = 4
 
+/** Hand-outs after which one more says nothing new about the rule. */
+const OFTEN = 64
+
 /** Neighbouring pages put in a row that make a sweep. */
 const SWEEP = 8
 
@@ -166,6 +169,7 @@ export class Ledger {
     for (const gap of batch.lost) this.#addGap(gap)
     const { order, time, pid, pfn, op, val, ret, stack, mapcount, cpu } = batch
     const { pages, gaps, sites } = this
+    const skips = !this.#allPages
     if (batch.length > 0) this.firstTime = Math.min(this.firstTime, time[order[0]!]!)
     for (let k = 0; k < batch.length; k++) {
       const i = order[k]!
@@ -176,13 +180,13 @@ export class Ledger {
       let row = pages.find(pfn[i]!)
       if (kind === Op.MOD_UNLESS && ret[i] === 0) {
         // An attempt that failed changed nothing.
-        if (row >= 0 && this.#isSkipped(row, stack[i]!)) this.skipped++
+        if (skips && row >= 0 && this.#isSkipped(row, stack[i]!)) this.skipped++
         else this.events++
         continue
       }
       if (row < 0) row = this.#newPage(batch, i)
       // A set may be the initialisation that makes its page one of a pagemap.
-      if (kind !== Op.SET && this.#isSkipped(row, stack[i]!)) {
+      if (skips && kind !== Op.SET && this.#isSkipped(row, stack[i]!)) {
         this.skipped++
         continue
       }
@@ -192,11 +196,12 @@ export class Ledger {
       // Whatever is out of the ordinary goes through an event object; the rest stays in columns.
       if (
         (bits & ORDINARY) !== PageBit.KNOWN ||
-        kind === Op.SET ||
         kind >= Op.FREEZE ||
         pages.epoch[row] !== gaps.epoch ||
         gaps.open > 0 ||
-        !this.#plain(row, kind, val[i]!, ret[i]!, stack[i]!, pid[i]!)
+        !(kind === Op.SET
+          ? this.#plainSet(row, val[i]!, stack[i]!)
+          : this.#plain(row, kind, val[i]!, ret[i]!, stack[i]!, pid[i]!))
       ) {
         this.#slow(row, eventOf(batch, i, signature, since))
         continue
@@ -302,6 +307,15 @@ export class Ledger {
     const pids = new Int32Array(cpu * 2 + 2).fill(-1)
     pids.set(this.#cpuPid)
     this.#cpuPid = pids
+  }
+
+  /** Whether a set hands out an idle page as the rule has it, and as it was seen often before. */
+  #plainSet(row: number, val: number, stack: number): boolean {
+    const { votes, rule } = this.pagemaps.list[this.pages.pagemap[row]!]!
+    if (val <= 0 || rule?.handOut !== 'set' || this.pages.count[row] !== 0 || votes.setAtZero < OFTEN) return false
+    if (this.sites.traits(stack) & StackTrait.INIT) return false
+    votes.setAtZero++
+    return true
   }
 
   /** Whether a get or put is one that the rule and its own result allow at the present count. */
