@@ -4,7 +4,7 @@
 import { type Arrays, layArrays } from './columns.ts'
 
 /** Types of records: of the kernel, and (from 64) of perf itself. */
-export const Record = {
+export const RecordType = {
   MMAP: 1,
   LOST: 2,
   COMM: 3,
@@ -102,8 +102,8 @@ export class RecordWindow {
   #payload(type: number, size: number): number {
     const view = this.arrays.V
     const le = this.#littleEndian
-    if (type === Record.HEADER_TRACING_DATA && size >= 12) return Math.ceil(view.getUint32(this.at + 8, le) / 8) * 8
-    if (type === Record.AUXTRACE && size >= 16) return Number(view.getBigUint64(this.at + 8, le))
+    if (type === RecordType.HEADER_TRACING_DATA && size >= 12) return Math.ceil(view.getUint32(this.at + 8, le) / 8) * 8
+    if (type === RecordType.AUXTRACE && size >= 16) return Number(view.getBigUint64(this.at + 8, le))
     return 0
   }
 }

@@ -14,7 +14,7 @@ import {
 } from './events.ts'
 import { type PerfHeader, parseAttr, readFeature, readIds, readPerfHeader, readPerfTracing } from './perf-header.ts'
 import { SampleOrder } from './perf-order.ts'
-import { RECORD_HEADER, Record, type RecordPlace, RecordWindow } from './perf-records.ts'
+import { RECORD_HEADER, type RecordPlace, RecordType, RecordWindow } from './perf-records.ts'
 import { Outcome, SampleDecoder } from './perf-samples.ts'
 import { ZstdError, ZstdStream } from './perf-zstd.ts'
 import { joinGaps, type OpenGap } from './ringbuffer.ts'
@@ -149,15 +149,15 @@ class PerfRecording implements Recording {
   async #prologue(): Promise<void> {
     const window = this.#outer
     for (;;) {
-      while (this.#peek(window) !== Record.SAMPLE && window.next(this.#place)) {
-        if (this.#place.type === Record.COMPRESSED || this.#place.type === Record.COMPRESSED2) {
+      while (this.#peek(window) !== RecordType.SAMPLE && window.next(this.#place)) {
+        if (this.#place.type === RecordType.COMPRESSED || this.#place.type === RecordType.COMPRESSED2) {
           // Packed samples tell their time when they are read.
           window.at = this.#place.at
           return
         }
         this.#record(window)
       }
-      if (this.#peek(window) === Record.SAMPLE || window.base - this.#header.dataOffset > MAX_PROLOGUE_BYTES) break
+      if (this.#peek(window) === RecordType.SAMPLE || window.base - this.#header.dataOffset > MAX_PROLOGUE_BYTES) break
       if (!(await this.#load())) return
     }
     this.#findTimeBase(window, window.at)
@@ -232,7 +232,7 @@ class PerfRecording implements Recording {
         inner.append(bytes)
         this.#samples.setArrays(inner.arrays)
         while (inner.next(this.#place)) {
-          if (this.#place.type === Record.SAMPLE && !this.#hasTimeBase) this.#findTimeBase(inner, this.#place.at)
+          if (this.#place.type === RecordType.SAMPLE && !this.#hasTimeBase) this.#findTimeBase(inner, this.#place.at)
           this.#record(inner)
         }
         yield* this.#given()
@@ -267,8 +267,8 @@ class PerfRecording implements Recording {
 
   #record(window: RecordWindow): void {
     const { type, at, size } = this.#place
-    if (type === Record.SAMPLE) this.#sample(window, at, size)
-    else if (type === Record.FINISHED_ROUND) this.#order.endRound()
+    if (type === RecordType.SAMPLE) this.#sample(window, at, size)
+    else if (type === RecordType.FINISHED_ROUND) this.#order.endRound()
     else {
       try {
         this.#otherRecord(window, type)
@@ -307,13 +307,13 @@ class PerfRecording implements Recording {
         base: window.base + at + RECORD_HEADER,
         littleEndian: this.#header.littleEndian,
       })
-    if (type === Record.COMM) this.#comm(read())
-    else if (type === Record.FORK) this.#fork(read())
-    else if (type === Record.MMAP || type === Record.MMAP2) this.#mmap(read(), type)
-    else if (type === Record.LOST || type === Record.LOST_SAMPLES || type === Record.THROTTLE) {
+    if (type === RecordType.COMM) this.#comm(read())
+    else if (type === RecordType.FORK) this.#fork(read())
+    else if (type === RecordType.MMAP || type === RecordType.MMAP2) this.#mmap(read(), type)
+    else if (type === RecordType.LOST || type === RecordType.LOST_SAMPLES || type === RecordType.THROTTLE) {
       this.#lost(read(), type, this.#samples.trailerCpu(at, size))
-    } else if (type === Record.COMPRESSED) this.#zstd.push(window.arrays.B.slice(at + RECORD_HEADER, at + size))
-    else if (type === Record.COMPRESSED2) {
+    } else if (type === RecordType.COMPRESSED) this.#zstd.push(window.arrays.B.slice(at + RECORD_HEADER, at + size))
+    else if (type === RecordType.COMPRESSED2) {
       const reader = read()
       this.#zstd.push(reader.take(reader.size64('the size of packed records'), 'packed records').slice())
     } else if (this.#header.pipe) this.#headerRecord(read(), type)
@@ -322,20 +322,20 @@ class PerfRecording implements Recording {
   /** What a pipe tells in records and a file in its header. The formats of tracepoints must come before samples. */
   #headerRecord(reader: ByteReader, type: number): void {
     const header = this.#header
-    if (type === Record.HEADER_ATTR) {
+    if (type === RecordType.HEADER_ATTR) {
       const size = reader.bytes.length >= 8 ? reader.view.getUint32(4, reader.littleEndian) : 0
       if (size < 64) throw reader.error('expected an attribute')
       const attr = parseAttr(reader.take(size, 'an attribute').slice(), header.littleEndian)
       attr.ids = readIds(reader)
       header.attrs.push(attr)
       this.#samples.addAttr(attr)
-    } else if (type === Record.HEADER_TRACING_DATA && !header.tracing) {
+    } else if (type === RecordType.HEADER_TRACING_DATA && !header.tracing) {
       reader.skip(4, 'the size of the tracing data')
       // Later chunks overwrite the memory that the symbols' text stands in.
       const bytes = reader.bytes.slice(4)
       header.tracing = readPerfTracing(new ByteReader(bytes, { file: reader.file, base: reader.base + 4 }))
       this.#addTracing()
-    } else if (type === Record.HEADER_FEATURE) {
+    } else if (type === RecordType.HEADER_FEATURE) {
       const feature = reader.size64('the number of a feature')
       readFeature(header, feature, reader)
     }
@@ -361,7 +361,7 @@ class PerfRecording implements Recording {
     reader.skip(4, 'a tid')
     const start = reader.u64('a start')
     const length = reader.u64('a length')
-    reader.skip(type === Record.MMAP ? 8 : 40, 'the place in the file')
+    reader.skip(type === RecordType.MMAP ? 8 : 40, 'the place in the file')
     const name = cstring(reader.take(reader.remaining, 'a file'))
     const module = /^\[(?!kernel|guest)([^\]]+)\]$/.exec(name)?.[1] ?? /([^/]+)\.ko(?:\.\w+)?$/.exec(name)?.[1]
     // Files have dashes where the kernel has underscores.
@@ -369,10 +369,10 @@ class PerfRecording implements Recording {
   }
 
   #lost(reader: ByteReader, type: number, cpu: number): void {
-    if (type === Record.LOST) reader.skip(8, 'an id')
-    const count = type === Record.THROTTLE ? undefined : reader.size64('a number of lost events')
+    if (type === RecordType.LOST) reader.skip(8, 'an id')
+    const count = type === RecordType.THROTTLE ? undefined : reader.size64('a number of lost events')
     if (count === 0) return
-    if (type === Record.LOST_SAMPLES) {
+    if (type === RecordType.LOST_SAMPLES) {
       this.#lostSummed += count ?? 0
       return
     }
