@@ -74,6 +74,7 @@ describe.skipIf(chosen.length === 0)('every field of every event, from the colum
     source.close()
     const theirs = run('trace-cmd', ['report', '-R', dataPath(path)])
     expect(pageRefLines(ours)).toEqual(pageRefLines(theirs))
+    expect(stacks(ours)).toEqual(stacks(run('trace-cmd', ['report', dataPath(path)])))
   })
 
   /** task-pid [cpu] time: event: name=value..., all values as numbers. */
@@ -86,6 +87,14 @@ describe.skipIf(chosen.length === 0)('every field of every event, from the colum
       lines.push(`${match[1]!} ${values}`)
     }
     return lines
+  }
+
+  /** Addresses of each stack, in no order: trace-cmd shows a stack where its own time puts it. */
+  function stacks(text: string): string[] {
+    const blocks = text.split('<stack trace >\n').slice(1)
+    return blocks
+      .map(block => (block.match(/^=> .*$/gm) ?? []).map(line => /(\w+)\)?$/.exec(line)![1]).join(' '))
+      .sort()
   }
 
   const numeral = (text: string) => (text.startsWith('-') ? text : BigInt(text).toString())
