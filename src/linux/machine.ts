@@ -69,6 +69,11 @@ export class Machine {
     return this.taken.map((t, i) => (t.told ??= this.tell(t, i + 1)))
   }
 
+  /** Every event so far. */
+  get events(): readonly PageRefEvent[] {
+    return this.taken.flatMap(t => t.way.events)
+  }
+
   /** Properties broken so far. */
   get violations(): readonly Violation[] {
     return this.taken.flatMap(t => t.violations)

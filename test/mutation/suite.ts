@@ -57,7 +57,7 @@ function alone(scenario: Scenario): string {
   const built = build(scenario)
   const machine = new Machine(built)
   for (const t of built.system.threads) machine.finish(t.name)
-  const events = machine.steps.flatMap(s => s.events.map(e => `${e.event}:${e.val}:${e.ret ?? ''}:${e.count}`))
+  const events = machine.events.map(e => `${e.event}:${e.val}:${e.ret ?? ''}:${e.count}`)
   return `${events.join(' ')} ${machine.violations.map(v => v.property).join()} ${built.system.cells.map(c => machine.get(c)).join()}`
 }
 

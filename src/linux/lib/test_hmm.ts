@@ -32,8 +32,8 @@ export default driver({
     function* dmirror_devmem_free(page: Page): Steps<void> {
       yield* kernel.protocol.before_file?.(page) ?? []
       yield* step('dmirror_devmem_free', s => {
-        s.warn(s.add(rpage_refcount[page.index]!, -1) !== 0, 'warn', '__free_page(rpage) does not free it')
         free_pages.push(s, page)
+        s.warn(s.add(rpage_refcount[page.index]!, -1) !== 0, 'warn', '__free_page(rpage) does not free it')
       })
     }
 
