@@ -9,7 +9,7 @@ import { readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { dataPath } from '../test/support/data.ts'
 
-const cli = fileURLToPath(new URL('../src/cli/main.js', import.meta.url))
+const cli = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 
 async function hash({ stdout }: ChildProcess): Promise<{ hash: string; bytes: number }> {
   const sum = createHash('sha256')

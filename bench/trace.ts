@@ -39,7 +39,7 @@ const json = process.argv.includes('--json')
 const rounds = Number(flag('--rounds') ?? 3)
 // Compiled, this file stands in .tools/bench.
 const one = fileURLToPath(new URL('./decode-one.js', import.meta.url))
-const cli = fileURLToPath(new URL('../src/cli/main.js', import.meta.url))
+const cli = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 
 const decode = (file: string) => measure(process.execPath, [one, file])
 // Exit 1 says that the ledger found something.
