@@ -6,7 +6,7 @@ import { Explainer, WIDTH } from './explain.ts'
 import { independence, testedBy } from './independence.ts'
 import { type Kernel, kernelOf, kernelText, mostSuccessors } from './kernel.ts'
 import { layout } from './layout.ts'
-import { findLasso, type Obligation, type ThreadSets } from './liveness.ts'
+import { findLasso, type Obligation } from './liveness.ts'
 import { ModelError, type System } from './model.ts'
 import { Packing } from './packing.ts'
 import {
@@ -58,8 +58,6 @@ export interface Prepared {
   /** Most successors of one state. */
   readonly most: number
   readonly bits: number
-  /** Bits of the threads whose run has begun. */
-  readonly started: (state: ArrayLike<number>) => number
   readonly local: { readonly histories: number; readonly flat: number; readonly nodes: readonly number[] }
 }
 
@@ -120,10 +118,6 @@ export function prepare(system: System, options: CheckOptions = {}, keepThreads 
     reductions: [...describe(sym), ...(reduces ? [PARTIAL_ORDER] : [])],
     most: mostSuccessors(learned),
     bits: place.bits,
-    started: state =>
-      packing
-        .nodes(state)
-        .reduce((set, n, t) => (learned.types[learned.typeOf[t]!]!.nodes[n]!.idle ? set : set | (1 << t)), 0),
     local: {
       histories: learned.learned.histories,
       flat: learned.learned.nodes,
@@ -240,7 +234,8 @@ async function checkLiveness(
   const bytesPerEdge = 5
   const graph = whole.kernel.graph(initial, Math.min(2 ** 30, limits.memory / bytesPerEdge / 2))
   if (!graph.complete) return inconclusive(`out of memory for the edges of ${graph.offsets.length - 1} states`)
-  const lasso = findLasso(graph, whole.packing.words, threadSets(system, whole, graph.states), obligations)
+  const daemons = system.threads.reduce((set, t, i) => (t.daemon ? set | (1 << i) : set), 0)
+  const lasso = findLasso(graph, whole.packing.words, daemons, obligations)
   const note = `for liveness ${whole.reductions.join(', ') || 'none'}: ${whole.kernel.stats().states} states`
   if (!lasso) return { ...safe, reductions: reusable ? [] : [...safe.reductions, note] }
   const explainer = new Explainer(system, whole.kernel, whole.packing, selected)
@@ -260,14 +255,6 @@ async function checkLiveness(
     counterexample: steps.slice(0, length),
     ...(cycle.length > 0 ? { loop: prefix.length + 1 } : {}),
   }
-}
-
-function threadSets(system: System, prepared: Prepared, states: Int32Array): ThreadSets {
-  const { words } = prepared.packing
-  const daemons = system.threads.reduce((set, t, i) => (t.daemon ? set | (1 << i) : set), 0)
-  const started = new Int32Array(states.length / words)
-  for (const n of started.keys()) started[n] = prepared.started(states.subarray(n * words, (n + 1) * words))
-  return { started: n => started[n]!, eager: n => started[n]! | daemons }
 }
 
 function selector(options: CheckOptions): (property: string) => boolean {

@@ -61,6 +61,8 @@ export interface Graph {
   readonly to: Int32Array
   /** The thread that takes the step. */
   readonly who: Uint8Array
+  /** By state: bits of the threads whose run has begun. */
+  readonly started: Int32Array
   /** By state: bits of the threads that can end the execution there. */
   readonly stops: Int32Array
   readonly initial: number
@@ -115,7 +117,8 @@ class Writer {
     const expand = this.expandFunction()
     const emit = this.emitFunction()
     const broken = this.brokenFunction()
-    return [`'use strict'`, ...this.tables, this.runtime(), emit, broken, steps, expand, API].join('\n')
+    const started = this.startedBitsText()
+    return [`'use strict'`, ...this.tables, this.runtime(), emit, broken, started, steps, expand, API].join('\n')
   }
 
   /** `(w1 >>> 3) & 7` of a field. */
@@ -213,7 +216,7 @@ function edge(${this.names.join()}, h) {
     if (${this.words.map(i => `log[q + ${i}] === w${i}`).join(' && ')}) break
   }
   if (edges === to.length) {
-    const more = new Int32Array(edges * 2), names = new Uint8Array(edges * 2)
+    const room = edges + (edges >>> 1), more = new Int32Array(room), names = new Uint8Array(room)
     more.set(to); names.set(who)
     to = more; who = names
   }
@@ -400,6 +403,19 @@ function canonical(${this.names.join()}) {
     const resting = of(true)
     const rest = resting.length > 0 ? `if (!(${this.startedText()})) {\n${resting.join('\n')}\n}` : ''
     return `function broken(${this.names.join()}) {\n${of(false).join('\n')}\n${rest}\n}`
+  }
+
+  /** Bits of the threads whose run has begun. */
+  private startedBitsText(): string {
+    const bits = this.spec.automata.typeOf.map((type, t) => {
+      const f = this.layout.threads[t]!
+      const set = this.spec.automata.types[type]!.nodes.map(n => (n.idle ? 0 : 1 << t))
+      return `${this.table(padded(set, f.bits))}[${this.get(f)}]`
+    })
+    return `function startedBits(a, j) {
+  ${this.words.map(i => `const w${i} = a[j + ${i}]`).join('; ')}
+  return ${bits.join(' | ')}
+}`
   }
 
   /** Whether a thread's run has begun. */
@@ -696,19 +712,20 @@ return {
   graph(initial, most) {
     let n = 0
     for (let p = 0; p < P; p++) { base[p] = n; n += counts[p] }
-    const offsets = new Int32Array(n + 1), stops = new Int32Array(n), states = this.states()
+    const offsets = new Int32Array(n + 1), stops = new Int32Array(n), started = new Int32Array(n), states = this.states()
     to = new Int32Array(1024); who = new Uint8Array(1024); edges = 0
     mode = 3
     const kept = moves
     let i = 0
     for (; i < n && edges <= most; i++) {
       stopping = 0
+      started[i] = startedBits(states, i * W)
       expandAt(states, i * W)
       offsets[i + 1] = edges
       stops[i] = stopping
     }
     mode = 0; moves = kept
-    const graph = { offsets, to, who, stops, states, complete: i === n, initial: 0 }
+    const graph = { offsets, to: to.subarray(0, edges), who: who.subarray(0, edges), started, stops, states, complete: i === n, initial: 0 }
     for (let j = 0; j < n * W; j += W) {
       let k = 0
       while (k < W && states[j + k] === initial[k]) k++

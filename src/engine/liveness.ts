@@ -23,22 +23,17 @@ export interface Lasso {
   readonly cycle: readonly PathStep[]
 }
 
-/** Bits of threads, by state. */
-export interface ThreadSets {
-  /** Threads whose run has begun. */
-  started(state: number): number
-  /** Threads that fairness makes move when they can. */
-  eager(state: number): number
-}
-
-/** The first obligation that some fair execution breaks, with an execution that is short to its component. */
+/**
+ * The first obligation that some fair execution breaks, with an execution that is short to its component.
+ * @param daemons bits of the threads that fairness also makes begin a run.
+ */
 export function findLasso(
   graph: Graph,
   words: number,
-  sets: ThreadSets,
+  daemons: number,
   obligations: readonly Obligation[],
 ): Lasso | undefined {
-  const search = new LassoSearch(graph, words, sets)
+  const search = new LassoSearch(graph, words, daemons)
   for (const o of obligations) {
     const lasso = search.run(o)
     if (lasso) return lasso
@@ -50,26 +45,24 @@ class LassoSearch {
   private readonly graph: Graph
   private readonly words: number
   private readonly size: number
-  private readonly sets: ThreadSets
-  private readonly distance: Int32Array
-  private readonly parentEdge: Int32Array
+  private readonly daemons: number
+  /** Breadth first from the initial state; empty until something is found. */
+  private distance = new Int32Array(0)
+  private parentEdge = new Int32Array(0)
   /** Bits of the threads that can move in a state. */
   private readonly can: Int32Array
   /** Number of the component that a state was last found in. */
   private readonly componentOf: Int32Array
 
-  constructor(graph: Graph, words: number, sets: ThreadSets) {
+  constructor(graph: Graph, words: number, daemons: number) {
     this.graph = graph
     this.words = words
-    this.sets = sets
+    this.daemons = daemons
     this.size = graph.offsets.length - 1
-    this.distance = new Int32Array(this.size).fill(-1)
-    this.parentEdge = new Int32Array(this.size).fill(-1)
-    this.can = Int32Array.from(graph.stops)
+    this.can = graph.stops.slice()
     this.componentOf = new Int32Array(this.size)
     for (let n = 0; n < this.size; n++)
       for (let e = graph.offsets[n]!; e < graph.offsets[n + 1]!; e++) this.can[n]! |= 1 << graph.who[e]!
-    this.measure()
   }
 
   run(obligation: Obligation): Lasso | undefined {
@@ -82,6 +75,8 @@ class LassoSearch {
 
   /** Breadth first from the initial state. */
   private measure(): void {
+    this.distance = new Int32Array(this.size).fill(-1)
+    this.parentEdge = new Int32Array(this.size).fill(-1)
     const { offsets, to } = this.graph
     const queue = new Int32Array(this.size)
     let tail = 0
@@ -101,30 +96,31 @@ class LassoSearch {
 
   /** Whether edge e of state n stays inside: one of `members` has begun at its end, and it ends the run of none. */
   private inside(n: number, e: number, members: number): boolean {
-    const after = this.sets.started(this.graph.to[e]!)
+    const after = this.graph.started[this.graph.to[e]!]!
     if ((after & members) === 0) return false
     const who = 1 << this.graph.who[e]!
-    return (who & members) === 0 || (this.sets.started(n) & who) === 0 || (after & who) !== 0
+    return (who & members) === 0 || (this.graph.started[n]! & who) === 0 || (after & who) !== 0
   }
 
   /** The state closest to the start in a fair component. */
   private nearestFair(members: number): number | undefined {
     let best: number | undefined
-    this.components(members, (stack, from) => {
-      let nearest = stack[from]!
-      for (let i = from; i < stack.length; i++)
-        if (this.distance[stack[i]!]! < this.distance[nearest]!) nearest = stack[i]!
-      if (best !== undefined && this.distance[nearest]! >= this.distance[best]!) return
-      if (this.fair(stack, from, members)) best = nearest
+    this.components(members, (stack, from, to) => {
+      if (!this.fair(stack, from, to, members)) return
+      if (this.distance.length === 0) this.measure()
+      for (let i = from; i < to; i++) {
+        const n = stack[i]!
+        if (best === undefined || this.distance[n]! < this.distance[best]!) best = n
+      }
     })
     return best
   }
 
-  private fair(stack: readonly number[], from: number, members: number): boolean {
+  private fair(stack: Int32Array, from: number, end: number, members: number): boolean {
+    const { offsets, to, who } = this.graph
     let waiting = -1
-    for (let i = from; i < stack.length && waiting !== 0; i++) {
+    for (let i = from; i < end && waiting !== 0; i++) {
       const n = stack[i]!
-      const { offsets, to, who } = this.graph
       waiting &= ~this.excused(n)
       for (let e = offsets[n]!; e < offsets[n + 1]!; e++)
         if (this.componentOf[to[e]!] === this.componentOf[n] && this.inside(n, e, members)) waiting &= ~(1 << who[e]!)
@@ -134,56 +130,57 @@ class LassoSearch {
 
   /** Threads that fairness asks nothing of at a state: not eager, or unable to move. */
   private excused(n: number): number {
-    return ~this.sets.eager(n) | ~this.can[n]!
+    return ~(this.graph.started[n]! | this.daemons) | ~this.can[n]!
   }
 
   /**
    * Tarjan's algorithm over states where one of `members` has begun, without recursion. A component is what stands on the
    * stack from a position on.
    */
-  private components(members: number, found: (stack: readonly number[], from: number) => void): void {
-    const { offsets, to } = this.graph
+  private components(members: number, found: (stack: Int32Array, from: number, to: number) => void): void {
+    const { offsets, to, started } = this.graph
     const index = new Int32Array(this.size)
     const low = new Int32Array(this.size)
     const next = new Int32Array(this.size)
-    const onStack = new Uint8Array(this.size)
-    const stack: number[] = []
-    const work: number[] = []
+    const stack = new Int32Array(this.size)
+    const work = new Int32Array(this.size)
+    let height = 0
+    let depth = 0
     let count = 0
     let components = 0
+    // A state is on the stack while it has an index and no component.
     this.componentOf.fill(0)
     const enter = (n: number) => {
       index[n] = low[n] = ++count
       next[n] = offsets[n]!
-      onStack[n] = 1
-      stack.push(n)
-      work.push(n)
+      stack[height++] = n
+      work[depth++] = n
     }
     for (let root = 0; root < this.size; root++) {
-      if (index[root] !== 0 || (this.sets.started(root) & members) === 0) continue
+      if (index[root] !== 0 || (started[root]! & members) === 0) continue
       enter(root)
-      while (work.length > 0) {
-        const n = work.at(-1)!
+      while (depth > 0) {
+        const n = work[depth - 1]!
         if (next[n]! < offsets[n + 1]!) {
           const e = next[n]!++
           const m = to[e]!
+          if (index[m] !== 0 && this.componentOf[m] !== 0) continue
           if (!this.inside(n, e, members)) continue
           if (index[m] === 0) enter(m)
-          else if (onStack[m] !== 0) low[n] = Math.min(low[n]!, index[m]!)
+          else if (index[m]! < low[n]!) low[n] = index[m]!
           continue
         }
-        work.pop()
-        const parent = work.at(-1)
-        if (parent !== undefined) low[parent] = Math.min(low[parent]!, low[n]!)
-        if (low[n] !== index[n]) continue
-        const from = stack.lastIndexOf(n)
-        components++
-        for (let i = from; i < stack.length; i++) {
-          onStack[stack[i]!] = 0
-          this.componentOf[stack[i]!] = components
+        depth--
+        if (depth > 0) {
+          const parent = work[depth - 1]!
+          if (low[n]! < low[parent]!) low[parent] = low[n]!
         }
-        found(stack, from)
-        stack.length = from
+        if (low[n] !== index[n]) continue
+        const end = height
+        components++
+        do this.componentOf[stack[--height]!] = components
+        while (stack[height] !== n)
+        found(stack, height, end)
       }
     }
   }
