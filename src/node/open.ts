@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Opening recordings from files and from standard input, with what Node has to offer. */
-import { createWriteStream, mkdtempSync, rmSync } from 'node:fs'
+import { createReadStream, createWriteStream, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
@@ -25,15 +25,19 @@ const SNIFFED = 64
 /** A recording to be opened: a file, or text that comes through a pipe and can be read once. */
 export type Input = { start: Uint8Array } & ({ file: FileSource } | { pipe: TextInput })
 
-/** Opens a path, or standard input for "-". A binary recording from there is spooled to a temporary file. */
+/**
+ * Opens a path, or standard input for "-". What has no size is read as it comes: pipes, and files that the kernel makes up
+ * as they are read, such as tracefs' `trace`. A binary recording from there is spooled to a temporary file.
+ */
 export async function openInput(path: string): Promise<Input> {
-  if (path !== STDIN) {
+  if (path !== STDIN && statSync(path).size > 0) {
     const file = new FileSource(path)
     return { file, start: await file.read(0, SNIFFED) }
   }
-  const { start, rest } = await sniff(process.stdin)
-  if (isBinary(start)) return { start, file: await spool(rest) }
-  return { start, pipe: { name: STDIN_NAME, size: undefined, chunks: () => rest } }
+  const name = path === STDIN ? STDIN_NAME : path
+  const { start, rest } = await sniff(path === STDIN ? process.stdin : createReadStream(path))
+  if (isBinary(start)) return { start, file: await spool(rest, name) }
+  return { start, pipe: { name, size: undefined, chunks: () => rest } }
 }
 
 /** Opens the recording in an input. Closing the recording closes the file. */
@@ -64,12 +68,12 @@ export async function openFile(path: string, options: OpenOptions = {}): Promise
 }
 
 /** Writes a stream to a temporary file, which is gone as soon as it is closed. */
-async function spool(bytes: AsyncIterable<Uint8Array>): Promise<FileSource> {
+async function spool(bytes: AsyncIterable<Uint8Array>, name: string): Promise<FileSource> {
   const folder = mkdtempSync(join(tmpdir(), 'lastput-'))
   try {
     const path = join(folder, 'recording')
     await pipeline(bytes, createWriteStream(path))
-    return new FileSource(path, STDIN_NAME)
+    return new FileSource(path, name)
   } finally {
     rmSync(folder, { recursive: true })
   }
