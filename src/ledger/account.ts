@@ -132,7 +132,8 @@ function copyOf(batch: EventBatch): EventBatch {
   return copy
 }
 
-function summarise(recording: Recording, ledger: Ledger): Account {
+/** The account of a recording that a ledger has read to its end. */
+export function summarise(recording: Recording, ledger: Ledger): Account {
   const judge = new Judge(ledger, recording.tasks, recording.info.endTime)
   const { gaps, incidents, shapes } = ledger
   return {
@@ -157,6 +158,9 @@ function summarise(recording: Recording, ledger: Ledger): Account {
   }
 }
 
+/** The protocols are about device pages. */
+const ORDINARY = { protocol: 'none', recognisedBy: 'ordinary pages' }
+
 function pagemapSummaries(recording: Recording, ledger: Ledger): PagemapSummary[] {
   const counted = ledger.pagemaps.list.filter(
     pagemap => pagemap.pages > 0 && (pagemap.device || !ledger.pagemaps.anyDevice),
@@ -166,7 +170,7 @@ function pagemapSummaries(recording: Recording, ledger: Ledger): PagemapSummary[
     firstPfn: pagemap.firstPfn,
     lastPfn: pagemap.lastPfn,
     pages: pagemap.pages,
-    ...protocolOf(pagemap, recording.info.kernel),
+    ...(pagemap.device ? protocolOf(pagemap, recording.info.kernel) : ORDINARY),
     idleCount: pagemap.rule?.idle,
     device: pagemap.device,
   }))

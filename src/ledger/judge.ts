@@ -22,6 +22,10 @@ const ALWAYS = 3
 /** Later events of a task, and later references of a site, that count as "went on". */
 const WENT_ON = 50
 const OVERTAKEN = 30
+/** Pages that are merely held whose history is kept; a device may have a million pages in use. */
+const MAX_DETAILED = 2000
+/** Events of an ordinary page's life that are looked at to name its holder: such pages come by the hundred thousand. */
+const MAX_ORDINARY = 32
 /** Probability below which a pair of sites is one that the recording's other lives do not have. */
 const STRANGE_PAIR = 0.05
 /** Bits of margin below which an attribution is not called certain. */
@@ -41,6 +45,7 @@ export class Judge {
   /** End of the recording, or the last event where that is not known. */
   readonly #end: number
   readonly #longestOf = new Map<number, number>()
+  #detailed = 0
   #longest = 0
 
   constructor(ledger: Ledger, tasks: TaskTable, endTime: number | undefined) {
@@ -300,12 +305,26 @@ export class Judge {
     if (bits & PageBit.FROZEN || count <= idle) return undefined
     const events = this.#ledger.lifeEvents(row)
     const finding = this.#heldFinding(row, count, idle, events)
+    if (!this.#ledger.pagemaps.list[pages.pagemap[row]!]!.device) return this.#ordinaryFinding(row, finding, events)
     if (events.length <= MAX_SOLVED)
       this.#attribute(row, finding, events, solveLife(events, this.#ledger.stateOf(row).heldBefore, this.#ledger.model))
     else
       finding.evidence.push(
         `its life has ${events.length} events without an idle moment: too many to tell whose reference stayed`,
       )
+    return finding
+  }
+
+  /** An ordinary page may be held for ever by right (a page cache, a kernel's own memory): it is never called leaked. */
+  #ordinaryFinding(row: number, finding: Finding, events: LifeEvent[]): Finding {
+    if (events.length > MAX_ORDINARY) return finding
+    const { model } = this.#ledger
+    const solved = solveLife(events, this.#ledger.stateOf(row).heldBefore, model)
+    const oldest = solved.unreturned.find(each => each.event !== undefined)
+    if (oldest) {
+      finding.culprit = this.#actor(oldest.event!)
+      finding.counterpart = this.#usualPut(oldest.reference.signature)
+    }
     return finding
   }
 
@@ -334,7 +353,6 @@ export class Judge {
   /** Names the holder of an open life's references, and accuses it where the evidence is enough. */
   #attribute(row: number, finding: Finding, events: LifeEvent[], solved: SolvedLife): void {
     const known = solved.unreturned.filter(each => each.event !== undefined)
-    finding.history = this.#history(events, solved, finding.count)
     const verdicts = known.map(each => ({ each, evidence: this.#leakEvidence(row, events, each, solved) }))
     const guilty = verdicts.find(verdict => verdict.evidence.certainty !== undefined)
     const chosen = guilty ?? verdicts[0]
@@ -344,7 +362,10 @@ export class Judge {
     }
     const { event, reference } = chosen.each
     finding.culprit = this.#actor(event!)
-    finding.margin = marginOf(solved, reference.signature, this.#ledger.model)
+    if (guilty || this.#detailed++ < MAX_DETAILED) {
+      finding.history = this.#history(events, solved, finding.count)
+      finding.margin = marginOf(solved, reference.signature, this.#ledger.model)
+    }
     finding.counterpart = this.#usualPut(reference.signature)
     finding.evidence.push(...chosen.evidence.sentences)
     for (const { each } of verdicts) {

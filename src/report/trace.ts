@@ -58,7 +58,8 @@ export function traceText(
   const held = findings.filter(finding => !ACCUSATIONS.has(finding.kind))
   return [
     ...headText(account),
-    ...account.pagemaps.flatMap(pagemapText),
+    ...account.pagemaps.filter(map => map.device).flatMap(pagemapText),
+    ...ordinaryText(account.pagemaps.filter(map => !map.device)),
     '',
     ...livesText(account),
     ...damage.flatMap(each => wrap(damageText(each), 'damaged: ', '  ')),
@@ -94,12 +95,19 @@ function lostText(account: Account): string {
 }
 
 function pagemapText(map: PagemapSummary): string[] {
-  const name = map.device ? 'pagemap' : 'pages'
   const type = map.type === undefined ? '' : `, ${map.type}`
   return [
-    `${name} ${pfnText(map.firstPfn)}-${pfnText(map.lastPfn)}: ${plural(map.pages, 'page')}${type}, protocol ${map.protocol}`,
+    `pagemap ${pfnText(map.firstPfn)}-${pfnText(map.lastPfn)}: ${plural(map.pages, 'page')}${type}, protocol ${map.protocol}`,
     ...wrap(map.recognisedBy, '  ', '  '),
   ]
+}
+
+function ordinaryText(maps: readonly PagemapSummary[]): string[] {
+  if (maps.length === 0) return []
+  const pages = maps.reduce((sum, map) => sum + map.pages, 0)
+  const first = Math.min(...maps.map(map => map.firstPfn))
+  const last = Math.max(...maps.map(map => map.lastPfn))
+  return [`ordinary pages ${pfnText(first)}-${pfnText(last)}: ${plural(pages, 'page')} seen`]
 }
 
 function livesText(account: Account): string[] {
@@ -109,7 +117,7 @@ function livesText(account: Account): string[] {
     partial > 0 ? `${partial.toLocaleString('en-US')} seen in part` : '',
     broken > 0 ? `${broken.toLocaleString('en-US')} broken` : '',
     `${openAtEnd.toLocaleString('en-US')} open at the end`,
-    unknown > 0 ? `of which ${unknown.toLocaleString('en-US')} unknown, for lost events` : '',
+    unknown > 0 ? `of which ${unknown.toLocaleString('en-US')} not followed (lost events, or begun before)` : '',
   ]
   return wrap(`${parts.filter(part => part !== '').join(', ')}.`, '', '  ')
 }
