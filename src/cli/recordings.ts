@@ -80,11 +80,19 @@ export async function guarded(command: string, action: () => Promise<number>): P
   try {
     process.exitCode = await action()
   } catch (error) {
-    const expected = error instanceof TraceError || (error instanceof Error && 'code' in error && 'syscall' in error)
-    if (!expected) throw error
-    process.stderr.write(`lastput ${command}: ${(error as Error).message}\n`)
+    const message = inputError(error)
+    if (message === undefined) throw error
+    process.stderr.write(`lastput ${command}: ${message}\n`)
     process.exitCode = 2
   }
+}
+
+/** What to say of an error that the input caused; undefined for one of ours. */
+function inputError(error: unknown): string | undefined {
+  if (error instanceof TraceError) return error.message
+  if (!(error instanceof Error && 'code' in error && 'syscall' in error)) return undefined
+  const { code, path } = error as NodeJS.ErrnoException
+  return code === 'ENOENT' && path !== undefined ? `${path}: no such file or directory` : error.message
 }
 
 /** A pfn, in hex with or without 0x. */

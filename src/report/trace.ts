@@ -90,8 +90,9 @@ function lostText(account: Account): string {
   const { gaps, events, from, to } = account.lost
   if (gaps === 0) return 'none lost'
   const many = events === undefined ? 'an unknown number' : events.toLocaleString('en-US')
-  const when = `${timeText(from, account.timeBase)} and ${timeText(to, account.timeBase)}`
-  return `${many} LOST in ${plural(gaps, 'gap')} between ${when}: nothing is claimed that rests on them`
+  const since = Number.isFinite(from) ? ` from ${timeText(from, account.timeBase)}` : ''
+  const until = Number.isFinite(to) ? ` to ${timeText(to, account.timeBase)}` : ''
+  return `${many} LOST in ${plural(gaps, 'gap')}${since}${until}: nothing is claimed that rests on them`
 }
 
 function pagemapText(map: PagemapSummary): string[] {
@@ -169,7 +170,7 @@ function consequenceText(each: ConsequenceFinding, account: Account): string {
 
 function heldText(held: readonly Finding[], account: Account, top: number): string[] {
   if (held.length === 0) return []
-  const byAge = [...held].sort((a, b) => (a.culprit?.time ?? 0) - (b.culprit?.time ?? 0))
+  const byAge = [...held].sort((a, b) => (a.culprit?.time ?? Infinity) - (b.culprit?.time ?? Infinity))
   return [
     '',
     `${plural(held.length, 'page')} held at the end, which is no accusation; longest held first:`,
