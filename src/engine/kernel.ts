@@ -85,6 +85,9 @@ export interface KernelEnv {
 /** Length of a function's text at which the rest goes into another: long ones are not optimised. */
 const CHUNK = 12_000
 
+/** Branches of one diagram that are written out. */
+const BRANCHES = 2000
+
 /** The text of a function body that takes `env` and returns a {@link Kernel}. */
 export function kernelText(spec: KernelSpec): string {
   return new Writer(spec).text()
@@ -118,7 +121,8 @@ class Writer {
     const emit = this.emitFunction()
     const broken = this.brokenFunction()
     const started = this.startedBitsText()
-    return [`'use strict'`, ...this.tables, this.runtime(), emit, broken, started, steps, expand, API].join('\n')
+    const value = this.valueFunction()
+    return [`'use strict'`, ...this.tables, this.runtime(), emit, broken, started, value, steps, expand, API].join('\n')
   }
 
   /** `(w1 >>> 3) & 7` of a field. */
@@ -394,9 +398,7 @@ function canonical(${this.names.join()}) {
   /** `broken(words)`: notes the invariants that do not hold in a new state. */
   private brokenFunction(): string {
     const texts = this.spec.invariants.map(({ diagram }, k) =>
-      this.diagramText(diagram, new Map(), {}, t =>
-        t.outcomes.length === 0 ? `worse(2, ${k}, ${this.names.join()});` : '',
-      ),
+      this.decideText(diagram, t => (t.outcomes.length === 0 ? `worse(2, ${k}, ${this.names.join()});` : '')),
     )
     const of = (atRest: boolean) =>
       texts.filter((_, k) => this.spec.invariants[k]!.atRest === atRest).map(t => `{${t}}`)
@@ -449,7 +451,7 @@ function canonical(${this.names.join()}) {
     let length = 0
     for (const [n, { diagram }] of type.nodes.entries()) {
       if (!diagram) continue
-      const body = this.diagramText(diagram, new Map(), {}, (t, known, absolute) =>
+      const body = this.decideText(diagram, (t, known, absolute) =>
         t.outcomes.map(o => this.outcomeText(o, word, known, absolute)).join(' '),
       )
       if (length > CHUNK) {
@@ -472,6 +474,42 @@ function canonical(${this.names.join()}) {
             })
             .join('\n')}}`
     return `${parts.join('\n')}\nfunction ${name}(${args}) { ${dispatch} }`
+  }
+
+  /** Text that decides and acts: nested branches, or for a diagram that would be too long as text, a walk through a table. */
+  private decideText(
+    d: Diagram,
+    leaf: (
+      t: Diagram & { kind: 'terminal' },
+      known: ReadonlyMap<number, number>,
+      absolute: Record<number, boolean>,
+    ) => string,
+  ): string {
+    if (branches(d) <= BRANCHES) return this.diagramText(d, new Map(), {}, leaf)
+    const nodes: number[] = []
+    const ends: string[] = []
+    const place = new Map<Diagram, number>()
+    // A node is its variable and the places of its children; an end is ~number.
+    const put = (at: Diagram): number => {
+      let n = place.get(at)
+      if (n !== undefined) return n
+      if (at.kind === 'terminal') n = ~(ends.push(leaf(at, new Map(), {})) - 1)
+      else {
+        const children = at.children.map(put)
+        n = nodes.push(at.variable, ...children) - 1 - children.length
+      }
+      place.set(at, n)
+      return n
+    }
+    const root = put(d)
+    const cases = ends.map((code, i) => `case ${~i}: {${code} break}`)
+    return `let n = ${root}; const D = ${this.table(nodes)}; while (n >= 0) n = D[n + 1 + value(D[n], ${this.names.join()})]; switch (n) {${cases.join(' ')}}`
+  }
+
+  /** `value(variable, words)`: the value of any variable, minus its `low`. */
+  private valueFunction(): string {
+    const cases = this.variables.map(v => `case ${v.id}: return ${this.value(v.id)}`)
+    return `function value(variable, ${this.names.join()}) { switch (variable) {\n${cases.join('\n')}\n} }`
   }
 
   private diagramText(
@@ -778,6 +816,14 @@ function conditionText(name: string, values: readonly number[], size: number): s
       return to === size - 1 ? `${name} >= ${from}` : `(${name} >= ${from} && ${name} <= ${to})`
     })
     .join(' || ')
+}
+
+/** Ends of a diagram as a tree. */
+function branches(d: Diagram, memo = new Map<Diagram, number>()): number {
+  if (d.kind === 'terminal') return 1
+  let n = memo.get(d)
+  if (n === undefined) memo.set(d, (n = d.children.reduce((sum, c) => sum + branches(c, memo), 0)))
+  return n
 }
 
 /** Whether new values are fewer than differences to the old one: then branches are alike if values are written, not added. */

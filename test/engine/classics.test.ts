@@ -5,11 +5,13 @@ import { peterson } from '../../examples/models/peterson.ts'
 import { seqlock } from '../../examples/models/seqlock.ts'
 import {
   AGAIN,
+  always,
   at_rest,
   call,
   cell,
   cells,
   check,
+  explore,
   lock,
   progress,
   read,
@@ -22,6 +24,7 @@ import {
   threads,
   trylock,
   unlock,
+  type View,
   write,
 } from '../../src/engine/index.ts'
 
@@ -196,6 +199,29 @@ describe('properties', () => {
       threads: [thread('put', () => step('dec', m => m.add(count, -1)))],
     })
     expect(await check(s)).toMatchObject({ property: 'bounds', message: '_refcount would become -1 (0..1)' })
+  })
+})
+
+describe('a wide step and a wide invariant', () => {
+  it('are decided by a table, with the same verdict as the naive explorer', async () => {
+    const digits = Array.from({ length: 6 }, (_, i) => cell(`d${i}`, { max: 3 }))
+    const number = (s: View) => digits.reduce((n, d) => 4 * n + s.get(d), 0)
+    function* count(): Steps<void> {
+      yield* step('next', s => {
+        const n = number(s) * 3 + 1
+        for (const [i, d] of [...digits].reverse().entries()) s.set(d, Math.floor(n / 4 ** i) % 4)
+      })
+    }
+    const build = (limit: number) =>
+      system('counter', {
+        cells: digits,
+        threads: [thread('count', count)],
+        properties: [always('not there yet', s => number(s) !== limit)],
+      })
+    for (const limit of [4 ** 6 - 1, 3280]) {
+      const [engine, naive] = [await check(build(limit)), explore(build(limit))]
+      expect([engine.verdict, engine.states, engine.depth]).toEqual([naive.verdict, naive.states, naive.depth])
+    }
   })
 })
 
