@@ -6,6 +6,7 @@ import { Machine, type MachineStep } from '../linux/machine.ts'
 import { PAGE_RULES } from '../linux/protocols/rules.ts'
 import { BUSY, type MemoryType, type Protocol } from '../linux/types.ts'
 import { table } from './table.ts'
+import { wrap } from './words.ts'
 
 /** Who shows the life of which type, and by which threads, one after the other. */
 const LIVES: readonly { type: MemoryType; driver: string; threads: readonly string[] }[] = [
@@ -16,7 +17,7 @@ const LIVES: readonly { type: MemoryType; driver: string; threads: readonly stri
 ]
 
 export function explainText(protocol: Protocol): string {
-  const lines = [`${protocol.id} ${protocol.name}: ${protocol.where}`, '', ...wrap(protocol.words, 100), '']
+  const lines = [`${protocol.id} ${protocol.name}: ${protocol.where}`, '', ...wrap(protocol.words, '', ''), '']
   lines.push(...rulesTable(protocol), '')
   for (const life of LIVES) {
     const driver = drivers.find(d => d.name === life.driver)!
@@ -50,8 +51,10 @@ function lifeOf(protocol: Protocol, name: string, wanted: readonly string[]): st
   const machine = new Machine(built)
   for (const t of threads) machine.finish(t)
   const page = built.kernel.pgmap.pages[0]!
+  const life = machine.steps.flatMap(s => s.changes.filter(c => c.cell === page._refcount.name))
+  const diagram = [page._refcount.init, ...life.map(c => c.to)].map(n => `(${n})`).join(' -> ')
   const rows = machine.steps.flatMap(s => row(s, page._refcount.name, page.life.name, built.kernel.pgmap.ref.name))
-  return table(['', 'thread', 'function', 'count', 'pagemap ref', ''], rows).map(l => `  ${l.trimEnd()}`)
+  return [`  count ${diagram}`, ...table(['', 'thread', 'function', 'count', 'pagemap ref', ''], rows)]
 }
 
 function row(step: MachineStep, count: string, life: string, ref: string): string[][] {
@@ -61,12 +64,4 @@ function row(step: MachineStep, count: string, life: string, ref: string): strin
   const arrow = (x: { from: number; to: number } | undefined) => (x ? `${x.from} -> ${x.to}` : '')
   const told = l ? (l.to === BUSY ? 'leaves the free list' : 'is free again') : ''
   return [['', step.thread, step.function, arrow(c), arrow(r), told]]
-}
-
-function wrap(text: string, width: number): string[] {
-  const lines = ['']
-  for (const word of text.split(' '))
-    if (`${lines.at(-1)} ${word}`.length > width) lines.push(word)
-    else lines[lines.length - 1] = `${lines.at(-1)} ${word}`.trimStart()
-  return lines
 }

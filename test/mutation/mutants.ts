@@ -20,7 +20,7 @@ const STATEMENT =
 /** Only steps have an order that others can see. */
 const STEP = /yield\* /
 const NEVER =
-  /^\s*(['"`]|\/\/|\*|\/\*|import|export (type|interface|const)|type |interface |readonly |where:|words:|commit)|cell\(|cells\(|max:|times:|refers|show:|scenarios|threads:/
+  /^\s*(['"`]|\/\/|\*|\/\*|import|export (type|interface|const)|(export )?function|type |interface |readonly |where:|words:|commit)|cell\(|cells\(|max:|times:|refers|show:|scenarios|threads:/
 const NUMBER = /(?<![\w.'`$])(-?\d+)(?![\w'`])/g
 
 /** Every mutant of one file. */

@@ -5,7 +5,7 @@
  */
 import type { CheckOptions } from '../../src/engine/index.ts'
 import { bugs } from '../../src/linux/bugs/index.ts'
-import { build, drivers, type ProtocolId, protocols, type Scenario, verify } from '../../src/linux/index.ts'
+import { build, drivers, type ProtocolId, properties, protocols, type Scenario, verify } from '../../src/linux/index.ts'
 import { Machine } from '../../src/linux/machine.ts'
 
 const LIMITS: CheckOptions = { time: 20, memory: 2 ** 30 }
@@ -41,6 +41,13 @@ function tries(): Try[] {
     })),
     ...bugs.map(b => of(`bug ${b.id} broken`, b.broken, b.breaks)),
     ...bugs.map(b => of(`bug ${b.id} fixed`, b.fixed, b.keeps)),
+    ...bugs.map(b =>
+      of(
+        `bug ${b.id} broken, otherwise`,
+        b.broken,
+        Object.keys(properties).filter(p => !b.breaks.includes(p)),
+      ),
+    ),
     ...small.map(s => of(name(s), s)),
     ...small
       .filter(s => s.protocol.id === s.driver.protocols.at(-1))

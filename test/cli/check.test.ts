@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// lastput check, explain and run as a user types them: exit codes, JSON, files by path, errors.
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+
+const root = join(import.meta.dirname, '../..')
+let folder: string
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'lastput-cli-'))
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+function lastput(...args: string[]) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [join(root, 'dist/cli/main.js'), ...args], {
+    cwd: root,
+    encoding: 'utf8',
+    maxBuffer: 1 << 26,
+  })
+  return { status, stdout, stderr }
+}
+
+const SMALL = ['--pages', '1', '--vas', '1']
+
+describe('check', () => {
+  test('exit code 0 and what was covered, when it holds', () => {
+    const { status, stdout } = lastput('check', 'test_hmm', '--protocol', 'G', ...SMALL)
+    expect(status).toBe(0)
+    expect(stdout).toMatch(/^test_hmm under G: holds\n {2}1 pages, 1 addresses, 4 threads .*\n {2}[\d,]+ states/)
+  })
+
+  test('exit code 1 and the counterexample, when it does not', () => {
+    const { status, stdout } = lastput('check', 'test_hmm', '--protocol', 'D', '--threads', 'migrate:2,exit', ...SMALL)
+    expect(status).toBe(1)
+    expect(stdout).toContain('VIOLATED touch-after-free')
+    expect(stdout).toMatch(/step +thread +function +operation +changes +who holds what/)
+  })
+
+  test('exit code 2 when memory runs out', () => {
+    const { status, stdout } = lastput('check', 'test_hmm', '--protocol', 'G', '--memory', '1K')
+    expect(status).toBe(2)
+    expect(stdout).toContain('inconclusive (out of memory')
+  })
+
+  test('JSON of schema lastput.check/1', () => {
+    const { stdout } = lastput('check', 'p2pdma', '--protocol', 'G', '--json', ...SMALL)
+    const json = JSON.parse(stdout)
+    expect(json).toMatchObject({
+      schema: 'lastput.check/1',
+      system: 'p2pdma under G',
+      verdict: 'violated',
+      property: 'touch-after-free',
+      bounds: expect.stringContaining('1 pages'),
+      reductions: expect.any(Array),
+    })
+    for (const key of ['states', 'transitions', 'depth', 'seconds']) expect(json[key]).toBeGreaterThan(0)
+    expect(json.counterexample.at(-1)).toMatchObject({ thread: 'mmap[0]', operation: 'set_page_count', changes: [] })
+    expect(json.counterexample[0]).toEqual(
+      expect.objectContaining({ step: 1, thread: expect.any(String), function: expect.any(String) }),
+    )
+  })
+
+  test('workers come to the same verdict, states and length', () => {
+    const of = (...more: string[]) => {
+      const {
+        seconds: _,
+        reductions: __,
+        ...rest
+      } = JSON.parse(lastput('check', 'nouveau_dmem', '--protocol', 'G', '--json', ...more).stdout)
+      return [rest.verdict, rest.property, rest.counterexample.length]
+    }
+    expect(of('--workers', '2')).toEqual(of())
+  })
+
+  test('a driver in TypeScript by its path', () => {
+    expect(lastput('check', 'examples/drivers/toygpu.ts', '--protocol', 'G', ...SMALL).status).toBe(0)
+    const racy = lastput('check', 'examples/drivers/toygpu-racy.ts', '--protocol', 'G', ...SMALL)
+    expect([racy.status, racy.stdout.split(':')[1]]).toEqual([1, ' VIOLATED touch-after-free'])
+  })
+
+  test('a protocol by its path', () => {
+    const file = join(folder, 'mine.ts')
+    writeFileSync(
+      file,
+      `import { G, page_free, page_ref_dec_and_test, type Page } from 'lastput/linux'
+       export default { ...G, name: 'mine', *put_page(page: Page) {
+         if (yield* page_ref_dec_and_test(page)) yield* page_free(page) // forgets the pagemap's reference
+       } }`,
+    )
+    const { status, stdout } = lastput('check', 'test_hmm', '--protocol', file, '--property', 'finishes', ...SMALL)
+    expect([status, stdout.split('\n')[0]]).toEqual([1, 'test_hmm under G: VIOLATED finishes: unbind never ends'])
+  })
+
+  test('the counterexample as ftrace text', () => {
+    const file = join(folder, 'x.ftrace')
+    lastput('check', 'p2pdma', '--protocol', 'G', '--ftrace', file, ...SMALL)
+    expect(readFileSync(file, 'utf8')).toMatch(/^# tracer: nop\n.* page_ref_set: pfn=0x100000 [^\n]* val=0\n/s)
+    expect(lastput('trace', file).status).toBeLessThan(2)
+  })
+
+  test.each([
+    [['check'], 'say a driver'],
+    [['check', 'no_such'], 'no driver "no_such": book3s_hv_uvmem'],
+    [['check', './no_such.ts'], 'no_such.ts'],
+    [['check', 'package.json'], 'default export is not a driver'],
+    [['check', 'test_hmm', '--protocol', 'Z'], 'no protocol "Z": A (extra-ref)'],
+    [['check', 'test_hmm', '--threads', 'nobody'], 'no role "nobody"'],
+    [['check', 'test_hmm', '--threads', 'fault:x'], 'positive integer'],
+    [['check', 'test_hmm', '--pages', '0'], 'positive integer'],
+    [['check', 'test_hmm', '--memory', 'much'], 'number of bytes'],
+    [['check', 'test_hmm', '--property', 'beauty'], 'there are free-once'],
+    [['check', '--bugs', '99'], 'no row 99'],
+    [['run', 'no_such'], 'no driver'],
+    [['explain', 'Z'], 'no protocol'],
+  ])('%j is a usage error', (args, message) => {
+    const { status, stderr } = lastput(...(args as string[]))
+    expect(status).toBe(2)
+    expect(stderr).toContain(message)
+    expect(stderr).not.toContain('    at ')
+  })
+})
+
+test('check --bugs with rows', () => {
+  const { status, stdout } = lastput('check', '--bugs', '2,8')
+  expect(status).toBe(0)
+  expect(stdout).toContain('2 of 2 found')
+})
+
+test('check --matrix of one driver', () => {
+  const { status, stdout } = lastput('check', 'device_dax', '--matrix', '--json', ...SMALL)
+  expect(status).toBe(0)
+  const rows = JSON.parse(stdout)
+  const teardown = (protocol: string) =>
+    rows.find((r: { protocol: string; scenario: string }) => r.protocol === protocol && r.scenario === 'teardown')
+  expect(teardown('A').properties['pagemap-outlives'].verdict).toBe('holds')
+  expect(teardown('G').properties['pagemap-outlives'].verdict).toBe('violated')
+  expect(teardown('C').properties.warn.message).toContain('count 0')
+})
+
+test('explain tells the rule and the life of a page', () => {
+  const { status, stdout } = lastput('explain', 'D')
+  expect(status).toBe(0)
+  expect(stdout).toContain('D callback-then-reset: 5.18 to 6.0 (27674ef6c73f)')
+  expect(stdout).toContain('count (1) -> (2) -> (1) -> (0) -> (1)')
+})
+
+test('run is the same for the same seed, and names what breaks', () => {
+  const run = () => lastput('run', 'test_hmm', '--protocol', 'G', '--seed', '4', ...SMALL)
+  expect(run()).toEqual(run())
+  const leak = lastput(
+    'run',
+    'test_hmm',
+    '--protocol',
+    'G',
+    '--threads',
+    'migrate:2,leak,exit',
+    '--seed',
+    '1',
+    ...SMALL,
+  )
+  expect([leak.status, leak.stderr]).toEqual([1, 'lastput run: test_hmm under G, seed 1: count: count does not hold\n'])
+})
