@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { nodeCodecs } from '../src/node/codecs.ts'
 import { BytesSource } from '../src/trace/bytes.ts'
 import { Cutter } from '../src/trace/chunks.ts'
-import { unpackerOf } from '../src/trace/compression.ts'
+import { unpackCopy, unpackerOf } from '../src/trace/compression.ts'
 import { readTraceFile, type TraceBuffer } from '../src/trace/tracefile.ts'
 import { ByteWriter, storedZstd } from '../test/support/tracedat-writer.ts'
 
@@ -55,7 +55,7 @@ async function unpackAll(path: string, bytes: Uint8Array, buffer: TraceBuffer): 
     for (let piece = await cutter.next(); piece; piece = await cutter.next()) {
       for (let i = 0; i < piece.chunks.length; i += 3) {
         const [at, length, size] = [piece.chunks[i]!, piece.chunks[i + 1]!, piece.chunks[i + 2]!]
-        chunks.push((await unpack(piece.bytes.subarray(at, at + length), size)).slice())
+        chunks.push(await unpackCopy(unpack, piece.bytes.subarray(at, at + length), size))
       }
     }
     cpus.push(chunks)

@@ -12,7 +12,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { ByteReader, BytesSource, decodeLatin1 } from '../src/trace/bytes.ts'
-import { type Compression, unpackerOf } from '../src/trace/compression.ts'
+import { type Compression, unpackCopy, unpackerOf } from '../src/trace/compression.ts'
 import { openTraceDat } from '../src/trace/tracedat.ts'
 import { ByteWriter, storedZstd } from '../test/support/tracedat-writer.ts'
 
@@ -211,7 +211,7 @@ class Trimmer {
     if ((section.flags & 1) === 0 || !unpack) return section.body
     const reader = new ByteReader(section.body, { file: 'input', littleEndian: this.#reader.littleEndian })
     const [packed, size] = [reader.u32('packed size'), reader.u32('size')]
-    return (await unpack(reader.take(packed, 'packed section'), size)).slice()
+    return unpackCopy(unpack, reader.take(packed, 'packed section'), size)
   }
 
   #movedTo(offset: number): number {

@@ -4,6 +4,13 @@
 /** Unpacks `data` to exactly `size` bytes, which are valid until the next call; throws when it holds anything else. */
 export type Unpack = (data: Uint8Array, size: number) => Uint8Array | Promise<Uint8Array>
 
+/** Unpacks to memory of the caller's own. */
+export async function unpackCopy(unpack: Unpack, data: Uint8Array, size: number): Promise<Uint8Array> {
+  const bytes = unpack(data, size)
+  // Copied before anything else runs, which might call it too.
+  return bytes instanceof Promise ? bytes : bytes.slice()
+}
+
 export type Compression = 'none' | 'zlib' | 'zstd'
 
 /** Decompressors a platform hands in to be used instead of the ones that run everywhere. */

@@ -2,7 +2,7 @@
 /** Raw records of all events of a trace.dat file, one by one in order of time: the slow way, for showing them. */
 import type { Cutter, Piece } from './chunks.ts'
 import { layArrays } from './columns.ts'
-import type { Unpack } from './compression.ts'
+import { type Unpack, unpackCopy } from './compression.ts'
 import { message } from './decoder.ts'
 import type { RecordBytes } from './printer.ts'
 import { type CommonFields, compileIndexWalk, newWalkState, type RecordIndex, type Walk } from './ringbuffer.ts'
@@ -60,8 +60,8 @@ class Unpacker {
     const [at, length, size] = [chunks[this.#chunk]!, chunks[this.#chunk + 1]!, chunks[this.#chunk + 2]!]
     this.#chunk += 3
     try {
-      const unpacked = await unpack(bytes.subarray(at, at + length), size)
-      return { bytes: unpacked.slice(), offset: offset + at, packed: true }
+      const unpacked = await unpackCopy(unpack, bytes.subarray(at, at + length), size)
+      return { bytes: unpacked, offset: offset + at, packed: true }
     } catch (error) {
       this.#report(offset + at, `expected ${size} bytes of packed events: ${message(error)}`)
       return undefined

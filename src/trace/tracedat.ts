@@ -2,7 +2,7 @@
 /** A trace.dat file as a recording. */
 import { Cutter, type Piece } from './chunks.ts'
 import { pageRefLayout } from './columns.ts'
-import { type Codecs, unpackerOf } from './compression.ts'
+import { type Codecs, unpackCopy, unpackerOf } from './compression.ts'
 import { type BlockDecoder, type DecoderSetup, LocalDecoder } from './decoder.ts'
 import {
   type ByteSource,
@@ -125,7 +125,7 @@ export class TraceContents {
     try {
       const unpack = await unpackerOf(this.compression, this.options.codecs)
       const [at = 0, length = 0, size = 0] = piece.chunks
-      const bytes = unpack ? await unpack(piece.bytes.subarray(at, at + length), size) : piece.bytes
+      const bytes = unpack ? await unpackCopy(unpack, piece.bytes.subarray(at, at + length), size) : piece.bytes
       return new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, this.file.littleEndian)
     } catch {
       return undefined

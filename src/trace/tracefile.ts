@@ -5,7 +5,7 @@
  * Facts of the format: trace-cmd.dat.v6(5), trace-cmd.dat.v7(5).
  */
 import { ByteReader, decodeText, readExactly } from './bytes.ts'
-import { type Codecs, type Unpack, unpackerOf } from './compression.ts'
+import { type Codecs, type Unpack, unpackCopy, unpackerOf } from './compression.ts'
 import { message } from './decoder.ts'
 import { type ByteSource, type Damage, TraceError } from './events.ts'
 import {
@@ -329,7 +329,7 @@ class Version7 {
       throw new TraceError(where.file, base, 'expected a section that can be unpacked')
     const data = reader.take(length, 'a packed section')
     try {
-      return new ByteReader((await this.#unpack(data, unpacked)).slice(), where)
+      return new ByteReader(await unpackCopy(this.#unpack, data, unpacked), where)
     } catch (error) {
       throw new TraceError(where.file, base, `expected a packed section: ${message(error)}`)
     }

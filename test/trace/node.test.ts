@@ -10,7 +10,7 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { nodeCodecs } from '../../src/node/codecs.ts'
 import { openFile } from '../../src/node/open.ts'
 import { FileSource } from '../../src/node/source.ts'
-import { portableZstd, unpackerOf } from '../../src/trace/compression.ts'
+import { portableZstd, unpackCopy, unpackerOf } from '../../src/trace/compression.ts'
 import type { EventBatch, Recording } from '../../src/trace/events.ts'
 import { openRecording } from '../../src/trace/open.ts'
 import { dataPath, haveData } from '../support/data.ts'
@@ -90,6 +90,13 @@ describe('decompressors', () => {
       expect(() => unpack(text, text.length)).toThrow()
       expect(await unpack(packed, text.length)).toEqual(text)
     }
+  })
+
+  it('of zstd share memory, which a copy does not', async () => {
+    const unpack = await portableZstd()
+    const texts = ['one'.repeat(99), 'two'.repeat(99)].map(text => new TextEncoder().encode(text))
+    const copies = await Promise.all(texts.map(text => unpackCopy(unpack, storedZstd(text), text.length)))
+    expect(copies).toEqual(texts)
   })
 
   it('of zlib refuse what is damaged, and what is more than was said', async () => {
