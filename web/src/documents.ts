@@ -84,7 +84,8 @@ export interface TraceJson {
     cpus: number
     events: number
     skipped: number
-    lost: { gaps: number; events: number | null }
+    lost: number | null
+    gaps: number
     firstTime: number | null
     lastTime: number | null
     damage: { offset: number; expected: string }[]

@@ -10,7 +10,7 @@ export function summary(trace: TraceJson): HTMLElement {
   const { source, lives, notes, pagemaps } = trace
   const kernel = source.kernel === null ? '' : `, Linux ${printable(source.kernel)}`
   const warnings = [
-    ...(source.lost.gaps > 0 ? [lostText(source.lost)] : []),
+    ...(source.gaps > 0 ? [lostText(source)] : []),
     ...source.damage.map(each => `damaged at offset ${each.offset}: ${printable(each.expected)}`),
     ...notes.map(note => `note: ${printable(note)}`),
   ]
@@ -24,7 +24,7 @@ export function summary(trace: TraceJson): HTMLElement {
       `${source.format}${kernel}, ${plural(source.cpus, 'CPU')}. ${plural(source.events, 'page_ref event')}`,
       ` from ${timeText(source.firstTime)} to ${timeText(source.lastTime)} s`,
       source.skipped > 0 && `, ${plural(source.skipped, 'event')} of ordinary pages left out`,
-      source.lost.gaps === 0 && ', none lost',
+      source.gaps === 0 && ', none lost',
       '.',
     ),
     ...pagemaps.map(map =>
@@ -41,8 +41,8 @@ export function summary(trace: TraceJson): HTMLElement {
   )
 }
 
-function lostText({ gaps, events }: TraceJson['source']['lost']): string {
-  const many = events === null ? 'an unknown number of events' : plural(events, 'event')
+function lostText({ gaps, lost }: TraceJson['source']): string {
+  const many = lost === null ? 'an unknown number of events' : plural(lost, 'event')
   return `${many} LOST in ${plural(gaps, 'gap')}: nothing is claimed that rests on them`
 }
 
