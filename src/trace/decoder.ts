@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Decodes runs of sub-buffers into columns. Works on plain data, so that it runs in a worker thread as well. */
-import { type Columns, columnBytes, layArrays, layColumns } from './columns.ts'
+import { type Columns, columnBytes, copyRows, layArrays, layColumns } from './columns.ts'
 import { type Codecs, type Compression, type Unpack, unpackerOf } from './compression.ts'
 import { RawStacks } from './rawstacks.ts'
 import {
@@ -55,6 +55,9 @@ export interface BlockDecoder {
   close(): Promise<void>
 }
 
+/** A block that has but one row in so many that it has room for is made smaller. */
+const SPARSE = 8
+
 /** Decodes in the calling thread. */
 export class LocalDecoder implements BlockDecoder {
   readonly width = 0
@@ -64,6 +67,8 @@ export class LocalDecoder implements BlockDecoder {
   readonly #walk: Walk<Columns>
   /** Bytes that the shortest record takes that becomes a row. */
   readonly #rowBytes: number
+  /** Memory of a block that needed less. */
+  #spare: ArrayBuffer | undefined
   #reported = 1
 
   private constructor(setup: DecoderSetup, unpack: Unpack | undefined) {
@@ -81,14 +86,16 @@ export class LocalDecoder implements BlockDecoder {
   async decode(job: DecodeJob): Promise<{ block: Block; decoder: number }> {
     const size = job.chunks.length === 0 ? job.bytes.length : sum(job.chunks, 2)
     const needed = columnBytes(Math.ceil(size / this.#rowBytes))
-    const buffer = job.buffer && job.buffer.byteLength >= needed ? job.buffer : new ArrayBuffer(needed)
+    const known = [job.buffer, this.#spare].find(buffer => buffer && buffer.byteLength >= needed)
+    const buffer = known ?? new ArrayBuffer(needed)
+    if (buffer === this.#spare) this.#spare = undefined
     const target = layColumns(buffer)
     target.cpu.fill(job.cpu)
     target.stack.fill(0)
     const state = newWalkState()
     if (!this.#unpack) this.#walkRun(job.bytes, undefined, state, target)
     else await this.#walkChunks(job, this.#unpack, state, target)
-    return { block: { buffer, state, stacks: this.#newStacks() }, decoder: 0 }
+    return { block: { buffer: this.#shrink(buffer, target, state.row), state, stacks: this.#newStacks() }, decoder: 0 }
   }
 
   async #walkChunks(job: DecodeJob, unpack: Unpack, state: WalkState, target: Columns): Promise<void> {
@@ -119,6 +126,15 @@ export class LocalDecoder implements BlockDecoder {
       damage.expected += ` (byte ${damage.at} of the unpacked chunk)`
       damage.at = chunk
     }
+  }
+
+  /** Sub-buffers may hold next to no event: blocks that wait for other CPUs' must not take memory for what is not there. */
+  #shrink(buffer: ArrayBuffer, columns: Columns, rows: number): ArrayBuffer {
+    if (rows * SPARSE >= columns.op.length) return buffer
+    const small = new ArrayBuffer(columnBytes(rows))
+    copyRows(layColumns(small), 0, columns, 0, rows)
+    this.#spare = buffer
+    return small
   }
 
   #newStacks(): NewStacks {

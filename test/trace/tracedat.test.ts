@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 import { describe, expect, it } from 'vitest'
 import { BlobSource, BytesSource } from '../../src/trace/bytes.ts'
+import { LocalDecoder } from '../../src/trace/decoder.ts'
 import {
   type LostEvents,
   OP_NAMES,
@@ -9,12 +10,15 @@ import {
   type Recording,
   TraceError,
 } from '../../src/trace/index.ts'
+import { TraceContents } from '../../src/trace/tracedat.ts'
 import {
+  ByteWriter,
   commonFields,
   eventPayload,
   type FieldValues,
   pageRefEvents,
   type SynthRecord,
+  storedZstd,
   type TraceDatSpec,
   writeTraceDat,
 } from '../support/tracedat-writer.ts'
@@ -552,5 +556,58 @@ describe('other formats', () => {
     const { events: found, recording } = await read(oneCpu([event(2n, 'mod')], { events }))
     expect(found).toEqual([])
     expect(recording.notes).toEqual(['the file describes no page_ref events'])
+  })
+})
+
+/** A zstd frame of zeroes: RLE blocks (RFC 8878, 3.1.1.2). */
+function zeroFrame(size: number): Uint8Array {
+  const out = new ByteWriter()
+  out.u32(0xfd2fb528)
+  out.u8(0xa0)
+  out.u32(size)
+  for (let left = size; left > 0; left -= Math.min(left, 1 << 17)) {
+    const header = (Math.min(left, 1 << 17) << 3) | 2 | (left <= 1 << 17 ? 1 : 0)
+    out.u16(header & 0xffff)
+    out.u8(header >> 16)
+    out.u8(0)
+  }
+  return out.take()
+}
+
+describe('memory', () => {
+  it('is not held for sub-buffers without events, however many a chunk unpacks to', async () => {
+    const size = 1 << 20
+    const { bytes } = writeTraceDat({
+      version: 7,
+      compression: 'zstd',
+      chunkPages: 256,
+      buffers: [{ name: '', cpus: new Map([[0, [event(1n, 'set')]]]) }],
+      transform: (part, bytes) => (part === 'trace data' ? new Uint8Array(size) : bytes),
+      zstd: bytes => (bytes.every(byte => byte === 0) ? zeroFrame(bytes.length) : storedZstd(bytes)),
+    })
+    const contents = await TraceContents.open(new BytesSource('x', bytes), [], {})
+    const decoder = await LocalDecoder.create({ plan: contents.plan()!, compression: 'zstd' })
+    const piece = (await contents.cutters([])[0]!.cutter.next())!
+    expect(piece.bytes.length).toBeLessThan(100)
+    expect(piece.chunks[2]).toBe(size)
+    const { block } = await decoder.decode({ cpu: 0, ...piece, buffer: undefined })
+    expect(block.state).toMatchObject({ row: 0, events: 0, damage: [] })
+    expect(block.buffer.byteLength).toBeLessThan(1000)
+  })
+
+  it('is not taken for chunks larger than any recording has', async () => {
+    const { bytes } = writeTraceDat({
+      version: 7,
+      compression: 'zstd',
+      chunkPages: 1024,
+      buffers: [{ name: '', cpus: new Map([[0, [event(1n, 'set')]]]) }],
+      transform: (part, bytes) => (part === 'trace data' ? new Uint8Array(4 << 20) : bytes),
+      zstd: bytes => (bytes.every(byte => byte === 0) ? zeroFrame(bytes.length) : storedZstd(bytes)),
+    })
+    const { recording, lost } = await read(bytes)
+    expect(recording.damage).toMatchObject([
+      { expected: expect.stringMatching(/^expected a chunk of 1 to 1048576 bytes/) },
+    ])
+    expect(lost).toHaveLength(1)
   })
 })
