@@ -31,7 +31,7 @@ export interface DevicePrivate {
 export function device_private(kernel: Kernel, of: DevicePrivate): DriverParts {
   const { pgmap, mm } = kernel
   const at = (index: number) => mm.addresses[index % mm.addresses.length]!
-  const users = cell('driver.users', { max: 8 })
+  const users = cell('driver.users', { max: kernel.threads })
   const removed = cell('driver.removed', { max: 1 })
   kernel.cells.push(users, removed)
 

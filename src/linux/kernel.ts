@@ -7,6 +7,7 @@ import {
   cell,
   cells,
   member,
+  type Sort,
   type System,
   sort,
   system,
@@ -17,9 +18,21 @@ import {
 import type { Driver, DriverParts } from './driver.ts'
 import { type Fix, merged_fixes } from './fixes.ts'
 import { driver_owned } from './mm/memremap.ts'
-import { busy_base, idle_count } from './mm/page_count.ts'
+import { busy_base, idle_count, idle_count_of } from './mm/page_count.ts'
 import { mapcount, migration_count, pte_max, pte_page, rename_pte, show_pte } from './mm/pgtable.ts'
-import { BUSY, type DevPagemap, GONE, IDLE, type Kernel, LIVE, type Mm, type Page, type Protocol } from './types.ts'
+import {
+  type Address,
+  BUSY,
+  type DevPagemap,
+  GONE,
+  IDLE,
+  type Kernel,
+  LIVE,
+  type MemoryType,
+  type Mm,
+  type Page,
+  type Protocol,
+} from './types.ts'
 
 export interface Scenario {
   readonly driver: Driver
@@ -49,7 +62,7 @@ const FIRST_PFN = 0x100000
 /** @throws Error for a role that the driver does not have. */
 export function build(scenario: Scenario): Built {
   const { driver, protocol } = scenario
-  const kernel = make_kernel(scenario)
+  const kernel = new ModelKernel(scenario)
   const parts = driver.setup(kernel)
   kernel.pgmap.ops = parts.ops
   const wanted = scenario.threads ?? parts.threads
@@ -101,55 +114,81 @@ function counts_at_rest({ pgmap, protocol }: Kernel) {
   })
 }
 
-function make_kernel({ driver, protocol, pages: n = 2, vas = 2, reverts = [], adds = [] }: Scenario): Kernel {
-  const page_sort = sort('page', n)
-  const address_sort = sort('address', vas)
-  const fixes = new Set<Fix>([...merged_fixes.filter(f => !reverts.includes(f)), ...adds])
-  // The lock is tried under the reference's protection: without the one there is not the other.
-  if (!fixes.has('fault_takes_reference')) fixes.delete('fault_trylocks')
-  const per_page = protocol.pgmap_refs_per_page(driver.type)
-  const pages: Page[] = []
-  const mm: { addresses: Mm['addresses']; pages: readonly Page[] } = { addresses: [], pages }
-  const kernel = {
-    protocol,
-    fixes,
-    mm,
-    page_sort,
-    address_sort,
-    cells: [] as Cell[],
-    rcu_readers: [] as Cell[],
-  } as unknown as Kernel
-  const pgmap: DevPagemap = {
-    type: driver.type,
-    pages,
-    kernel,
-    ref: cell('pgmap.ref', { max: 1 + n * (1 + per_page) + 6, init: 1 + n * per_page }),
-    state: cell('pgmap.state', { max: GONE, show: v => ['live', 'dying', 'drained', 'gone'][v]! }),
-    ops: {},
+/** Threads that cells make room for in a scenario that leaves their number to the driver. */
+const DEFAULT_THREADS = 5
+
+class ModelKernel implements Kernel {
+  readonly protocol: Protocol
+  readonly fixes: ReadonlySet<Fix>
+  readonly page_sort: Sort
+  readonly address_sort: Sort
+  readonly threads: number
+  readonly cells: Cell[] = []
+  readonly rcu_readers: Cell[] = []
+  readonly pgmap: DevPagemap
+  readonly mm: Mm
+
+  constructor({ driver, protocol, pages = 2, vas = 2, threads, reverts = [], adds = [] }: Scenario) {
+    this.protocol = protocol
+    this.fixes = fixes_of(reverts, adds)
+    this.page_sort = sort('page', pages)
+    this.address_sort = sort('address', vas)
+    this.threads = threads ? Object.values(threads).reduce((a, b) => a + b, 0) : DEFAULT_THREADS
+    this.pgmap = this.memremap_pages(driver.type)
+    this.mm = this.address_space()
   }
-  Object.assign(kernel, { pgmap })
-  mm.addresses = cells(address_sort, 'pte', { max: pte_max(n), refers: rename_pte(page_sort), show: show_pte }).map(
-    (pte, index) => ({ index, pte, mm }),
-  )
-  const idle = idle_count(pgmap)
-  for (let index = 0; index < n; index++) {
-    const of = [member(page_sort, index)]
-    pages.push({
+
+  private memremap_pages(type: MemoryType): DevPagemap {
+    const n = this.page_sort.size
+    const per_page = this.protocol.pgmap_refs_per_page(type)
+    const init = 1 + n * per_page
+    const pages: Page[] = []
+    const pgmap: DevPagemap = {
+      type,
+      pages,
+      kernel: this,
+      ref: cell('pgmap.ref', { max: init + n + 2 * this.threads, init }),
+      state: cell('pgmap.state', { max: GONE, show: v => ['live', 'dying', 'drained', 'gone'][v]! }),
+      ops: {},
+    }
+    for (let i = 0; i < n; i++) pages.push(this.page(pgmap, i))
+    return pgmap
+  }
+
+  /** Room in the count for every entry, and for two references of each thread: the fault's and the migration's. */
+  private page(pgmap: DevPagemap, index: number): Page {
+    const of = [member(this.page_sort, index)]
+    const max = 1 + this.address_sort.size + 2 * this.threads
+    return {
       index,
       pfn: FIRST_PFN + index,
       pgmap,
-      _refcount: cell(`page[${index}]._refcount`, { max: vas + 6, init: idle, of }),
+      _refcount: cell(`page[${index}]._refcount`, { max, init: idle_count_of(this.protocol, pgmap.type), of }),
       locked: cell(`page[${index}].locked`, { max: 1, of }),
       life: cell(`page[${index}].life`, {
         max: BUSY,
         // device-dax never frees a page, so none of its pages is ever idle.
-        init: driver.type === 'GENERIC' ? BUSY : IDLE,
+        init: pgmap.type === 'GENERIC' ? BUSY : IDLE,
         of,
         show: v => (v === BUSY ? 'busy' : 'idle'),
       }),
-    })
+    }
   }
-  return kernel
+
+  private address_space(): Mm {
+    const addresses: Address[] = []
+    const mm: Mm = { addresses, pages: this.pgmap.pages }
+    const spec = { max: pte_max(this.page_sort.size), refers: rename_pte(this.page_sort), show: show_pte }
+    for (const [index, pte] of cells(this.address_sort, 'pte', spec).entries()) addresses.push({ index, pte, mm })
+    return mm
+  }
+}
+
+function fixes_of(reverts: readonly Fix[], adds: readonly Fix[]): ReadonlySet<Fix> {
+  const fixes = new Set<Fix>([...merged_fixes.filter(f => !reverts.includes(f)), ...adds])
+  // The lock is tried under the reference's protection: without the one there is not the other.
+  if (!fixes.has('fault_takes_reference')) fixes.delete('fault_trylocks')
+  return fixes
 }
 
 function all_cells({ pgmap, mm, cells }: Kernel): Cell[] {

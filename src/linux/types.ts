@@ -83,6 +83,8 @@ export interface Kernel {
   readonly mm: Mm
   readonly page_sort: Sort
   readonly address_sort: Sort
+  /** How many threads there are, for the bounds of cells. */
+  readonly threads: number
   /** Cells that functions add for themselves; {@link build} collects them into the system. */
   readonly cells: Cell[]
   /** Who removal must wait for before the percpu ref can drain: CPUs inside fast GUP. */

@@ -21,12 +21,12 @@ export default driver({
   protocols: ['A', 'B', 'C', "C'", 'D', 'E', 'F', 'G'],
   setup(kernel: Kernel) {
     const { pgmap, mm, protocol, fixes } = kernel
-    const readers = cell('invalidate_lock.readers', { max: 8 })
+    const readers = cell('invalidate_lock.readers', { max: kernel.threads })
     // A writer that waits keeps new readers out, as a rw_semaphore does; or faults could hold truncate off for ever.
     const writer = cell('invalidate_lock.writer', { max: 1 })
     const i_mmap = cell('i_mmap', { max: 1, show: v => (v ? 'mapped' : 'not mapped') })
     const unmounted = cell('unmounted', { max: 1 })
-    const open_files = cell('open_files', { max: 4 })
+    const open_files = cell('open_files', { max: kernel.threads })
     kernel.cells.push(readers, writer, i_mmap, unmounted, open_files)
 
     const at = (index: number) => mm.addresses[index % mm.addresses.length]!

@@ -35,7 +35,7 @@ function setup(kernel: Kernel) {
     refers: (v, image) => (v === 0 ? 0 : 1 + image(kernel.page_sort, v - 1)),
     show: v => (v === 0 ? 'none' : `page ${v - 1}`),
   })
-  const users = cell('driver.users', { max: 4 })
+  const users = cell('driver.users', { max: kernel.threads })
   const removed = cell('driver.removed', { max: 1 })
   kernel.cells.push(...order, ...compound_head, users, removed)
   const at = (index: number) => mm.addresses[index % mm.addresses.length]!

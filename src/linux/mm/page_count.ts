@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 import { PAGE_RULES } from '../protocols/rules.ts'
-import type { DevPagemap } from '../types.ts'
+import type { DevPagemap, MemoryType, Protocol } from '../types.ts'
 
 /** `_refcount` of a page that its owner has handed to nobody. */
 export function idle_count(pgmap: DevPagemap): number {
-  return PAGE_RULES[pgmap.kernel.protocol.id][pgmap.type].idle
+  return idle_count_of(pgmap.kernel.protocol, pgmap.type)
+}
+
+export function idle_count_of(protocol: Protocol, type: MemoryType): number {
+  return PAGE_RULES[protocol.id][type].idle
 }
 
 /** `_refcount` of a page that is handed out, apart from the references that threads and page tables hold. */
