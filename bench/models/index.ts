@@ -29,21 +29,21 @@ const SAFETY = { compile: ['-DSAFETY', '-DNOFAIR'], run: [] }
 export const systems: readonly BenchSystem[] = [
   {
     name: 'fast-gup',
-    sizes: { small: { P: 2, V: 2, G: 2, Z: 1 }, full: { P: 2, V: 2, G: 4, Z: 2 } },
+    sizes: { small: { P: 2, V: 2, G: 2, Z: 1 }, full: { P: 3, V: 2, G: 3, Z: 3 } },
     build: ({ P, V, G, Z }, broken) => fastGup({ pages: P!, vas: V!, gups: G!, zappers: Z!, broken }),
-    spin: { ...SAFETY, fit: ['-w22', '-m4100000'] },
+    spin: { ...SAFETY, fit: ['-w24', '-m13800000'] },
   },
   {
     name: 'teardown',
-    sizes: { small: { P: 2, V: 2, F: 1, G: 1, Z: 1 }, full: { P: 2, V: 2, F: 2, G: 3, Z: 2 } },
+    sizes: { small: { P: 2, V: 2, F: 1, G: 1, Z: 1 }, full: { P: 2, V: 2, F: 2, G: 3, Z: 3 } },
     build: ({ P, V, F, G, Z }, broken) => teardown({ pages: P!, vas: V!, faults: F!, gups: G!, zappers: Z!, broken }),
-    spin: { ...SAFETY, fit: ['-w22', '-m2000000'] },
+    spin: { ...SAFETY, fit: ['-w23', '-m4700000'] },
   },
   {
     name: 'core-resets',
-    sizes: { small: { P: 2, V: 2, F: 2, G: 1, Z: 1 }, full: { P: 2, V: 2, F: 2, G: 4, Z: 2 } },
+    sizes: { small: { P: 2, V: 2, F: 2, G: 1, Z: 1 }, full: { P: 2, V: 2, F: 2, G: 4, Z: 3 } },
     build: ({ P, V, F, G, Z }, broken) => coreResets({ pages: P!, vas: V!, faults: F!, gups: G!, zappers: Z!, broken }),
-    spin: { ...SAFETY, fit: ['-w22', '-m3400000'] },
+    spin: { ...SAFETY, fit: ['-w23', '-m4100000'] },
   },
   {
     name: 'dax-truncate',

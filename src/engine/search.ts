@@ -124,88 +124,108 @@ export function remoteCrew(text: string, size: number, spawn: Spawn): Crew {
 const CAPACITY = { first: 512, most: 32_768 }
 
 /** Breadth first from `initial`. The crew keeps its levels for {@link Crew.all} `predecessors` afterwards. */
-export async function search(
+export function search(
   crew: Crew,
   words: number,
   most: number,
   initial: Int32Array,
   limits: SearchLimits,
 ): Promise<SearchResult> {
-  const began = performance.now()
-  let capacity = 0
-  const grow = (states: number) => {
-    const wanted = Math.min(CAPACITY.most, Math.max(CAPACITY.first, states / PARTITIONS / 2)) + most
-    if (wanted < capacity * 2 && capacity > 0) return
-    capacity = Math.ceil(wanted)
-    const make = (n: number) => new Int32Array(crew.shared ? new SharedArrayBuffer(n * 4) : new ArrayBuffer(n * 4))
-    const each = Array.from({ length: crew.size }, (_, i) => i)
-    crew.rebuffer(
-      each.map(() => make(PARTITIONS * capacity * words)),
+  return new Search(crew, words, most, limits).run(initial)
+}
+
+class Search {
+  private readonly crew: Crew
+  private readonly words: number
+  private readonly most: number
+  private readonly limits: SearchLimits
+  private readonly began = performance.now()
+  private lastProgress = this.began
+  private capacity = 0
+  private depth = 0
+  /** States of the frontier. */
+  private queue = 0
+  private now: Tally = { states: 0, transitions: 0, bytes: 0 }
+
+  constructor(crew: Crew, words: number, most: number, limits: SearchLimits) {
+    this.crew = crew
+    this.words = words
+    this.most = most
+    this.limits = limits
+  }
+
+  async run(initial: Int32Array): Promise<SearchResult> {
+    this.grow()
+    await this.crew.all('seed', initial)
+    this.queue = total(await this.crew.all('advance'))
+    this.now = await tally(this.crew)
+    const broken = least(await this.crew.all('violation'))
+    if (broken) return this.violated(broken, 0)
+    for (;;) {
+      if (this.queue === 0) return { ...this.result('complete'), depth: Math.max(0, this.depth - 1) }
+      if (this.depth >= this.limits.depth) return this.result('depth')
+      if (this.now.states > this.limits.handover) return this.result('handover')
+      this.grow()
+      const cut = await this.level()
+      const violation = least(await this.crew.all('violation'))
+      if (violation) return this.violated(violation, violation.kind === 'state' ? this.depth + 1 : this.depth)
+      if (cut) return this.result(cut)
+      this.queue = total(await this.crew.all('advance'))
+      this.depth++
+    }
+  }
+
+  /** Expands the frontier in rounds; says why if it stops before the end. */
+  private async level(): Promise<SearchResult['end'] | undefined> {
+    const before = this.now.states
+    for (let more = true; more; ) {
+      try {
+        more = (await this.crew.all('expand')).includes(true)
+        await this.crew.all('insert')
+      } catch (e) {
+        if (outOfMemory(e)) return 'memory'
+        throw e
+      }
+      this.now = await tally(this.crew)
+      const time = performance.now()
+      if (time - this.lastProgress >= this.limits.progressInterval)
+        await this.tell(time, this.queue + this.now.states - before)
+      if (this.limits.signal?.aborted) return 'stopped'
+      if (this.now.bytes > this.limits.memory) return 'memory'
+      if (time > this.limits.deadline) return 'time'
+    }
+    return undefined
+  }
+
+  private async tell(time: number, queue: number): Promise<void> {
+    this.lastProgress = time
+    this.limits.onProgress?.({ ...this.now, depth: this.depth, queue, seconds: (time - this.began) / 1000 })
+    // Lets signals and timers of the host come in.
+    await new Promise(resolve => setTimeout(resolve))
+  }
+
+  /** Buffers that suit the states stored by now. */
+  private grow(): void {
+    const wanted = Math.max(CAPACITY.first, this.now.states / PARTITIONS / 2)
+    const capacity = Math.ceil(Math.min(CAPACITY.most, wanted)) + this.most
+    if (this.capacity > 0 && capacity < this.capacity * 2) return
+    this.capacity = capacity
+    const make = (n: number) => new Int32Array(this.crew.shared ? new SharedArrayBuffer(n * 4) : new ArrayBuffer(n * 4))
+    const each = Array.from({ length: this.crew.size }, (_, i) => i)
+    this.crew.rebuffer(
+      each.map(() => make(PARTITIONS * capacity * this.words)),
       each.map(() => make(PARTITIONS)),
       capacity,
     )
   }
-  grow(0)
-  await crew.all('seed', initial)
-  let queue = total(await crew.all('advance'))
-  let depth = 0
-  let last = began
-  for (;;) {
-    const atStart = await tally(crew)
-    const result = (end: SearchResult['end'], violation?: FoundViolation, level = depth): SearchResult => ({
-      end,
-      states: atStart.states,
-      transitions: atStart.transitions,
-      bytes: atStart.bytes,
-      depth,
-      violation,
-      level,
-    })
-    if (depth === 0) {
-      const broken = least(await crew.all('violation'))
-      if (broken) return result('violated', broken)
-    }
-    if (queue === 0) return { ...result('complete'), depth: Math.max(0, depth - 1) }
-    if (depth >= limits.depth) return result('depth')
-    if (atStart.states > limits.handover) return result('handover')
-    grow(atStart.states)
-    for (let more = true; more; ) {
-      more = (await crew.all('expand')).includes(true)
-      await crew.all('insert')
-      const now = await tally(crew)
-      const time = performance.now()
-      if (time - last >= limits.progressInterval) {
-        last = time
-        limits.onProgress?.({
-          ...now,
-          depth,
-          queue: queue + now.states - atStart.states,
-          seconds: (time - began) / 1000,
-        })
-        // Lets signals and timers of the host come in.
-        await new Promise(resolve => setTimeout(resolve))
-      }
-      const cut = limits.signal?.aborted
-        ? 'stopped'
-        : now.bytes > limits.memory
-          ? 'memory'
-          : time > limits.deadline
-            ? 'time'
-            : ''
-      if (cut !== '') return { ...result(cut), states: now.states, transitions: now.transitions, bytes: now.bytes }
-    }
-    const violation = least(await crew.all('violation'))
-    const done = await tally(crew)
-    queue = total(await crew.all('advance'))
-    if (violation) {
-      const level = violation.kind === 'state' ? depth + 1 : depth
-      return {
-        ...result('violated', violation, level),
-        ...done,
-        depth: violation.kind === 'deadlock' ? depth : depth + 1,
-      }
-    }
-    depth++
+
+  private result(end: SearchResult['end']): SearchResult {
+    return { end, ...this.now, depth: this.depth, violation: undefined, level: 0 }
+  }
+
+  private violated(violation: FoundViolation, level: number): SearchResult {
+    const steps = violation.kind === 'step' ? level + 1 : level
+    return { ...this.result('violated'), depth: steps, violation, level }
   }
 }
 
@@ -224,7 +244,18 @@ export async function shortestPaths(
   return levels
 }
 
-async function tally(crew: Crew) {
+/** Whether an array could not be had: a limit above what the machine has is a limit too. */
+function outOfMemory(error: unknown): boolean {
+  return error instanceof Error && /allocation failed|Invalid typed array length/.test(error.message)
+}
+
+interface Tally {
+  readonly states: number
+  readonly transitions: number
+  readonly bytes: number
+}
+
+async function tally(crew: Crew): Promise<Tally> {
   const stats = await crew.all('stats')
   return {
     states: total(stats.map(s => s.states)),
