@@ -6,6 +6,7 @@ import { Command, CommanderError } from 'commander'
 import { checkCommand } from './check.ts'
 import { eventsCommand } from './events.ts'
 import { explainCommand } from './explain.ts'
+import { openCommand } from './open.ts'
 import { runCommand } from './run.ts'
 import { traceCommand } from './trace.ts'
 import { whoCommand } from './who.ts'
@@ -18,6 +19,7 @@ Examples:
   lastput who trace.dat --pfn 0xfcf83fc        who holds this page?
   lastput check test_hmm --protocol G          does any interleaving break a promise?
   lastput run test_hmm --protocol G --seed 1   one execution, as page_ref events
+  lastput open trace.dat                       look at it in the browser
 
 Exit codes: 0 nothing found, 1 findings, 2 unusable input or usage.`
 
@@ -28,7 +30,15 @@ const program = new Command('lastput')
   .exitOverride()
   .configureHelp({ helpWidth: 80 })
 
-const commands = [traceCommand(), whoCommand(), eventsCommand(), checkCommand(), explainCommand(), runCommand()]
+const commands = [
+  traceCommand(),
+  whoCommand(),
+  eventsCommand(),
+  checkCommand(),
+  explainCommand(),
+  runCommand(),
+  openCommand(),
+]
 for (const command of commands) program.addCommand(command.exitOverride())
 
 try {

@@ -40,8 +40,9 @@ export class Address {
   }
 }
 
-/** A fragment for `href`. */
+/** A fragment for `href`. What is open stays open. */
 export function linkTo(params: Record<string, string | number | undefined>): string {
-  const given = Object.entries(params).filter(([, value]) => value !== undefined)
+  const example = new URLSearchParams(location.hash.slice(1)).get('example') ?? undefined
+  const given = Object.entries({ example, ...params }).filter(([, value]) => value !== undefined)
   return `#${new URLSearchParams(given.map(([key, value]) => [key, String(value)]))}`
 }

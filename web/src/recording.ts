@@ -1,4 +1,78 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-export interface LiveRecording {
-  todo: true
+/** A recording that a worker has read and keeps. */
+import type { Timeline } from '../../src/report/timeline.ts'
+import type { TraceJson } from './documents.ts'
+import type { PageLife, Reply, Request } from './messages.ts'
+
+export interface Progress {
+  events: number
+  done: number
+  total: number | undefined
+}
+
+export interface OpenedRecording {
+  trace: TraceJson
+  live: LiveRecording
+}
+
+export class LiveRecording {
+  readonly timeline: Timeline
+  /** Seconds that the timeline's times count from. */
+  readonly origin: number
+  /** When the worker had read the last event, as `performance.timeOrigin` counts. */
+  readonly readingEnded: number
+  readonly #worker: Worker
+  readonly #waiting = new Map<number, (life: PageLife) => void>()
+  #next = 0
+
+  private constructor(worker: Worker, opened: Extract<Reply, { say: 'opened' }>) {
+    this.#worker = worker
+    this.timeline = opened.timeline
+    this.origin = opened.origin
+    this.readingEnded = opened.readingEnded
+    worker.onmessage = ({ data }: MessageEvent<Reply>) => {
+      if (data.say !== 'life') return
+      this.#waiting.get(data.id)?.(data.life)
+      this.#waiting.delete(data.id)
+    }
+  }
+
+  /** Reads a recording. @throws Error in the words of the reader, when it cannot be used. */
+  static open(name: string, blob: Blob, onProgress: (progress: Progress) => void): Promise<OpenedRecording> {
+    const worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' })
+    return new Promise((resolve, reject) => {
+      const fail = (message: string) => {
+        worker.terminate()
+        reject(new Error(message))
+      }
+      worker.onerror = event => fail(event.message || 'the reader could not be started')
+      worker.onmessage = ({ data }: MessageEvent<Reply>) => {
+        if (data.say === 'progress') onProgress(data)
+        if (data.say === 'failed') fail(data.message)
+        if (data.say !== 'opened') return
+        resolve({ trace: data.trace, live: new LiveRecording(worker, data) })
+      }
+      post(worker, { ask: 'open', name, blob })
+    })
+  }
+
+  /** The life that an event of a page belongs to; both are places in the timeline. */
+  life(page: number, event: number): Promise<PageLife> {
+    const id = this.#next++
+    post(this.#worker, { ask: 'life', id, page, event })
+    return new Promise(resolve => this.#waiting.set(id, resolve))
+  }
+
+  /** Seconds as the recording counts them. */
+  seconds(time: number): number {
+    return this.origin + time / 1e9
+  }
+
+  close(): void {
+    this.#worker.terminate()
+  }
+}
+
+function post(worker: Worker, request: Request): void {
+  worker.postMessage(request)
 }

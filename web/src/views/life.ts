@@ -19,9 +19,11 @@ export interface LifeOptions {
   idle: number | undefined
   /** What else the recording teaches of pairs. */
   trace: TraceJson
+  /** Shown below something else. */
+  part?: boolean
 }
 
-export function lifeView(context: Context, { life, finding, idle, trace }: LifeOptions): View {
+export function lifeView(context: Context, { life, finding, idle, trace, part }: LifeOptions): View {
   const { address } = context
   const { events } = life
   const lanes = lanesOf(events)
@@ -69,7 +71,7 @@ export function lifeView(context: Context, { life, finding, idle, trace }: LifeO
     element: h(
       'div',
       { class: 'life' },
-      h('h1', {}, `Page ${life.pfn}`),
+      h(part ? 'h2' : 'h1', {}, `Page ${life.pfn}`),
       h('p', {}, ...headline(life, finding)),
       ...(events.length === 0
         ? [

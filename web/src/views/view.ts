@@ -1,13 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 import type { Address } from '../address.ts'
-import type { Document } from '../documents.ts'
-import type { LiveRecording } from '../recording.ts'
 
 export interface Context {
   address: Address
-  document: Document
-  /** The recording itself, where it was read here; a report holds only its findings. */
-  recording: LiveRecording | undefined
   /** Tells screen readers. */
   say(text: string): void
 }

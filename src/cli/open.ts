@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** `lastput open`: the viewer, in the browser of this machine. */
+import { spawn } from 'node:child_process'
+import { Command } from 'commander'
+import { serveViewer } from '../node/serve.ts'
+import { guarded } from './recordings.ts'
+
+const NOTES = `
+It is served on 127.0.0.1 only, on a free port and behind a random token, until
+Ctrl-C. The file is read in the browser; nothing leaves this machine.
+
+Examples:
+  lastput open trace.dat             a recording, page by page
+  lastput open report.html           a report written by --html
+  lastput open verdicts.json         the JSON of lastput trace or lastput check
+  lastput open --no-browser          says where, for a browser of your choice
+
+Exit codes: 0 ended by Ctrl-C, 2 usage, or a file that cannot be used.`
+
+export function openCommand(): Command {
+  return new Command('open')
+    .description('look at a recording, a report or a result in the browser')
+    .argument('[file]', 'trace.dat, perf.data, ftrace text, a report or JSON of lastput; without: the first screen')
+    .option('--no-browser', 'only say where it is served')
+    .addHelpText('after', NOTES)
+    .action((file: string | undefined, flags: { browser: boolean }) => guarded('open', () => open(file, flags.browser)))
+}
+
+async function open(file: string | undefined, browser: boolean): Promise<number> {
+  const served = await serveViewer(file)
+  process.stdout.write(`${served.url}\n`)
+  if (browser) startBrowser(served.url)
+  await new Promise<void>(resolve => {
+    process.once('SIGINT', resolve)
+    process.once('SIGTERM', resolve)
+  })
+  await served.close()
+  return 0
+}
+
+/** Leaves it to the system; where that fails, the address has been printed. */
+function startBrowser(url: string): void {
+  const [command, ...args] =
+    process.platform === 'darwin'
+      ? ['open', url]
+      : process.platform === 'win32'
+        ? ['rundll32', 'url.dll,FileProtocolHandler', url]
+        : ['xdg-open', url]
+  const child = spawn(command!, args, { detached: true, stdio: 'ignore' })
+  child.on('error', () => process.stderr.write(`lastput open: no browser could be started; open the address above\n`))
+  child.unref()
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** Shows the viewer, and one file in it, to the browser of this machine: loopback only, behind a token. */
+import { randomBytes } from 'node:crypto'
+import { createReadStream, readFileSync, statSync } from 'node:fs'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { basename } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { printable } from '../report/printable.ts'
+import { VIEWER_FOLDER } from './viewer.ts'
+
+const LOOPBACK = '127.0.0.1'
+
+/** What the viewer consists of; nothing else is served. */
+const FILES: Readonly<Record<string, string>> = {
+  'index.html': 'text/html; charset=utf-8',
+  'viewer.js': 'text/javascript; charset=utf-8',
+  'viewer.css': 'text/css; charset=utf-8',
+  'worker.js': 'text/javascript; charset=utf-8',
+  'examples/leak-6.12.dat': 'application/octet-stream',
+}
+
+const HEADERS = {
+  'cache-control': 'no-store',
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+  'referrer-policy': 'no-referrer',
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+}
+
+export interface Served {
+  /** With the token: whoever knows it sees the file. */
+  url: string
+  close(): Promise<void>
+}
+
+/**
+ * Starts serving on a free port.
+ *
+ * @param path the file to show; undefined for the first screen
+ * @throws an error of the file system when it cannot be read, or the viewer has not been built
+ */
+export async function serveViewer(path?: string): Promise<Served> {
+  const page = pageFor(path)
+  const token = randomBytes(16).toString('hex')
+  const server = createServer((request, response) => void answer(request, response, { page, token, path }))
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(0, LOOPBACK, resolve)
+  })
+  const { port } = server.address() as AddressInfo
+  return { url: `http://${LOOPBACK}:${port}/${token}/`, close: () => closed(server) }
+}
+
+function closed(server: Server): Promise<void> {
+  server.closeAllConnections()
+  return new Promise(resolve => server.close(() => resolve()))
+}
+
+/** The viewer's page, told which file it is to ask for. */
+function pageFor(path: string | undefined): string {
+  const html = readFileSync(`${VIEWER_FOLDER}index.html`, 'utf8')
+  if (path === undefined) return html
+  if (!statSync(path).isFile())
+    throw Object.assign(new Error(`${path}: expected a file`), { code: 'EINVAL', syscall: 'open' })
+  const name = printable(basename(path)).replace(/[&<>"]/g, each => `&#${each.charCodeAt(0)};`)
+  return html.replace('<title>', () => `<meta name="lastput-file" content="${name}" /><title>`)
+}
+
+interface Site {
+  page: string
+  token: string
+  path: string | undefined
+}
+
+async function answer(request: IncomingMessage, response: ServerResponse, { page, token, path }: Site): Promise<void> {
+  const name = nameOf(request, token)
+  if (name === undefined) return refuse(response, 404)
+  if (request.method !== 'GET' && request.method !== 'HEAD') return refuse(response, 405)
+  if (name === '' || name === 'index.html') return send(response, FILES['index.html']!, page)
+  if (name !== 'file' && !Object.hasOwn(FILES, name)) return refuse(response, 404)
+  if (name === 'file' && path === undefined) return refuse(response, 404)
+  const file = name === 'file' ? path! : `${VIEWER_FOLDER}${name}`
+  try {
+    response.writeHead(200, {
+      ...HEADERS,
+      'content-type': FILES[name] ?? 'application/octet-stream',
+      'content-length': statSync(file).size,
+    })
+    await pipeline(createReadStream(file), response)
+  } catch {
+    // Gone, cut short, or nobody listens any more: the browser tells its user.
+    response.destroy()
+  }
+}
+
+/** What is asked for below the token; undefined for strangers, also for names that somebody points at this machine. */
+function nameOf({ headers, url = '' }: IncomingMessage, token: string): string | undefined {
+  const host = headers.host?.replace(/:\d+$/, '')
+  if (host !== LOOPBACK && host !== 'localhost') return undefined
+  const path = url.split(/[?#]/)[0]!
+  return path.startsWith(`/${token}/`) ? path.slice(token.length + 2) : undefined
+}
+
+function send(response: ServerResponse, type: string, body: string): void {
+  response.writeHead(200, { ...HEADERS, 'content-type': type })
+  response.end(body)
+}
+
+function refuse(response: ServerResponse, status: number): void {
+  response.writeHead(status, HEADERS)
+  response.end()
+}

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// `lastput open`, and the viewer that it serves: a recording read in the browser.
+import { spawn } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { request } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type Browser, haveBrowser, launchBrowser, type Page, watchedPage } from '../support/browser.ts'
+import { serious } from './accessible.ts'
+import { lastput, root } from './built.ts'
+
+const example = join(root, 'examples/leak-6.12/trace.dat')
+const folder = mkdtempSync(join(tmpdir(), 'lastput-open-'))
+
+/** Starts the command, and stops it when its user is done. */
+async function opened<T>(args: string[], use: (url: string) => Promise<T>): Promise<T> {
+  const child = spawn(process.execPath, [join(root, 'dist/cli/main.js'), 'open', '--no-browser', ...args])
+  const ended = new Promise<number | null>(resolve => child.once('exit', resolve))
+  try {
+    const url = await new Promise<string>((resolve, reject) => {
+      child.stdout.once('data', data => resolve(String(data).trim()))
+      child.once('exit', code => reject(new Error(`ended with ${code}`)))
+    })
+    return await use(url)
+  } finally {
+    child.kill('SIGINT')
+    expect(await ended).toBe(0)
+  }
+}
+
+interface Answer {
+  status: number
+  body: string
+  headers: Record<string, unknown>
+}
+
+/** As a program asks that minds neither hosts nor paths. */
+function ask(
+  url: string,
+  options: { path?: string; method?: string; headers?: Record<string, string> } = {},
+): Promise<Answer> {
+  const { hostname, port, pathname } = new URL(url)
+  return new Promise((resolve, reject) => {
+    const sent = request({ hostname, port, path: pathname, ...options }, response => {
+      let body = ''
+      response.setEncoding('latin1')
+      response.on('data', part => (body += part))
+      response.on('end', () => resolve({ status: response.statusCode!, body, headers: response.headers }))
+    })
+    sent.on('error', reject)
+    sent.end()
+  })
+}
+
+describe('the server', () => {
+  test('is on loopback, behind a token that changes, and serves what it must and nothing else', async () => {
+    const first = await opened([example], async url => {
+      const { hostname, pathname } = new URL(url)
+      expect(hostname).toBe('127.0.0.1')
+      expect(pathname).toMatch(/^\/[0-9a-f]{32}\/$/)
+      const page = await ask(url)
+      expect(page.body).toContain('<meta name="lastput-file" content="trace.dat" />')
+      expect(page.headers['x-content-type-options']).toBe('nosniff')
+      const file = await ask(`${url}file`)
+      expect(file.body).toBe(readFileSync(example, 'latin1'))
+      for (const path of [
+        '/',
+        '/index.html',
+        `${pathname.slice(0, -3)}00/`,
+        `${pathname}../package.json`,
+        `${pathname}..%2fpackage.json`,
+      ]) {
+        expect((await ask(url, { path })).status).toBe(404)
+      }
+      for (const name of ['toString', 'examples/', 'viewer.js.map', '%00', 'constructor']) {
+        expect((await ask(url, { path: pathname + name })).status).toBe(404)
+      }
+      expect((await ask(url, { method: 'POST' })).status).toBe(405)
+      expect((await ask(url, { headers: { host: 'rebound.example' } })).status).toBe(404)
+      return url
+    })
+    await opened([], async url => {
+      expect(new URL(url).pathname).not.toBe(new URL(first).pathname)
+      expect((await ask(`${url}file`)).status).toBe(404)
+      expect((await ask(url)).body).not.toContain('lastput-file')
+    })
+  })
+
+  test('a file that is not there is refused before anything is served', () => {
+    expect(() => lastput(['open', '--no-browser', join(folder, 'none.dat')])).toThrow(/2 lastput open: .*none\.dat/)
+    expect(() => lastput(['open', '--no-browser', folder])).toThrow(/2 lastput open: .*expected a file/)
+  })
+
+  test('a name with markup stays a name', async () => {
+    const path = join(folder, '"><script>alert(1)</script>.json'.replace('/', '_'))
+    writeFileSync(path, '{}')
+    await opened([path], async url => expect((await ask(url)).body).not.toContain('<script>alert'))
+  })
+})
+
+describe.skipIf(!haveBrowser())('the viewer', () => {
+  let browser: Browser
+  beforeAll(async () => {
+    browser = await launchBrowser()
+  }, 60_000)
+  afterAll(async () => {
+    await browser?.close()
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  async function show<T>(args: string[], hash: string, use: (page: Page, errors: string[]) => Promise<T>): Promise<T> {
+    return opened(args, async url => {
+      const { page, errors } = await watchedPage(browser)
+      await page.goto(`${url}${hash}`)
+      const result = await use(page, errors)
+      await page.close()
+      return result
+    })
+  }
+
+  /** Drops a file as a user does. */
+  async function drop(page: Page, name: string, content: Buffer): Promise<void> {
+    await page.evaluate(
+      ({ name, base64 }) => {
+        const data = new DataTransfer()
+        data.items.add(new File([Uint8Array.from(atob(base64), c => c.charCodeAt(0))], name))
+        document.body.dispatchEvent(new DragEvent('drop', { bubbles: true, cancelable: true, dataTransfer: data }))
+      },
+      { name, base64: content.toString('base64') },
+    )
+  }
+
+  test('says what the command line says', async () => {
+    const wanted = JSON.parse(lastput(['trace', example, '--json']))
+    await show([example], '', async (page, errors) => {
+      await page.locator('.finding').waitFor()
+      await expect(page.locator('.finding').count()).resolves.toBe(wanted.findings.length)
+      for (const each of wanted.findings[0].evidence) {
+        await expect(page.locator('.evidence').textContent()).resolves.toContain(each)
+      }
+      expect(errors).toEqual([])
+    })
+  })
+
+  test('pages over time: by mouse and by keys, and the address brings it back', async () => {
+    await show([example], '#view=pages', async (page, errors) => {
+      const timeline = page.locator('.timeline')
+      await timeline.waitFor()
+      expect(await serious(page)).toEqual([])
+      const shot = () => timeline.screenshot()
+      const whole = await shot()
+      await timeline.focus()
+      for (const key of ['w', 'w', 'd']) await page.keyboard.press(key)
+      await page.waitForFunction(() => location.hash.includes('from='))
+      const zoomed = await shot()
+      expect(zoomed.equals(whole)).toBe(false)
+      await page.reload()
+      await timeline.waitFor()
+      await page.waitForFunction(() => location.hash.includes('from='))
+      await timeline.focus()
+      await expect.poll(async () => (await shot()).equals(zoomed)).toBe(true)
+      await page.getByRole('button', { name: 'Whole recording' }).click()
+      await page.waitForFunction(() => !location.hash.includes('from='))
+      // Ctrl and wheel zooms at the pointer, a drag moves.
+      const box = (await timeline.boundingBox())!
+      await page.mouse.move(box.x + 600, box.y + 200)
+      await page.keyboard.down('Control')
+      await page.mouse.wheel(0, -400)
+      await page.keyboard.up('Control')
+      await page.waitForFunction(() => location.hash.includes('from='))
+      const before = new URLSearchParams(new URL(page.url()).hash.slice(1)).get('from')
+      await page.mouse.down()
+      await page.mouse.move(box.x + 300, box.y + 200, { steps: 4 })
+      await page.mouse.up()
+      await page.waitForFunction(from => !location.hash.includes(`from=${from}&`), before)
+      expect(errors).toEqual([])
+    })
+  })
+
+  test('selecting a page shows its life, with its pairs; arrows go from page to page and event to event', async () => {
+    await show([example], '#view=pages', async (page, errors) => {
+      await page.getByLabel('only pages with findings').check()
+      await page.locator('.timeline').focus()
+      await page.keyboard.press('ArrowDown')
+      await page.locator('.detail .life-events').waitFor()
+      await expect(page.locator('.detail').textContent()).resolves.toContain('zdbug_bug_leak_get took a reference')
+      await expect(page.locator('tr.unmatched').count()).resolves.toBe(1)
+      // Back through the page's events into an earlier life, which is whole.
+      for (let i = 0; i < 8; i++) await page.keyboard.press('ArrowLeft')
+      await page.locator('.detail .life-events tr').first().waitFor()
+      await expect.poll(() => page.locator('tr.unmatched').count()).toBe(0)
+      await page.reload()
+      await page.locator('.detail .life-events').waitFor()
+      await expect(page.locator('tr.unmatched').count()).resolves.toBe(0)
+      expect(await serious(page)).toEqual([])
+      expect(errors).toEqual([])
+    })
+  })
+
+  test('the table says what the timeline draws', async () => {
+    await show([example], '#view=pages&table=1&only=findings', async page => {
+      const leaked = page.getByRole('row').filter({ hasText: 'leak' })
+      await leaked.waitFor()
+      await expect(leaked.getByRole('cell').allTextContents()).resolves.toEqual([
+        '0xfcf83fc',
+        expect.any(String),
+        expect.any(String),
+        '5.967505',
+        '4',
+        '1',
+        'leak',
+      ])
+      expect(await serious(page)).toEqual([])
+      await leaked.getByRole('button').click()
+      await page.locator('.detail .life-events').waitFor()
+    })
+  })
+
+  test('the first screen: an example by a link, and by its address', async () => {
+    await show([], '', async (page, errors) => {
+      expect(await serious(page)).toEqual([])
+      await page.getByRole('link', { name: 'A planted leak' }).click()
+      await page.locator('.timeline').waitFor()
+      await page.getByRole('link', { name: 'Findings' }).click()
+      await page.locator('.finding').waitFor()
+      await page.reload()
+      await page.locator('.finding').waitFor()
+      expect(errors).toEqual([])
+    })
+  })
+
+  test('a recording, JSON and a report can be dropped; what is none is refused in words', async () => {
+    const report = join(folder, 'report.html')
+    const json = lastput(['trace', example, '--json', '--html', report])
+    await show([], '', async (page, errors) => {
+      await page.locator('.drop').waitFor()
+      for (const [name, content] of [
+        ['trace.dat', readFileSync(example)],
+        ['trace.json', Buffer.from(json)],
+        ['report.html', readFileSync(report)],
+      ] as const) {
+        await drop(page, name, content)
+        await page.locator('.finding').waitFor()
+        await drop(page, 'noise.dat', Buffer.from('this is no recording'.repeat(20)))
+        await page.locator('.status.failure').waitFor()
+        await expect(page.locator('.status').textContent()).resolves.toMatch(/noise\.dat.*expected/)
+      }
+      for (const [name, content, words] of [
+        ['cut.dat', readFileSync(example).subarray(0, 3000), /cut\.dat: offset/],
+        ['bad.json', Buffer.from('{"a":'), /JSON/],
+        ['other.json', Buffer.from('{"a":1}'), /expected lastput/],
+        ['page.html', Buffer.from('<!doctype html><script>alert(1)</script>'), /expected a report/],
+        ['empty', Buffer.alloc(0), /expected/],
+      ] as const) {
+        await drop(page, name, content)
+        await page.locator('.status.failure').filter({ hasText: words }).waitFor({ timeout: 20_000 })
+      }
+      expect(errors).toEqual([])
+    })
+  })
+})

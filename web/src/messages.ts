@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** What the page and its worker say to each other. */
+import type { Timeline } from '../../src/report/timeline.ts'
+import type { LifeJson, TraceJson } from './documents.ts'
+
+export type Request =
+  | { ask: 'open'; name: string; blob: Blob }
+  | { ask: 'life'; id: number; page: number; event: number }
+
+export interface PageLife {
+  pfn: string
+  idle: number | null
+  life: Omit<LifeJson, 'pfn'>
+}
+
+export type Reply =
+  | { say: 'progress'; events: number; done: number; total: number | undefined }
+  | { say: 'opened'; trace: TraceJson; timeline: Timeline; origin: number; readingEnded: number }
+  | { say: 'life'; id: number; life: PageLife }
+  | { say: 'failed'; message: string }

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** Draws the rows in view on a canvas: shades of the counts, names, findings, the selection, the time axis. */
+import { pfnText } from '../../../src/report/words.ts'
+import type { TraceJson } from '../documents.ts'
+import type { LiveRecording } from '../recording.ts'
+import { type Palette, pixels } from './palette.ts'
+import { rasterRow } from './raster.ts'
+import type { Rows } from './rows.ts'
+import { type TimeWindow, ticksBetween } from './window.ts'
+
+/** In CSS pixels. */
+export const ROW = 16
+export const AXIS = 22
+export const LABELS = 118
+
+export interface Scene {
+  trace: TraceJson
+  live: LiveRecording
+  rows: Rows
+  window: TimeWindow
+  /** CSS pixels that the rows are scrolled up by. */
+  scroll: number
+  /** Row and event that are selected. */
+  selected: { row: number; event: number | undefined } | undefined
+  hovered: number | undefined
+}
+
+export class Painter {
+  readonly canvas: HTMLCanvasElement
+  readonly #context: CanvasRenderingContext2D
+  #image = new ImageData(1, 1)
+  #shades = new Uint8Array(1)
+  #line = new Uint32Array(1)
+
+  constructor(canvas: HTMLCanvasElement) {
+    this.canvas = canvas
+    this.#context = canvas.getContext('2d', { alpha: false })!
+  }
+
+  /** Fits the canvas to its size on the page. */
+  resize(width: number, height: number): void {
+    const scale = devicePixelRatio
+    this.canvas.width = Math.max(1, Math.round(width * scale))
+    this.canvas.height = Math.max(1, Math.round(height * scale))
+    const shown = Math.max(1, this.canvas.width - Math.round(LABELS * scale))
+    this.#image = new ImageData(shown, Math.max(1, this.canvas.height - Math.round(AXIS * scale)))
+    this.#shades = new Uint8Array(shown)
+    this.#line = new Uint32Array(shown)
+  }
+
+  paint(scene: Scene, colours: Palette): void {
+    const context = this.#context
+    const scale = devicePixelRatio
+    const width = this.canvas.width / scale
+    const height = this.canvas.height / scale
+    context.setTransform(1, 0, 0, 1, 0, 0)
+    context.fillStyle = colours.back
+    context.fillRect(0, 0, this.canvas.width, this.canvas.height)
+    this.#paintShades(scene, colours, scale)
+    context.setTransform(scale, 0, 0, scale, 0, 0)
+    this.#paintRows(scene, colours, width, height)
+    this.#paintAxis(scene, colours, width, height)
+  }
+
+  /** Rows in view, with their distance from the top of the canvas. */
+  *#visible({ rows, scroll }: Scene, height: number): Generator<{ row: number; entry: number; y: number }> {
+    const first = Math.max(0, Math.floor(scroll / ROW))
+    for (let row = first; row < rows.list.length; row++) {
+      const y = AXIS + row * ROW - scroll
+      if (y > height) return
+      yield { row, entry: rows.list[row]!, y }
+    }
+  }
+
+  #paintShades(scene: Scene, colours: Palette, scale: number): void {
+    const { width, height, data } = this.#image
+    const target = new Uint32Array(data.buffer)
+    const shades = pixels(colours.shades)
+    target.fill(shades[0]!)
+    const { window, live } = scene
+    for (const { entry, y } of this.#visible(scene, this.canvas.height / scale)) {
+      if (entry < 0) continue
+      rasterRow(live.timeline, entry, window.from, window.span / width, this.#shades)
+      for (let x = 0; x < width; x++) this.#line[x] = shades[this.#shades[x]!]!
+      const top = Math.max(0, Math.round((y - AXIS + 1) * scale))
+      const bottom = Math.min(height, Math.round((y - AXIS + ROW - 1) * scale))
+      for (let line = top; line < bottom; line++) target.set(this.#line, line * width)
+    }
+    this.#context.putImageData(this.#image, this.canvas.width - width, this.canvas.height - height)
+  }
+
+  #paintRows(scene: Scene, colours: Palette, width: number, height: number): void {
+    const context = this.#context
+    const { rows, live, trace } = scene
+    context.textBaseline = 'middle'
+    for (const { row, entry, y } of this.#visible(scene, height)) {
+      if (entry < 0) {
+        this.#paintHeading(trace.pagemaps[-1 - entry]!, y, colours, width)
+        continue
+      }
+      const marks = rows.marks.get(entry)
+      const selected = scene.selected?.row === row
+      if (selected || scene.hovered === row) {
+        context.fillStyle = selected ? colours.accent : colours.line
+        context.fillRect(0, y, 3, ROW)
+      }
+      context.font = `${marks || selected ? '600 ' : ''}11px ui-monospace, "DejaVu Sans Mono", monospace`
+      context.fillStyle = marks ? colours.mark : selected ? colours.text : colours.muted
+      context.fillText(pfnText(live.timeline.pfns[entry]!), 10, y + ROW / 2 + 1)
+      for (const { time } of marks ?? [])
+        if (time !== undefined) this.#paintMark(this.x(scene, time, width), y, colours)
+      if (selected) this.#paintSelection(scene, y, colours, width)
+    }
+  }
+
+  #paintHeading(map: TraceJson['pagemaps'][number], y: number, colours: Palette, width: number): void {
+    const context = this.#context
+    context.fillStyle = colours.raised
+    context.fillRect(0, y, width, ROW)
+    context.fillStyle = colours.text
+    context.font = '600 11px system-ui, "DejaVu Sans", sans-serif'
+    const type = map.type === undefined ? 'pagemap' : map.type
+    context.fillText(`${map.firstPfn}-${map.lastPfn}  ${type}, protocol ${map.protocol}`, 10, y + ROW / 2 + 1)
+  }
+
+  /** A flag that stands on the row at the time of its finding. */
+  #paintMark(x: number, y: number, colours: Palette): void {
+    const context = this.#context
+    if (x < LABELS) return
+    context.fillStyle = colours.mark
+    context.beginPath()
+    context.moveTo(x - 5, y)
+    context.lineTo(x + 5, y)
+    context.lineTo(x, y + 7)
+    context.fill()
+    context.fillRect(x - 1, y, 2, ROW)
+  }
+
+  #paintSelection(scene: Scene, y: number, colours: Palette, width: number): void {
+    const context = this.#context
+    const { event } = scene.selected!
+    context.strokeStyle = colours.accent
+    context.lineWidth = 1
+    context.strokeRect(LABELS - 0.5, y + 0.5, width - LABELS, ROW - 1)
+    if (event === undefined) return
+    const x = this.x(scene, scene.live.timeline.time[event]!, width)
+    if (x < LABELS) return
+    context.fillStyle = colours.accent
+    context.fillRect(x - 1, y - 3, 2, ROW + 6)
+  }
+
+  #paintAxis({ window, live }: Scene, colours: Palette, width: number, height: number): void {
+    const context = this.#context
+    context.fillStyle = colours.raised
+    context.fillRect(0, 0, width, AXIS)
+    context.font = '11px system-ui, "DejaVu Sans", sans-serif'
+    const shown = width - LABELS
+    const ticks = ticksBetween(window.from, window.to, 110 / shown)
+    const digits = Math.max(0, Math.min(9, Math.ceil(-Math.log10(((ticks[1] ?? 1e9) - (ticks[0] ?? 0)) / 1e9))))
+    for (const tick of ticks) {
+      const x = Math.round(LABELS + ((tick - window.from) / window.span) * shown) + 0.5
+      context.fillStyle = colours.line
+      context.fillRect(x, AXIS - 5, 1, height)
+      context.fillStyle = colours.muted
+      context.fillText(`${live.seconds(tick).toFixed(digits)}`, x + 4, AXIS / 2)
+    }
+    context.fillStyle = colours.raised
+    context.fillRect(0, 0, LABELS, AXIS)
+    context.fillStyle = colours.muted
+    context.fillText('page', 10, AXIS / 2)
+  }
+
+  /** Where a time stands, in CSS pixels. */
+  x({ window }: Scene, time: number, width: number): number {
+    return LABELS + ((time - window.from) / window.span) * (width - LABELS)
+  }
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+import type { Timeline } from '../../../src/report/timeline.ts'
+import type { FindingJson, TraceJson } from '../documents.ts'
+import type { LiveRecording } from '../recording.ts'
+
+/** A finding's mark on the row of its page. */
+export interface Mark {
+  finding: FindingJson
+  /** Its number in the trace. */
+  i: number
+  /** Time in the timeline; undefined where nothing says when. */
+  time: number | undefined
+}
+
+/** The rows of the timeline: pages, grouped by pagemap, and which of them have findings. */
+export class Rows {
+  /** A page's place in the timeline, or -1 - m for the heading of pagemap m. */
+  readonly list: Int32Array
+  readonly marks = new Map<number, Mark[]>()
+
+  constructor(trace: TraceJson, { timeline, origin }: LiveRecording, onlyFindings: boolean) {
+    trace.findings.forEach((finding, i) => {
+      const page = pageOf(timeline, Number.parseInt(finding.pfn, 16))
+      if (page === undefined) return
+      const seconds = finding.culprit?.time ?? finding.life.began
+      const time = seconds === null ? undefined : (seconds - origin) * 1e9
+      this.marks.set(page, [...(this.marks.get(page) ?? []), { finding, i, time }])
+    })
+    const ranges = trace.pagemaps.map(({ firstPfn, lastPfn }) =>
+      [firstPfn, lastPfn].map(pfn => Number.parseInt(pfn, 16)),
+    )
+    const list: number[] = []
+    let heading = -1
+    for (let page = 0; page < timeline.pfns.length; page++) {
+      if (onlyFindings && !this.marks.has(page)) continue
+      const map = ranges.findIndex(([first, last]) => timeline.pfns[page]! >= first! && timeline.pfns[page]! <= last!)
+      if (map >= 0 && map !== heading) list.push(-1 - map)
+      heading = map
+      list.push(page)
+    }
+    this.list = Int32Array.from(list)
+  }
+}
+
+/** A page's place in the timeline. */
+export function pageOf({ pfns }: Timeline, pfn: number): number | undefined {
+  let low = 0
+  let high = pfns.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (pfns[middle]! < pfn) low = middle + 1
+    else high = middle
+  }
+  return pfns[low] === pfn ? low : undefined
+}

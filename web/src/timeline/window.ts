@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+/** Shortest time that fills the view, in ns. */
+const SHORTEST = 100
+
+/** The part of the recording's time that is in view, in ns since its time base. */
+export class TimeWindow {
+  readonly first: number
+  readonly last: number
+  from: number
+  to: number
+
+  constructor(first: number, last: number) {
+    // Room at both ends, so that the first and the last event can be told from the edges.
+    const room = Math.max(SHORTEST, (last - first) * 0.01)
+    this.first = this.from = first - room
+    this.last = this.to = last + room
+  }
+
+  get span(): number {
+    return this.to - this.from
+  }
+
+  /** Shows [from, to), as far as there is something. */
+  show(from: number, to: number): void {
+    const span = Math.min(this.last - this.first, Math.max(SHORTEST, to - from))
+    this.from = Math.max(this.first, Math.min(from, this.last - span))
+    this.to = this.from + span
+  }
+
+  /** Makes the span `factor` times as long; the time at `part` (0 left, 1 right) stays where it is. */
+  zoom(factor: number, part: number): void {
+    const at = this.from + part * this.span
+    const span = Math.min(this.last - this.first, Math.max(SHORTEST, this.span * factor))
+    this.show(at - part * span, at - part * span + span)
+  }
+
+  /** Moves by a part of the span. */
+  pan(part: number): void {
+    this.show(this.from + part * this.span, this.to + part * this.span)
+  }
+}
+
+/** Round times between which at least `least` of the span lies. */
+export function ticksBetween(from: number, to: number, least: number): number[] {
+  const rough = (to - from) * least
+  const power = 10 ** Math.floor(Math.log10(rough))
+  const step = [1, 2, 5, 10].map(each => each * power).find(each => each >= rough)!
+  const ticks: number[] = []
+  for (let tick = Math.ceil(from / step) * step; tick <= to; tick += step) ticks.push(tick)
+  return ticks
+}
