@@ -35,6 +35,8 @@ export class WorkerPool implements BlockDecoder {
   /** By worker: requests on their way, oldest first. */
   readonly #waiting: Map<number, Waiting>[]
   #next = 0
+  /** Why no more can be decoded. */
+  #broken: Error | undefined
 
   constructor(width: number) {
     this.width = width
@@ -61,11 +63,13 @@ export class WorkerPool implements BlockDecoder {
   }
 
   #fail(waiting: Map<number, Waiting>, error: Error): void {
+    this.#broken ??= error
     for (const { reject } of waiting.values()) reject(error)
     waiting.clear()
   }
 
   decode(job: DecodeJob): Promise<{ block: Block; decoder: number }> {
+    if (this.#broken) return Promise.reject(this.#broken)
     const id = this.#next++
     let least = 0
     for (let i = 1; i < this.width; i++) if (this.#waiting[i]!.size < this.#waiting[least]!.size) least = i
