@@ -28,6 +28,8 @@ const MAX_DETAILED = 2000
 const MAX_ORDINARY = 32
 /** Probability below which a pair of sites is one that the recording's other lives do not have. */
 const STRANGE_PAIR = 0.05
+/** Share of a site's references that go back at the other site, from which a pair is nothing unusual. */
+const USUAL_PAIR = 0.2
 /** Bits of margin below which an attribution is not called certain. */
 const CLEAR_MARGIN = 3
 
@@ -239,7 +241,8 @@ export class Judge {
     finding.margin = margin
     const clear = (margin ?? 0) >= CLEAR_MARGIN
     if (!worst || worst.event === violating || signature === incident.event.signature) {
-      if (!clear) finding.certainty = 'likely'
+      // A site that gives back what others took may have found it gone: then an earlier put, elsewhere, was the one too many.
+      if (!clear || best || !this.#isUsual(solved)) finding.certainty = 'likely'
       return
     }
     if (clear) this.#blamePut(incident, finding, worst.event)
@@ -247,6 +250,17 @@ export class Judge {
   }
 
   /** The event on a free page was rightful: another put had freed the page too early. */
+  /** Whether all references of a life went the way that others of their sites did: then none of its puts was another's. */
+  #isUsual({ life, matching }: SolvedLife): boolean {
+    const { model, sites } = this.#ledger
+    return matching.matches.every(({ get, put }) => {
+      const from = life.gets[get]!
+      const to = life.puts[put]!
+      if (!sites.actingFrame(from.signature) || from.mapped !== to.mapped) return false
+      return model.returned(from.signature) >= ALWAYS && model.probability(from.signature, to.signature) > USUAL_PAIR
+    })
+  }
+
   #blamePut(incident: Incident, finding: Finding, put: LifeEvent): void {
     finding.consequences.unshift(this.#consequenceOf(incident.kind, finding.pfn, incident.event, incident.count))
     finding.kind = 'surplus-put'
@@ -258,8 +272,13 @@ export class Judge {
   #findEarlyPut(incident: Incident, finding: Finding): void {
     const { model } = this.#ledger
     const { lastLife } = incident
-    if (lastLife.length === 0 || lastLife.length > MAX_SOLVED) return
+    if (lastLife.length === 0) return
+    if (lastLife.length > MAX_SOLVED) {
+      finding.certainty = 'likely'
+      return
+    }
     const solved = solveLife(lastLife, 0, model)
+    if (!this.#isUsual(solved)) finding.certainty = 'likely'
     for (const { get, put } of solved.matching.matches) {
       const from = solved.life.gets[get]!
       const to = solved.life.puts[put]!

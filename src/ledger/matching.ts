@@ -37,9 +37,10 @@ export function solve(life: Life, costs: Costs, mayStay: (get: Reference) => boo
     network.add(gets.length + p, sink, put.units, 0)
   })
   const pairs: { edge: number; get: number; put: number; cost: number }[] = []
-  gets.forEach((get, g) => {
-    puts.forEach((put, p) => {
-      if (put.position < get.position) return
+  puts.forEach((put, p) => {
+    const hasEqual = gets.some(get => isEqual(get, put))
+    gets.forEach((get, g) => {
+      if (put.position < get.position || (hasEqual && get.position >= 0 && !isEqual(get, put))) return
       const cost = round(costs.cost(get, put), Math.min(get.units, put.units))
       const edge = network.add(g, gets.length + p, Math.min(get.units, put.units), cost - alone[g]! - alonePuts[p]!)
       pairs.push({ edge, get: g, put: p, cost })
@@ -47,6 +48,14 @@ export function solve(life: Life, costs: Costs, mayStay: (get: Reference) => boo
   })
   network.minimise(source, sink)
   return collect(life, network, pairs, alone, alonePuts)
+}
+
+/**
+ * A put of many references gives back a get of as many where there is one: it is no sum of others. What was held before
+ * the recording (position -1) is a heap of unknown references.
+ */
+function isEqual(get: Reference, put: Reference): boolean {
+  return get.position >= 0 && get.position <= put.position && get.units === put.units
 }
 
 /** Cost of one unit such that all `units` together cost `bits`. */

@@ -29,7 +29,9 @@ const lives: fc.Arbitrary<Life> = fc
   )
   .map(events => {
     const life: Life = { gets: [], puts: [] }
-    events.forEach(({ isGet, ...reference }, position) => {
+    events.forEach(({ isGet, ...reference }, i) => {
+      // A life may begin with references from before the recording.
+      const position = i === 0 && isGet && reference.units === 2 ? -1 : i
       ;(isGet ? life.gets : life.puts).push({ ...reference, position })
     })
     return life

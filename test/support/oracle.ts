@@ -32,7 +32,7 @@ export function leastCost(life: Life, costs: Costs, mayStay: (get: Reference) =>
     const get = gets[g]!
     const put = puts[p]!
     const share = Math.min(get.units, put.units)
-    const most = put.position < get.position ? 0 : Math.min(getLeft[g]!, putLeft[p]!)
+    const most = mayPair(life, get, put) ? Math.min(getLeft[g]!, putLeft[p]!) : 0
     for (let units = 0; units <= most; units++) {
       getLeft[g]! -= units
       putLeft[p]! -= units
@@ -45,6 +45,13 @@ export function leastCost(life: Life, costs: Costs, mayStay: (get: Reference) =>
   return best
 }
 
+/** A put gives back earlier gets; only one of its own size, where there is one. */
+function mayPair({ gets }: Life, get: Reference, put: Reference): boolean {
+  const earlier = gets.filter(other => other.position >= 0 && other.position < put.position)
+  const sameSize = earlier.some(other => other.units === put.units)
+  return get.position < put.position && (get.position < 0 || !sameSize || get.units === put.units)
+}
+
 /** Cost of a matching by the same definition; throws if it matches what cannot be. */
 export function costOf(life: Life, costs: Costs, matches: readonly Match[]): number {
   const getLeft = life.gets.map(get => get.units)
@@ -53,7 +60,7 @@ export function costOf(life: Life, costs: Costs, matches: readonly Match[]): num
   for (const { get: g, put: p, units } of matches) {
     const get = life.gets[g]!
     const put = life.puts[p]!
-    if (put.position < get.position) throw new Error(`put ${p} came before get ${g}`)
+    if (!mayPair(life, get, put)) throw new Error(`put ${p} cannot give back get ${g}`)
     cost += (costs.cost(get, put) * units) / Math.min(get.units, put.units)
     getLeft[g]! -= units
     putLeft[p]! -= units

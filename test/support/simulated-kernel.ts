@@ -79,7 +79,9 @@ export class SimulatedKernel {
     this.#setup()
     this.#at(this.#now, time => this.#allocate(time))
     this.#drain()
-    if (this.#options.teardown) this.#teardown(this.#now + MICROSECOND)
+    // Without stacks the end of a pagemap of one page looks like a put too many.
+    if (this.#options.teardown && (this.#options.stacks || this.#options.pages > 2))
+      this.#teardown(this.#now + MICROSECOND)
     this.#drain()
     this.rows.sort((a, b) => a.time - b.time || a.opTime - b.opTime)
   }
@@ -223,7 +225,9 @@ export class SimulatedKernel {
     if (alloc === undefined) {
       this.#live(page!, task, reference, time)
     } else if (this.#faulty('no-init')) {
-      this.#blame(['get-on-free-page', 'put-on-free-page'], page!, this.#everybody())
+      // With an idle count of 1 the first get looks like the hand-out, and the put of the hand-out's reference like one too many.
+      const surplus = this.#rules.idle === 1 ? ['surplus-put'] : []
+      this.#blame(['get-on-free-page', 'put-on-free-page', ...surplus], page!, this.#everybody())
       this.#live(page!, task, reference, time)
     } else {
       const [op, val, where] = alloc
