@@ -13,22 +13,48 @@ export class Gaps {
   open = 0
   /** Time of the next edge, Infinity if none is known. */
   nextEdge = Infinity
-  #edges: { time: number; opens: number }[] = []
+  /** A heap by time: a recording may tell of as many gaps as it likes, in any order. */
+  readonly #edges: { time: number; opens: number }[] = []
 
   add(gap: LostEvents): void {
     this.list.push(gap)
-    this.#edges.push({ time: gap.from, opens: 1 }, { time: gap.to, opens: -1 })
-    this.#edges.sort((a, b) => a.time - b.time || b.opens - a.opens)
+    this.#push({ time: gap.from, opens: 1 })
+    this.#push({ time: gap.to, opens: -1 })
     this.nextEdge = this.#edges[0]!.time
   }
 
   /** Passes all edges up to a time. */
   pass(time: number): void {
-    let passed = 0
-    while (passed < this.#edges.length && this.#edges[passed]!.time <= time) this.open += this.#edges[passed++]!.opens
-    this.#edges = this.#edges.slice(passed)
-    this.epoch += passed
+    while (this.#edges.length > 0 && this.#edges[0]!.time <= time) {
+      this.open += this.#edges[0]!.opens
+      this.epoch++
+      this.#shift()
+    }
     this.nextEdge = this.#edges[0]?.time ?? Infinity
+  }
+
+  #push(edge: { time: number; opens: number }): void {
+    const edges = this.#edges
+    let at = edges.length
+    for (let parent = (at - 1) >> 1; at > 0 && edges[parent]!.time > edge.time; parent = (at - 1) >> 1) {
+      edges[at] = edges[parent]!
+      at = parent
+    }
+    edges[at] = edge
+  }
+
+  #shift(): void {
+    const edges = this.#edges
+    const last = edges.pop()!
+    if (edges.length === 0) return
+    let at = 0
+    for (let child = 1; child < edges.length; child = 2 * at + 1) {
+      if (child + 1 < edges.length && edges[child + 1]!.time < edges[child]!.time) child++
+      if (edges[child]!.time >= last.time) break
+      edges[at] = edges[child]!
+      at = child
+    }
+    edges[at] = last
   }
 
   /** Events lost, as far as the recording says how many. */
