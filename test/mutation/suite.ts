@@ -48,6 +48,11 @@ function tries(): Try[] {
         Object.keys(properties).filter(p => !b.breaks.includes(p)),
       ),
     ),
+    // Code that only kernels before a fix run, where it does no harm.
+    of('one fault that waits with a reference', {
+      ...small.find(s => name(s) === 'test_hmm E')!,
+      reverts: ['wait_takes_no_reference', 'fault_trylocks'],
+    }),
     ...small.map(s => of(name(s), s)),
     ...small
       .filter(s => s.protocol.id === s.driver.protocols.at(-1))

@@ -10,7 +10,31 @@ interface Survivor {
   readonly why: string
 }
 
-const survivors: readonly Survivor[] = []
+const survivors: readonly Survivor[] = [
+  {
+    file: /protocols\/\w+\.ts$/,
+    kind: 'swap',
+    before: /set_page_count\(page, 1\)|get_page\(page\)/,
+    after: /lock_page/,
+    why: 'the page is off the list and in no page table: nobody can reach it between the two steps',
+  },
+  {
+    file: /protocols\/f\.ts$/,
+    before: /'GENERIC'\) return yield\* set_page_count/,
+    why: 'GENERIC pages keep their first reference, so this put never reaches zero',
+  },
+  {
+    file: /mm\/pgtable\.ts$/,
+    before: /pte === entry \? 1 : 0/,
+    why: 'migration_count() only widens pte-on-free, and in no known bug a free page is left with a migration entry',
+  },
+  {
+    file: /drivers\/pci\/p2pdma\.ts$/,
+    kind: 'swap',
+    before: /pci_p2pdma_unmap_mappings/,
+    why: 'what is mapped after the unmapping is unmapped by exit, and memunmap_pages() waits for that',
+  },
+]
 
 /** Why the mutant behaves as the model does, or nothing else could; undefined when it should have been caught. */
 export function reasonFor(mutant: Mutant): string | undefined {
