@@ -5,7 +5,7 @@ import { nodeCodecs } from './codecs.ts'
 import type { PoolReply, PoolRequest } from './pool.ts'
 
 // Loaded while the main thread still reads the head of the file.
-const zstd = nodeCodecs.zstd!()
+const zstd = nodeCodecs.zstd()
 const codecs = { ...nodeCodecs, zstd: () => zstd }
 
 let decoder: Promise<LocalDecoder> | undefined
