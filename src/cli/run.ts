@@ -3,8 +3,8 @@
 import { Command } from 'commander'
 import { Machine } from '../linux/index.ts'
 import { ftraceText } from '../report/ftrace.ts'
-import { builtOrUsage, positive, type SystemFlags, scenarioOf, systemOptions } from './check.ts'
 import { driverOf, protocolOf, UsageError } from './model-file.ts'
+import { builtOrUsage, positive, type SystemFlags, scenarioOf, systemOptions } from './model-flags.ts'
 
 interface RunFlags extends SystemFlags {
   protocol: string

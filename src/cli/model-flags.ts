@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** Options that `lastput check` and `lastput run` share, and what they mean to the model and the engine. */
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import type { CheckOptions } from '../engine/index.ts'
+import { all_fixes, type Built, build, type Fix, properties, protocols, type Scenario } from '../linux/index.ts'
+import { spawnThread } from '../node/threads.ts'
+import { UsageError } from './model-file.ts'
+
+export interface CheckFlags {
+  protocol?: string
+  pages: number
+  vas: number
+  threads?: Record<string, number>
+  property?: string[]
+  revert: Fix[]
+  add: Fix[]
+  workers: number
+  memory: number
+  time?: number
+  symmetry: boolean
+  por: boolean
+  json?: boolean
+  html?: string
+  ftrace?: string
+  matrix?: boolean
+  bugs?: boolean
+}
+
+/** What describes the system, shared with `lastput run`. */
+export function systemOptions(command: Command): Command {
+  return command
+    .option('--protocol <id>', `${protocols.map(p => p.id).join(', ')}, a name, or the path of a file`)
+    .option('--pages <n>', 'device pages', positive, 2)
+    .option('--vas <n>', 'user addresses', positive, 2)
+    .option('--threads <list>', 'roles and how many of each, say fault:2,migrate,unbind', threadList)
+    .addOption(
+      new Option('--revert <change...>', `kernel changes to leave out: ${all_fixes.join(', ')}`)
+        .choices(all_fixes)
+        .default([]),
+    )
+    .addOption(new Option('--add <change...>', 'proposed changes that no kernel has').choices(all_fixes).default([]))
+}
+
+export function scenarioOf(of: Pick<Scenario, 'driver' | 'protocol'>, flags: SystemFlags): Scenario {
+  return {
+    ...of,
+    pages: flags.pages,
+    vas: flags.vas,
+    ...(flags.threads ? { threads: flags.threads } : {}),
+    reverts: flags.revert,
+    adds: flags.add,
+  }
+}
+
+export type SystemFlags = Pick<CheckFlags, 'pages' | 'vas' | 'threads' | 'revert' | 'add'>
+
+export function engineOptions(flags: CheckFlags): CheckOptions {
+  return {
+    ...(flags.property ? { properties: flags.property } : {}),
+    symmetry: flags.symmetry,
+    partialOrder: flags.por,
+    workers: flags.workers,
+    spawn: spawnThread,
+    memory: flags.memory,
+    ...(flags.time === undefined ? {} : { time: flags.time }),
+    ...(process.stderr.isTTY ? { onProgress: showProgress } : {}),
+  }
+}
+
+/** @throws UsageError for what the driver does not have. */
+export function builtOrUsage(scenario: Scenario): Built {
+  try {
+    return build(scenario)
+  } catch (e) {
+    throw new UsageError((e as Error).message)
+  }
+}
+
+function showProgress(p: { states: number; depth: number; queue: number; bytes: number; seconds: number }): void {
+  const rate = Math.round(p.states / Math.max(p.seconds, 0.001))
+  process.stderr.write(
+    `\r${p.states} states, ${rate} states/s, depth ${p.depth}, queue ${p.queue}, ${Math.round(p.bytes / 2 ** 20)} MiB\x1b[K`,
+  )
+}
+
+export function positive(text: string): number {
+  const n = Number(text)
+  if (!Number.isInteger(n) || n < 1) throw new InvalidArgumentError('a positive integer is expected')
+  return n
+}
+
+export function bytes(text: string): number {
+  const match = /^(\d+)([KMGT]?)$/i.exec(text)
+  if (!match) throw new InvalidArgumentError('a number of bytes is expected, with K, M, G or T')
+  return Number(match[1]) * 2 ** (10 * ' KMGT'.indexOf(match[2]!.toUpperCase() || ' '))
+}
+
+function threadList(text: string): Record<string, number> {
+  return Object.fromEntries(
+    text.split(',').map(item => {
+      const [role, n] = item.split(':')
+      return [role!.trim(), n === undefined ? 1 : positive(n)]
+    }),
+  )
+}
+
+export function collectProperty(text: string, before: string[] | undefined): string[] {
+  const wanted = text.split(',')
+  for (const p of wanted)
+    if (!(p in properties)) throw new InvalidArgumentError(`there are ${Object.keys(properties).join(', ')}`)
+  return [...(before ?? []), ...wanted]
+}
