@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** A life's events as the references that the solver matches. */
 import type { LifeEvent } from './ledger.ts'
-import { NEVER_BITS, solve } from './matching.ts'
+import { type Costs, NEVER_BITS, solve } from './matching.ts'
 import { type Life, type Matching, mergePins, type PairModel, type Reference } from './pairs.ts'
 import { BEFORE } from './sites.ts'
 
@@ -32,7 +32,7 @@ const EARLIER: Omit<Reference, 'units'> = { signature: BEFORE, position: -1, tas
  */
 export function solveLife(events: readonly LifeEvent[], held: number, model: PairModel): SolvedLife {
   const life = mergePins(lifeOf(events, held))
-  const matching = solve(life, model)
+  const matching = solve(life, costsOf(life, model))
   const event = (reference: Reference) => (reference.position < 0 ? undefined : events[reference.position])
   const unreturned = life.gets.flatMap((reference, g) => {
     const units = matching.unmatchedGets[g]!
@@ -50,19 +50,30 @@ export function solveLife(events: readonly LifeEvent[], held: number, model: Pai
  */
 export function marginOf(solved: SolvedLife, signature: number, model: PairModel): number | undefined {
   if (solved.life.gets.every(get => get.signature === signature)) return undefined
-  const other = solve(solved.life, model, get => get.signature !== signature)
+  const other = solve(solved.life, costsOf(solved.life, model), get => get.signature !== signature)
   return difference(other.cost, solved.matching.cost)
 }
 
 /** The same for a put that gave back nothing. */
 export function putMarginOf(solved: SolvedLife, signature: number, model: PairModel): number | undefined {
   if (solved.life.puts.every(put => put.signature === signature)) return undefined
+  const costs = costsOf(solved.life, model)
   const other = solve(solved.life, {
-    cost: (get, put) => model.cost(get, put),
-    costUnmatchedGet: get => model.costUnmatchedGet(get),
-    costUnmatchedPut: put => (put.signature === signature ? NEVER_BITS : model.costUnmatchedPut(put)),
+    ...costs,
+    costUnmatchedPut: put => (put.signature === signature ? NEVER_BITS : costs.costUnmatchedPut(put)),
   })
   return difference(other.cost, solved.matching.cost)
+}
+
+/** The count says how many references are out or too many: all of the smaller side have a partner. */
+function costsOf(life: Life, model: PairModel): Costs {
+  const units = (side: readonly Reference[]) => side.reduce((sum, each) => sum + each.units, 0)
+  const more = units(life.gets) - units(life.puts)
+  return {
+    cost: (get, put) => model.cost(get, put),
+    costUnmatchedGet: get => (more < 0 ? NEVER_BITS : model.costUnmatchedGet(get)),
+    costUnmatchedPut: put => (more < 0 ? model.costUnmatchedPut(put) : NEVER_BITS),
+  }
 }
 
 /** undefined where the other solution had to leave what it must not. */

@@ -41,7 +41,7 @@ export interface Matching {
 }
 
 /** Bits that a pair costs when only one side belongs to a page table, when its tasks differ, when its units differ. */
-const MAPPED_BITS = 2.3
+const MAPPED_BITS = 8
 const TASK_BITS = 1
 const UNITS_BITS = 1
 
