@@ -42,8 +42,16 @@ const one = fileURLToPath(new URL('./decode-one.js', import.meta.url))
 const cli = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 
 const decode = (file: string) => measure(process.execPath, [one, file])
-// Exit 1 says that the ledger found something.
-const ledger = (file: string) => measure(process.execPath, [cli, 'trace', '--json', file], [0, 1])
+
+/** The full account. A program that fell over would be fast: what it printed is looked at. */
+function ledger(file: string): Run {
+  // Exit 1 says that the ledger found something.
+  const run = measure(process.execPath, [cli, 'trace', '--json', file], [0, 1])
+  const { schema, source } = JSON.parse(run.stdout) as { schema: string; source: { events: number } }
+  if (schema !== 'lastput.trace/1' || !(source.events > 0)) throw new Error(`${file}: lastput trace gave no account`)
+  return run
+}
+
 const peer = (file: string) => measure('trace-cmd', ['report', file])
 
 function figures(run: Run, events: number): Figures {
