@@ -1,130 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** `check(system)`: learn, minimise, reduce, pack, generate, explore, explain. */
-import { automata } from './automaton.ts'
-import { Decisions, type Diagram, type InvariantDiagram } from './decision.ts'
+/** `check(system)`: explore every interleaving, explain what breaks. */
 import { Explainer, WIDTH } from './explain.ts'
-import { independence, testedBy } from './independence.ts'
-import { type Kernel, kernelOf, kernelText, mostSuccessors } from './kernel.ts'
-import { layout } from './layout.ts'
 import { findLasso, type Obligation } from './liveness.ts'
 import { ModelError, type System } from './model.ts'
-import { Packing } from './packing.ts'
-import {
-  localCrew,
-  remoteCrew,
-  type SearchLimits,
-  type SearchProgress,
-  type SearchResult,
-  type Spawn,
-  search,
-  shortestPaths,
-} from './search.ts'
-import { NONE, type Symmetry, symmetry } from './symmetry.ts'
+import { type CheckOptions, PARTIAL_ORDER, type Prepared, prepare, selector } from './prepare.ts'
+import { localCrew, remoteCrew, type SearchLimits, type SearchResult, search, shortestPaths } from './search.ts'
 import type { Verdict } from './verdict.ts'
 
-export interface CheckOptions {
-  /** Only these properties (default: all). */
-  properties?: readonly string[]
-  /** Default true: members of sorts that the model treats alike are taken to be the same. */
-  symmetry?: boolean
-  /** Default true: a step that is independent of all that other threads may still do is taken alone. */
-  partialOrder?: boolean
-  /** Worker threads (default 1); more than one needs `spawn`. */
-  workers?: number
-  spawn?: Spawn
-  /** Bytes for states (default 4 GiB): beyond, the verdict is inconclusive. */
-  memory?: number
-  /** Seconds (default: no limit). */
-  time?: number
-  signal?: AbortSignal
-  onProgress?: (progress: SearchProgress) => void
-  /** Milliseconds between calls of onProgress (default 200). */
-  progressInterval?: number
-  /** Off to keep histories apart, so that states count as the naive explorer counts them. */
-  minimise?: boolean
-  /** States at which workers take over; before, starting them costs more than it gains. */
-  handover?: number
-}
-
 const GIB = 2 ** 30
-
-/** A system made ready to be explored. */
-export interface Prepared {
-  readonly text: string
-  readonly kernel: Kernel
-  readonly packing: Packing
-  readonly properties: readonly string[]
-  readonly reductions: readonly string[]
-  /** Most successors of one state. */
-  readonly most: number
-  readonly bits: number
-  readonly local: { readonly histories: number; readonly flat: number; readonly nodes: readonly number[] }
-}
-
-/** @throws ModelError when the model is malformed: not deterministic, endless, too large for 32 bits in one field. */
-export function prepare(system: System, options: CheckOptions = {}, keepThreads = false): Prepared {
-  const selected = selector(options)
-  const decisions = new Decisions(system.cells, selected)
-  const learned = automata(system, decisions, options.minimise ?? true)
-  const invariants: (InvariantDiagram & { name: string })[] = []
-  for (const p of system.properties)
-    if (p.kind !== 'progress' && selected(p.name)) {
-      const diagram = decisions.learnInvariant(p.name, p.holds)
-      invariants.push({ name: p.name, diagram, atRest: p.kind === 'at rest' })
-    }
-  const diagrams = invariants.map(i => i.diagram)
-  const sym: Symmetry = options.symmetry === false ? NONE : symmetry(system, learned, invariants, keepThreads)
-  const sizes = decisions.variables.flatMap(v => (v.cell ? [v.size] : []))
-  for (const v of decisions.variables)
-    if (v.cell && v.size > 2 ** 24)
-      throw new ModelError(`cell ${v.name} has ${v.size} values; at most 2^24 are explored`)
-  const nodes = learned.typeOf.map(t => learned.types[t]!.nodes.length)
-  const place = layout(
-    sizes,
-    nodes,
-    sym.sorted.flatMap(s => s.blocks),
-  )
-  const alone =
-    options.partialOrder === false
-      ? undefined
-      : independence(
-          learned,
-          testedBy(decisions, diagrams),
-          invariants.some(i => i.atRest),
-          sym.generators,
-        )
-  const reduces = alone?.alone.some(a => a.some(x => x !== 0))
-  const properties = [
-    ...invariants.map(i => i.name),
-    'deadlock',
-    ...violationsOf(learned.types.flatMap(t => t.nodes.flatMap(n => n.diagram ?? []))),
-  ]
-  const spec = {
-    automata: learned,
-    layout: place,
-    symmetry: sym,
-    independence: reduces ? alone : undefined,
-    properties,
-    invariants,
-    deadlock: system.deadlock && selected('deadlock'),
-  }
-  const text = kernelText(spec)
-  const packing = new Packing(system, learned, place)
-  return {
-    text,
-    kernel: kernelOf(text, { me: 0, workers: 1 }),
-    packing,
-    properties,
-    reductions: [...describe(sym), ...(reduces ? [PARTIAL_ORDER] : [])],
-    most: mostSuccessors(learned),
-    bits: place.bits,
-    local: {
-      histories: learned.learned.histories,
-      flat: learned.learned.nodes,
-      nodes: learned.types.map(t => t.nodes.length),
-    },
-  }
-}
 
 /**
  * Explores every interleaving.
@@ -138,10 +21,9 @@ export async function check(system: System, options: CheckOptions = {}): Promise
   const rest = { ...options, partialOrder: false, time: (options.time ?? Number.POSITIVE_INFINITY) - verdict.seconds }
   const shortest = await explore(system, rest, steps)
   const seconds = verdict.seconds + shortest.seconds
-  return shortest.verdict === 'violated' ? { ...shortest, seconds } : { ...verdict, seconds }
+  if (shortest.verdict === 'violated') return { ...shortest, seconds }
+  return { ...verdict, seconds, reductions: [...verdict.reductions, `not the shortest: ${shortest.reason}`] }
 }
-
-const PARTIAL_ORDER = 'partial order'
 
 async function explore(system: System, options: CheckOptions, depth: number): Promise<Verdict> {
   const began = performance.now()
@@ -219,7 +101,7 @@ async function checkLiveness(
   const obligations = obligationsOf(system, selected)
   if (obligations.length === 0) return undefined
   if (system.threads.length > 32) throw new ModelError(`system ${system.name}: liveness is for at most 32 threads`)
-  const reusable = safety.reductions.length === 0 && safe.states === safety.kernel.stats().states
+  const reusable = !safety.reduced && safe.states === safety.kernel.stats().states
   const whole = reusable ? safety : prepare(system, { ...options, partialOrder: false }, true)
   const initial = Int32Array.from(whole.packing.initial)
   const inconclusive = (reason: string): Verdict => ({
@@ -255,32 +137,6 @@ async function checkLiveness(
     counterexample: steps.slice(0, length),
     ...(cycle.length > 0 ? { loop: prefix.length + 1 } : {}),
   }
-}
-
-function selector(options: CheckOptions): (property: string) => boolean {
-  const only = options.properties && new Set(options.properties)
-  return property => only === undefined || only.has(property)
-}
-
-function violationsOf(diagrams: readonly Diagram[]): string[] {
-  const out = new Set<string>()
-  const seen = new Set<Diagram>()
-  const go = (d: Diagram): void => {
-    if (seen.has(d)) return
-    seen.add(d)
-    if (d.kind === 'test') d.children.forEach(go)
-    else for (const o of d.outcomes) for (const v of o.violations) out.add(v)
-  }
-  diagrams.forEach(go)
-  return [...out].sort()
-}
-
-function describe(sym: Symmetry): string[] {
-  return [
-    ...sym.sorted.map(s => `symmetry of ${s.sort.name} (${s.sort.size}, sorted)`),
-    ...sym.keys.map(k => `symmetry of ${k.sort.name} (${k.sort.size})`),
-    ...sym.refused.map(r => `no symmetry of ${r.sort.name}: ${r.why}`),
-  ]
 }
 
 function reasonOf(result: SearchResult): string {

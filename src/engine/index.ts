@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** `lastput/engine`: the modelling language, and explorers that try every interleaving. */
-export { type CheckOptions, check, type Prepared, prepare } from './check.ts'
+export { check } from './check.ts'
 export { Concrete, type Outcome, type Place, type State } from './concrete.ts'
 export { describeStep } from './explain.ts'
 export * from './model.ts'
 export { explore, type NaiveOptions } from './naive.ts'
+export { type CheckOptions, type Prepared, prepare } from './prepare.ts'
 export type { SearchProgress, Spawn, WorkerThread } from './search.ts'
 export type { CounterexampleStep, Verdict, Violation } from './verdict.ts'

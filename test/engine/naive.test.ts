@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { check, prepare } from '../../src/engine/check.ts'
+import { check } from '../../src/engine/check.ts'
 import { NaiveExplorer } from '../../src/engine/naive.ts'
+import { prepare } from '../../src/engine/prepare.ts'
 import { build, plans } from './random.ts'
 
-const RUNS = Number(process.env.LASTPUT_RANDOM_RUNS ?? 120)
+const RUNS = Number(process.env.LASTPUT_RANDOM_RUNS ?? 80)
 const LIMIT = 3000
 
 /** Longest loops of a plan are cut by the naive explorer's limit: such plans say nothing. */

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** From a system to the text of its search: learn, minimise, find reductions, lay out, generate. */
+import { type Automata, automata } from './automaton.ts'
+import { Decisions, type Diagram, type InvariantDiagram } from './decision.ts'
+import { independence, testedBy } from './independence.ts'
+import { type Kernel, kernelOf, kernelText, mostSuccessors } from './kernel.ts'
+import { type Layout, layout } from './layout.ts'
+import { ModelError, type System } from './model.ts'
+import { Packing } from './packing.ts'
+import type { SearchProgress, Spawn } from './search.ts'
+import { NONE, type Symmetry, symmetry } from './symmetry.ts'
+
+/** How partial order is named among a verdict's reductions. */
+export const PARTIAL_ORDER = 'partial order'
+
+export interface CheckOptions {
+  /** Only these properties (default: all). */
+  properties?: readonly string[]
+  /** Default true: members of sorts that the model treats alike are taken to be the same. */
+  symmetry?: boolean
+  /** Default true: a step that is independent of all that other threads may still do is taken alone. */
+  partialOrder?: boolean
+  /** Worker threads (default 1); more than one needs `spawn`. */
+  workers?: number
+  spawn?: Spawn
+  /** Bytes for states (default 4 GiB): beyond, the verdict is inconclusive. */
+  memory?: number
+  /** Seconds (default: no limit). */
+  time?: number
+  signal?: AbortSignal
+  onProgress?: (progress: SearchProgress) => void
+  /** Milliseconds between calls of onProgress (default 200). */
+  progressInterval?: number
+  /** Off to keep histories apart, so that states count as the naive explorer counts them. */
+  minimise?: boolean
+  /** States at which workers take over; before, starting them costs more than it gains. */
+  handover?: number
+}
+
+/** A system made ready to be explored. */
+export interface Prepared {
+  readonly text: string
+  readonly kernel: Kernel
+  readonly packing: Packing
+  readonly properties: readonly string[]
+  readonly reductions: readonly string[]
+  /** Whether a reduction is in use: `reductions` also says which are not, and why. */
+  readonly reduced: boolean
+  /** Most successors of one state. */
+  readonly most: number
+  readonly bits: number
+  readonly local: { readonly histories: number; readonly flat: number; readonly nodes: readonly number[] }
+}
+
+/**
+ * @param keepThreads only symmetries that leave each thread in its place, for liveness.
+ * @throws ModelError when the model is malformed: not deterministic, endless, too large.
+ */
+export function prepare(system: System, options: CheckOptions = {}, keepThreads = false): Prepared {
+  const selected = selector(options)
+  const decisions = new Decisions(system.cells, selected)
+  const learned = automata(system, decisions, options.minimise ?? true)
+  const invariants = invariantsOf(system, decisions, selected)
+  const diagrams = invariants.map(i => i.diagram)
+  const sym: Symmetry = options.symmetry === false ? NONE : symmetry(system, learned, invariants, keepThreads)
+  const place = layoutOf(learned, sym)
+  const alone =
+    options.partialOrder === false
+      ? undefined
+      : independence(
+          learned,
+          testedBy(decisions, diagrams),
+          invariants.some(i => i.atRest),
+          sym.generators,
+        )
+  const reduces = alone?.alone.some(a => a.some(x => x !== 0))
+  const properties = [
+    ...invariants.map(i => i.name),
+    'deadlock',
+    ...violationsOf(learned.types.flatMap(t => t.nodes.flatMap(n => n.diagram ?? []))),
+  ]
+  const spec = {
+    automata: learned,
+    layout: place,
+    symmetry: sym,
+    independence: reduces ? alone : undefined,
+    properties,
+    invariants,
+    deadlock: system.deadlock && selected('deadlock'),
+  }
+  const text = kernelText(spec)
+  const packing = new Packing(system, learned, place)
+  return {
+    text,
+    kernel: kernelOf(text, { me: 0, workers: 1 }),
+    packing,
+    properties,
+    reductions: [...describe(sym), ...(reduces ? [PARTIAL_ORDER] : [])],
+    reduced: reduces === true || sym.sorted.length > 0 || sym.tried.length > 1,
+    most: mostSuccessors(learned),
+    bits: place.bits,
+    local: {
+      histories: learned.learned.histories,
+      flat: learned.learned.nodes,
+      nodes: learned.types.map(t => t.nodes.length),
+    },
+  }
+}
+
+function invariantsOf(system: System, decisions: Decisions, selected: (property: string) => boolean) {
+  const out: (InvariantDiagram & { name: string })[] = []
+  for (const p of system.properties)
+    if (p.kind !== 'progress' && selected(p.name)) {
+      const diagram = decisions.learnInvariant(p.name, p.holds)
+      out.push({ name: p.name, diagram, atRest: p.kind === 'at rest' })
+    }
+  return out
+}
+
+function layoutOf({ decisions, types, typeOf }: Automata, sym: Symmetry): Layout {
+  const sizes = decisions.variables.flatMap(v => (v.cell ? [v.size] : []))
+  for (const v of decisions.variables)
+    if (v.cell && v.size > 2 ** 24)
+      throw new ModelError(`cell ${v.name} has ${v.size} values; at most 2^24 are explored`)
+  const nodes = typeOf.map(t => types[t]!.nodes.length)
+  return layout(
+    sizes,
+    nodes,
+    sym.sorted.flatMap(s => s.blocks),
+  )
+}
+
+/** Which properties are asked for. */
+export function selector(options: CheckOptions): (property: string) => boolean {
+  const only = options.properties && new Set(options.properties)
+  return property => only === undefined || only.has(property)
+}
+
+function violationsOf(diagrams: readonly Diagram[]): string[] {
+  const out = new Set<string>()
+  const seen = new Set<Diagram>()
+  const go = (d: Diagram): void => {
+    if (seen.has(d)) return
+    seen.add(d)
+    if (d.kind === 'test') d.children.forEach(go)
+    else for (const o of d.outcomes) for (const v of o.violations) out.add(v)
+  }
+  diagrams.forEach(go)
+  return [...out].sort()
+}
+
+function describe(sym: Symmetry): string[] {
+  return [
+    ...sym.sorted.map(s => `symmetry of ${s.sort.name} (${s.sort.size}, sorted)`),
+    ...sym.keys.map(k => `symmetry of ${k.sort.name} (${k.sort.size})`),
+    ...sym.refused.map(r => `no symmetry of ${r.sort.name}: ${r.why}`),
+  ]
+}
