@@ -41,6 +41,20 @@ export interface Holder {
   counterpart: Finding['counterpart']
 }
 
+/** References of one site that may be out at the end as an exception. */
+const FEW_OUT = 2
+
+/** A reference that is called leaked for what it has in common with no other, before all others are known. */
+interface Suspect {
+  finding: Finding
+  signature: number
+  ordinal: number
+  /** References taken at its site later. */
+  passed: number
+  returned: number
+  longestOfAll: boolean
+}
+
 export class Judge {
   readonly #ledger: Ledger
   readonly #tasks: TaskTable
@@ -49,6 +63,9 @@ export class Judge {
   readonly #longestOf = new Map<number, number>()
   #detailed = 0
   #longest = 0
+  /** Per signature, the ordinals of its references that are still out. */
+  readonly #out = new Map<number, number[]>()
+  readonly #suspects: Suspect[] = []
 
   constructor(ledger: Ledger, tasks: TaskTable, endTime: number | undefined) {
     this.#ledger = ledger
@@ -76,6 +93,7 @@ export class Judge {
       if (caused) this.#addConsequence(caused, finding)
       else open.push(finding)
     }
+    this.#acquit()
     return [...causes.values(), ...open]
   }
 
@@ -100,6 +118,26 @@ export class Judge {
     }
     const found = [...groups].filter(([key, all]) => all.length * 2 > pagemaps.list[Number.parseInt(key, 10)]!.pages)
     return new Set(found.flatMap(([, all]) => all))
+  }
+
+  /**
+   * A recording that ends in the middle of normal work has many references out that will all come back. So a leak needs
+   * a recording in which lives end, and a reference that is the exception of its site: nearly alone, overtaken by
+   * others, or out for longer than anything.
+   */
+  #acquit(): void {
+    const { lives } = this.#ledger
+    for (const { finding, signature, ordinal, passed, returned, longestOfAll } of this.#suspects) {
+      const out = this.#out.get(signature)!
+      const outLater = out.filter(other => other > ordinal).length
+      // Without stacks all sites look alike, so that neither their number nor their order says anything.
+      const stacks = this.#ledger.sites.actingFrame(signature) !== undefined
+      const few = stacks ? Math.max(FEW_OUT, returned / 10) : FEW_OUT
+      const isException = out.length <= few || (stacks && passed - outLater >= OVERTAKEN) || longestOfAll
+      if (lives.complete >= ALWAYS && isException) continue
+      finding.kind = 'held-at-end'
+      finding.certainty = 'certain'
+    }
   }
 
   /** Open lives about which nothing can be said, because events were lost. */
@@ -391,7 +429,21 @@ export class Judge {
       if (each === chosen.each) continue
       finding.consequences.push(this.#consequenceOf('held-at-end', finding.pfn, each.event!, finding.count))
     }
+    const { signature } = reference
+    const out = this.#out.get(signature)
+    if (out) out.push(event!.signatureSeq)
+    else this.#out.set(signature, [event!.signatureSeq])
     if (!guilty) return
+    if (!guilty.evidence.proven) {
+      this.#suspects.push({
+        finding,
+        signature,
+        ordinal: event!.signatureSeq,
+        passed: this.#ledger.tasks.ticksOfSignature(signature) - event!.signatureSeq - 1,
+        returned: Math.round(this.#ledger.model.returned(signature)),
+        longestOfAll: this.#longest > 0 && this.#end - event!.time > TOO_LONG * this.#longest,
+      })
+    }
     const waits = finding.kind === 'teardown-waits'
     finding.kind = 'leak'
     finding.references = chosen.each.units
@@ -422,7 +474,7 @@ export class Judge {
     events: LifeEvent[],
     each: Unreturned,
     solved: SolvedLife,
-  ): { certainty: Certainty | undefined; sentences: string[] } {
+  ): { certainty: Certainty | undefined; sentences: string[]; proven?: boolean } {
     const { tasks, model, pages, sites } = this.#ledger
     const event = each.event!
     const { signature } = each.reference
@@ -462,15 +514,17 @@ export class Judge {
     const waits = (pages.bits[row]! & PageBit.UNMAPPED) !== 0
     if (waits) sentences.push('memunmap_pages() has put the base reference and waits for this page')
     if (pages.bits[row]! & PageBit.HEADLESS && !waits) return { certainty: undefined, sentences }
-    if (waits) return { certainty: event.stack === 0 ? 'likely' : 'certain', sentences }
+    if (waits) return { certainty: event.stack === 0 ? 'likely' : 'certain', sentences, proven: true }
     if (sites.traits(event.stack) & StackTrait.EVICT) return { certainty: undefined, sentences }
     const isGup = (sites.traits(event.stack) & StackTrait.GUP) !== 0
-    if (alone && evicted.length > 0) return { certainty: 'likely', sentences }
+    if (alone && evicted.length > 0) return { certainty: 'likely', sentences, proven: true }
     if (tooLong && alone && (wentOn || overtaken)) return { certainty: 'likely', sentences }
     if (isGup) return { certainty: undefined, sentences }
     if (returned < ALWAYS && alone && wentOn && (longestOfAll || later >= 2 * WENT_ON))
       return { certainty: 'likely', sentences }
-    if (alone && wentOn && returned >= WENT_ON && passed >= 2 * OVERTAKEN) return { certainty: 'possible', sentences }
+    const outlives = event.stack === 0 || held > longest
+    if (outlives && alone && wentOn && returned >= WENT_ON && passed >= 2 * OVERTAKEN)
+      return { certainty: 'possible', sentences }
     return { certainty: undefined, sentences }
   }
 
