@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** `lastput trace`: what became of every page reference in a recording. */
-import { writeFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { account } from '../ledger/account.ts'
-import { viewerBundle } from '../node/viewer.ts'
-import { reportHtml } from '../report/html.ts'
 import { damageText, hasAccusation, select, type TraceFilter, traceJson, traceText } from '../report/trace.ts'
 import type { Recording } from '../trace/events.ts'
 import {
@@ -17,6 +14,7 @@ import {
   recordingOptions,
   withRecording,
 } from './recordings.ts'
+import { writeReport } from './write-report.ts'
 
 export interface TraceFlags extends RecordingFlags {
   json?: boolean
@@ -75,8 +73,7 @@ async function traceAll(files: string[], flags: TraceFlags): Promise<number> {
   const results: Result[] = []
   for (const file of files)
     results.push(await withRecording(file, flags, recording => traceRecording(recording, flags)))
-  if (flags.html !== undefined)
-    writeFileSync(flags.html, await reportHtml(results[0]!.json, `lastput: ${files[0]}`, viewerBundle()))
+  if (flags.html !== undefined) await writeReport(flags.html, results[0]!.json, `lastput trace ${files[0]}`)
   if (flags.json) {
     const json = results.length === 1 ? results[0]!.json : results.map(result => result.json)
     process.stdout.write(`${JSON.stringify(json, undefined, 1)}\n`)

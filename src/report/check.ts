@@ -9,7 +9,8 @@ import { Holders } from './holders.ts'
 import { table } from './table.ts'
 
 /** `lastput.check/1`: one verdict. */
-export function checkJson({ scenario, verdict }: Pick<Verified, 'scenario' | 'verdict'>): Record<string, unknown> {
+export function checkJson(checked: Verified): Record<string, unknown> {
+  const { scenario, verdict } = checked
   const { system, counterexample, ...rest } = verdict
   return {
     schema: 'lastput.check/1',
@@ -17,8 +18,20 @@ export function checkJson({ scenario, verdict }: Pick<Verified, 'scenario' | 've
     driver: scenario.driver.name,
     protocol: scenario.protocol.id,
     ...rest,
-    ...(counterexample ? { counterexample: counterexample.map(({ result: _, ...step }) => step) } : {}),
+    ...(counterexample ? { counterexample: counterexampleJson(checked) } : {}),
   }
+}
+
+/** The steps of a counterexample: `text` is how the model shows a new value, `holders` who holds what after the step. */
+export function counterexampleJson(checked: Verified): Record<string, unknown>[] {
+  const { built, verdict } = checked
+  const holders = new Holders(built)
+  const replayed = replay(checked)
+  return (verdict.counterexample ?? []).map(({ result: _, ...step }, i) => {
+    holders.take(replayed[i]!)
+    const changes = step.changes.map(change => ({ ...change, text: shownBy(built, change.cell)(change.to) }))
+    return { ...step, changes, holders: holders.text() }
+  })
 }
 
 /** Exit code: 0 every system holds, 1 some promise is broken, 2 (also for usage) inconclusive. */
@@ -73,10 +86,15 @@ export function replay({ built, verdict }: Verified): readonly MachineStep[] {
 function changesText(built: Built, step: MachineStep): string {
   return step.changes
     .map(({ cell, from, to }) => {
-      const show = built.system.cells.find(c => c.name === cell)?.show ?? String
+      const show = shownBy(built, cell)
       return `${cell} ${show(from)} -> ${show(to)}`
     })
     .join(', ')
+}
+
+/** How a cell's values are shown. */
+function shownBy(built: Built, cell: string): (value: number) => string {
+  return built.system.cells.find(c => c.name === cell)?.show ?? String
 }
 
 /** A column for each thread: who does what when, at a glance. */

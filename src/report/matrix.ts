@@ -4,12 +4,14 @@ import type { Verdict } from '../engine/index.ts'
 import type { Bug } from '../linux/bugs/index.ts'
 import type { MatrixSystem } from '../linux/matrix.ts'
 import { properties } from '../linux/properties.ts'
+import type { Verified } from '../linux/verify.ts'
+import { counterexampleJson } from './check.ts'
 import { table } from './table.ts'
 
 /** One system with its verdict for each property. */
 export interface MatrixRow {
   readonly of: MatrixSystem
-  readonly verdicts: Readonly<Record<string, Verdict>>
+  readonly verdicts: Readonly<Record<string, Verified>>
 }
 
 /** `+` holds, a number: violated in so many steps, `?` inconclusive. */
@@ -21,7 +23,7 @@ export function matrixText(rows: readonly MatrixRow[]): string {
     of.system.driver.name,
     of.scenario,
     of.system.protocol.id,
-    ...names.map(n => cell(verdicts[n]!)),
+    ...names.map(n => cell(verdicts[n]!.verdict)),
   ])
   const legend = '+ holds; a number: violated, by a counterexample of so many steps; ? inconclusive\n'
   return `${table(['driver', 'scenario', 'protocol', ...names], body).join('\n')}\n${legend}`
@@ -32,29 +34,38 @@ export function matrixJson(rows: readonly MatrixRow[]): Record<string, unknown>[
     driver: of.system.driver.name,
     scenario: of.scenario,
     protocol: of.system.protocol.id,
-    bounds: Object.values(verdicts)[0]?.bounds,
-    properties: Object.fromEntries(
-      Object.entries(verdicts).map(([name, v]) => [
-        name,
-        { verdict: v.verdict, ...(v.message ? { message: v.message, steps: v.counterexample?.length } : {}) },
-      ]),
-    ),
+    bounds: Object.values(verdicts)[0]?.verdict.bounds,
+    properties: Object.fromEntries(Object.entries(verdicts).map(([name, checked]) => [name, cellJson(checked)])),
   }))
+}
+
+function cellJson(checked: Verified): Record<string, unknown> {
+  const { verdict, message, reason, counterexample, loop } = checked.verdict
+  if (verdict !== 'violated') return { verdict, ...(reason === undefined ? {} : { reason }) }
+  return {
+    verdict,
+    message,
+    steps: counterexample?.length,
+    counterexample: counterexampleJson(checked),
+    ...(loop === undefined ? {} : { loop }),
+  }
 }
 
 export interface BugRow {
   readonly bug: Bug
-  readonly broken: Verdict
-  readonly fixed: Verdict
+  readonly broken: Verified
+  readonly fixed: Verified
 }
 
 /** Whether the broken form breaks as it should and the fixed one holds. */
 export function bugFound({ bug, broken, fixed }: BugRow): boolean {
-  return broken.verdict === 'violated' && bug.breaks.includes(broken.property!) && fixed.verdict === 'holds'
+  const { verdict, property } = broken.verdict
+  return verdict === 'violated' && bug.breaks.includes(property!) && fixed.verdict.verdict === 'holds'
 }
 
 export function bugText(row: BugRow): string {
-  const { bug, broken, fixed } = row
+  const { bug } = row
+  const [broken, fixed] = [row.broken.verdict, row.fixed.verdict]
   const tell = (v: Verdict) =>
     v.verdict === 'violated'
       ? `violated ${v.property} in ${v.counterexample?.length} steps: ${v.message}`

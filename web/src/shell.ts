@@ -3,10 +3,12 @@
 import { Address, linkTo } from './address.ts'
 import { h, takesText } from './dom.ts'
 import { type Opened, openBlob } from './opening.ts'
+import { counterexampleView, findCounterexample } from './views/counterexample.ts'
 import { findingsView } from './views/findings.ts'
 import { lifeView } from './views/life.ts'
 import { pagesView } from './views/pages.ts'
 import { sitesView } from './views/sites.ts'
+import { verdictsView } from './views/verdicts.ts'
 import type { Context, View } from './views/view.ts'
 import { EXAMPLES, type Welcome, welcome } from './views/welcome.ts'
 
@@ -166,7 +168,12 @@ function tabsOf({ document: opened, recording }: Opened): Tab[] {
 }
 
 function viewOf(wanted: string, { document: opened, recording }: Opened, context: Context): View {
-  if (opened.kind !== 'trace') throw new Error('not yet')
+  if (opened.kind !== 'trace') {
+    if (wanted !== 'counterexample') return verdictsView(context, opened)
+    const found = findCounterexample(opened, context.address)
+    if (!found) throw new Error('there is no such counterexample')
+    return counterexampleView(context, found)
+  }
   const { trace } = opened
   if (wanted === 'sites') return sitesView(context, trace)
   if (wanted === 'pages' && recording) return pagesView(context, trace, recording)

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** Verdicts at a glance: the matrix of drivers, protocols and properties, the corpus of bugs, or single systems. */
+import { properties } from '../../../src/linux/properties.ts'
+import { printable } from '../../../src/report/printable.ts'
+import { plural } from '../../../src/report/words.ts'
+import { linkTo } from '../address.ts'
+import type { CheckJson, Document, MatrixJson, VerdictJson } from '../documents.ts'
+import { h } from '../dom.ts'
+import type { Context, View } from './view.ts'
+
+export function verdictsView(context: Context, document: Exclude<Document, { kind: 'trace' }>): View {
+  if (document.kind === 'matrix') return { element: matrixElement(context, document.rows) }
+  const { checks } = document
+  return { element: checks.some(check => check.bug !== undefined) ? bugsElement(checks) : systemsElement(checks) }
+}
+
+/** Holds, violated (with its counterexample behind a link) or inconclusive; told by sign and word, not by colour alone. */
+function cell(verdict: VerdictJson | undefined, link: Record<string, string | number>, steps: number): HTMLElement {
+  if (!verdict) return h('td', { class: 'verdict' }, h('span', { class: 'muted' }, 'not checked'))
+  const { verdict: said, message, reason } = verdict
+  if (said === 'holds')
+    return h(
+      'td',
+      { class: 'verdict holds' },
+      h('span', { title: 'holds' }, '\u2713'),
+      h('span', { class: 'hidden' }, 'holds'),
+    )
+  if (said === 'inconclusive')
+    return h(
+      'td',
+      { class: 'verdict inconclusive', title: printable(reason ?? '') },
+      '?',
+      h('span', { class: 'hidden' }, 'inconclusive'),
+    )
+  const text = `${steps} steps`
+  const to = { view: 'counterexample', ...link }
+  return h(
+    'td',
+    { class: 'verdict violated', title: printable(message ?? '') },
+    verdict.counterexample
+      ? h('a', { href: linkTo(to), 'aria-label': `violated in ${text}` }, `\u2717 ${steps}`)
+      : `\u2717 ${text}`,
+  )
+}
+
+function stepsOf({ counterexample, steps }: VerdictJson & { steps?: number }): number {
+  return counterexample?.length ?? steps ?? 0
+}
+
+// --- the matrix -------------------------------------------------------------------------------------------------------------
+
+function matrixElement({ address }: Context, rows: MatrixJson[]): HTMLElement {
+  const names = [...new Set(rows.flatMap(row => Object.keys(row.properties)))].sort(byKnownOrder)
+  const body = h('tbody')
+  const status = h('p', { class: 'muted', role: 'status' })
+  const text = h('input', {
+    type: 'search',
+    placeholder: 'driver, scenario or protocol',
+    'aria-label': 'Filter by driver, scenario or protocol',
+    value: address.get('filter') ?? '',
+    on: { input: () => refresh() },
+  })
+  const broken = h('input', { type: 'checkbox', on: { change: () => refresh() } })
+  broken.checked = address.get('only') === 'violated'
+
+  function refresh(): void {
+    address.note({ filter: text.value, only: broken.checked ? 'violated' : undefined })
+    const words = text.value.toLowerCase().split(/\s+/)
+    const shown = rows.flatMap((row, i) => {
+      const label = `${row.driver} ${row.scenario} ${row.protocol}`.toLowerCase()
+      const wanted = words.every(word => label.includes(word))
+      return wanted && (!broken.checked || isBroken(row)) ? [matrixRow(row, i, names)] : []
+    })
+    status.textContent = `${shown.length} of ${plural(rows.length, 'system')}`
+    body.replaceChildren(...shown)
+  }
+
+  refresh()
+  const heads = ['driver', 'scenario', 'protocol'].map(each => h('th', { scope: 'col' }, each))
+  const columns = names.map(each => h('th', { scope: 'col', title: properties[each]?.rule ?? '' }, each))
+  return h(
+    'div',
+    {},
+    h('h1', {}, 'Verdicts'),
+    h(
+      'p',
+      { class: 'muted' },
+      'Each driver under each protocol that it lived under. A number is a counterexample of so many steps.',
+    ),
+    h('div', { class: 'filters', role: 'search' }, text, h('label', {}, broken, ' only what is violated'), status),
+    h(
+      'div',
+      { class: 'scroll' },
+      h('table', { class: 'matrix' }, h('thead', {}, h('tr', {}, ...heads, ...columns)), body),
+    ),
+    rules(names),
+  )
+}
+
+function byKnownOrder(a: string, b: string): number {
+  const known = Object.keys(properties)
+  return known.indexOf(a) - known.indexOf(b)
+}
+
+function isBroken(row: MatrixJson): boolean {
+  return Object.values(row.properties).some(verdict => verdict.verdict === 'violated')
+}
+
+function matrixRow(row: MatrixJson, i: number, names: string[]): HTMLElement {
+  const cells = names.map(property => {
+    const verdict = Object.hasOwn(row.properties, property) ? row.properties[property] : undefined
+    return cell(verdict, { row: i, property }, verdict ? stepsOf(verdict) : 0)
+  })
+  const head = h('th', { scope: 'row', title: printable(row.bounds ?? '') }, printable(row.driver))
+  return h('tr', {}, head, h('td', {}, printable(row.scenario)), h('td', {}, printable(row.protocol)), ...cells)
+}
+
+/** What the properties say, in the words of the kernel's people. */
+function rules(names: string[]): HTMLElement {
+  const known = names.filter(each => Object.hasOwn(properties, each))
+  return h(
+    'details',
+    { class: 'rules' },
+    h('summary', {}, 'What the properties say'),
+    h(
+      'dl',
+      {},
+      ...known.flatMap(each => {
+        const { rule, source } = properties[each]!
+        return [h('dt', {}, each), h('dd', {}, rule, source !== undefined && h('small', {}, ` (${source})`))]
+      }),
+    ),
+  )
+}
+
+// --- bugs and single systems --------------------------------------------------------------------------------------------------
+
+function bugsElement(checks: CheckJson[]): HTMLElement {
+  const ids = [...new Set(checks.map(check => check.bug))]
+  const find = (bug: string | undefined, form: string) =>
+    checks.findIndex(each => each.bug === bug && each.form === form)
+  const row = (bug: string | undefined) => {
+    const [broken, fixed] = [find(bug, 'broken'), find(bug, 'fixed')]
+    const one = checks[broken] ?? checks[fixed]!
+    const form = (i: number) => cell(checks[i], { check: i }, checks[i] ? stepsOf(checks[i]) : 0)
+    const why = checks[broken]
+    return h(
+      'tr',
+      {},
+      h('th', { scope: 'row' }, printable(bug ?? '')),
+      h(
+        'td',
+        {},
+        printable(one.title ?? one.system),
+        why?.property !== undefined &&
+          h('small', { class: 'message' }, `${why.property}: ${printable(why.message ?? '')}`),
+      ),
+      h('td', {}, printable(one.driver)),
+      h('td', {}, printable(one.protocol)),
+      form(broken),
+      form(fixed),
+    )
+  }
+  const heads = ['bug', 'what', 'driver', 'protocol', 'as it was', 'as mended']
+  return h(
+    'div',
+    {},
+    h('h1', {}, 'Bugs'),
+    h('p', { class: 'muted' }, 'The corpus of known bugs: each must break as it was, and hold as it was mended.'),
+    h(
+      'div',
+      { class: 'scroll' },
+      h(
+        'table',
+        { class: 'matrix bugs' },
+        h('thead', {}, h('tr', {}, ...heads.map(each => h('th', { scope: 'col' }, each)))),
+        h('tbody', {}, ...ids.map(row)),
+      ),
+    ),
+  )
+}
+
+function systemsElement(checks: CheckJson[]): HTMLElement {
+  const heads = ['system', 'verdict', 'property', 'states', 'depth', 'seconds', 'bounds']
+  const number = (value: number | undefined) => h('td', { class: 'number' }, value?.toLocaleString('en-US') ?? '')
+  const row = (check: CheckJson, i: number) =>
+    h(
+      'tr',
+      {},
+      h('th', { scope: 'row' }, printable(check.system)),
+      cell(check, { check: i }, stepsOf(check)),
+      h(
+        'td',
+        {},
+        printable(check.property === undefined ? (check.reason ?? '') : `${check.property}: ${check.message ?? ''}`),
+      ),
+      number(check.states),
+      number(check.depth),
+      number(check.seconds === undefined ? undefined : Math.round(check.seconds * 100) / 100),
+      h('td', {}, printable(check.bounds ?? '')),
+    )
+  return h(
+    'div',
+    {},
+    h('h1', {}, 'Verdicts'),
+    h(
+      'div',
+      { class: 'scroll' },
+      h(
+        'table',
+        { class: 'matrix' },
+        h('thead', {}, h('tr', {}, ...heads.map(each => h('th', { scope: 'col' }, each)))),
+        h('tbody', {}, ...checks.map(row)),
+      ),
+    ),
+  )
+}
