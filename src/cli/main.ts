@@ -3,13 +3,6 @@
 /** The command line: one file a command, each thin. */
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
-import { checkCommand } from './check.ts'
-import { eventsCommand } from './events.ts'
-import { explainCommand } from './explain.ts'
-import { openCommand } from './open.ts'
-import { runCommand } from './run.ts'
-import { traceCommand } from './trace.ts'
-import { whoCommand } from './who.ts'
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
 
@@ -30,16 +23,19 @@ const program = new Command('lastput')
   .exitOverride()
   .configureHelp({ helpWidth: 80 })
 
-const commands = [
-  traceCommand(),
-  whoCommand(),
-  eventsCommand(),
-  checkCommand(),
-  explainCommand(),
-  runCommand(),
-  openCommand(),
-]
-for (const command of commands) program.addCommand(command.exitOverride())
+/** Loaded one by one: the model checker takes longer to load than a small recording to account for. */
+const COMMANDS: Record<string, () => Promise<Command>> = {
+  trace: async () => (await import('./trace.ts')).traceCommand(),
+  who: async () => (await import('./who.ts')).whoCommand(),
+  events: async () => (await import('./events.ts')).eventsCommand(),
+  check: async () => (await import('./check.ts')).checkCommand(),
+  explain: async () => (await import('./explain.ts')).explainCommand(),
+  run: async () => (await import('./run.ts')).runCommand(),
+  open: async () => (await import('./open.ts')).openCommand(),
+}
+
+const wanted = COMMANDS[process.argv[2] ?? '']
+for (const load of wanted ? [wanted] : Object.values(COMMANDS)) program.addCommand((await load()).exitOverride())
 
 try {
   await program.parseAsync()

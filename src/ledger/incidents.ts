@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-import type { LedgerEvent, LifeEvent } from './ledger.ts'
+import type { LedgerEvent, LifeEvent } from './life.ts'
 
 /** What the rules rule out, as it was met while reading. */
 export type IncidentKind = 'get-on-free-page' | 'put-on-free-page' | 'surplus-put' | 'count-mismatch'

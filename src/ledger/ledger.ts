@@ -10,6 +10,7 @@ import { Op } from '../trace/events.ts'
 import { baseName, StackTrait, typeByInitialiser } from './frames.ts'
 import { Gaps } from './gaps.ts'
 import { type Incident, type IncidentKind, Incidents } from './incidents.ts'
+import type { LedgerEvent, LifeEvent } from './life.ts'
 import { NodePool } from './nodes.ts'
 import {
   after,
@@ -19,7 +20,6 @@ import {
   MAX_PENDING,
   MAX_RECENT,
   ORDER_WINDOW,
-  type OrderedEvent,
   settle,
   settleInterrupted,
 } from './order.ts'
@@ -49,26 +49,6 @@ export interface PageState {
   events: LifeEvent[]
   heldBefore: number
   lossy: boolean
-}
-
-/** An event as the slow paths pass it on. */
-export interface LedgerEvent extends OrderedEvent {
-  signature: number
-  stack: number
-  mapcount: number
-  /** Count as the event read it, after its operation and maybe after others. */
-  count: number
-  /** Page flags proper, without zone, node and section. */
-  flags: number
-}
-
-/** An event as part of a life. Its `count` is not kept. */
-export interface LifeEvent extends LedgerEvent {
-  /** References taken (positive) or given back (negative). */
-  delta: number
-  mapped: boolean
-  taskSeq: number
-  signatureSeq: number
 }
 
 export interface LifeCounts {
@@ -775,6 +755,8 @@ export class Ledger {
       pages.pagemap[row] = index
       pages.count[row] = event.val
       pages.bits[row] = PageBit.KNOWN
+      // A recording may begin between a page's two sets.
+      if (event.val === 0) this.pagemaps.zeroInitialised(index, pfn)
     }
     pages.epoch[row] = this.gaps.epoch
     pages.lastSignature[row] = INITIALISED

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** A life's events as the references that the solver matches. */
-import type { LifeEvent } from './ledger.ts'
+import type { LifeEvent } from './life.ts'
 import { type Costs, NEVER_BITS, solve } from './matching.ts'
 import { type Life, type Matching, mergePins, type PairModel, type Reference } from './pairs.ts'
 import { BEFORE } from './sites.ts'

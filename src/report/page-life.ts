@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** One life of a page out of a whole recording, in the shape of a finding's life in lastput.trace/1. */
 import type { HistoryEvent } from '../ledger/findings.ts'
-import type { Ledger, LifeEvent } from '../ledger/ledger.ts'
+import type { Ledger } from '../ledger/ledger.ts'
+import type { LifeEvent } from '../ledger/life.ts'
 import { solveLife } from '../ledger/lives.ts'
 import { MAX_SOLVED } from '../ledger/matching.ts'
 import { OP_NAMES, Op, type Recording } from '../trace/events.ts'
