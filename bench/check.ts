@@ -2,7 +2,8 @@
 /**
  * `npm run bench:check`: time to verdict and peak memory of `check` and of SPIN on twins of the same systems, one after the
  * other in one run. Ours is a whole process, with learning and code generation; SPIN is pan alone, its compilation is free.
- * `-- --json` prints the table as JSON, `-- --rounds N` takes the best of N, `-- --only NAME` one system.
+ * `-- --json` prints the table as JSON, `-- --rounds N` takes the best of N, `-- --only NAME` one system. States/s and steps/s are
+ * of the whole process: without reductions they are the engine's speed, with them mostly its start.
  */
 import { execFileSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
@@ -103,36 +104,47 @@ if (missing) {
   console.error(`bench:check needs ${missing} (Debian: apt install spin gcc time)`)
   process.exit(2)
 }
-const rows = systems.filter(s => !only || s.name === only).map(measure)
+const mb = (bytes: number) => `${(bytes / 1e6).toFixed(0)} MB`
+const times = (x: number) => x.toFixed(1)
+
+function line(what: string, r: SpinRun | Ours): string {
+  const rates =
+    'transitions' in r
+      ? [
+          `${(r.states / r.seconds / 1e6).toFixed(2)} M states/s`.padStart(16),
+          `${(r.transitions / r.seconds / 1e6).toFixed(2)} M steps/s`.padStart(16),
+          `${r.words * 4} bytes/state (${r.bits} bits)`,
+        ]
+      : []
+  return [
+    what.padEnd(28),
+    r.states.toLocaleString('en').padStart(12),
+    `${r.seconds.toFixed(2)} s`.padStart(10),
+    `(cpu ${r.cpu.toFixed(2)} s)`.padStart(15),
+    mb(r.rss).padStart(9),
+    ...rates,
+  ].join(' ')
+}
+
+const rows: Row[] = []
+for (const system of systems.filter(s => !only || s.name === only)) {
+  const r = measure(system)
+  rows.push(r)
+  if (json) continue
+  console.log(`${r.name}: ${r.lastput.verdict}; ${r.lastput.reductions.join(', ')}`)
+  console.log(line('  check, 1 worker', r.lastput))
+  console.log(line('  check, 2 workers', r.lastput2))
+  console.log(line('  no reductions, 1 worker', r.lastputNoSymmetry))
+  console.log(line('  no reductions, 2 workers', r.lastputNoSymmetry2))
+  console.log(line('  spin -O3', r.spin))
+  console.log(line('  spin -O3 -DCOLLAPSE', r.spinCollapse))
+}
 const geo = ratios(rows)
 if (json) console.log(JSON.stringify({ systems: rows, geomean: geo }, undefined, 2))
 else {
-  const mb = (bytes: number) => `${(bytes / 1e6).toFixed(0)} MB`
-  const line = (what: string, r: SpinRun | Ours) =>
-    [
-      what.padEnd(30),
-      r.states.toLocaleString('en').padStart(12),
-      `${r.seconds.toFixed(2)} s`.padStart(10),
-      `(cpu ${r.cpu.toFixed(2)} s)`.padStart(15),
-      mb(r.rss).padStart(9),
-      'transitions' in r ? `${(r.states / r.seconds / 1e6).toFixed(2)} M states/s`.padStart(16) : '',
-      'transitions' in r ? `${(r.transitions / r.seconds / 1e6).toFixed(2)} M steps/s`.padStart(16) : '',
-      'bits' in r ? `${r.words * 4} bytes/state (${r.bits} bits)` : '',
-    ].join(' ')
-  for (const r of rows) {
-    console.log(`${r.name}: ${r.lastput.verdict}`)
-    console.log(line('  check, 1 worker', r.lastput))
-    console.log(line('  check, 2 workers', r.lastput2))
-    console.log(line('  no reductions, 1 worker', r.lastputNoSymmetry))
-    console.log(line('  no reductions, 2 workers', r.lastputNoSymmetry2))
-    console.log(line('  spin -O3', r.spin))
-    console.log(line('  spin -O3 -DCOLLAPSE', r.spinCollapse))
-  }
-  const times = (x: number) => x.toFixed(1)
+  console.log('geometric means against the better of the two SPIN builds:')
+  console.log(`  with reductions: time ${times(geo.time)}x (cpu ${times(geo.cpu)}x), memory 1/${times(geo.memory)}`)
   console.log(
-    `geometric means against the better SPIN build: time ${times(geo.time)}x, cpu ${times(geo.cpu)}x, memory 1/${times(geo.memory)};`,
-  )
-  console.log(
-    `without reductions: time ${times(geo.timeNoSymmetry)}x (2 workers ${times(geo.timeNoSymmetry2)}x), cpu ${times(geo.cpuNoSymmetry)}x, memory 1/${times(geo.memoryNoSymmetry)}`,
+    `  without: time ${times(geo.timeNoSymmetry)}x (cpu ${times(geo.cpuNoSymmetry)}x; 2 workers, time ${times(geo.timeNoSymmetry2)}x), memory 1/${times(geo.memoryNoSymmetry)}`,
   )
 }
