@@ -10,6 +10,10 @@ import { frameText, pfnText, plural, seconds, timeText, wrap } from './words.ts'
 /** Frames of a stack that the text shows; the JSON has all. */
 const SHOWN_FRAMES = 8
 
+/** Held pages from which on they are also counted by site, and sites shown. */
+const FEW_HELD = 10
+const SHOWN_SITES = 10
+
 /** What of an account is to be shown. Times as in `Account`. */
 export interface TraceFilter {
   pfn?: number | undefined
@@ -173,10 +177,28 @@ function heldText(held: readonly Finding[], account: Account, top: number): stri
   const byAge = [...held].sort((a, b) => (a.culprit?.time ?? Infinity) - (b.culprit?.time ?? Infinity))
   return [
     '',
-    `${plural(held.length, 'page')} held at the end, which is no accusation; longest held first:`,
+    `${plural(held.length, 'page')} held at the end, which is no accusation.`,
+    ...(held.length > FEW_HELD ? heldBySite(held) : []),
+    'Longest held first:',
     ...byAge.slice(0, top).flatMap(finding => heldLine(finding, account)),
     ...moreText(held.length - top, 'pages'),
   ]
+}
+
+/** Held pages by the function that took the reference, most pages first. */
+function heldBySite(held: readonly Finding[]): string[] {
+  const pages = new Map<string, number>()
+  for (const { culprit } of held) {
+    const site = culprit?.frame
+      ? printable(culprit.frame.name)
+      : culprit
+        ? `${culprit.operation} (no stack)`
+        : 'not told'
+    pages.set(site, (pages.get(site) ?? 0) + 1)
+  }
+  const sorted = [...pages].sort((a, b) => b[1] - a[1])
+  const rows = sorted.slice(0, SHOWN_SITES).map(([site, n]) => `  ${n.toLocaleString('en-US').padStart(9)}  ${site}`)
+  return ['Where their references were taken:', ...rows, ...(sorted.length > SHOWN_SITES ? ['             ...'] : [])]
 }
 
 function heldLine(finding: Finding, account: Account): string[] {

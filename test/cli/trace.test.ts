@@ -82,7 +82,7 @@ describe('lastput trace', () => {
   test('a page still held is no accusation', () => {
     const { status, stdout } = lastput(['trace', '-'], text('worker', 0))
     expect(status).toBe(0)
-    expect(stdout).toContain('1 page held at the end, which is no accusation')
+    expect(stdout).toContain('1 page held at the end, which is no accusation.')
   })
 
   test('names from a recording reach the terminal harmless', () => {
