@@ -116,6 +116,7 @@ async function checkLiveness(
   const bytesPerEdge = 5
   const graph = whole.kernel.graph(initial, Math.min(2 ** 30, limits.memory / bytesPerEdge / 2))
   if (!graph.complete) return inconclusive(`out of memory for the edges of ${graph.offsets.length - 1} states`)
+  if (performance.now() > limits.deadline) return inconclusive('out of time with the edges of all states found')
   const daemons = system.threads.reduce((set, t, i) => (t.daemon ? set | (1 << i) : set), 0)
   const lasso = findLasso(graph, whole.packing.words, daemons, obligations)
   const note = `for liveness ${whole.reductions.join(', ') || 'none'}: ${whole.kernel.stats().states} states`
