@@ -11,7 +11,7 @@ import { copy_pte, zap_pte } from '../mm/memory.ts'
 import { memunmap_pages, put_page } from '../mm/memremap.ts'
 import { idle_count } from '../mm/page_count.ts'
 import { page_exists, page_ref_count, page_ref_get_idle, page_ref_inc } from '../mm/page_ref.ts'
-import { mapcount, mk_pte, PTE_NONE } from '../mm/pgtable.ts'
+import { mapcount, mk_pte, PTE_NONE, pte_page } from '../mm/pgtable.ts'
 import { file_free, hand_out } from '../page_list.ts'
 import { type Address, BUSY, IDLE, type Kernel, type Page } from '../types.ts'
 
@@ -60,8 +60,16 @@ export default driver({
       yield* step('filemap_invalidate_unlock_shared', s => s.add(readers, -1))
     }
 
+    /** Every mapping of the page, parents before children: fork keeps that order in the mapping's tree. */
     function* unmap_mapping_pages(page: Page): Steps<void> {
-      for (const address of mm.addresses) if (page_of(address) === page) yield* call(zap_pte, address)
+      for (const address of mm.addresses) {
+        const unmapped = yield* step('zap_pte_range', s => {
+          if (pte_page(address, s.get(address.pte)) !== page) return false
+          s.set(address.pte, PTE_NONE)
+          return true
+        })
+        if (unmapped && counted) yield* call(put_page, page)
+      }
     }
 
     /** Unmaps the page and says whether somebody else still holds it. */
