@@ -566,7 +566,7 @@ export class Ledger {
     const count = pages.count[row]! + delta
     pages.count[row] = count
     if (count === this.#closesAt(row)) this.#closeLife(row)
-    else if (pages.events[row]! % LONG_LIFE === 0) this.#shorten(row)
+    else if (pages.events[row]! % LONG_LIFE === 0 && isTime(pages.events[row]!)) this.#shorten(row)
   }
 
   #closesAt(row: number): number {
@@ -911,7 +911,7 @@ export class Ledger {
     const first = pending[0]!
     if (isReset(first, event)) this.#learnReset(row)
     // What the same task did later cannot explain what it did before.
-    const telling = pending.length === 1 || event.pid !== first.pid || isReset(first, event)
+    const telling = pending.length === 1 || isReset(first, event) || (event.pid !== first.pid && isTime(pending.length))
     if (telling && this.#settleAlone(row, pending)) return
     const late = event.time - first.time
     if (telling && late > SOON && this.#settleWithPast(row, pending, settle)) return
@@ -1112,6 +1112,12 @@ export class Ledger {
       signatureSeq: nodes.signatureSeq[node]!,
     }
   }
+}
+
+/** Whether so many events are worth another search: one costs as many steps, so the times grow apart with their number. */
+function isTime(events: number): boolean {
+  const octave = 31 - Math.clz32(events)
+  return octave < 5 || events % (1 << (octave - 3)) === 0
 }
 
 /** Whether a put to zero is followed by its own task's set to one. */
