@@ -33,12 +33,14 @@ function tries(): Try[] {
   const name = (s: Scenario) => `${s.driver.name} ${s.protocol.id}`
   // From the cheapest to the dearest: most mutants are caught by the first.
   return [
-    ...small.map(s => ({
-      name: `${name(s)} alone`,
-      driver: s.driver.name,
-      protocol: s.protocol.id,
-      verdict: async () => alone({ ...s, vas: 2 }),
-    })),
+    ...small.flatMap(s =>
+      Object.entries({ alone: build(s).parts.threads, ...build(s).parts.scenarios }).map(([scenario, threads]) => ({
+        name: `${name(s)}, ${scenario}, one by one`,
+        driver: s.driver.name,
+        protocol: s.protocol.id,
+        verdict: async () => alone({ ...s, vas: 2, threads }),
+      })),
+    ),
     ...bugs.map(b => of(`bug ${b.id} broken`, b.broken, b.breaks)),
     ...bugs.map(b => of(`bug ${b.id} fixed`, b.fixed, b.keeps)),
     ...bugs.map(b =>
@@ -52,6 +54,10 @@ function tries(): Try[] {
     of('one fault that waits with a reference', {
       ...small.find(s => name(s) === 'test_hmm E')!,
       reverts: ['wait_takes_no_reference', 'fault_trylocks'],
+    }),
+    of('a put after removal', {
+      ...small.find(s => name(s) === 'device_dax G')!,
+      threads: { fault: 1, exit: 1, unbind: 1 },
     }),
     ...small.map(s => of(name(s), s)),
     ...small

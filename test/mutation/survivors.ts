@@ -12,6 +12,46 @@ interface Survivor {
 
 const survivors: readonly Survivor[] = [
   {
+    file: /mm\/migrate_device\.ts$/,
+    before: /const extra = 1/,
+    why: 'migrate_vma_check_page() only stops early what folio_migrate_mapping() refuses',
+  },
+  {
+    file: /(fs\/dax|mm\/memory)\.ts$/,
+    kind: 'drop',
+    before: /wait_page_idle|migration_entry_wait_on_locked/,
+    why: 'who looks again and again instead of sleeping comes to an end as well',
+  },
+  {
+    file: /fs\/dax\.ts$/,
+    kind: 'swap',
+    before: /unlock_layout/,
+    why: 'what truncate waits for needs no lock in the model: pins go away by themselves',
+  },
+  {
+    file: /mm\/(memremap|page_ref)\.ts$/,
+    kind: 'drop',
+    before: /^page_exists\(s, page\)$/,
+    why: 'every user of a page takes several steps on it, and the others look too',
+  },
+  {
+    file: /drivers\/pci\/p2pdma\.ts$/,
+    before: /const expected = fixes\.has/,
+    after: /\? 0 : \d/,
+    why: 'the broken form warns at every page, whatever count it takes for right',
+  },
+  {
+    file: /lib\/test_hmm_large\.ts$/,
+    before: /slice\(0, 2\)/,
+    after: /slice\(0, 3\)/,
+    why: 'there are two pages',
+  },
+  {
+    file: /mm\/pgtable\.ts$/,
+    before: /const FIRST_DEVICE/,
+    why: 'other numbers for the same entries',
+  },
+  {
     file: /page_list\.ts$/,
     before: /image\(kernel\.page_sort/,
     why: 'a wrong renaming is refused by the engine: less symmetry, the same verdict',

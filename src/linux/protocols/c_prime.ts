@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-import { type Steps, step } from '../../engine/index.ts'
+import type { Steps } from '../../engine/index.ts'
 import { lock_page } from '../mm/memremap.ts'
-import { page_ref_set, set_page_count } from '../mm/page_ref.ts'
+import { set_page_count } from '../mm/page_ref.ts'
 import type { Page, Protocol } from '../types.ts'
 import { C } from './c.ts'
 
@@ -14,7 +14,7 @@ export const C_prime: Protocol = {
   words:
     'memremap_pages() leaves count 1. The put to 0 calls page_free() with count 0; ' +
     'a driver that wants its free pages to have count 1 calls set_page_count() there, before it files the page as free, ' +
-    'and allocation takes no step. Types without page_free() must be content with 0.',
+    'and allocation takes no step. Types without page_free() keep the one that they came with.',
 
   *before_file(page: Page): Steps<void> {
     yield* set_page_count(page, 1)
@@ -22,11 +22,5 @@ export const C_prime: Protocol = {
 
   *init_page(page: Page): Steps<void> {
     yield* lock_page(page)
-  },
-
-  *put_page(page: Page): Steps<void> {
-    yield* C.put_page(page)
-    if (!page.pgmap.ops.page_free)
-      yield* step('set_page_count', s => s.get(page._refcount) === 0 && page_ref_set(s, page, 1))
   },
 }
