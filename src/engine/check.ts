@@ -27,7 +27,10 @@ export async function check(system: System, options: CheckOptions = {}): Promise
 
 async function explore(system: System, options: CheckOptions, depth: number): Promise<Verdict> {
   const began = performance.now()
-  const prepared = prepare(system, options)
+  const obliged = obligationsOf(system, selector(options)).length > 0
+  const first = prepare(system, options)
+  // Where only liveness is asked for, its states are all that is needed.
+  const prepared = obliged && !first.safety ? prepareLiveness(system, options) : first
   const limits: SearchLimits = {
     memory: options.memory ?? 4 * GIB,
     deadline: began + (options.time ?? Number.POSITIVE_INFINITY) * 1000,
@@ -42,7 +45,7 @@ async function explore(system: System, options: CheckOptions, depth: number): Pr
     search(crew, prepared.packing.words, prepared.most, initial, l).then(result => ({ crew, result }))
   const workers = options.workers ?? 1
   let { crew, result } = await start(
-    workers > 1 && options.spawn ? { ...limits, handover: options.handover ?? 50_000 } : limits,
+    workers > 1 && options.spawn && prepared === first ? { ...limits, handover: options.handover ?? 50_000 } : limits,
   )
   try {
     if (result.end === 'handover')
@@ -73,6 +76,10 @@ async function explore(system: System, options: CheckOptions, depth: number): Pr
   }
 }
 
+function prepareLiveness(system: System, options: CheckOptions): Prepared {
+  return prepare(system, { ...options, partialOrder: false }, true)
+}
+
 /** Obligations that threads and properties make, as far as they are selected. */
 function obligationsOf(system: System, selected: (property: string) => boolean): Obligation[] {
   const finishes = system.threads.flatMap((t, i) =>
@@ -101,8 +108,8 @@ async function checkLiveness(
   const obligations = obligationsOf(system, selected)
   if (obligations.length === 0) return undefined
   if (system.threads.length > 32) throw new ModelError(`system ${system.name}: liveness is for at most 32 threads`)
-  const reusable = !safety.reduced && safe.states === safety.kernel.stats().states
-  const whole = reusable ? safety : prepare(system, { ...options, partialOrder: false }, true)
+  const reusable = safety.keepsThreads && safe.states === safety.kernel.stats().states
+  const whole = reusable ? safety : prepareLiveness(system, options)
   const initial = Int32Array.from(whole.packing.initial)
   const inconclusive = (reason: string): Verdict => ({
     ...safe,
@@ -120,7 +127,7 @@ async function checkLiveness(
   const daemons = system.threads.reduce((set, t, i) => (t.daemon ? set | (1 << i) : set), 0)
   const lasso = findLasso(graph, whole.packing.words, daemons, obligations)
   const note = `for liveness ${whole.reductions.join(', ') || 'none'}: ${whole.kernel.stats().states} states`
-  if (!lasso) return { ...safe, reductions: reusable ? [] : [...safe.reductions, note] }
+  if (!lasso) return reusable ? safe : { ...safe, reductions: [...safe.reductions, note] }
   const explainer = new Explainer(system, whole.kernel, whole.packing, selected)
   // Round twice: a cycle that cannot be repeated is none.
   const { prefix, cycle } = explainer.unroll(lasso.prefix, lasso.cycle)

@@ -44,8 +44,10 @@ export interface Prepared {
   readonly packing: Packing
   readonly properties: readonly string[]
   readonly reductions: readonly string[]
-  /** Whether a reduction is in use: `reductions` also says which are not, and why. */
-  readonly reduced: boolean
+  /** Whether it is kept who moves, so that liveness can be told from these states. */
+  readonly keepsThreads: boolean
+  /** Whether a safety property is asked for. */
+  readonly safety: boolean
   /** Most successors of one state. */
   readonly most: number
   readonly bits: number
@@ -96,7 +98,8 @@ export function prepare(system: System, options: CheckOptions = {}, keepThreads 
     packing,
     properties,
     reductions: [...describe(sym), ...(reduces ? [PARTIAL_ORDER] : [])],
-    reduced: reduces === true || sym.sorted.length > 0 || sym.tried.length > 1,
+    keepsThreads: !reduces && (keepThreads || (sym.sorted.length === 0 && sym.tried.length <= 1)),
+    safety: spec.deadlock || properties.length > 1,
     most: mostSuccessors(learned),
     bits: place.bits,
     local: {
