@@ -501,8 +501,9 @@ export class Judge {
       )
     const evicted = this.#evictions(events, event)
     const others = solved.unreturned.filter(other => other !== each && !evicted.includes(other.event!))
-    const alone = others.length === 0 && !this.#mayBeMapped(row, each)
-    if (alone) sentences.push('all other references of this life came back, and no page table maps the page')
+    const tables = others.filter(other => other.reference.mapped)
+    const alone = others.length === tables.length && !this.#mayBeMapped(row, each, tables)
+    if (alone) sentences.push(aloneWords(tables.length))
     const later = tasks.ticksOf(event.pid) - event.taskSeq - 1
     const wentOn = later >= WENT_ON
     if (wentOn) sentences.push(`its task went on: ${later} more events of ${this.#tasks.name(event.pid)}-${event.pid}`)
@@ -537,14 +538,17 @@ export class Judge {
     )
   }
 
-  /** Whether a page table may hold the reference: it was taken as one, or the page was mapped when last seen. */
-  #mayBeMapped(row: number, each: Unreturned): boolean {
+  /**
+   * Whether a page table may hold the reference: it was taken as one, or the page has more mappings than references that
+   * were taken as such.
+   */
+  #mayBeMapped(row: number, each: Unreturned, tables: readonly Unreturned[]): boolean {
     if (each.reference.mapped) return true
     const { pages, pagemaps } = this.#ledger
     const idle = pagemaps.list[pages.pagemap[row]!]!.idleMapcounts
     if (idle.size === 0) return false
     const unmapped = [...idle].reduce((best, next) => (next[1] > best[1] ? next : best))[0]
-    return pages.lastMapcount[row]! > unmapped
+    return pages.lastMapcount[row]! - unmapped > tables.length
   }
 
   #measureHolds(): void {
@@ -630,4 +634,9 @@ function seconds(ns: number): string {
 
 function violatingEvent({ event }: Incident): LifeEvent {
   return { ...event, delta: event.val, mapped: false, taskSeq: 0, signatureSeq: 0 }
+}
+
+function aloneWords(mappings: number): string {
+  if (mappings === 0) return 'all other references of this life came back, and no page table maps the page'
+  return `all other references of this life came back, but for ${mappings} of page tables that map the page`
 }
