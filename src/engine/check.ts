@@ -45,7 +45,7 @@ async function explore(system: System, options: CheckOptions, depth: number): Pr
     search(crew, prepared.packing.words, prepared.most, initial, l).then(result => ({ crew, result }))
   const workers = options.workers ?? 1
   let { crew, result } = await start(
-    workers > 1 && options.spawn && prepared === first ? { ...limits, handover: options.handover ?? 50_000 } : limits,
+    workers > 1 && options.spawn && prepared === first ? { ...limits, handover: options.handover ?? 250_000 } : limits,
   )
   try {
     if (result.end === 'handover')
