@@ -15,6 +15,13 @@ export interface PageLife {
 
 export type Reply =
   | { say: 'progress'; events: number; done: number; total: number | undefined }
-  | { say: 'opened'; trace: TraceJson; timeline: Timeline; origin: number; readingEnded: number }
+  | {
+      say: 'opened'
+      trace: TraceJson
+      timeline: Timeline
+      origin: number
+      readingStarted: number
+      readingEnded: number
+    }
   | { say: 'life'; id: number; life: PageLife }
   | { say: 'failed'; message: string }

@@ -30,6 +30,8 @@ export class LiveRecording {
     this.timeline = opened.timeline
     this.origin = opened.origin
     this.readingEnded = opened.readingEnded
+    const [start, end] = [opened.readingStarted, opened.readingEnded].map(at => at - performance.timeOrigin)
+    performance.measure('lastput-reading', { start: start!, end: end! })
     worker.onmessage = ({ data }: MessageEvent<Reply>) => {
       if (data.say !== 'life') return
       this.#waiting.get(data.id)?.(data.life)

@@ -31,6 +31,7 @@ async function open(name: string, blob: Blob): Promise<void> {
       reply({ say: 'progress', ...progress })
     },
   })
+  const readingStarted = performance.timeOrigin + started
   const readingEnded = performance.timeOrigin + performance.now()
   const made = summarise(recording, ledger)
   const trace = traceJson(made, made.findings, recording.damage) as TraceJson
@@ -38,7 +39,7 @@ async function open(name: string, blob: Blob): Promise<void> {
   // The page draws from columns of its own; times stay here, too, for the lives.
   source = { timeline: { ...timeline, time: timeline.time.slice() }, events, ledger, recording }
   const { time, count, high, low } = timeline
-  reply({ say: 'opened', trace, timeline, origin: Number(recording.timeBase) / 1e9, readingEnded }, [
+  reply({ say: 'opened', trace, timeline, origin: Number(recording.timeBase) / 1e9, readingStarted, readingEnded }, [
     time.buffer,
     count.buffer,
     high.buffer,

@@ -29,7 +29,7 @@ export function lifeView(context: Context, { life, finding, idle, trace, part }:
   const lanes = lanesOf(events)
   const seen = livesByPair(trace)
   const holders = h('section', { class: 'holders', 'aria-live': 'polite', 'aria-label': 'Who held it' })
-  const rows = events.map((event, i) => eventRow(event, i, events, seen))
+  const rows = events.map((event, i) => eventRow(event, i, events))
   let selected = -1
 
   function select(i: number, focus: boolean): void {
@@ -41,7 +41,7 @@ export function lifeView(context: Context, { life, finding, idle, trace, part }:
     }
     selected = i
     chart.select(i)
-    holders.replaceChildren(...holdersText(life, i))
+    holders.replaceChildren(...holdersText(life, i, seen))
     address.note({ event: i })
     if (focus) rows[i]!.focus()
   }
@@ -119,11 +119,11 @@ function culpritOf(events: EventJson[], finding: FindingJson | undefined): numbe
   return odd >= 0 ? odd : events.length - 1
 }
 
-function eventRow(event: EventJson, i: number, events: EventJson[], seen: Map<string, number>): HTMLTableRowElement {
+function eventRow(event: EventJson, i: number, events: EventJson[]): HTMLTableRowElement {
   const before = events[i - 1]
   const gap = before ? `+${durationText(event.time - before.time)}` : ''
   const kind = event.val > 0 ? 'get' : event.val < 0 ? 'put' : 'none'
-  const told = partnerText(event, event.partner === null ? undefined : events[event.partner], seen)
+  const told = partnerText(event, event.partner === null ? undefined : events[event.partner])
   return h(
     'tr',
     { class: `${kind}${isUnmatched(event) ? ' unmatched' : ''}`, tabindex: -1 },
@@ -136,19 +136,30 @@ function eventRow(event: EventJson, i: number, events: EventJson[], seen: Map<st
   )
 }
 
-/** What became of a reference, and in how many lives of the recording the same two functions belong together. */
-function partnerText(event: EventJson, partner: EventJson | undefined, seen: Map<string, number>): string {
+/** What became of a reference. */
+function partnerText(event: EventJson, partner: EventJson | undefined): string {
   if (!partner) return event.val > 0 ? 'never given back' : event.val < 0 ? 'gives back nothing' : 'changes nothing'
-  const [get, put] = event.val > 0 ? [event, partner] : [partner, event]
-  const lives = seen.get(pairKey(get, put))
-  const often = lives === undefined ? '' : `, as in ${plural(lives, 'life').replace('lifes', 'lives')}`
-  return `${event.val > 0 ? 'given back by' : 'taken by'} ${functionText(partner)} at ${timeText(partner.time)}${often}`
+  const who = printable(partner.function ?? 'no stack')
+  return `${event.val > 0 ? 'given back by' : 'taken by'} ${who} at ${timeText(partner.time)}`
 }
 
-function holdersText({ events }: LifeJson, at: number): HTMLElement[] {
+/** Why two events belong together: in how many lives of the recording their functions do. */
+function evidenceText(event: EventJson, events: EventJson[], seen: Map<string, number>): string | undefined {
+  const partner = event.partner === null ? undefined : events[event.partner]
+  if (!partner) return undefined
+  const [get, put] = event.val > 0 ? [event, partner] : [partner, event]
+  const lives = seen.get(pairKey(get, put))
+  return lives === undefined
+    ? undefined
+    : `So it is in ${plural(lives, 'life').replace('lifes', 'lives')} of this recording.`
+}
+
+function holdersText({ events }: LifeJson, at: number, seen: Map<string, number>): HTMLElement[] {
   const event = events[at]!
   const { events: held, others } = holdersAt(events, at)
   const many = held.length + (others > 0 ? 1 : 0)
+  const partner = event.partner === null ? undefined : events[event.partner]
+  const evidence = evidenceText(event, events, seen)
   return [
     h('h2', {}, `After ${timeText(event.time)} s: count ${event.count}`),
     many === 0
@@ -161,6 +172,7 @@ function holdersText({ events }: LifeJson, at: number): HTMLElement[] {
         ),
     h('h2', {}, 'This event'),
     h('p', {}, `${printable(event.operation)} ${signed(event.val)} by `, name(taskText(event)), ` on CPU ${event.cpu}`),
+    h('p', {}, `${partnerText(event, partner)}.`, evidence !== undefined && h('small', {}, ` ${evidence}`)),
     event.stack.length === 0
       ? h('p', { class: 'muted' }, 'No stack was recorded.')
       : h('pre', { class: 'stack' }, event.stack.map(functionText).join('\n')),

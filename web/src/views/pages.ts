@@ -75,7 +75,7 @@ class PagesView implements View {
     this.#listen()
     this.element = h(
       'div',
-      { class: 'pages' },
+      { class: 'pages', 'data-events': live.timeline.time.length },
       h('h1', {}, 'Pages over time'),
       this.#controls(only),
       this.#minimap.canvas,
