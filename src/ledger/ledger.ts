@@ -7,6 +7,8 @@
 import type { ProtocolId } from '../linux/protocols/rules.ts'
 import type { EventBatch, LostEvents, StackTable } from '../trace/events.ts'
 import { Op } from '../trace/events.ts'
+import { CpuClock } from './cpu-clock.ts'
+import { countAfter, countBefore, isExact, isReset } from './effects.ts'
 import { baseName, StackTrait, typeByInitialiser } from './frames.ts'
 import { Gaps } from './gaps.ts'
 import { type Incident, type IncidentKind, Incidents } from './incidents.ts'
@@ -25,9 +27,10 @@ import {
 } from './order.ts'
 import { Pagemaps, UNMAPPED_LIMITS } from './pagemaps.ts'
 import { PageBit, PageTable } from './pages.ts'
-import { PairModel, type Reference } from './pairs.ts'
+import { PairModel } from './pairs.ts'
 import { RetiredLives } from './retired.ts'
 import { MAPPED, SHAPE_STRIDE, SHAPE_TASK_SHIFT, Shapes } from './shapes.ts'
+import { shorten } from './shorten.ts'
 import { Sites } from './sites.ts'
 import { TaskClock } from './task-clock.ts'
 
@@ -78,9 +81,6 @@ const SWEEP = 8
 /** Lives after which an event on a free page that another order explained is forgotten. */
 const SUSPECT_LIVES = 2
 
-/** Gets or puts from that many on that are open at once are no longer cut down by pairs. */
-const MAX_OPEN = 4096
-
 /** Page flags proper; above them stand zone, node and section. */
 const PAGE_FLAGS = (1 << 24) - 1
 
@@ -127,9 +127,7 @@ export class Ledger {
   readonly #lifeTasks: number[] = []
   /** Puts of neighbouring pages by one task: memunmap_pages() puts all pages of a pagemap. */
   #sweep = { pfn: -2, pid: -1, rows: [] as number[], begun: false }
-  /** Time and task of each CPU's last event. */
-  #cpuTime = new Float64Array(0)
-  #cpuPid = new Int32Array(0)
+  readonly #cpus = new CpuClock(this.tasks)
   /** Whether the mapcount field is the raw one, -1 for unmapped (newer kernels). */
   #rawMapcount = false
 
@@ -150,10 +148,11 @@ export class Ledger {
     const { order, time, pid, pfn, op, val, ret, stack, mapcount, cpu } = batch
     const { pages, gaps, sites } = this
     const skips = !this.#allPages
+    const cpus = this.#cpus
     if (batch.length > 0) this.firstTime = Math.min(this.firstTime, time[order[0]!]!)
     for (let k = 0; k < batch.length; k++) {
       const i = order[k]!
-      const since = this.#since(cpu[i]!, pid[i]!, time[i]!)
+      const since = cpus.since(cpu[i]!, pid[i]!, time[i]!)
       if (time[i]! > this.#watchAt) this.#takeWatched()
       if (time[i]! >= gaps.nextEdge) gaps.pass(time[i]!)
       const kind = op[i]!
@@ -267,26 +266,6 @@ export class Ledger {
     if (!(this.sites.traits(stack) & StackTrait.DEVICE)) return true
     this.pagemaps.markDevice(this.pages.pagemap[row]!)
     return false
-  }
-
-  /** Time that an event's operation surely came after. */
-  #since(cpu: number, pid: number, time: number): number {
-    if (cpu >= this.#cpuTime.length) this.#growCpus(cpu)
-    const before = this.#cpuTime[cpu]!
-    // A task that was taken from the CPU between operation and stamp: only its own last stamp is a bound.
-    const since = this.#cpuPid[cpu] === pid ? before : Math.min(before, this.tasks.lastTimeOf(pid))
-    this.#cpuTime[cpu] = time
-    this.#cpuPid[cpu] = pid
-    return since
-  }
-
-  #growCpus(cpu: number): void {
-    const times = new Float64Array(cpu * 2 + 2).fill(-Infinity)
-    times.set(this.#cpuTime)
-    this.#cpuTime = times
-    const pids = new Int32Array(cpu * 2 + 2).fill(-1)
-    pids.set(this.#cpuPid)
-    this.#cpuPid = pids
   }
 
   /** Whether a set hands out an idle page as the rule has it, and as it was seen often before. */
@@ -566,7 +545,10 @@ export class Ledger {
     const count = pages.count[row]! + delta
     pages.count[row] = count
     if (count === this.#closesAt(row)) this.#closeLife(row)
-    else if (pages.events[row]! % LONG_LIFE === 0 && isTime(pages.events[row]!)) this.#shorten(row)
+    else if (pages.events[row]! % LONG_LIFE === 0 && isTime(pages.events[row]!)) {
+      this.#refreshModel()
+      shorten(row, pages, nodes, this.model)
+    }
   }
 
   #closesAt(row: number): number {
@@ -612,74 +594,6 @@ export class Ledger {
     const cause = incidents.of(row)
     if (cause?.kind !== 'get-on-free-page' || pages.bits[row]! & PageBit.HANDED_OUT) return
     incidents.markFreedTwice(cause, pages.pagemap[row]!)
-  }
-
-  /**
-   * Sets aside pairs of a long life that surely belong together, so that a page that is never idle needs no more memory
-   * than its open references. Latest gets first: references nest.
-   */
-  #shorten(row: number): void {
-    const { pages, nodes } = this
-    if (pages.events[row]! > MAX_OPEN) return
-    this.#refreshModel()
-    const open: number[] = []
-    const settled = new Set<number>()
-    // The last events may yet have to be put into another order.
-    let left = pages.events[row]! - MAX_RECENT
-    for (let node = pages.head[row]!; left > 0; node = nodes.next[node]!, left--) {
-      if (nodes.delta[node]! > 0) open.push(node)
-      else this.#settlePut(open, node, settled)
-    }
-    this.#removeNodes(row, settled)
-  }
-
-  /** Finds the open get that a put most likely gave back; both are settled when their units agree. */
-  #settlePut(open: number[], put: number, settled: Set<number>): void {
-    const { nodes } = this
-    let best = -1
-    let bestCost = Infinity
-    for (let i = open.length - 1; i >= 0; i--) {
-      const get = open[i]!
-      if (nodes.delta[get] !== -nodes.delta[put]!) continue
-      const cost = this.model.cost(this.#reference(get), this.#reference(put))
-      if (cost >= bestCost) continue
-      best = i
-      bestCost = cost
-    }
-    if (best < 0) return
-    settled.add(open[best]!).add(put)
-    open.splice(best, 1)
-  }
-
-  #reference(node: number): Reference {
-    const { nodes } = this
-    return {
-      signature: nodes.signature[node]!,
-      units: Math.abs(nodes.delta[node]!),
-      position: 0,
-      task: nodes.pid[node]!,
-      mapped: nodes.mapped[node] === 1,
-    }
-  }
-
-  #removeNodes(row: number, gone: ReadonlySet<number>): void {
-    const { pages, nodes } = this
-    let last = -1
-    for (let node = pages.head[row]!; node >= 0; ) {
-      const next = nodes.next[node]!
-      if (gone.has(node)) {
-        nodes.give(node)
-        pages.events[row]!--
-      } else {
-        if (last < 0) pages.head[row] = node
-        else nodes.next[last] = node
-        last = node
-      }
-      node = next
-    }
-    if (last < 0) pages.head[row] = -1
-    else nodes.next[last] = -1
-    pages.tail[row] = last
   }
 
   /** Learns again once twice as many lives are known. */
@@ -969,7 +883,7 @@ export class Ledger {
     if (!(pages.bits[row]! & PageBit.OPEN)) return recent
     for (let node = pages.head[row]!; node >= 0; node = nodes.next[node]!) {
       if (nodes.op[node]! >= Op.FREEZE || nodes.op[node] === Op.SET) recent.length = 0
-      else if (nodes.time[node]! >= since) recent.push({ event: this.eventOfNode(node), delta: nodes.delta[node]! })
+      else if (nodes.time[node]! >= since) recent.push({ event: nodes.event(node), delta: nodes.delta[node]! })
       if (recent.length > most) recent.shift()
     }
     return recent
@@ -1049,7 +963,7 @@ export class Ledger {
       count: this.pages.count[row]!,
       idle: this.#closesAt(row),
       life: this.lifeEvents(row),
-      lastLife: this.#chainEvents(this.#retired.head(this.pages.lastLife[row]!)),
+      lastLife: this.nodes.chain(this.#retired.head(this.pages.lastLife[row]!)),
       consequences: [],
       moreConsequences: 0,
       freedTwice: false,
@@ -1081,36 +995,7 @@ export class Ledger {
 
   /** Events of the open life, oldest first. */
   lifeEvents(row: number): LifeEvent[] {
-    return this.pages.bits[row]! & PageBit.OPEN ? this.#chainEvents(this.pages.head[row]!) : []
-  }
-
-  #chainEvents(head: number): LifeEvent[] {
-    const events: LifeEvent[] = []
-    for (let node = head; node >= 0; node = this.nodes.next[node]!) events.push(this.eventOfNode(node))
-    return events
-  }
-
-  /** The event that a node stands for. */
-  eventOfNode(node: number): LifeEvent {
-    const { nodes } = this
-    return {
-      time: nodes.time[node]!,
-      since: nodes.since[node]!,
-      pid: nodes.pid[node]!,
-      cpu: nodes.cpu[node]!,
-      op: nodes.op[node]!,
-      val: nodes.val[node]!,
-      ret: nodes.ret[node]!,
-      signature: nodes.signature[node]!,
-      stack: nodes.stack[node]!,
-      mapcount: nodes.mapcount[node]!,
-      count: Number.NaN,
-      flags: 0,
-      delta: nodes.delta[node]!,
-      mapped: nodes.mapped[node] === 1,
-      taskSeq: nodes.taskSeq[node]!,
-      signatureSeq: nodes.signatureSeq[node]!,
-    }
+    return this.pages.bits[row]! & PageBit.OPEN ? this.nodes.chain(this.pages.head[row]!) : []
   }
 }
 
@@ -1120,57 +1005,9 @@ function isTime(events: number): boolean {
   return octave < 5 || events % (1 << (octave - 3)) === 0
 }
 
-/** Whether a put to zero is followed by its own task's set to one. */
-function isReset(put: LedgerEvent, set: LedgerEvent): boolean {
-  return (
-    set.op === Op.SET &&
-    set.val === 1 &&
-    put.val < 0 &&
-    put.pid === set.pid &&
-    put.ret === (put.op === Op.MOD_AND_TEST ? 1 : 0)
-  )
-}
-
 function isFew(n: number): boolean {
   // Votes are counted again at powers of two, so that a rule follows what is seen without being decided at each event.
   return (n & (n + 1)) === 0
-}
-
-/** Whether an event tells the count before it. */
-function isExact({ op, ret }: LedgerEvent): boolean {
-  if (op === Op.MOD_AND_RETURN || op === Op.SET) return true
-  return (op === Op.MOD_AND_TEST || op === Op.FREEZE) && ret !== 0
-}
-
-/** Count before an event, from its result or, where it has none, from the count read a little later. */
-function countBefore(event: LedgerEvent): number {
-  const { op, val, ret, count } = event
-  switch (op) {
-    case Op.SET:
-    case Op.UNFREEZE:
-      return 0
-    case Op.MOD_AND_RETURN:
-      return ret - val
-    case Op.MOD_AND_TEST:
-      return ret !== 0 ? -val : Math.max(count, 1) - val
-    case Op.FREEZE:
-      return ret !== 0 ? val : count
-    case Op.MOD_UNLESS:
-      return ret !== 0 ? count - val : count
-    default:
-      return count - val
-  }
-}
-
-/** Count after an event that contradicts the ledger's count: its result where it has one. */
-function countAfter(count: number, event: LedgerEvent): number {
-  const { op, val, ret } = event
-  if (op === Op.SET || op === Op.UNFREEZE) return val
-  if (op === Op.MOD_AND_RETURN) return ret
-  if (op !== Op.MOD_AND_TEST) return count + val
-  if (ret !== 0) return 0
-  if (count + val !== 0) return count + val
-  return Number.isNaN(event.count) || event.count === 0 ? 1 : event.count
 }
 
 function eventOf(batch: EventBatch, i: number, signature: number, since: number): LedgerEvent {

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+import type { LifeEvent } from './life.ts'
+
 const FIRST_SIZE = 4096
 
 /**
@@ -47,6 +49,35 @@ export class NodePool {
   giveChain(head: number, tail: number): void {
     this.next[tail] = this.#free
     this.#free = head
+  }
+
+  /** The events of a chain, from its first node on. */
+  chain(head: number): LifeEvent[] {
+    const events: LifeEvent[] = []
+    for (let node = head; node >= 0; node = this.next[node]!) events.push(this.event(node))
+    return events
+  }
+
+  /** The event that a node stands for. */
+  event(node: number): LifeEvent {
+    return {
+      time: this.time[node]!,
+      since: this.since[node]!,
+      pid: this.pid[node]!,
+      cpu: this.cpu[node]!,
+      op: this.op[node]!,
+      val: this.val[node]!,
+      ret: this.ret[node]!,
+      signature: this.signature[node]!,
+      stack: this.stack[node]!,
+      mapcount: this.mapcount[node]!,
+      count: Number.NaN,
+      flags: 0,
+      delta: this.delta[node]!,
+      mapped: this.mapped[node] === 1,
+      taskSeq: this.taskSeq[node]!,
+      signatureSeq: this.signatureSeq[node]!,
+    }
   }
 
   #grow(): void {
