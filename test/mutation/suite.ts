@@ -55,6 +55,11 @@ function tries(): Try[] {
       ...small.find(s => name(s) === 'test_hmm E')!,
       reverts: ['wait_takes_no_reference', 'fault_trylocks'],
     }),
+    of('a page that fork shared migrates', {
+      ...small.find(s => name(s) === 'test_hmm G')!,
+      vas: 2,
+      threads: { fault: 1, migrate: 1, fork: 1 },
+    }),
     of('a put after removal', {
       ...small.find(s => name(s) === 'device_dax G')!,
       threads: { fault: 1, exit: 1, unbind: 1 },

@@ -12,6 +12,27 @@ interface Survivor {
 
 const survivors: readonly Survivor[] = [
   {
+    file: /mm\/page_ref\.ts$/,
+    before: /^locked: s\.get/,
+    why: 'how an event reads in a trace',
+  },
+  {
+    file: /mm\/pgtable\.ts$/,
+    before: /`page \$\{page\}`/,
+    why: 'how an entry reads in a counterexample',
+  },
+  {
+    file: /mm\/pgtable\.ts$/,
+    before: /address\.mm\.pages\[/,
+    why: 'an odd number halved is no index: the entry maps no page, as before; who waits for one looks again',
+  },
+  {
+    file: /drivers\/pci\/p2pdma\.ts$/,
+    kind: 'swap',
+    before: /call\(put_page, page\)/,
+    why: 'the mapping holds a pagemap reference of its own by then',
+  },
+  {
     file: /mm\/migrate_device\.ts$/,
     before: /const extra = 1/,
     why: 'migrate_vma_check_page() only stops early what folio_migrate_mapping() refuses',
