@@ -5,6 +5,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { AccountOptions } from '../ledger/account.ts'
 import { PROTOCOL_IDS, type ProtocolId } from '../linux/protocols/rules.ts'
 import { openFile } from '../node/open.ts'
+import { grouped } from '../report/words.ts'
 import { type OpenOptions, type Recording, TraceError } from '../trace/events.ts'
 
 export interface RecordingFlags {
@@ -60,9 +61,7 @@ export function progressLine(command: string): { show: NonNullable<AccountOption
       shown = now
       const part = total ? ` ${Math.floor((100 * done) / total)} %` : ''
       const rate = ((events / (now - started)) * 1e3) / 1e6
-      process.stderr.write(
-        `\r\x1b[Klastput ${command}:${part} ${events.toLocaleString('en-US')} events, ${rate.toFixed(1)} M/s`,
-      )
+      process.stderr.write(`\r\x1b[Klastput ${command}:${part} ${grouped(events)} events, ${rate.toFixed(1)} M/s`)
     },
     clear() {
       if (shown > 0) process.stderr.write('\r\x1b[K')

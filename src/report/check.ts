@@ -7,6 +7,7 @@ import { properties } from '../linux/properties.ts'
 import type { Verified } from '../linux/verify.ts'
 import { Holders } from './holders.ts'
 import { table } from './table.ts'
+import { grouped } from './words.ts'
 
 /** `lastput.check/1`: one verdict. */
 export function checkJson(checked: Verified): Record<string, unknown> {
@@ -54,7 +55,7 @@ function headline({ system, verdict, property, message, reason }: Verdict): stri
 }
 
 function covered({ states, transitions, depth, seconds, reductions }: Verdict): string {
-  const n = (x: number) => x.toLocaleString('en-US')
+  const n = grouped
   const how = reductions.filter(r => !r.startsWith('no ')).join(', ')
   return `${n(states)} states, ${n(transitions)} transitions, depth ${depth}, ${seconds.toFixed(2)} s${how ? ` (${how})` : ''}`
 }

@@ -5,7 +5,7 @@ import { ACCUSATIONS, type Actor, type ConsequenceFinding, type Finding } from '
 import type { Damage, Frame } from '../trace/events.ts'
 import { printable } from './printable.ts'
 import { sentence } from './sentence.ts'
-import { frameText, pfnText, plural, seconds, timeText, wrap } from './words.ts'
+import { frameText, grouped, pfnText, plural, seconds, timeText, wrap } from './words.ts'
 
 /** Frames of a stack that the text shows; the JSON has all. */
 const SHOWN_FRAMES = 8
@@ -93,7 +93,7 @@ function headText(account: Account): string[] {
 function lostText(account: Account): string {
   const { gaps, events, from, to } = account.lost
   if (gaps === 0) return 'none lost'
-  const many = events === undefined ? 'an unknown number' : events.toLocaleString('en-US')
+  const many = events === undefined ? 'an unknown number' : grouped(events)
   const since = Number.isFinite(from) ? ` from ${timeText(from, account.timeBase)}` : ''
   const until = Number.isFinite(to) ? ` to ${timeText(to, account.timeBase)}` : ''
   return `${many} LOST in ${plural(gaps, 'gap')}${since}${until}: nothing is claimed that rests on them`
@@ -119,10 +119,10 @@ function livesText(account: Account): string[] {
   const { complete, partial, broken, openAtEnd, unknown } = account.lives
   const parts = [
     `${plural(complete, 'life').replace('lifes', 'lives')} complete`,
-    partial > 0 ? `${partial.toLocaleString('en-US')} seen in part` : '',
-    broken > 0 ? `${broken.toLocaleString('en-US')} broken` : '',
-    `${openAtEnd.toLocaleString('en-US')} open at the end`,
-    unknown > 0 ? `of which ${unknown.toLocaleString('en-US')} not followed (lost events, or begun before)` : '',
+    partial > 0 ? `${grouped(partial)} seen in part` : '',
+    broken > 0 ? `${grouped(broken)} broken` : '',
+    `${grouped(openAtEnd)} open at the end`,
+    unknown > 0 ? `of which ${grouped(unknown)} not followed (lost events, or begun before)` : '',
   ]
   return wrap(`${parts.filter(part => part !== '').join(', ')}.`, '', '  ')
 }
@@ -197,7 +197,7 @@ function heldBySite(held: readonly Finding[]): string[] {
     pages.set(site, (pages.get(site) ?? 0) + 1)
   }
   const sorted = [...pages].sort((a, b) => b[1] - a[1])
-  const rows = sorted.slice(0, SHOWN_SITES).map(([site, n]) => `  ${n.toLocaleString('en-US').padStart(9)}  ${site}`)
+  const rows = sorted.slice(0, SHOWN_SITES).map(([site, n]) => `  ${grouped(n).padStart(9)}  ${site}`)
   return ['Where their references were taken:', ...rows, ...(sorted.length > SHOWN_SITES ? ['             ...'] : [])]
 }
 
@@ -211,7 +211,7 @@ function heldLine(finding: Finding, account: Account): string[] {
 }
 
 function moreText(more: number, what: string): string[] {
-  return more > 0 ? ['', `... and ${more.toLocaleString('en-US')} more ${what}: --top shows more, --json all`] : []
+  return more > 0 ? ['', `... and ${grouped(more)} more ${what}: --top shows more, --json all`] : []
 }
 
 export function damageText(damage: Damage): string {
