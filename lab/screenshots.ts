@@ -53,6 +53,7 @@ async function all(): Promise<void> {
     const leak = report(join(folder, 'leak.html'), ['trace', 'examples/leak-6.12/trace.dat'])
     const bugs = report(join(folder, 'bugs.html'), ['check', '--bugs'])
     const matrix = report(join(folder, 'matrix.html'), ['check', 'test_hmm', '--matrix'])
+    const protocols = report(join(folder, 'protocols.html'), ['explain'])
     const shots: Shot[] = [
       { name: 'first-screen', url: empty.url, ready: '.welcome' },
       { name: 'findings', url: leak, ready: '.finding' },
@@ -63,6 +64,7 @@ async function all(): Promise<void> {
       { name: 'verdicts', url: matrix, ready: '.matrix' },
       { name: 'bugs', url: bugs, ready: '.bugs', scheme: 'dark' },
       { name: 'counterexample', url: `${bugs}#view=counterexample&check=0&step=7`, ready: '.sequence', height: 740 },
+      { name: 'protocols', url: `${protocols}#type=PRIVATE&left=D&right=G`, ready: '.lifecycle', height: 920 },
     ]
     for (const shot of shots) await take(browser, shot)
     console.log(`${shots.length} pictures in docs/images`)

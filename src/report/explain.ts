@@ -44,6 +44,32 @@ function rulesTable(protocol: Protocol): string[] {
 
 /** Runs the threads in turn and tells what becomes of page 0 and of the pagemap. */
 function lifeOf(protocol: Protocol, name: string, wanted: readonly string[]): string[] {
+  const { initial, steps } = lifeSteps(protocol, name, wanted)
+  const diagram = [initial, ...steps.flatMap(s => (s.count ? [s.count.to] : []))].map(n => `(${n})`).join(' -> ')
+  const arrow = (x: Change | undefined) => (x ? `${x.from} -> ${x.to}` : '')
+  const rows = steps.map(s => ['', s.thread, s.function, arrow(s.count), arrow(s.pagemapRef), s.told ?? ''])
+  return [`  count ${diagram}`, ...table(['', 'thread', 'function', 'count', 'pagemap ref', ''], rows)]
+}
+
+interface Change {
+  from: number
+  to: number
+}
+
+/** What a step does to the page, as far as it matters to its count. */
+export interface LifeStep {
+  thread: string
+  function: string
+  count?: Change
+  pagemapRef?: Change
+  told?: string
+}
+
+function lifeSteps(
+  protocol: Protocol,
+  name: string,
+  wanted: readonly string[],
+): { initial: number; steps: LifeStep[] } {
   const driver = drivers.find(d => d.name === name)!
   const roles = Object.keys(build({ driver, protocol }).parts.roles)
   const threads = wanted.filter(t => roles.includes(t))
@@ -51,17 +77,44 @@ function lifeOf(protocol: Protocol, name: string, wanted: readonly string[]): st
   const machine = new Machine(built)
   for (const t of threads) machine.finish(t)
   const page = built.kernel.pgmap.pages[0]!
-  const life = machine.steps.flatMap(s => s.changes.filter(c => c.cell === page._refcount.name))
-  const diagram = [page._refcount.init, ...life.map(c => c.to)].map(n => `(${n})`).join(' -> ')
-  const rows = machine.steps.flatMap(s => row(s, page._refcount.name, page.life.name, built.kernel.pgmap.ref.name))
-  return [`  count ${diagram}`, ...table(['', 'thread', 'function', 'count', 'pagemap ref', ''], rows)]
+  const names = { count: page._refcount.name, life: page.life.name, ref: built.kernel.pgmap.ref.name }
+  return { initial: page._refcount.init, steps: machine.steps.flatMap(s => lifeStep(s, names)) }
 }
 
-function row(step: MachineStep, count: string, life: string, ref: string): string[][] {
+function lifeStep(step: MachineStep, names: { count: string; life: string; ref: string }): LifeStep[] {
   const change = (name: string) => step.changes.find(c => c.cell === name)
-  const [c, l, r] = [change(count), change(life), change(ref)]
-  if (!c && !l && !r && step.events.length === 0) return []
-  const arrow = (x: { from: number; to: number } | undefined) => (x ? `${x.from} -> ${x.to}` : '')
-  const told = l ? (l.to === BUSY ? 'leaves the free list' : 'is free again') : ''
-  return [['', step.thread, step.function, arrow(c), arrow(r), told]]
+  const [count, life, ref] = [change(names.count), change(names.life), change(names.ref)]
+  if (!count && !life && !ref && step.events.length === 0) return []
+  const of = ({ from, to }: Change): Change => ({ from, to })
+  return [
+    {
+      thread: step.thread,
+      function: step.function,
+      ...(count ? { count: of(count) } : {}),
+      ...(ref ? { pagemapRef: of(ref) } : {}),
+      ...(life ? { told: life.to === BUSY ? 'leaves the free list' : 'is free again' } : {}),
+    },
+  ]
+}
+
+/** `lastput.explain/1`: protocols in words, and the life of a page of each type as the model lives it. */
+export function explainJson(wanted: readonly Protocol[]): object {
+  return {
+    schema: 'lastput.explain/1',
+    protocols: wanted.map(protocol => ({
+      id: protocol.id,
+      name: protocol.name,
+      where: protocol.where,
+      words: protocol.words,
+      lives: LIVES.filter(({ driver }) => drivers.find(d => d.name === driver)!.protocols.includes(protocol.id)).map(
+        ({ type, driver, threads }) => ({
+          type,
+          driver,
+          idle: PAGE_RULES[protocol.id][type].idle,
+          mappingCounts: protocol.pte_holds_reference(type),
+          ...lifeSteps(protocol, driver, threads),
+        }),
+      ),
+    })),
+  }
 }

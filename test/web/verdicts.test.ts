@@ -137,6 +137,35 @@ describe.skipIf(!haveBrowser())('verdicts', () => {
     }
   })
 
+  test('protocols side by side: the life of a page as the model lives it, with what differs', async () => {
+    const file = join(folder, 'explain.html')
+    const { protocols } = JSON.parse(lastput(['explain', '--json', '--html', file]))
+    const { page, errors } = await open(file, '#type=PRIVATE&left=D&right=G')
+    const sides = page.locator('.sides section')
+    for (const [i, id] of ['D', 'G'].entries()) {
+      const protocol = protocols.find((each: { id: string }) => each.id === id)
+      const life = protocol.lives.find((each: { type: string }) => each.type === 'PRIVATE')
+      await expect(sides.nth(i).locator('.count').allTextContents()).resolves.toEqual(
+        [life.initial, ...life.steps.flatMap((step: { count?: { to: number } }) => step.count?.to ?? [])].map(String),
+      )
+      await expect(sides.nth(i).textContent()).resolves.toContain(protocol.words)
+    }
+    // D sets the count back to 1 after the page is free; in G the driver sets it when it hands the page out.
+    await expect(sides.nth(0).locator('.differs').allTextContents()).resolves.toContainEqual(
+      expect.stringMatching(/^1reset_after_free/),
+    )
+    await expect(sides.nth(1).locator('.differs').allTextContents()).resolves.toContainEqual(
+      expect.stringMatching(/^1set_page_count/),
+    )
+    expect(await serious(page)).toEqual([])
+    await page.getByLabel('Right').selectOption('D')
+    await expect(page.locator('.differs').count()).resolves.toBe(0)
+    await page.reload()
+    await expect(page.getByLabel('Right').inputValue()).resolves.toBe('D')
+    expect(errors).toEqual([])
+    await page.close()
+  })
+
   test.each(['check=99', 'check=1', 'row=0&property=toString', 'check=0&step=99'])(
     'an address that names nothing (%s) breaks nothing',
     async hash => {

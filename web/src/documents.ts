@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** The JSON that `lastput trace` and `lastput check` write, as the viewer reads it, and telling one from the other. */
+/** The JSON that `lastput trace`, `check` and `explain` write, as the viewer reads it, and telling one from the other. */
 import type { FindingKind } from '../../src/ledger/findings.ts'
 
 export interface FunctionJson {
@@ -145,7 +145,37 @@ export interface MatrixJson {
   properties: Record<string, VerdictJson & { steps?: number }>
 }
 
+interface ChangeJson {
+  from: number
+  to: number
+}
+
+export interface LifeStepJson {
+  thread: string
+  function: string
+  count?: ChangeJson
+  pagemapRef?: ChangeJson
+  told?: string
+}
+
+export interface ProtocolJson {
+  id: string
+  name: string
+  where: string
+  words: string
+  lives: {
+    type: string
+    driver: string
+    idle: number
+    mappingCounts: boolean
+    initial: number
+    steps: LifeStepJson[]
+  }[]
+}
+
 export type Document =
+  /** lastput.explain/1 */
+  | { kind: 'explain'; protocols: ProtocolJson[] }
   | { kind: 'trace'; trace: TraceJson }
   | { kind: 'check'; checks: CheckJson[] }
   | { kind: 'matrix'; rows: MatrixJson[] }
@@ -160,9 +190,15 @@ export function readDocument(json: unknown): Document {
     if (!isTrace(first)) throw new Error('expected lastput.trace/1 with source, pagemaps and findings')
     return { kind: 'trace', trace: first }
   }
+  if (first.schema === 'lastput.explain/1') {
+    const { protocols } = first
+    if (!Array.isArray(protocols) || !protocols.every(isProtocol) || protocols.length === 0)
+      throw new Error('expected lastput.explain/1 with protocols and their lives')
+    return { kind: 'explain', protocols }
+  }
   if (list.every(isCheck)) return { kind: 'check', checks: list }
   if (list.every(isMatrix)) return { kind: 'matrix', rows: list }
-  throw new Error('expected lastput.trace/1, lastput.check/1 or the JSON of lastput check --matrix')
+  throw new Error('expected lastput.trace/1, lastput.check/1, lastput.explain/1 or the JSON of lastput check --matrix')
 }
 
 function isObject(json: unknown): json is Record<string, unknown> {
@@ -186,6 +222,11 @@ function isCheck(json: unknown): json is CheckJson {
 function isMatrix(json: unknown): json is MatrixJson {
   if (!isObject(json) || !isObject(json.properties) || typeof json.driver !== 'string') return false
   return Object.values(json.properties).every(isVerdict)
+}
+
+function isProtocol(json: unknown): json is ProtocolJson {
+  if (!isObject(json) || typeof json.id !== 'string' || !Array.isArray(json.lives)) return false
+  return json.lives.every(life => typeof life?.type === 'string' && Array.isArray(life.steps))
 }
 
 function isVerdict(json: unknown): boolean {

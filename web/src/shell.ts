@@ -7,6 +7,7 @@ import { counterexampleView, findCounterexample } from './views/counterexample.t
 import { findingsView } from './views/findings.ts'
 import { lifeView } from './views/life.ts'
 import { pagesView } from './views/pages.ts'
+import { protocolsView } from './views/protocols.ts'
 import { sitesView } from './views/sites.ts'
 import { verdictsView } from './views/verdicts.ts'
 import type { Context, View } from './views/view.ts'
@@ -159,6 +160,7 @@ export class Shell {
 }
 
 function tabsOf({ document: opened, recording }: Opened): Tab[] {
+  if (opened.kind === 'explain') return [{ view: 'protocols', title: 'Protocols' }]
   if (opened.kind !== 'trace') return [{ view: 'verdicts', title: 'Verdicts' }]
   return [
     { view: 'findings', title: 'Findings' },
@@ -168,6 +170,7 @@ function tabsOf({ document: opened, recording }: Opened): Tab[] {
 }
 
 function viewOf(wanted: string, { document: opened, recording }: Opened, context: Context): View {
+  if (opened.kind === 'explain') return protocolsView(context, opened.protocols)
   if (opened.kind !== 'trace') {
     if (wanted !== 'counterexample') return verdictsView(context, opened)
     const found = findCounterexample(opened, context.address)

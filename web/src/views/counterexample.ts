@@ -17,7 +17,7 @@ export interface Counterexample {
 
 /** The one that the address names. */
 export function findCounterexample(
-  document: Exclude<Document, { kind: 'trace' }>,
+  document: Exclude<Document, { kind: 'trace' | 'explain' }>,
   address: Address,
 ): Counterexample | undefined {
   if (document.kind === 'matrix') {

@@ -8,7 +8,7 @@ import type { CheckJson, Document, MatrixJson, VerdictJson } from '../documents.
 import { h } from '../dom.ts'
 import type { Context, View } from './view.ts'
 
-export function verdictsView(context: Context, document: Exclude<Document, { kind: 'trace' }>): View {
+export function verdictsView(context: Context, document: Exclude<Document, { kind: 'trace' | 'explain' }>): View {
   if (document.kind === 'matrix') return { element: matrixElement(context, document.rows) }
   const { checks } = document
   return { element: checks.some(check => check.bug !== undefined) ? bugsElement(checks) : systemsElement(checks) }
