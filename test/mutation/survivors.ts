@@ -12,6 +12,22 @@ interface Survivor {
 
 const survivors: readonly Survivor[] = [
   {
+    file: /mm\/memory\.ts$/,
+    before: /wait_on_page_locked/,
+    why: 'only kernels before 5.17 run it, and in their systems here the removal of the driver wakes who waits',
+  },
+  {
+    file: /mm\/memory\.ts$/,
+    kind: 'swap',
+    before: /fault === 'wait'/,
+    why: 'the branch that is then taken as well finds no device entry and returns',
+  },
+  {
+    file: /fs\/dax\.ts$/,
+    before: /copy_pte\(at\(index\)/,
+    why: 'what fork maps, a second fault maps as well',
+  },
+  {
     file: /mm\/page_ref\.ts$/,
     before: /^locked: s\.get/,
     why: 'how an event reads in a trace',
