@@ -6,6 +6,7 @@ import { damageText, hasAccusation, select, type TraceFilter, traceJson, traceTe
 import type { Recording } from '../trace/events.ts'
 import {
   guarded,
+  openOptions,
   parseCount,
   parsePfn,
   parseTime,
@@ -14,11 +15,12 @@ import {
   recordingOptions,
   withRecording,
 } from './recordings.ts'
-import { writeReport } from './write-report.ts'
+import { wholeRecording, writeReport } from './write-report.ts'
 
 export interface TraceFlags extends RecordingFlags {
   json?: boolean
   html?: string
+  full?: boolean
   allPages?: boolean
   pfn?: number
   pagemap?: number
@@ -48,6 +50,7 @@ export function traceCommand(): Command {
     .argument('<file...>', 'trace.dat, perf.data or ftrace text; "-" is standard input')
     .option('--json', 'JSON (schema lastput.trace/1); an array where several files are given')
     .option('--html <file>', 'write a report that any browser opens: one file, with all it needs inside')
+    .option('--full', 'with --html: put the whole recording into the report, with every page over time')
     .option('--pfn <pfn>', 'findings of this page only', parsePfn)
     .option('--pagemap <pfn>', 'findings of the pagemap that this page belongs to', parsePfn)
     .option('--from <seconds>', 'findings from this time on', parseTime)
@@ -73,7 +76,7 @@ async function traceAll(files: string[], flags: TraceFlags): Promise<number> {
   const results: Result[] = []
   for (const file of files)
     results.push(await withRecording(file, flags, recording => traceRecording(recording, flags)))
-  if (flags.html !== undefined) await writeReport(flags.html, results[0]!.json, `lastput trace ${files[0]}`)
+  if (flags.html !== undefined) await writeHtml(flags.html, files[0]!, results[0]!, flags)
   if (flags.json) {
     const json = results.length === 1 ? results[0]!.json : results.map(result => result.json)
     process.stdout.write(`${JSON.stringify(json, undefined, 1)}\n`)
@@ -81,6 +84,12 @@ async function traceAll(files: string[], flags: TraceFlags): Promise<number> {
     process.stdout.write(`${results.map(result => result.text.join('\n')).join('\n\n')}\n`)
   }
   return results.some(result => result.accused) ? 1 : 0
+}
+
+async function writeHtml(html: string, file: string, { json }: Result, flags: TraceFlags): Promise<void> {
+  const { allPages, protocol } = flags
+  const whole = flags.full ? await wholeRecording(file, { ...openOptions(flags), allPages, protocol }) : undefined
+  await writeReport(html, json, `lastput trace ${file}`, whole)
 }
 
 /** Accounts for an opened recording as the command line wants it. */

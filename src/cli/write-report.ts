@@ -1,9 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-import { writeFile } from 'node:fs/promises'
-import { viewerBundle } from '../node/viewer.ts'
-import { reportHtml } from '../report/html.ts'
+import { readFile, stat, writeFile } from 'node:fs/promises'
+import { basename } from 'node:path'
+import { viewerBundle, viewerWorker } from '../node/viewer.ts'
+import { reportHtml, type WholeRecording } from '../report/html.ts'
+import { TraceError } from '../trace/events.ts'
+
+/** A browser holds the file's text and the recording in memory at once. */
+const MOST_BYTES = 256 * 2 ** 20
 
 /** Writes what `--json` would say as a report. @throws an error of the file system */
-export async function writeReport(file: string, data: unknown, title: string): Promise<void> {
-  await writeFile(file, await reportHtml(data, title, viewerBundle()))
+export async function writeReport(file: string, data: unknown, title: string, whole?: WholeRecording): Promise<void> {
+  await writeFile(file, await reportHtml(data, title, viewerBundle(), whole))
+}
+
+/** A recording to be put into a report. @throws TraceError when it does not fit, or cannot be read twice */
+export async function wholeRecording(path: string, options: object): Promise<WholeRecording> {
+  if (path === '-') throw new TraceError('standard input', 0, 'expected a file for --full, which reads it twice')
+  const { size } = await stat(path)
+  if (size > MOST_BYTES) throw new TraceError(path, size, `expected at most ${MOST_BYTES} bytes for --full`)
+  return { name: basename(path), bytes: new Uint8Array(await readFile(path)), options, worker: viewerWorker() }
 }

@@ -6,6 +6,11 @@ import type { ViewerBundle } from '../report/html.ts'
 /** Folder of the built viewer, beside the compiled sources. */
 export const VIEWER_FOLDER = fileURLToPath(new URL('../web/', import.meta.url))
 
+/** Script that reads recordings beside the page. @throws an error of the file system */
+export function viewerWorker(): string {
+  return readFileSync(`${VIEWER_FOLDER}worker.js`, 'utf8')
+}
+
 /** @throws an error of the file system when the viewer has not been built */
 export function viewerBundle(): ViewerBundle {
   return {

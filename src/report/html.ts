@@ -8,21 +8,41 @@ export interface ViewerBundle {
   style: string
 }
 
+/** A whole recording, to be read again wherever the report is opened. */
+export interface WholeRecording {
+  name: string
+  bytes: Uint8Array
+  /** How it is to be read, in the shape of the viewer's request. */
+  options: object
+  /** Script that reads it. */
+  worker: string
+}
+
 /**
  * @param data what `--json` would write
  * @param title shown by the browser until the viewer has its own
+ * @param whole makes a report that also shows every page over time
  */
-export async function reportHtml(data: unknown, title: string, { script, style }: ViewerBundle): Promise<string> {
+export async function reportHtml(
+  data: unknown,
+  title: string,
+  { script, style }: ViewerBundle,
+  whole?: WholeRecording,
+): Promise<string> {
   for (const [text, end] of [
     [script, '</script'],
     [script, '<!--'],
     [style, '</style'],
+    [whole?.worker ?? '', '</script'],
+    [whole?.worker ?? '', '<!--'],
   ] as const)
     if (text.toLowerCase().includes(end)) throw new Error(`the viewer's bundle has a ${end} in it`)
   // Nothing but these two runs or is loaded, whatever a name in the data says.
   const policy = [
     "default-src 'none'",
-    `script-src '${await hash(script)}'`,
+    // The readers compile their decoders, and unpack zstd in WebAssembly that they fetch out of themselves.
+    `script-src '${await hash(script)}'${whole ? " 'unsafe-eval'" : ''}`,
+    ...(whole ? ['worker-src blob:', 'connect-src data:'] : []),
     `style-src '${await hash(style)}'`,
     'img-src data:',
     "base-uri 'none'",
@@ -43,10 +63,25 @@ export async function reportHtml(data: unknown, title: string, { script, style }
 <body>
 <noscript>This report is drawn by a script that it holds; lastput's --json has the same as data.</noscript>
 <script type="application/json" id="lastput-data">${embeddable(data)}</script>
-<script type="module">${script}</script>
+${whole ? wholeElements(whole) : ''}<script type="module">${script}</script>
 </body>
 </html>
 `
+}
+
+function wholeElements({ name, bytes, options, worker }: WholeRecording): string {
+  return `<script type="text/plain" id="lastput-worker">${worker}</script>
+<script type="application/json" id="lastput-recording">${embeddable({ name, options, base64: base64(bytes) })}</script>
+`
+}
+
+/** By pieces, since a call takes a limited number of arguments. */
+function base64(bytes: Uint8Array): string {
+  const parts: string[] = []
+  const PIECE = 3 * 8192
+  for (let at = 0; at < bytes.length; at += PIECE)
+    parts.push(btoa(String.fromCharCode(...bytes.subarray(at, at + PIECE))))
+  return parts.join('')
 }
 
 /** JSON that ends neither its element nor, where it is read as a script, a line. */

@@ -230,6 +230,39 @@ describe.skipIf(!haveBrowser())('the viewer', () => {
     })
   })
 
+  test('a recording whose names carry markup, scripts, escapes and direction marks: shown as they are, none runs', async () => {
+    const [task, leaker, release] = [
+      '<img src=x onerror=alert(1)>',
+      '</script><script>alert(2)</script>\u202e',
+      '\u001b[31m&lt;b&gt;',
+    ]
+    const text = lastput(['events', example])
+      .replaceAll('insmod', task!)
+      .replaceAll('zdbug_bug_leak_get', leaker!)
+      .replaceAll('zdbug_release', release!)
+    await show([], '', async (page, errors) => {
+      await page.locator('.drop').waitFor()
+      await drop(page, '<svg onload=alert(3)>\u202e.txt', Buffer.from(text))
+      await page.locator('.finding').waitFor()
+      const shown = () => page.locator('main').textContent()
+      expect(await shown()).toContain('<svg onload=alert(3)>\\u202e.txt')
+      expect(await shown()).toContain('</script><script>alert(2)</script>\\u202e took a reference to page 0xfcf83fc')
+      expect(await shown()).toContain(`${task}-105: page_ref_mod +1`)
+      await page.getByRole('link', { name: 'took a reference' }).click()
+      await page.locator('.life-events').waitFor()
+      expect(await shown()).toContain('\\x1b[31m&lt;b&gt;')
+      await page.getByRole('link', { name: 'Sites' }).click()
+      await page.locator('.sites').waitFor()
+      await page.getByRole('link', { name: 'Pages over time' }).click()
+      await page.locator('.timeline').focus()
+      await page.keyboard.press('ArrowDown')
+      await page.locator('.detail .life-events').waitFor()
+      expect(await page.locator('main img, main script, main svg[onload]').count()).toBe(0)
+      for (const unsafe of ['\u001b', '\u202e']) expect(await shown()).not.toContain(unsafe)
+      expect(errors).toEqual([])
+    })
+  })
+
   test('a recording, JSON and a report can be dropped; what is none is refused in words', async () => {
     const report = join(folder, 'report.html')
     const json = lastput(['trace', example, '--json', '--html', report])

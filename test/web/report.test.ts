@@ -107,6 +107,7 @@ describe.skipIf(!haveBrowser())('in a browser', () => {
     await expect(other.locator('th[aria-sort=ascending]').textContent()).resolves.toContain('Given back by')
     expect(await serious(other)).toEqual([])
     await page.goBack()
+    await page.locator('.life-events').waitFor()
     await expect(page.locator('h1').textContent()).resolves.toBe('Page 0xfcf83fc')
     await Promise.all([page.close(), other.close()])
   })
@@ -202,6 +203,21 @@ describe.skipIf(!haveBrowser())('in a browser', () => {
       expect(text).toContain('\\x1b[31mred')
       await page.close()
     }
+  })
+
+  test('a full report holds the recording, and shows it from disk without asking for anything', async () => {
+    const file = join(folder, 'full.html')
+    lastput(['trace', recording, '--full', '--html', file])
+    const { page, errors, requests } = await open(file, '#view=pages&only=findings')
+    await page.locator('.timeline').focus()
+    await page.keyboard.press('ArrowDown')
+    await page.locator('.detail tr.unmatched').waitFor()
+    await page.getByRole('link', { name: 'Findings' }).click()
+    await page.locator('.finding').waitFor()
+    await expect(page.locator('.finding h2').textContent()).resolves.toContain('zdbug_bug_leak_get')
+    expect(errors).toEqual([])
+    expect(requests.filter(url => !/^(file|data|blob):/.test(url))).toEqual([])
+    await page.close()
   })
 
   test('data that is no report is refused by name', async () => {

@@ -45,6 +45,7 @@ describe.skipIf(!haveBrowser())('verdicts', () => {
     const row = page.getByRole('row').filter({ hasText: checks[0]!.title! })
     await expect(row.locator('.holds').count()).resolves.toBe(1)
     await row.getByRole('link', { name: `violated in ${checks[0]!.counterexample!.length} steps` }).click()
+    await page.locator('.sequence').waitFor()
     await expect(page.locator('.sequence tbody tr').count()).resolves.toBe(checks[0]!.counterexample!.length)
     await expect(page.locator('.counterexample').textContent()).resolves.toContain(checks[0]!.message!)
     expect(errors).toEqual([])
@@ -97,6 +98,7 @@ describe.skipIf(!haveBrowser())('verdicts', () => {
       rows.flatMap(row => Object.values(row.properties)).filter(each => each.verdict === 'holds').length,
     )
     await page.locator('td.violated a').first().click()
+    await page.locator('.sequence').waitFor()
     await expect(page.locator('.sequence tbody tr').count()).resolves.toBeGreaterThan(0)
     await page.goBack()
     await page.getByRole('searchbox').fill('no such driver')

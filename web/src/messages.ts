@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** What the page and its worker say to each other. */
+
+import type { AccountOptions } from '../../src/ledger/account.ts'
 import type { Timeline } from '../../src/report/timeline.ts'
+import type { OpenOptions } from '../../src/trace/events.ts'
 import type { LifeJson, TraceJson } from './documents.ts'
 
+/** As on the command line. */
+export type ReadingOptions = OpenOptions & Pick<AccountOptions, 'allPages' | 'protocol'>
+
 export type Request =
-  | { ask: 'open'; name: string; blob: Blob }
+  | { ask: 'open'; name: string; blob: Blob; options: ReadingOptions }
   | { ask: 'life'; id: number; page: number; event: number }
 
 export interface PageLife {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** What a file is, and what is to be shown of it: a recording, JSON of lastput, or a report that holds such JSON. */
 import { type Document, readDocument } from './documents.ts'
+import type { ReadingOptions } from './messages.ts'
 import { LiveRecording, type Progress } from './recording.ts'
 
 export interface Opened {
@@ -12,11 +13,16 @@ export interface Opened {
 const MOST_JSON = 1 << 28
 
 /** @throws Error that says what was expected, in the words of the reader */
-export async function openBlob(name: string, blob: Blob, onProgress: (progress: Progress) => void): Promise<Opened> {
+export async function openBlob(
+  name: string,
+  blob: Blob,
+  onProgress: (progress: Progress) => void,
+  options: ReadingOptions = {},
+): Promise<Opened> {
   const start = (await blob.slice(0, 64).text()).trimStart().toLowerCase()
   const isReport = start.startsWith('<!doctype html')
   if (!isReport && !start.startsWith('{') && !start.startsWith('[')) {
-    const { trace, live } = await LiveRecording.open(name, blob, onProgress)
+    const { trace, live } = await LiveRecording.open(name, blob, onProgress, options)
     return { document: { kind: 'trace', trace }, recording: live }
   }
   if (blob.size > MOST_JSON) throw new Error(`${name}: expected at most ${MOST_JSON} bytes of JSON`)

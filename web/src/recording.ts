@@ -2,7 +2,7 @@
 /** A recording that a worker has read and keeps. */
 import type { Timeline } from '../../src/report/timeline.ts'
 import type { TraceJson } from './documents.ts'
-import type { PageLife, Reply, Request } from './messages.ts'
+import type { PageLife, ReadingOptions, Reply, Request } from './messages.ts'
 
 export interface Progress {
   events: number
@@ -40,8 +40,13 @@ export class LiveRecording {
   }
 
   /** Reads a recording. @throws Error in the words of the reader, when it cannot be used. */
-  static open(name: string, blob: Blob, onProgress: (progress: Progress) => void): Promise<OpenedRecording> {
-    const worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' })
+  static open(
+    name: string,
+    blob: Blob,
+    onProgress: (progress: Progress) => void,
+    options: ReadingOptions = {},
+  ): Promise<OpenedRecording> {
+    const worker = startWorker()
     return new Promise((resolve, reject) => {
       const fail = (message: string) => {
         worker.terminate()
@@ -54,7 +59,7 @@ export class LiveRecording {
         if (data.say !== 'opened') return
         resolve({ trace: data.trace, live: new LiveRecording(worker, data) })
       }
-      post(worker, { ask: 'open', name, blob })
+      post(worker, { ask: 'open', name, blob, options })
     })
   }
 
@@ -73,6 +78,20 @@ export class LiveRecording {
   close(): void {
     this.#worker.terminate()
   }
+}
+
+let embedded: string | undefined
+
+/** From now on workers run this script: a report has no other files. */
+export function embedWorker(script: string): void {
+  embedded = script
+}
+
+function startWorker(): Worker {
+  if (embedded === undefined) return new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' })
+  const url = URL.createObjectURL(new Blob([embedded], { type: 'text/javascript' }))
+  // From a file on disk, browsers start no modules out of blobs.
+  return new Worker(url)
 }
 
 function post(worker: Worker, request: Request): void {

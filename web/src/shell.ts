@@ -2,6 +2,7 @@
 /** The frame around the views: what is open, which views there are for it, the one that the address names, keys, errors. */
 import { Address, linkTo } from './address.ts'
 import { h, takesText } from './dom.ts'
+import type { ReadingOptions } from './messages.ts'
 import { type Opened, openBlob } from './opening.ts'
 import { counterexampleView, findCounterexample } from './views/counterexample.ts'
 import { findingsView } from './views/findings.ts'
@@ -12,6 +13,12 @@ import { sitesView } from './views/sites.ts'
 import { verdictsView } from './views/verdicts.ts'
 import type { Context, View } from './views/view.ts'
 import { EXAMPLES, type Welcome, welcome } from './views/welcome.ts'
+
+interface EmbeddedRecording {
+  name: string
+  base64: string
+  options: ReadingOptions
+}
 
 interface Tab {
   view: string
@@ -55,6 +62,14 @@ export class Shell {
     this.#show()
   }
 
+  /** The recording that a full report holds. */
+  async openEmbedded({ name, base64, options }: EmbeddedRecording): Promise<void> {
+    const text = atob(base64)
+    const bytes = new Uint8Array(text.length)
+    for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i)
+    await this.#read(name, new Blob([bytes]), options)
+  }
+
   fail(message: string): void {
     this.#main.replaceChildren(h('p', { class: 'failure', role: 'alert' }, message))
   }
@@ -85,10 +100,10 @@ export class Shell {
     }
   }
 
-  async #read(name: string, blob: Blob): Promise<void> {
+  async #read(name: string, blob: Blob, options: ReadingOptions = {}): Promise<void> {
     this.#showWelcome()
     try {
-      this.open(await openBlob(name, blob, progress => this.#welcome.progress(name, progress)))
+      this.open(await openBlob(name, blob, progress => this.#welcome.progress(name, progress), options))
     } catch (error) {
       this.#welcome.failed((error as Error).message)
     }

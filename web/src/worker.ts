@@ -7,7 +7,7 @@ import { traceJson } from '../../src/report/trace.ts'
 import { BlobSource } from '../../src/trace/bytes.ts'
 import { openRecording } from '../../src/trace/open.ts'
 import type { TraceJson } from './documents.ts'
-import type { PageLife, Reply, Request } from './messages.ts'
+import type { PageLife, ReadingOptions, Reply, Request } from './messages.ts'
 
 /** Milliseconds between two words of progress. */
 const PROGRESS = 100
@@ -19,12 +19,14 @@ function reply(message: Reply, moved: Transferable[] = []): void {
   ;(postMessage as (message: Reply, moved: Transferable[]) => void)(message, moved)
 }
 
-async function open(name: string, blob: Blob): Promise<void> {
+async function open(name: string, blob: Blob, options: ReadingOptions): Promise<void> {
   const started = performance.now()
-  const recording = await openRecording(new BlobSource(name, blob))
+  const recording = await openRecording(new BlobSource(name, blob), options)
   const recorder = new TimelineRecorder()
   let told = started
   const ledger = await readLedger(recorder.tap(recording), {
+    allPages: options.allPages,
+    protocol: options.protocol,
     onProgress: progress => {
       if (performance.now() - told < PROGRESS) return
       told = performance.now()
@@ -49,7 +51,7 @@ async function open(name: string, blob: Blob): Promise<void> {
 
 addEventListener('message', async ({ data }: MessageEvent<Request>) => {
   try {
-    if (data.ask === 'open') await open(data.name, data.blob)
+    if (data.ask === 'open') await open(data.name, data.blob, data.options)
     else if (source) reply({ say: 'life', id: data.id, life: pageLifeJson(source, data.page, data.event) as PageLife })
   } catch (error) {
     reply({ say: 'failed', message: (error as Error).message })
