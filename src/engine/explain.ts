@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Counterexamples: the shortest, then the one with the fewest context switches. States keep no parents. Going back level by
+ * Counterexamples: the shortest, then of those to the state met first the one with the fewest context switches. States keep no parents. Going back level by
  * level gives the states that lie on a shortest path; going forward through them, with each state's cheapest last thread,
  * gives the path; the naive interpreter replays it before it is shown.
  */

@@ -41,12 +41,14 @@ export interface Matching {
 }
 
 /** Bits that a pair costs when only one side belongs to a page table, when its tasks differ, when its units differ. */
-const MAPPED_BITS = 8
+const MAPPED_BITS = 2.3
 const TASK_BITS = 1
 const UNITS_BITS = 1
 
-/** Bits that a pair of sites costs while nothing is known of the get: for having no caller in common, for not nesting. */
+/** Bits that a pair of sites costs while nothing is known of the get: for having no caller in common, for being of a page table
+ * on one side only, for not nesting. */
 const STRANGERS_BITS = 3
+const UNMAPPED_BITS = 6
 const NESTING_BITS = 0.25
 
 /** Bits for leaving a reference without partner, on top of log2(1 + lives in which its site had one). */
@@ -138,7 +140,8 @@ export class PairModel {
   #prior(get: Reference, put: Reference): number {
     const strangers = this.#sites.related(get.signature, put.signature) ? 0 : STRANGERS_BITS
     const nesting = NESTING_BITS * Math.min(4, Math.max(0, put.position - get.position - 1))
-    return (strangers + nesting) / (1 + this.#bySignature.get(get.signature))
+    const unmapped = get.mapped === put.mapped ? 0 : UNMAPPED_BITS
+    return (strangers + unmapped + nesting) / (1 + this.#bySignature.get(get.signature))
   }
 
   costUnmatchedGet(get: Reference): number {

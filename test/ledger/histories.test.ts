@@ -29,7 +29,7 @@ test('operations in their true order explain every result, and each event comes 
     fc.property(historyOptions({ fault: fc.constantFrom('none', ...FAULTS) }), options => {
       for (const rows of byPage(history(options).rows)) {
         let count = 0
-        for (const row of [...rows].sort((a, b) => a.opTime - b.opTime)) {
+        for (const row of [...rows].sort((a, b) => a.opTime - b.opTime || a.sequence - b.sequence)) {
           checkResult(row, count)
           count = row.after
           expect(row.time).toBeGreaterThanOrEqual(row.opTime)
@@ -60,8 +60,11 @@ test('the events of a CPU are stamped in the order of their operations, and the 
 /** A history in which every reference came back and every page is idle at the end. */
 function isClean({ rows, held, options }: History): boolean {
   const counts = new Map<number, number>()
-  for (const row of [...rows].sort((a, b) => a.opTime - b.opTime)) counts.set(row.pfn, row.after)
-  const idle = new Set(options.protocol === 'A' && options.teardown ? [0] : [0, 1])
+  for (const row of [...rows].sort((a, b) => a.opTime - b.opTime || a.sequence - b.sequence))
+    counts.set(row.pfn, row.after)
+  // Without stacks, the teardown of a page or two is left out: see simulated-kernel.ts.
+  const tornDown = options.protocol === 'A' && options.teardown && (options.stacks || options.pages > 2)
+  const idle = new Set(tornDown ? [0] : [0, 1])
   return [...held.values()].every(n => n === 0) && [...counts.values()].every(count => idle.has(count))
 }
 

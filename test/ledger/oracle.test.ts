@@ -138,7 +138,7 @@ test('events of a real execution, stamped in another order, are brought into one
       const times = some.map(row => row.opTime)
       if (before.some(row => row.opTime > Math.min(...times))) continue
       if (rows.slice(from + MAX_EVENTS).some(row => row.opTime < Math.max(...times))) continue
-      const start = before.sort((a, b) => a.opTime - b.opTime).at(-1)?.after ?? 0
+      const start = before.sort((a, b) => a.opTime - b.opTime || a.sequence - b.sequence).at(-1)?.after ?? 0
       expect(checkSettle(start, some, { getFrom: 0, putTo: 0, setOn: undefined })).toBe('some')
     }
   }

@@ -13,7 +13,7 @@ function livesOf(rows: readonly TrueRow[], idle: number): TrueRow[][] {
   const lives: TrueRow[][] = []
   for (const page of byPage(rows.filter(row => row.role !== 'setup'))) {
     let life: TrueRow[] = []
-    for (const row of [...page].sort((a, b) => a.opTime - b.opTime)) {
+    for (const row of [...page].sort((a, b) => a.opTime - b.opTime || a.sequence - b.sequence)) {
       if (row.op === Op.MOD_UNLESS && row.ret === 0) continue
       life.push(row)
       if (row.after !== idle) continue

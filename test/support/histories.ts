@@ -52,6 +52,8 @@ export interface HistoryOptions {
 export interface TrueRow extends Row {
   /** When the operation happened; `time` is when its event was stamped. */
   opTime: number
+  /** Orders operations of one time. */
+  sequence: number
   role: 'setup' | 'alloc' | 'get' | 'put' | 'reset' | 'nothing' | 'teardown'
   /** Which reference a get took or a put gave back; gets of two steps (pins) share one. Negative: none. */
   reference: number

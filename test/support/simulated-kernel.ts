@@ -55,6 +55,7 @@ export class SimulatedKernel {
   readonly #stampedUntil: number[]
   readonly #kinds: Kind[]
   readonly #queue: { time: number; sequence: number; run: (time: number) => void }[] = []
+  /** Orders what is planned or happens at one time. */
   #sequence = 0
   #references = 0
   #livesLeft: number
@@ -83,7 +84,7 @@ export class SimulatedKernel {
     if (this.#options.teardown && (this.#options.stacks || this.#options.pages > 2))
       this.#teardown(this.#now + MICROSECOND)
     this.#drain()
-    this.rows.sort((a, b) => a.time - b.time || a.opTime - b.opTime)
+    this.rows.sort((a, b) => a.time - b.time || a.opTime - b.opTime || a.sequence - b.sequence)
   }
 
   #at(time: number, run: (time: number) => void): void {
@@ -130,6 +131,7 @@ export class SimulatedKernel {
     const row = {
       time,
       opTime,
+      sequence: this.#sequence++,
       cpu: task.cpu,
       op,
       pid: task.pid,
