@@ -28,11 +28,16 @@ export function counterexampleJson(checked: Verified): Record<string, unknown>[]
   const { built, verdict } = checked
   const holders = new Holders(built)
   const replayed = replay(checked)
-  return (verdict.counterexample ?? []).map(({ result: _, ...step }, i) => {
+  return (verdict.counterexample ?? []).map(({ result: _, source, ...step }, i) => {
     holders.take(replayed[i]!)
     const changes = step.changes.map(change => ({ ...change, text: shownBy(built, change.cell)(change.to) }))
-    return { ...step, changes, holders: holders.text() }
+    return { ...step, ...(source === undefined ? {} : { source: placeText(source) }), changes, holders: holders.text() }
   })
+}
+
+/** Where a step is written, without the folders of the machine that ran it. */
+function placeText(source: string): string {
+  return /(?:dist|src)\/\S+$/.exec(source)?.[0] ?? source.slice(source.lastIndexOf('/') + 1)
 }
 
 /** Exit code: 0 every system holds, 1 some promise is broken, 2 (also for usage) inconclusive. */
