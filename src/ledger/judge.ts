@@ -117,7 +117,10 @@ export class Judge {
       const key = `${pages.pagemap[row]} ${event.pid}`
       groups.set(key, [...(groups.get(key) ?? []), incident])
     }
-    const found = [...groups].filter(([key, all]) => all.length * 2 > pagemaps.list[Number.parseInt(key, 10)]!.pages)
+    const found = [...groups].filter(([key]) => {
+      const pagemap = Number.parseInt(key, 10)
+      return this.#goneFrom(pagemap) * 2 > pagemaps.list[pagemap]!.pages
+    })
     return new Set(found.flatMap(([, all]) => all))
   }
 
@@ -139,6 +142,14 @@ export class Judge {
       finding.kind = 'held-at-end'
       finding.certainty = 'certain'
     }
+  }
+
+  /** Pages of that pagemap that stand at zero or below. */
+  #goneFrom(pagemap: number): number {
+    const { pages } = this.#ledger
+    let gone = 0
+    for (let row = 0; row < pages.length; row++) if (pages.pagemap[row] === pagemap && pages.count[row]! <= 0) gone++
+    return gone
   }
 
   /** Open lives about which nothing can be said, because events were lost. */

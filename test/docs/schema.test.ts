@@ -69,7 +69,12 @@ test('of an empty recording, and of one with damage', async () => {
 })
 
 test('the schema refuses what is missing, misspelt or of another type', async () => {
-  const good = await jsonOf(history({ ...TYPICAL, fault: 'surplus-put', lives: 40 }).recording())
+  // Not every history shows its fault, and Node's versions differ in the last digit of a logarithm.
+  let good: TraceJson | undefined
+  for (let seed = 0; seed < 20 && !good?.findings.length; seed++) {
+    good = await jsonOf(history({ ...TYPICAL, seed, fault: 'surplus-put', lives: 40 }).recording())
+  }
+  if (!good) throw new Error('no history was made')
   expect(errorsOf(good)).toEqual([])
   expect(good.findings.length).toBeGreaterThan(0)
   const spoil: ((json: TraceJson) => void)[] = [
