@@ -6,7 +6,14 @@ import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-const root = process.env.LASTPUT_SHARED ?? join(dirname(fileURLToPath(import.meta.url)), '../../../shared')
+/** The project's folder: this file stands in it, and compiled in its .tools. */
+function projectRoot(): string {
+  let folder = dirname(fileURLToPath(import.meta.url))
+  while (!existsSync(join(folder, 'package.json')) && dirname(folder) !== folder) folder = dirname(folder)
+  return folder
+}
+
+const root = process.env.LASTPUT_SHARED ?? join(projectRoot(), '../shared')
 
 /** Path of a file under the shared data (`6.12/zdbug-leak/trace.dat`). */
 export function dataPath(path: string): string {
