@@ -13,11 +13,12 @@ function projectRoot(): string {
   return folder
 }
 
-const root = process.env.LASTPUT_SHARED ?? join(projectRoot(), '../shared')
+/** The folder beside the project that holds recordings of real kernels. */
+export const SHARED = process.env.LASTPUT_SHARED ?? join(projectRoot(), '../shared')
 
 /** Path of a file under the shared data (`6.12/zdbug-leak/trace.dat`). */
 export function dataPath(path: string): string {
-  return join(root, 'data', path)
+  return join(SHARED, 'data', path)
 }
 
 /** Whether the file is there; says so on stderr where it is not, so that a skipped test is seen. */

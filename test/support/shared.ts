@@ -2,8 +2,7 @@
 /** The recordings of real kernels that lie beside the project. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-
-export const SHARED = process.env.LASTPUT_SHARED ?? join(import.meta.dirname, '../../../shared')
+import { SHARED } from './data.ts'
 
 export interface ExpectedFinding {
   kind: string[]
