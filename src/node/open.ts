@@ -7,7 +7,6 @@ import { pipeline } from 'node:stream/promises'
 import type { DecoderSetup } from '../trace/decoder.ts'
 import type { OpenOptions, Recording } from '../trace/events.ts'
 import { isBinary, openRecording } from '../trace/open.ts'
-import { openText } from '../trace/text.ts'
 import type { TextInput } from '../trace/text-lines.ts'
 import { isTraceDat } from '../trace/tracefile.ts'
 import { nodeCodecs } from './codecs.ts'
@@ -42,7 +41,7 @@ export async function openInput(path: string): Promise<Input> {
 
 /** Opens the recording in an input. Closing the recording closes the file. */
 export async function openInputRecording(input: Input, options: OpenOptions = {}): Promise<Recording> {
-  if ('pipe' in input) return openText(input.pipe, options)
+  if ('pipe' in input) return (await import('../trace/text.ts')).openText(input.pipe, options)
   const { file, start } = input
   const pool = isTraceDat(start) ? startPool(file.size) : undefined
   const decoder = pool && ((setup: DecoderSetup) => pool.begin(setup))

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 import type { ByteSource, Recording } from './events.ts'
-import { openPerf } from './perf.ts'
 import { isPerfData } from './perf-header.ts'
-import { openText } from './text.ts'
-import { sourceInput } from './text-lines.ts'
 import { openTraceDat, type TraceDatOptions } from './tracedat.ts'
 import { isTraceDat } from './tracefile.ts'
 
@@ -12,10 +9,14 @@ export function isBinary(start: Uint8Array): boolean {
   return isTraceDat(start) || isPerfData(start)
 }
 
-/** Opens a recording of any known format. Throws TraceError when it is none, or nothing in it can be used. */
+/**
+ * Opens a recording of any known format. Throws TraceError when it is none, or nothing in it can be used. Readers of other
+ * formats are not loaded: with a small file that would take longer than reading it.
+ */
 export async function openRecording(source: ByteSource, options: TraceDatOptions = {}): Promise<Recording> {
   const start = await source.read(0, 64)
   if (isTraceDat(start)) return openTraceDat(source, options)
-  if (isPerfData(start)) return openPerf(source, options)
-  return openText(sourceInput(source), options)
+  if (isPerfData(start)) return (await import('./perf.ts')).openPerf(source, options)
+  const { sourceInput } = await import('./text-lines.ts')
+  return (await import('./text.ts')).openText(sourceInput(source), options)
 }
