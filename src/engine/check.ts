@@ -65,9 +65,9 @@ async function explore(system: System, options: CheckOptions, depth: number): Pr
     }
     if (result.end !== 'violated')
       return { ...common, verdict: 'inconclusive', reason: reasonOf(result), seconds: seconds() }
-    const found = result.violation!
+    const found = result.violations[0]!
     const property = prepared.properties[found.property]!
-    const levels = await shortestPaths(crew, result.level, Int32Array.from(found.state), WIDTH)
+    const levels = await shortestPaths(crew, found.level, Int32Array.from(found.state), WIDTH)
     const explainer = new Explainer(system, prepared.kernel, prepared.packing, selector(options))
     const { steps, message } = explainer.explain(levels, found, property)
     return { ...common, verdict: 'violated', property, message, counterexample: steps, seconds: seconds() }

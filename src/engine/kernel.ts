@@ -41,8 +41,8 @@ export interface Kernel {
   /** Gives the kernel other buffers (all workers at once, between rounds). */
   rebuffer(buffers: readonly Int32Array[], positions: readonly Int32Array[], capacity: number): void
   stats(): { states: number; transitions: number; bytes: number; level: number }
-  /** The least violation of the last level: deadlocks first. */
-  violation(): FoundViolation | undefined
+  /** The least violation of each property broken since the last call, deadlocks first; of a property that was told before, none. */
+  violations(): FoundViolation[]
   /** States of `level` with a successor among `targets` (states, one after the other), at most `limit` of them. */
   predecessors(level: number, targets: Int32Array, limit: number): Int32Array
   canonical(state: Int32Array): Int32Array
@@ -80,6 +80,8 @@ export interface KernelEnv {
   /** Which worker this is, and of how many. */
   readonly me: number
   readonly workers: number
+  /** Executions end where they break a property. */
+  readonly cut?: boolean
 }
 
 /** Length of a function's text at which the rest goes into another: long ones are not optimised. */
@@ -171,23 +173,23 @@ let buffers = [], positions = [], out = null, pos = null, cap = 0
 const logs = [], tabs = [], counts = new Int32Array(P), lo = new Int32Array(P), hi = new Int32Array(P), starts = []
 for (let p = 0; p < P; p++) { logs.push(null); tabs.push(null); starts.push([]) }
 let atP = me, atI = 0, full = false, moves = 0, enabled = 0, mode = 0, hit = 0, level = 0
-let badKind = -1, badProperty = 0
-const bad = new Int32Array(W)
+const cut = env.cut === true
+// By property: the kind of its least violation, -1 without one, -2 once told; and that violation's state.
+const kinds = new Int8Array(${Math.max(1, this.spec.properties.length)}).fill(-1), worst = new Int32Array(kinds.length * W)
+let failed = false
 let bits = null, exact = null
 const current = new Int32Array(W), captured = []
 function worse(kind, property, ${this.names.join()}) {
-  if (mode !== 0) return
-  if (badKind >= 0) {
-    if (kind > badKind) return
-    if (kind === badKind) {
-      if (property > badProperty) return
-      if (property === badProperty) {
-        ${this.words.map(i => `if (w${i} !== bad[${i}]) { if (w${i} > bad[${i}]) return } else`).join(' ')} return
-      }
+  if (mode !== 0 || kinds[property] === -2) return
+  const at = property * W
+  if (kinds[property] >= 0) {
+    if (kind > kinds[property]) return
+    if (kind === kinds[property]) {
+      ${this.words.map(i => `if (w${i} !== worst[at + ${i}]) { if (w${i} > worst[at + ${i}]) return } else`).join(' ')} return
     }
   }
-  badKind = kind; badProperty = property
-  ${this.words.map(i => `bad[${i}] = w${i}`).join('; ')}
+  kinds[property] = kind
+  ${this.words.map(i => `worst[at + ${i}] = w${i}`).join('; ')}
 }
 function bump(property) { enabled++; if (mode === 0) worse(1, property, ${this.words.map(i => `current[${i}]`).join()}) }
 let stopping = 0
@@ -398,7 +400,9 @@ function canonical(${this.names.join()}) {
   /** `broken(words)`: notes the invariants that do not hold in a new state. */
   private brokenFunction(): string {
     const texts = this.spec.invariants.map(({ diagram }, k) =>
-      this.decideText(diagram, t => (t.outcomes.length === 0 ? `worse(2, ${k}, ${this.names.join()});` : '')),
+      this.decideText(diagram, t =>
+        t.outcomes.length === 0 ? `failed = true; worse(2, ${k}, ${this.names.join()});` : '',
+      ),
     )
     const of = (atRest: boolean) =>
       texts.filter((_, k) => this.spec.invariants[k]!.atRest === atRest).map(t => `{${t}}`)
@@ -565,7 +569,8 @@ function canonical(${this.names.join()}) {
       if (constant !== 0) parts.push(String(constant))
       return parts.length === 1 ? parts[0]! : `(${parts.join(' + ')}) | 0`
     })
-    return `${bad} e(${args.join()});`
+    const go = `e(${args.join()});`
+    return bad === '' ? go : `${bad} if (cut) stop(); else ${go}`
   }
 
   /** `expandState(words)`: every step of every thread, or of one that may go alone. */
@@ -591,6 +596,11 @@ function canonical(${this.names.join()}) {
     return `let thread = 0
 function expandState(${this.names.join()}) {
   enabled = 0
+  if (cut) {
+    failed = false
+    broken(${this.names.join()})
+    if (failed) { stopping = -1; return }
+  }
   ${this.words.map(i => `current[${i}] = w${i}`).join('; ')}
   ${nodes.join('\n  ')}
   ${alone}
@@ -709,9 +719,15 @@ return {
     for (let p = me; p < P; p += workers) states += counts[p]
     return { states, transitions: moves, bytes: bytes(), level }
   },
-  violation() {
-    if (badKind < 0) return undefined
-    return { kind: ['deadlock', 'step', 'state'][badKind], property: badProperty, state: Array.from(bad) }
+  violations() {
+    const found = []
+    for (const [kind, name] of ['deadlock', 'step', 'state'].entries())
+      for (let property = 0; property < kinds.length; property++) {
+        if (kinds[property] !== kind) continue
+        kinds[property] = -2
+        found.push({ kind: name, property, state: Array.from(worst.subarray(property * W, (property + 1) * W)) })
+      }
+    return found
   },
   predecessors(level, targets, limit) {
     mode = 1

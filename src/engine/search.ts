@@ -35,6 +35,8 @@ export interface SearchLimits {
   readonly depth: number
   /** Stop (to begin again with workers) at so many states. */
   readonly handover: number
+  /** Whether to go on after a violation, and to keep the first of each property. */
+  readonly goOn?: boolean
   readonly signal: AbortSignal | undefined
   /** Milliseconds between calls of onProgress. */
   readonly progressInterval: number
@@ -48,9 +50,18 @@ export interface SearchResult {
   /** Steps to the last level that has states. */
   readonly depth: number
   readonly bytes: number
-  readonly violation: FoundViolation | undefined
-  /** Level of the violation's state. */
+  /** The one that ended the search; or the first of each property, if it went on. */
+  readonly violations: readonly LocatedViolation[]
+}
+
+export interface LocatedViolation extends FoundViolation {
+  /** Of its state. */
   readonly level: number
+}
+
+/** Steps of the shortest execution that ends in the violation. */
+export function lengthOf({ kind, level }: LocatedViolation): number {
+  return kind === 'step' ? level + 1 : level
 }
 
 type Method = Exclude<keyof Kernel, 'rebuffer'>
@@ -146,6 +157,7 @@ class Search {
   /** States of the frontier. */
   private queue = 0
   private now: Tally = { states: 0, transitions: 0, bytes: 0 }
+  private readonly violations: LocatedViolation[] = []
 
   constructor(crew: Crew, words: number, most: number, limits: SearchLimits) {
     this.crew = crew
@@ -159,20 +171,27 @@ class Search {
     await this.crew.all('seed', initial)
     this.queue = total(await this.crew.all('advance'))
     this.now = await tally(this.crew)
-    const broken = least(await this.crew.all('violation'))
-    if (broken) return this.violated(broken, 0)
+    if (await this.broken(0)) return this.result('violated')
     for (;;) {
       if (this.queue === 0) return { ...this.result('complete'), depth: Math.max(0, this.depth - 1) }
       if (this.depth >= this.limits.depth) return this.result('depth')
       if (this.now.states > this.limits.handover) return this.result('handover')
       this.grow()
       const cut = await this.level()
-      const violation = least(await this.crew.all('violation'))
-      if (violation) return this.violated(violation, violation.kind === 'state' ? this.depth + 1 : this.depth)
+      if (await this.broken(this.depth + 1)) return this.result('violated')
       if (cut) return this.result(cut)
       this.queue = total(await this.crew.all('advance'))
       this.depth++
     }
+  }
+
+  /** Notes what new states, which are of `level`, and the steps to them have broken; whether that ends the search. */
+  private async broken(level: number): Promise<boolean> {
+    const found = inOrder((await this.crew.all('violations')).flat())
+    const first = found.filter(v => !this.violations.some(known => known.property === v.property))
+    for (const v of this.limits.goOn ? onePerProperty(first) : first.slice(0, 1))
+      this.violations.push({ ...v, level: v.kind === 'state' ? level : this.depth })
+    return !this.limits.goOn && this.violations.length > 0
   }
 
   /** Expands the frontier in rounds; says why if it stops before the end. */
@@ -220,12 +239,8 @@ class Search {
   }
 
   private result(end: SearchResult['end']): SearchResult {
-    return { end, ...this.now, depth: this.depth, violation: undefined, level: 0 }
-  }
-
-  private violated(violation: FoundViolation, level: number): SearchResult {
-    const steps = violation.kind === 'step' ? level + 1 : level
-    return { ...this.result('violated'), depth: steps, violation, level }
+    const depth = end === 'violated' ? lengthOf(this.violations[0]!) : this.depth
+    return { end, ...this.now, depth, violations: this.violations }
   }
 }
 
@@ -266,15 +281,18 @@ async function tally(crew: Crew): Promise<Tally> {
 
 const KINDS = ['deadlock', 'step', 'state']
 
-function least(found: readonly (FoundViolation | undefined)[]): FoundViolation | undefined {
+/** Least first, so that who is first does not depend on the workers. */
+function inOrder(found: readonly FoundViolation[]): FoundViolation[] {
   const rank = (v: FoundViolation) => [KINDS.indexOf(v.kind), v.property, ...v.state]
-  return found
-    .filter(v => v !== undefined)
-    .sort((a, b) => {
-      const [x, y] = [rank(a), rank(b)]
-      const i = x.findIndex((v, k) => v !== y[k])
-      return i < 0 ? 0 : x[i]! - y[i]!
-    })[0]
+  return [...found].sort((a, b) => {
+    const [x, y] = [rank(a), rank(b)]
+    const i = x.findIndex((v, k) => v !== y[k])
+    return i < 0 ? 0 : x[i]! - y[i]!
+  })
+}
+
+function onePerProperty(found: readonly FoundViolation[]): FoundViolation[] {
+  return found.filter((v, i) => found.findIndex(w => w.property === v.property) === i)
 }
 
 function total(numbers: readonly number[]): number {
