@@ -11,9 +11,12 @@ export interface Incident {
   /** Count before the event, as the ledger had it, and that of the page while idle. */
   count: number
   idle: number
-  /** Events of the page's open life before this one, and of the life before that, oldest first. */
+  /** Events of the page's open life before this one, oldest first. */
   life: LifeEvent[]
-  lastLife: LifeEvent[]
+  /** Those of the lives before that, the latest life first. */
+  lastLives: LifeEvent[][]
+  /** What happened to the page afterwards, until it was handed out anew or as far as it is kept. */
+  after: LifeEvent[]
   consequences: Consequence[]
   /** Consequences beyond those that are kept. */
   moreConsequences: number
@@ -31,6 +34,7 @@ export interface Consequence {
 /** Incidents kept, and consequences kept of each. */
 const MAX_INCIDENTS = 10_000
 const MAX_CONSEQUENCES = 16
+const MAX_AFTER = 32
 
 /** One incident per page: what comes after on the same page, or through a driver's damaged free list, follows from it. */
 export class Incidents {
@@ -63,6 +67,10 @@ export class Incidents {
   addConsequence(cause: Incident, consequence: Consequence): void {
     if (cause.consequences.length < MAX_CONSEQUENCES) cause.consequences.push(consequence)
     else cause.moreConsequences++
+  }
+
+  addAfter(incident: Incident, event: LifeEvent): void {
+    if (incident.after.length < MAX_AFTER) incident.after.push(event)
   }
 
   /** Its page is filed as free twice, so the free list of its driver hands out pages that are in use. */

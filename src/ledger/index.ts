@@ -10,4 +10,4 @@ export {
   whoHolds,
 } from './account.ts'
 export { ACCUSATIONS, type Actor, type Certainty, type Finding, type FindingKind } from './findings.ts'
-export type { Holder } from './judge.ts'
+export type { Holder } from './open-findings.ts'

@@ -25,7 +25,7 @@ import {
   settle,
   settleInterrupted,
 } from './order.ts'
-import { Pagemaps, UNMAPPED_LIMITS } from './pagemaps.ts'
+import { NEVER_CLOSES, Pagemaps, UNMAPPED_LIMITS } from './pagemaps.ts'
 import { PageBit, PageTable } from './pages.ts'
 import { PairModel } from './pairs.ts'
 import { RetiredLives } from './retired.ts'
@@ -77,6 +77,9 @@ const OFTEN = 64
 
 /** Neighbouring pages put in a row that make a sweep. */
 const SWEEP = 8
+
+/** Lives that are looked at again when something is wrong: a put too many can end one and make the next look strange. */
+const EARLIER_LIVES = 4
 
 /** Lives after which an event on a free page that another order explained is forgotten. */
 const SUSPECT_LIVES = 2
@@ -245,9 +248,14 @@ export class Ledger {
       count: pages.count[row]!,
       idle,
       events: this.lifeEvents(row),
-      heldBefore: headless ? Math.max(0, pages.before[row]! - (idle ?? 0)) : 0,
+      heldBefore: headless ? Math.max(0, pages.before[row]! - this.#keptBack(row)) : 0,
       lossy: (bits & PageBit.LOSSY) !== 0 || ((bits & PageBit.OPEN) !== 0 && pages.epoch[row] !== gaps.epoch),
     }
+  }
+
+  /** References of an idle page that are none of its users': the core's own, where it does not hand it on. */
+  #keptBack(row: number): number {
+    return this.#closesAt(row) === NEVER_CLOSES ? 0 : (this.idleCount(row) ?? 0)
   }
 
   /** Count of that page while idle; undefined where the rule is not known. */
@@ -415,7 +423,8 @@ export class Ledger {
     const count = pages.count[row]!
     const index = pages.pagemap[row]!
     const { votes, initialCount, rule } = this.pagemaps.list[index]!
-    if (count === 0 && event.val === 1 && (initialCount === 1 || this.#isOwnReset(row, event))) {
+    const isReset = initialCount === 1 || this.#isOwnReset(row, event)
+    if (count === 0 && event.val === 1 && isReset && this.pagemaps.mayReset(index)) {
       if (votes.coreReset++ === 0) this.pagemaps.decide(index)
       this.#coreReset(row)
       return
@@ -430,20 +439,31 @@ export class Ledger {
 
   /** The core counts the page as its driver's again: the put before gave back the reference of the last reset. */
   #coreReset(row: number): void {
-    const { pages, nodes } = this
+    const { pages } = this
     pages.count[row] = 1
     const head = pages.head[row]!
     if (!(pages.bits[row]! & PageBit.OPEN) || head < 0) return
-    const base = nodes.take()
-    nodes.time[base] = nodes.time[head]!
-    nodes.signature[base] = Op.SET
-    nodes.delta[base] = 1
-    nodes.pid[base] = nodes.pid[head]!
-    nodes.mapped[base] = 0
-    nodes.next[base] = head
-    pages.head[row] = base
+    pages.head[row] = this.#baseNode(head)
     pages.events[row]!++
     this.#closeLife(row)
+  }
+
+  /** The reference that a page was set back with, as if taken when its life's first event came. */
+  #baseNode(first: number): number {
+    const { nodes } = this
+    const base = nodes.take()
+    nodes.put(base, {
+      ...nodes.event(first),
+      op: Op.SET,
+      val: 1,
+      ret: 0,
+      signature: Op.SET,
+      stack: 0,
+      delta: 1,
+      mapped: false,
+    })
+    nodes.next[base] = first
+    return base
   }
 
   /** Whether the function that put the last reference sets the count again. */
@@ -490,6 +510,7 @@ export class Ledger {
   }
 
   #applyEvent(row: number, delta: number, event: LedgerEvent): void {
+    if (this.pages.bits[row]! & PageBit.ACCUSED) this.#noteAfter(row, event)
     const { time, since, signature, stack, pid, cpu, op, val, ret, mapcount } = event
     this.#apply(row, delta, time, since, signature, stack, pid, cpu, op, val, ret, mapcount)
   }
@@ -551,9 +572,15 @@ export class Ledger {
     }
   }
 
+  /** Count at which the page's life ends. */
   #closesAt(row: number): number {
     if (this.pages.bits[row]! & PageBit.UNMAPPED) return 0
-    return this.pagemaps.list[this.pages.pagemap[row]!]!.rule?.idle ?? 0
+    return this.pagemaps.list[this.pages.pagemap[row]!]!.closesAt
+  }
+
+  /** Count of a page that nobody uses. */
+  #idleAt(row: number): number {
+    return this.idleCount(row) ?? 0
   }
 
   #openLife(row: number): void {
@@ -574,9 +601,10 @@ export class Ledger {
     else if (bits & (PageBit.LOSSY | PageBit.HEADLESS | PageBit.DOUBT)) lives.partial++
     else {
       lives.complete++
+      this.pagemaps.list[pages.pagemap[row]!]!.lives++
       this.#learn(row)
     }
-    if (head >= 0) pages.lastLife[row] = this.#retired.add(head, tail)
+    if (head >= 0) pages.lastLife[row] = this.#retired.add(head, tail, pages.lastLife[row]!)
     pages.head[row] = pages.tail[row] = -1
     pages.bits[row] = bits & ~(PageBit.OPEN | PageBit.LOSSY | PageBit.HEADLESS)
   }
@@ -846,7 +874,7 @@ export class Ledger {
   #learnReset(row: number): void {
     const index = this.pages.pagemap[row]!
     const pagemap = this.pagemaps.list[index]!
-    if (pagemap.rule?.idle !== 1 || pagemap.rule.coreResets) return
+    if (pagemap.rule?.idle !== 1 || pagemap.rule.coreResets || !this.pagemaps.mayReset(index)) return
     pagemap.votes.coreReset++
     this.pagemaps.decide(index)
   }
@@ -955,19 +983,37 @@ export class Ledger {
     if (other) this.#consequence(row, event, kind)
   }
 
+  /** What a page does after something was found on it may explain it, until it is handed out anew. */
+  #noteAfter(row: number, event: LedgerEvent): void {
+    const incident = this.incidents.of(row)
+    if (!incident || incident.event === event || this.pages.bits[row]! & PageBit.HANDED_OUT) return
+    if (event.op === Op.SET || event.op >= Op.FREEZE) return
+    this.incidents.addAfter(incident, { ...event, delta: event.val, mapped: false, taskSeq: 0, signatureSeq: 0 })
+  }
+
   #incident(row: number, event: LedgerEvent, kind: IncidentKind): Incident {
     return {
       kind,
       row,
       event,
       count: this.pages.count[row]!,
-      idle: this.#closesAt(row),
+      idle: this.#idleAt(row),
       life: this.lifeEvents(row),
-      lastLife: this.nodes.chain(this.#retired.head(this.pages.lastLife[row]!)),
+      lastLives: this.#lastLives(row),
+      after: [],
       consequences: [],
       moreConsequences: 0,
       freedTwice: false,
     }
+  }
+
+  /** Lives of a page that ended last, the latest first. */
+  #lastLives(row: number): LifeEvent[][] {
+    const lives: LifeEvent[][] = []
+    let ticket = this.pages.lastLife[row]!
+    for (; lives.length < EARLIER_LIVES && this.#retired.head(ticket) >= 0; ticket = this.#retired.before(ticket))
+      lives.push(this.nodes.chain(this.#retired.head(ticket)))
+    return lives
   }
 
   #kindOf(row: number, event: LedgerEvent): IncidentKind {
@@ -975,7 +1021,7 @@ export class Ledger {
     const limits = this.#limits(row)
     if (event.op === Op.SET || event.op >= Op.FREEZE) return 'count-mismatch'
     if (event.val > 0) return count < limits.getFrom ? 'get-on-free-page' : 'count-mismatch'
-    if (count <= this.#closesAt(row)) return 'put-on-free-page'
+    if (count <= this.#idleAt(row)) return 'put-on-free-page'
     return count + event.val < limits.putTo ? 'surplus-put' : 'count-mismatch'
   }
 
@@ -993,9 +1039,16 @@ export class Ledger {
     if (next !== count) this.#applyEvent(row, next - count, event)
   }
 
-  /** Events of the open life, oldest first. */
+  /** Events of the open life, oldest first. Where the core counts idle pages, the core's reference comes first. */
   lifeEvents(row: number): LifeEvent[] {
-    return this.pages.bits[row]! & PageBit.OPEN ? this.nodes.chain(this.pages.head[row]!) : []
+    const { pages, nodes } = this
+    const head = pages.head[row]!
+    if (!(pages.bits[row]! & PageBit.OPEN) || head < 0) return []
+    if (this.#closesAt(row) !== NEVER_CLOSES || pages.bits[row]! & PageBit.HEADLESS) return nodes.chain(head)
+    const base = this.#baseNode(head)
+    const events = nodes.chain(base)
+    nodes.give(base)
+    return events
   }
 }
 

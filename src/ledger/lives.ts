@@ -31,8 +31,26 @@ const EARLIER: Omit<Reference, 'units'> = { signature: BEFORE, position: -1, tas
  * @param held references that were held when the life's first event came
  */
 export function solveLife(events: readonly LifeEvent[], held: number, model: PairModel): SolvedLife {
-  const life = mergePins(lifeOf(events, held))
-  const matching = solve(life, costsOf(life, model))
+  return solved(events, asLife(events, held), model)
+}
+
+/** The same where it is known which get has no partner, by its place in the life. */
+export function solveLeak(events: readonly LifeEvent[], position: number, model: PairModel): SolvedLife {
+  return solved(events, asLife(events, 0), model, get => get.position === position)
+}
+
+/** The references of a life. */
+export function asLife(events: readonly LifeEvent[], held: number): Life {
+  return mergePins(lifeOf(events, held))
+}
+
+function solved(
+  events: readonly LifeEvent[],
+  life: Life,
+  model: PairModel,
+  mayStay?: (get: Reference) => boolean,
+): SolvedLife {
+  const matching = solve(life, costsOf(life, model), mayStay)
   const event = (reference: Reference) => (reference.position < 0 ? undefined : events[reference.position])
   const unreturned = life.gets.flatMap((reference, g) => {
     const units = matching.unmatchedGets[g]!

@@ -80,6 +80,24 @@ export class NodePool {
     }
   }
 
+  /** Makes a node stand for that event. */
+  put(node: number, event: LifeEvent): void {
+    this.time[node] = event.time
+    this.since[node] = event.since
+    this.signature[node] = event.signature
+    this.stack[node] = event.stack
+    this.delta[node] = event.delta
+    this.pid[node] = event.pid
+    this.cpu[node] = event.cpu
+    this.op[node] = event.op
+    this.val[node] = event.val
+    this.ret[node] = event.ret
+    this.mapcount[node] = event.mapcount
+    this.mapped[node] = event.mapped ? 1 : 0
+    this.taskSeq[node] = event.taskSeq
+    this.signatureSeq[node] = event.signatureSeq
+  }
+
   #grow(): void {
     const size = this.next.length * 2
     const time = new Float64Array(size)

@@ -51,9 +51,19 @@ export interface Pagemap {
   /** Value of the event's mapcount field when no page table maps the page, with how often it was seen at idle. */
   idleMapcounts: Map<number, number>
   limits: Limits
+  /** Count at which a page's life ends; `NEVER_CLOSES` where the core says so by another set. */
+  closesAt: number
   rule: PageRule | undefined
   ruleForced: boolean
+  /** Lives that went as the rule has it, from idle to idle. */
+  lives: number
 }
+
+/**
+ * Of pages whose count the core sets back: being handed out does not change the count, so a page in use can stand at
+ * the count of an idle one.
+ */
+export const NEVER_CLOSES = Number.MIN_SAFE_INTEGER
 
 const NO_LIMITS: Limits = { getFrom: Number.MIN_SAFE_INTEGER + 1, putTo: Number.MIN_SAFE_INTEGER + 1, setOn: undefined }
 
@@ -142,6 +152,13 @@ export class Pagemaps {
     const pagemap = this.list[index]!
     pagemap.rule = pagemap.ruleForced ? PAGE_RULES[this.#forced!][forcedType(pagemap)] : observedRule(pagemap)
     pagemap.limits = pagemap.rule ? limitsOf(pagemap.rule) : UNKNOWN_LIMITS
+    pagemap.closesAt = closesAt(pagemap.rule)
+  }
+
+  /** Whether the core may set a page's count back to 1: no protocol has that for memory of these types. */
+  mayReset(index: number): boolean {
+    const { type } = this.list[index]!
+    return type !== 'FS_DAX' && type !== 'GENERIC'
   }
 
   /** A pagemap that the first look saw as well follows its rule from the start. */
@@ -158,6 +175,7 @@ export class Pagemaps {
       pagemap.type = hint.type
       pagemap.rule = hint.rule
       pagemap.limits = hint.limits
+      pagemap.closesAt = hint.closesAt
     } else {
       this.decide(index)
     }
@@ -176,8 +194,10 @@ export class Pagemaps {
       votes: { setAtZero: 0, getAtZero: 0, daxFault: 0, returnedOne: 0, coreReset: 0, teardown: 0, frozen: 0 },
       idleMapcounts: new Map(),
       limits: UNKNOWN_LIMITS,
+      closesAt: 0,
       rule: undefined,
       ruleForced: this.#forced !== undefined,
+      lives: 0,
     })
     return this.list.length - 1
   }
@@ -185,6 +205,10 @@ export class Pagemaps {
 
 function forcedType(pagemap: Pagemap): PageType {
   return pagemap.type === undefined || pagemap.type === 'PRIVATE or COHERENT' ? 'PRIVATE' : pagemap.type
+}
+
+function closesAt(rule: PageRule | undefined): number {
+  return rule?.coreResets ? NEVER_CLOSES : (rule?.idle ?? 0)
 }
 
 function limitsOf(rule: PageRule): Limits {

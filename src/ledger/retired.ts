@@ -9,24 +9,39 @@ export class RetiredLives {
   readonly #nodes: NodePool
   readonly #heads = new Int32Array(KEPT).fill(-1)
   readonly #tails = new Int32Array(KEPT)
+  /** Ticket of the same page's life before. */
+  readonly #before = new Int32Array(KEPT)
   #count = 0
 
   constructor(nodes: NodePool) {
     this.#nodes = nodes
   }
 
-  /** Keeps a chain of nodes, gives back the oldest one, and returns a ticket for it. */
-  add(head: number, tail: number): number {
+  /**
+   * Keeps a chain of nodes, gives back the oldest one, and returns a ticket for it.
+   *
+   * @param before ticket of the same page's life before; 0 for none
+   */
+  add(head: number, tail: number, before: number): number {
     const slot = this.#count % KEPT
     if (this.#heads[slot]! >= 0) this.#nodes.giveChain(this.#heads[slot]!, this.#tails[slot]!)
     this.#heads[slot] = head
     this.#tails[slot] = tail
+    this.#before[slot] = before
     return ++this.#count
+  }
+
+  /** Ticket of the same page's life before; 0 if that is not known. */
+  before(ticket: number): number {
+    return this.#isKept(ticket) ? this.#before[(ticket - 1) % KEPT]! : 0
   }
 
   /** First node of the life of that ticket, -1 if it was given back. */
   head(ticket: number): number {
-    if (ticket <= 0 || ticket <= this.#count - KEPT) return -1
-    return this.#heads[(ticket - 1) % KEPT]!
+    return this.#isKept(ticket) ? this.#heads[(ticket - 1) % KEPT]! : -1
+  }
+
+  #isKept(ticket: number): boolean {
+    return ticket > 0 && ticket > this.#count - KEPT
   }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Who holds a page at a time, as text and as JSON (schema lastput.who/1). */
 import type { PageHolders } from '../ledger/account.ts'
-import type { Holder } from '../ledger/judge.ts'
+import type { Holder } from '../ledger/open-findings.ts'
 import type { SourceInfo } from '../trace/events.ts'
 import { printable } from './printable.ts'
 import { actorJson } from './trace.ts'

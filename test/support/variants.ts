@@ -13,8 +13,14 @@ export interface Rows {
   info: Recording['info']
 }
 
-function addRows(into: Row[], batch: EventBatch, stackOf: (id: number) => Frame[] | undefined): void {
+function addRows(
+  into: Row[],
+  batch: EventBatch,
+  stackOf: (id: number) => Frame[] | undefined,
+  keep: (pfn: number) => boolean,
+): void {
   for (const i of batch.order.subarray(0, batch.length)) {
+    if (!keep(batch.pfn[i]!)) continue
     into.push({
       time: batch.time[i]!,
       cpu: batch.cpu[i]!,
@@ -32,8 +38,12 @@ function addRows(into: Row[], batch: EventBatch, stackOf: (id: number) => Frame[
   }
 }
 
-/** All events of a recording, in memory. */
-export async function readRows(file: string, kallsyms: string | undefined): Promise<Rows> {
+/** All events of a recording, or those of some of its pages, in memory. */
+export async function readRows(
+  file: string,
+  kallsyms: string | undefined,
+  keep: (pfn: number) => boolean = () => true,
+): Promise<Rows> {
   const recording = await openFile(file, kallsyms ? { kallsyms: [readFileSync(kallsyms, 'utf8')] } : {})
   const stacks = new Map<number, Frame[]>()
   const stackOf = (id: number) => {
@@ -49,7 +59,7 @@ export async function readRows(file: string, kallsyms: string | undefined): Prom
   const lost: LostEvents[] = []
   for await (const batch of recording.batches()) {
     lost.push(...batch.lost)
-    addRows(rows, batch, stackOf)
+    addRows(rows, batch, stackOf, keep)
   }
   const tasks = new Map([...new Set(rows.map(row => row.pid))].map(pid => [pid, recording.tasks.name(pid)]))
   await recording.close()

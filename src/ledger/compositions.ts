@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * What complete lives are made of: which references were taken and given back where, in any order, since tasks that run
+ * side by side leave many. A life with one fault is like others but for one event, and that event is the fault.
+ */
+import { type Life, lifeOfShape, mergePins, type Reference } from './pairs.ts'
+import type { Shapes } from './shapes.ts'
+
+/** Lives of more references have so many orders and numbers that two are hardly ever alike. */
+export const MAX_COMPOSED = 64
+
+/** Places tried for a missing event; real recordings have dozens. */
+const MAX_PLACES = 256
+
+/** An event that makes a life like others, when it is taken out or put in. */
+export interface Remedy {
+  /** The event to take out, or one like the event to put in. */
+  reference: Reference
+  /** Complete lives that are then alike. */
+  lives: number
+}
+
+/** A composition: one token a reference, sorted. */
+type Composition = readonly string[]
+
+export class Compositions {
+  readonly #siteOf: (signature: number) => number
+  readonly #lives = new Map<string, number>()
+  /** Every kind of put, and every kind of get that began a life. */
+  readonly #puts = new Map<string, Reference>()
+  readonly #handOuts = new Map<string, Reference>()
+
+  /** @param siteOf what two signatures have in common that count as alike */
+  constructor(shapes: Shapes, siteOf: (signature: number) => number) {
+    this.#siteOf = siteOf
+    for (let shape = 0; shape < shapes.size; shape++) {
+      const life = mergePins(lifeOfShape(shapes, shape))
+      if (life.gets.length + life.puts.length > MAX_COMPOSED) continue
+      const key = this.of(life).join(' ')
+      this.#lives.set(key, (this.#lives.get(key) ?? 0) + shapes.lives[shape]!)
+      for (const put of life.puts) note(this.#puts, this.#token(put, 'p'), put)
+      const first = life.gets[0]
+      if (first) note(this.#handOuts, this.#token(first, 'g'), first)
+    }
+  }
+
+  of({ gets, puts }: Life): Composition {
+    return [...gets.map(get => this.#token(get, 'g')), ...puts.map(put => this.#token(put, 'p'))].sort()
+  }
+
+  /** Complete lives with that composition. */
+  lives(composition: Composition): number {
+    return this.#lives.get(composition.join(' ')) ?? 0
+  }
+
+  /** Gets without which the life would be like others, by what they have in common the latest of each. */
+  withoutGet(life: Life, but: readonly Composition[] = []): Remedy[] {
+    return this.#without(life, life.gets, 'g', but)
+  }
+
+  /** Puts without which the life would be like others. */
+  withoutPut(life: Life, but: readonly Composition[] = []): Remedy[] {
+    return this.#without(life, life.puts, 'p', but)
+  }
+
+  /** Puts that the life lacks to be like others. */
+  withPut(life: Life): Remedy[] {
+    return this.#with(life, this.#puts)
+  }
+
+  /** Hand-outs that the life lacks to be like others. */
+  withHandOut(life: Life): Remedy[] {
+    return this.#with(life, this.#handOuts)
+  }
+
+  #without(life: Life, side: readonly Reference[], letter: string, but: readonly Composition[]): Remedy[] {
+    const all = this.of(life)
+    const remedies = new Map<string, Remedy>()
+    for (const reference of side) {
+      const token = this.#token(reference, letter)
+      const at = all.indexOf(token)
+      const rest = all.filter((_, i) => i !== at)
+      const key = rest.join(' ')
+      const own = but.filter(other => other.join(' ') === key).length
+      const lives = this.lives(rest) - own
+      if (lives > 0) remedies.set(token, { reference, lives })
+    }
+    return [...remedies.values()]
+  }
+
+  #with(life: Life, kinds: ReadonlyMap<string, Reference>): Remedy[] {
+    const all = this.of(life)
+    const remedies: Remedy[] = []
+    for (const [token, reference] of [...kinds].slice(0, MAX_PLACES)) {
+      const lives = this.lives([...all, token].sort())
+      if (lives > 0) remedies.push({ reference, lives })
+    }
+    return remedies
+  }
+
+  #token({ signature, units }: Reference, letter: string): string {
+    return `${letter}${this.#siteOf(signature)}*${units}`
+  }
+}
+
+function note(kinds: Map<string, Reference>, token: string, reference: Reference): void {
+  if (!kinds.has(token)) kinds.set(token, reference)
+}
