@@ -118,6 +118,8 @@ export const StackTrait = {
   EVICT: 32,
   /** Takes references for holders that outlive the call by design (pins, pipes, bios). */
   GUP: 64,
+  /** A task's end. */
+  EXIT: 128,
 } as const
 
 const TRAITS: [pattern: RegExp, traits: number][] = [
@@ -136,6 +138,7 @@ const TRAITS: [pattern: RegExp, traits: number][] = [
     StackTrait.GUP,
   ],
   [/^(try_grab_|iov_iter_get_pages)/, StackTrait.GUP],
+  [/^(do_exit|do_group_exit)$/, StackTrait.EXIT],
 ]
 
 /** The `StackTrait` bits that one function brings. */

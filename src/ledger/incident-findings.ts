@@ -3,21 +3,18 @@
 import { OP_NAMES } from '../trace/events.ts'
 import type { Finding } from './findings.ts'
 import type { Incident } from './incidents.ts'
+import { ALWAYS } from './leak-evidence.ts'
 import type { Ledger } from './ledger.ts'
 import type { LifeEvent } from './life.ts'
-import { putMarginOf, type SolvedLife, solveLife } from './lives.ts'
+import { CLEAR_MARGIN, putMarginOf, type SolvedLife, solveLife } from './lives.ts'
 import { MAX_SOLVED } from './matching.ts'
 import { duration, type Naming } from './naming.ts'
 import { type Explanation, isClear, type Remedies } from './remedies.ts'
 
-/** Lives that must have gone one way before "always" means something. */
-export const ALWAYS = 3
 /** Probability below which a pair of sites is one that the recording's other lives do not have. */
 const STRANGE_PAIR = 0.05
 /** Share of a site's references that go back at the other site, from which a pair is nothing unusual. */
 const USUAL_PAIR = 0.2
-/** Bits of margin below which an attribution is not called certain. */
-export const CLEAR_MARGIN = 3
 
 export class IncidentFindings {
   readonly #ledger: Ledger
@@ -195,7 +192,7 @@ export class IncidentFindings {
   }
 
   #explainRemedy(finding: Finding, { what, lives, signature, event }: Explanation): void {
-    const other = `this life would be like ${lives} other${lives === 1 ? '' : 's'}`
+    const other = `this life would be like ${Math.ceil(lives)} other${lives <= 1 ? '' : 's'}`
     finding.evidence.push(
       what === 'no hand-out'
         ? `had it begun with ${this.#naming.site(signature)}, ${other}: the page was handed out without its initialisation`

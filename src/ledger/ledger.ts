@@ -545,7 +545,7 @@ export class Ledger {
     nodes.val[node] = val
     nodes.ret[node] = ret
     nodes.mapcount[node] = mapcount
-    nodes.taskSeq[node] = this.tasks.tick(pid, time)
+    nodes.taskSeq[node] = this.tasks.tick(pid, time, stack)
     nodes.signatureSeq[node] = this.tasks.tickSignature(signature)
     nodes.next[node] = -1
     const last = pages.tail[row]!

@@ -5,6 +5,9 @@ import { type Costs, NEVER_BITS, solve } from './matching.ts'
 import { type Life, type Matching, mergePins, type PairModel, type Reference } from './pairs.ts'
 import { BEFORE } from './sites.ts'
 
+/** Bits of margin below which an attribution is not called certain. */
+export const CLEAR_MARGIN = 3
+
 /** A get that found no put, with the event that took it. */
 export interface Unreturned {
   /** undefined: held since before the recording. */

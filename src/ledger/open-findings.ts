@@ -3,22 +3,25 @@
 import { Op } from '../trace/events.ts'
 import type { Actor, Certainty, Finding } from './findings.ts'
 import { StackTrait } from './frames.ts'
-import { ALWAYS, CLEAR_MARGIN } from './incident-findings.ts'
+import {
+  ALWAYS,
+  isLongest,
+  judgeLeak,
+  type LeakFacts,
+  type LeakVerdict,
+  leakWords,
+  OVERTAKEN,
+} from './leak-evidence.ts'
 import type { Ledger, PageState } from './ledger.ts'
 import type { LifeEvent } from './life.ts'
-import { marginOf, type SolvedLife, solveLeak, solveLife, type Unreturned } from './lives.ts'
+import { CLEAR_MARGIN, marginOf, type SolvedLife, solveLeak, solveLife, type Unreturned } from './lives.ts'
 import { MAX_SOLVED } from './matching.ts'
-import { duration, type Naming, seconds } from './naming.ts'
+import type { Naming } from './naming.ts'
 import { NEVER_CLOSES } from './pagemaps.ts'
 import { PageBit } from './pages.ts'
 import type { LeakExplanation, Remedies } from './remedies.ts'
 import { SHAPE_STRIDE } from './shapes.ts'
 
-/** Times the longest hold of its kind after which a reference has been held for too long. */
-const TOO_LONG = 2
-/** Later events of a task, and later references of a site, that count as "went on". */
-const WENT_ON = 50
-const OVERTAKEN = 30
 /** Pages that are merely held whose history is kept; a device may have a million pages in use. */
 const MAX_DETAILED = 2000
 /** Events of an ordinary page's life that are looked at to name its holder: such pages come by the hundred thousand. */
@@ -37,12 +40,9 @@ export interface Holder {
 /** A reference that is called leaked for what it has in common with no other, before all others are known. */
 interface Suspect {
   finding: Finding
+  facts: LeakFacts
   signature: number
   ordinal: number
-  /** References taken at its site later. */
-  passed: number
-  returned: number
-  longestOfAll: boolean
 }
 
 export class OpenFindings {
@@ -162,54 +162,50 @@ export class OpenFindings {
     solved: SolvedLife,
     leak: LeakExplanation | undefined,
   ): void {
-    const known = solved.unreturned.filter(each => each.event !== undefined)
-    const verdicts = known.map(each => ({ each, evidence: this.#leakEvidence(row, events, each, solved, leak) }))
-    const guilty = verdicts.find(verdict => verdict.evidence.certainty !== undefined)
-    const chosen = guilty ?? verdicts[0]
+    const all = solved.unreturned.flatMap(each => {
+      if (each.event === undefined) return []
+      const facts = this.#factsOf(row, events, each, solved, leak)
+      return [{ each, event: each.event, facts, verdict: judgeLeak(facts) }]
+    })
+    const guilty = all.find(({ verdict }) => verdict.certainty !== undefined)
+    const chosen = guilty ?? all[0]
     if (!chosen) {
       finding.evidence.push('held since before the recording began')
       return
     }
-    const { event, reference } = chosen.each
-    finding.culprit = this.#naming.actor(event!)
+    const { signature } = chosen.each.reference
+    finding.culprit = this.#naming.actor(chosen.event)
     if (guilty || this.#detailed++ < MAX_DETAILED) {
       finding.history = this.#naming.history(events, solved, finding.count)
-      finding.margin = marginOf(solved, reference.signature, this.#ledger.model)
+      finding.margin = marginOf(solved, signature, this.#ledger.model)
     }
-    finding.counterpart = this.#usualPut(reference.signature)
-    finding.evidence.push(...chosen.evidence.sentences)
-    for (const { each } of verdicts) {
-      if (each === chosen.each) continue
-      finding.consequences.push(this.#naming.consequence('held-at-end', finding.pfn, each.event!, finding.count))
+    finding.counterpart = this.#usualPut(signature)
+    finding.evidence.push(...leakWords(chosen.facts))
+    for (const { event } of all) {
+      if (event === chosen.event) continue
+      finding.consequences.push(this.#naming.consequence('held-at-end', finding.pfn, event, finding.count))
     }
-    const { signature } = reference
     const out = this.#out.get(signature)
-    if (out) out.push(event!.signatureSeq)
-    else this.#out.set(signature, [event!.signatureSeq])
-    if (!guilty) return
-    if (!guilty.evidence.proven) {
-      this.#suspects.push({
-        finding,
-        signature,
-        ordinal: event!.signatureSeq,
-        passed: this.#ledger.tasks.ticksOfSignature(signature) - event!.signatureSeq - 1,
-        returned: Math.round(this.#ledger.model.returned(signature)),
-        longestOfAll: this.#longest > 0 && this.#end - event!.time > TOO_LONG * this.#longest,
-      })
-    }
-    const waits = finding.kind === 'teardown-waits'
+    if (out) out.push(chosen.event.signatureSeq)
+    else this.#out.set(signature, [chosen.event.signatureSeq])
+    if (guilty) this.#accuse(finding, guilty.each, guilty.facts, guilty.verdict)
+  }
+
+  #accuse(finding: Finding, { event, reference, units }: Unreturned, facts: LeakFacts, verdict: LeakVerdict): void {
+    if (!verdict.proven)
+      this.#suspects.push({ finding, facts, signature: reference.signature, ordinal: event!.signatureSeq })
     finding.kind = 'leak'
-    finding.references = chosen.each.units
-    finding.certainty = this.#withMargin(guilty.evidence.certainty!, finding.margin)
-    if (waits) {
-      finding.consequences.push({
-        kind: 'teardown-waits',
-        pfn: finding.pfn,
-        time: this.#end,
-        count: finding.count,
-        actor: finding.culprit,
-      })
-    }
+    finding.references = units
+    finding.certainty = this.#withMargin(verdict.certainty!, finding.margin)
+    if (!facts.waits) return
+    const actor = finding.culprit!
+    finding.consequences.push({
+      kind: 'teardown-waits',
+      pfn: finding.pfn,
+      time: this.#end,
+      count: finding.count,
+      actor,
+    })
   }
 
   #withMargin(certainty: Certainty, margin: number | undefined): Certainty {
@@ -222,73 +218,46 @@ export class OpenFindings {
   }
 
   /** Whether a reference that is out will come back, by all that the recording shows. */
-  #leakEvidence(
+  /** What the recording shows about a reference that is out. */
+  #factsOf(
     row: number,
     events: LifeEvent[],
     each: Unreturned,
     solved: SolvedLife,
     leak: LeakExplanation | undefined,
-  ): { certainty: Certainty | undefined; sentences: string[]; proven?: boolean } {
-    const { tasks, model, pages, sites } = this.#ledger
+  ): LeakFacts {
+    const { tasks, model, pages, pagemaps, sites } = this.#ledger
     const event = each.event!
     const { signature } = each.reference
-    const sentences: string[] = []
-    const held = this.#end - event.time
-    const returned = Math.round(model.returned(signature))
-    const longest = this.#longestOf.get(signature) ?? 0
     const best = model.best('get', signature)
-    if (returned >= ALWAYS && best) {
-      sentences.push(
-        `${returned} other references taken here all came back, ${Math.round(best.lives)} of them by ${this.#naming.site(best.partner)}`,
-      )
-    } else if (returned === 0) sentences.push('no reference taken here ever came back')
-    if (leak) sentences.push(this.#leakWords(leak))
-    const tooLong = returned >= ALWAYS && held > TOO_LONG * longest
-    if (tooLong)
-      sentences.push(
-        `held for ${duration(held)}; no life with a reference taken here lasted longer than ${duration(longest)}`,
-      )
-    const longestOfAll = held > TOO_LONG * this.#longest && this.#longest > 0
-    if (!tooLong && longestOfAll)
-      sentences.push(
-        `held for ${duration(held)}; no life in the recording lasted longer than ${duration(this.#longest)}`,
-      )
+    const traits = sites.traits(event.stack)
     const evicted = this.#evictions(events, event)
     const others = solved.unreturned.filter(other => other !== each && !evicted.includes(other.event!))
     const tables = others.filter(other => other.reference.mapped)
-    const alone = others.length === tables.length && !this.#mayBeMapped(row, each, tables)
-    if (alone) sentences.push(aloneWords(tables.length))
-    const later = tasks.ticksOf(event.pid) - event.taskSeq - 1
-    const wentOn = later >= WENT_ON
-    if (wentOn) sentences.push(`its task went on: ${later} more events of ${this.#naming.task(event.pid)}`)
-    const passed = tasks.ticksOfSignature(signature) - event.signatureSeq - 1
-    const overtaken = passed >= OVERTAKEN
-    if (overtaken && returned >= ALWAYS)
-      sentences.push(`${passed} references taken here later are no longer out, but for those listed`)
-    if (evicted.length > 0)
-      sentences.push(`an eviction of its pagemap came by at ${seconds(evicted[0]!.time)} and could not free it`)
-    const waits = (pages.bits[row]! & PageBit.UNMAPPED) !== 0
-    if (waits) sentences.push('memunmap_pages() has put the base reference and waits for this page')
-    if (pages.bits[row]! & PageBit.HEADLESS && !waits) return { certainty: undefined, sentences }
-    if (waits) return { certainty: event.stack === 0 ? 'likely' : 'certain', sentences, proven: true }
-    if (sites.traits(event.stack) & StackTrait.EVICT) return { certainty: undefined, sentences }
-    const isGup = (sites.traits(event.stack) & StackTrait.GUP) !== 0
-    if (alone && evicted.length > 0) return { certainty: 'likely', sentences, proven: true }
-    if (tooLong && alone && (wentOn || overtaken)) return { certainty: 'likely', sentences }
-    if (isGup) return { certainty: undefined, sentences }
-    if (returned < ALWAYS && alone && wentOn && (longestOfAll || later >= 2 * WENT_ON))
-      return { certainty: 'likely', sentences }
-    const outlives = event.stack === 0 || held > longest
-    if (outlives && alone && wentOn && returned >= WENT_ON && passed >= 2 * OVERTAKEN)
-      return { certainty: 'possible', sentences }
-    return { certainty: undefined, sentences }
-  }
-
-  #leakWords({ lives, missing }: LeakExplanation): string {
-    const others = `the page's life would be like ${lives} other${lives === 1 ? '' : 's'}`
-    return missing === undefined
-      ? `without this reference ${others}`
-      : `with one more put by ${this.#naming.site(missing)} ${others}`
+    return {
+      held: this.#end - event.time,
+      hasStack: event.stack !== 0,
+      isPin: (traits & StackTrait.GUP) !== 0,
+      isEviction: (traits & StackTrait.EVICT) !== 0,
+      returned: Math.round(model.returned(signature)),
+      usualPut: best && { site: this.#naming.site(best.partner), lives: Math.round(best.lives) },
+      longestOfSite: this.#longestOf.get(signature) ?? 0,
+      longest: this.#longest,
+      alike: leak && {
+        lives: leak.lives,
+        missing: leak.missing === undefined ? undefined : this.#naming.site(leak.missing),
+      },
+      tables: tables.length,
+      isAlone: others.length === tables.length && !this.#mayBeMapped(row, each, tables),
+      task: this.#naming.task(event.pid),
+      later: tasks.ticksOf(event.pid) - event.taskSeq - 1,
+      exited: (sites.traits(tasks.lastStackOf(event.pid)) & StackTrait.EXIT) !== 0,
+      passed: tasks.ticksOfSignature(signature) - event.signatureSeq - 1,
+      evicted: evicted[0]?.time,
+      waits: (pages.bits[row]! & PageBit.UNMAPPED) !== 0,
+      isHeadless: (pages.bits[row]! & PageBit.HEADLESS) !== 0,
+      lives: pagemaps.list[pages.pagemap[row]!]!.lives,
+    }
   }
 
   /** References taken by attempts to evict the page after the event, whether or not they were put again. */
@@ -332,13 +301,13 @@ export class OpenFindings {
    */
   acquit(): void {
     const { lives } = this.#ledger
-    for (const { finding, signature, ordinal, passed, returned, longestOfAll } of this.#suspects) {
+    for (const { finding, signature, ordinal, facts } of this.#suspects) {
       const out = this.#out.get(signature)!
       const outLater = out.filter(other => other > ordinal).length
       // Without stacks all sites look alike, so that neither their number nor their order says anything.
       const stacks = this.#ledger.sites.actingFrame(signature) !== undefined
-      const few = stacks ? Math.max(FEW_OUT, returned / 10) : FEW_OUT
-      const isException = out.length <= few || (stacks && passed - outLater >= OVERTAKEN) || longestOfAll
+      const few = stacks ? Math.max(FEW_OUT, facts.returned / 10) : FEW_OUT
+      const isException = out.length <= few || (stacks && facts.passed - outLater >= OVERTAKEN) || isLongest(facts)
       if (lives.complete >= ALWAYS && isException) continue
       finding.kind = 'held-at-end'
       finding.certainty = 'certain'
@@ -358,9 +327,4 @@ export class OpenFindings {
       counterpart: this.#usualPut(reference.signature),
     }))
   }
-}
-
-function aloneWords(mappings: number): string {
-  if (mappings === 0) return 'all other references of this life came back, and no page table maps the page'
-  return `all other references of this life came back, but for ${mappings} of page tables that map the page`
 }

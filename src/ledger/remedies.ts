@@ -12,6 +12,9 @@ import type { Sites } from './sites.ts'
 /** How many times as many lives must speak for one culprit as for the next. */
 const CLEARLY = 4
 
+/** How many times fewer lives speak for an explanation that leaves another odd life unexplained. */
+const ODD = 64
+
 /** A put that was one too many, or a hand-out that was left out. */
 export interface Explanation {
   what: 'surplus put' | 'no hand-out'
@@ -58,43 +61,7 @@ export class Remedies {
 
   /** What was wrong, if the page was put once too often or handed out in silence. */
   explain(incident: Incident, violating: LifeEvent): Explanation | undefined {
-    for (const level of this.#levels) {
-      const found = this.#explainBy(level, incident, violating)
-      if (found) return found
-    }
-    return undefined
-  }
-
-  #explainBy(level: Compositions, incident: Incident, violating: LifeEvent): Explanation | undefined {
-    const { lastLives, life, after } = incident
-    const all: Explanation[] = []
-    for (let earlier = 0; earlier <= lastLives.length; earlier++) {
-      const before = lastLives.slice(0, earlier)
-      const known = before.map(each => level.of(asLife(each, 0)))
-      const events = [...before.toReversed().flat(), ...life, violating]
-      for (let later = 0; later <= after.length; later++) {
-        if (later > 0) events.push(after[later - 1]!)
-        const over = -events.reduce((sum, event) => sum + event.delta, 0)
-        if (over <= 0 || events.length > MAX_COMPOSED) continue
-        const sequence = asLife(events, 0)
-        for (const { reference, lives } of level.withoutPut(sequence, known)) {
-          if (reference.units !== over) continue
-          all.push({
-            what: 'surplus put',
-            event: events[reference.position]!,
-            signature: reference.signature,
-            lives,
-            next: 0,
-          })
-        }
-        if (earlier > 0) continue
-        for (const { reference, lives } of level.withHandOut(sequence)) {
-          if (reference.units !== over) continue
-          all.push({ what: 'no hand-out', event: events[0]!, signature: reference.signature, lives, next: 0 })
-        }
-      }
-    }
-    return foremost(all)
+    return foremost(this.#levels.flatMap(level => explanations(level, incident, violating)))
   }
 
   /** Whose reference stayed out, by what the page's life lacks or has too much; undefined where that does not tell. */
@@ -148,7 +115,36 @@ export class Remedies {
   }
 }
 
-/** The explanation that most lives speak for, and of those the one that needs the fewest events. */
+/**
+ * All remedies for what happened around the violating event: with up to all earlier lives that are kept, since a put too
+ * many can end one, and with what came after.
+ */
+function explanations(level: Compositions, { lastLives, life, after }: Incident, violating: LifeEvent): Explanation[] {
+  const all: Explanation[] = []
+  const compositions = lastLives.map(each => level.of(asLife(each, 0)))
+  for (let earlier = 0; earlier <= lastLives.length; earlier++) {
+    const known = compositions.slice(0, earlier)
+    const left = compositions[earlier]
+    const isOdd = left !== undefined && level.lives(left) <= 1
+    const events = [...lastLives.slice(0, earlier).toReversed().flat(), ...life, violating]
+    for (let later = 0; later <= after.length; later++) {
+      if (later > 0) events.push(after[later - 1]!)
+      const over = -events.reduce((sum, event) => sum + event.delta, 0)
+      if (over <= 0 || events.length > MAX_COMPOSED) continue
+      const sequence = asLife(events, 0)
+      const add = (what: Explanation['what'], { reference, lives }: Remedy, event: LifeEvent) => {
+        if (reference.units !== over) return
+        all.push({ what, event, signature: reference.signature, lives: isOdd ? lives / ODD : lives, next: 0 })
+      }
+      for (const remedy of level.withoutPut(sequence, known))
+        add('surplus put', remedy, events[remedy.reference.position]!)
+      if (earlier === 0) for (const remedy of level.withHandOut(sequence)) add('no hand-out', remedy, events[0]!)
+    }
+  }
+  return all
+}
+
+/** The explanation that most lives speak for. */
 function foremost(all: Explanation[]): Explanation | undefined {
   let best: Explanation | undefined
   for (const each of all) if (!best || each.lives > best.lives) best = each

@@ -4,17 +4,19 @@ export class TaskClock {
   readonly #rows = new Map<number, number>()
   readonly #ticks: number[] = []
   readonly #last: number[] = []
+  readonly #lastStack: number[] = []
   #lastPid = -1
   #lastRow = -1
   #signatures = new Int32Array(256)
 
   /** Ordinal of an event among those of its task. */
-  tick(pid: number, time: number): number {
+  tick(pid: number, time: number, stack: number): number {
     if (pid !== this.#lastPid) {
       this.#lastPid = pid
       this.#lastRow = this.#row(pid)
     }
     this.#last[this.#lastRow] = time
+    this.#lastStack[this.#lastRow] = stack
     return this.#ticks[this.#lastRow]!++
   }
 
@@ -37,6 +39,12 @@ export class TaskClock {
     return row === undefined ? -Infinity : this.#last[row]!
   }
 
+  /** Stack of a task's last event, 0 if there is none. */
+  lastStackOf(pid: number): number {
+    const row = this.#rows.get(pid)
+    return row === undefined ? 0 : this.#lastStack[row]!
+  }
+
   ticksOfSignature(signature: number): number {
     return this.#signatures[signature] ?? 0
   }
@@ -48,6 +56,7 @@ export class TaskClock {
       this.#rows.set(pid, row)
       this.#ticks.push(0)
       this.#last.push(-Infinity)
+      this.#lastStack.push(0)
     }
     return row
   }

@@ -122,7 +122,7 @@ function livesOf(all: readonly Step[], rule: Rule): Life[] {
   let start = first
   for (let i = first; i < all.length; i++) {
     const { row, before, after } = all[i]!
-    if (has(row, StackTrait.TEARDOWN)) break
+    if (has(row, StackTrait.TEARDOWN) || has(row, StackTrait.INIT)) break
     if (i === start && before === after) {
       start++
       continue
