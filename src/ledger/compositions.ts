@@ -29,6 +29,9 @@ export class Compositions {
   /** Every kind of put, and every kind of get that began a life. */
   readonly #puts = new Map<string, Reference>()
   readonly #handOuts = new Map<string, Reference>()
+  /** By site, lives that a get there began, and all lives with one. */
+  readonly #begun = new Map<number, number>()
+  readonly #with = new Map<number, number>()
 
   /** @param siteOf what two signatures have in common that count as alike */
   constructor(shapes: Shapes, siteOf: (signature: number) => number) {
@@ -40,8 +43,21 @@ export class Compositions {
       this.#lives.set(key, (this.#lives.get(key) ?? 0) + shapes.lives[shape]!)
       for (const put of life.puts) note(this.#puts, this.#token(put, 'p'), put)
       const first = life.gets[0]
-      if (first) note(this.#handOuts, this.#token(first, 'g'), first)
+      if (first) this.#noteHandOut(life, first, shapes.lives[shape]!)
     }
+  }
+
+  #noteHandOut({ gets }: Life, first: Reference, lives: number): void {
+    note(this.#handOuts, this.#token(first, 'g'), first)
+    add(this.#begun, this.#siteOf(first.signature), lives)
+    for (const site of new Set(gets.map(get => this.#siteOf(get.signature)))) add(this.#with, site, lives)
+  }
+
+  /** Share of the lives with a get of that signature that it began; undefined where there are none. */
+  begins(signature: number): number | undefined {
+    const site = this.#siteOf(signature)
+    const all = this.#with.get(site)
+    return all === undefined ? undefined : (this.#begun.get(site) ?? 0) / all
   }
 
   of({ gets, puts }: Life): Composition {
@@ -65,12 +81,12 @@ export class Compositions {
 
   /** Puts that the life lacks to be like others. */
   withPut(life: Life): Remedy[] {
-    return this.#with(life, this.#puts)
+    return this.#lacking(life, this.#puts)
   }
 
   /** Hand-outs that the life lacks to be like others. */
   withHandOut(life: Life): Remedy[] {
-    return this.#with(life, this.#handOuts)
+    return this.#lacking(life, this.#handOuts)
   }
 
   #without(life: Life, side: readonly Reference[], letter: string, but: readonly Composition[]): Remedy[] {
@@ -88,7 +104,7 @@ export class Compositions {
     return [...remedies.values()]
   }
 
-  #with(life: Life, kinds: ReadonlyMap<string, Reference>): Remedy[] {
+  #lacking(life: Life, kinds: ReadonlyMap<string, Reference>): Remedy[] {
     const all = this.of(life)
     const remedies: Remedy[] = []
     for (const [token, reference] of [...kinds].slice(0, MAX_PLACES)) {
@@ -105,4 +121,8 @@ export class Compositions {
 
 function note(kinds: Map<string, Reference>, token: string, reference: Reference): void {
   if (!kinds.has(token)) kinds.set(token, reference)
+}
+
+function add(counts: Map<number, number>, key: number, n: number): void {
+  counts.set(key, (counts.get(key) ?? 0) + n)
 }

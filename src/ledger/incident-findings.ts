@@ -204,7 +204,7 @@ export class IncidentFindings {
   #findSurplusPut(incident: Incident, finding: Finding): void {
     const { model } = this.#ledger
     const violating = violatingEvent(incident)
-    const events = [...(incident.life.length > 0 ? incident.life : (incident.lastLives[0] ?? [])), violating]
+    const events = this.#remedies.wholeLife(incident, violating)
     if (events.length > MAX_SOLVED) {
       finding.certainty = 'likely'
       return

@@ -42,6 +42,8 @@ export interface LeakFacts {
   waits: boolean
   /** The life began before the recording. */
   isHeadless: boolean
+  /** The page is handed out by a reference of its own, which came back: it is nobody's any more. */
+  isGivenUp: boolean
   /** Lives of the pagemap from idle to idle. */
   lives: number
 }
@@ -69,6 +71,8 @@ export function judgeLeak(facts: LeakFacts): LeakVerdict {
   const holderDone = hasGoneOn(facts) || exited
   if (isTooLong(facts) && (holderDone || isOvertaken(facts))) return verdict('likely')
   if (isPin) return verdict(undefined)
+  const isOnlyFault = isLongest(facts) && facts.isGivenUp && facts.alike?.missing === undefined
+  if (returned < ALWAYS && isOnlyFault && (facts.alike?.lives ?? 0) >= ALWAYS) return verdict('likely')
   const unusual = isLongest(facts) || later >= 2 * WENT_ON || (exited && (facts.alike?.lives ?? 0) >= ALWAYS)
   if (returned < ALWAYS && holderDone && unusual) return verdict('likely')
   const outlives = !hasStack || facts.held > facts.longestOfSite

@@ -256,8 +256,17 @@ export class OpenFindings {
       evicted: evicted[0]?.time,
       waits: (pages.bits[row]! & PageBit.UNMAPPED) !== 0,
       isHeadless: (pages.bits[row]! & PageBit.HEADLESS) !== 0,
+      isGivenUp: this.#isGivenUp(row, event, events, solved),
       lives: pagemaps.list[pages.pagemap[row]!]!.lives,
     }
+  }
+
+  /** Whether the page was handed out by a reference of its own, not by its first user's, and that one came back. */
+  #isGivenUp(row: number, event: LifeEvent, [first]: LifeEvent[], solved: SolvedLife): boolean {
+    const { pages, pagemaps } = this.#ledger
+    const { rule, votes } = pagemaps.list[pages.pagemap[row]!]!
+    if (rule?.handOut !== 'set' && votes.returnedOne === 0) return false
+    return event !== first && !solved.unreturned.some(each => each.event === first)
   }
 
   /** References taken by attempts to evict the page after the event, whether or not they were put again. */

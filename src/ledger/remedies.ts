@@ -12,6 +12,9 @@ import type { Sites } from './sites.ts'
 /** How many times as many lives must speak for one culprit as for the next. */
 const CLEARLY = 4
 
+/** Share of a site's lives that it begins, from which it is one that hands out pages. */
+const BEGINS = 0.2
+
 /** How many times fewer lives speak for an explanation that leaves another odd life unexplained. */
 const ODD = 64
 
@@ -57,6 +60,23 @@ export class Remedies {
     if (events.some(event => this.#sites.actingFrame(event.signature) === undefined)) return 0
     const [strict] = this.#levels
     return Math.max(0, strict!.lives(strict!.of(asLife(events, 0))) - 1)
+  }
+
+  /**
+   * The life that an incident belongs to, with the incident: a put too many can have ended it before its time, so that it
+   * went on as if the page had been handed out by what never is a life's first event.
+   */
+  wholeLife({ lastLives, life }: Incident, violating: LifeEvent): LifeEvent[] {
+    let events = [...life, violating]
+    if (life.length === 0) events = [...(lastLives[0] ?? []), ...events]
+    for (let next = life.length === 0 ? 1 : 0; next < lastLives.length && !this.#isBeginning(events[0]!); next++)
+      events = [...lastLives[next]!, ...events]
+    return this.#isBeginning(events[0]!) ? events : [...(life.length > 0 ? life : (lastLives[0] ?? [])), violating]
+  }
+
+  #isBeginning({ signature, delta }: LifeEvent): boolean {
+    const [strict] = this.#levels
+    return delta > 0 && (strict!.begins(signature) ?? 1) >= BEGINS
   }
 
   /** What was wrong, if the page was put once too often or handed out in silence. */
