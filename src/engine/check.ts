@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** `check(system)`: explore every interleaving, explain what breaks. */
 import { Explainer, WIDTH } from './explain.ts'
-import { findLasso, type Obligation } from './liveness.ts'
+import type { Kernel } from './kernel.ts'
+import { findLasso, type Lasso, type Obligation } from './liveness.ts'
 import { ModelError, type System } from './model.ts'
 import { type CheckOptions, PARTIAL_ORDER, type Prepared, prepare, selector } from './prepare.ts'
 import { localCrew, remoteCrew, type SearchLimits, type SearchResult, search, shortestPaths } from './search.ts'
@@ -81,7 +82,7 @@ function prepareLiveness(system: System, options: CheckOptions): Prepared {
 }
 
 /** Obligations that threads and properties make, as far as they are selected. */
-function obligationsOf(system: System, selected: (property: string) => boolean): Obligation[] {
+export function obligationsOf(system: System, selected: (property: string) => boolean): Obligation[] {
   const finishes = system.threads.flatMap((t, i) =>
     t.finishes ? [{ property: 'finishes', message: `${t.name} never ends`, threads: [i] }] : [],
   )
@@ -107,7 +108,6 @@ async function checkLiveness(
   const selected = selector(options)
   const obligations = obligationsOf(system, selected)
   if (obligations.length === 0) return undefined
-  if (system.threads.length > 32) throw new ModelError(`system ${system.name}: liveness is for at most 32 threads`)
   const reusable = safety.keepsThreads && safe.states === safety.kernel.stats().states
   const whole = reusable ? safety : prepareLiveness(system, options)
   const initial = Int32Array.from(whole.packing.initial)
@@ -120,34 +120,57 @@ async function checkLiveness(
     const result = await search(localCrew(whole.kernel), whole.packing.words, whole.most, initial, limits)
     if (result.end !== 'complete') return inconclusive(reasonOf(result))
   }
-  const bytesPerEdge = 5
-  const graph = whole.kernel.graph(initial, Math.min(2 ** 30, limits.memory / bytesPerEdge / 2))
-  if (!graph.complete) return inconclusive(`out of memory for the edges of ${graph.offsets.length - 1} states`)
-  if (performance.now() > limits.deadline) return inconclusive('out of time with the edges of all states found')
-  const daemons = system.threads.reduce((set, t, i) => (t.daemon ? set | (1 << i) : set), 0)
-  const lasso = findLasso(graph, whole.packing.words, daemons, obligations)
+  const found = fairLasso(system, whole, whole.kernel, limits, obligations)
+  if (typeof found === 'string') return inconclusive(found)
   const note = `for liveness ${whole.reductions.join(', ') || 'none'}: ${whole.kernel.stats().states} states`
-  if (!lasso) return reusable ? safe : { ...safe, reductions: [...safe.reductions, note] }
+  if (!found) return reusable ? safe : { ...safe, reductions: [...safe.reductions, note] }
   const explainer = new Explainer(system, whole.kernel, whole.packing, selected)
-  // Round twice: a cycle that cannot be repeated is none.
-  const { prefix, cycle } = explainer.unroll(lasso.prefix, lasso.cycle)
-  const steps = explainer.describe([...prefix, ...cycle, ...cycle])
-  const length = prefix.length + cycle.length
   const { stats } = whole.kernel
   return {
     ...safe,
     verdict: 'violated',
-    property: lasso.obligation.property,
-    message: lasso.obligation.message,
+    property: found.obligation.property,
+    message: found.obligation.message,
     states: stats().states,
     transitions: stats().transitions,
     reductions: whole.reductions,
-    counterexample: steps.slice(0, length),
+    ...tellLasso(explainer, found),
+  }
+}
+
+/**
+ * An obligation that some fair execution breaks, over all the states that the kernel has explored: a lasso, nothing, or why
+ * it cannot be told.
+ * @throws ModelError for more threads than a word has bits.
+ */
+export function fairLasso(
+  system: System,
+  { packing }: Prepared,
+  kernel: Kernel,
+  limits: Pick<SearchLimits, 'memory' | 'deadline'>,
+  obligations: readonly Obligation[],
+): Lasso | string | undefined {
+  if (system.threads.length > 32) throw new ModelError(`system ${system.name}: liveness is for at most 32 threads`)
+  const bytesPerEdge = 5
+  const graph = kernel.graph(Int32Array.from(packing.initial), Math.min(2 ** 30, limits.memory / bytesPerEdge / 2))
+  if (!graph.complete) return `out of memory for the edges of ${graph.offsets.length - 1} states`
+  if (performance.now() > limits.deadline) return 'out of time with the edges of all states found'
+  const daemons = system.threads.reduce((set, t, i) => (t.daemon ? set | (1 << i) : set), 0)
+  return findLasso(graph, packing.words, daemons, obligations)
+}
+
+/** The lasso's steps, over states instead of orbits. */
+export function tellLasso(explainer: Explainer, lasso: Lasso): Pick<Verdict, 'counterexample' | 'loop'> {
+  const { prefix, cycle } = explainer.unroll(lasso.prefix, lasso.cycle)
+  // Round twice: a cycle that cannot be repeated is none.
+  const steps = explainer.describe([...prefix, ...cycle, ...cycle])
+  return {
+    counterexample: steps.slice(0, prefix.length + cycle.length),
     ...(cycle.length > 0 ? { loop: prefix.length + 1 } : {}),
   }
 }
 
-function reasonOf(result: SearchResult): string {
+export function reasonOf(result: SearchResult): string {
   const covered = `${result.states} states, every interleaving of ${result.depth} steps`
   if (result.end === 'memory') return `out of memory after ${covered}`
   if (result.end === 'time') return `out of time after ${covered}`

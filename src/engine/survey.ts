@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** `survey(system)`: a verdict on each property, from one exploration of all states instead of a search for each. */
+import { fairLasso, obligationsOf, reasonOf, tellLasso } from './check.ts'
+import { Explainer, WIDTH } from './explain.ts'
+import { type Kernel, kernelOf } from './kernel.ts'
+import type { Lasso } from './liveness.ts'
+import type { System } from './model.ts'
+import { type CheckOptions, type Prepared, prepare, selector } from './prepare.ts'
+import {
+  type Crew,
+  type LocatedViolation,
+  lengthOf,
+  localCrew,
+  type SearchLimits,
+  type SearchResult,
+  search,
+  shortestPaths,
+} from './search.ts'
+import type { Verdict } from './verdict.ts'
+
+export interface SurveyOptions extends Omit<CheckOptions, 'partialOrder' | 'workers' | 'spawn' | 'handover'> {
+  /** Default true. Without, a violated property has its number of steps, but neither message nor counterexample. */
+  explain?: boolean
+}
+
+export interface PropertyVerdict extends Verdict {
+  /**
+   * Of a violated property: steps of the counterexample, which is the shortest that breaks no other property before, or the
+   * shortest if each does; of an endless one, until it begins anew.
+   */
+  readonly steps?: number
+  /** Of a violated property: every execution that breaks it has broken another one before. */
+  readonly consequence?: boolean
+}
+
+/** What one exploration came to. */
+interface Explored {
+  readonly kernel: Kernel
+  readonly crew: Crew
+  readonly result: SearchResult
+  /** By property, the first violation, or an execution without an end. */
+  readonly broken: ReadonlyMap<string, LocatedViolation | Lasso>
+  /** Why nothing can be said of a property that is not among the broken ones. */
+  unknown(property: string): string | undefined
+}
+
+/**
+ * Explores every interleaving once, past all violations that do not end the execution; and once more, where several properties
+ * are broken, with executions that end where they break the first.
+ * @returns a verdict by property, of all those in `options.properties`, or that the system has.
+ * @throws ModelError when the model is malformed; ReplayError when the engine contradicts itself.
+ */
+export function survey(system: System, options: SurveyOptions = {}): Promise<ReadonlyMap<string, PropertyVerdict>> {
+  return new Survey(system, options).run()
+}
+
+class Survey {
+  private readonly system: System
+  private readonly options: SurveyOptions
+  private readonly prepared: Prepared
+  private readonly initial: Int32Array
+  private readonly limits: SearchLimits
+  private readonly began = performance.now()
+
+  constructor(system: System, options: SurveyOptions) {
+    this.system = system
+    this.options = options
+    const liveness = obligationsOf(system, selector(options)).length > 0
+    this.prepared = prepare(system, { ...options, partialOrder: false }, liveness)
+    this.initial = Int32Array.from(this.prepared.packing.initial)
+    this.limits = {
+      memory: options.memory ?? 4 * 2 ** 30,
+      deadline: this.began + (options.time ?? Number.POSITIVE_INFINITY) * 1000,
+      depth: Number.POSITIVE_INFINITY,
+      handover: Number.POSITIVE_INFINITY,
+      goOn: true,
+      signal: options.signal,
+      onProgress: options.onProgress,
+      progressInterval: options.progressInterval ?? 200,
+    }
+  }
+
+  async run(): Promise<ReadonlyMap<string, PropertyVerdict>> {
+    const all = await this.explore(this.prepared.kernel)
+    const first =
+      all.broken.size > 1 ? await this.explore(kernelOf(this.prepared.text, { me: 0, workers: 1, cut: true })) : all
+    const verdicts = new Map<string, PropertyVerdict>()
+    for (const property of this.wanted()) verdicts.set(property, await this.verdict(property, all, first))
+    const seconds = (performance.now() - this.began) / 1000
+    return new Map([...verdicts].map(([property, v]) => [property, { ...v, seconds }]))
+  }
+
+  private wanted(): ReadonlySet<string> {
+    const live = obligationsOf(this.system, () => true).map(o => o.property)
+    return new Set(this.options.properties ?? [...this.prepared.properties, ...live])
+  }
+
+  private async explore(kernel: Kernel): Promise<Explored> {
+    const { packing, most, properties } = this.prepared
+    const crew = localCrew(kernel)
+    const result = await search(crew, packing.words, most, this.initial, this.limits)
+    const broken = new Map<string, LocatedViolation | Lasso>()
+    for (const v of result.violations) broken.set(properties[v.property]!, v)
+    const reason = result.end === 'complete' ? undefined : reasonOf(result)
+    const unknown = new Map<string, string>()
+    const live = obligationsOf(this.system, selector(this.options))
+    for (const property of new Set(live.map(o => o.property))) {
+      const obligations = live.filter(o => o.property === property)
+      const found = reason ?? fairLasso(this.system, this.prepared, kernel, this.limits, obligations)
+      if (typeof found === 'string') unknown.set(property, found)
+      else if (found) broken.set(property, found)
+    }
+    return { kernel, crew, result, broken, unknown: property => reason ?? unknown.get(property) }
+  }
+
+  private async verdict(property: string, all: Explored, first: Explored): Promise<PropertyVerdict> {
+    const { states, transitions, depth } = all.result
+    const { name, bounds } = this.system
+    const { reductions } = this.prepared
+    const common = { system: name, states, transitions, depth, seconds: 0, bounds, reductions }
+    const at = first.broken.has(property) ? first : all
+    const broken = at.broken.get(property)
+    const reason = all.unknown(property)
+    if (broken) {
+      const unknown = at === all && first.unknown(property) !== undefined
+      const told = await this.told(property, broken, at)
+      return { ...common, verdict: 'violated', property, ...(unknown ? {} : { consequence: at !== first }), ...told }
+    }
+    return reason === undefined ? { ...common, verdict: 'holds' } : { ...common, verdict: 'inconclusive', reason }
+  }
+
+  private async told(
+    property: string,
+    broken: LocatedViolation | Lasso,
+    { kernel, crew }: Explored,
+  ): Promise<Pick<PropertyVerdict, 'steps' | 'message' | 'counterexample' | 'loop'>> {
+    const { packing } = this.prepared
+    // Executions go on past violations of other properties, as they did when this one was found.
+    const explainer = new Explainer(this.system, kernel, packing, p => p === property)
+    if ('obligation' in broken) {
+      const { prefix, cycle } = explainer.unroll(broken.prefix, broken.cycle)
+      const steps = prefix.length + cycle.length
+      if (this.options.explain === false) return { steps }
+      return { steps, message: broken.obligation.message, ...tellLasso(explainer, broken) }
+    }
+    const steps = lengthOf(broken)
+    if (this.options.explain === false) return { steps }
+    const levels = await shortestPaths(crew, broken.level, Int32Array.from(broken.state), WIDTH)
+    const explained = explainer.explain(levels, broken, property)
+    return { steps, message: explained.message, counterexample: explained.steps }
+  }
+}
