@@ -6,84 +6,81 @@ import type { LifeEvent } from '../ledger/life.ts'
 import { solveLife } from '../ledger/lives.ts'
 import { MAX_SOLVED } from '../ledger/matching.ts'
 import { OP_NAMES, Op, type Recording } from '../trace/events.ts'
-import { type EventColumns, lifeAround, NO_IDLE, type Timeline } from './timeline.ts'
+import type { RecordedEvent, TimelineRecorder } from './recorder.ts'
+import { NO_IDLE, type Timeline } from './timeline.ts'
 import { actorJson } from './trace.ts'
 import { pfnText, seconds } from './words.ts'
 
 export interface PageLifeSource {
-  timeline: Timeline
-  events: EventColumns
+  timeline: Pick<Timeline, 'pfns' | 'start' | 'idle'>
+  recorder: TimelineRecorder
   ledger: Ledger
   recording: Recording
 }
 
-/** @param at an event of page `p` of the timeline */
-export function pageLifeJson(source: PageLifeSource, p: number, at: number): object {
-  const { timeline, events, recording, ledger } = source
+/** Events [from, to) of the timeline, all of one page, and when they were. */
+export interface LifeSpan {
+  page: number
+  from: number
+  to: number
+  times: Float64Array
+}
+
+export function pageLifeJson({ timeline, recorder, recording, ledger }: PageLifeSource, span: LifeSpan): object {
+  const { page, from, to, times } = span
   const { timeBase } = recording
-  const { from, to } = lifeAround(timeline, events.count, p, at)
-  const idle = timeline.idle[p] === NO_IDLE ? undefined : timeline.idle[p]!
-  const before = from > timeline.start[p]! ? events.count[from - 1]! : countBefore(events, from)
-  const ended = events.count[to - 1] === (idle ?? 0)
-  const life = Array.from({ length: to - from }, (_, i) =>
-    lifeEvent(source, from + i, i === 0 ? before : events.count[from + i - 1]!),
-  )
+  const events = Array.from({ length: to - from }, (_, i) => recorder.event(from + i))
+  const idle = timeline.idle[page] === NO_IDLE ? undefined : timeline.idle[page]!
+  const before = from > timeline.start[page]! ? recorder.event(from - 1).count : countBefore(events[0]!)
+  const life = events.map((event, i) => lifeEvent(event, times[i]!, i === 0 ? before : events[i - 1]!.count, ledger))
   // Attempts that failed are no part of it.
   const told = life.filter(event => event.delta !== 0)
   const held = Math.max(0, before - (idle ?? 0))
   const partners = told.length <= MAX_SOLVED ? solveLife(told, held, ledger.model).partners : []
+  const ended = events.at(-1)!.count === (idle ?? 0)
   let count = before
   return {
-    pfn: pfnText(timeline.pfns[p]!),
+    pfn: pfnText(timeline.pfns[page]!),
     idle: idle ?? null,
     life: {
-      began: held > 0 ? null : seconds(timeline.time[from]!, timeBase),
-      ended: ended ? seconds(timeline.time[to - 1]!, timeBase) : null,
+      began: held > 0 ? null : seconds(times[0]!, timeBase),
+      ended: ended ? seconds(times.at(-1)!, timeBase) : null,
       events: told.map((event, i) => {
         count += event.delta
-        return { ...actorJson(historyOf(source, event), timeBase), count, partner: partners[i] ?? null }
+        return { ...actorJson(historyOf(event, ledger, recording), timeBase), count, partner: partners[i] ?? null }
       }),
     },
   }
 }
 
-function countBefore(events: EventColumns, at: number): number {
+function countBefore({ op, count, delta }: RecordedEvent): number {
   // A page that was set up in the recording stood at nothing before.
-  return events.op[at] === Op.SET ? 0 : events.count[at]! - events.delta[at]!
+  return op === Op.SET ? 0 : count - delta
 }
 
-function lifeEvent({ timeline, events, ledger }: PageLifeSource, at: number, before: number): LifeEvent {
-  const op = events.op[at]!
+function lifeEvent(event: RecordedEvent, time: number, before: number, { sites }: Ledger): LifeEvent {
+  const { op, stack, count, delta } = event
   return {
-    time: timeline.time[at]!,
-    since: timeline.time[at]!,
-    pid: events.pid[at]!,
-    cpu: events.cpu[at]!,
-    op,
-    val: events.delta[at]!,
+    ...event,
+    time,
+    since: time,
+    val: delta,
     ret: 0,
-    signature: ledger.sites.signature(events.stack[at]!, op),
-    stack: events.stack[at]!,
+    signature: sites.signature(stack, op),
     mapcount: 0,
-    count: events.count[at]!,
     flags: 0,
-    delta: op === Op.SET ? events.count[at]! - before : events.delta[at]!,
+    delta: op === Op.SET ? count - before : delta,
     mapped: false,
     taskSeq: 0,
     signatureSeq: 0,
   }
 }
 
-function historyOf({ ledger, recording }: PageLifeSource, event: LifeEvent): Omit<HistoryEvent, 'count' | 'partner'> {
-  const stack = ledger.sites.framesFromActing(event.stack)
-  return {
-    frame: stack[0],
-    stack,
-    task: recording.tasks.name(event.pid),
-    pid: event.pid,
-    cpu: event.cpu,
-    time: event.time,
-    operation: OP_NAMES[event.op]!,
-    delta: event.delta,
-  }
+function historyOf(
+  { stack: id, pid, cpu, time, op, delta }: LifeEvent,
+  { sites }: Ledger,
+  { tasks }: Recording,
+): Omit<HistoryEvent, 'count' | 'partner'> {
+  const stack = sites.framesFromActing(id)
+  return { frame: stack[0], stack, task: tasks.name(pid), pid, cpu, time, operation: OP_NAMES[op]!, delta }
 }

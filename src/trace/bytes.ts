@@ -132,11 +132,28 @@ export class BytesSource implements ByteSource {
   }
 }
 
-/** A browser's Blob or File as a source; only the ranges asked for are loaded. */
+/** Bytes [from, to) of a Blob. */
+interface BlobWindow {
+  from: number
+  to: number
+  bytes: Promise<Uint8Array>
+}
+
+/** The first window of a run of reads, the largest one, and all that are kept together. */
+const MIN_WINDOW = 1 << 16
+const MAX_WINDOW = 1 << 23
+const WINDOW_BYTES = 1 << 26
+
+/**
+ * A browser's Blob or File as a source. A read takes milliseconds however few bytes it is for, so they are loaded in windows,
+ * which grow as long as each goes on where another ends.
+ */
 export class BlobSource implements ByteSource {
   readonly name: string
   readonly size: number
   readonly #blob: Blob
+  /** Least recently used first. */
+  #windows: BlobWindow[] = []
 
   constructor(name: string, blob: Blob) {
     this.name = name
@@ -145,6 +162,34 @@ export class BlobSource implements ByteSource {
   }
 
   async read(offset: number, length: number): Promise<Uint8Array> {
-    return new Uint8Array(await this.#blob.slice(offset, offset + length).arrayBuffer())
+    const end = Math.min(this.size, offset + length)
+    if (end - offset > MAX_WINDOW) return this.#load(offset, end)
+    const known = this.#windows.find(({ from, to }) => from <= offset && end <= to)
+    const window = known ?? this.#openWindow(offset, end)
+    this.#windows = [...this.#windows.filter(other => other !== window), window]
+    const bytes = await window.bytes
+    // Not a part of the window: who reads may hand the memory to another thread.
+    return bytes.slice(offset - window.from, end - window.from)
+  }
+
+  #openWindow(offset: number, end: number): BlobWindow {
+    const before = this.#windows.find(({ from, to }) => from <= offset && offset <= to)
+    const grown = before ? 2 * (before.to - before.from) : MIN_WINDOW
+    const to = Math.min(this.size, Math.max(end, offset + Math.min(MAX_WINDOW, grown)))
+    let room = WINDOW_BYTES - (to - offset)
+    this.#windows = this.#windows
+      .filter(window => window !== before)
+      .reverse()
+      .filter(window => (room -= window.to - window.from) >= 0)
+      .reverse()
+    return { from: offset, to, bytes: this.#load(offset, to) }
+  }
+
+  async #load(from: number, to: number): Promise<Uint8Array> {
+    try {
+      return new Uint8Array(await this.#blob.slice(from, to).arrayBuffer())
+    } catch (error) {
+      throw new TraceError(this.name, from, `expected a file that can be read: ${(error as Error).message}`)
+    }
   }
 }

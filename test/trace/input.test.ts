@@ -6,8 +6,10 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import fc from 'fast-check'
 import { afterAll, describe, expect, it } from 'vitest'
 import { openFile } from '../../src/node/open.ts'
+import { BlobSource } from '../../src/trace/bytes.ts'
 import { collect } from '../support/collect.ts'
 import { writePerf } from '../support/perf-writer.ts'
 
@@ -53,4 +55,45 @@ it('what is no recording is refused by name', async () => {
   await expect(openFile('/proc/version')).rejects.toThrow('/proc/version: offset 0: expected ftrace text')
   await expect(openFile(folder)).rejects.toThrow('EISDIR')
   await expect(openFile(join(folder, 'none'))).rejects.toThrow('ENOENT')
+})
+
+describe('a Blob', () => {
+  it('gives the bytes asked for, whatever was read before', async () => {
+    const bytes = Uint8Array.from({ length: 300_000 }, (_, i) => (i * 2654435761) >>> 24)
+    const piece = fc.tuple(fc.integer({ min: 0, max: 310_000 }), fc.integer({ min: 0, max: 120_000 }), fc.nat(6))
+    await fc.assert(
+      fc.asyncProperty(fc.array(piece, { maxLength: 6 }), async pieces => {
+        const source = new BlobSource('blob', new Blob([bytes]))
+        for (const [start, length, times] of pieces) {
+          // One after the other, as decoders read: part of the next piece has mostly been read with the last one.
+          for (let at = start, i = 0; i <= times; i++, at += length >> 1) {
+            const read = await source.read(at, length)
+            expect(Buffer.compare(read, bytes.subarray(at, at + length))).toBe(0)
+            // Whoever reads may hand the memory on.
+            structuredClone(read, { transfer: [read.buffer as ArrayBuffer] })
+          }
+        }
+      }),
+      { numRuns: 50 },
+    )
+  })
+
+  it('is asked once for what is read in small pieces', async () => {
+    const blob = new Blob([new Uint8Array(1 << 22)])
+    let asked = 0
+    const slice = blob.slice.bind(blob)
+    blob.slice = (from, to) => {
+      asked++
+      return slice(from, to)
+    }
+    const source = new BlobSource('blob', blob)
+    for (let at = 0; at < blob.size; at += 5000) await source.read(at, 6000)
+    expect(asked).toBeLessThan(10)
+  })
+
+  it('that cannot be read any more is named', async () => {
+    const blob = new Blob(['abc'])
+    blob.slice = () => ({ arrayBuffer: () => Promise.reject(new Error('it has changed')) }) as unknown as Blob
+    await expect(new BlobSource('gone.dat', blob).read(1, 2)).rejects.toThrow(/gone\.dat: offset 1: .*it has changed/)
+  })
 })

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** What the page and its worker say to each other. */
-
 import type { AccountOptions } from '../../src/ledger/account.ts'
+import type { LifeSpan } from '../../src/report/page-life.ts'
 import type { Timeline } from '../../src/report/timeline.ts'
 import type { OpenOptions } from '../../src/trace/events.ts'
 import type { LifeJson, TraceJson } from './documents.ts'
@@ -10,8 +10,9 @@ import type { LifeJson, TraceJson } from './documents.ts'
 export type ReadingOptions = OpenOptions & Pick<AccountOptions, 'allPages' | 'protocol'>
 
 export type Request =
-  | { ask: 'open'; name: string; blob: Blob; options: ReadingOptions }
-  | { ask: 'life'; id: number; page: number; event: number }
+  | { ask: 'open'; name: string; blob: Blob; options: ReadingOptions; decoders: MessagePort[] }
+  | { ask: 'decode'; port: MessagePort }
+  | { ask: 'life'; id: number; span: LifeSpan }
 
 export interface PageLife {
   pfn: string

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** A recording that a worker has read and keeps. */
-import type { Timeline } from '../../src/report/timeline.ts'
+import { lifeAround, type Timeline } from '../../src/report/timeline.ts'
+import { threadsFor } from '../../src/trace/pool.ts'
 import type { TraceJson } from './documents.ts'
 import type { PageLife, ReadingOptions, Reply, Request } from './messages.ts'
 
@@ -47,26 +48,33 @@ export class LiveRecording {
     options: ReadingOptions = {},
   ): Promise<OpenedRecording> {
     const worker = startWorker()
-    return new Promise((resolve, reject) => {
+    const decoders = Array.from({ length: threadsFor(blob.size, navigator.hardwareConcurrency) }, startWorker)
+    const done = () => {
+      for (const decoder of decoders) decoder.terminate()
+    }
+    return new Promise<OpenedRecording>((resolve, reject) => {
       const fail = (message: string) => {
         worker.terminate()
         reject(new Error(message))
       }
-      worker.onerror = event => fail(event.message || 'the reader could not be started')
+      for (const each of [worker, ...decoders])
+        each.onerror = event => fail(event.message || 'the reader could not be started')
       worker.onmessage = ({ data }: MessageEvent<Reply>) => {
         if (data.say === 'progress') onProgress(data)
         if (data.say === 'failed') fail(data.message)
         if (data.say !== 'opened') return
         resolve({ trace: data.trace, live: new LiveRecording(worker, data) })
       }
-      post(worker, { ask: 'open', name, blob, options })
-    })
+      const ports = decoders.map(channelTo)
+      post(worker, { ask: 'open', name, blob, options, decoders: ports }, ports)
+    }).finally(done)
   }
 
   /** The life that an event of a page belongs to; both are places in the timeline. */
   life(page: number, event: number): Promise<PageLife> {
     const id = this.#next++
-    post(this.#worker, { ask: 'life', id, page, event })
+    const { from, to } = lifeAround(this.timeline, page, event)
+    post(this.#worker, { ask: 'life', id, span: { page, from, to, times: this.timeline.time.slice(from, to) } })
     return new Promise(resolve => this.#waiting.set(id, resolve))
   }
 
@@ -94,6 +102,13 @@ function startWorker(): Worker {
   return new Worker(url)
 }
 
-function post(worker: Worker, request: Request): void {
-  worker.postMessage(request)
+/** The other end of a channel to a worker that decodes from now on. */
+function channelTo(decoder: Worker): MessagePort {
+  const { port1, port2 } = new MessageChannel()
+  post(decoder, { ask: 'decode', port: port1 }, [port1])
+  return port2
+}
+
+function post(worker: Worker, request: Request, moved: Transferable[] = []): void {
+  worker.postMessage(request, moved)
 }

@@ -2,12 +2,14 @@
 /** Reads a recording beside the page, by the readers and the ledger that the command line has. */
 import { readLedger, summarise } from '../../src/ledger/account.ts'
 import { type PageLifeSource, pageLifeJson } from '../../src/report/page-life.ts'
-import { TimelineRecorder } from '../../src/report/timeline.ts'
+import { TimelineRecorder } from '../../src/report/recorder.ts'
 import { traceJson } from '../../src/report/trace.ts'
 import { BlobSource } from '../../src/trace/bytes.ts'
+import type { DecoderSetup } from '../../src/trace/decoder.ts'
 import { openRecording } from '../../src/trace/open.ts'
 import type { TraceJson } from './documents.ts'
-import type { PageLife, ReadingOptions, Reply, Request } from './messages.ts'
+import type { PageLife, Reply, Request } from './messages.ts'
+import { poolOf, serveDecoder } from './pool.ts'
 
 /** Milliseconds between two words of progress. */
 const PROGRESS = 100
@@ -19,27 +21,24 @@ function reply(message: Reply, moved: Transferable[] = []): void {
   ;(postMessage as (message: Reply, moved: Transferable[]) => void)(message, moved)
 }
 
-async function open(name: string, blob: Blob, options: ReadingOptions): Promise<void> {
+async function open({ name, blob, options, decoders }: Extract<Request, { ask: 'open' }>): Promise<void> {
   const started = performance.now()
-  const recording = await openRecording(new BlobSource(name, blob), options)
+  const pool = poolOf(decoders)
+  const decoder = pool && ((setup: DecoderSetup) => pool.begin(setup))
+  const recording = await openRecording(new BlobSource(name, blob), { ...options, decoder })
   const recorder = new TimelineRecorder()
-  let told = started
   const ledger = await readLedger(recorder.tap(recording), {
     allPages: options.allPages,
     protocol: options.protocol,
-    onProgress: progress => {
-      if (performance.now() - told < PROGRESS) return
-      told = performance.now()
-      reply({ say: 'progress', ...progress })
-    },
+    onProgress: progressEvery(PROGRESS),
   })
+  await pool?.close()
   const readingStarted = performance.timeOrigin + started
   const readingEnded = performance.timeOrigin + performance.now()
   const made = summarise(recording, ledger)
   const trace = traceJson(made, made.findings, recording.damage) as TraceJson
-  const { timeline, events } = recorder.finish(ledger)
-  // The page draws from columns of its own; times stay here, too, for the lives.
-  source = { timeline: { ...timeline, time: timeline.time.slice() }, events, ledger, recording }
+  const timeline = recorder.timeline(ledger)
+  source = { timeline, recorder, ledger, recording }
   const { time, count, high, low } = timeline
   reply({ say: 'opened', trace, timeline, origin: Number(recording.timeBase) / 1e9, readingStarted, readingEnded }, [
     time.buffer,
@@ -47,13 +46,26 @@ async function open(name: string, blob: Blob, options: ReadingOptions): Promise<
     high.buffer,
     low.buffer,
   ])
+  recorder.sort()
 }
 
-addEventListener('message', async ({ data }: MessageEvent<Request>) => {
+function progressEvery(milliseconds: number) {
+  let told = performance.now()
+  return (progress: { events: number; done: number; total: number | undefined }) => {
+    if (performance.now() - told < milliseconds) return
+    told = performance.now()
+    reply({ say: 'progress', ...progress })
+  }
+}
+
+async function answer({ data }: MessageEvent<Request>): Promise<void> {
   try {
-    if (data.ask === 'open') await open(data.name, data.blob, data.options)
-    else if (source) reply({ say: 'life', id: data.id, life: pageLifeJson(source, data.page, data.event) as PageLife })
+    if (data.ask === 'open') await open(data)
+    else if (data.ask === 'decode') serveDecoder(data.port)
+    else if (source) reply({ say: 'life', id: data.id, life: pageLifeJson(source, data.span) as PageLife })
   } catch (error) {
     reply({ say: 'failed', message: (error as Error).message })
   }
-})
+}
+
+addEventListener('message', event => void answer(event))
