@@ -150,7 +150,7 @@ export class IncidentFindings {
     } else if (tasks.ticksOfSignature(signature) === 1) {
       finding.evidence.push('no other reference in the recording was taken here')
     }
-    this.#findEarlyPut(incident, finding)
+    if (lives >= ALWAYS) this.#findEarlyPut(incident, finding)
   }
 
   /** A life that ended with a pair of sites that never belong together was ended by a put too many. */

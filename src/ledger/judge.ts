@@ -44,6 +44,9 @@ export class Judge {
     }
     const open: Finding[] = []
     for (let row = 0; row < ledger.pages.length; row++) {
+      const own = ledger.incidents.of(row)
+      // What is dismissed has left its page with a count that was not followed.
+      if (own && !causes.has(own)) continue
       const finding = this.#open.of(row)
       if (!finding) continue
       const cause = ledger.incidents.cause(row, ledger.pages.pagemap[row]!)

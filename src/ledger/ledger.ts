@@ -25,7 +25,7 @@ import {
   settle,
   settleInterrupted,
 } from './order.ts'
-import { NEVER_CLOSES, Pagemaps, UNMAPPED_LIMITS } from './pagemaps.ts'
+import { LAWLESS, NEVER_CLOSES, Pagemaps, UNMAPPED_LIMITS } from './pagemaps.ts'
 import { PageBit, PageTable } from './pages.ts'
 import { PairModel } from './pairs.ts'
 import { RetiredLives } from './retired.ts'
@@ -937,14 +937,16 @@ export class Ledger {
     this.#pending.delete(row)
     this.pages.bits[row]! &= ~PageBit.PENDING
     if (this.#settleWithPast(row, pending, settle) || this.#settleWithPast(row, pending, settleInterrupted)) return
-    for (let done = 0; done < pending.length; done++) {
-      const event = pending[done]!
+    // What the operations returned still says in which order they were, where one of them broke the rule.
+    const order = settle(this.pages.count[row]!, pending, LAWLESS) ?? pending
+    for (let done = 0; done < order.length; done++) {
+      const event = order[done]!
       if (this.#isPossible(row, event)) {
         this.#accept(row, event)
         continue
       }
       this.#contradict(row, event)
-      const rest = pending.slice(done + 1)
+      const rest = order.slice(done + 1)
       if (rest.length > 0 && rest.length < MAX_RECENT && this.#settleAlone(row, rest)) return
     }
   }
