@@ -200,6 +200,11 @@ function ledgerNotes(ledger: Ledger): string[] {
   const { incidents, shapes, pagemaps } = ledger
   if (!pagemaps.anyDevice && ledger.events > 0)
     notes.push('no ZONE_DEVICE page was recognised: all pages are accounted for')
+  const { unrecorded, firstUnrecorded: first } = incidents
+  if (unrecorded > 0)
+    notes.push(
+      `${unrecorded} times a count had changed without a recorded event, first that of page 0x${ledger.pages.pfn[first!.row]!.toString(16)}: events are missing (a filter, a CPU that was not recorded, a module without tracepoints), and nothing is claimed of such a life`,
+    )
   if (incidents.dropped > 0)
     notes.push(`${incidents.dropped} more incidents than can be kept: the findings are not all`)
   if (shapes.unlearned > 0) notes.push(`${shapes.unlearned} lives had shapes beyond those kept: they taught nothing`)

@@ -37,7 +37,7 @@ export function countAfter(count: number, event: LedgerEvent): number {
   if (op !== Op.MOD_AND_TEST) return count + val
   if (ret !== 0) return 0
   if (count + val !== 0) return count + val
-  return Number.isNaN(event.count) || event.count === 0 ? 1 : event.count
+  return event.count === 0 ? 1 : event.count
 }
 
 /** Whether a put to zero is followed by its own task's set to one. */
@@ -49,4 +49,9 @@ export function isReset(put: LedgerEvent, set: LedgerEvent): boolean {
     put.pid === set.pid &&
     put.ret === (put.op === Op.MOD_AND_TEST ? 1 : 0)
   )
+}
+
+/** Count that an event should have read, had nobody come between, by its result or by the count before it. */
+export function countRead(before: number, { op, val }: LedgerEvent): number {
+  return op === Op.SET || op === Op.UNFREEZE ? val : op === Op.FREEZE ? 0 : before + val
 }

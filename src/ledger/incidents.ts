@@ -39,6 +39,9 @@ const MAX_AFTER = 32
 /** One incident per page: what comes after on the same page, or through a driver's damaged free list, follows from it. */
 export class Incidents {
   readonly list: Incident[] = []
+  /** Times at which a count was found changed without an event, and the first of them. */
+  unrecorded = 0
+  firstUnrecorded: { row: number; time: number } | undefined
   /** Incidents that found no room. */
   dropped = 0
   readonly #byRow = new Map<number, Incident>()
@@ -67,6 +70,11 @@ export class Incidents {
   addConsequence(cause: Incident, consequence: Consequence): void {
     if (cause.consequences.length < MAX_CONSEQUENCES) cause.consequences.push(consequence)
     else cause.moreConsequences++
+  }
+
+  addUnrecorded(row: number, time: number): void {
+    this.unrecorded++
+    this.firstUnrecorded ??= { row, time }
   }
 
   addAfter(incident: Incident, event: LifeEvent): void {

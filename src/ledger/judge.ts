@@ -16,6 +16,11 @@ import { Remedies } from './remedies.ts'
 
 const MAX_CONSEQUENCES = 16
 
+/** Pages that may go wrong in one recording in the same way, each by a fault of its own. */
+const FEW = 4
+/** One in so many of a pagemap's used pages is more than single faults make. */
+const MANY = 8
+
 export class Judge {
   readonly #ledger: Ledger
   /** End of the recording, or the last event where that is not known. */
@@ -36,9 +41,9 @@ export class Judge {
   findings(): Finding[] {
     const ledger = this.#ledger
     const causes = new Map<Incident, Finding>()
-    const teardown = this.#smallTeardowns()
+    const dismissed = new Set([...this.#smallTeardowns(), ...this.#unrecordedPuts()])
     for (const incident of ledger.incidents.list) {
-      if (teardown.has(incident) || this.#mayBeExplainedLater(incident)) continue
+      if (dismissed.has(incident) || this.#mayBeExplainedLater(incident)) continue
       const finding = this.#incidents.of(incident)
       if (finding) causes.set(incident, finding)
     }
@@ -87,6 +92,35 @@ export class Judge {
       return this.#goneFrom(pagemap) * 2 > pagemaps.list[pagemap]!.pages
     })
     return new Set(found.flatMap(([, all]) => all))
+  }
+
+  /**
+   * Pages that were handed out while others held them, if many of a pagemap were: then it is the puts that were not
+   * recorded. A driver that forgets them all would soon have no free pages.
+   */
+  #unrecordedPuts(): Incident[] {
+    const { incidents, pages } = this.#ledger
+    const groups = new Map<number, Incident[]>()
+    for (const incident of incidents.list) {
+      if (incident.kind !== 'count-mismatch') continue
+      const pagemap = pages.pagemap[incident.row]!
+      groups.set(pagemap, [...(groups.get(pagemap) ?? []), incident])
+    }
+    const found = [...groups].filter(([pagemap, all]) => all.length > FEW && all.length * MANY > this.#usedOf(pagemap))
+    const all = found.flatMap(([, each]) => each)
+    for (const { row, event } of all) incidents.addUnrecorded(row, event.time)
+    return all
+  }
+
+  /** Pages of that pagemap that were in use and are seen to have come back, or have gone wrong. */
+  #usedOf(pagemap: number): number {
+    const { pages } = this.#ledger
+    let used = 0
+    for (let row = 0; row < pages.length; row++) {
+      const isUsed = pages.lastLife[row] !== 0 || (pages.bits[row]! & PageBit.ACCUSED) !== 0
+      if (pages.pagemap[row] === pagemap && isUsed) used++
+    }
+    return used
   }
 
   /** Pages of that pagemap that stand at zero or below. */

@@ -8,7 +8,7 @@ import type { ProtocolId } from '../linux/protocols/rules.ts'
 import type { EventBatch, LostEvents, StackTable } from '../trace/events.ts'
 import { Op } from '../trace/events.ts'
 import { CpuClock } from './cpu-clock.ts'
-import { countAfter, countBefore, isExact, isReset } from './effects.ts'
+import { countAfter, countBefore, countRead, isExact, isReset } from './effects.ts'
 import { baseName, StackTrait, typeByInitialiser } from './frames.ts'
 import { Gaps } from './gaps.ts'
 import { type Incident, type IncidentKind, Incidents } from './incidents.ts'
@@ -148,7 +148,7 @@ export class Ledger {
   /** Takes in a batch of events, in its order. */
   add(batch: EventBatch): void {
     for (const gap of batch.lost) this.#addGap(gap)
-    const { order, time, pid, pfn, op, val, ret, stack, mapcount, cpu } = batch
+    const { order, time, pid, pfn, op, val, ret, stack, mapcount, count, cpu } = batch
     const { pages, gaps, sites } = this
     const skips = !this.#allPages
     const cpus = this.#cpus
@@ -201,6 +201,7 @@ export class Ledger {
         val[i]!,
         ret[i]!,
         mapcount[i]!,
+        count[i]!,
       )
     }
     if (batch.length > 0) this.lastTime = Math.max(this.lastTime, time[order[batch.length - 1]!]!)
@@ -511,8 +512,8 @@ export class Ledger {
 
   #applyEvent(row: number, delta: number, event: LedgerEvent): void {
     if (this.pages.bits[row]! & PageBit.ACCUSED) this.#noteAfter(row, event)
-    const { time, since, signature, stack, pid, cpu, op, val, ret, mapcount } = event
-    this.#apply(row, delta, time, since, signature, stack, pid, cpu, op, val, ret, mapcount)
+    const { time, since, signature, stack, pid, cpu, op, val, ret, mapcount, count } = event
+    this.#apply(row, delta, time, since, signature, stack, pid, cpu, op, val, ret, mapcount, count)
   }
 
   /** Changes the count, adds the event to the page's life, and closes the life where the page is idle again. */
@@ -529,6 +530,7 @@ export class Ledger {
     val: number,
     ret: number,
     mapcount: number,
+    read: number,
   ): void {
     const { pages, nodes } = this
     if (mapcount < 0) this.#rawMapcount = true
@@ -545,6 +547,7 @@ export class Ledger {
     nodes.val[node] = val
     nodes.ret[node] = ret
     nodes.mapcount[node] = mapcount
+    nodes.count[node] = read
     nodes.taskSeq[node] = this.tasks.tick(pid, time, stack)
     nodes.signatureSeq[node] = this.tasks.tickSignature(signature)
     nodes.next[node] = -1
@@ -830,6 +833,12 @@ export class Ledger {
     const { pages } = this
     const { votes } = this.pagemaps.list[pages.pagemap[row]!]!
     if (votes.teardown++ === 0) this.pagemaps.decide(pages.pagemap[row]!)
+    if (isExact(event) && countBefore(event) !== pages.count[row] && !(pages.bits[row]! & PageBit.ACCUSED)) {
+      if (!(pages.bits[row]! & (PageBit.LOSSY | PageBit.HEADLESS | PageBit.DOUBT)))
+        this.incidents.addUnrecorded(row, event.time)
+      if (pages.bits[row]! & PageBit.OPEN) pages.bits[row]! |= PageBit.LOSSY
+      pages.count[row] = countBefore(event)
+    }
     pages.bits[row]! |= PageBit.UNMAPPED
     pages.lastMapcount[row] = event.mapcount
     if (pages.bits[row]! & PageBit.OPEN) {
@@ -945,8 +954,8 @@ export class Ledger {
         this.#accept(row, event)
         continue
       }
-      this.#contradict(row, event)
       const rest = order.slice(done + 1)
+      this.#contradict(row, event, rest)
       if (rest.length > 0 && rest.length < MAX_RECENT && this.#settleAlone(row, rest)) return
     }
   }
@@ -956,7 +965,8 @@ export class Ledger {
     for (const [row, pending] of [...this.#pending]) if (pending[0]!.time < before) this.#giveUp(row, pending)
   }
 
-  #contradict(row: number, event: LedgerEvent): void {
+  /** @param later what came after it at this page and waits */
+  #contradict(row: number, event: LedgerEvent, later: readonly LedgerEvent[] = []): void {
     const { pages } = this
     const pagemap = pages.pagemap[row]!
     this.#vote(row, event)
@@ -964,9 +974,51 @@ export class Ledger {
     if (this.pagemaps.list[pagemap]!.rule && !(pages.bits[row]! & unsure)) {
       const kind = this.#kindOf(row, event)
       const cause = this.incidents.cause(row, pagemap)
+      if (!cause && this.#isUnrecorded(row, event, later)) {
+        this.#loseTrack(row, event)
+        return
+      }
       if (cause) this.#consequence(row, event, kind)
       else this.#accuse(row, event, kind)
     }
+    this.#force(row, event)
+  }
+
+  /**
+   * Whether an event read another count than its own operation leaves, though nobody else was at the page who would be
+   * the reason: then a change of the count was not recorded, and nobody did anything wrong.
+   */
+  #isUnrecorded(row: number, event: LedgerEvent, later: readonly LedgerEvent[]): boolean {
+    const suspect = this.#suspects.get(row)?.incident
+    if (suspect && suspect.event !== event)
+      return this.#readsAnother(row, suspect.event, suspect.count, [event, ...later])
+    return this.#readsAnother(row, event, this.pages.count[row]!, later)
+  }
+
+  #readsAnother(row: number, event: LedgerEvent, before: number, later: readonly LedgerEvent[]): boolean {
+    const off = event.count - countRead(before, event)
+    if (event.op === Op.SET || off === 0) return false
+    const last = this.pages.tail[row]!
+    const earlier = this.pages.bits[row]! & PageBit.OPEN && last >= 0 ? [this.nodes.event(last)] : []
+    const isNear = (other: LedgerEvent) => other.pid !== event.pid && Math.abs(other.time - event.time) < SOON
+    // One that came before by its stamp may have come after the count was read, and the other way round.
+    return !(
+      earlier.some(other => isNear(other) && other.val * off < 0) ||
+      later.some(other => isNear(other) && (other.op === Op.SET || other.val * off > 0))
+    )
+  }
+
+  /** Goes on from the count that an event read, and claims nothing of the page's life. */
+  #loseTrack(row: number, event: LedgerEvent): void {
+    const { pages } = this
+    this.incidents.addUnrecorded(row, event.time)
+    if (!(pages.bits[row]! & PageBit.OPEN)) this.#openLife(row)
+    const count = countBefore(event)
+    pages.before[row]! += count - pages.count[row]!
+    pages.count[row] = count
+    pages.bits[row]! |= PageBit.LOSSY
+    this.#takeUp(row, event)
+    this.#doubt(row)
     this.#force(row, event)
   }
 

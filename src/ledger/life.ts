@@ -13,7 +13,7 @@ export interface LedgerEvent extends OrderedEvent {
   flags: number
 }
 
-/** An event as part of a life. Its `count` is not kept. */
+/** An event as part of a life. */
 export interface LifeEvent extends LedgerEvent {
   /** References taken (positive) or given back (negative). */
   delta: number

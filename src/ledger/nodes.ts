@@ -21,6 +21,8 @@ export class NodePool {
   val = new Int32Array(FIRST_SIZE)
   ret = new Int32Array(FIRST_SIZE)
   mapcount = new Int32Array(FIRST_SIZE)
+  /** Count as the event read it. */
+  count = new Int32Array(FIRST_SIZE)
   /** 1 where the reference belongs to a page table (see `Reference.mapped`). */
   mapped = new Uint8Array(FIRST_SIZE)
   /** Ordinal of the event among those of its task, and of its signature: how much came after is a difference. */
@@ -71,7 +73,7 @@ export class NodePool {
       signature: this.signature[node]!,
       stack: this.stack[node]!,
       mapcount: this.mapcount[node]!,
-      count: Number.NaN,
+      count: this.count[node]!,
       flags: 0,
       delta: this.delta[node]!,
       mapped: this.mapped[node] === 1,
@@ -93,6 +95,7 @@ export class NodePool {
     this.val[node] = event.val
     this.ret[node] = event.ret
     this.mapcount[node] = event.mapcount
+    this.count[node] = event.count
     this.mapped[node] = event.mapped ? 1 : 0
     this.taskSeq[node] = event.taskSeq
     this.signatureSeq[node] = event.signatureSeq
@@ -131,6 +134,7 @@ const INT_COLUMNS = [
   'val',
   'ret',
   'mapcount',
+  'count',
   'taskSeq',
   'signatureSeq',
   'next',

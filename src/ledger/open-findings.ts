@@ -17,6 +17,7 @@ import type { LifeEvent } from './life.ts'
 import { CLEAR_MARGIN, marginOf, type SolvedLife, solveLeak, solveLife, type Unreturned } from './lives.ts'
 import { MAX_SOLVED } from './matching.ts'
 import type { Naming } from './naming.ts'
+import { ORDER_WINDOW } from './order.ts'
 import { NEVER_CLOSES } from './pagemaps.ts'
 import { PageBit } from './pages.ts'
 import type { LeakExplanation, Remedies } from './remedies.ts'
@@ -86,11 +87,24 @@ export class OpenFindings {
       )
       return finding
     }
+    if (!this.#isFollowed(row, events)) {
+      this.#ledger.incidents.addUnrecorded(row, events.at(-1)!.time)
+      return undefined
+    }
     const { leak, solved } = this.#solve(row, events)
     const users = solved.unreturned.filter(({ event }) => !this.#isCores(row, event))
     if (users.length === 0 && this.#isReset(row)) return undefined
     this.#attribute(row, finding, events, { ...solved, unreturned: users }, leak)
     return finding
+  }
+
+  /** Whether the last event read the count that the ledger has, or another task's at that time may be why it did not. */
+  #isFollowed(row: number, events: readonly LifeEvent[]): boolean {
+    const { pages } = this.#ledger
+    const last = events.at(-1)
+    if (!last || pages.bits[row]! & PageBit.UNMAPPED || last.count === pages.count[row]) return true
+    const before = events.at(-2)
+    return before !== undefined && before.pid !== last.pid && last.time - before.time < ORDER_WINDOW
   }
 
   /** Whether the core sets the page's count back, so that the count alone does not tell whether the page is in use. */
