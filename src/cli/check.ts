@@ -2,10 +2,12 @@
 /** `lastput check`: is there any interleaving in which this protocol and this driver break a promise? */
 import { writeFile } from 'node:fs/promises'
 import { Command } from 'commander'
+import { ModelError } from '../engine/index.ts'
 import { properties, protocols, type Scenario, type Verified, verify } from '../linux/index.ts'
 import { checkJson, checkText, exitCode, replay } from '../report/check.ts'
 import { ftraceText } from '../report/ftrace.ts'
-import { checkBugs, checkMatrix } from './corpus.ts'
+import { checkBugs } from './bugs.ts'
+import { checkMatrix } from './matrix.ts'
 import { driverOf, protocolOf, UsageError } from './model-file.ts'
 import {
   builtOrUsage,
@@ -29,9 +31,13 @@ export function checkCommand(): Command {
     .option('--matrix', 'every driver under every protocol it lived under, property by property')
     .option('--bugs', 'the corpus of known bugs, each as it was and as it was mended')
     .option('--property <name...>', `only these: ${Object.keys(properties).join(', ')}`, collectProperty)
-    .option('--workers <n>', 'worker threads', positive, 1)
+    .option('--workers <n>', 'worker threads; 1 unless said, with --matrix as many as there are processors', positive)
     .option('--memory <size>', 'for states, say 2G; beyond it the verdict is inconclusive', bytes, 4 * 2 ** 30)
-    .option('--time <seconds>', 'beyond it the verdict is inconclusive', positive)
+    .option(
+      '--time <seconds>',
+      'beyond it the verdict is inconclusive; with --matrix for each system, 60 unless said',
+      positive,
+    )
     .option('--no-symmetry', 'tell identical threads and pages apart')
     .option('--no-por', 'no partial order reduction')
     .option('--ftrace <file>', 'write the counterexample as ftrace text, for lastput trace')
@@ -45,7 +51,7 @@ async function run(name: string | undefined, flags: CheckFlags): Promise<void> {
   try {
     process.exitCode = await answer(name, flags)
   } catch (e) {
-    const expected = e instanceof UsageError || (e instanceof Error && 'syscall' in e)
+    const expected = e instanceof UsageError || e instanceof ModelError || (e instanceof Error && 'syscall' in e)
     if (!expected) throw e
     process.stderr.write(`lastput check: ${(e as Error).message}\n`)
     process.exitCode = 2

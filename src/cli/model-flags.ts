@@ -14,7 +14,7 @@ export interface CheckFlags {
   property?: string[]
   revert: Fix[]
   add: Fix[]
-  workers: number
+  workers?: number
   memory: number
   time?: number
   symmetry: boolean
@@ -59,7 +59,7 @@ export function engineOptions(flags: CheckFlags): CheckOptions {
     ...(flags.property ? { properties: flags.property } : {}),
     symmetry: flags.symmetry,
     partialOrder: flags.por,
-    workers: flags.workers,
+    workers: flags.workers ?? 1,
     spawn: spawnThread,
     memory: flags.memory,
     ...(flags.time === undefined ? {} : { time: flags.time }),

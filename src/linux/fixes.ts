@@ -69,7 +69,7 @@ const list = {
     commit: '',
     subject: 'nouveau_dmem_fini(): look at callocated only after memunmap_pages()',
   },
-  p2pdma_resets_before_free: { commit: '', subject: 'p2pmem_alloc_mmap(): reset the count before gen_pool_free()' },
+  p2pdma_error_puts_page: { commit: '', subject: 'p2pmem_alloc_mmap(): the error path is put_page(), as any last put' },
   uvmem_reads_pvt_first: { commit: '', subject: 'book3s_hv_uvmem: read page->zone_device_data before bitmap_clear()' },
 } satisfies Record<string, FixInfo>
 

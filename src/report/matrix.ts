@@ -1,81 +1,154 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** The tables of `lastput check --matrix` and `--bugs`. */
-import type { Verdict } from '../engine/index.ts'
-import type { Bug } from '../linux/bugs/index.ts'
+/** The table of `lastput check --matrix`, row by row as systems are done, and its JSON: a `lastput.check/1` for each cell. */
+import type { PropertyVerdict } from '../engine/index.ts'
+import { causeOf, causeText } from '../linux/causes.ts'
+import type { Built } from '../linux/kernel.ts'
 import type { MatrixSystem } from '../linux/matrix.ts'
 import { properties } from '../linux/properties.ts'
-import type { Verified } from '../linux/verify.ts'
-import { counterexampleJson } from './check.ts'
-import { table } from './table.ts'
+import { checkJson } from './check.ts'
+import { grouped, plural, wrap } from './words.ts'
 
-/** One system with its verdict for each property. */
-export interface MatrixRow {
-  readonly of: MatrixSystem
-  readonly verdicts: Readonly<Record<string, Verified>>
+/** One property of one system. */
+export interface MatrixCell {
+  readonly schema: 'lastput.check/1'
+  readonly system: string
+  readonly driver: string
+  readonly protocol: string
+  readonly scenario: string
+  readonly property: string
+  readonly verdict: 'holds' | 'violated' | 'inconclusive'
+  readonly states: number
+  readonly seconds: number
+  readonly bounds: string
+  readonly steps?: number
+  readonly consequence?: boolean
+  readonly cause?: string
+  readonly reason?: string
 }
 
-/** `+` holds, a number: violated in so many steps, `?` inconclusive. */
-export function matrixText(rows: readonly MatrixRow[]): string {
-  const names = Object.keys(properties)
-  const cell = (v: Verdict) =>
-    v.verdict === 'holds' ? '+' : v.verdict === 'violated' ? String(v.counterexample?.length ?? 0) : '?'
-  const body = rows.map(({ of, verdicts }) => [
-    of.system.driver.name,
-    of.scenario,
-    of.system.protocol.id,
-    ...names.map(n => cell(verdicts[n]!.verdict)),
-  ])
-  const legend = '+ holds; a number: violated, by a counterexample of so many steps; ? inconclusive\n'
-  return `${table(['driver', 'scenario', 'protocol', ...names], body).join('\n')}\n${legend}`
+/** The cells of one system. */
+export type MatrixRow = readonly MatrixCell[]
+
+export function matrixRow(
+  { scenario, system }: MatrixSystem,
+  built: Built,
+  verdicts: ReadonlyMap<string, PropertyVerdict>,
+): MatrixRow {
+  return [...verdicts].map(([property, verdict]) => {
+    const { driver, protocol } = system
+    const of = { driver: driver.name, type: driver.type, protocol: protocol.id, scenario, property }
+    const cause = verdict.verdict === 'violated' && verdict.consequence === false ? causeOf(of) : undefined
+    return {
+      ...checkJson({ scenario: system, built, verdict: { ...verdict, property } }),
+      scenario,
+      ...(cause ? { cause: causeText(cause) } : {}),
+    } as unknown as MatrixCell
+  })
 }
 
-export function matrixJson(rows: readonly MatrixRow[]): Record<string, unknown>[] {
-  return rows.map(({ of, verdicts }) => ({
-    driver: of.system.driver.name,
-    scenario: of.scenario,
-    protocol: of.system.protocol.id,
-    bounds: Object.values(verdicts)[0]?.verdict.bounds,
-    properties: Object.fromEntries(Object.entries(verdicts).map(([name, checked]) => [name, cellJson(checked)])),
-  }))
+/** Names short enough for a column. */
+const COLUMNS: Readonly<Record<string, string>> = {
+  'free-once': 'free',
+  'get-on-free': 'get',
+  'touch-after-free': 'touch',
+  'pte-on-free': 'pte',
+  'pagemap-outlives': 'pgmap',
+  count: 'count',
+  'alloc-after-kill': 'kill',
+  warn: 'warn',
+  bounds: 'bounds',
+  deadlock: 'dead',
+  finishes: 'ends',
 }
+const LEGEND =
+  '+ holds in every interleaving within the bounds; a number: violated, by a counterexample of so many steps; in parentheses: ' +
+  'only by executions that have broken another promise before; ? not decided, the reason is given.'
 
-function cellJson(checked: Verified): Record<string, unknown> {
-  const { verdict, message, reason, counterexample, loop } = checked.verdict
-  if (verdict !== 'violated') return { verdict, ...(reason === undefined ? {} : { reason }) }
-  return {
-    verdict,
-    message,
-    steps: counterexample?.length,
-    counterexample: counterexampleJson(checked),
-    ...(loop === undefined ? {} : { loop }),
+/** Writes rows in order, with a heading for each driver and scenario, and after its rows why cells are violated. */
+export class MatrixText {
+  private readonly names: readonly string[]
+  private group: MatrixRow[] = []
+  private rows = 0
+  private cells: MatrixCell[] = []
+
+  constructor(names: readonly string[]) {
+    this.names = Object.keys(properties).filter(p => names.includes(p))
+  }
+
+  /** What comes before the first row. */
+  head(): string {
+    const width = Math.max(...this.names.map(n => COLUMNS[n]!.length))
+    const first = (n: string) => `  ${COLUMNS[n]!.padEnd(width)}  ${n}: `
+    const rules = this.names.flatMap(n => wrap(properties[n]!.rule, first(n), ' '.repeat(width + 4)))
+    return lines([...rules, '', ...wrap(LEGEND, '', '')])
+  }
+
+  row(row: MatrixRow): string {
+    const heads = this.group[0]?.[0]
+    const fresh = row[0] && (heads?.driver !== row[0].driver || heads.scenario !== row[0].scenario)
+    const before = fresh ? `${this.why()}${this.heading(row)}` : ''
+    this.group.push(row)
+    this.rows++
+    this.cells.push(...row)
+    return `${before}${lines([this.line(row)])}`
+  }
+
+  /** What comes after the last row. */
+  end(seconds: number): string {
+    const count = (of: (c: MatrixCell) => boolean) => grouped(this.cells.filter(of).length)
+    const violated = (c: MatrixCell) => c.verdict === 'violated'
+    const summary =
+      `${plural(this.rows, 'system')}, ${count(c => c.verdict === 'holds')} promises kept, ${count(violated)} broken ` +
+      `(${count(c => violated(c) && c.consequence === true)} of them only after another), ` +
+      `${count(c => c.verdict === 'inconclusive')} not decided, in ${seconds.toFixed(0)} s`
+    return `${this.why()}${lines(['', ...wrap(summary, '', '')])}`
+  }
+
+  private heading(row: MatrixRow): string {
+    const { driver, scenario, bounds } = row[0]!
+    const columns = this.names.map(n => COLUMNS[n]!.padStart(this.width(n))).join('')
+    return lines([
+      '',
+      `${driver}, ${scenario}`,
+      ...wrap(bounds, '  ', '  '),
+      `    ${columns}${'states'.padStart(10)}     s`,
+    ])
+  }
+
+  private line(row: MatrixRow): string {
+    const marks = this.names.map(n => mark(row.find(c => c.property === n)).padStart(this.width(n)))
+    const { protocol, states, seconds } = row[0]!
+    return `  ${protocol.padEnd(2)}${marks.join('')}${grouped(states).padStart(10)}${seconds.toFixed(1).padStart(6)}`
+  }
+
+  private width(name: string): number {
+    return Math.max(COLUMNS[name]!.length, 4) + 1
+  }
+
+  /** Causes of the group's violated cells, each with its protocols and properties, and reasons of undecided ones. */
+  private why(): string {
+    const by = new Map<string, MatrixCell[]>()
+    for (const cell of this.group.flat()) {
+      const text = cell.cause ?? cell.reason
+      if (text !== undefined) by.set(text, [...(by.get(text) ?? []), cell])
+    }
+    this.group = []
+    return lines(
+      [...by].flatMap(([text, cells]) => {
+        const of = (pick: (c: MatrixCell) => string) => [...new Set(cells.map(pick))].join(' ')
+        return wrap(text, `  ${of(c => c.protocol)}, ${of(c => COLUMNS[c.property]!)}: `, '    ')
+      }),
+    )
   }
 }
 
-export interface BugRow {
-  readonly bug: Bug
-  readonly broken: Verified
-  readonly fixed: Verified
+function mark(cell: MatrixCell | undefined): string {
+  if (!cell) return ''
+  if (cell.verdict === 'holds') return '+'
+  if (cell.verdict === 'inconclusive') return '?'
+  return cell.consequence ? `(${cell.steps})` : String(cell.steps)
 }
 
-/** Whether the broken form breaks as it should and the fixed one holds. */
-export function bugFound({ bug, broken, fixed }: BugRow): boolean {
-  const { verdict, property } = broken.verdict
-  return verdict === 'violated' && bug.breaks.includes(property!) && fixed.verdict.verdict === 'holds'
-}
-
-export function bugText(row: BugRow): string {
-  const { bug } = row
-  const [broken, fixed] = [row.broken.verdict, row.fixed.verdict]
-  const tell = (v: Verdict) =>
-    v.verdict === 'violated'
-      ? `violated ${v.property} in ${v.counterexample?.length} steps: ${v.message}`
-      : `${v.verdict}${v.reason ? ` (${v.reason})` : ''}`
-  const seconds = (v: Verdict) => `${v.states} states, ${v.seconds.toFixed(2)} s`
-  return [
-    `${bugFound(row) ? 'found' : 'NOT FOUND'} ${bug.id}: ${bug.title}`,
-    `  ${bug.mechanism}`,
-    `  broken  ${bug.broken.driver.name} under ${bug.broken.protocol.id}: ${tell(broken)} (${seconds(broken)})`,
-    `  fixed   ${bug.fixed.driver.name} under ${bug.fixed.protocol.id}: ${tell(fixed)} (${seconds(fixed)})`,
-    '',
-  ].join('\n')
+function lines(all: readonly string[]): string {
+  return all.map(l => `${l}\n`).join('')
 }

@@ -14,6 +14,7 @@ import { test_hmm_large, test_hmm_large_coherent } from '../lib/test_hmm_large.t
 import { properties } from '../properties.ts'
 import { A, D, E, F, G } from '../protocols/index.ts'
 import type { Protocol } from '../types.ts'
+import { type Confirmed, confirmed } from './confirmed.ts'
 import { foreign_pagemap } from './foreign_pagemap.ts'
 import { gup_2017 } from './gup_2017.ts'
 import { hmm_range_fault } from './hmm_range_fault.ts'
@@ -26,6 +27,8 @@ export interface Bug {
   readonly title: string
   /** What goes wrong, as the counterexample must show it. */
   readonly mechanism: string
+  /** How sure it is that a kernel does this. */
+  readonly confirmed: Confirmed
   /** What the broken form is checked for: it must break one of these. */
   readonly breaks: readonly string[]
   /** What the fixed form is checked for: by default everything. */
@@ -71,6 +74,7 @@ function bug(id: string, title: string, mechanism: string, breaks: readonly stri
     id,
     title,
     mechanism,
+    confirmed: confirmed[id]!,
     breaks,
     keeps: row.keeps ?? Object.keys(properties),
     broken: of(broken, 'broken', row.without ? [row.without] : [], row.brokenAdds ? [row.brokenAdds] : []),
@@ -224,7 +228,6 @@ export const bugs: readonly Bug[] = [
       protocol: F,
       threads: { mmap: 1, exit: 1, unbind: 1 },
       without: 'p2pdma_error_puts_ref',
-      adds: ['p2pdma_resets_before_free'],
     },
   ),
   bug(
@@ -237,7 +240,6 @@ export const bugs: readonly Bug[] = [
       protocol: F,
       threads: { mmap: 1, exit: 1, unbind: 1 },
       without: 'p2pdma_warns_at_nonzero',
-      adds: ['p2pdma_resets_before_free'],
     },
   ),
   bug(
@@ -302,16 +304,16 @@ export const bugs: readonly Bug[] = [
   bug(
     'new-1',
     'p2pmem_alloc_mmap(), 7.3: the error path frees the page to the pool and then resets its count',
-    'another mmap has the page when set_page_count(page, 0) comes',
+    'another mmap, or fast GUP with an entry that it read before, has the page when set_page_count(page, 0) comes',
     ['touch-after-free'],
-    { driver: p2pdma, protocol: G, threads: { mmap: 2, exit: 1, unbind: 1 }, with: 'p2pdma_resets_before_free' },
+    { driver: p2pdma, protocol: G, threads: { mmap: 2, exit: 1, unbind: 1 }, with: 'p2pdma_error_puts_page' },
   ),
   bug(
     'new-2',
     'p2pdma, 6.2 to 6.14: page_free() gives the page to the pool before the core sets its count to 1',
     'another mmap has the page when the core sets the count; the mechanism of bug 4 for a type that kept the one-based count',
     ['touch-after-free'],
-    { driver: p2pdma, protocol: [E, F], threads: { mmap: 2, exit: 1 }, adds: ['p2pdma_resets_before_free'] },
+    { driver: p2pdma, protocol: [E, F], threads: { mmap: 2, exit: 1 }, adds: ['p2pdma_error_puts_page'] },
   ),
   bug(
     'new-3',

@@ -183,7 +183,7 @@ export default driver({
       threads: { fault: 1, gup: 1, truncate: 1, exit: 1, unbind: 1 },
       scenarios: {
         'users only': { fault: 2, gup: 1, truncate: 1, fork: 1, exit: 1 },
-        'hot unplug': { fault: 1, gup: 1, exit: 1, unplug: 1 },
+        'unguarded unplug': { fault: 1, gup: 1, exit: 1, unplug: 1 },
       },
     }
   },

@@ -2,7 +2,7 @@
 /**
  * mm/memremap.c and the percpu ref of a pagemap (lib/percpu-refcount.c): the parts that protocols put together.
  *
- * Left out: percpu mode (only the sum matters here), altmap, ranges (one range), the memory hotplug lock, and memcg.
+ * Left out: percpu mode (only the sum matters here), altmap, ranges (one range), and memcg.
  */
 import { type Shared, type Steps, step } from '../../engine/index.ts'
 import { type DevPagemap, DRAINED, DYING, GONE, LIVE, type Page } from '../types.ts'
@@ -63,8 +63,13 @@ export function* wait_for_drain(pgmap: DevPagemap): Steps<void> {
   yield* step('wait_for_completion', s => s.wait(s.get(pgmap.state) === DRAINED))
 }
 
-/** pageunmap_range(): the struct pages are gone after this. */
+/**
+ * pageunmap_range(): the struct pages are gone after this. mem_hotplug_begin() takes a percpu rwsem for writing, and that waits
+ * for a grace period: for whoever read an entry with interrupts off while it still mapped a page. (Writers that follow each
+ * other closely share one; that is left out.)
+ */
 export function* pageunmap_range(pgmap: DevPagemap): Steps<void> {
+  for (const irqs_off of pgmap.kernel.rcu_readers) yield* step('mem_hotplug_begin', s => s.wait(s.get(irqs_off) === 0))
   yield* step('pageunmap_range', s => s.set(pgmap.state, GONE))
 }
 

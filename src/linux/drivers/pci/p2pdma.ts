@@ -15,7 +15,7 @@ import {
   put_page,
 } from '../../mm/memremap.ts'
 import { idle_count } from '../../mm/page_count.ts'
-import { page_ref_count, page_ref_set, set_page_count, touch_freed } from '../../mm/page_ref.ts'
+import { page_ref_count, page_ref_set, touch_freed } from '../../mm/page_ref.ts'
 import { page_bitmap } from '../../page_list.ts'
 import type { Address, Kernel, Page } from '../../types.ts'
 
@@ -66,10 +66,9 @@ export default driver({
 
     /** The error path as it is: the page goes back to the pool first, and its count is reset after that. */
     function* undo_mmap(page: Page): Steps<void> {
-      if (zero_based && fixes.has('p2pdma_resets_before_free')) yield* set_page_count(page, 0)
+      if (zero_based && fixes.has('p2pdma_error_puts_page')) return yield* call(put_page, page)
       yield* gen_pool_free(page)
-      if (zero_based && !fixes.has('p2pdma_resets_before_free'))
-        yield* step('set_page_count', s => reset_count(s, page))
+      if (zero_based) yield* step('set_page_count', s => reset_count(s, page))
       if (fixes.has('p2pdma_error_puts_ref')) yield* percpu_ref_put_many(pgmap, 1)
     }
 
@@ -116,8 +115,17 @@ export default driver({
         exit: { body: exit_mmap, daemon: true, finishes: true },
         unbind: { body: unbind, times: 1, finishes: true },
       },
-      ...(mmappable ? { scenarios: { 'users only': { mmap: 2, gup: 1, alloc: 1, exit: 1 } } } : {}),
-      threads: mmappable ? { mmap: 2, gup: 1, exit: 1, unbind: 1 } : { alloc: 2, gup: 1, unbind: 1 },
+      threads: mmappable ? { mmap: 2, exit: 1, unbind: 1 } : { alloc: 2, gup: 1, unbind: 1 },
+      // mmap and exit alone race for pages, mmap and gup for references: all at once adds states, and no other race.
+      ...(mmappable
+        ? {
+            scenarios: {
+              pinned: { mmap: 1, gup: 1, exit: 1, unbind: 1 },
+              'users only': { mmap: 2, gup: 1, exit: 1 },
+              'kernel users': { mmap: 1, gup: 1, alloc: 1, exit: 1 },
+            },
+          }
+        : {}),
     }
   },
 })

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** The systems of `check --matrix`, and what becomes of one: the same in the command's thread and in a worker. */
+import { survey } from '../engine/index.ts'
+import { build, drivers, properties } from '../linux/index.ts'
+import { type MatrixSystem, matrix } from '../linux/matrix.ts'
+import { type MatrixRow, matrixRow } from '../report/matrix.ts'
+import { driverOf } from './model-file.ts'
+
+/** What a worker is given. */
+export interface MatrixJob {
+  /** One driver by name or path; all without. */
+  readonly driver: string | undefined
+  readonly size: { readonly pages: number; readonly vas: number }
+  readonly properties: readonly string[] | undefined
+  readonly symmetry: boolean
+  /** Seconds and bytes for each system. */
+  readonly time: number
+  readonly memory: number
+  /** Whether counterexamples are wanted. */
+  readonly explain: boolean
+}
+
+/** @throws UsageError for a driver that there is not. */
+export async function systemsOf({ driver, size }: MatrixJob): Promise<MatrixSystem[]> {
+  return matrix(driver === undefined ? drivers : [await driverOf(driver)], size)
+}
+
+/** @throws ModelError when a driver is malformed. */
+export async function rowOf(of: MatrixSystem, job: MatrixJob): Promise<MatrixRow> {
+  const built = build(of.system)
+  const { symmetry, time, memory, explain } = job
+  const wanted = job.properties ?? Object.keys(properties)
+  return matrixRow(of, built, await survey(built.system, { properties: wanted, symmetry, time, memory, explain }))
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** `lastput check --matrix`: every driver under every protocol it lived under, a row for each as soon as it is known. */
+import { availableParallelism } from 'node:os'
+import { Worker } from 'node:worker_threads'
+import { properties } from '../linux/index.ts'
+import type { MatrixSystem } from '../linux/matrix.ts'
+import { type MatrixRow, MatrixText } from '../report/matrix.ts'
+import { type MatrixJob, rowOf, systemsOf } from './matrix-system.ts'
+import type { CheckFlags } from './model-flags.ts'
+import { writeReport } from './write-report.ts'
+
+/** A system that takes longer is inconclusive, so that one cannot hold up the table. */
+const SECONDS = 60
+
+/** Exit code 0 when the table is complete: that promises are broken in it is its point. */
+export async function checkMatrix(driver: string | undefined, flags: CheckFlags): Promise<number> {
+  const workers = flags.workers ?? availableParallelism()
+  const job: MatrixJob = {
+    driver,
+    size: { pages: flags.pages, vas: flags.vas },
+    properties: flags.property,
+    symmetry: flags.symmetry,
+    time: flags.time ?? SECONDS,
+    memory: Math.floor(flags.memory / workers),
+    explain: flags.json === true || flags.html !== undefined,
+  }
+  const began = performance.now()
+  const systems = await systemsOf(job)
+  const text = new MatrixText(job.properties ?? Object.keys(properties))
+  const show = (line: string) => void (flags.json || process.stdout.write(line))
+  show(text.head())
+  const rows: MatrixRow[] = []
+  for await (const row of inOrder(systems, job, Math.min(workers, systems.length))) {
+    rows.push(row)
+    progress('')
+    show(text.row(row))
+    progress(`${rows.length} of ${systems.length} systems`)
+  }
+  progress('')
+  show(text.end((performance.now() - began) / 1000))
+  if (flags.html !== undefined) await writeReport(flags.html, rows.flat(), 'lastput check --matrix')
+  if (flags.json) process.stdout.write(`${JSON.stringify(rows.flat(), null, 2)}\n`)
+  return rows.flat().some(c => c.verdict === 'inconclusive') ? 2 : 0
+}
+
+function progress(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`)
+}
+
+/** Rows in the order of the systems, several at a time in threads of their own. @throws what a system's check throws. */
+async function* inOrder(systems: readonly MatrixSystem[], job: MatrixJob, workers: number): AsyncGenerator<MatrixRow> {
+  // Run from source, there is no compiled worker to start.
+  if (workers < 2 || import.meta.url.endsWith('.ts')) {
+    for (const system of systems) yield await rowOf(system, job)
+    return
+  }
+  const rows = systems.map(() => settled<MatrixRow>())
+  const threads = Array.from({ length: workers }, () => {
+    const thread = new Worker(new URL('./matrix-worker.js', import.meta.url), { workerData: job })
+    return { thread, at: -1 }
+  })
+  let next = 0
+  for (const worker of threads) {
+    const give = () => {
+      worker.at = next++
+      if (worker.at < systems.length) worker.thread.postMessage(worker.at)
+    }
+    worker.thread.on('message', ({ index, row }: { index: number; row: MatrixRow }) => {
+      rows[index]!.resolve(row)
+      give()
+    })
+    worker.thread.on('error', error => rows[worker.at]?.reject(error as Error))
+    give()
+  }
+  try {
+    for (const row of rows) yield await row.promise
+  } finally {
+    await Promise.all(threads.map(({ thread }) => thread.terminate()))
+  }
+}
+
+interface Settled<T> {
+  readonly promise: Promise<T>
+  resolve(value: T): void
+  reject(error: Error): void
+}
+
+function settled<T>(): Settled<T> {
+  let resolve!: (value: T) => void
+  let reject!: (error: Error) => void
+  const promise = new Promise<T>((yes, no) => {
+    resolve = yes
+    reject = no
+  })
+  // Whoever waits for an earlier row does not look at this one yet.
+  promise.catch(() => undefined)
+  return { promise, resolve, reject }
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** How sure it is that a kernel does what a row of the corpus says: a counterexample of the model alone accuses nobody. */
+
+export interface Confirmed {
+  readonly status: 'fixed upstream' | 'reported' | 'seen in recordings' | 'read in source' | 'model only'
+  /** Commit, version and function, or who says so. */
+  readonly where: string
+}
+
+const upstream = (where: string): Confirmed => ({ status: 'fixed upstream', where })
+const reported = (where: string): Confirmed => ({ status: 'reported', where })
+const read = (where: string): Confirmed => ({
+  status: 'read in source',
+  where: `${where}; not reported, as far as we know`,
+})
+
+/** By row. */
+export const confirmed: Readonly<Record<string, Confirmed>> = {
+  1: upstream('50f44ee7248a (2019)'),
+  2: upstream('6dd29b3df975 (2017)'),
+  3: upstream('16ce101db85d (6.1, CVE-2022-3523)'),
+  4: upstream('ef233450898f (6.1)'),
+  5: upstream('0dc45ca1ce18 (6.1)'),
+  6: upstream('ffa65753c431 (5.17)'),
+  7: upstream('1afaeb8293c9 (6.15)'),
+  8: upstream('CVE-2026-43404'),
+  9: upstream('399289849560 (7.0.4, CVE-2026-46277)'),
+  10: reported('review of the large folio series, v5 (2025); mended before it was merged'),
+  11: upstream('9387a71ec62c'),
+  '11a': reported('feared in the discussion of 9387a71ec62c; never merged'),
+  '11b': reported('an alternative in the discussion of 9387a71ec62c; never merged'),
+  12: upstream('6220694c52a5'),
+  13: upstream('cb500023a752'),
+  14: reported('NVIDIA open-gpu-kernel-modules, issue 1023'),
+  15: reported('on the list in March 2026, debated'),
+  16: upstream('a26084328ac4'),
+  17: upstream('0620837490e0'),
+  18: upstream('mm: gup: fix potential pgmap refcnt leak in __gup_device_huge() (2021)'),
+  19: {
+    status: 'seen in recordings',
+    where: 'hmmbug on 6.12 and 7.3: a fault on the page spins until its process is killed; not mended',
+  },
+  'new-1': read('7.3, p2pmem_alloc_mmap()'),
+  'new-2': read('6.12, free_zone_device_folio(): page_free(), then folio_set_count(folio, 1); gone since 6.15'),
+  'new-3': read('6.12, kvmppc_uvmem_page_free(): bitmap_clear(), then pvt = page->zone_device_data'),
+  'new-4': read('6.12, kill_dev_dax() unmaps and waits for nobody, memunmap_pages() neither'),
+  'new-5': {
+    status: 'seen in recordings',
+    where:
+      'fsdax on 6.12; in its source dax_layout_busy_page_range() returns at once unless mapping_mapped(); gone since 6.15',
+  },
+  'new-6': read('6.12, nouveau_dmem_fini(): WARN_ON(chunk->callocated) comes before memunmap_pages()'),
+  'new-7': read('6.15, do_swap_page(); the changelog of 1afaeb8293c9 says that the page is put after it is unlocked'),
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * Why cells of the matrix are violated, in a line each: what a kernel of that time does, what a proposal would have done, or
+ * what the scenario asks for. A cell without an entry here has not been looked into; the tests hold that there is none.
+ */
+import type { MemoryType } from './types.ts'
+
+/** What a cell of the matrix is about. */
+export interface CellOf {
+  readonly driver: string
+  readonly type: MemoryType
+  readonly protocol: string
+  readonly scenario: string
+  readonly property: string
+}
+
+export interface Cause {
+  /** A row of the corpus (`check --bugs`), where there is one. */
+  readonly bug?: string
+  readonly words: string
+}
+
+/** What is not named is not looked at; protocols are separated by blanks. */
+interface Where {
+  readonly drivers?: readonly string[]
+  readonly type?: MemoryType
+  readonly protocols: string
+  readonly scenarios?: readonly string[]
+  readonly properties?: readonly string[]
+}
+
+/** The first that applies. */
+const list: readonly (Where & Cause)[] = [
+  {
+    drivers: ['book3s_hv_uvmem'],
+    protocols: "A B C C' E F G",
+    scenarios: ['teardown', 'users only'],
+    properties: ['touch-after-free'],
+    bug: 'new-3',
+    words: 'page_free() reads zone_device_data after it has cleared the bit',
+  },
+  {
+    drivers: ['book3s_hv_uvmem'],
+    protocols: "B C C' E F G",
+    properties: ['touch-after-free'],
+    bug: 'new-3',
+    words: 'page_free() reads zone_device_data after it has cleared the bit',
+  },
+  {
+    type: 'PRIVATE',
+    protocols: 'D',
+    properties: ['touch-after-free', 'warn', 'bounds'],
+    bug: '4',
+    words: 'set_page_count(page, 1) comes after page_free(), when another thread has the page',
+  },
+  {
+    type: 'PRIVATE',
+    protocols: "B C C' D",
+    properties: ['pagemap-outlives'],
+    bug: '5',
+    words: 'pages in use hold nothing on the pagemap, so memunmap_pages() does not wait for them',
+  },
+  {
+    type: 'PRIVATE',
+    protocols: 'A',
+    scenarios: ['unguarded unplug'],
+    properties: ['warn'],
+    words: 'nothing keeps users out: a page that memunmap_pages() has put to 0 is handed out',
+  },
+  {
+    type: 'PRIVATE',
+    protocols: 'A',
+    scenarios: ['teardown', 'unguarded unplug'],
+    words:
+      "memunmap_pages()'s own put calls page_free() for a page in use (2 to 1), and overtakes who is freeing one (1 to 0): " +
+      'up to 5.17 the driver must have got all its pages back before',
+  },
+  {
+    type: 'PRIVATE',
+    protocols: "A B C' D",
+    scenarios: ['pfn walker'],
+    properties: ['get-on-free'],
+    words:
+      'a free page of count one lets a speculative get in. A question, not a bug: the kernels of that time have nobody who tries',
+  },
+  {
+    type: 'PRIVATE',
+    protocols: 'A',
+    scenarios: ['pfn walker'],
+    words:
+      'the put of a speculative get on a free page, 2 to 1, calls page_free(). As a question only, see get-on-free',
+  },
+  {
+    drivers: ['nouveau_dmem'],
+    protocols: 'E F G',
+    scenarios: ['teardown'],
+    properties: ['warn'],
+    bug: 'new-6',
+    words: 'nouveau_dmem_fini() counts a page that is just being freed',
+  },
+  {
+    type: 'PRIVATE',
+    protocols: 'E F G',
+    scenarios: ['unguarded unplug'],
+    properties: ['pagemap-outlives', 'alloc-after-kill', 'warn'],
+    words: 'nothing keeps users out: pages are handed out while memunmap_pages() runs, and after',
+  },
+  {
+    drivers: ['device_dax', 'fsdax'],
+    protocols: 'C',
+    properties: ['warn'],
+    words: 'DAX maps pages of count zero, and get_page() on one is a VM_BUG_ON: what RFC v2 and v3 left open',
+  },
+  {
+    drivers: ['device_dax'],
+    protocols: "B C' D E F G",
+    scenarios: ['teardown'],
+    properties: ['pagemap-outlives'],
+    bug: 'new-4',
+    words: 'nobody waits for pins of GENERIC pages since memunmap_pages() does not',
+  },
+  {
+    drivers: ['fsdax'],
+    protocols: "A B C C' D E F G",
+    scenarios: ['unguarded unplug'],
+    properties: ['pagemap-outlives'],
+    words: 'the device goes from under a mounted file system, and memunmap_pages() does not wait for mappings',
+  },
+  {
+    drivers: ['fsdax'],
+    protocols: "A B C' D E",
+    properties: ['get-on-free'],
+    words:
+      'fast GUP read the entry before the block was freed, and gets a count of one; it looks again and gives it back. ' +
+      'Not where unmapping interrupts every CPU of the process, as on most x86',
+  },
+  {
+    drivers: ['fsdax'],
+    protocols: "A B C' D E",
+    scenarios: ['teardown'],
+    properties: ['warn'],
+    words: 'umount does not wait for pins; from 6.15 dax_break_layout_final() does',
+  },
+  {
+    drivers: ['fsdax'],
+    protocols: "A B C' D E",
+    scenarios: ['users only'],
+    properties: ['warn'],
+    words: 'truncate frees the block while fast GUP holds the reference that it is about to give back',
+  },
+  {
+    drivers: ['p2pdma'],
+    protocols: 'E',
+    properties: ['get-on-free'],
+    words: 'fast GUP read the entry before the page went back to the pool, and gets a count of one; it gives it back',
+  },
+  {
+    drivers: ['p2pdma'],
+    protocols: 'E',
+    bug: 'new-2',
+    words: 'page_free() gives the page to the pool before the core sets its count to 1',
+  },
+  {
+    drivers: ['p2pdma'],
+    protocols: 'F G',
+    bug: 'new-1',
+    words: 'the error path gives the page to the pool and then sets its count to 0, whoever has a reference by then',
+  },
+]
+
+function applies(where: Where, { driver, type, protocol, scenario, property }: CellOf): boolean {
+  return (
+    (where.drivers?.includes(driver) ?? true) &&
+    (where.type === undefined || where.type === type) &&
+    where.protocols.split(' ').includes(protocol) &&
+    (where.scenarios?.includes(scenario) ?? true) &&
+    (where.properties?.includes(property) ?? true)
+  )
+}
+
+export const causes: readonly Cause[] = list
+
+/** Why a violated cell, which is no consequence of another, is violated; undefined where nobody has looked. */
+export function causeOf(cell: CellOf): Cause | undefined {
+  return list.find(c => applies(c, cell))
+}
+
+export function causeText({ bug, words }: Cause): string {
+  return bug === undefined ? words : `bug ${bug}: ${words}`
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** `lastput check --bugs` as text and JSON. */
+import type { Verdict } from '../engine/index.ts'
+import type { Bug } from '../linux/bugs/index.ts'
+import type { Scenario } from '../linux/kernel.ts'
+import type { Verified } from '../linux/verify.ts'
+import { checkJson } from './check.ts'
+import { grouped, plural, wrap } from './words.ts'
+
+export interface BugRow {
+  readonly bug: Bug
+  readonly broken: Verified
+  readonly fixed: Verified
+}
+
+/** Whether the broken form breaks as it should and the fixed one holds. */
+export function bugFound({ bug, broken, fixed }: BugRow): boolean {
+  const { verdict, property } = broken.verdict
+  return verdict === 'violated' && bug.breaks.includes(property!) && fixed.verdict.verdict === 'holds'
+}
+
+export function bugText(row: BugRow): string {
+  const { bug } = row
+  const form = (name: string, { driver, protocol }: Scenario, v: Verdict) =>
+    wrap(
+      `${driver.name} under ${protocol.id}: ${tell(v)} (${grouped(v.states)} states, ${v.seconds.toFixed(2)} s)`,
+      `  ${name}  `,
+      '          ',
+    )
+  const lines = [
+    ...wrap(bug.title, `${bugFound(row) ? 'found' : 'NOT FOUND'} ${bug.id}: `, '  '),
+    ...wrap(bug.mechanism, '  ', '  '),
+    ...wrap(`${bug.confirmed.status}: ${bug.confirmed.where}`, '  ', '  '),
+    ...form('broken', bug.broken, row.broken.verdict),
+    ...form('fixed ', bug.fixed, row.fixed.verdict),
+  ]
+  return `${lines.join('\n')}\n`
+}
+
+function tell(v: Verdict): string {
+  if (v.verdict === 'violated')
+    return `violated ${v.property} in ${plural(v.counterexample?.length ?? 0, 'step')}: ${v.message}`
+  return `${v.verdict}${v.reason ? ` (${v.reason})` : ''}`
+}
+
+/** Two `lastput.check/1`, with what they are about. */
+export function bugJson({ bug, broken, fixed }: BugRow): Record<string, unknown>[] {
+  const of = (form: string, checked: Verified) => ({
+    ...checkJson(checked),
+    bug: bug.id,
+    title: bug.title,
+    mechanism: bug.mechanism,
+    confirmed: bug.confirmed,
+    form,
+  })
+  return [of('broken', broken), of('fixed', fixed)]
+}
