@@ -40,15 +40,14 @@ export function countAfter(count: number, event: LedgerEvent): number {
   return event.count === 0 ? 1 : event.count
 }
 
+/** Whether an event's result says that it left the count at zero. */
+export function hitsZero({ op, ret }: LedgerEvent): boolean {
+  return op === Op.MOD_AND_RETURN ? ret === 0 : op === Op.MOD_AND_TEST && ret !== 0
+}
+
 /** Whether a put to zero is followed by its own task's set to one. */
 export function isReset(put: LedgerEvent, set: LedgerEvent): boolean {
-  return (
-    set.op === Op.SET &&
-    set.val === 1 &&
-    put.val < 0 &&
-    put.pid === set.pid &&
-    put.ret === (put.op === Op.MOD_AND_TEST ? 1 : 0)
-  )
+  return set.op === Op.SET && set.val === 1 && put.val < 0 && put.pid === set.pid && hitsZero(put)
 }
 
 /** Count that an event should have read, had nobody come between, by its result or by the count before it. */

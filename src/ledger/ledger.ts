@@ -8,7 +8,7 @@ import type { ProtocolId } from '../linux/protocols/rules.ts'
 import type { EventBatch, LostEvents, StackTable } from '../trace/events.ts'
 import { Op } from '../trace/events.ts'
 import { CpuClock } from './cpu-clock.ts'
-import { countAfter, countBefore, countRead, isExact, isReset } from './effects.ts'
+import { countAfter, countBefore, countRead, hitsZero, isExact, isReset } from './effects.ts'
 import { baseName, StackTrait, typeByInitialiser } from './frames.ts'
 import { Gaps } from './gaps.ts'
 import { type Incident, type IncidentKind, Incidents } from './incidents.ts'
@@ -96,6 +96,12 @@ const ORDINARY =
   PageBit.UNMAPPED |
   PageBit.DOUBT |
   PageBit.SETTLING
+
+/** State bits of a life of which nothing is claimed. */
+const UNSURE = PageBit.LOSSY | PageBit.HEADLESS | PageBit.DOUBT
+
+/** Events of such a page that are held back at most: less depends on their order. */
+const MAX_UNSURE = 256
 
 /** In place of a last signature: the page was set up and nothing has happened since. */
 const INITIALISED = -2
@@ -802,16 +808,18 @@ export class Ledger {
     return this.#isSweep(row, event)
   }
 
-  /** Without stacks, memunmap_pages() is known by putting page after page. */
+  /** Without stacks, memunmap_pages() is known by putting page after page, nearly all of them to zero. */
   #isSweep(row: number, event: LedgerEvent): boolean {
     const pfn = this.pages.pfn[row]!
+    const isZero = hitsZero(event)
     if (!this.#mayBeTeardown(row, 0, event.pid)) {
-      this.#sweep = { pfn, pid: event.pid, rows: [row], begun: false }
+      this.#sweep = { pfn: isZero ? pfn : -2, pid: event.pid, rows: [row], begun: false }
       return false
     }
     const sweep = this.#sweep
     sweep.pfn = pfn
     if (sweep.begun) return true
+    if (!isZero) return false
     sweep.rows.push(row)
     if (sweep.rows.length < SWEEP) return false
     sweep.begun = true
@@ -866,7 +874,8 @@ export class Ledger {
     if (telling && this.#settleAlone(row, pending)) return
     const late = event.time - first.time
     if (telling && late > SOON && this.#settleWithPast(row, pending, settle)) return
-    if (pending.length >= MAX_PENDING || late > ORDER_WINDOW) this.#giveUp(row, pending)
+    const most = this.pages.bits[row]! & UNSURE ? MAX_UNSURE : MAX_PENDING
+    if (pending.length >= most || late > ORDER_WINDOW) this.#giveUp(row, pending)
   }
 
   /**
@@ -970,8 +979,11 @@ export class Ledger {
     const { pages } = this
     const pagemap = pages.pagemap[row]!
     this.#vote(row, event)
-    const unsure = PageBit.LOSSY | PageBit.HEADLESS | PageBit.DOUBT
-    if (this.pagemaps.list[pagemap]!.rule && !(pages.bits[row]! & unsure)) {
+    if (pages.bits[row]! & UNSURE && isExact(event) && event.op !== Op.SET) {
+      this.#adopt(row, event)
+      return
+    }
+    if (this.pagemaps.list[pagemap]!.rule && !(pages.bits[row]! & UNSURE)) {
       const kind = this.#kindOf(row, event)
       const cause = this.incidents.cause(row, pagemap)
       if (!cause && this.#isUnrecorded(row, event, later)) {
@@ -996,8 +1008,10 @@ export class Ledger {
   }
 
   #readsAnother(row: number, event: LedgerEvent, before: number, later: readonly LedgerEvent[]): boolean {
-    const off = event.count - countRead(before, event)
-    if (event.op === Op.SET || off === 0) return false
+    if (event.op === Op.SET) return false
+    const contradicts = isExact(event) && countBefore(event) !== before
+    const off = contradicts ? countBefore(event) - before : event.count - countRead(before, event)
+    if (off === 0) return false
     const last = this.pages.tail[row]!
     const earlier = this.pages.bits[row]! & PageBit.OPEN && last >= 0 ? [this.nodes.event(last)] : []
     const isNear = (other: LedgerEvent) => other.pid !== event.pid && Math.abs(other.time - event.time) < SOON
@@ -1006,6 +1020,21 @@ export class Ledger {
       earlier.some(other => isNear(other) && other.val * off < 0) ||
       later.some(other => isNear(other) && (other.op === Op.SET || other.val * off > 0))
     )
+  }
+
+  /** Goes on from what an event says of the count before it: so many references were held before the life's first event. */
+  #adopt(row: number, event: LedgerEvent): void {
+    const { pages } = this
+    if (event.op === Op.FREEZE) {
+      this.#force(row, event)
+      return
+    }
+    const off = countBefore(event) - pages.count[row]!
+    if (!(pages.bits[row]! & PageBit.OPEN)) this.#openLife(row)
+    pages.bits[row]! = (pages.bits[row]! & ~PageBit.FROZEN) | PageBit.LOSSY
+    pages.before[row]! += off
+    pages.count[row]! += off
+    this.#applyEvent(row, event.val, event)
   }
 
   /** Goes on from the count that an event read, and claims nothing of the page's life. */
