@@ -1,15 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** `lastput run`: one execution of the model, printed as page_ref events. */
 import { Command } from 'commander'
+import { ModelError } from '../engine/index.ts'
 import { Machine } from '../linux/index.ts'
 import { ftraceText } from '../report/ftrace.ts'
+import { runJson } from '../report/run.ts'
+import { wrap } from '../report/words.ts'
 import { driverOf, protocolOf, UsageError } from './model-file.ts'
 import { builtOrUsage, positive, type SystemFlags, scenarioOf, systemOptions } from './model-flags.ts'
+import { writeReport } from './write-report.ts'
 
 interface RunFlags extends SystemFlags {
   protocol: string
   seed: number
   steps: number
+  json?: boolean
+  html?: string
 }
 
 export function runCommand(): Command {
@@ -18,6 +24,8 @@ export function runCommand(): Command {
     .argument('<driver>', 'a driver of the model, or the path of a file that exports one')
     .option('--seed <n>', 'of the scheduler', positive, 1)
     .option('--steps <n>', 'to take at most', positive, 1000)
+    .option('--json', 'lastput.run/1 instead of ftrace text')
+    .option('--html <file>', 'write the execution, step by step, as one file that any browser opens')
     .addHelpText('after', '\nExit codes: 0 no property was broken, 1 one was (it is named on stderr), 2 usage.')
     .action(run)
 }
@@ -31,14 +39,19 @@ async function run(name: string, flags: RunFlags): Promise<void> {
     const built = builtOrUsage(scenario)
     const machine = new Machine(built)
     machine.run(flags.seed, flags.steps)
-    process.stdout.write(ftraceText(built, machine.steps))
+    if (flags.html !== undefined)
+      await writeReport(flags.html, runJson(scenario, machine, flags.seed), `lastput run ${name}`)
+    const json = () => `${JSON.stringify(runJson(scenario, machine, flags.seed), null, 2)}\n`
+    process.stdout.write(flags.json ? json() : ftraceText(built, machine.steps))
     for (const { property, message } of machine.violations) {
-      process.stderr.write(`lastput run: ${built.system.name}, seed ${flags.seed}: ${property}: ${message}\n`)
+      const told = `lastput run: ${built.system.name}, seed ${flags.seed}: ${property}: ${message}`
+      process.stderr.write(`${wrap(told, '', '  ').join('\n')}\n`)
       process.exitCode = 1
     }
   } catch (e) {
-    if (!(e instanceof UsageError)) throw e
-    process.stderr.write(`lastput run: ${e.message}\n`)
+    const expected = e instanceof UsageError || e instanceof ModelError || (e instanceof Error && 'syscall' in e)
+    if (!expected) throw e
+    process.stderr.write(`lastput run: ${(e as Error).message}\n`)
     process.exitCode = 2
   }
 }

@@ -139,7 +139,7 @@ const list: readonly (Where & Cause)[] = [
     protocols: "A B C' D E",
     scenarios: ['teardown'],
     properties: ['warn'],
-    words: 'umount does not wait for pins; from 6.15 dax_break_layout_final() does',
+    words: 'umount does not wait for pins; from 6.15 dax_break_layout_final() does (0e2f80afcfa6)',
   },
   {
     drivers: ['fsdax'],

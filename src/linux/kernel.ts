@@ -67,11 +67,12 @@ export function build(scenario: Scenario): Built {
   kernel.pgmap.ops = parts.ops
   const wanted = scenario.threads ?? parts.threads
   const threads = Object.entries(wanted).flatMap(([role, n]) => threads_of(parts, role, n))
-  const bounds = `${kernel.pgmap.pages.length} pages, ${kernel.mm.addresses.length} addresses, ${threads.length} threads (${Object.entries(
-    wanted,
-  )
-    .map(([role, n]) => (n === 1 ? role : `${role}:${n}`))
-    .join(', ')})`
+  const { pgmap, mm } = kernel
+  const bounds = [
+    count(pgmap.pages.length, 'page', 'pages'),
+    count(mm.addresses.length, 'address', 'addresses'),
+    `${count(threads.length, 'thread', 'threads')} (${Object.entries(wanted).map(roleText).join(', ')})`,
+  ].join(', ')
   return {
     kernel,
     parts,
@@ -82,6 +83,14 @@ export function build(scenario: Scenario): Built {
       bounds,
     }),
   }
+}
+
+function count(n: number, one: string, more: string): string {
+  return `${n} ${n === 1 ? one : more}`
+}
+
+function roleText([role, n]: [string, number]): string {
+  return n === 1 ? role : `${role}:${n}`
 }
 
 function threads_of(parts: DriverParts, role: string, n: number): Thread[] {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Verdicts of `lastput check` as text and as JSON (`lastput.check/1`). */
-import type { Verdict } from '../engine/index.ts'
+import type { CounterexampleStep, Verdict } from '../engine/index.ts'
 import type { Built } from '../linux/kernel.ts'
 import { Machine, type MachineStep } from '../linux/machine.ts'
 import { properties } from '../linux/properties.ts'
 import type { Verified } from '../linux/verify.ts'
 import { Holders } from './holders.ts'
 import { table } from './table.ts'
-import { grouped } from './words.ts'
+import { grouped, WIDTH, wrap } from './words.ts'
 
 /** `lastput.check/1`: one verdict. */
 export function checkJson(checked: Verified): Record<string, unknown> {
@@ -23,15 +23,42 @@ export function checkJson(checked: Verified): Record<string, unknown> {
   }
 }
 
-/** The steps of a counterexample: `text` is how the model shows a new value, `holders` who holds what after the step. */
-export function counterexampleJson(checked: Verified): Record<string, unknown>[] {
-  const { built, verdict } = checked
+function counterexampleJson(checked: Verified): StepJson[] {
+  return stepsJson(checked.built, checked.verdict.counterexample ?? [], replay(checked))
+}
+
+/** A step of a counterexample or of a run. */
+export interface StepJson extends Pick<CounterexampleStep, 'step' | 'thread' | 'function' | 'stack' | 'operation'> {
+  /** Where it is written, `file:line:column`. */
+  readonly source?: string
+  /** Which way it went at each choice. */
+  readonly choices: readonly number[]
+  /** `text` is how the model shows the new value. */
+  readonly changes: readonly { cell: string; from: number; to: number; text: string }[]
+  /** Who holds what after the step. */
+  readonly holders: string
+}
+
+/** @param replayed the same steps, as the machine took them */
+export function stepsJson(
+  built: Built,
+  steps: readonly CounterexampleStep[],
+  replayed: readonly MachineStep[],
+): StepJson[] {
   const holders = new Holders(built)
-  const replayed = replay(checked)
-  return (verdict.counterexample ?? []).map(({ result: _, source, ...step }, i) => {
+  return steps.map(({ step, thread, function: fn, stack, operation, source, changes, choices }, i) => {
     holders.take(replayed[i]!)
-    const changes = step.changes.map(change => ({ ...change, text: shownBy(built, change.cell)(change.to) }))
-    return { ...step, ...(source === undefined ? {} : { source: placeText(source) }), changes, holders: holders.text() }
+    return {
+      step,
+      thread,
+      function: fn,
+      stack,
+      operation,
+      ...(source === undefined ? {} : { source: placeText(source) }),
+      choices,
+      changes: changes.map(change => ({ ...change, text: shownBy(built, change.cell)(change.to) })),
+      holders: holders.text(),
+    }
   })
 }
 
@@ -48,7 +75,11 @@ export function exitCode(verdicts: readonly Verdict[]): number {
 
 export function checkText(checked: Verified): string {
   const { verdict } = checked
-  const lines = [headline(verdict), `  ${verdict.bounds}`, `  ${covered(verdict)}`]
+  const lines = [
+    ...wrap(headline(verdict), '', '  '),
+    ...wrap(verdict.bounds, '  ', '  '),
+    ...wrap(covered(verdict), '  ', '  '),
+  ]
   if (verdict.verdict === 'violated') lines.push('', ...violationText(checked))
   return `${lines.join('\n')}\n`
 }
@@ -68,18 +99,36 @@ function covered({ states, transitions, depth, seconds, reductions }: Verdict): 
 function violationText(checked: Verified): string[] {
   const { verdict, built } = checked
   const words = properties[verdict.property!]
-  const lines = words ? [`  rule: ${words.rule}`, ...(words.source ? [`        (${words.source})`] : []), ''] : []
+  const rule = words
+    ? [
+        ...wrap(words.rule, '  rule: ', '        '),
+        ...(words.source ? wrap(`(${words.source})`, '        ', '        ') : []),
+        '',
+      ]
+    : []
   const steps = replay(checked)
+  const again = verdict.loop === undefined ? [] : ['', `  and from step ${verdict.loop} again, for ever`]
+  return [...rule, ...stepLines(built, steps, verdict.loop), ...again, '', ...sequence(built, steps)]
+}
+
+/** Each step with what it changes, and who holds which references of busy pages where that has changed. */
+function stepLines(built: Built, steps: readonly MachineStep[], loop: number | undefined): string[] {
   const holders = new Holders(built)
-  const rows = steps.map(s => {
+  const width = Math.max(6, ...steps.map(s => s.thread.length))
+  const lines = [`  step  ${'thread'.padEnd(width)}  function: operation, changes, who holds what`]
+  const rest = ' '.repeat(width + 10)
+  let before = ''
+  for (const s of steps) {
     holders.take(s)
-    const back = verdict.loop === s.step ? '>' : ''
-    return [`${back}${s.step}`, s.thread, s.function, s.operation, changesText(built, s), holders.text()]
-  })
-  lines.push(...table(['step', 'thread', 'function', 'operation', 'changes', 'who holds what'], rows))
-  if (verdict.loop !== undefined) lines.push('', `  and from step ${verdict.loop} again, for ever`)
-  lines.push('', ...sequence(built, steps))
-  return lines.map(l => (l === '' ? l : `  ${l.trimStart() === l ? l : l.slice(2)}`))
+    const number = `${loop === s.step ? '>' : ''}${s.step}`.padStart(4)
+    const what = s.function === s.operation ? s.operation : `${s.function}: ${s.operation}`
+    lines.push(...wrap(what, `  ${number}  ${s.thread.padEnd(width)}  `, `${rest}  `))
+    if (s.changes.length > 0) lines.push(...wrap(changesText(built, s), `${rest}  `, `${rest}  `))
+    const now = holders.text()
+    if (now !== before && now !== '') lines.push(...wrap(now, `${rest}  `, `${rest}  `))
+    before = now
+  }
+  return lines
 }
 
 /** The counterexample's steps with their page_ref events. */
@@ -107,5 +156,22 @@ function shownBy(built: Built, cell: string): (value: number) => string {
 function sequence(built: Built, steps: readonly MachineStep[]): string[] {
   const threads = built.system.threads.map(t => t.name).filter(name => steps.some(s => s.thread === name))
   const rows = steps.map(s => threads.map(t => (t === s.thread ? s.operation : '|')))
-  return table(threads, rows)
+  const wide = table(threads, rows).map(l => `  ${l}`)
+  return wide.every(l => l.length <= WIDTH) ? wide : narrowSequence(threads, steps)
+}
+
+/** The same with columns so close that operations cover the ones to their right. */
+function narrowSequence(threads: readonly string[], steps: readonly MachineStep[]): string[] {
+  const room = WIDTH - 2
+  const needs = steps.map(s => (room - s.operation.length) / Math.max(1, threads.indexOf(s.thread)))
+  const pitch = Math.max(2, Math.floor(Math.min(room / threads.length, ...needs)))
+  const line = (at: number, text: string, of: number) => {
+    const bars = Array.from({ length: of }, () => '|'.padEnd(pitch))
+    const after = bars.join('').slice(at * pitch + text.length + 1)
+    return `  ${bars.slice(0, at).join('')}${text} ${after}`.trimEnd()
+  }
+  return [
+    ...threads.map((t, i) => line(i, t, i + 1)),
+    ...steps.map(s => line(threads.indexOf(s.thread), s.operation, threads.length)),
+  ]
 }

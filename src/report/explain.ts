@@ -17,12 +17,22 @@ const LIVES: readonly { type: MemoryType; driver: string; threads: readonly stri
 ]
 
 export function explainText(protocol: Protocol): string {
-  const lines = [`${protocol.id} ${protocol.name}: ${protocol.where}`, '', ...wrap(protocol.words, '', ''), '']
+  const lines = [
+    ...wrap(`${protocol.id} ${protocol.name}: ${protocol.where}`, '', '  '),
+    '',
+    ...wrap(protocol.words, '', ''),
+    '',
+  ]
   lines.push(...rulesTable(protocol), '')
   for (const life of LIVES) {
     const driver = drivers.find(d => d.name === life.driver)!
     if (!driver.protocols.includes(protocol.id)) continue
-    lines.push(`the life of a ${life.type} page (${life.driver})`, ...lifeOf(protocol, life.driver, life.threads), '')
+    const article = life.type.startsWith('F') ? 'an' : 'a'
+    lines.push(
+      `the life of ${article} ${life.type} page (${life.driver})`,
+      ...lifeOf(protocol, life.driver, life.threads),
+      '',
+    )
   }
   return `${lines.join('\n').trimEnd()}\n`
 }
@@ -39,7 +49,7 @@ function rulesTable(protocol: Protocol): string[] {
       String(protocol.pgmap_refs_per_page(type) + (protocol.busy_page_holds_pgmap(type) ? 1 : 0)),
     ]
   })
-  return table(['type', 'idle', 'idle to busy', 'mapping counts', 'pagemap refs of a busy page'], rows)
+  return table(['type', 'idle', 'idle to busy', 'mapping counts', 'pagemap refs'], rows)
 }
 
 /** Runs the threads in turn and tells what becomes of page 0 and of the pagemap. */

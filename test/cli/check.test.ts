@@ -28,7 +28,7 @@ describe('check', () => {
   test('exit code 0 and what was covered, when it holds', () => {
     const { status, stdout } = lastput('check', 'test_hmm', '--protocol', 'G', ...SMALL)
     expect(status).toBe(0)
-    expect(stdout).toMatch(/^test_hmm under G: holds\n {2}1 pages, 1 addresses, 4 threads .*\n {2}[\d,]+ states/)
+    expect(stdout).toMatch(/^test_hmm under G: holds\n {2}1 page, 1 address, 4 threads .*\n {2}[\d,]+ states/)
   })
 
   test('exit code 1 and the counterexample, when it does not', () => {
@@ -52,7 +52,7 @@ describe('check', () => {
       system: 'p2pdma under G',
       verdict: 'violated',
       property: 'touch-after-free',
-      bounds: expect.stringContaining('1 pages'),
+      bounds: expect.stringContaining('1 page,'),
       reductions: expect.any(Array),
     })
     for (const key of ['states', 'transitions', 'depth', 'seconds']) expect(json[key]).toBeGreaterThan(0)

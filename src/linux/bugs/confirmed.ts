@@ -50,5 +50,5 @@ export const confirmed: Readonly<Record<string, Confirmed>> = {
       'fsdax on 6.12; in its source dax_layout_busy_page_range() returns at once unless mapping_mapped(); gone since 6.15',
   },
   'new-6': read('6.12, nouveau_dmem_fini(): WARN_ON(chunk->callocated) comes before memunmap_pages()'),
-  'new-7': read('6.15, do_swap_page(); the changelog of 1afaeb8293c9 says that the page is put after it is unlocked'),
+  'new-7': read('do_swap_page() from 1afaeb8293c9 on: unlock_page(), then put_page()'),
 }
