@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** `check(system)`: explore every interleaving, explain what breaks. */
-import { Explainer, WIDTH } from './explain.ts'
-import type { Kernel } from './kernel.ts'
-import { findLasso, type Lasso, type Obligation } from './liveness.ts'
-import { ModelError, type System } from './model.ts'
+import { counterexampleOf, endlessOf } from './counterexample.ts'
+import { coloursOf, findEndless, obligationsOf } from './liveness.ts'
+import type { System } from './model.ts'
 import { type CheckOptions, PARTIAL_ORDER, type Prepared, prepare, selector } from './prepare.ts'
-import { localCrew, remoteCrew, type SearchLimits, type SearchResult, search, shortestPaths } from './search.ts'
+import { localCrew, remoteCrew, type SearchLimits, type SearchResult, search } from './search.ts'
 import type { Verdict } from './verdict.ts'
 
 const GIB = 2 ** 30
@@ -27,20 +26,12 @@ export async function check(system: System, options: CheckOptions = {}): Promise
 }
 
 async function explore(system: System, options: CheckOptions, depth: number): Promise<Verdict> {
+  const limits = limitsOf(options, depth)
   const began = performance.now()
   const obliged = obligationsOf(system, selector(options)).length > 0
   const first = prepare(system, options)
   // Where only liveness is asked for, its states are all that is needed.
   const prepared = obliged && !first.safety ? prepareLiveness(system, options) : first
-  const limits: SearchLimits = {
-    memory: options.memory ?? 4 * GIB,
-    deadline: began + (options.time ?? Number.POSITIVE_INFINITY) * 1000,
-    depth,
-    handover: Number.POSITIVE_INFINITY,
-    signal: options.signal,
-    onProgress: options.onProgress,
-    progressInterval: options.progressInterval ?? 200,
-  }
   const initial = Int32Array.from(prepared.packing.initial)
   const start = (l: SearchLimits, crew = localCrew(prepared.kernel)) =>
     search(crew, prepared.packing.words, prepared.most, initial, l).then(result => ({ crew, result }))
@@ -67,37 +58,40 @@ async function explore(system: System, options: CheckOptions, depth: number): Pr
     if (result.end !== 'violated')
       return { ...common, verdict: 'inconclusive', reason: reasonOf(result), seconds: seconds() }
     const found = result.violations[0]!
-    const property = prepared.properties[found.property]!
-    const levels = await shortestPaths(crew, found.level, Int32Array.from(found.state), WIDTH)
-    const explainer = new Explainer(system, prepared.kernel, prepared.packing, selector(options))
-    const { steps, message } = explainer.explain(levels, found, property)
-    return { ...common, verdict: 'violated', property, message, counterexample: steps, seconds: seconds() }
+    const told = await counterexampleOf(system, prepared, crew, prepared.kernel, found, selector(options))
+    return {
+      ...common,
+      verdict: 'violated',
+      property: prepared.properties[found.property]!,
+      message: told.message,
+      counterexample: told.steps,
+      seconds: seconds(),
+    }
   } finally {
     crew.end()
   }
 }
 
-function prepareLiveness(system: System, options: CheckOptions): Prepared {
-  return prepare(system, { ...options, partialOrder: false }, true)
+/** @param depth levels to explore. */
+export function limitsOf(options: CheckOptions, depth = Number.POSITIVE_INFINITY): SearchLimits {
+  return {
+    memory: options.memory ?? 4 * GIB,
+    deadline: performance.now() + (options.time ?? Number.POSITIVE_INFINITY) * 1000,
+    depth,
+    handover: Number.POSITIVE_INFINITY,
+    signal: options.signal,
+    onProgress: options.onProgress,
+    progressInterval: options.progressInterval ?? 200,
+  }
 }
 
-/** Obligations that threads and properties make, as far as they are selected. */
-export function obligationsOf(system: System, selected: (property: string) => boolean): Obligation[] {
-  const finishes = system.threads.flatMap((t, i) =>
-    t.finishes ? [{ property: 'finishes', message: `${t.name} never ends`, threads: [i] }] : [],
-  )
-  const progress = system.properties.flatMap(p =>
-    p.kind === 'progress'
-      ? [{ property: p.name, message: `livelock: ${p.name}`, threads: p.threads.map(t => system.threads.indexOf(t)) }]
-      : [],
-  )
-  return [...finishes, ...progress].filter(o => selected(o.property))
+/** Made ready without the reductions that would mix up who moves. */
+export function prepareLiveness(system: System, options: CheckOptions): Prepared {
+  const obligations = obligationsOf(system, selector(options))
+  return prepare(system, { ...options, partialOrder: false }, coloursOf(system, obligations))
 }
 
-/**
- * Searches again without the reductions that would mix up who moves, and looks for fair executions without an end.
- * Permutations that leave threads in their place stay: a cycle of orbits, gone round often enough, is a cycle of states.
- */
+/** Looks for fair executions without an end; searches again if the first search's reductions mix up who moves. */
 async function checkLiveness(
   system: System,
   safety: Prepared,
@@ -108,65 +102,32 @@ async function checkLiveness(
   const selected = selector(options)
   const obligations = obligationsOf(system, selected)
   if (obligations.length === 0) return undefined
-  const reusable = safety.keepsThreads && safe.states === safety.kernel.stats().states
+  const reusable = safety.live(coloursOf(system, obligations)) && safe.states === safety.kernel.stats().states
   const whole = reusable ? safety : prepareLiveness(system, options)
-  const initial = Int32Array.from(whole.packing.initial)
   const inconclusive = (reason: string): Verdict => ({
     ...safe,
     verdict: 'inconclusive',
     reason: `no safety property is violated; liveness: ${reason}`,
   })
   if (!reusable) {
+    const initial = Int32Array.from(whole.packing.initial)
     const result = await search(localCrew(whole.kernel), whole.packing.words, whole.most, initial, limits)
     if (result.end !== 'complete') return inconclusive(reasonOf(result))
   }
-  const found = fairLasso(system, whole, whole.kernel, limits, obligations)
+  const found = await findEndless(system, whole.kernel, whole.movesThreads, obligations, limits)
   if (typeof found === 'string') return inconclusive(found)
-  const note = `for liveness ${whole.reductions.join(', ') || 'none'}: ${whole.kernel.stats().states} states`
+  const { states, transitions } = whole.kernel.stats()
+  const note = `for liveness ${whole.reductions.join(', ') || 'none'}: ${states} states`
   if (!found) return reusable ? safe : { ...safe, reductions: [...safe.reductions, note] }
-  const explainer = new Explainer(system, whole.kernel, whole.packing, selected)
-  const { stats } = whole.kernel
   return {
     ...safe,
     verdict: 'violated',
     property: found.obligation.property,
     message: found.obligation.message,
-    states: stats().states,
-    transitions: stats().transitions,
+    states,
+    transitions,
     reductions: whole.reductions,
-    ...tellLasso(explainer, found),
-  }
-}
-
-/**
- * An obligation that some fair execution breaks, over all the states that the kernel has explored: a lasso, nothing, or why
- * it cannot be told.
- * @throws ModelError for more threads than a word has bits.
- */
-export function fairLasso(
-  system: System,
-  { packing }: Prepared,
-  kernel: Kernel,
-  limits: Pick<SearchLimits, 'memory' | 'deadline'>,
-  obligations: readonly Obligation[],
-): Lasso | string | undefined {
-  if (system.threads.length > 32) throw new ModelError(`system ${system.name}: liveness is for at most 32 threads`)
-  const bytesPerEdge = 5
-  const graph = kernel.graph(Int32Array.from(packing.initial), Math.min(2 ** 30, limits.memory / bytesPerEdge / 2))
-  if (!graph.complete) return `out of memory for the edges of ${graph.offsets.length - 1} states`
-  if (performance.now() > limits.deadline) return 'out of time with the edges of all states found'
-  const daemons = system.threads.reduce((set, t, i) => (t.daemon ? set | (1 << i) : set), 0)
-  return findLasso(graph, packing.words, daemons, obligations)
-}
-
-/** The lasso's steps, over states instead of orbits. */
-export function tellLasso(explainer: Explainer, lasso: Lasso): Pick<Verdict, 'counterexample' | 'loop'> {
-  const { prefix, cycle } = explainer.unroll(lasso.prefix, lasso.cycle)
-  // Round twice: a cycle that cannot be repeated is none.
-  const steps = explainer.describe([...prefix, ...cycle, ...cycle])
-  return {
-    counterexample: steps.slice(0, prefix.length + cycle.length),
-    ...(cycle.length > 0 ? { loop: prefix.length + 1 } : {}),
+    ...(await endlessOf(system, whole, whole.kernel, found, selected)),
   }
 }
 

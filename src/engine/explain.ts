@@ -1,30 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/**
- * Counterexamples: the shortest, then of those to the state met first the one with the fewest context switches. States keep no parents. Going back level by
- * level gives the states that lie on a shortest path; going forward through them, with each state's cheapest last thread,
- * gives the path; the naive interpreter replays it before it is shown.
- */
+/** Counterexamples as users read them: a path over packed states is taken by the naive interpreter before it is shown. */
 import { Concrete, keyOfPlace, type Outcome, type Place } from './concrete.ts'
-import type { FoundViolation, Kernel } from './kernel.ts'
+import type { FoundViolation } from './kernel.ts'
 import type { Cell, System } from './model.ts'
 import type { Packing } from './packing.ts'
+import type { PathStep } from './shortest.ts'
 import type { CounterexampleStep } from './verdict.ts'
-
-/** States of one level that are followed; beyond, paths may have more context switches than needed. */
-export const WIDTH = 20_000
-
-/** One step of a path over packed states that are not canonical. */
-export interface PathStep {
-  readonly thread: number
-  readonly state: readonly number[]
-}
-
-interface Candidate {
-  readonly state: readonly number[]
-  readonly thread: number
-  readonly switches: number
-  readonly before: Candidate | undefined
-}
 
 export interface Explanation {
   readonly steps: CounterexampleStep[]
@@ -38,38 +19,25 @@ export class ReplayError extends Error {
 
 export class Explainer {
   private readonly system: System
-  private readonly kernel: Kernel
   private readonly packing: Packing
   private readonly concrete: Concrete
   private readonly selected: (property: string) => boolean
 
-  constructor(system: System, kernel: Kernel, packing: Packing, selected: (property: string) => boolean) {
+  constructor(system: System, packing: Packing, selected: (property: string) => boolean) {
     this.system = system
-    this.kernel = kernel
     this.packing = packing
     this.concrete = new Concrete(system)
     this.selected = selected
   }
 
   /**
-   * @param levels by depth, canonical states on shortest paths to the violation (the last: its state alone).
+   * @param path to the state that violates the property, or from which one step does.
    * @throws ReplayError when the naive interpreter does not come to the same violation.
    */
-  explain(levels: readonly Int32Array[], found: FoundViolation, property: string): Explanation {
-    let best: { steps: CounterexampleStep[]; message: string; switches: number } | undefined
-    for (const end of this.cheapestEnds(levels)) {
-      if (best && end.switches >= best.switches) break
-      const path: PathStep[] = []
-      for (let c: Candidate | undefined = end; c?.before; c = c.before) path.unshift(c)
-      const told = this.tell(path, found, property)
-      for (const { steps, message } of told) {
-        const last = steps.at(-1)
-        const extra =
-          found.kind === 'step' && last && end.thread >= 0 && this.system.threads[end.thread]!.name !== last.thread
-        const switches = end.switches + (extra ? 1 : 0)
-        if (!best || switches < best.switches) best = { steps, message, switches }
-      }
-    }
+  explain(path: readonly PathStep[], kind: FoundViolation['kind'], property: string): Explanation {
+    const told = this.tell(path, kind, property)
+    const before = path.length > 0 ? this.system.threads[path.at(-1)!.thread]!.name : undefined
+    const best = told.find(({ steps }) => steps.at(-1)?.thread === before) ?? told[0]
     if (!best) throw new ReplayError(`${this.system.name}: the counterexample to "${property}" cannot be replayed`)
     return best
   }
@@ -81,62 +49,25 @@ export class Explainer {
     return told
   }
 
-  /** A path and a cycle of orbits as a path and a cycle of states: gone round until a state comes again. */
-  unroll(prefix: readonly PathStep[], cycle: readonly PathStep[]): { prefix: PathStep[]; cycle: PathStep[] } {
-    let at = this.packing.initial
-    const walk = (steps: readonly PathStep[]): PathStep[] =>
-      steps.map(({ thread, state }) => {
-        const wanted = keyOf(state)
-        const next = this.packing
-          .steps(this.kernel.successors(Int32Array.from(at)))
-          .find(s => s.thread === thread && keyOf([...this.kernel.canonical(Int32Array.from(s.state))]) === wanted)
-        if (!next) throw new ReplayError(`${this.system.name}: a path over orbits has no path over states`)
-        at = next.state
-        return next
-      })
-    const before = walk(prefix)
-    const rounds: PathStep[][] = []
-    const starts: string[] = []
-    while (cycle.length > 0 && !starts.includes(keyOf(at))) {
-      starts.push(keyOf(at))
-      rounds.push(walk(cycle))
-    }
-    const first = starts.indexOf(keyOf(at))
-    return { prefix: [...before, ...rounds.slice(0, first).flat()], cycle: rounds.slice(first).flat() }
-  }
-
-  private cheapestEnds(levels: readonly Int32Array[]): Candidate[] {
-    let front: Candidate[] = [{ state: this.packing.initial, thread: -1, switches: 0, before: undefined }]
-    for (const level of levels.slice(1)) {
-      const wanted = new Set(this.packing.split(level).map(keyOf))
-      const next = new Map<string, Candidate>()
-      for (const c of front)
-        for (const { thread, state } of this.packing.steps(this.kernel.successors(Int32Array.from(c.state)))) {
-          const switches = c.switches + (c.thread >= 0 && c.thread !== thread ? 1 : 0)
-          const key = `${thread}:${keyOf(state)}`
-          if ((next.get(key)?.switches ?? Number.POSITIVE_INFINITY) <= switches) continue
-          if (!wanted.has(keyOf([...this.kernel.canonical(Int32Array.from(state))]))) continue
-          next.set(key, { state, thread, switches, before: c })
-        }
-      front = [...next.values()].sort((a, b) => a.switches - b.switches).slice(0, WIDTH)
-    }
-    return front.slice(0, 200)
-  }
-
   /** The path's steps, and for a violation by a step each way to take that step. */
-  private tell(path: readonly PathStep[], found: FoundViolation, property: string): Explanation[] {
+  private tell(path: readonly PathStep[], kind: FoundViolation['kind'], property: string): Explanation[] {
     const run = this.follow(path)
     if (!run) return []
     const values = path.length > 0 ? this.packing.values(path.at(-1)!.state) : this.concrete.initial().values
-    if (found.kind === 'deadlock') {
-      const still = run.tracks.map(track => track.find(c => this.ways(c.place, values).length === 0))
+    if (kind === 'deadlock') {
+      const still = run.tracks.map(track => {
+        const blocked = track.filter(c => this.ways(c.place, values).length === 0)
+        return blocked.find(c => c.place.started) ?? blocked[0]
+      })
       const stuck = this.system.threads.filter((_, t) => still[t]?.place.started)
-      if (still.includes(undefined) || stuck.length === 0) return []
+      if (still.some(c => c === undefined) || stuck.length === 0) return []
       return [{ steps: run.tell(() => still as Track[]), message: `stuck: ${stuck.map(t => t.name).join(', ')}` }]
     }
-    if (found.kind === 'state') {
-      const broken = this.concrete.broken({ values, places: run.tracks.map(t => t[0]!.place) }).includes(property)
-      return broken ? [{ steps: run.tell(tracks => tracks.map(t => t[0]!)), message: `${property} does not hold` }] : []
+    if (kind === 'state') {
+      // Some properties are about threads at rest.
+      const ends = run.tracks.map(track => track.find(c => !c.place.started) ?? track[0]!)
+      const broken = this.concrete.broken({ values, places: ends.map(t => t.place) }).includes(property)
+      return broken ? [{ steps: run.tell(() => ends), message: `${property} does not hold` }] : []
     }
     return run.tracks.flatMap((track, t) => {
       for (const c of track)
@@ -231,8 +162,4 @@ export function describeStep(
     result: outcome.result,
     choices: outcome.choices,
   }
-}
-
-function keyOf(state: readonly number[]): string {
-  return state.join()
 }

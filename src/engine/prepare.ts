@@ -3,12 +3,13 @@
 import { type Automata, automata } from './automaton.ts'
 import { Decisions, type Diagram, type InvariantDiagram } from './decision.ts'
 import { independence, testedBy } from './independence.ts'
-import { type Kernel, kernelOf, kernelText, mostSuccessors } from './kernel.ts'
+import { type Kernel, kernelOf, kernelText } from './kernel.ts'
+import { mostSuccessors } from './kernel-steps.ts'
 import { type Layout, layout } from './layout.ts'
 import { ModelError, type System } from './model.ts'
 import { Packing } from './packing.ts'
 import type { SearchProgress, Spawn } from './search.ts'
-import { NONE, type Symmetry, symmetry } from './symmetry.ts'
+import { keepsColours, movesThreads, NONE, type Symmetry, symmetry } from './symmetry.ts'
 
 /** How partial order is named among a verdict's reductions. */
 export const PARTIAL_ORDER = 'partial order'
@@ -44,8 +45,10 @@ export interface Prepared {
   readonly packing: Packing
   readonly properties: readonly string[]
   readonly reductions: readonly string[]
-  /** Whether it is kept who moves, so that liveness can be told from these states. */
-  readonly keepsThreads: boolean
+  /** Whether liveness can be told from these states: nothing is put off, and threads take the places only of their colour. */
+  readonly live: (colours: readonly string[]) => boolean
+  /** Whether some symmetry in use moves threads. */
+  readonly movesThreads: boolean
   /** Whether a safety property is asked for. */
   readonly safety: boolean
   /** Most successors of one state. */
@@ -55,16 +58,16 @@ export interface Prepared {
 }
 
 /**
- * @param keepThreads only symmetries that leave each thread in its place, for liveness.
+ * @param colours by thread, what liveness tells them by: only symmetries that send each to one of its colour.
  * @throws ModelError when the model is malformed: not deterministic, endless, too large.
  */
-export function prepare(system: System, options: CheckOptions = {}, keepThreads = false): Prepared {
+export function prepare(system: System, options: CheckOptions = {}, colours?: readonly string[]): Prepared {
   const selected = selector(options)
   const decisions = new Decisions(system.cells, selected)
   const learned = automata(system, decisions, options.minimise ?? true)
   const invariants = invariantsOf(system, decisions, selected)
   const diagrams = invariants.map(i => i.diagram)
-  const sym: Symmetry = options.symmetry === false ? NONE : symmetry(system, learned, invariants, keepThreads)
+  const sym: Symmetry = options.symmetry === false ? NONE : symmetry(system, learned, invariants, colours)
   const place = layoutOf(learned, sym)
   const alone =
     options.partialOrder === false
@@ -98,7 +101,8 @@ export function prepare(system: System, options: CheckOptions = {}, keepThreads 
     packing,
     properties,
     reductions: [...describe(sym), ...(reduces ? [PARTIAL_ORDER] : [])],
-    keepsThreads: !reduces && (keepThreads || (sym.sorted.length === 0 && sym.tried.length <= 1)),
+    live: of => !reduces && keepsColours(sym, of),
+    movesThreads: movesThreads(sym),
     safety: spec.deadlock || properties.length > 1,
     most: mostSuccessors(learned),
     bits: place.bits,

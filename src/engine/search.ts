@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Drives one kernel, or one in each worker thread, level by level. */
-import { type FoundViolation, type Kernel, type KernelEnv, PARTITIONS } from './kernel.ts'
+import type { FoundViolation, Kernel, KernelEnv } from './kernel.ts'
+import { PARTITIONS } from './kernel-store.ts'
 
 /** A thread of the host's that has been given text to run; see {@link workerText}. */
 export interface WorkerThread {
@@ -50,12 +51,12 @@ export interface SearchResult {
   /** Steps to the last level that has states. */
   readonly depth: number
   readonly bytes: number
-  /** The one that ended the search; or the first of each property, if it went on. */
+  /** First of each property, shortest first; the search may have ended with the first. */
   readonly violations: readonly LocatedViolation[]
 }
 
 export interface LocatedViolation extends FoundViolation {
-  /** Of its state. */
+  /** Of the states that break it, or of those from which one step does. */
   readonly level: number
 }
 
@@ -187,10 +188,11 @@ class Search {
 
   /** Notes what new states, which are of `level`, and the steps to them have broken; whether that ends the search. */
   private async broken(level: number): Promise<boolean> {
-    const found = inOrder((await this.crew.all('violations')).flat())
-    const first = found.filter(v => !this.violations.some(known => known.property === v.property))
-    for (const v of this.limits.goOn ? onePerProperty(first) : first.slice(0, 1))
-      this.violations.push({ ...v, level: v.kind === 'state' ? level : this.depth })
+    const found = (await this.crew.all('violations')).flat()
+    for (const kind of KINDS)
+      for (const { property } of found.filter(v => v.kind === kind).sort((a, b) => a.property - b.property))
+        if (!this.violations.some(known => known.property === property))
+          this.violations.push({ kind, property, level: kind === 'state' ? level : this.depth })
     return !this.limits.goOn && this.violations.length > 0
   }
 
@@ -244,21 +246,6 @@ class Search {
   }
 }
 
-/** By level, the states on shortest paths from the first state to `state` of level `level`. */
-export async function shortestPaths(
-  crew: Crew,
-  level: number,
-  state: Int32Array,
-  width: number,
-): Promise<Int32Array[]> {
-  const levels: Int32Array[] = [state]
-  for (let l = level - 1; l >= 0; l--) {
-    const parts = await crew.all('predecessors', l, levels[0]!, width)
-    levels.unshift(Int32Array.from(parts.flatMap(p => [...p])))
-  }
-  return levels
-}
-
 /** Whether an array could not be had: a limit above what the machine has is a limit too. */
 function outOfMemory(error: unknown): boolean {
   return error instanceof Error && /allocation failed|Invalid typed array length/.test(error.message)
@@ -279,21 +266,8 @@ async function tally(crew: Crew): Promise<Tally> {
   }
 }
 
-const KINDS = ['deadlock', 'step', 'state']
-
-/** Least first, so that who is first does not depend on the workers. */
-function inOrder(found: readonly FoundViolation[]): FoundViolation[] {
-  const rank = (v: FoundViolation) => [KINDS.indexOf(v.kind), v.property, ...v.state]
-  return [...found].sort((a, b) => {
-    const [x, y] = [rank(a), rank(b)]
-    const i = x.findIndex((v, k) => v !== y[k])
-    return i < 0 ? 0 : x[i]! - y[i]!
-  })
-}
-
-function onePerProperty(found: readonly FoundViolation[]): FoundViolation[] {
-  return found.filter((v, i) => found.findIndex(w => w.property === v.property) === i)
-}
+/** The first is told of where several are as short: the same for any number of workers. */
+const KINDS = ['deadlock', 'step', 'state'] as const
 
 function total(numbers: readonly number[]): number {
   return numbers.reduce((a, b) => a + b, 0)

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** `survey(system)`: a verdict on each property, from one exploration of all states instead of a search for each. */
-import { fairLasso, obligationsOf, reasonOf, tellLasso } from './check.ts'
-import { Explainer, WIDTH } from './explain.ts'
+import { limitsOf, prepareLiveness, reasonOf } from './check.ts'
+import { counterexampleOf, endlessOf } from './counterexample.ts'
 import { type Kernel, kernelOf } from './kernel.ts'
-import type { Lasso } from './liveness.ts'
+import { lassoOf } from './lasso.ts'
+import { type Endless, findEndless, obligationsOf } from './liveness.ts'
 import type { System } from './model.ts'
 import { type CheckOptions, type Prepared, prepare, selector } from './prepare.ts'
 import {
@@ -14,7 +15,6 @@ import {
   type SearchLimits,
   type SearchResult,
   search,
-  shortestPaths,
 } from './search.ts'
 import type { Verdict } from './verdict.ts'
 
@@ -39,7 +39,7 @@ interface Explored {
   readonly crew: Crew
   readonly result: SearchResult
   /** By property, the first violation, or an execution without an end. */
-  readonly broken: ReadonlyMap<string, LocatedViolation | Lasso>
+  readonly broken: ReadonlyMap<string, LocatedViolation | Endless>
   /** Why nothing can be said of a property that is not among the broken ones. */
   unknown(property: string): string | undefined
 }
@@ -65,19 +65,10 @@ class Survey {
   constructor(system: System, options: SurveyOptions) {
     this.system = system
     this.options = options
-    const liveness = obligationsOf(system, selector(options)).length > 0
-    this.prepared = prepare(system, { ...options, partialOrder: false }, liveness)
+    const live = obligationsOf(system, selector(options)).length > 0
+    this.prepared = live ? prepareLiveness(system, options) : prepare(system, { ...options, partialOrder: false })
     this.initial = Int32Array.from(this.prepared.packing.initial)
-    this.limits = {
-      memory: options.memory ?? 4 * 2 ** 30,
-      deadline: this.began + (options.time ?? Number.POSITIVE_INFINITY) * 1000,
-      depth: Number.POSITIVE_INFINITY,
-      handover: Number.POSITIVE_INFINITY,
-      goOn: true,
-      signal: options.signal,
-      onProgress: options.onProgress,
-      progressInterval: options.progressInterval ?? 200,
-    }
+    this.limits = { ...limitsOf(options), goOn: true }
   }
 
   async run(): Promise<ReadonlyMap<string, PropertyVerdict>> {
@@ -99,14 +90,18 @@ class Survey {
     const { packing, most, properties } = this.prepared
     const crew = localCrew(kernel)
     const result = await search(crew, packing.words, most, this.initial, this.limits)
-    const broken = new Map<string, LocatedViolation | Lasso>()
-    for (const v of result.violations) broken.set(properties[v.property]!, v)
+    const broken = new Map<string, LocatedViolation | Endless>()
+    for (const v of result.violations) {
+      const name = properties[v.property]!
+      if (!broken.has(name)) broken.set(name, v)
+    }
     const reason = result.end === 'complete' ? undefined : reasonOf(result)
     const unknown = new Map<string, string>()
     const live = obligationsOf(this.system, selector(this.options))
     for (const property of new Set(live.map(o => o.property))) {
       const obligations = live.filter(o => o.property === property)
-      const found = reason ?? fairLasso(this.system, this.prepared, kernel, this.limits, obligations)
+      const found =
+        reason ?? (await findEndless(this.system, kernel, this.prepared.movesThreads, obligations, this.limits))
       if (typeof found === 'string') unknown.set(property, found)
       else if (found) broken.set(property, found)
     }
@@ -131,22 +126,22 @@ class Survey {
 
   private async told(
     property: string,
-    broken: LocatedViolation | Lasso,
+    broken: LocatedViolation | Endless,
     { kernel, crew }: Explored,
   ): Promise<Pick<PropertyVerdict, 'steps' | 'message' | 'counterexample' | 'loop'>> {
-    const { packing } = this.prepared
+    const { system, prepared } = this
     // Executions go on past violations of other properties, as they did when this one was found.
-    const explainer = new Explainer(this.system, kernel, packing, p => p === property)
+    const selected = (p: string) => p === property
     if ('obligation' in broken) {
-      const { prefix, cycle } = explainer.unroll(broken.prefix, broken.cycle)
+      const { prefix, cycle } = await lassoOf(system, kernel, prepared.packing, broken)
       const steps = prefix.length + cycle.length
       if (this.options.explain === false) return { steps }
-      return { steps, message: broken.obligation.message, ...tellLasso(explainer, broken) }
+      const { message } = broken.obligation
+      return { steps, message, ...(await endlessOf(system, prepared, kernel, broken, selected)) }
     }
     const steps = lengthOf(broken)
     if (this.options.explain === false) return { steps }
-    const levels = await shortestPaths(crew, broken.level, Int32Array.from(broken.state), WIDTH)
-    const explained = explainer.explain(levels, broken, property)
-    return { steps, message: explained.message, counterexample: explained.steps }
+    const told = await counterexampleOf(system, prepared, crew, kernel, broken, selected)
+    return { steps, message: told.message, counterexample: told.steps }
   }
 }

@@ -44,15 +44,15 @@ const TRIED = 200
 
 export const NONE: Symmetry = { sorted: [], tried: [], keys: [], generators: [], refused: [] }
 
-/**
- * @param keepThreads only permutations that leave each thread in its place: those are sound for liveness, where it matters
- * who moves.
- */
+/** An invariant with its name: permutations that send one property to another would change what is reported. */
+type NamedInvariant = InvariantDiagram & { readonly name: string }
+
+/** @param colours only permutations that send each thread to one of its colour; all alike if omitted. */
 export function symmetry(
   system: System,
   automata: Automata,
-  invariants: readonly InvariantDiagram[],
-  keepThreads = false,
+  invariants: readonly NamedInvariant[],
+  colours: readonly string[] = system.threads.map(() => ''),
 ): Symmetry {
   const finder = new Finder(system, automata, invariants)
   const refused: { sort: Sort; why: string }[] = []
@@ -60,11 +60,14 @@ export function symmetry(
   for (const sort of sortsOf(system)) {
     const swaps = members(sort.size - 1).map(i => finder.swap(sort, i))
     const why = swaps.find(s => typeof s === 'string')
-    if (keepThreads && swaps.some(s => typeof s !== 'string' && s.threads.some((to, t) => to !== t))) continue
+    if (swaps.some(s => typeof s !== 'string' && s.threads.some((to, t) => colours[to] !== colours[t]))) continue
     if (typeof why === 'string') refused.push({ sort, why })
     else found.push({ sort, swaps: swaps as Permutation[] })
   }
-  const sorted = found.filter(f => finder.onlySwapsBlocks(f.sort, f.swaps))
+  const sorted = disjoint(
+    found.filter(f => finder.onlySwapsBlocks(f.sort, f.swaps)),
+    f => finder.blocks(f.sort).flat(),
+  )
   let tried: Tried[] = [{ permutation: finder.identity(), images: [] }]
   const keys: { sort: Sort; cells: number[][] }[] = []
   const generators = sorted.flatMap(f => f.swaps)
@@ -83,7 +86,7 @@ export function symmetry(
   return {
     sorted: [
       ...sorted.map(f => ({ sort: f.sort, blocks: finder.blocks(f.sort) })),
-      ...(keepThreads ? [] : identicalThreads(system, automata)),
+      ...identicalThreads(system, automata, colours),
     ],
     tried,
     keys,
@@ -92,12 +95,50 @@ export function symmetry(
   }
 }
 
+/** Whether the permutations in use send each thread to one of its colour. */
+export function keepsColours({ sorted, generators }: Symmetry, colours: readonly string[]): boolean {
+  return (
+    generators.every(g => g.threads.every((to, t) => colours[to] === colours[t])) &&
+    sorted.every(({ blocks }) =>
+      blocks.every(block =>
+        block.every((item, i) => {
+          const first = blocks[0]![i]!
+          return !('thread' in item && 'thread' in first) || colours[item.thread] === colours[first.thread]
+        }),
+      ),
+    )
+  )
+}
+
+/** Whether some permutation in use moves a thread. */
+export function movesThreads({ sorted, generators }: Symmetry): boolean {
+  return (
+    generators.some(g => g.threads.some((to, t) => to !== t)) ||
+    sorted.some(({ blocks }) => blocks[0]!.some(item => 'thread' in item))
+  )
+}
+
+/** Those, in order, that share nothing with one before: a field can stand in one block only. */
+function disjoint<T>(list: readonly T[], itemsOf: (of: T) => readonly Item[]): T[] {
+  const taken = new Set<string>()
+  return list.filter(of => {
+    const items = itemsOf(of).map(i => JSON.stringify(i))
+    if (items.some(i => taken.has(i))) return false
+    for (const i of items) taken.add(i)
+    return true
+  })
+}
+
 /** Threads of no member that run the same automaton are interchangeable too, and need no declaration. */
-function identicalThreads(system: System, automata: Automata): Symmetry['sorted'][number][] {
-  const groups = new Map<number, number[]>()
+function identicalThreads(
+  system: System,
+  automata: Automata,
+  colours: readonly string[],
+): Symmetry['sorted'][number][] {
+  const groups = new Map<string, number[]>()
   for (const [t, thread] of system.threads.entries())
     if (thread.of.length === 0) {
-      const type = automata.typeOf[t]!
+      const type = `${automata.typeOf[t]} ${colours[t]}`
       groups.set(type, [...(groups.get(type) ?? []), t])
     }
   return [...groups.values()]
@@ -118,11 +159,11 @@ class Finder {
   private readonly system: System
   private readonly automata: Automata
   private readonly decisions: Decisions
-  private readonly invariants: readonly InvariantDiagram[]
+  private readonly invariants: readonly NamedInvariant[]
   private readonly cellByKey: Map<string, number>
   private readonly threadByKey: Map<string, number>
 
-  constructor(system: System, automata: Automata, invariants: readonly InvariantDiagram[]) {
+  constructor(system: System, automata: Automata, invariants: readonly NamedInvariant[]) {
     this.system = system
     this.automata = automata
     this.decisions = automata.decisions
@@ -163,8 +204,9 @@ class Finder {
       threads.push(to)
     }
     const permuter = new Permuter(this.decisions, cells, values)
-    const all = new Set(this.invariants.map(i => `${i.atRest} ${i.diagram.id}`))
-    if (this.invariants.some(i => !all.has(`${i.atRest} ${permuter.diagram(i.diagram).id}`)))
+    const key = (i: NamedInvariant, d: Diagram) => `${i.atRest} ${d.id} ${i.name}`
+    const all = new Set(this.invariants.map(i => key(i, i.diagram)))
+    if (this.invariants.some(i => !all.has(key(i, permuter.diagram(i.diagram)))))
       return 'an invariant tells its members apart'
     const nodes = this.nodeMaps(permuter, threads)
     return typeof nodes === 'string' ? nodes : { cells, values, threads, nodes }

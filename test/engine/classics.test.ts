@@ -12,6 +12,7 @@ import {
   cells,
   check,
   explore,
+  grid,
   lock,
   progress,
   read,
@@ -125,6 +126,42 @@ describe('liveness', () => {
     const round = v.counterexample!.slice(v.loop! - 1)
     expect(new Set(round.map(s => s.thread))).toEqual(new Set(['a', 'b']))
     expect(await check(polite([0, 1]))).toMatchObject({ verdict: 'holds' })
+  })
+
+  it.each([
+    { passes: true, verdict: 'violated' },
+    { passes: false, verdict: 'holds' },
+  ])("follows threads that take each other's place: a baton that goes round, $passes", async ({ passes, verdict }) => {
+    // Whoever moves without the baton ends its run, and takes it away. With the baton passed on, each moves for ever though no state differs
+    // from the others but in who is who; if one keeps it, fairness makes the other move, and both end.
+    const pair = sort('pair', 2)
+    const baton = cells(pair, 'baton', { max: 1, init: i => i })
+    function* turn(i: number): Steps<undefined | typeof AGAIN> {
+      return yield* step('move', s => {
+        if (s.get(baton[i]!) === 0) {
+          for (const b of baton) s.set(b, 0)
+          return undefined
+        }
+        if (passes) for (const [j, b] of baton.entries()) s.set(b, j === i ? 0 : 1)
+        return AGAIN
+      })
+    }
+    function* runs(i: number): Steps<void> {
+      yield* read(baton[i]!)
+      yield* repeat(turn, i)
+    }
+    const both = threads(pair, 'runner', runs, { daemon: true, times: 1 })
+    const s = system('baton', {
+      cells: baton,
+      threads: both,
+      properties: [progress('one ends', both)],
+      deadlock: false,
+    })
+    expect(explore(s)).toMatchObject({ verdict })
+    expect(await check(s, { symmetry: false })).toMatchObject({ verdict })
+    const v = await check(s)
+    expect(v).toMatchObject({ verdict, reductions: ['symmetry of pair (2, sorted)'] })
+    if (passes) expect(new Set(v.counterexample!.slice(v.loop! - 1).map(x => x.thread)).size).toBe(2)
   })
 
   it('finds a wait that nobody ends, with no cycle to show', async () => {
@@ -245,6 +282,46 @@ describe('symmetry', () => {
     const [reduced, whole] = [await check(s, { properties: [] }), await check(s, { properties: [], symmetry: false })]
     expect(reduced.reductions.join()).toContain('symmetry of a (3, sorted)')
     expect([reduced.states, whole.states]).toEqual([3, 7])
+  })
+
+  it('is found for two sorts whose members meet in the same cells', async () => {
+    const [senders, receivers] = [sort('sender', 3), sort('receiver', 3)]
+    const box = grid(senders, receivers, 'box', { max: 2 })
+    // Nobody holds a member in a local: both sorts only exchange blocks of fields, and the blocks would overlap.
+    function* send(i: number): Steps<void> {
+      yield* step('fill', s => {
+        for (const b of box[i]!) s.set(b, Math.min(2, s.get(b) + 1))
+      })
+    }
+    function* receive(j: number): Steps<void> {
+      yield* step('empty', s => {
+        for (const row of box) s.set(row[j]!, 0)
+      })
+    }
+    const s = system('mail', {
+      cells: box.flat(),
+      threads: [...threads(senders, 'send', send, { times: 2 }), ...threads(receivers, 'receive', receive)],
+      properties: [always('not all full', v => v.sum(box.flat()) < 18)],
+    })
+    const naive = explore(s)
+    for (const symmetry of [false, true]) {
+      const v = await check(s, { symmetry })
+      expect([v.verdict, v.counterexample?.length]).toEqual([naive.verdict, naive.counterexample!.length])
+      if (symmetry) expect(v.reductions).toEqual(['symmetry of sender (3, sorted)', 'symmetry of receiver (3)'])
+    }
+  })
+
+  it('does not mix up properties that permutations exchange', async () => {
+    function* get(p: number): Steps<void> {
+      yield* step('get', s => s.add(count[p]!, 1))
+    }
+    const s = system('names', {
+      cells: count,
+      threads: threads(pages, 'user', p => call(get, p), { times: 1 }),
+      properties: [0, 1, 2].map(p => always(`page ${p}`, v => v.get(count[p]!) === 0)),
+    })
+    expect(await check(s)).toMatchObject({ verdict: 'violated', property: 'page 0' })
+    expect(await check(s, { properties: ['page 2'] })).toMatchObject({ verdict: 'violated', property: 'page 2' })
   })
 
   it('is refused, with the reason, where they are told apart', async () => {

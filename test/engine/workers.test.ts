@@ -3,7 +3,11 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { coreResets } from '../../bench/models/core-resets.ts'
 import { daxTruncate } from '../../bench/models/dax-truncate.ts'
-import { check, type System, type Verdict } from '../../src/engine/index.ts'
+import { swapLivelock } from '../../bench/models/swap-livelock.ts'
+import { limitsOf } from '../../src/engine/check.ts'
+import { check, prepare, type System, type Verdict } from '../../src/engine/index.ts'
+import { findEndless, obligationsOf } from '../../src/engine/liveness.ts'
+import { localCrew, search } from '../../src/engine/search.ts'
 import { spawn } from '../../src/node/spawn.ts'
 import { build, plans } from './random.ts'
 
@@ -55,6 +59,39 @@ describe('limits', () => {
       const time = await check(large, { ...plain, time: 0, workers, spawn, handover: 100 })
       expect(time).toMatchObject({ verdict: 'inconclusive', reason: expect.stringMatching(/^out of time/) })
     }
+  })
+
+  it('hold while endless executions are looked for', async () => {
+    const system = swapLivelock({ pages: 2, faults: 4 })
+    const options = { symmetry: false, properties: ['faults make progress'] }
+    const whole = await check(system, options)
+    expect(whole.verdict).toBe('holds')
+    const memory = await check(system, { ...options, memory: 24 * whole.states })
+    expect(memory.reason).toMatch(/liveness: out of memory for the (\d+ )?edges of \d+ states$/)
+
+    const { kernel, packing, most } = prepare(system, { ...options, partialOrder: false })
+    const limits = limitsOf(options)
+    await search(localCrew(kernel), packing.words, most, Int32Array.from(packing.initial), limits)
+    const live = (more: Partial<typeof limits>) =>
+      findEndless(
+        system,
+        kernel,
+        false,
+        obligationsOf(system, () => true),
+        { ...limits, ...more },
+      )
+    expect(await live({ deadline: 0 })).toMatch(/^out of time with the edges of 10000 of \d+ states$/)
+    const reasons: unknown[] = []
+    do {
+      // Tells to stop at one look later each time.
+      let looks = reasons.length
+      const signal = new AbortController().signal
+      Object.defineProperty(signal, 'aborted', { get: () => looks-- === 0 })
+      reasons.push(await live({ signal }))
+    } while (reasons.at(-1) !== undefined)
+    const said = reasons.join('\n')
+    expect(said).toMatch(/stopped with the edges of 20000 of \d+ states/)
+    expect(said).toMatch(/stopped in the search for endless executions: \d+ of \d+ states, promise 1 of 1/)
   })
 
   it('tells how far it is, and stops when told to', async () => {
