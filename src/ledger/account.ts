@@ -8,6 +8,7 @@ import type { Finding } from './findings.ts'
 import { Judge } from './judge.ts'
 import { Ledger, type LedgerOptions, type LifeCounts } from './ledger.ts'
 import type { Holder } from './open-findings.ts'
+import { type OpenReferences, openReferences } from './open-references.ts'
 import { protocolOf } from './pagemaps.ts'
 import { PageBit } from './pages.ts'
 
@@ -48,6 +49,8 @@ export interface Account {
   lives: LifeCounts & { openAtEnd: number; unknown: number }
   findings: Finding[]
   pairs: PairSummary[]
+  /** References that are out at the end, by the site that took them, most first. */
+  open: OpenReferences[]
   /** What a reader should know: damage, buffers left out, limits met. */
   notes: string[]
   /** Incidents and lives beyond the limits of memory. */
@@ -137,6 +140,7 @@ function copyOf(batch: EventBatch): EventBatch {
 export function summarise(recording: Recording, ledger: Ledger): Account {
   const judge = new Judge(ledger, recording.tasks, recording.info.endTime)
   const { gaps, incidents, shapes } = ledger
+  const { sites: open, more } = openReferences(ledger, judge)
   return {
     info: recording.info,
     timeBase: recording.timeBase,
@@ -154,7 +158,12 @@ export function summarise(recording: Recording, ledger: Ledger): Account {
     lives: { ...ledger.lives, openAtEnd: openLives(ledger), unknown: judge.unknownLives() },
     findings: judge.findings(),
     pairs: pairSummaries(ledger),
-    notes: [...recording.notes, ...ledgerNotes(ledger)],
+    open,
+    notes: [
+      ...recording.notes,
+      ...ledgerNotes(ledger),
+      ...(more > 0 ? [`${more} more pages are held than open references are counted of`] : []),
+    ],
     dropped: { incidents: incidents.dropped, shapes: shapes.unlearned },
   }
 }

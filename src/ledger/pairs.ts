@@ -98,6 +98,21 @@ class PairCounts {
   }
 }
 
+/** Weight of a pair in a life's matchings, 0 for none. */
+type Weight = (get: Reference, put: Reference) => number
+
+/** A shape that teaches, with the number of lives that had it. */
+interface Taught {
+  life: Life
+  lives: number
+}
+
+/** What speaks for a pair apart from its sites. */
+function pairWeight(get: Reference, put: Reference): number {
+  if (put.position < get.position || get.units !== put.units) return 0
+  return 2 ** -((get.mapped === put.mapped ? 0 : MAPPED_BITS) + (get.task === put.task ? 0 : TASK_BITS))
+}
+
 /** How likely it is that a put gives back a get, learned from the shapes of closed lives. */
 export class PairModel {
   #bySignature = new PairCounts()
@@ -110,21 +125,44 @@ export class PairModel {
 
   /**
    * Learns from all shapes by expectation maximisation: where a life leaves several matchings open, each counts by its
-   * probability under the estimate so far. A choice that the data do not decide stays undecided.
+   * probability under the estimate so far. A choice that the data do not decide stays undecided. Since an estimate can
+   * come to rest where every reference is given back one put too late, it is made from two beginnings, and the one under
+   * which the lives are likelier is kept.
    */
   learn(shapes: Shapes): void {
-    const taught: { life: Life; lives: number }[] = []
+    const taught: Taught[] = []
     for (let shape = 0; shape < shapes.size; shape++) {
       const life = mergePins(lifeOfShape(shapes, shape))
       if (isTeachable(life)) taught.push({ life, lives: shapes.lives[shape]! })
     }
-    this.#bySignature = new PairCounts()
-    this.#bySite = new PairCounts()
+    const open = this.#estimate(taught, () => 1)
+    const nested = this.#estimate(taught, (get, put) => this.#nestingWeight(get, put))
+    this.#adopt(nested.bits <= open.bits ? nested.counts : open.counts)
+  }
+
+  /** An estimate from a beginning, and the bits that the lives cost under it. */
+  #estimate(taught: readonly Taught[], beginning: Weight): { counts: PairCounts; bits: number } {
+    this.#adopt(new PairCounts())
+    let weight: Weight = (get, put) => beginning(get, put) * pairWeight(get, put)
+    let counts = new PairCounts()
+    let bits = 0
     for (let round = 0; round < ROUNDS; round++) {
-      const counts = new PairCounts()
-      for (const { life, lives } of taught) expect(life, lives, (g, p) => this.#weight(g, p, round === 0), counts)
+      counts = new PairCounts()
+      bits = 0
+      for (const { life, lives } of taught) bits += expect(life, lives, weight, counts)
       this.#adopt(counts)
+      weight = (get, put) => this.probability(get.signature, put.signature) * pairWeight(get, put)
     }
+    return { counts, bits }
+  }
+
+  /** References come back to where they were taken, to who took them, the last one first. */
+  #nestingWeight(get: Reference, put: Reference): number {
+    const bits =
+      (this.#sites.related(get.signature, put.signature) ? 0 : STRANGERS_BITS) +
+      (get.task === put.task ? 0 : STRANGERS_BITS) +
+      2 * NESTING_BITS * Math.max(0, put.position - get.position - 1)
+    return 2 ** -bits
   }
 
   /** Bits that it costs to say that `put`, which came later, gave back `get`. */
@@ -189,12 +227,6 @@ export class PairModel {
     return this.#bySignature.entries()
   }
 
-  #weight(get: Reference, put: Reference, first: boolean): number {
-    if (put.position < get.position || get.units !== put.units) return 0
-    const penalty = (get.mapped === put.mapped ? 0 : MAPPED_BITS) + (get.task === put.task ? 0 : TASK_BITS)
-    return (first ? 1 : this.probability(get.signature, put.signature)) * 2 ** -penalty
-  }
-
   #adopt(counts: PairCounts): void {
     this.#bySignature = counts
     this.#bySite = new PairCounts()
@@ -256,13 +288,10 @@ function isTeachable(life: Life): boolean {
 /**
  * Adds to `counts` how often each pair is expected in this life, over all its matchings: forward and backward sums over
  * the sets of gets that the first puts have used up.
+ *
+ * @returns the bits that all lives of this shape cost: -log2 of the sum over its matchings
  */
-function expect(
-  life: Life,
-  lives: number,
-  weight: (get: Reference, put: Reference) => number,
-  counts: PairCounts,
-): void {
+function expect(life: Life, lives: number, weight: Weight, counts: PairCounts): number {
   const n = life.gets.length
   const weights = new Float64Array(n * n)
   for (let g = 0; g < n; g++) for (let p = 0; p < n; p++) weights[g * n + p] = weight(life.gets[g]!, life.puts[p]!)
@@ -277,7 +306,7 @@ function expect(
     for (let g = 0; g < n; g++)
       if (!(used & (1 << g))) forward[used | (1 << g)]! += forward[used]! * weights[g * n + p]!
   }
-  if (!(forward[full]! > 0)) return
+  if (!(forward[full]! > 0)) return 0
   for (let used = full - 1; used >= 0; used--) {
     const p = bitCount(used)
     let sum = 0
@@ -297,6 +326,7 @@ function expect(
     for (let p = 0; p < n; p++)
       if (expected[g * n + p]! > 1e-9)
         counts.add(life.gets[g]!.signature, life.puts[p]!.signature, lives * expected[g * n + p]!)
+  return -lives * Math.log2(forward[full]!)
 }
 
 function bitCount(bits: number): number {
