@@ -12,6 +12,8 @@ const options = { symmetry: reduce, partialOrder: reduce, workers: Number(worker
 const system = bench.build(bench.sizes.full, false)
 const verdict = await check(system, options)
 const { user, system: kernel } = process.cpuUsage()
+// Before the model is made ready once more, for the figures of its states.
+const rss = process.resourceUsage().maxRSS * 1024
 const { bits, packing } = prepare(system, options)
 console.log(
   JSON.stringify({
@@ -20,7 +22,7 @@ console.log(
     transitions: verdict.transitions,
     reductions: verdict.reductions,
     cpu: (user + kernel) / 1e6,
-    rss: process.resourceUsage().maxRSS * 1024,
+    rss,
     bits,
     words: packing.words,
   }),
