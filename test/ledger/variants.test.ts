@@ -1,10 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Real recordings made harder: begun late, ended early, with events lost. Whatever is missing, nobody innocent is accused.
+// Real recordings made harder: begun late, ended early, with events lost or filtered out, with clocks that differ. Whatever is
+// missing, nobody innocent is accused.
 import { describe, expect, test } from 'vitest'
 import { ACCUSATIONS, account, type Finding } from '../../src/ledger/index.ts'
+import { Op } from '../../src/trace/events.ts'
 import { random } from '../support/random.ts'
 import { type DataRecording, dataRecordings } from '../support/shared.ts'
-import { cutRows, loseRows, type Rows, readRows, recordingOf } from '../support/variants.ts'
+import {
+  cutRows,
+  filterRows,
+  loseRows,
+  type Rows,
+  readRows,
+  recordingOf,
+  roundTimes,
+  shiftClock,
+  withoutStacks,
+} from '../support/variants.ts'
 
 /** Rows are objects here, so the largest recordings are left to data.test.ts. */
 const MOST_EVENTS = 60_000
@@ -42,6 +54,38 @@ describe.skipIf(recordings.length === 0)('recordings of real kernels, made harde
       const [from, length] = [r(), r.int(1, 300)]
       const found = await accusationsOf(loseRows(rows, r, from, length))
       expect(innocent(found, recording), `${length} events lost from ${from} of all`).toEqual([])
+    }
+  })
+})
+
+/** How much the clocks of two CPUs may differ. */
+const CLOCKS = [-15_000, 3000, 15_000]
+
+const DISTORTIONS: [string, (all: Rows) => Rows][] = [
+  ['times in microseconds', roundTimes],
+  ['without stacks', withoutStacks],
+  ...CLOCKS.map((by): [string, (all: Rows) => Rows] => [`a clock off by ${by} ns`, all => shiftClock(all, 1, by)]),
+  ['half of the pages', all => filterRows(all, ({ pfn }) => pfn % 2 === 0)],
+]
+
+/** What is filtered out without a word in the recording: by event, by CPU. */
+const FILTERS: [string, (all: Rows) => Rows][] = [
+  ['no sets', all => filterRows(all, ({ op }) => op !== Op.SET)],
+  ['no gets', all => filterRows(all, ({ op }) => op !== Op.MOD)],
+  ['no conditional gets', all => filterRows(all, ({ op }) => op !== Op.MOD_UNLESS)],
+  ['no puts', all => filterRows(all, ({ op }) => op !== Op.MOD_AND_TEST && op !== Op.MOD_AND_RETURN)],
+  ['one CPU', all => filterRows(all, ({ cpu }) => cpu === 0)],
+]
+
+const innocents = recordings.filter(({ truth }) => truth.expect?.length === 0)
+
+describe.skipIf(innocents.length === 0)('well-behaved recordings, distorted', () => {
+  test.each(innocents.map(recording => [recording.name, recording] as const))('%s', async (_, recording) => {
+    const rows = await readRows(recording.file, recording.kallsyms)
+    for (const [name, distort] of DISTORTIONS) expect((await accusationsOf(distort(rows))).map(say), name).toEqual([])
+    for (const [name, filter] of FILTERS) {
+      const filtered = filter(rows)
+      if (filtered.rows.length > 0) expect((await accusationsOf(filtered)).map(say), name).toEqual([])
     }
   })
 })

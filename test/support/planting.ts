@@ -203,7 +203,9 @@ function edit(
   const start = steps[0]!.before
   const pfn = rows[0]!.pfn
   const gets = steps.filter(({ row }, i) => row.val === 1 && row.op !== Op.SET && isWhole(steps, i))
-  const puts = steps.filter(({ row }, i) => row.val === -1 && row.op !== Op.SET && !unmaps(steps, i))
+  const between = steps.filter(({ after }, i) => i < steps.length - 1 && after > 0 && isWhole(steps, i))
+  const given = steps.filter(({ row }, i) => row.val < 0 && row.op !== Op.SET && !unmaps(steps, i))
+  const puts = given.filter(({ row }) => row.val === -1)
   const finish = (edited: Row[], then: Row[], kinds: string[], functions: string[]): Edited => ({
     steps: replayed([...edited, ...then], start),
     expected: { plant, kinds, pfn, functions },
@@ -212,17 +214,21 @@ function edit(
   /** What comes after on a page that never was free again. */
   const stuck = after.filter(row => has(row, StackTrait.TEARDOWN))
   switch (plant) {
-    case 'leak by a site of its own':
+    case 'leak by a site of its own': {
+      if (between.length === 0) return undefined
+      const { row } = r.pick(between)
+      const extra = second({ ...row, op: Op.MOD, val: 1 }, 'planted_leak', row)
+      return finish(insertAfter(row, extra), stuck, ['leak'], ['planted_leak'])
+    }
     case 'leak by a common site': {
       const get = gets.length > 0 ? r.pick(gets).row : undefined
       if (!get || has(get, StackTrait.EVICT)) return undefined
-      const extra = second(get, plant.includes('own') ? 'planted_leak' : undefined)
-      return finish(insertAfter(get, extra), stuck, ['leak'], [nameOf(extra)])
+      return finish(insertAfter(get, second(get, undefined)), stuck, ['leak'], [nameOf(get)])
     }
     case 'forgotten put':
     case 'forgotten last put': {
-      if (puts.length === 0 || (plant === 'forgotten put' && puts.length < 2)) return undefined
-      const put = plant === 'forgotten put' ? r.pick(puts.slice(0, -1)) : puts.at(-1)!
+      if (given.length === 0 || (plant === 'forgotten put' && given.length < 2)) return undefined
+      const put = plant === 'forgotten put' ? r.pick(given.slice(0, -1)) : given.at(-1)!
       const place = steps.indexOf(put)
       const own = steps
         .slice(0, place)

@@ -92,3 +92,25 @@ export function loseRows(all: Rows, r: Random, from: number, length: number): Ro
 export function recordingOf({ rows, lost, tasks, info }: Rows, batch = 4096): Recording {
   return fakeRecording(rows, lost, { tasks, info, batch, cpus: info.cpus })
 }
+
+/** Recorded through a filter that lets only some events through, of which the recording says nothing. */
+export function filterRows(all: Rows, keep: (row: Row) => boolean): Rows {
+  return { ...all, rows: all.rows.filter(keep) }
+}
+
+/** The same with the clock of one CPU off by so many ns. */
+export function shiftClock(all: Rows, cpu: number, by: number): Rows {
+  const rows = all.rows.map(row => (row.cpu === cpu ? { ...row, time: row.time + by } : row))
+  return { ...all, rows: rows.sort((a, b) => a.time - b.time) }
+}
+
+/** The same with times in microseconds, as text has them, so that many events have one. */
+export function roundTimes(all: Rows): Rows {
+  const rows = all.rows.map(row => ({ ...row, time: Math.round(row.time / 1000) * 1000 }))
+  return { ...all, rows: rows.sort((a, b) => a.time - b.time) }
+}
+
+/** The same as recorded without stacks. */
+export function withoutStacks(all: Rows): Rows {
+  return { ...all, rows: all.rows.map(row => ({ ...row, stack: undefined })) }
+}
