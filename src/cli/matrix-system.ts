@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** The systems of `check --matrix`, and what becomes of one: the same in the command's thread and in a worker. */
 import { survey } from '../engine/index.ts'
-import { build, drivers, properties } from '../linux/index.ts'
-import { type MatrixSystem, matrix } from '../linux/matrix.ts'
+import { build, drivers, properties, protocols } from '../linux/index.ts'
+import { type MatrixOf, type MatrixSystem, matrix } from '../linux/matrix.ts'
 import { type MatrixRow, matrixRow } from '../report/matrix.ts'
-import { driverOf } from './model-file.ts'
+import { driverOf, protocolOf, UsageError } from './model-file.ts'
 
 /** What a worker is given. */
 export interface MatrixJob {
-  /** One driver by name or path; all without. */
+  /** One driver, one protocol, by name or path; all without. */
   readonly driver: string | undefined
-  readonly size: { readonly pages: number; readonly vas: number }
+  readonly protocol: string | undefined
+  readonly common: MatrixOf
   readonly properties: readonly string[] | undefined
   readonly symmetry: boolean
   /** Seconds and bytes for each system. */
@@ -20,9 +21,13 @@ export interface MatrixJob {
   readonly explain: boolean
 }
 
-/** @throws UsageError for a driver that there is not. */
-export async function systemsOf({ driver, size }: MatrixJob): Promise<MatrixSystem[]> {
-  return matrix(driver === undefined ? drivers : [await driverOf(driver)], size)
+/** @throws UsageError for a driver or a protocol that there is not, or that do not fit. */
+export async function systemsOf({ driver, protocol, common }: MatrixJob): Promise<MatrixSystem[]> {
+  const of = driver === undefined ? drivers : [await driverOf(driver)]
+  const under = protocol === undefined ? protocols : [await protocolOf(protocol)]
+  const systems = matrix(of, common, under)
+  if (systems.length === 0) throw new UsageError(`${driver} has no code for ${protocol}`)
+  return systems
 }
 
 /** @throws ModelError when a driver is malformed. */

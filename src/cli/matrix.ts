@@ -6,6 +6,7 @@ import { properties } from '../linux/index.ts'
 import type { MatrixSystem } from '../linux/matrix.ts'
 import { type MatrixRow, MatrixText } from '../report/matrix.ts'
 import { type MatrixJob, rowOf, systemsOf } from './matrix-system.ts'
+import { UsageError } from './model-file.ts'
 import type { CheckFlags } from './model-flags.ts'
 import { writeReport } from './write-report.ts'
 
@@ -14,10 +15,12 @@ const SECONDS = 60
 
 /** Exit code 0 when the table is complete: that promises are broken in it is its point. */
 export async function checkMatrix(driver: string | undefined, flags: CheckFlags): Promise<number> {
+  if (flags.threads) throw new UsageError('--matrix has scenarios of its own: leave out --threads')
   const workers = flags.workers ?? availableParallelism()
   const job: MatrixJob = {
     driver,
-    size: { pages: flags.pages, vas: flags.vas },
+    protocol: flags.protocol,
+    common: { pages: flags.pages, vas: flags.vas, reverts: flags.revert, adds: flags.add },
     properties: flags.property,
     symmetry: flags.symmetry,
     time: flags.time ?? SECONDS,

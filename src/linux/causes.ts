@@ -17,6 +17,8 @@ export interface CellOf {
 export interface Cause {
   /** A row of the corpus (`check --bugs`), where there is one. */
   readonly bug?: string
+  /** What else it is called in a summary. */
+  readonly tag?: string
   readonly words: string
 }
 
@@ -65,12 +67,14 @@ const list: readonly (Where & Cause)[] = [
     protocols: 'A',
     scenarios: ['unguarded unplug'],
     properties: ['warn'],
+    tag: 'unguarded',
     words: 'nothing keeps users out: a page that memunmap_pages() has put to 0 is handed out',
   },
   {
     type: 'PRIVATE',
     protocols: 'A',
     scenarios: ['teardown', 'unguarded unplug'],
+    tag: 'teardown put',
     words:
       "memunmap_pages()'s own put calls page_free() for a page in use (2 to 1), and overtakes who is freeing one (1 to 0): " +
       'up to 5.17 the driver must have got all its pages back before',
@@ -80,6 +84,7 @@ const list: readonly (Where & Cause)[] = [
     protocols: "A B C' D",
     scenarios: ['pfn walker'],
     properties: ['get-on-free'],
+    tag: 'question',
     words:
       'a free page of count one lets a speculative get in. A question, not a bug: the kernels of that time have nobody who tries',
   },
@@ -87,6 +92,7 @@ const list: readonly (Where & Cause)[] = [
     type: 'PRIVATE',
     protocols: 'A',
     scenarios: ['pfn walker'],
+    tag: 'question',
     words:
       'the put of a speculative get on a free page, 2 to 1, calls page_free(). As a question only, see get-on-free',
   },
@@ -103,12 +109,14 @@ const list: readonly (Where & Cause)[] = [
     protocols: 'E F G',
     scenarios: ['unguarded unplug'],
     properties: ['pagemap-outlives', 'alloc-after-kill', 'warn'],
+    tag: 'unguarded',
     words: 'nothing keeps users out: pages are handed out while memunmap_pages() runs, and after',
   },
   {
     drivers: ['device_dax', 'fsdax'],
     protocols: 'C',
     properties: ['warn'],
+    tag: 'count 0 mapped',
     words: 'DAX maps pages of count zero, and get_page() on one is a VM_BUG_ON: what RFC v2 and v3 left open',
   },
   {
@@ -124,12 +132,14 @@ const list: readonly (Where & Cause)[] = [
     protocols: "A B C C' D E F G",
     scenarios: ['unguarded unplug'],
     properties: ['pagemap-outlives'],
+    tag: 'unguarded',
     words: 'the device goes from under a mounted file system, and memunmap_pages() does not wait for mappings',
   },
   {
     drivers: ['fsdax'],
     protocols: "A B C' D E",
     properties: ['get-on-free'],
+    tag: 'fast GUP',
     words:
       'fast GUP read the entry before the block was freed, and gets a count of one; it looks again and gives it back. ' +
       'Not where unmapping interrupts every CPU of the process, as on most x86',
@@ -139,6 +149,7 @@ const list: readonly (Where & Cause)[] = [
     protocols: "A B C' D E",
     scenarios: ['teardown'],
     properties: ['warn'],
+    tag: 'umount',
     words: 'umount does not wait for pins; from 6.15 dax_break_layout_final() does (0e2f80afcfa6)',
   },
   {
@@ -146,12 +157,14 @@ const list: readonly (Where & Cause)[] = [
     protocols: "A B C' D E",
     scenarios: ['users only'],
     properties: ['warn'],
+    tag: 'fast GUP',
     words: 'truncate frees the block while fast GUP holds the reference that it is about to give back',
   },
   {
     drivers: ['p2pdma'],
     protocols: 'E',
     properties: ['get-on-free'],
+    tag: 'fast GUP',
     words: 'fast GUP read the entry before the page went back to the pool, and gets a count of one; it gives it back',
   },
   {

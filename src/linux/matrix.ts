@@ -3,6 +3,7 @@
 import type { Driver, ThreadCounts } from './driver.ts'
 import { build, type Scenario } from './kernel.ts'
 import { protocols } from './protocols/index.ts'
+import type { Protocol } from './types.ts'
 
 export interface MatrixSystem {
   /** `teardown` is the driver's default: users, and its removal. */
@@ -10,12 +11,19 @@ export interface MatrixSystem {
   readonly system: Scenario
 }
 
-/** In the order of drivers, scenarios, protocols; `size` is pages and addresses. */
-export function matrix(drivers: readonly Driver[], size: { pages: number; vas: number }): MatrixSystem[] {
+/** What the systems have in common. */
+export type MatrixOf = Pick<Scenario, 'pages' | 'vas' | 'reverts' | 'adds'>
+
+/** In the order of drivers, scenarios, protocols; of the protocols, those that a driver has code for. */
+export function matrix(
+  drivers: readonly Driver[],
+  common: MatrixOf,
+  wanted: readonly Protocol[] = protocols,
+): MatrixSystem[] {
   return drivers.flatMap(driver => {
-    const under = protocols.filter(p => driver.protocols.includes(p.id))
-    const of = (protocol: (typeof protocols)[number]): [string, ThreadCounts][] => {
-      const { parts } = build({ driver, protocol, ...size })
+    const under = wanted.filter(p => driver.protocols.includes(p.id))
+    const of = (protocol: Protocol): [string, ThreadCounts][] => {
+      const { parts } = build({ driver, protocol, ...common })
       return [['teardown', parts.threads], ...Object.entries(parts.scenarios ?? {})]
     }
     const names = [...new Set(under.flatMap(p => of(p).map(([name]) => name)))]
@@ -24,7 +32,7 @@ export function matrix(drivers: readonly Driver[], size: { pages: number; vas: n
         const threads = of(protocol).find(([name]) => name === scenario)?.[1]
         if (!threads) return []
         const name = `${driver.name} under ${protocol.id}, ${scenario}`
-        return [{ scenario, system: { driver, protocol, ...size, threads, name } }]
+        return [{ scenario, system: { driver, protocol, ...common, threads, name } }]
       }),
     )
   })

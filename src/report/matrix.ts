@@ -84,41 +84,39 @@ export class MatrixText {
   }
 
   row(row: MatrixRow): string {
-    const heads = this.group[0]?.[0]
-    const fresh = row[0] && (heads?.driver !== row[0].driver || heads.scenario !== row[0].scenario)
-    const before = fresh ? `${this.why()}${this.heading(row)}` : ''
+    const { driver, scenario, bounds } = row[0]!
+    const last = this.group.at(-1)?.[0]
+    const fresh = last?.driver !== driver || last.scenario !== scenario
+    const before = fresh ? `${this.why()}${lines(['', `${driver}, ${scenario}`])}` : ''
+    // A driver may have gained or lost threads with a protocol.
+    const head = fresh || last.bounds !== bounds ? this.heading(bounds) : ''
     this.group.push(row)
     this.rows++
     this.cells.push(...row)
-    return `${before}${lines([this.line(row)])}`
+    return `${before}${head}${lines([this.line(row)])}`
   }
 
   /** What comes after the last row. */
   end(seconds: number): string {
-    const count = (of: (c: MatrixCell) => boolean) => grouped(this.cells.filter(of).length)
+    const number = (of: (c: MatrixCell) => boolean) => this.cells.filter(of).length
+    const count = (of: (c: MatrixCell) => boolean) => grouped(number(of))
     const violated = (c: MatrixCell) => c.verdict === 'violated'
     const summary =
-      `${plural(this.rows, 'system')}, ${count(c => c.verdict === 'holds')} promises kept, ${count(violated)} broken ` +
+      `${plural(this.rows, 'system')}, ${plural(number(c => c.verdict === 'holds'), 'promise')} kept, ${count(violated)} broken ` +
       `(${count(c => violated(c) && c.consequence === true)} of them only after another), ` +
       `${count(c => c.verdict === 'inconclusive')} not decided, in ${seconds.toFixed(0)} s`
     return `${this.why()}${lines(['', ...wrap(summary, '', '')])}`
   }
 
-  private heading(row: MatrixRow): string {
-    const { driver, scenario, bounds } = row[0]!
+  private heading(bounds: string): string {
     const columns = this.names.map(n => COLUMNS[n]!.padStart(this.width(n))).join('')
-    return lines([
-      '',
-      `${driver}, ${scenario}`,
-      ...wrap(bounds, '  ', '  '),
-      `    ${columns}${'states'.padStart(10)}     s`,
-    ])
+    return lines([...wrap(bounds, '  ', '  '), `    ${columns}${'states'.padStart(10)}     s`])
   }
 
   private line(row: MatrixRow): string {
     const marks = this.names.map(n => mark(row.find(c => c.property === n)).padStart(this.width(n)))
     const { protocol, states, seconds } = row[0]!
-    return `  ${protocol.padEnd(2)}${marks.join('')}${grouped(states).padStart(10)}${seconds.toFixed(1).padStart(6)}`
+    return `  ${protocol.padEnd(2)}${marks.join('')}${` ${grouped(states)}`.padStart(10)}${seconds.toFixed(1).padStart(6)}`
   }
 
   private width(name: string): number {

@@ -5,6 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { MatrixCell } from '../../src/report/matrix.ts'
 
 const root = join(import.meta.dirname, '../..')
 let folder: string
@@ -35,7 +36,7 @@ describe('check', () => {
     const { status, stdout } = lastput('check', 'test_hmm', '--protocol', 'D', '--threads', 'migrate:2,exit', ...SMALL)
     expect(status).toBe(1)
     expect(stdout).toContain('VIOLATED touch-after-free')
-    expect(stdout).toMatch(/step +thread +function +operation +changes +who holds what/)
+    expect(stdout).toMatch(/step +thread +function: operation, changes, who holds what\n +1 +migrate/)
   })
 
   test('exit code 2 when memory runs out', () => {
@@ -112,6 +113,8 @@ describe('check', () => {
     [['check', 'test_hmm', '--memory', 'much'], 'number of bytes'],
     [['check', 'test_hmm', '--property', 'beauty'], 'there are free-once'],
     [['check', '--bugs', '99'], 'no row 99'],
+    [['check', '--matrix', '--threads', 'fault'], 'leave out --threads'],
+    [['check', 'drm_pagemap', '--matrix', '--protocol', 'A'], 'drm_pagemap has no code for A'],
     [['run', 'no_such'], 'no driver'],
     [['explain', 'Z'], 'no protocol'],
   ])('%j is a usage error', (args, message) => {
@@ -131,12 +134,39 @@ test('check --bugs with rows', () => {
 test('check --matrix of one driver', () => {
   const { status, stdout } = lastput('check', 'device_dax', '--matrix', '--json', ...SMALL)
   expect(status).toBe(0)
-  const rows = JSON.parse(stdout)
-  const teardown = (protocol: string) =>
-    rows.find((r: { protocol: string; scenario: string }) => r.protocol === protocol && r.scenario === 'teardown')
-  expect(teardown('A').properties['pagemap-outlives'].verdict).toBe('holds')
-  expect(teardown('G').properties['pagemap-outlives'].verdict).toBe('violated')
-  expect(teardown('C').properties.warn.message).toContain('count 0')
+  const cells: MatrixCell[] = JSON.parse(stdout)
+  expect(new Set(cells.map(c => c.schema))).toEqual(new Set(['lastput.check/1']))
+  const teardown = (protocol: string, property: string) =>
+    cells.find(c => c.protocol === protocol && c.scenario === 'teardown' && c.property === property)
+  expect(teardown('A', 'pagemap-outlives')?.verdict).toBe('holds')
+  expect(teardown('G', 'pagemap-outlives')?.verdict).toBe('violated')
+  expect(teardown('C', 'warn')).toMatchObject({ message: expect.stringContaining('count 0'), consequence: false })
+  expect(teardown('C', 'pagemap-outlives')).toMatchObject({ verdict: 'violated', consequence: true })
+})
+
+test('check --matrix has the same table for any number of workers, in the same order', () => {
+  const of = (workers: string) => {
+    const { status, stdout } = lastput('check', 'device_dax', '--matrix', '--workers', workers, ...SMALL)
+    expect(status).toBe(0)
+    return stdout.replace(/ +[\d.]+$/gm, '').replace(/in \d+ s$/m, '')
+  }
+  const one = of('1')
+  expect(one).toContain('16 systems, ')
+  expect(of('3')).toBe(one)
+})
+
+test('check --matrix of one protocol, with a change', () => {
+  const of = (...more: string[]) => lastput('check', 'p2pdma', '--matrix', '--protocol', 'G', ...more, ...SMALL)
+  expect(of().stdout).toContain('bug new-1: ')
+  expect(of('--add', 'p2pdma_error_puts_page').stdout).toContain('4 systems, 44 promises kept, 0 broken')
+})
+
+test('check --matrix that has too little time or memory says so, and is no success', () => {
+  const { status, stdout } = lastput('check', 'fsdax', '--matrix', '--protocol', 'G', '--memory', '8K')
+  expect(status).toBe(2)
+  expect(stdout).toMatch(/G +\? +\? /)
+  expect(stdout).toContain('out of memory after')
+  expect(stdout).toContain('0 broken')
 })
 
 test('explain tells the rule and the life of a page', () => {
@@ -161,4 +191,16 @@ test('run is the same for the same seed, and names what breaks', () => {
     ...SMALL,
   )
   expect([leak.status, leak.stderr]).toEqual([1, 'lastput run: test_hmm under G, seed 1: count: count does not hold\n'])
+})
+
+test('run as JSON and as a report', () => {
+  const file = join(folder, 'run.html')
+  const args = ['run', 'test_hmm', '--protocol', 'D', '--seed', '2', ...SMALL]
+  const { stdout } = lastput(...args, '--json', '--html', file)
+  const json = JSON.parse(stdout)
+  expect(json).toMatchObject({ schema: 'lastput.run/1', system: 'test_hmm under D', seed: 2 })
+  const html = readFileSync(file, 'utf8')
+  const embedded = /<script type="application\/json" id="lastput-data">(.*?)<\/script>/s.exec(html)?.[1]
+  expect(JSON.parse(embedded ?? '')).toEqual(json)
+  expect(lastput(...args, '--html', join(folder, 'no/such/folder.html')).status).toBe(2)
 })
