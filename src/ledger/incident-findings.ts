@@ -182,12 +182,8 @@ export class IncidentFindings {
     }
     this.#explainRemedy(finding, explanation)
     const { event, signature, what } = explanation
-    if (what === 'no hand-out') {
-      finding.consequences.unshift(this.#asConsequence(incident, finding))
-      finding.kind = event.delta > 0 ? 'get-on-free-page' : 'put-on-free-page'
-      finding.culprit = this.#naming.actor(event)
-      finding.certainty = 'likely'
-    } else if (signature !== incident.event.signature) this.#blamePut(incident, finding, event)
+    if (what === 'no hand-out') this.#blameFirst(incident, finding, event)
+    else if (signature !== incident.event.signature) this.#blamePut(incident, finding, event)
     else this.#addUsualGet(finding, signature)
   }
 
@@ -204,7 +200,7 @@ export class IncidentFindings {
   #findSurplusPut(incident: Incident, finding: Finding): void {
     const { model } = this.#ledger
     const violating = violatingEvent(incident)
-    const events = this.#remedies.wholeLife(incident, violating)
+    const events = this.#remedies.wholeLife(incident, violating, life => this.#isOrdinary(life))
     if (events.length > MAX_SOLVED) {
       finding.certainty = 'likely'
       return
@@ -216,6 +212,11 @@ export class IncidentFindings {
     const margin = putMarginOf(solved, signature, model)
     finding.margin = margin
     const clear = (margin ?? 0) >= CLEAR_MARGIN
+    if (worst && this.#lacksHandOut(events[0]!, signature)) {
+      finding.evidence.push('this life did not begin with that one: the page was handed out without its initialisation')
+      this.#blameFirst(incident, finding, events[0]!)
+      return
+    }
     if (!worst || worst.event === violating || signature === incident.event.signature) {
       // A site that gives back what others took may have found it gone: then an earlier put, elsewhere, was the one too many.
       if (!clear || known || !this.#isUsual(solved)) finding.certainty = 'likely'
@@ -223,6 +224,21 @@ export class IncidentFindings {
     }
     if (clear) this.#blamePut(incident, finding, worst.event)
     else finding.certainty = 'possible'
+  }
+
+  /** Whether the put gives back what pages are handed out with, and the life began otherwise. */
+  #lacksHandOut(first: LifeEvent, put: number): boolean {
+    const taken = this.#ledger.model.best('put', put)
+    if (!taken || taken.lives < ALWAYS || this.#remedies.isHandOut(first)) return false
+    return this.#remedies.isHandOut({ signature: taken.partner, delta: 1 })
+  }
+
+  /** The page was in use all along without having been handed out: its life's first event found it free. */
+  #blameFirst(incident: Incident, finding: Finding, first: LifeEvent): void {
+    finding.consequences.unshift(this.#asConsequence(incident, finding))
+    finding.kind = first.delta > 0 ? 'get-on-free-page' : 'put-on-free-page'
+    finding.culprit = this.#naming.actor(first)
+    finding.certainty = 'likely'
   }
 
   /** Tells what the site gives back at other times; whether it does. */

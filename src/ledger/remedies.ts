@@ -65,16 +65,27 @@ export class Remedies {
   /**
    * The life that an incident belongs to, with the incident: a put too many can have ended it before its time, so that it
    * went on as if the page had been handed out by what never is a life's first event.
+   *
+   * @param isUsual whether a life ended as others did
    */
-  wholeLife({ lastLives, life }: Incident, violating: LifeEvent): LifeEvent[] {
-    let events = [...life, violating]
-    if (life.length === 0) events = [...(lastLives[0] ?? []), ...events]
-    for (let next = life.length === 0 ? 1 : 0; next < lastLives.length && !this.#isBeginning(events[0]!); next++)
-      events = [...lastLives[next]!, ...events]
-    return this.#isBeginning(events[0]!) ? events : [...(life.length > 0 ? life : (lastLives[0] ?? [])), violating]
+  wholeLife(
+    { lastLives, life }: Incident,
+    violating: LifeEvent,
+    isUsual: (life: readonly LifeEvent[]) => boolean,
+  ): LifeEvent[] {
+    const least = life.length === 0 ? 1 : 0
+    const upTo = (earlier: number) => [...lastLives.slice(0, earlier).toReversed().flat(), ...life, violating]
+    for (let earlier = least; earlier <= lastLives.length; earlier++) {
+      const events = upTo(earlier)
+      if (this.isHandOut(events[0]!)) return events
+      const next = lastLives[earlier]
+      if (next && isUsual(next)) return events
+    }
+    return upTo(least)
   }
 
-  #isBeginning({ signature, delta }: LifeEvent): boolean {
+  /** Whether an event of that signature is one that takes pages into use. */
+  isHandOut({ signature, delta }: { signature: number; delta: number }): boolean {
     const [strict] = this.#levels
     return delta > 0 && (strict!.begins(signature) ?? 1) >= BEGINS
   }

@@ -90,6 +90,12 @@ describe('with one fault', () => {
     })
   })
 
+  test('nothing is certain where too few lives show what is usual', async () => {
+    await always(historyOptions({ fault: faults, lives: fc.integer({ min: 1, max: 3 }) }), 300, async one => {
+      expect((await accusationsOf(one)).filter(isCertain).map(say)).toEqual([])
+    })
+  })
+
   test('nobody on another page is accused with certainty where the recording is cut and lost events', async () => {
     await always(historyOptions({ fault: faults, cut: cuts, gaps: fc.nat(2) }), 400, async one => {
       const elsewhere = (await accusationsOf(one)).filter(({ pfn }) => pfn !== one.expected?.pfn)

@@ -227,9 +227,7 @@ export class SimulatedKernel {
     if (alloc === undefined) {
       this.#live(page!, task, reference, time)
     } else if (this.#faulty('no-init')) {
-      // With an idle count of 1 the first get looks like the hand-out, and the put of the hand-out's reference like one too many.
-      const surplus = this.#rules.idle === 1 ? ['surplus-put'] : []
-      this.#blame(['get-on-free-page', 'put-on-free-page', ...surplus], page!, this.#everybody())
+      this.#blame(['get-on-free-page', 'put-on-free-page'], page!, this.#everybody())
       this.#live(page!, task, reference, time)
     } else {
       const [op, val, where] = alloc
