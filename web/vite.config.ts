@@ -1,17 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-import { copyFileSync, mkdirSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { defineConfig, type Plugin } from 'vite'
 
 const root = import.meta.dirname
 const out = join(root, '../dist/web')
 
-/** The recordings that the first screen offers. */
+const from = join(root, '../examples')
+
+/** What the first screen offers: each recording under its folder's name, and the results. */
 const examples: Plugin = {
   name: 'examples',
   closeBundle() {
     mkdirSync(join(out, 'examples'), { recursive: true })
-    copyFileSync(join(root, '../examples/leak-6.12/trace.dat'), join(out, 'examples/leak-6.12.dat'))
+    for (const folder of readdirSync(from)) {
+      const recording = join(from, folder, 'trace.dat')
+      if (existsSync(recording)) copyFileSync(recording, join(out, `examples/${folder}.dat`))
+    }
+    for (const file of readdirSync(join(from, 'results')))
+      copyFileSync(join(from, 'results', file), join(out, 'examples', file))
   },
 }
 

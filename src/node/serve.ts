@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Shows the viewer, and one file in it, to the browser of this machine: loopback only, behind a token. */
 import { randomBytes } from 'node:crypto'
-import { createReadStream, readFileSync, statSync } from 'node:fs'
+import { createReadStream, readdirSync, readFileSync, statSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { basename } from 'node:path'
@@ -11,13 +11,18 @@ import { VIEWER_FOLDER } from './viewer.ts'
 
 const LOOPBACK = '127.0.0.1'
 
-/** What the viewer consists of; nothing else is served. */
-const FILES: Readonly<Record<string, string>> = {
-  'index.html': 'text/html; charset=utf-8',
-  'viewer.js': 'text/javascript; charset=utf-8',
-  'viewer.css': 'text/css; charset=utf-8',
-  'worker.js': 'text/javascript; charset=utf-8',
-  'examples/leak-6.12.dat': 'application/octet-stream',
+const BYTES = 'application/octet-stream'
+
+/** What the viewer consists of, with the type of each file; nothing else is served. */
+function viewerFiles(): ReadonlyMap<string, string> {
+  const examples = readdirSync(`${VIEWER_FOLDER}examples`)
+  return new Map([
+    ['index.html', 'text/html; charset=utf-8'],
+    ['viewer.js', 'text/javascript; charset=utf-8'],
+    ['viewer.css', 'text/css; charset=utf-8'],
+    ['worker.js', 'text/javascript; charset=utf-8'],
+    ...examples.map(name => [`examples/${name}`, BYTES] as const),
+  ])
 }
 
 const HEADERS = {
@@ -42,15 +47,14 @@ export interface Served {
  * @throws an error of the file system when it cannot be read, or the viewer has not been built
  */
 export async function serveViewer(path?: string): Promise<Served> {
-  const page = pageFor(path)
-  const token = randomBytes(16).toString('hex')
-  const server = createServer((request, response) => void answer(request, response, { page, token, path }))
+  const site = { page: pageFor(path), token: randomBytes(16).toString('hex'), path, files: viewerFiles() }
+  const server = createServer((request, response) => void answer(request, response, site))
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(0, LOOPBACK, resolve)
   })
   const { port } = server.address() as AddressInfo
-  return { url: `http://${LOOPBACK}:${port}/${token}/`, close: () => closed(server) }
+  return { url: `http://${LOOPBACK}:${port}/${site.token}/`, close: () => closed(server) }
 }
 
 function closed(server: Server): Promise<void> {
@@ -71,21 +75,24 @@ function pageFor(path: string | undefined): string {
 interface Site {
   page: string
   token: string
+  /** The file to show. */
   path: string | undefined
+  files: ReadonlyMap<string, string>
 }
 
-async function answer(request: IncomingMessage, response: ServerResponse, { page, token, path }: Site): Promise<void> {
+async function answer(request: IncomingMessage, response: ServerResponse, site: Site): Promise<void> {
+  const { page, token, path, files } = site
   const name = nameOf(request, token)
   if (name === undefined) return refuse(response, 404)
   if (request.method !== 'GET' && request.method !== 'HEAD') return refuse(response, 405)
-  if (name === '' || name === 'index.html') return send(response, FILES['index.html']!, page)
-  if (name !== 'file' && !Object.hasOwn(FILES, name)) return refuse(response, 404)
+  if (name === '' || name === 'index.html') return send(response, files.get('index.html')!, page)
+  if (name !== 'file' && !files.has(name)) return refuse(response, 404)
   if (name === 'file' && path === undefined) return refuse(response, 404)
   const file = name === 'file' ? path! : `${VIEWER_FOLDER}${name}`
   try {
     response.writeHead(200, {
       ...HEADERS,
-      'content-type': FILES[name] ?? 'application/octet-stream',
+      'content-type': files.get(name) ?? BYTES,
       'content-length': statSync(file).size,
     })
     await pipeline(createReadStream(file), response)

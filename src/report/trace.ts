@@ -5,7 +5,7 @@ import { ACCUSATIONS, type Actor, type ConsequenceFinding, type Finding } from '
 import type { Damage, Frame } from '../trace/events.ts'
 import { printable } from './printable.ts'
 import { sentence } from './sentence.ts'
-import { frameText, grouped, pfnText, plural, seconds, timeText, wrap } from './words.ts'
+import { frameText, grouped, marginText, pfnText, plural, seconds, timeText, wrap } from './words.ts'
 
 /** Frames of a stack that the text shows; the JSON has all. */
 const SHOWN_FRAMES = 8
@@ -135,23 +135,23 @@ function findingText(finding: Finding, account: Account, first: string): string[
   const { culprit, consequences, moreConsequences } = finding
   const indent = ' '.repeat(first.length)
   const lines = wrap(`${finding.kind} (${finding.certainty}): ${sentenceOf(finding)}.`, first, indent)
-  lines.push(`${indent}count ${finding.count}, expected ${finding.expected}`)
+  lines.push(`${indent}${countText(finding)}`)
   if (culprit) lines.push(...actorText(culprit, account, indent))
   if (finding.evidence.length > 0) lines.push(`${indent}evidence:`)
   for (const each of finding.evidence) lines.push(...wrap(printable(each), `${indent}- `, `${indent}  `))
-  if (finding.margin !== undefined) {
-    lines.push(
-      ...wrap(
-        `the next best explanation fits worse by ${finding.margin.toFixed(1)} bits`,
-        `${indent}- `,
-        `${indent}  `,
-      ),
-    )
-  }
+  if (finding.margin !== undefined) lines.push(...wrap(marginText(finding.margin), `${indent}- `, `${indent}  `))
   if (consequences.length > 0) lines.push(`${indent}which led to:`)
   for (const each of consequences) lines.push(...wrap(consequenceText(each, account), `${indent}- `, `${indent}  `))
   if (moreConsequences > 0) lines.push(`${indent}- ${moreConsequences} more`)
   return lines
+}
+
+/** The count that gave the fault away. */
+function countText({ kind, count, expected }: Finding): string {
+  const idle = `an idle page has ${expected}`
+  if (kind === 'leak' || kind === 'held-at-end' || kind === 'teardown-waits')
+    return `count ${count} at the end; ${idle}`
+  return `count ${count} before the event that showed it; ${idle}`
 }
 
 function actorText(actor: Actor, account: Account, indent: string): string[] {
@@ -249,6 +249,7 @@ export function traceJson(account: Account, findings: readonly Finding[], damage
     lives: account.lives,
     findings: findings.map(finding => findingJson(finding, account)),
     pairs: account.pairs.map(({ get, put, lives }) => ({ get: functionJson(get), put: functionJson(put), lives })),
+    open: account.open.map(({ get, pfn, ...counts }) => ({ get: functionJson(get), ...counts, pfn: pfnText(pfn) })),
     notes: account.notes,
   }
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The example that the README runs is a real recording, trimmed: nothing but unused symbols may be missing.
+// The examples are real recordings, trimmed: nothing but unused symbols may be missing.
 
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { expect, it } from 'vitest'
-import { trimTraceDat } from '../../lab/trim.ts'
+import { describe, expect, it } from 'vitest'
+import { RECORDINGS, trimmed } from '../../lab/examples.ts'
 import { BlobSource } from '../../src/trace/bytes.ts'
 import { openTraceDat } from '../../src/trace/tracedat.ts'
 import { collect, frameNames } from '../support/collect.ts'
@@ -12,10 +12,6 @@ import { dataPath, haveData, haveProgram, run } from '../support/data.ts'
 
 const example = fileURLToPath(new URL('../../examples/leak-6.12/trace.dat', import.meta.url))
 const original = '6.12/zdbug-leak/trace.dat'
-
-it('is small', () => {
-  expect(readFileSync(example).length).toBeLessThan(250_000)
-})
 
 it('knows the functions of all its stacks but the freed init section of the module', async () => {
   const recording = await openTraceDat(new BlobSource('trace.dat', new Blob([readFileSync(example)])))
@@ -26,10 +22,16 @@ it('knows the functions of all its stacks but the freed init section of the modu
   expect([...names].filter(name => name.startsWith('0x'))).toEqual(['0xffffffffc00060c0', '0xffffffffc0006158'])
 })
 
-it.runIf(haveData(original))('is what lab/trim.ts makes of the original', async () => {
-  const kallsyms = readFileSync(dataPath('6.12/zdbug-leak/kallsyms.txt'), 'latin1')
-  const trimmed = await trimTraceDat(readFileSync(dataPath(original)), [kallsyms])
-  expect(Buffer.compare(trimmed, readFileSync(example))).toBe(0)
+describe.each(Object.entries(RECORDINGS))('examples/%s', (name, from) => {
+  const file = fileURLToPath(new URL(`../../examples/${name}/trace.dat`, import.meta.url))
+
+  it.runIf(haveData(from))('is what lab/trim.ts makes of the original', async () => {
+    expect(Buffer.compare(await trimmed(from), readFileSync(file))).toBe(0)
+  })
+
+  it('is small', () => {
+    expect(readFileSync(file).length).toBeLessThan(400_000)
+  })
 })
 
 it.runIf(haveData(original) && haveProgram('trace-cmd'))('reads the same in trace-cmd report', () => {

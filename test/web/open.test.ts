@@ -1,33 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // `lastput open`, and the viewer that it serves: a recording read in the browser.
-import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Browser, haveBrowser, launchBrowser, type Page, watchedPage } from '../support/browser.ts'
+import { type Browser, haveBrowser, launchBrowser } from '../support/browser.ts'
 import { serious } from './accessible.ts'
 import { lastput, root } from './built.ts'
+import { drop, opened, show } from './served.ts'
 
 const example = join(root, 'examples/leak-6.12/trace.dat')
 const folder = mkdtempSync(join(tmpdir(), 'lastput-open-'))
-
-/** Starts the command, and stops it when its user is done. */
-async function opened<T>(args: string[], use: (url: string) => Promise<T>): Promise<T> {
-  const child = spawn(process.execPath, [join(root, 'dist/cli/main.js'), 'open', '--no-browser', ...args])
-  const ended = new Promise<number | null>(resolve => child.once('exit', resolve))
-  try {
-    const url = await new Promise<string>((resolve, reject) => {
-      child.stdout.once('data', data => resolve(String(data).trim()))
-      child.once('exit', code => reject(new Error(`ended with ${code}`)))
-    })
-    return await use(url)
-  } finally {
-    child.kill('SIGINT')
-    expect(await ended).toBe(0)
-  }
-}
 
 interface Answer {
   status: number
@@ -109,31 +93,9 @@ describe.skipIf(!haveBrowser())('the viewer', () => {
     rmSync(folder, { recursive: true, force: true })
   })
 
-  async function show<T>(args: string[], hash: string, use: (page: Page, errors: string[]) => Promise<T>): Promise<T> {
-    return opened(args, async url => {
-      const { page, errors } = await watchedPage(browser)
-      await page.goto(`${url}${hash}`)
-      const result = await use(page, errors)
-      await page.close()
-      return result
-    })
-  }
-
-  /** Drops a file as a user does. */
-  async function drop(page: Page, name: string, content: Buffer): Promise<void> {
-    await page.evaluate(
-      ({ name, base64 }) => {
-        const data = new DataTransfer()
-        data.items.add(new File([Uint8Array.from(atob(base64), c => c.charCodeAt(0))], name))
-        document.body.dispatchEvent(new DragEvent('drop', { bubbles: true, cancelable: true, dataTransfer: data }))
-      },
-      { name, base64: content.toString('base64') },
-    )
-  }
-
   test('says what the command line says', async () => {
     const wanted = JSON.parse(lastput(['trace', example, '--json']))
-    await show([example], '', async (page, errors) => {
+    await show(browser, [example], '', async (page, errors) => {
       await page.locator('.finding').waitFor()
       await expect(page.locator('.finding').count()).resolves.toBe(wanted.findings.length)
       for (const each of wanted.findings[0].evidence) {
@@ -144,7 +106,7 @@ describe.skipIf(!haveBrowser())('the viewer', () => {
   })
 
   test('pages over time: by mouse and by keys, and the address brings it back', async () => {
-    await show([example], '#view=pages', async (page, errors) => {
+    await show(browser, [example], '#view=pages', async (page, errors) => {
       const timeline = page.locator('.timeline')
       await timeline.waitFor()
       expect(await serious(page)).toEqual([])
@@ -179,8 +141,8 @@ describe.skipIf(!haveBrowser())('the viewer', () => {
   })
 
   test('selecting a page shows its life, with its pairs; arrows go from page to page and event to event', async () => {
-    await show([example], '#view=pages', async (page, errors) => {
-      await page.getByLabel('only pages with findings').check()
+    await show(browser, [example], '#view=pages', async (page, errors) => {
+      await page.getByLabel('Pages', { exact: true }).selectOption('findings')
       await page.locator('.timeline').focus()
       await page.keyboard.press('ArrowDown')
       await page.locator('.detail .life-events').waitFor()
@@ -198,8 +160,24 @@ describe.skipIf(!haveBrowser())('the viewer', () => {
     })
   })
 
+  test('rows for all pages, for those that were held, for those with findings', async () => {
+    await show(browser, [example], '#view=pages', async page => {
+      const rows = async () => (await page.locator('.spacer').evaluate(each => each.clientHeight)) / 16
+      await page.locator('.timeline').waitFor()
+      // A row for the pagemap, and one for each page: 33 of its 1,024 were handed out.
+      expect(await rows()).toBe(1025)
+      await page.getByLabel('Pages', { exact: true }).selectOption('held')
+      expect(await rows()).toBe(34)
+      await page.reload()
+      await page.locator('.timeline').waitFor()
+      expect(await rows()).toBe(34)
+      await page.getByLabel('Pages', { exact: true }).selectOption('findings')
+      expect(await rows()).toBe(2)
+    })
+  })
+
   test('the table says what the timeline draws', async () => {
-    await show([example], '#view=pages&table=1&only=findings', async page => {
+    await show(browser, [example], '#view=pages&table=1&only=findings', async page => {
       const leaked = page.getByRole('row').filter({ hasText: 'leak' })
       await leaked.waitFor()
       await expect(leaked.getByRole('cell').allTextContents()).resolves.toEqual([
@@ -217,19 +195,6 @@ describe.skipIf(!haveBrowser())('the viewer', () => {
     })
   })
 
-  test('the first screen: an example by a link, and by its address', async () => {
-    await show([], '', async (page, errors) => {
-      expect(await serious(page)).toEqual([])
-      await page.getByRole('link', { name: 'A planted leak' }).click()
-      await page.locator('.timeline').waitFor()
-      await page.getByRole('link', { name: 'Findings' }).click()
-      await page.locator('.finding').waitFor()
-      await page.reload()
-      await page.locator('.finding').waitFor()
-      expect(errors).toEqual([])
-    })
-  })
-
   test('a recording whose names carry markup, scripts, escapes and direction marks: shown as they are, none runs', async () => {
     const [task, leaker, release] = [
       '<img src=x onerror=alert(1)>',
@@ -240,7 +205,7 @@ describe.skipIf(!haveBrowser())('the viewer', () => {
       .replaceAll('insmod', task!)
       .replaceAll('zdbug_bug_leak_get', leaker!)
       .replaceAll('zdbug_release', release!)
-    await show([], '', async (page, errors) => {
+    await show(browser, [], '', async (page, errors) => {
       await page.locator('.drop').waitFor()
       await drop(page, '<svg onload=alert(3)>\u202e.txt', Buffer.from(text))
       await page.locator('.finding').waitFor()
@@ -259,36 +224,6 @@ describe.skipIf(!haveBrowser())('the viewer', () => {
       await page.locator('.detail .life-events').waitFor()
       expect(await page.locator('main img, main script, main svg[onload]').count()).toBe(0)
       for (const unsafe of ['\u001b', '\u202e']) expect(await shown()).not.toContain(unsafe)
-      expect(errors).toEqual([])
-    })
-  })
-
-  test('a recording, JSON and a report can be dropped; what is none is refused in words', async () => {
-    const report = join(folder, 'report.html')
-    const json = lastput(['trace', example, '--json', '--html', report])
-    await show([], '', async (page, errors) => {
-      await page.locator('.drop').waitFor()
-      for (const [name, content] of [
-        ['trace.dat', readFileSync(example)],
-        ['trace.json', Buffer.from(json)],
-        ['report.html', readFileSync(report)],
-      ] as const) {
-        await drop(page, name, content)
-        await page.locator('.finding').waitFor()
-        await drop(page, 'noise.dat', Buffer.from('this is no recording'.repeat(20)))
-        await page.locator('.status.failure').waitFor()
-        await expect(page.locator('.status').textContent()).resolves.toMatch(/noise\.dat.*expected/)
-      }
-      for (const [name, content, words] of [
-        ['cut.dat', readFileSync(example).subarray(0, 3000), /cut\.dat: offset/],
-        ['bad.json', Buffer.from('{"a":'), /JSON/],
-        ['other.json', Buffer.from('{"a":1}'), /expected lastput/],
-        ['page.html', Buffer.from('<!doctype html><script>alert(1)</script>'), /expected a report/],
-        ['empty', Buffer.alloc(0), /expected/],
-      ] as const) {
-        await drop(page, name, content)
-        await page.locator('.status.failure').filter({ hasText: words }).waitFor({ timeout: 20_000 })
-      }
       expect(errors).toEqual([])
     })
   })

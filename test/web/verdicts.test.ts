@@ -70,6 +70,8 @@ describe.skipIf(!haveBrowser())('verdicts', () => {
     }
     await page.keyboard.press('Home')
     await page.keyboard.press('ArrowDown')
+    // The browser learns of the new address a moment later than the page.
+    await page.waitForURL(/step=2/)
     await page.reload()
     await expect(page.locator('tr[aria-selected=true] th').textContent()).resolves.toBe('2')
     await expect(page.locator('.ahead').count()).resolves.toBe(steps.length - 2)

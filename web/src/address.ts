@@ -2,7 +2,7 @@
 /** What is looked at, kept in the fragment of the URL: a view can be linked and reloaded, and Back goes back. */
 
 export class Address {
-  /** Called when the fragment changed by a link, the history or `go`, not by `note`. */
+  /** Called when the fragment changed by a link or the history, not by `note`. */
   onChange: () => void = () => {}
 
   constructor() {
@@ -24,11 +24,6 @@ export class Address {
     return Number(text) < below ? Number(text) : undefined
   }
 
-  /** Goes to another view. */
-  go(params: Record<string, string | number | undefined>): void {
-    location.hash = linkTo(params)
-  }
-
   /** Keeps changes of the present view, without a step in the history. */
   note(changes: Record<string, string | number | undefined>): void {
     const params = this.params
@@ -42,7 +37,8 @@ export class Address {
 
 /** A fragment for `href`. What is open stays open. */
 export function linkTo(params: Record<string, string | number | undefined>): string {
-  const example = new URLSearchParams(location.hash.slice(1)).get('example') ?? undefined
-  const given = Object.entries({ example, ...params }).filter(([, value]) => value !== undefined)
+  const present = new URLSearchParams(location.hash.slice(1))
+  const open = ['example', 'file'].map(key => [key, present.get(key) ?? undefined] as const)
+  const given = [...open, ...Object.entries(params)].filter(([, value]) => value !== undefined)
   return `#${new URLSearchParams(given.map(([key, value]) => [key, String(value)]))}`
 }

@@ -74,6 +74,14 @@ export interface PairJson {
   lives: number
 }
 
+/** References of one site that are out when the recording ends; `pfn` is one of the pages. */
+export interface OpenJson {
+  get: FunctionJson
+  references: number
+  pages: number
+  pfn: string
+}
+
 /** lastput.trace/1 */
 export interface TraceJson {
   schema: 'lastput.trace/1'
@@ -94,6 +102,7 @@ export interface TraceJson {
   lives: { complete: number; partial: number; broken: number; openAtEnd: number; unknown: number }
   findings: FindingJson[]
   pairs?: PairJson[]
+  open?: OpenJson[]
   notes: string[]
 }
 
@@ -136,13 +145,33 @@ export interface CheckJson extends VerdictJson {
   form?: 'broken' | 'fixed'
 }
 
-/** One row of `check --matrix --json`. */
+/** One cell of `check --matrix --json`. */
+export interface CellJson extends CheckJson {
+  scenario: string
+  property: string
+  steps?: number
+  /** Every execution that breaks it has broken another property before. */
+  consequence?: boolean
+  cause?: string
+}
+
+/** The cells of one system. */
 export interface MatrixJson {
   driver: string
   scenario: string
   protocol: string
   bounds?: string
-  properties: Record<string, VerdictJson & { steps?: number }>
+  properties: Record<string, CellJson>
+}
+
+/** lastput.run/1: one execution of the model. */
+export interface RunJson {
+  system: string
+  driver: string
+  protocol: string
+  seed: number
+  steps: StepJson[]
+  violations: { step: number; property: string; message: string }[]
 }
 
 interface ChangeJson {
@@ -176,6 +205,7 @@ export interface ProtocolJson {
 export type Document =
   /** lastput.explain/1 */
   | { kind: 'explain'; protocols: ProtocolJson[] }
+  | { kind: 'run'; run: RunJson }
   | { kind: 'trace'; trace: TraceJson }
   | { kind: 'check'; checks: CheckJson[] }
   | { kind: 'matrix'; rows: MatrixJson[] }
@@ -184,7 +214,7 @@ export type Document =
 export function readDocument(json: unknown): Document {
   const list = Array.isArray(json) ? json : [json]
   const first: unknown = list[0]
-  if (!isObject(first)) throw new Error('expected JSON of lastput trace or lastput check')
+  if (!isObject(first)) throw new Error('expected JSON of lastput trace, check, run or explain')
   if (first.schema === 'lastput.trace/1') {
     if (list.length > 1) throw new Error('expected the JSON of one recording, found that of several')
     if (!isTrace(first)) throw new Error('expected lastput.trace/1 with source, pagemaps and findings')
@@ -196,9 +226,13 @@ export function readDocument(json: unknown): Document {
       throw new Error('expected lastput.explain/1 with protocols and their lives')
     return { kind: 'explain', protocols }
   }
+  if (list.every(isCell)) return { kind: 'matrix', rows: rowsOf(list) }
+  if (first.schema === 'lastput.run/1') {
+    if (!isRun(first)) throw new Error('expected lastput.run/1 with steps and violations')
+    return { kind: 'run', run: first }
+  }
   if (list.every(isCheck)) return { kind: 'check', checks: list }
-  if (list.every(isMatrix)) return { kind: 'matrix', rows: list }
-  throw new Error('expected lastput.trace/1, lastput.check/1, lastput.explain/1 or the JSON of lastput check --matrix')
+  throw new Error('expected lastput.trace/1, check/1, run/1 or explain/1, or the JSON of lastput check --matrix')
 }
 
 function isObject(json: unknown): json is Record<string, unknown> {
@@ -219,9 +253,24 @@ function isCheck(json: unknown): json is CheckJson {
   return isObject(json) && json.schema === 'lastput.check/1' && isVerdict(json) && typeof json.driver === 'string'
 }
 
-function isMatrix(json: unknown): json is MatrixJson {
-  if (!isObject(json) || !isObject(json.properties) || typeof json.driver !== 'string') return false
-  return Object.values(json.properties).every(isVerdict)
+function isCell(json: unknown): json is CellJson {
+  return isCheck(json) && typeof (json as CellJson).scenario === 'string' && typeof json.property === 'string'
+}
+
+/** Cells of one system follow each other. */
+function rowsOf(cells: CellJson[]): MatrixJson[] {
+  const systems: CellJson[][] = []
+  for (const cell of cells) {
+    const [before] = systems.at(-1) ?? []
+    const same =
+      before?.driver === cell.driver && before.scenario === cell.scenario && before.protocol === cell.protocol
+    if (same) systems.at(-1)!.push(cell)
+    else systems.push([cell])
+  }
+  return systems.map(all => {
+    const { driver, scenario, protocol, bounds } = all[0]!
+    return { driver, scenario, protocol, bounds, properties: Object.fromEntries(all.map(c => [c.property, c])) }
+  })
 }
 
 function isProtocol(json: unknown): json is ProtocolJson {
@@ -229,9 +278,16 @@ function isProtocol(json: unknown): json is ProtocolJson {
   return json.lives.every(life => typeof life?.type === 'string' && Array.isArray(life.steps))
 }
 
+function isRun(json: object): json is RunJson {
+  const { system, steps, violations } = json as Partial<RunJson>
+  return typeof system === 'string' && areSteps(steps) && Array.isArray(violations)
+}
+
 function isVerdict(json: unknown): boolean {
   if (!isObject(json) || typeof json.verdict !== 'string') return false
-  const { counterexample } = json
-  if (counterexample === undefined) return true
-  return Array.isArray(counterexample) && counterexample.every(step => Array.isArray(step?.changes))
+  return json.counterexample === undefined || areSteps(json.counterexample)
+}
+
+function areSteps(json: unknown): json is StepJson[] {
+  return Array.isArray(json) && json.every(step => Array.isArray(step?.changes) && Array.isArray(step.stack))
 }

@@ -1,30 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 import './style.css'
-import { readDocument } from './documents.ts'
 import { embedWorker } from './recording.ts'
 import { Shell } from './shell.ts'
+import { PageSources, reportSources, type Sources } from './sources.ts'
 
 /** A report carries its data; a page of `lastput open` names its file; any other asks for one. */
-function start(): void {
+function sources(): Sources {
   const data = document.getElementById('lastput-data')
-  const served = document.querySelector<HTMLMetaElement>('meta[name="lastput-file"]')?.content
-  const recording = document.getElementById('lastput-recording')
+  if (!data) return new PageSources(document.querySelector<HTMLMetaElement>('meta[name="lastput-file"]')?.content)
   const worker = document.getElementById('lastput-worker')
-  const shell = new Shell(document.body, data === null)
-  if (!data) {
-    shell.start(served)
-    return
-  }
-  if (recording && worker) {
-    embedWorker(worker.textContent)
-    void shell.openEmbedded(JSON.parse(recording.textContent))
-    return
-  }
-  try {
-    shell.open({ document: readDocument(JSON.parse(data.textContent)) })
-  } catch (error) {
-    shell.fail(`this report cannot be read: ${(error as Error).message}`)
-  }
+  if (worker) embedWorker(worker.textContent)
+  return reportSources(data.textContent, document.getElementById('lastput-recording')?.textContent)
 }
 
-start()
+new Shell(document.body, sources()).follow()

@@ -3,6 +3,7 @@
 import { type Document, readDocument } from './documents.ts'
 import type { ReadingOptions } from './messages.ts'
 import { LiveRecording, type Progress } from './recording.ts'
+import { unpacked } from './unpacking.ts'
 
 export interface Opened {
   document: Document
@@ -12,27 +13,47 @@ export interface Opened {
 /** JSON larger than this is not read: it would not fit into a page. */
 const MOST_JSON = 1 << 28
 
+/** Bytes that tell what a file is. */
+const SNIFFED = 1024
+
 /** @throws Error that says what was expected, in the words of the reader */
 export async function openBlob(
   name: string,
-  blob: Blob,
+  file: Blob,
   onProgress: (progress: Progress) => void,
   options: ReadingOptions = {},
 ): Promise<Opened> {
-  const start = (await blob.slice(0, 64).text()).trimStart().toLowerCase()
-  const isReport = start.startsWith('<!doctype html')
-  if (!isReport && !start.startsWith('{') && !start.startsWith('[')) {
-    const { trace, live } = await LiveRecording.open(name, blob, onProgress, options)
-    return { document: { kind: 'trace', trace }, recording: live }
-  }
+  const { blob, note } = await unpacked(name, file)
+  const start = (await blob.slice(0, SNIFFED).text()).trimStart()
+  const isReport = start.toLowerCase().startsWith('<!doctype html')
+  if (isReport || start.startsWith('{') || start.startsWith('[')) return openJson(name, blob, isReport)
+  if (isVerdictText(start))
+    throw new Error(
+      `${name}: expected a recording or JSON; this is text for terminals, --json or --html writes what can be shown`,
+    )
+  const { trace, live } = await LiveRecording.open(name, blob, onProgress, options)
+  if (note !== undefined) trace.notes.push(note)
+  return { document: { kind: 'trace', trace }, recording: live }
+}
+
+async function openJson(name: string, blob: Blob, isReport: boolean): Promise<Opened> {
   if (blob.size > MOST_JSON) throw new Error(`${name}: expected at most ${MOST_JSON} bytes of JSON`)
   const text = await blob.text()
-  return { document: readDocument(JSON.parse(isReport ? dataOfReport(name, text) : text)) }
+  try {
+    return { document: readDocument(JSON.parse(isReport ? dataOfReport(text) : text)) }
+  } catch (error) {
+    throw new Error(`${name}: ${(error as Error).message}`)
+  }
+}
+
+/** As `lastput check` prints it without `--json`. */
+function isVerdictText(start: string): boolean {
+  return /^[^\n]+: (VIOLATED |holds\n|inconclusive \()/.test(start)
 }
 
 /** A report is not parsed as a page: its data is between two tags, and holds no "<" itself. */
-function dataOfReport(name: string, html: string): string {
+function dataOfReport(html: string): string {
   const data = /<script type="application\/json" id="lastput-data">([^<]*)<\/script>/.exec(html)
-  if (!data) throw new Error(`${name}: expected a report that lastput wrote`)
+  if (!data) throw new Error('expected a report that lastput wrote')
   return data[1]!
 }

@@ -2,23 +2,18 @@
 /** The frame around the views: what is open, which views there are for it, the one that the address names, keys, errors. */
 import { Address, linkTo } from './address.ts'
 import { h, takesText } from './dom.ts'
-import type { ReadingOptions } from './messages.ts'
-import { type Opened, openBlob } from './opening.ts'
-import { counterexampleView, findCounterexample } from './views/counterexample.ts'
+import type { Opened } from './opening.ts'
+import type { Missing, Source, Sources } from './sources.ts'
+import { executionView, findCounterexample, runView } from './views/counterexample.ts'
 import { findingsView } from './views/findings.ts'
 import { lifeView } from './views/life.ts'
 import { pagesView } from './views/pages.ts'
 import { protocolsView } from './views/protocols.ts'
+import { reading } from './views/reading.ts'
 import { sitesView } from './views/sites.ts'
 import { verdictsView } from './views/verdicts.ts'
 import type { Context, View } from './views/view.ts'
-import { EXAMPLES, type Welcome, welcome } from './views/welcome.ts'
-
-interface EmbeddedRecording {
-  name: string
-  base64: string
-  options: ReadingOptions
-}
+import { welcome } from './views/welcome.ts'
 
 interface Tab {
   view: string
@@ -27,17 +22,19 @@ interface Tab {
 
 export class Shell {
   readonly #address = new Address()
+  readonly #sources: Sources
   readonly #nav = h('nav', { 'aria-label': 'Views' })
   readonly #main = h('main', { tabindex: -1, id: 'main' })
   readonly #status = h('p', { class: 'hidden', role: 'status' })
-  readonly #welcome: Welcome = welcome(file => void this.#read(file.name, file))
+  readonly #welcome = welcome(file => this.#take(file))
+  /** What the address names, and what of it is open. */
+  #source: Source | Missing | undefined
+  #reading = false
   #opened: Opened | undefined
   #view: View | undefined
-  /** Example that is open or being read. */
-  #example: string | undefined
 
-  /** @param takesFiles whether files may be opened: a report shows its own data only */
-  constructor(body: HTMLElement, takesFiles: boolean) {
+  constructor(body: HTMLElement, sources: Sources) {
+    this.#sources = sources
     const skip = h(
       'a',
       { class: 'skip', href: '#main', on: { click: event => this.#skip(event) } },
@@ -45,33 +42,31 @@ export class Shell {
     )
     const brand = h('a', { class: 'brand', href: '#' }, 'lastput')
     body.replaceChildren(skip, h('header', { class: 'bar' }, brand, this.#nav), this.#main, this.#status)
-    this.#address.onChange = () => this.#follow()
+    this.#address.onChange = () => this.follow()
     addEventListener('keydown', event => this.#onKey(event))
-    if (takesFiles) this.#takeDrops()
+    addEventListener('beforeprint', unfold)
+    if (sources.add) this.#takeDrops()
   }
 
-  /** Begins with a file that the page was served with, with the example that the address names, or with nothing. */
-  start(served: string | undefined): void {
-    if (served !== undefined) void this.#load(served, './file')
-    else this.#follow()
+  /** Shows what the address says: another view, another file, or the first screen. */
+  follow(): void {
+    const source = this.#sources.named(this.#address)
+    const same = source?.key === this.#source?.key
+    if (same && this.#opened) this.#show()
+    // What is being read will be shown as the address says by then.
+    else if (!same || !this.#reading) this.#turnTo(source)
   }
 
-  open(opened: Opened): void {
+  #turnTo(source: Source | Missing | undefined): void {
+    this.#leave()
     this.#opened?.recording?.close()
-    this.#opened = opened
-    this.#show()
-  }
-
-  /** The recording that a full report holds. */
-  async openEmbedded({ name, base64, options }: EmbeddedRecording): Promise<void> {
-    const text = atob(base64)
-    const bytes = new Uint8Array(text.length)
-    for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i)
-    await this.#read(name, new Blob([bytes]), options)
-  }
-
-  fail(message: string): void {
-    this.#main.replaceChildren(h('p', { class: 'failure', role: 'alert' }, message))
+    this.#opened = undefined
+    this.#source = source
+    if (source && 'open' in source) void this.#open(source)
+    else
+      this.#showWelcome(
+        source && `Drop ${source.missing} again, or choose it, to see this view: only you have the file.`,
+      )
   }
 
   // --- files ----------------------------------------------------------------------------------------------------------------
@@ -81,49 +76,51 @@ export class Shell {
     addEventListener('drop', event => {
       event.preventDefault()
       const file = event.dataTransfer?.files[0]
-      if (!file) return
-      this.#example = undefined
-      history.pushState(null, '', '#')
-      void this.#read(file.name, file)
+      if (file) this.#take(file)
     })
   }
 
-  async #load(name: string, url: string): Promise<void> {
-    this.#showWelcome()
-    this.#welcome.progress(name, { events: 0, done: 0, total: undefined })
+  /** Opens a file of the user's: in the view that the address has for it, if it has one. */
+  #take(file: File): void {
+    this.#sources.add!(file)
+    if (this.#address.get('file') !== file.name)
+      history.pushState(null, '', `#${new URLSearchParams({ file: file.name })}`)
+    this.follow()
+  }
+
+  async #open(source: Source): Promise<void> {
+    const screen = reading(source.name)
+    this.#showScreen(screen.element)
+    this.#reading = true
     try {
-      const response = await fetch(url)
-      if (!response.ok) throw new Error(`${name} is not there (${response.status})`)
-      await this.#read(name, await response.blob())
+      const opened = await source.open(screen.progress)
+      // Another one may have been asked for meanwhile.
+      if (this.#source !== source) return opened.recording?.close()
+      this.#reading = false
+      this.#opened = opened
+      this.#show()
     } catch (error) {
-      this.#welcome.failed((error as Error).message)
+      if (this.#source !== source) return
+      this.#reading = false
+      const { message } = error as Error
+      if (this.#sources.add) this.#showWelcome(undefined, message)
+      else this.#fail(`${source.name} cannot be read: ${message}`)
     }
   }
 
-  async #read(name: string, blob: Blob, options: ReadingOptions = {}): Promise<void> {
-    this.#showWelcome()
-    try {
-      this.open(await openBlob(name, blob, progress => this.#welcome.progress(name, progress), options))
-    } catch (error) {
-      this.#welcome.failed((error as Error).message)
-    }
+  #fail(message: string): void {
+    this.#main.replaceChildren(h('p', { class: 'failure', role: 'alert' }, message))
   }
 
-  #showWelcome(): void {
-    this.#leave()
+  #showWelcome(wish?: string, failure?: string): void {
+    this.#welcome.say(wish, failure)
+    this.#showScreen(this.#welcome.element)
+  }
+
+  #showScreen(element: HTMLElement): void {
     this.#nav.replaceChildren()
-    this.#main.replaceChildren(this.#welcome.element)
+    this.#main.replaceChildren(element)
     document.title = 'lastput'
-  }
-
-  /** The address has changed: another view, another example, or back to the first screen. */
-  #follow(): void {
-    const wanted = EXAMPLES.find(({ id }) => id === this.#address.get('example'))
-    if (wanted && wanted.id !== this.#example) {
-      this.#example = wanted.id
-      void this.#load(wanted.title, wanted.file)
-    } else if (this.#opened) this.#show()
-    else this.#showWelcome()
   }
 
   // --- views ----------------------------------------------------------------------------------------------------------------
@@ -149,7 +146,7 @@ export class Shell {
       this.#view.shown?.()
       document.title = `${this.#main.querySelector('h1')?.textContent ?? ''} - lastput`
     } catch (error) {
-      this.fail(`this view cannot be shown: ${(error as Error).message}`)
+      this.#fail(`this view cannot be shown: ${(error as Error).message}`)
     }
     scrollTo(0, 0)
   }
@@ -174,8 +171,14 @@ export class Shell {
   }
 }
 
+/** What is folded away would not be printed. */
+function unfold(): void {
+  for (const details of document.querySelectorAll('details')) details.open = true
+}
+
 function tabsOf({ document: opened, recording }: Opened): Tab[] {
   if (opened.kind === 'explain') return [{ view: 'protocols', title: 'Protocols' }]
+  if (opened.kind === 'run') return [{ view: 'run', title: 'Run' }]
   if (opened.kind !== 'trace') return [{ view: 'verdicts', title: 'Verdicts' }]
   return [
     { view: 'findings', title: 'Findings' },
@@ -186,14 +189,15 @@ function tabsOf({ document: opened, recording }: Opened): Tab[] {
 
 function viewOf(wanted: string, { document: opened, recording }: Opened, context: Context): View {
   if (opened.kind === 'explain') return protocolsView(context, opened.protocols)
+  if (opened.kind === 'run') return runView(context, opened.run)
   if (opened.kind !== 'trace') {
     if (wanted !== 'counterexample') return verdictsView(context, opened)
     const found = findCounterexample(opened, context.address)
     if (!found) throw new Error('there is no such counterexample')
-    return counterexampleView(context, found)
+    return executionView(context, found)
   }
   const { trace } = opened
-  if (wanted === 'sites') return sitesView(context, trace)
+  if (wanted === 'sites') return sitesView(context, trace, recording !== undefined)
   if (wanted === 'pages' && recording) return pagesView(context, trace, recording)
   if (wanted !== 'life') return findingsView(context, trace)
   const finding = trace.findings[context.address.index('finding', trace.findings.length) ?? -1]

@@ -50,6 +50,11 @@ export function findingMail(finding: FindingJson): string {
   return `${lines.join('\n')}\n`
 }
 
+/** What a violation's message says beyond the property's name. */
+export function newsOf(property: string, message: string | undefined): string {
+  return message === undefined || message === `${property} does not hold` ? '' : message
+}
+
 /** As trace-cmd report begins its lines. */
 export function actorLine(actor: ActorJson): string {
   const cpu = String(actor.cpu).padStart(3, '0')

@@ -13,6 +13,9 @@ export const ROW = 16
 export const AXIS = 22
 export const LABELS = 118
 
+/** Least distance of two times on the axis. */
+const TICK = 110
+
 export interface Scene {
   trace: TraceJson
   live: LiveRecording
@@ -58,8 +61,10 @@ export class Painter {
     context.fillRect(0, 0, this.canvas.width, this.canvas.height)
     this.#paintShades(scene, colours, scale)
     context.setTransform(scale, 0, 0, scale, 0, 0)
+    const ticks = ticksBetween(scene.window.from, scene.window.to, TICK / (width - LABELS))
+    this.#paintGrid(scene, ticks, colours, width, height)
     this.#paintRows(scene, colours, width, height)
-    this.#paintAxis(scene, colours, width, height)
+    this.#paintAxis(scene, ticks, colours, width)
   }
 
   /** Rows in view, with their distance from the top of the canvas. */
@@ -149,20 +154,23 @@ export class Painter {
     context.fillRect(x - 1, y - 3, 2, ROW + 6)
   }
 
-  #paintAxis({ window, live }: Scene, colours: Palette, width: number, height: number): void {
+  #paintGrid(scene: Scene, ticks: number[], colours: Palette, width: number, height: number): void {
+    this.#context.fillStyle = colours.line
+    for (const tick of ticks) this.#context.fillRect(Math.round(this.x(scene, tick, width)), AXIS, 1, height)
+  }
+
+  #paintAxis(scene: Scene, ticks: number[], colours: Palette, width: number): void {
     const context = this.#context
     context.fillStyle = colours.raised
     context.fillRect(0, 0, width, AXIS)
     context.font = '11px system-ui, "DejaVu Sans", sans-serif'
-    const shown = width - LABELS
-    const ticks = ticksBetween(window.from, window.to, 110 / shown)
-    const digits = Math.max(0, Math.min(9, Math.ceil(-Math.log10(((ticks[1] ?? 1e9) - (ticks[0] ?? 0)) / 1e9))))
+    context.fillStyle = colours.muted
+    const step = ((ticks[1] ?? 1e9) - (ticks[0] ?? 0)) / 1e9
+    const digits = Math.max(0, Math.min(9, Math.ceil(-Math.log10(step))))
     for (const tick of ticks) {
-      const x = Math.round(LABELS + ((tick - window.from) / window.span) * shown) + 0.5
-      context.fillStyle = colours.line
-      context.fillRect(x, AXIS - 5, 1, height)
-      context.fillStyle = colours.muted
-      context.fillText(`${live.seconds(tick).toFixed(digits)}`, x + 4, AXIS / 2)
+      const x = Math.round(this.x(scene, tick, width))
+      context.fillRect(x, AXIS - 5, 1, 5)
+      context.fillText(scene.live.seconds(tick).toFixed(digits), x + 4, AXIS / 2)
     }
     context.fillStyle = colours.raised
     context.fillRect(0, 0, LABELS, AXIS)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-import type { Timeline } from '../../../src/report/timeline.ts'
+import { NO_IDLE, type Timeline } from '../../../src/report/timeline.ts'
 import type { FindingJson, TraceJson } from '../documents.ts'
 import type { LiveRecording } from '../recording.ts'
 
@@ -12,13 +12,16 @@ export interface Mark {
   time: number | undefined
 }
 
+/** Which pages have rows. */
+export type Choice = 'all' | 'held' | 'findings'
+
 /** The rows of the timeline: pages, grouped by pagemap, and which of them have findings. */
 export class Rows {
   /** A page's place in the timeline, or -1 - m for the heading of pagemap m. */
   readonly list: Int32Array
   readonly marks = new Map<number, Mark[]>()
 
-  constructor(trace: TraceJson, { timeline, origin }: LiveRecording, onlyFindings: boolean) {
+  constructor(trace: TraceJson, { timeline, origin }: LiveRecording, choice: Choice) {
     trace.findings.forEach((finding, i) => {
       const page = pageOf(timeline, Number.parseInt(finding.pfn, 16))
       if (page === undefined) return
@@ -32,7 +35,8 @@ export class Rows {
     const list: number[] = []
     let heading = -1
     for (let page = 0; page < timeline.pfns.length; page++) {
-      if (onlyFindings && !this.marks.has(page)) continue
+      if (choice === 'findings' && !this.marks.has(page)) continue
+      if (choice === 'held' && !wasHeld(timeline, page) && !this.marks.has(page)) continue
       const map = ranges.findIndex(([first, last]) => timeline.pfns[page]! >= first! && timeline.pfns[page]! <= last!)
       if (map >= 0 && map !== heading) list.push(-1 - map)
       heading = map
@@ -40,6 +44,16 @@ export class Rows {
     }
     this.list = Int32Array.from(list)
   }
+}
+
+/** Whether the page was ever beyond idle after it had been idle: setting up its pagemap is no use of it. */
+function wasHeld({ start, count, idle }: Timeline, page: number): boolean {
+  const free = idle[page] === NO_IDLE ? 0 : idle[page]!
+  let i = start[page]!
+  const end = start[page + 1]!
+  while (i < end && count[i] !== free) i++
+  while (i < end && count[i]! <= free) i++
+  return i < end
 }
 
 /** A page's place in the timeline. */

@@ -5,6 +5,7 @@ import { h, s } from '../dom.ts'
 import { isUnmatched } from '../holders.ts'
 import { timeText } from '../words.ts'
 
+/** In CSS pixels; the drawing is as wide as its place, and this where it has none yet. */
 const WIDTH = 1000
 const ARCS = 90
 const STEPS = 80
@@ -30,9 +31,10 @@ export function countChart(
 
   function draw(): void {
     address.note({ scale: byTime.checked ? 'time' : undefined })
-    xs = positions(events, byTime.checked)
+    const width = holder.clientWidth || WIDTH
+    xs = positions(events, byTime.checked, width)
     cursor = s('line', { class: 'cursor', y1: 0, y2: ARCS + STEPS })
-    holder.replaceChildren(drawing(events, xs, idle, cursor))
+    holder.replaceChildren(drawing(events, xs, idle, cursor, width))
     place()
   }
 
@@ -42,11 +44,11 @@ export function countChart(
 
   holder.addEventListener('pointermove', event => {
     const box = holder.getBoundingClientRect()
-    const x = ((event.clientX - box.left) / box.width) * WIDTH
-    const i = lastBefore(xs, x)
+    const i = lastBefore(xs, event.clientX - box.left)
     if (i !== chosen) onSelect(i)
   })
   draw()
+  new ResizeObserver(draw).observe(holder)
   return {
     element: h(
       'figure',
@@ -74,10 +76,10 @@ function lastBefore(xs: readonly number[], x: number): number {
   return i
 }
 
-function positions(events: readonly EventJson[], byTime: boolean): number[] {
+function positions(events: readonly EventJson[], byTime: boolean, width: number): number[] {
   const first = events[0]?.time ?? 0
   const span = (events.at(-1)?.time ?? 0) - first
-  const room = WIDTH - 2 * MARGIN
+  const room = width - 2 * MARGIN
   const part = (event: EventJson, i: number) =>
     byTime && span > 0 ? (event.time - first) / span : i / Math.max(1, events.length)
   return events.map((event, i) => MARGIN + part(event, i) * room)
@@ -88,6 +90,7 @@ function drawing(
   xs: readonly number[],
   idle: number | undefined,
   cursor: SVGLineElement,
+  width: number,
 ): SVGElement {
   const counts = events.map(event => event.count)
   const before = events.length > 0 ? events[0]!.count - events[0]!.val : 0
@@ -97,18 +100,18 @@ function drawing(
   const line = events.map((event, i) => `H${xs[i]!} V${y(event.count)}`).join(' ')
   return s(
     'svg',
-    { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: 'img', 'aria-label': chartText(events) },
-    idle !== undefined && s('line', { class: 'idle', x1: 0, x2: WIDTH, y1: y(idle), y2: y(idle) }),
-    s('path', { class: 'steps', d: `M0 ${y(before)} ${line} H${WIDTH}` }),
+    { viewBox: `0 0 ${width} ${HEIGHT}`, width, height: HEIGHT, role: 'img', 'aria-label': chartText(events) },
+    idle !== undefined && s('line', { class: 'idle', x1: 0, x2: width, y1: y(idle), y2: y(idle) }),
+    s('path', { class: 'steps', d: `M0 ${y(before)} ${line} H${width}` }),
     ...[low, high].map(count => s('text', { x: 2, y: y(count) - 3 }, String(count))),
-    ...events.flatMap((event, i) => arcs(event, i, xs)),
-    ...timeLabels(events, xs),
+    ...events.flatMap((event, i) => arcs(event, i, xs, width)),
+    ...timeLabels(events, xs, width),
     cursor,
   )
 }
 
 /** Arcs start at the get; what has no partner gets a mark of its own. */
-function arcs(event: EventJson, i: number, xs: readonly number[]): SVGElement[] {
+function arcs(event: EventJson, i: number, xs: readonly number[], width: number): SVGElement[] {
   const x = xs[i]!
   const { partner, val } = event
   const marks: SVGElement[] = []
@@ -123,17 +126,17 @@ function arcs(event: EventJson, i: number, xs: readonly number[]): SVGElement[] 
     )
   }
   if (isUnmatched(event) && val > 0)
-    marks.push(s('path', { class: 'arc odd', d: `M${x} ${ARCS - 4} C${x} 20 ${x + 30} 12 ${WIDTH} 12` }))
+    marks.push(s('path', { class: 'arc odd', d: `M${x} ${ARCS - 4} C${x} 20 ${x + 30} 12 ${width} 12` }))
   if (val !== 0)
     marks.push(s('circle', { class: isUnmatched(event) ? 'odd' : val > 0 ? 'get' : 'put', cx: x, cy: ARCS - 4, r: 4 }))
   return marks
 }
 
-function timeLabels(events: readonly EventJson[], xs: readonly number[]): SVGElement[] {
+function timeLabels(events: readonly EventJson[], xs: readonly number[], width: number): SVGElement[] {
   const labels: SVGElement[] = []
   let free = -Infinity
   events.forEach((event, i) => {
-    if (xs[i]! < free || xs[i]! > WIDTH - 70) return
+    if (xs[i]! < free || xs[i]! > width - 70) return
     labels.push(s('text', { class: 'time', x: xs[i]!, y: HEIGHT - 4 }, timeText(event.time)))
     free = xs[i]! + 90
   })

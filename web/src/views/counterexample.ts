@@ -1,47 +1,84 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** A counterexample step by step: threads as lanes, the cells and who holds what after the step that is looked at. */
+/** A counterexample or a run step by step: threads as lanes, the cells and who holds what after the step looked at. */
 import { properties } from '../../../src/linux/properties.ts'
 import { printable } from '../../../src/report/printable.ts'
 import type { Address } from '../address.ts'
-import type { Document, StepJson, VerdictJson } from '../documents.ts'
+import type { Document, RunJson, StepJson, VerdictJson } from '../documents.ts'
 import { h, name } from '../dom.ts'
+import { newsOf } from '../words.ts'
 import type { Context, View } from './view.ts'
 
-export interface Counterexample {
+/** Steps of the model, and what is said above them. */
+interface Execution {
   title: string
-  property: string
-  message: string | undefined
+  heading: (Node | string)[][]
   steps: StepJson[]
+  /** The step that is taken again after the last one. */
   loop: number | undefined
 }
 
-/** The one that the address names. */
+/** The counterexample that the address names. */
 export function findCounterexample(
-  document: Exclude<Document, { kind: 'trace' | 'explain' }>,
+  document: Extract<Document, { kind: 'check' | 'matrix' }>,
   address: Address,
-): Counterexample | undefined {
+): Execution | undefined {
   if (document.kind === 'matrix') {
     const row = document.rows[address.index('row', document.rows.length) ?? -1]
     const property = address.get('property') ?? ''
     const verdict = row && Object.hasOwn(row.properties, property) ? row.properties[property] : undefined
-    return verdict && made(`${row!.driver} under ${row!.protocol}, ${row!.scenario}`, property, verdict)
+    const why = verdict?.cause === undefined ? [] : [[printable(verdict.cause)]]
+    return (
+      verdict && counterexampleOf(`${row!.driver} under ${row!.protocol}, ${row!.scenario}`, property, verdict, why)
+    )
   }
   const check = document.checks[address.index('check', document.checks.length) ?? -1]
-  return check && made(check.title ?? check.system, check.property ?? '', check)
+  return check && counterexampleOf(check.title ?? check.system, check.property ?? '', check)
 }
 
-function made(title: string, property: string, verdict: VerdictJson): Counterexample | undefined {
+/** @param why lines that say more of the reason */
+function counterexampleOf(
+  title: string,
+  property: string,
+  verdict: VerdictJson,
+  why: string[][] = [],
+): Execution | undefined {
   const { counterexample, message, loop } = verdict
-  return counterexample && { title, property, message, steps: counterexample, loop }
+  return (
+    counterexample && {
+      title,
+      heading: [violation(property, message), ...why, rule(property)],
+      steps: counterexample,
+      loop,
+    }
+  )
 }
 
-export function counterexampleView(context: Context, example: Counterexample): View {
-  const { address } = context
-  const { steps, property, message, loop } = example
+function violation(property: string, message: string | undefined): (Node | string)[] {
+  return [h('b', { class: 'broken' }, `violated: ${printable(property)}`), ` ${printable(newsOf(property, message))}`]
+}
+
+/** What the property says, in the words of the kernel's people. */
+function rule(property: string): (Node | string)[] {
+  if (!Object.hasOwn(properties, property)) return []
+  const { rule, source } = properties[property]!
+  return [h('span', { class: 'muted' }, `The rule: ${rule}${source === undefined ? '' : ` (${source})`}`)]
+}
+
+export function runView(context: Context, { system, seed, steps, violations }: RunJson): View {
+  const said = violations.map(({ step, property, message }) => [`Step ${step} `, ...violation(property, message)])
+  return executionView(context, {
+    title: `${system}, seed ${seed}`,
+    heading: said.length > 0 ? said : [['Nothing was violated.']],
+    steps,
+    loop: undefined,
+  })
+}
+
+export function executionView({ address }: Context, { title, heading, steps, loop }: Execution): View {
   const threads = [...new Set(steps.map(step => step.thread))]
-  const rows = steps.map((step, i) => stepRow(step, i, threads, loop))
-  const detail = h('section', { class: 'holders', 'aria-live': 'polite', 'aria-label': 'After this step' })
   const texts = textsOf(steps)
+  const rows = steps.map((step, i) => stepRow(step, i, { threads, loop, texts }))
+  const detail = h('section', { class: 'holders', 'aria-live': 'polite', 'aria-label': 'After this step' })
   let selected = 0
 
   function select(i: number, focus: boolean): void {
@@ -53,62 +90,30 @@ export function counterexampleView(context: Context, example: Counterexample): V
     }
     detail.replaceChildren(...stepDetail(steps, selected, texts))
     address.note({ step: selected + 1 })
-    if (focus) {
-      rows[selected]?.focus()
-      rows[selected]?.scrollIntoView({ block: 'nearest' })
-    }
+    rows[selected]?.scrollIntoView({ block: 'nearest' })
+    if (focus) rows[selected]?.focus()
   }
 
   for (const [i, row] of rows.entries()) row.addEventListener('click', () => select(i, true))
-  const rule = Object.hasOwn(properties, property) ? properties[property] : undefined
-  const button = (text: string, to: () => number) =>
-    h('button', { type: 'button', on: { click: () => select(to(), false) } }, text)
+  const buttons: [string, () => number][] = [
+    ['First', () => 0],
+    ['Back', () => selected - 1],
+    ['Next', () => selected + 1],
+    ['Last', () => steps.length - 1],
+  ]
   return {
     element: h(
       'div',
       { class: 'counterexample' },
-      h('h1', {}, printable(example.title)),
-      h(
-        'p',
-        {},
-        h('b', { class: 'broken' }, `violated: ${printable(property)}`),
-        message !== undefined && ` ${printable(message)}`,
-      ),
-      rule && h('p', { class: 'muted' }, `The rule: ${rule.rule}`, rule.source !== undefined && ` (${rule.source})`),
+      h('h1', {}, printable(title)),
+      ...heading.filter(line => line.length > 0).map(line => h('p', {}, ...line)),
       h(
         'div',
         { class: 'filters' },
-        button('First', () => 0),
-        button('Back', () => selected - 1),
-        button('Next', () => selected + 1),
-        button('Last', () => steps.length - 1),
+        ...buttons.map(([text, to]) => h('button', { type: 'button', on: { click: () => select(to(), false) } }, text)),
         h('span', { class: 'muted' }, 'arrow keys step'),
       ),
-      h(
-        'div',
-        { class: 'beside' },
-        h(
-          'div',
-          { class: 'scroll' },
-          h(
-            'table',
-            { class: 'sequence', role: 'grid', 'aria-label': 'Steps by thread' },
-            h(
-              'thead',
-              {},
-              h(
-                'tr',
-                {},
-                h('th', { scope: 'col' }, 'step'),
-                ...threads.map(each => h('th', { scope: 'col' }, printable(each))),
-              ),
-            ),
-            h('tbody', {}, ...rows),
-          ),
-          loop !== undefined && h('p', { class: 'broken' }, `\u21ba and from step ${loop} again, for ever`),
-        ),
-        detail,
-      ),
+      h('div', { class: 'beside' }, sequence(threads, rows, loop), detail),
     ),
     onKey(key) {
       const by = { ArrowDown: 1, ArrowRight: 1, j: 1, ArrowUp: -1, ArrowLeft: -1, k: -1 }[key]
@@ -121,14 +126,45 @@ export function counterexampleView(context: Context, example: Counterexample): V
   }
 }
 
-function stepRow(step: StepJson, i: number, threads: string[], loop: number | undefined): HTMLTableRowElement {
+/** A lane for each thread, and a row for each step. */
+function sequence(threads: string[], rows: HTMLElement[], loop: number | undefined): HTMLElement {
+  const heads = ['step', ...threads].map(each => h('th', { scope: 'col' }, printable(each)))
+  return h(
+    'div',
+    { class: 'scroll' },
+    h(
+      'table',
+      { class: 'sequence', role: 'grid', 'aria-label': 'Steps by thread' },
+      h('thead', {}, h('tr', {}, ...heads)),
+      h('tbody', {}, ...rows),
+    ),
+    loop !== undefined && h('p', { class: 'broken' }, `\u21ba and from step ${loop} again, for ever`),
+  )
+}
+
+interface Lanes {
+  threads: string[]
+  loop: number | undefined
+  texts: Map<string, string>
+}
+
+/** Changes that a step's box has room for. */
+const SHOWN_CHANGES = 2
+
+function stepRow(step: StepJson, i: number, { threads, loop, texts }: Lanes): HTMLTableRowElement {
   const again = loop === step.step
   const cells = threads.map(thread =>
     thread === step.thread
       ? h(
           'td',
           { class: 'acts' },
-          h('span', { class: 'box' }, name(step.operation), h('small', {}, printable(step.function))),
+          h(
+            'span',
+            { class: 'box' },
+            name(step.operation),
+            step.function !== step.operation && h('small', {}, printable(step.function)),
+            ...changeLines(step, texts),
+          ),
         )
       : h('td', { class: 'lane' }),
   )
@@ -138,6 +174,20 @@ function stepRow(step: StepJson, i: number, threads: string[], loop: number | un
     h('th', { scope: 'row' }, again && h('span', { title: 'taken again after the last' }, '\u21ba '), i + 1),
     ...cells,
   )
+}
+
+function changeLines({ changes }: StepJson, texts: Map<string, string>): HTMLElement[] {
+  const more = changes.length - SHOWN_CHANGES
+  const lines = changes
+    .slice(0, SHOWN_CHANGES)
+    .map(({ cell, from, to }) => `${cell} ${valueText(texts, cell, from)} \u2192 ${valueText(texts, cell, to)}`)
+  return [...lines, ...(more > 0 ? [`and ${more} more`] : [])].map(line =>
+    h('small', { class: 'did' }, printable(line)),
+  )
+}
+
+function valueText(texts: Map<string, string>, cell: string, value: number): string {
+  return texts.get(`${cell}=${value}`) ?? String(value)
 }
 
 /** How the model shows the values of its cells, as far as the steps tell. */
@@ -151,16 +201,24 @@ function textsOf(steps: StepJson[]): Map<string, string> {
 function stepDetail(steps: StepJson[], at: number, texts: Map<string, string>): HTMLElement[] {
   const step = steps[at]
   if (!step) return [h('p', {}, 'There are no steps: the first state is the one.')]
+  const source = sourceText(step)
   return [
-    h('h2', {}, `Step ${at + 1} of ${steps.length}: `, name(step.thread)),
-    h('p', {}, name(step.operation), ' in ', name(step.function)),
-    h('pre', { class: 'stack' }, step.stack.map(printable).join('\n')),
-    h('h2', {}, 'Who holds what'),
-    h('p', {}, printable(step.holders ?? '') || 'Every page is idle.'),
-    h('h2', {}, 'Cells'),
-    cellTable(steps, at, texts),
-    sourceText(step) !== undefined && h('p', { class: 'muted source' }, `written at ${sourceText(step)}`),
-  ].filter(each => each !== false)
+    h(
+      'div',
+      { class: 'columns' },
+      h(
+        'div',
+        {},
+        h('h2', {}, `Step ${at + 1} of ${steps.length}: `, name(step.thread)),
+        step.function !== step.operation && h('p', {}, name(step.operation)),
+        h('pre', { class: 'stack' }, step.stack.map(printable).join('\n')),
+        source !== undefined && h('p', { class: 'muted source' }, `written at ${source}`),
+        h('h2', {}, 'Who holds what'),
+        h('p', {}, printable(step.holders ?? '') || 'Every page is idle.'),
+      ),
+      h('div', {}, h('h2', {}, 'Cells'), cellTable(steps, at, texts)),
+    ),
+  ]
 }
 
 /** Where in the model the step is written; the part of the path that is the same on every machine. */
@@ -176,7 +234,7 @@ function cellTable(steps: StepJson[], at: number, texts: Map<string, string>): H
   for (const { changes } of [...steps].reverse()) for (const { cell, from } of changes) values.set(cell, from)
   for (const { changes } of steps.slice(0, at + 1)) for (const { cell, to } of changes) values.set(cell, to)
   const lit = new Map(steps[at]!.changes.map(change => [change.cell, change.from]))
-  const show = (cell: string, value: number) => printable(texts.get(`${cell}=${value}`) ?? String(value))
+  const show = (cell: string, value: number) => printable(valueText(texts, cell, value))
   const row = (cell: string, value: number) => {
     const from = lit.get(cell)
     return h(

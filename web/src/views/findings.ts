@@ -79,7 +79,7 @@ function mentions(finding: FindingJson, filter: string): boolean {
 }
 
 function item(context: Context, finding: FindingJson, i: number): HTMLElement {
-  const { culprit, evidence, margin } = finding
+  const { culprit } = finding
   const title = h('a', { href: linkTo({ view: 'life', finding: i }) }, `${capital(findingSentence(finding))}.`)
   return h(
     'li',
@@ -89,20 +89,35 @@ function item(context: Context, finding: FindingJson, i: number): HTMLElement {
       {},
       h('span', { class: `kind ${finding.kind}` }, finding.kind),
       h('span', { class: 'certainty' }, finding.certainty),
-      h('span', { class: 'muted' }, `count ${finding.count}, expected ${finding.expected}`),
+      h('span', { class: 'muted' }, countText(finding)),
     ),
     h('h2', {}, title),
-    culprit !== null && h('p', { class: 'actor' }, actorLine(culprit)),
-    culprit !== null && culprit.stack.length > 0 && stack(culprit.stack.map(functionText)),
-    (evidence.length > 0 || margin !== null) &&
+    h(
+      'div',
+      { class: 'columns' },
       h(
-        'ul',
-        { class: 'evidence', 'aria-label': 'Evidence' },
-        ...evidence.map(each => h('li', {}, printable(each))),
-        margin !== null && h('li', {}, `the next best explanation fits worse by ${margin.toFixed(1)} bits`),
+        'div',
+        {},
+        culprit !== null && h('p', { class: 'actor' }, actorLine(culprit)),
+        culprit !== null && culprit.stack.length > 0 && stack(culprit.stack.map(functionText)),
       ),
-    consequences(finding),
+      h('div', {}, evidenceList(finding), consequences(finding)),
+    ),
     h('p', { class: 'buttons' }, copyButton(context, finding)),
+  )
+}
+
+function countText({ count, expected }: FindingJson): string {
+  return count === expected ? `count ${count}, that of a free page` : `count ${count}, expected ${expected}`
+}
+
+function evidenceList({ evidence, margin }: FindingJson): HTMLElement | false {
+  if (evidence.length === 0 && margin === null) return false
+  return h(
+    'ul',
+    { class: 'evidence', 'aria-label': 'Evidence' },
+    ...evidence.map(each => h('li', {}, printable(each))),
+    margin !== null && h('li', {}, `the next best explanation fits worse by ${margin.toFixed(1)} bits`),
   )
 }
 

@@ -61,7 +61,7 @@ export function lifeView(context: Context, { life, finding, idle, trace, part }:
         h(
           'tr',
           {},
-          ...['time', 'CPU', 'task', 'change', 'count', 'function'].map(text => h('th', { scope: 'col' }, text)),
+          ...['#', 'time', 'CPU', 'task', 'change', 'count', 'function'].map(text => h('th', { scope: 'col' }, text)),
         ),
       ),
       h('tbody', {}, ...rows),
@@ -123,10 +123,11 @@ function eventRow(event: EventJson, i: number, events: EventJson[]): HTMLTableRo
   const before = events[i - 1]
   const gap = before ? `+${durationText(event.time - before.time)}` : ''
   const kind = event.val > 0 ? 'get' : event.val < 0 ? 'put' : 'none'
-  const told = partnerText(event, event.partner === null ? undefined : events[event.partner])
+  const told = partnerText(event, events)
   return h(
     'tr',
     { class: `${kind}${isUnmatched(event) ? ' unmatched' : ''}`, tabindex: -1 },
+    h('td', { class: 'number muted' }, i + 1),
     h('td', { class: 'time' }, timeText(event.time), h('small', {}, gap)),
     h('td', { class: 'number' }, event.cpu),
     h('td', {}, name(taskText(event))),
@@ -137,10 +138,11 @@ function eventRow(event: EventJson, i: number, events: EventJson[]): HTMLTableRo
 }
 
 /** What became of a reference. */
-function partnerText(event: EventJson, partner: EventJson | undefined): string {
-  if (!partner) return event.val > 0 ? 'never given back' : event.val < 0 ? 'gives back nothing' : 'changes nothing'
-  const who = printable(partner.function ?? 'no stack')
-  return `${event.val > 0 ? 'given back by' : 'taken by'} ${who} at ${timeText(partner.time)}`
+function partnerText({ val, partner }: EventJson, events: readonly EventJson[]): string {
+  const other = partner === null ? undefined : events[partner]
+  if (!other) return val > 0 ? 'never given back' : val < 0 ? 'gives back nothing' : 'changes nothing'
+  const who = printable(other.function ?? 'no stack')
+  return `${val > 0 ? 'given back by' : 'taken by'} ${who} (${partner! + 1})`
 }
 
 /** Why two events belong together: in how many lives of the recording their functions do. */
@@ -158,7 +160,6 @@ function holdersText({ events }: LifeJson, at: number, seen: Map<string, number>
   const event = events[at]!
   const { events: held, others } = holdersAt(events, at)
   const many = held.length + (others > 0 ? 1 : 0)
-  const partner = event.partner === null ? undefined : events[event.partner]
   const evidence = evidenceText(event, events, seen)
   return [
     h('h2', {}, `After ${timeText(event.time)} s: count ${event.count}`),
@@ -170,9 +171,15 @@ function holdersText({ events }: LifeJson, at: number, seen: Map<string, number>
           ...held.map(({ event: taken, i }) => holderItem(taken, i, event.time)),
           others > 0 && h('li', {}, `${others} from before these events, or the base reference`),
         ),
-    h('h2', {}, 'This event'),
-    h('p', {}, `${printable(event.operation)} ${signed(event.val)} by `, name(taskText(event)), ` on CPU ${event.cpu}`),
-    h('p', {}, `${partnerText(event, partner)}.`, evidence !== undefined && h('small', {}, ` ${evidence}`)),
+    h('h2', {}, `Event ${at + 1}`),
+    h(
+      'p',
+      {},
+      `${printable(event.operation)} ${signed(event.val)} by `,
+      name(taskText(event)),
+      ` on CPU ${event.cpu}, ${partnerText(event, events)}.`,
+      evidence !== undefined && h('small', {}, ` ${evidence}`),
+    ),
     event.stack.length === 0
       ? h('p', { class: 'muted' }, 'No stack was recorded.')
       : h('pre', { class: 'stack' }, event.stack.map(functionText).join('\n')),
@@ -187,6 +194,6 @@ function holderItem(taken: EventJson, i: number, now: number): HTMLElement {
     { class: isUnmatched(taken) ? 'unmatched' : '' },
     many,
     functionName(taken),
-    h('small', {}, ` by ${taskText(taken)}, ${held} (event ${i + 1})`),
+    h('small', {}, ` by ${taskText(taken)}, ${held} (${i + 1})`),
   )
 }

@@ -8,8 +8,9 @@ import type { LiveRecording } from '../recording.ts'
 import { Minimap } from '../timeline/minimap.ts'
 import { AXIS, LABELS, Painter, ROW, type Scene } from '../timeline/painter.ts'
 import { onPaletteChange, palette, SHADE_WORDS } from '../timeline/palette.ts'
+import { onPress } from '../timeline/press.ts'
 import { firstAtOrAfter } from '../timeline/raster.ts'
-import { pageOf, Rows } from '../timeline/rows.ts'
+import { type Choice, pageOf, Rows } from '../timeline/rows.ts'
 import { TimeWindow } from '../timeline/window.ts'
 import { findingSentence, timeText } from '../words.ts'
 import { lifeView } from './life.ts'
@@ -19,8 +20,12 @@ import type { Context, View } from './view.ts'
 /** CSS pixels of the timeline beside its rows: the axis, and room below the last row. */
 const BELOW = AXIS + 8
 
-/** Pointer movement, in CSS pixels, up to which a press is a click. */
-const CLICK = 4
+/** Which pages are shown, as the control calls it. */
+const CHOICES: [Choice, string][] = [
+  ['all', 'all pages'],
+  ['held', 'pages that were held'],
+  ['findings', 'pages with findings'],
+]
 
 /** Milliseconds without movement after which the address is brought up to date; browsers limit how often that may be. */
 const SETTLED = 250
@@ -45,6 +50,7 @@ class PagesView implements View {
     role: 'application',
     'aria-label': 'Pages over time; the button "As a table" shows the same as a table',
   })
+  readonly #legend = legend()
   readonly #hover = h('p', { class: 'muted hover', role: 'status' }, ' ')
   readonly #detail = h('section', { class: 'detail', 'aria-label': 'Life of the selected page' })
   readonly #table = h('div', { class: 'twin' })
@@ -60,12 +66,12 @@ class PagesView implements View {
     this.#live = live
     const { firstTime, lastTime } = live.timeline
     const window = new TimeWindow(firstTime, lastTime)
-    const only = context.address.get('only') === 'findings'
+    const choice = CHOICES.find(([each]) => each === context.address.get('only'))?.[0] ?? 'all'
     this.#scene = {
       trace,
       live,
       window,
-      rows: new Rows(trace, live, only),
+      rows: new Rows(trace, live, choice),
       scroll: 0,
       selected: undefined,
       hovered: undefined,
@@ -77,10 +83,10 @@ class PagesView implements View {
       'div',
       { class: 'pages', 'data-events': live.timeline.time.length },
       h('h1', {}, 'Pages over time'),
-      this.#controls(only),
+      this.#controls(choice),
       this.#minimap.canvas,
       this.#scroller,
-      legend(),
+      this.#legend,
       this.#hover,
       this.#table,
       this.#detail,
@@ -89,45 +95,60 @@ class PagesView implements View {
 
   // --- controls and events ----------------------------------------------------------------------------------------------
 
-  #controls(only: boolean): HTMLElement {
-    const { address } = this.#context
-    const findings = h('input', { type: 'checkbox' })
-    findings.checked = only
-    findings.addEventListener('change', () => {
-      this.#scene.rows = new Rows(this.#trace, this.#live, findings.checked)
-      this.#scene.selected = undefined
-      address.note({ only: findings.checked ? 'findings' : undefined })
-      this.#resize()
-    })
-    const table = h('button', { type: 'button', 'aria-pressed': 'false' }, 'As a table')
-    const toggle = (on: boolean) => {
-      table.setAttribute('aria-pressed', String(on))
-      this.#scroller.hidden = this.#minimap.canvas.hidden = on
-      this.#table.replaceChildren(...(on ? [this.#pageTable()] : []))
-      address.note({ table: on ? 1 : undefined })
-      if (!on) this.#resize()
-    }
-    table.addEventListener('click', () => toggle(table.getAttribute('aria-pressed') === 'false'))
-    if (address.get('table') === '1') queueMicrotask(() => toggle(true))
+  #controls(choice: Choice): HTMLElement {
     const button = (text: string, does: () => void) => h('button', { type: 'button', on: { click: does } }, text)
     return h(
       'div',
       { class: 'filters' },
+      this.#choiceControl(choice),
+      this.#tableControl(),
       button('Whole recording', () => this.#show(this.#scene.window.first, this.#scene.window.last)),
       button('Zoom in', () => this.#zoom(0.5)),
       button('Zoom out', () => this.#zoom(2)),
-      h('label', {}, findings, ' only pages with findings'),
-      table,
       h(
-        'span',
-        { class: 'muted' },
+        'small',
+        { class: 'keys' },
         'w s zoom, a d move, arrows select, Enter shows the life; Ctrl and wheel zoom, drag moves',
       ),
     )
   }
 
-  #pageTable(): HTMLElement {
-    return pageTable(this.#scene, (page, event) => this.#select(this.#rowOf(page), event))
+  #choiceControl(choice: Choice): HTMLElement {
+    const select = h(
+      'select',
+      { 'aria-label': 'Pages' },
+      ...CHOICES.map(([value, text]) => h('option', { value }, text)),
+    )
+    select.value = choice
+    select.addEventListener('change', () => {
+      this.#scene.rows = new Rows(this.#trace, this.#live, select.value as Choice)
+      this.#scene.selected = undefined
+      this.#context.address.note({ only: select.value === 'all' ? undefined : select.value })
+      if (this.#scroller.hidden) this.#showTable(true)
+      else this.#resize()
+    })
+    return select
+  }
+
+  #tableControl(): HTMLElement {
+    const { address } = this.#context
+    const button = h('button', { type: 'button', 'aria-pressed': 'false' }, 'As a table')
+    const toggle = (on: boolean) => {
+      button.setAttribute('aria-pressed', String(on))
+      address.note({ table: on ? 1 : undefined })
+      this.#showTable(on)
+    }
+    button.addEventListener('click', () => toggle(!this.#scroller.hidden))
+    if (address.get('table') === '1') queueMicrotask(() => toggle(true))
+    return button
+  }
+
+  /** The table in the timeline's place, or back. */
+  #showTable(on: boolean): void {
+    for (const drawn of [this.#scroller, this.#minimap.canvas, this.#legend]) drawn.hidden = on
+    const select = (page: number, event: number) => this.#select(this.#rowOf(page), event)
+    this.#table.replaceChildren(...(on ? [pageTable(this.#scene, select)] : []))
+    if (!on) this.#resize()
   }
 
   #listen(): void {
@@ -138,36 +159,19 @@ class PagesView implements View {
       this.#changed()
     })
     scroller.addEventListener('wheel', event => this.#onWheel(event), { passive: false })
-    let drag: { x: number; y: number; from: number; scroll: number; moved: boolean } | undefined
-    scroller.addEventListener('pointerdown', event => {
-      if (event.button !== 0 || event.offsetX > scroller.clientWidth) return
-      drag = {
-        x: event.clientX,
-        y: event.clientY,
-        from: this.#scene.window.from,
-        scroll: scroller.scrollTop,
-        moved: false,
-      }
-      scroller.setPointerCapture(event.pointerId)
-    })
-    scroller.addEventListener('pointermove', event => {
-      if (!drag) return this.#onHover(event)
-      const [dx, dy] = [event.clientX - drag.x, event.clientY - drag.y]
-      drag.moved ||= Math.hypot(dx, dy) > CLICK
-      if (!drag.moved) return
-      const { window } = this.#scene
-      const from = drag.from - (dx / this.#width) * window.span
-      window.show(from, from + window.span)
-      scroller.scrollTop = drag.scroll - dy
-      this.#changed()
-    })
-    scroller.addEventListener('pointerup', event => {
-      if (drag && !drag.moved) this.#onClick(event)
-      drag = undefined
-    })
-    scroller.addEventListener('pointerleave', () => {
-      this.#scene.hovered = undefined
-      this.#changed()
+    onPress(scroller, {
+      begin: () => {
+        const { window } = this.#scene
+        const [from, scroll] = [window.from, scroller.scrollTop]
+        return (dx, dy) => {
+          const left = from - (dx / this.#width) * window.span
+          window.show(left, left + window.span)
+          scroller.scrollTop = scroll - dy
+          this.#changed()
+        }
+      },
+      click: event => this.#onClick(event),
+      hover: event => this.#onHover(event),
     })
     onPaletteChange(() => this.#changed(), signal)
     addEventListener('resize', () => this.#resize(), { signal })
@@ -211,10 +215,10 @@ class PagesView implements View {
     return { row, page, event: Math.max(start[page]!, next - 1) }
   }
 
-  #onHover(event: PointerEvent): void {
-    const under = this.#pick(event)
+  #onHover(event: PointerEvent | undefined): void {
+    const under = event && this.#pick(event)
     this.#scene.hovered = under?.row
-    this.#hover.textContent = under ? this.#tell(under.page, under.event) : ' '
+    if (event) this.#hover.textContent = under ? this.#tell(under.page, under.event) : ' '
     this.#changed()
   }
 
@@ -387,11 +391,19 @@ class PagesView implements View {
     })
   }
 
-  /** How far to scroll for the first page with a finding to be in the middle. */
-  #firstFinding(): number {
-    const { list, marks } = this.#scene.rows
-    const row = list.findIndex(page => marks.has(page))
+  /** How far to scroll for a row to be in the middle. */
+  #scrollTo(row: number): number {
     return Math.max(0, row * ROW - this.#scroller.clientHeight / 2)
+  }
+
+  /** The first page with a finding; without one, the page with most events. */
+  #firstOfInterest(): number {
+    const { list, marks } = this.#scene.rows
+    const found = list.findIndex(page => marks.has(page))
+    if (found >= 0) return found
+    const { start } = this.#live.timeline
+    const events = (row: number) => (list[row]! < 0 ? 0 : start[list[row]! + 1]! - start[list[row]!]!)
+    return list.reduce((most, _, row) => (events(row) > events(most) ? row : most), 0)
   }
 
   /** What the address says, as far as it makes sense. */
@@ -400,13 +412,15 @@ class PagesView implements View {
     const number = (key: string) => Number(address.get(key) ?? Number.NaN)
     const [from, to] = [number('from'), number('to')]
     if (to > from) this.#scene.window.show(from, to)
-    this.#scroller.scrollTop = number('scroll') >= 0 ? number('scroll') : this.#firstFinding()
-    this.#scene.scroll = this.#scroller.scrollTop
-    const page = pageOf(this.#live.timeline, Number(address.get('page')))
-    if (page === undefined) return
     const { start } = this.#live.timeline
+    const page = pageOf(this.#live.timeline, Number(address.get('page')))
+    const row = page === undefined ? -1 : this.#rowOf(page)
+    const scroll = number('scroll')
+    this.#scroller.scrollTop = scroll >= 0 ? scroll : this.#scrollTo(row >= 0 ? row : this.#firstOfInterest())
+    this.#scene.scroll = this.#scroller.scrollTop
+    if (page === undefined || row < 0) return
     const events = start[page + 1]! - start[page]!
-    this.#select(this.#rowOf(page), start[page]! + (address.index('at', events) ?? events - 1), true)
+    this.#select(row, start[page]! + (address.index('at', events) ?? events - 1), true)
   }
 }
 

@@ -22,11 +22,8 @@ export function protocolsView({ address }: Context, protocols: ProtocolJson[]): 
     const shown = [left, right].map(select => protocols.find(protocol => protocol.id === select.value)!)
     const lives = shown.map(protocol => protocol.lives.find(life => life.type === type.value))
     const [a, b] = lives.map(life => life?.steps ?? [])
-    const common = commonSteps(a!, b!)
-    sides.replaceChildren(
-      side(shown[0]!, lives[0], new Set(common.map(([i]) => i))),
-      side(shown[1]!, lives[1], new Set(common.map(([, j]) => j))),
-    )
+    const [onLeft, onRight] = aligned(a!, b!)
+    sides.replaceChildren(side(shown[0]!, lives[0], onLeft), side(shown[1]!, lives[1], onRight))
   }
 
   show()
@@ -39,7 +36,7 @@ export function protocolsView({ address }: Context, protocols: ProtocolJson[]): 
       h(
         'p',
         { class: 'muted' },
-        'The count of one page from its driver\u2019s hands and back, as the model lives it; steps that only one side has are lit.',
+        'The count of one page from its driver\u2019s hands and back, as the model lives it; steps that only one side has are lit. A dashed circle is the count of a free page.',
       ),
       h('div', { class: 'filters' }, ...selects.map((select, i) => h('label', {}, labels[i]!, select))),
       sides,
@@ -53,13 +50,20 @@ function choice(label: string, values: string[], chosen: string | undefined): HT
   return select
 }
 
-function side(protocol: ProtocolJson, life: LifeOfType | undefined, common: Set<number>): HTMLElement {
+/** A step of one side, whether the other has it too; undefined where only the other side has one. */
+type Aligned = { step: LifeStepJson; common: boolean } | undefined
+
+function side(protocol: ProtocolJson, life: LifeOfType | undefined, steps: Aligned[]): HTMLElement {
   return h(
     'section',
     { 'aria-label': `Protocol ${printable(protocol.id)}` },
-    h('h2', {}, `${printable(protocol.id)}: ${printable(protocol.name)}`),
-    h('p', { class: 'muted' }, printable(protocol.where)),
-    h('p', {}, printable(protocol.words)),
+    h(
+      'div',
+      {},
+      h('h2', {}, `${printable(protocol.id)}: ${printable(protocol.name)}`),
+      h('p', { class: 'muted' }, printable(protocol.where)),
+      h('p', {}, printable(protocol.words)),
+    ),
     life
       ? h(
           'ol',
@@ -71,7 +75,9 @@ function side(protocol: ProtocolJson, life: LifeOfType | undefined, common: Set<
             'set up',
             h('small', {}, `mapping it ${life.mappingCounts ? 'takes a reference' : 'takes none'}`),
           ),
-          ...life.steps.map((step, i) => stepItem(step, life.idle, !common.has(i))),
+          ...steps.map(each =>
+            each ? stepItem(each.step, life.idle, !each.common) : h('li', { class: 'none', 'aria-hidden': 'true' }),
+          ),
         )
       : h('p', { class: 'nothing' }, 'No driver of this type lived under this protocol.'),
   )
@@ -98,11 +104,9 @@ function stepItem(step: LifeStepJson, idle: number, differs: boolean): HTMLEleme
   )
 }
 
-/** Longest common subsequence, as pairs of places. */
-function commonSteps(a: LifeStepJson[], b: LifeStepJson[]): [number, number][] {
-  const key = ({ thread, function: name, count, pagemapRef, told }: LifeStepJson) =>
-    JSON.stringify([thread, name, count, told, pagemapRef && pagemapRef.to - pagemapRef.from])
-  const [left, right] = [a.map(key), b.map(key)]
+/** Both sides line by line, with what they have in common on the same lines: a longest common subsequence. */
+function aligned(a: LifeStepJson[], b: LifeStepJson[]): [Aligned[], Aligned[]] {
+  const [left, right] = [a.map(keyOf), b.map(keyOf)]
   const longest = Array.from({ length: a.length + 1 }, () => new Uint32Array(b.length + 1))
   for (let i = a.length - 1; i >= 0; i--) {
     for (let j = b.length - 1; j >= 0; j--) {
@@ -110,11 +114,22 @@ function commonSteps(a: LifeStepJson[], b: LifeStepJson[]): [number, number][] {
         left[i] === right[j] ? longest[i + 1]![j + 1]! + 1 : Math.max(longest[i + 1]![j]!, longest[i]![j + 1]!)
     }
   }
-  const pairs: [number, number][] = []
-  for (let i = 0, j = 0; i < a.length && j < b.length; ) {
-    if (left[i] === right[j]) pairs.push([i++, j++])
-    else if (longest[i + 1]![j]! >= longest[i]![j + 1]!) i++
-    else j++
+  const lines: [Aligned, Aligned][] = []
+  let [i, j] = [0, 0]
+  while (i < a.length || j < b.length) {
+    if (i < a.length && j < b.length && left[i] === right[j])
+      lines.push([
+        { step: a[i++]!, common: true },
+        { step: b[j++]!, common: true },
+      ])
+    else if (j === b.length || (i < a.length && longest[i + 1]![j]! >= longest[i]![j + 1]!))
+      lines.push([{ step: a[i++]!, common: false }, undefined])
+    else lines.push([undefined, { step: b[j++]!, common: false }])
   }
-  return pairs
+  return [lines.map(([one]) => one), lines.map(([, other]) => other)]
+}
+
+/** What is the same of two steps that do the same. */
+function keyOf({ thread, function: name, count, pagemapRef, told }: LifeStepJson): string {
+  return JSON.stringify([thread, name, count, told, pagemapRef && pagemapRef.to - pagemapRef.from])
 }

@@ -4,18 +4,23 @@ import { properties } from '../../../src/linux/properties.ts'
 import { printable } from '../../../src/report/printable.ts'
 import { plural } from '../../../src/report/words.ts'
 import { linkTo } from '../address.ts'
-import type { CheckJson, Document, MatrixJson, VerdictJson } from '../documents.ts'
+import type { CellJson, CheckJson, Document, MatrixJson, VerdictJson } from '../documents.ts'
 import { h } from '../dom.ts'
+import { newsOf } from '../words.ts'
 import type { Context, View } from './view.ts'
 
-export function verdictsView(context: Context, document: Exclude<Document, { kind: 'trace' | 'explain' }>): View {
+export function verdictsView(context: Context, document: Extract<Document, { kind: 'check' | 'matrix' }>): View {
   if (document.kind === 'matrix') return { element: matrixElement(context, document.rows) }
   const { checks } = document
   return { element: checks.some(check => check.bug !== undefined) ? bugsElement(checks) : systemsElement(checks) }
 }
 
 /** Holds, violated (with its counterexample behind a link) or inconclusive; told by sign and word, not by colour alone. */
-function cell(verdict: VerdictJson | undefined, link: Record<string, string | number>, steps: number): HTMLElement {
+function cell(
+  verdict: (VerdictJson & Partial<CellJson>) | undefined,
+  link: Record<string, string | number>,
+  steps: number,
+): HTMLElement {
   if (!verdict) return h('td', { class: 'verdict' }, h('span', { class: 'muted' }, 'not checked'))
   const { verdict: said, message, reason } = verdict
   if (said === 'holds')
@@ -32,14 +37,15 @@ function cell(verdict: VerdictJson | undefined, link: Record<string, string | nu
       '?',
       h('span', { class: 'hidden' }, 'inconclusive'),
     )
-  const text = `${steps} steps`
-  const to = { view: 'counterexample', ...link }
+  const { consequence = false, cause } = verdict
+  const label = `violated in ${steps} steps${consequence ? ', after another promise' : ''}`
+  const sign = consequence ? `(${steps})` : `\u2717 ${steps}`
   return h(
     'td',
-    { class: 'verdict violated', title: printable(message ?? '') },
+    { class: `verdict violated ${consequence ? 'after' : ''}`, title: printable(cause ?? message ?? '') },
     verdict.counterexample
-      ? h('a', { href: linkTo(to), 'aria-label': `violated in ${text}` }, `\u2717 ${steps}`)
-      : `\u2717 ${text}`,
+      ? h('a', { href: linkTo({ view: 'counterexample', ...link }), 'aria-label': label }, sign)
+      : `${sign} steps`,
   )
 }
 
@@ -66,18 +72,19 @@ function matrixElement({ address }: Context, rows: MatrixJson[]): HTMLElement {
   function refresh(): void {
     address.note({ filter: text.value, only: broken.checked ? 'violated' : undefined })
     const words = text.value.toLowerCase().split(/\s+/)
-    const shown = rows.flatMap((row, i) => {
+    const shown = [...rows.entries()].filter(([, row]) => {
       const label = `${row.driver} ${row.scenario} ${row.protocol}`.toLowerCase()
-      const wanted = words.every(word => label.includes(word))
-      return wanted && (!broken.checked || isBroken(row)) ? [matrixRow(row, i, names)] : []
+      return words.every(word => label.includes(word)) && (!broken.checked || isBroken(row))
     })
     status.textContent = `${shown.length} of ${plural(rows.length, 'system')}`
-    body.replaceChildren(...shown)
+    body.replaceChildren(...shown.map(([i, row], at) => matrixRow(row, i, names, shown[at - 1]?.[1])))
   }
 
   refresh()
   const heads = ['driver', 'scenario', 'protocol'].map(each => h('th', { scope: 'col' }, each))
-  const columns = names.map(each => h('th', { scope: 'col', title: properties[each]?.rule ?? '' }, each))
+  const columns = names.map(each =>
+    h('th', { scope: 'col', class: 'property', title: properties[each]?.rule ?? '' }, h('span', {}, each)),
+  )
   return h(
     'div',
     {},
@@ -85,13 +92,13 @@ function matrixElement({ address }: Context, rows: MatrixJson[]): HTMLElement {
     h(
       'p',
       { class: 'muted' },
-      'Each driver under each protocol that it lived under. A number is a counterexample of so many steps.',
+      'Each driver under each protocol that it lived under. A number is a counterexample of so many steps; in parentheses: only after another promise was broken.',
     ),
     h('div', { class: 'filters', role: 'search' }, text, h('label', {}, broken, ' only what is violated'), status),
     h(
       'div',
       { class: 'scroll' },
-      h('table', { class: 'matrix' }, h('thead', {}, h('tr', {}, ...heads, ...columns)), body),
+      h('table', { class: 'matrix all' }, h('thead', {}, h('tr', {}, ...heads, ...columns)), body),
     ),
     rules(names),
   )
@@ -106,13 +113,27 @@ function isBroken(row: MatrixJson): boolean {
   return Object.values(row.properties).some(verdict => verdict.verdict === 'violated')
 }
 
-function matrixRow(row: MatrixJson, i: number, names: string[]): HTMLElement {
+/** @param above the row above it: what is the same there is not said again */
+function matrixRow(row: MatrixJson, i: number, names: string[], above: MatrixJson | undefined): HTMLElement {
+  const same = row.driver === above?.driver
+  const again = (is: boolean) => (is ? 'again' : '')
   const cells = names.map(property => {
     const verdict = Object.hasOwn(row.properties, property) ? row.properties[property] : undefined
     return cell(verdict, { row: i, property }, verdict ? stepsOf(verdict) : 0)
   })
-  const head = h('th', { scope: 'row', title: printable(row.bounds ?? '') }, printable(row.driver))
-  return h('tr', {}, head, h('td', {}, printable(row.scenario)), h('td', {}, printable(row.protocol)), ...cells)
+  return h(
+    'tr',
+    { class: same ? '' : 'first' },
+    h('th', { scope: 'row', class: again(same), title: printable(row.bounds ?? '') }, printable(row.driver)),
+    h('td', { class: again(same && row.scenario === above.scenario) }, printable(row.scenario)),
+    h('td', {}, printable(row.protocol)),
+    ...cells,
+  )
+}
+
+function propertyText({ property = '', message }: VerdictJson): string {
+  const news = newsOf(property, message)
+  return news === '' ? property : `${property}: ${news}`
 }
 
 /** What the properties say, in the words of the kernel's people. */
@@ -152,8 +173,7 @@ function bugsElement(checks: CheckJson[]): HTMLElement {
         'td',
         {},
         printable(one.title ?? one.system),
-        why?.property !== undefined &&
-          h('small', { class: 'message' }, `${why.property}: ${printable(why.message ?? '')}`),
+        why?.property !== undefined && h('small', { class: 'message' }, printable(propertyText(why))),
       ),
       h('td', {}, printable(one.driver)),
       h('td', {}, printable(one.protocol)),
@@ -189,11 +209,7 @@ function systemsElement(checks: CheckJson[]): HTMLElement {
       {},
       h('th', { scope: 'row' }, printable(check.system)),
       cell(check, { check: i }, stepsOf(check)),
-      h(
-        'td',
-        {},
-        printable(check.property === undefined ? (check.reason ?? '') : `${check.property}: ${check.message ?? ''}`),
-      ),
+      h('td', {}, printable(check.property === undefined ? (check.reason ?? '') : propertyText(check))),
       number(check.states),
       number(check.depth),
       number(check.seconds === undefined ? undefined : Math.round(check.seconds * 100) / 100),

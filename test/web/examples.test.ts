@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The first screen's examples: each is there and opens where it says, and every view is reached from them by clicks.
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { EXAMPLES, exampleFile } from '../../web/src/examples.ts'
+import { type Browser, haveBrowser, launchBrowser } from '../support/browser.ts'
+import { serious } from './accessible.ts'
+import { root } from './built.ts'
+import { show } from './served.ts'
+
+test('each example has its file beside the viewer, and each file its example', () => {
+  const files = readdirSync(join(root, 'dist/web/examples')).map(file => `examples/${file}`)
+  expect(EXAMPLES.map(exampleFile).sort()).toEqual(files.sort())
+})
+
+/** What must be seen of each example. */
+const SEEN: Record<string, string> = {
+  'leak-6.12': '.timeline',
+  'surplus-put-5.10': '.finding .kind.put-on-free-page',
+  'migrate-6.12': '.life-events tr.unmatched',
+  'ok-7.3': '.timeline',
+  'race-5.10': '.detail .life',
+  'dax-6.12': '.detail .life-events',
+  bugs: '.bugs td.violated a',
+  matrix: '.matrix td.violated a',
+  counterexample: '.sequence tr[aria-selected=true]',
+  protocols: '.lifecycle .differs',
+}
+
+describe.skipIf(!haveBrowser())('in a browser', () => {
+  let browser: Browser
+  beforeAll(async () => {
+    browser = await launchBrowser()
+  }, 60_000)
+  afterAll(() => browser?.close())
+
+  test('all of them open from the first screen, one after the other, and Back leads back', async () => {
+    await show(browser, [], '', async (page, errors) => {
+      expect(await serious(page)).toEqual([])
+      for (const { id, title } of EXAMPLES) {
+        await page.getByRole('link', { name: title, exact: true }).click()
+        await page.locator(SEEN[id]!).first().waitFor({ timeout: 20_000 })
+        expect(await serious(page)).toEqual([])
+        await page.goBack()
+        await page.locator('.drop').waitFor()
+      }
+      expect(errors).toEqual([])
+    })
+  })
+
+  test('every view by clicks', async () => {
+    await show(browser, [], '', async (page, errors) => {
+      const click = (title: string) => page.getByRole('link', { name: title, exact: true }).click()
+      const seen = (selector: string) => page.locator(selector).first().waitFor({ timeout: 20_000 })
+      await click('A page that will not migrate')
+      await seen('.life-events')
+      await click('Findings')
+      await page.locator('.finding h2 a').first().click()
+      await seen('.life-events')
+      await click('Pages over time')
+      await seen('.timeline')
+      await click('Sites')
+      await seen('.sites tbody tr')
+      // The reference that leaked, and the one that the eviction kept: both on the same page.
+      const out = page.getByRole('row').filter({ hasText: '1 reference: 0xfcffff6' })
+      await expect(out.count()).resolves.toBe(2)
+      await out.first().getByRole('link').click()
+      await seen('.life-events')
+      await click('lastput')
+      await click('Known bugs, found again')
+      await page.locator('.bugs td.violated a').first().click()
+      await seen('.sequence')
+      await click('Verdicts')
+      await seen('.bugs')
+      await click('lastput')
+      await click('Protocols side by side')
+      await seen('.lifecycle')
+      await page.reload()
+      await seen('.lifecycle')
+      expect(errors).toEqual([])
+    })
+  })
+
+  test('lines of two protocols that are the same stand on the same height', async () => {
+    await show(browser, [], '#example=protocols&type=PRIVATE&left=D&right=G', async page => {
+      await page.locator('.lifecycle').first().waitFor()
+      const tops = await page.locator('.sides section').evaluateAll(sides =>
+        sides.map(side =>
+          [...side.querySelectorAll('.lifecycle li:not(.differs, .none)')].map(li => ({
+            top: li.getBoundingClientRect().top,
+            text: li.querySelector('.name')?.textContent,
+          })),
+        ),
+      )
+      expect(tops[0]!.length).toBeGreaterThan(3)
+      expect(tops[0]).toEqual(tops[1])
+    })
+  })
+
+  test('at 800 pixels the panel of the selected step stays in view', async () => {
+    await show(browser, [], '#example=bugs&view=counterexample&check=12&step=1', async page => {
+      await page.setViewportSize({ width: 800, height: 700 })
+      await page.locator('.sequence').waitFor()
+      for (const key of ['End', 'Home']) {
+        await page.keyboard.press(key)
+        const shown = await page.evaluate(() => {
+          const panel = document.querySelector('.holders')!.getBoundingClientRect()
+          const row = document.querySelector('.sequence tr[aria-selected=true]')!.getBoundingClientRect()
+          return {
+            panel: panel.bottom <= innerHeight + 1 && panel.top < innerHeight - 100,
+            row: row.bottom <= panel.top + 1,
+          }
+        })
+        expect(shown).toEqual({ panel: true, row: true })
+      }
+    })
+  })
+})

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** What the first screen offers; `npm run build` puts the files beside the viewer. examples/README.md tells more. */
+export interface Example {
+  /** Also the file's name below examples/. */
+  id: string
+  kind: 'recording' | 'result'
+  title: string
+  text: string
+  /** Where it opens. */
+  at: Record<string, string | number>
+}
+
+export const EXAMPLES: readonly Example[] = [
+  {
+    id: 'leak-6.12',
+    kind: 'recording',
+    title: 'A planted leak',
+    text: 'Linux 6.12: a test driver with 1,024 device pages; one of its users forgets a put.',
+    at: { view: 'pages' },
+  },
+  {
+    id: 'surplus-put-5.10',
+    kind: 'recording',
+    title: 'One put too many',
+    text: 'Linux 5.10, where free pages stand at one: the count falls below it, and more goes wrong after it.',
+    at: { view: 'findings' },
+  },
+  {
+    id: 'migrate-6.12',
+    kind: 'recording',
+    title: 'A page that will not migrate',
+    text: 'Linux 6.12, the kernel\u2019s test_hmm: a reference leaks in a migration, and eviction at unload fails.',
+    at: { view: 'life', finding: 0 },
+  },
+  {
+    id: 'ok-7.3',
+    kind: 'recording',
+    title: 'Nothing wrong',
+    text: 'Linux 7.3: the test driver without a fault, 256 lives from idle to idle.',
+    at: { view: 'pages' },
+  },
+  {
+    id: 'race-5.10',
+    kind: 'recording',
+    title: 'Two CPUs on one page',
+    text: 'Linux 5.10: 82,050 events, two out of five with a count that looks wrong and is right.',
+    at: { view: 'pages', page: '0xfcf83ff' },
+  },
+  {
+    id: 'dax-6.12',
+    kind: 'recording',
+    title: 'Truncated under a pipe',
+    text: 'Linux 6.12, ext4 on persistent memory: a pipe holds pages that the file system has freed.',
+    at: { view: 'pages', page: '0x107200' },
+  },
+  {
+    id: 'bugs',
+    kind: 'result',
+    title: 'Known bugs, found again',
+    text: 'The corpus of lastput check --bugs: each as it was and as it was mended, with its counterexample.',
+    at: { view: 'verdicts' },
+  },
+  {
+    id: 'matrix',
+    kind: 'result',
+    title: 'Every driver under every protocol',
+    text: 'lastput check --matrix, property by property; each cross opens its counterexample.',
+    at: { view: 'verdicts' },
+  },
+  {
+    id: 'counterexample',
+    kind: 'result',
+    title: 'A counterexample',
+    text: 'Linux 5.18 to 6.0: the pagemap goes while one of its pages is in use. Step by step.',
+    at: { view: 'counterexample', check: 0 },
+  },
+  {
+    id: 'protocols',
+    kind: 'result',
+    title: 'Protocols side by side',
+    text: 'The life of a page under two refcount protocols, as the model lives it.',
+    at: { view: 'protocols' },
+  },
+]
+
+/** Its file, as the viewer's page reaches it. */
+export function exampleFile({ id, kind }: Example): string {
+  return `examples/${id}.${kind === 'recording' ? 'dat' : 'json.gz'}`
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** Presses of the main button on an element: clicks, and drags once the pointer has moved. */
+
+/** Pointer movement, in CSS pixels, up to which a press is a click. */
+const CLICK = 4
+
+export interface PressEvents {
+  /** Returns what is to be done for each movement, in CSS pixels from where the press began. */
+  begin(event: PointerEvent): (dx: number, dy: number) => void
+  click(event: PointerEvent): void
+  /** The pointer moves and nothing is pressed; undefined: it has left. */
+  hover(event: PointerEvent | undefined): void
+}
+
+export function onPress(element: HTMLElement, { begin, click, hover }: PressEvents): void {
+  let press: { x: number; y: number; moved: boolean; drag: (dx: number, dy: number) => void } | undefined
+  element.addEventListener('pointerdown', event => {
+    // Not the scroll bar.
+    if (event.button !== 0 || event.offsetX > element.clientWidth) return
+    press = { x: event.clientX, y: event.clientY, moved: false, drag: begin(event) }
+    element.setPointerCapture(event.pointerId)
+  })
+  element.addEventListener('pointermove', event => {
+    if (!press) return hover(event)
+    const [dx, dy] = [event.clientX - press.x, event.clientY - press.y]
+    press.moved ||= Math.hypot(dx, dy) > CLICK
+    if (press.moved) press.drag(dx, dy)
+  })
+  element.addEventListener('pointerup', event => {
+    if (press && !press.moved) click(event)
+    press = undefined
+  })
+  element.addEventListener('pointercancel', () => {
+    press = undefined
+  })
+  element.addEventListener('pointerleave', () => hover(undefined))
+}
