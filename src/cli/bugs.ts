@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** `lastput check --bugs`: the corpus, each bug as it was and as it was mended. */
-import { bugs } from '../linux/bugs/index.ts'
+import { type Bug, bugs } from '../linux/bugs/index.ts'
 import { type Scenario, type Verified, verify } from '../linux/index.ts'
-import { type BugRow, bugFound, bugJson, bugText } from '../report/bugs.ts'
-import { plural } from '../report/words.ts'
+import { type BugRow, bugFound, bugJson, bugsEnd, bugText } from '../report/bugs.ts'
 import { UsageError } from './model-file.ts'
 import { type CheckFlags, engineOptions } from './model-flags.ts'
 import { writeReport } from './write-report.ts'
 
 /** Exit code 0 when every broken form breaks and every fixed form holds. */
 export async function checkBugs(ids: string | undefined, flags: CheckFlags): Promise<number> {
-  const wanted = ids ? bugs.filter(b => ids.split(',').includes(b.id)) : bugs
-  if (wanted.length === 0) throw new UsageError(`no row ${ids}: there are ${bugs.map(b => b.id).join(', ')}`)
+  const wanted = ids === undefined ? bugs : ids.split(',').map(bugOf)
   const rows: BugRow[] = []
   for (const bug of wanted) {
     const broken = await checkOne(bug.broken, bug.breaks, flags)
@@ -22,9 +20,14 @@ export async function checkBugs(ids: string | undefined, flags: CheckFlags): Pro
   const found = rows.filter(bugFound).length
   if (flags.html !== undefined) await writeReport(flags.html, rows.flatMap(bugJson), 'lastput check --bugs')
   if (flags.json) process.stdout.write(`${JSON.stringify(rows.flatMap(bugJson), null, 2)}\n`)
-  else
-    process.stdout.write(`${found} of ${plural(rows.length, 'bug')} found: violated when broken, holding when fixed\n`)
+  else process.stdout.write(bugsEnd(found, rows.length, ids === undefined))
   return found === rows.length ? 0 : 1
+}
+
+function bugOf(id: string): Bug {
+  const bug = bugs.find(b => b.id === id)
+  if (!bug) throw new UsageError(`no row ${id}: there are ${bugs.map(b => b.id).join(', ')}`)
+  return bug
 }
 
 function checkOne(scenario: Scenario, properties: readonly string[], flags: CheckFlags): Promise<Verified> {

@@ -128,7 +128,7 @@ describe('check', () => {
 test('check --bugs with rows', () => {
   const { status, stdout } = lastput('check', '--bugs', '2,8')
   expect(status).toBe(0)
-  expect(stdout).toContain('2 of 2 found')
+  expect(stdout).toContain('2 of 2 bugs found')
 })
 
 test('check --matrix of one driver', () => {
@@ -165,7 +165,7 @@ test('check --matrix that has too little time or memory says so, and is no succe
   const { status, stdout } = lastput('check', 'fsdax', '--matrix', '--protocol', 'G', '--memory', '8K')
   expect(status).toBe(2)
   expect(stdout).toMatch(/G +\? +\? /)
-  expect(stdout).toContain('out of memory after')
+  expect(stdout).toContain('G, free get touch pte pgmap count kill warn bounds dead ends: out of memory')
   expect(stdout).toContain('0 broken')
 })
 

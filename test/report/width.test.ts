@@ -5,7 +5,7 @@ import { survey } from '../../src/engine/index.ts'
 import { bugs } from '../../src/linux/bugs/index.ts'
 import { build, drivers, properties, protocols, verify } from '../../src/linux/index.ts'
 import { matrix } from '../../src/linux/matrix.ts'
-import { bugText } from '../../src/report/bugs.ts'
+import { bugsEnd, bugText } from '../../src/report/bugs.ts'
 import { checkText } from '../../src/report/check.ts'
 import { explainText } from '../../src/report/explain.ts'
 import { MatrixText, matrixRow } from '../../src/report/matrix.ts'
@@ -35,6 +35,8 @@ test.each(['fsdax', 'p2pdma'])('%s with all its threads', async name => {
     for (const line of checkText(checked).split('\n')) expect(line).not.toMatch(/undefined|NaN/)
   }
 })
+
+test('the end of the corpus', () => expect(tooWide(bugsEnd(1, 28, true))).toEqual([]))
 
 test('what is inconclusive', async () => {
   const checked = await verify({ driver: drivers[0]!, protocol: protocols[0]! }, { memory: 1 })

@@ -133,6 +133,14 @@ export function* touch_freed_page(page: Page, what: string): Steps<void> {
   yield* step(what, s => touch_freed(s, page, what))
 }
 
+/** A set of the count that comes after the page was given back; the event shows even where it is what breaks. */
+export function page_ref_set_freed(s: Shared, page: Page, count: number, what: string): void {
+  page_exists(s, page)
+  trace(s, 'page_ref_set', page, count, count)
+  touch_freed(s, page, what)
+  s.set(page._refcount, count)
+}
+
 export function touch_freed(s: Shared, page: Page, what: string): void {
   page_exists(s, page)
   if (s.get(page.life) === BUSY)

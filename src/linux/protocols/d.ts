@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 import { type Steps, step } from '../../engine/index.ts'
 import { lock_page, memunmap_without_pages, page_free } from '../mm/memremap.ts'
-import { page_ref_dec_and_test, page_ref_dec_return, page_ref_set, touch_freed } from '../mm/page_ref.ts'
+import { page_ref_dec_and_test, page_ref_dec_return, page_ref_set, page_ref_set_freed } from '../mm/page_ref.ts'
 import type { Page, Protocol } from '../types.ts'
 
 /** The core's set_page_count(page, 1) after page_free(): by then the page is the driver's. */
 export function* reset_after_free(page: Page): Steps<void> {
   yield* step('set_page_count', s => {
-    if (page.pgmap.ops.page_free) touch_freed(s, page, 'set_page_count(page, 1)')
-    page_ref_set(s, page, 1)
+    if (page.pgmap.ops.page_free) page_ref_set_freed(s, page, 1, 'set_page_count(page, 1)')
+    else page_ref_set(s, page, 1)
   })
 }
 

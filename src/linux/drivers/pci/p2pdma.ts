@@ -15,7 +15,7 @@ import {
   put_page,
 } from '../../mm/memremap.ts'
 import { idle_count } from '../../mm/page_count.ts'
-import { page_ref_count, page_ref_set, touch_freed } from '../../mm/page_ref.ts'
+import { page_ref_count, page_ref_set, page_ref_set_freed } from '../../mm/page_ref.ts'
 import { page_bitmap } from '../../page_list.ts'
 import type { Address, Kernel, Page } from '../../types.ts'
 
@@ -68,13 +68,9 @@ export default driver({
     function* undo_mmap(page: Page): Steps<void> {
       if (zero_based && fixes.has('p2pdma_error_puts_page')) return yield* call(put_page, page)
       yield* gen_pool_free(page)
-      if (zero_based) yield* step('set_page_count', s => reset_count(s, page))
+      if (zero_based)
+        yield* step('set_page_count', s => page_ref_set_freed(s, page, 0, 'set_page_count(page, 0) of the error path'))
       if (fixes.has('p2pdma_error_puts_ref')) yield* percpu_ref_put_many(pgmap, 1)
-    }
-
-    function reset_count(s: Shared, page: Page): void {
-      touch_freed(s, page, 'set_page_count(page, 0) of the error path')
-      page_ref_set(s, page, 0)
     }
 
     function* p2pdma_page_free(page: Page): Steps<void> {
