@@ -60,6 +60,12 @@ function tries(): Try[] {
       vas: 2,
       threads: { fault: 1, migrate: 1, fork: 1 },
     }),
+    of('fast GUP while the device goes', {
+      ...small.find(s => name(s) === 'p2pdma G')!,
+      vas: 2,
+      threads: { mmap: 1, gup: 1, exit: 1, unbind: 1 },
+      adds: ['p2pdma_error_puts_page'],
+    }),
     of('a put after removal', {
       ...small.find(s => name(s) === 'device_dax G')!,
       threads: { fault: 1, exit: 1, unbind: 1 },
