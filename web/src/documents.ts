@@ -143,6 +143,8 @@ export interface CheckJson extends VerdictJson {
   bug?: string
   title?: string
   form?: 'broken' | 'fixed'
+  /** How sure it is that a kernel does this, and who says so. */
+  confirmed?: { status: string; where: string }
 }
 
 /** One cell of `check --matrix --json`. */

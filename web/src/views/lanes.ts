@@ -9,7 +9,7 @@ const ROW = 40
 const LANE = 14
 
 /** Lanes that are drawn; a pinned page may have hundreds of references out. */
-export const MAX_LANES = 12
+const MAX_LANES = 12
 
 /** One line for each reference from its get to its put, beside the table of events. */
 export function laneDrawing(events: readonly EventJson[], lanes: readonly Lane[]): SVGElement {
@@ -36,7 +36,7 @@ export function laneDrawing(events: readonly EventJson[], lanes: readonly Lane[]
   )
 }
 
-export function laneWidth(lanes: readonly Lane[]): number {
+function laneWidth(lanes: readonly Lane[]): number {
   const most = lanes.reduce((max, { lane }) => Math.max(max, lane + 1), 1)
   return Math.min(most, MAX_LANES) * LANE + 10
 }

@@ -37,12 +37,12 @@ function cell(
       '?',
       h('span', { class: 'hidden' }, 'inconclusive'),
     )
-  const { consequence = false, cause } = verdict
+  const { property = '', consequence = false, cause } = verdict
   const label = `violated in ${steps} steps${consequence ? ', after another promise' : ''}`
   const sign = consequence ? `(${steps})` : `\u2717 ${steps}`
   return h(
     'td',
-    { class: `verdict violated ${consequence ? 'after' : ''}`, title: printable(cause ?? message ?? '') },
+    { class: `verdict violated ${consequence ? 'after' : ''}`, title: printable(`${property}: ${cause ?? message}`) },
     verdict.counterexample
       ? h('a', { href: linkTo({ view: 'counterexample', ...link }), 'aria-label': label }, sign)
       : `${sign} steps`,
@@ -97,7 +97,7 @@ function matrixElement({ address }: Context, rows: MatrixJson[]): HTMLElement {
     h('div', { class: 'filters', role: 'search' }, text, h('label', {}, broken, ' only what is violated'), status),
     h(
       'div',
-      { class: 'scroll' },
+      { class: 'scroll tall' },
       h('table', { class: 'matrix all' }, h('thead', {}, h('tr', {}, ...heads, ...columns)), body),
     ),
     rules(names),
@@ -175,18 +175,23 @@ function bugsElement(checks: CheckJson[]): HTMLElement {
         printable(one.title ?? one.system),
         why?.property !== undefined && h('small', { class: 'message' }, printable(propertyText(why))),
       ),
+      h('td', { title: printable(one.confirmed?.where ?? '') }, printable(one.confirmed?.status ?? '')),
       h('td', {}, printable(one.driver)),
       h('td', {}, printable(one.protocol)),
       form(broken),
       form(fixed),
     )
   }
-  const heads = ['bug', 'what', 'driver', 'protocol', 'as it was', 'as mended']
+  const heads = ['bug', 'what', 'how sure', 'driver', 'protocol', 'as it was', 'as mended']
   return h(
     'div',
     {},
     h('h1', {}, 'Bugs'),
-    h('p', { class: 'muted' }, 'The corpus of known bugs: each must break as it was, and hold as it was mended.'),
+    h(
+      'p',
+      { class: 'muted' },
+      'The corpus of bugs: each must break as it was, and hold as it was mended. A number is a counterexample of so many steps.',
+    ),
     h(
       'div',
       { class: 'scroll' },
