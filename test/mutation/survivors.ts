@@ -137,6 +137,17 @@ const survivors: readonly Survivor[] = [
     before: /pci_p2pdma_unmap_mappings/,
     why: 'what is mapped after the unmapping is unmapped by exit, and memunmap_pages() waits for that',
   },
+  {
+    file: /drivers\/pci\/p2pdma\.ts$/,
+    kind: 'swap',
+    before: /gen_pool_free\(page\)/,
+    why: 'that the pool goes soon after the pagemap is not modelled: RCU and device resources would have to be',
+  },
+  {
+    file: /drivers\/pci\/p2pdma\.ts$/,
+    before: /^pinned: /,
+    why: 'a thread more, of a kind that finds nothing left to do when all run one after the other',
+  },
 ]
 
 /** Why the mutant behaves as the model does, or nothing else could; undefined when it should have been caught. */
