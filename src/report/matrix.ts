@@ -102,7 +102,10 @@ export class MatrixText {
     const count = (of: (c: MatrixCell) => boolean) => grouped(number(of))
     const violated = (c: MatrixCell) => c.verdict === 'violated'
     const summary =
-      `${plural(this.rows, 'system')}, ${plural(number(c => c.verdict === 'holds'), 'promise')} kept, ${count(violated)} broken ` +
+      `${plural(this.rows, 'system')}, ${plural(
+        number(c => c.verdict === 'holds'),
+        'promise',
+      )} kept, ${count(violated)} broken ` +
       `(${count(c => violated(c) && c.consequence === true)} of them only after another), ` +
       `${count(c => c.verdict === 'inconclusive')} not decided, in ${seconds.toFixed(0)} s`
     return `${this.why()}${lines(['', ...wrap(summary, '', '')])}`
