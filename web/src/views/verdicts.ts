@@ -173,16 +173,15 @@ function bugsElement(checks: CheckJson[]): HTMLElement {
         'td',
         {},
         printable(one.title ?? one.system),
+        h('small', { class: 'message' }, printable(`${one.driver} under ${one.protocol}`)),
         why?.property !== undefined && h('small', { class: 'message' }, printable(propertyText(why))),
       ),
       h('td', { title: printable(one.confirmed?.where ?? '') }, printable(one.confirmed?.status ?? '')),
-      h('td', {}, printable(one.driver)),
-      h('td', {}, printable(one.protocol)),
       form(broken),
       form(fixed),
     )
   }
-  const heads = ['bug', 'what', 'how sure', 'driver', 'protocol', 'as it was', 'as mended']
+  const heads = ['bug', 'what', 'how sure', 'as it was', 'as mended']
   return h(
     'div',
     {},
