@@ -33,8 +33,8 @@ export interface StepJson extends Pick<CounterexampleStep, 'step' | 'thread' | '
   readonly source?: string
   /** Which way it went at each choice. */
   readonly choices: readonly number[]
-  /** `text` is how the model shows the new value. */
-  readonly changes: readonly { cell: string; from: number; to: number; text: string }[]
+  /** `text` is how the model shows the new value, `was` the old one. */
+  readonly changes: readonly { cell: string; from: number; to: number; text: string; was: string }[]
   /** Who holds what after the step. */
   readonly holders: string
 }
@@ -56,7 +56,10 @@ export function stepsJson(
       operation,
       ...(source === undefined ? {} : { source: placeText(source) }),
       choices,
-      changes: changes.map(change => ({ ...change, text: shownBy(built, change.cell)(change.to) })),
+      changes: changes.map(change => {
+        const shown = shownBy(built, change.cell)
+        return { ...change, text: shown(change.to), was: shown(change.from) }
+      }),
       holders: holders.text(),
     }
   })

@@ -113,8 +113,8 @@ export interface StepJson {
   stack: string[]
   operation: string
   source?: string
-  /** `text`: how the model shows the new value. */
-  changes: { cell: string; from: number; to: number; text?: string }[]
+  /** `text`: how the model shows the new value; `was`: the old one. */
+  changes: { cell: string; from: number; to: number; text?: string; was?: string }[]
   /** Who holds what after the step. */
   holders?: string
 }

@@ -193,8 +193,10 @@ function valueText(texts: Map<string, string>, cell: string, value: number): str
 /** How the model shows the values of its cells, as far as the steps tell. */
 function textsOf(steps: StepJson[]): Map<string, string> {
   const texts = new Map<string, string>()
-  for (const { changes } of steps)
-    for (const { cell, to, text } of changes) if (text !== undefined) texts.set(`${cell}=${to}`, text)
+  for (const { cell, from, to, text, was } of steps.flatMap(step => step.changes)) {
+    if (text !== undefined) texts.set(`${cell}=${to}`, text)
+    if (was !== undefined) texts.set(`${cell}=${from}`, was)
+  }
   return texts
 }
 
