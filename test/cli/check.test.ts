@@ -92,6 +92,8 @@ describe('check', () => {
     )
     const { status, stdout } = lastput('check', 'test_hmm', '--protocol', file, '--property', 'finishes', ...SMALL)
     expect([status, stdout.split('\n')[0]]).toEqual([1, 'test_hmm under G: VIOLATED finishes: unbind never ends'])
+    const matrix = lastput('check', 'test_hmm', '--matrix', '--protocol', file, '--property', 'finishes', ...SMALL)
+    expect(matrix.stdout).toMatch(/test_hmm, teardown\n.*\n.*\n {2}G +\d+ /)
   })
 
   test('the counterexample as ftrace text', () => {
