@@ -48,7 +48,7 @@ interface FlatNode {
 export function automata(system: System, decisions: Decisions, minimise = true): Automata {
   const flat = new Flattener(decisions, minimise)
   const starts = system.threads.map(t => flat.thread(t))
-  const classes = minimise ? refine(decisions, flat.nodes) : flat.nodes.map((_, i) => i)
+  const classes = minimise ? refine(flat.nodes) : flat.nodes.map((_, i) => i)
   const types: Automaton[] = []
   const byStart = new Map<number, number>()
   const typeOf = starts.map(start => {
@@ -182,23 +182,85 @@ class Flattener {
 }
 
 /** Coarsest partition in which nodes of one class do the same and go to the same classes. */
-export function refine(decisions: Decisions, nodes: readonly FlatNode[]): number[] {
+export function refine(nodes: readonly FlatNode[]): number[] {
+  const behaviour = new Behaviour(nodes)
   let classes: number[] = nodes.map(n => (n.diagram === undefined ? 0 : n.idle ? 1 : 2))
   let count = new Set(classes).size
   for (;;) {
-    const memo = new Map<Diagram, Diagram>()
-    const numbers = new Map<string, number>()
-    const next = nodes.map((n, i) => {
-      const behaviour = n.diagram ? decisions.retarget(n.diagram, t => classes[t]!, memo).id : -1
-      const key = `${classes[i]},${behaviour}`
-      let c = numbers.get(key)
-      if (c === undefined) numbers.set(key, (c = numbers.size))
-      return c
-    })
-    classes = next
+    const does = behaviour.under(classes)
+    const numbers = new Map<number, number>()
+    classes = classes.map((c, i) => numberOf(numbers, c * behaviour.size + does[i]!))
     if (numbers.size === count) return classes
     count = numbers.size
   }
+}
+
+/**
+ * What nodes do, where targets are told apart by their class only. The same as mapping the diagrams, but these are many and
+ * for one use: they are numbered, not made.
+ */
+class Behaviour {
+  /** By node, the place of its diagram; -1 without one. */
+  private readonly roots: readonly number[]
+  /** Children stand before their parents. */
+  private readonly diagrams: readonly (
+    | { readonly variable: number; readonly children: readonly number[] }
+    | { readonly variable: undefined; readonly outcomes: readonly { readonly does: number; readonly target: number }[] }
+  )[]
+
+  constructor(nodes: readonly FlatNode[]) {
+    const diagrams: Behaviour['diagrams'][number][] = []
+    const places = new Map<Diagram, number>()
+    const kinds = new Map<string, number>()
+    const place = (d: Diagram): number => {
+      let at = places.get(d)
+      if (at !== undefined) return at
+      const made =
+        d.kind === 'test'
+          ? { variable: d.variable, children: d.children.map(place) }
+          : {
+              variable: undefined,
+              outcomes: d.outcomes.map(({ writes, violations, stops, target }) => ({
+                does: numberOf(kinds, `${writes.join(';')}|${JSON.stringify(violations)}|${stops}`),
+                target,
+              })),
+            }
+      at = diagrams.push(made) - 1
+      places.set(d, at)
+      return at
+    }
+    this.roots = nodes.map(n => (n.diagram === undefined ? -1 : place(n.diagram)))
+    this.diagrams = diagrams
+  }
+
+  /** More than any number of {@link under}. */
+  get size(): number {
+    return this.diagrams.length + 1
+  }
+
+  /** By node, a number that is the same for nodes that do the same. */
+  under(classes: readonly number[]): number[] {
+    const numbers = new Map<number | string, number>()
+    const alike: number[] = []
+    for (const d of this.diagrams) {
+      if (d.variable !== undefined) {
+        const first = alike[d.children[0]!]!
+        const children = d.children.map(c => alike[c]!)
+        alike.push(children.every(c => c === first) ? first : numberOf(numbers, `${d.variable}:${children.join()}`))
+        continue
+      }
+      const ends = d.outcomes.map(o => o.does * (classes.length + 1) + (o.target < 0 ? 0 : 1 + classes[o.target]!))
+      alike.push(numberOf(numbers, ends.length === 1 ? ends[0]! : [...new Set(ends)].sort((a, b) => a - b).join()))
+    }
+    return this.roots.map(at => (at < 0 ? 0 : alike[at]!))
+  }
+}
+
+/** The number of a key: new ones are counted up. */
+function numberOf<K>(numbers: Map<K, number>, key: K): number {
+  let n = numbers.get(key)
+  if (n === undefined) numbers.set(key, (n = numbers.size))
+  return n
 }
 
 /** The part of the merged automaton that is reached from `start`, numbered breadth first. */
