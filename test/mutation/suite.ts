@@ -7,6 +7,7 @@ import type { CheckOptions } from '../../src/engine/index.ts'
 import { bugs } from '../../src/linux/bugs/index.ts'
 import { build, drivers, type ProtocolId, properties, protocols, type Scenario, verify } from '../../src/linux/index.ts'
 import { Machine } from '../../src/linux/machine.ts'
+import { unlock_page } from '../../src/linux/mm/memremap.ts'
 
 const LIMITS: CheckOptions = { time: 20, memory: 2 ** 30 }
 
@@ -70,6 +71,8 @@ function tries(): Try[] {
       ...small.find(s => name(s) === 'device_dax G')!,
       threads: { fault: 1, exit: 1, unbind: 1 },
     }),
+    // What no driver of the model does.
+    of('an unlock of a page that is not locked', careless(small.find(s => name(s) === 'test_hmm G')!)),
     ...small.map(s => of(name(s), s)),
     ...small
       .filter(s => s.protocol.id === s.driver.protocols.at(-1))
@@ -79,6 +82,16 @@ function tries(): Try[] {
         ),
       ),
   ]
+}
+
+/** The scenario with a driver whose only thread unlocks a page that nobody has locked. */
+function careless(scenario: Scenario): Scenario {
+  const { driver } = scenario
+  const setup: typeof driver.setup = kernel => ({
+    ...driver.setup(kernel),
+    roles: { unlock: { body: () => unlock_page(kernel.pgmap.pages[0]!), times: 1 } },
+  })
+  return { ...scenario, driver: { ...driver, setup }, threads: { unlock: 1 } }
 }
 
 /** Every thread once, one after the other: what the counts are in the end, and the events on the way. */
