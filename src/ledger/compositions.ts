@@ -9,6 +9,9 @@ import type { Shapes } from './shapes.ts'
 /** Lives of more references have so many orders and numbers that two are hardly ever alike. */
 export const MAX_COMPOSED = 64
 
+/** Share of a site's lives that it begins, from which it is one that hands out pages. */
+const BEGINS = 0.3
+
 /** Places tried for a missing event; real recordings have dozens. */
 const MAX_PLACES = 256
 
@@ -36,28 +39,37 @@ export class Compositions {
   /** @param siteOf what two signatures have in common that count as alike */
   constructor(shapes: Shapes, siteOf: (signature: number) => number) {
     this.#siteOf = siteOf
+    const lives: { life: Life; lives: number }[] = []
     for (let shape = 0; shape < shapes.size; shape++) {
       const life = mergePins(lifeOfShape(shapes, shape))
       if (life.gets.length + life.puts.length > MAX_COMPOSED) continue
-      const key = this.of(life).join(' ')
-      this.#lives.set(key, (this.#lives.get(key) ?? 0) + shapes.lives[shape]!)
-      for (const put of life.puts) note(this.#puts, this.#token(put, 'p'), put)
-      const first = life.gets[0]
-      if (first) this.#noteHandOut(life, first, shapes.lives[shape]!)
+      lives.push({ life, lives: shapes.lives[shape]! })
+      this.#noteBeginning(life, shapes.lives[shape]!)
     }
+    for (const each of lives) this.#note(each.life, each.lives)
   }
 
-  #noteHandOut({ gets }: Life, first: Reference, lives: number): void {
-    note(this.#handOuts, this.#token(first, 'g'), first)
-    add(this.#begun, this.#siteOf(first.signature), lives)
+  #noteBeginning({ gets }: Life, lives: number): void {
+    if (gets.length === 0) return
+    add(this.#begun, this.#siteOf(gets[0]!.signature), lives)
     for (const site of new Set(gets.map(get => this.#siteOf(get.signature)))) add(this.#with, site, lives)
   }
 
-  /** Share of the lives with a get of that signature that it began; undefined where there are none. */
-  begins(signature: number): number | undefined {
+  /** A life that began with what mostly comes in the middle is the rest of one that a put too many had ended. */
+  #note(life: Life, lives: number): void {
+    const first = life.gets[0]
+    if (!first || !this.isHandOut(first.signature)) return
+    const key = this.of(life).join(' ')
+    add(this.#lives, key, lives)
+    for (const put of life.puts) note(this.#puts, this.#token(put, 'p'), put)
+    note(this.#handOuts, this.#token(first, 'g'), first)
+  }
+
+  /** Whether a get of that signature is one that takes pages into use; true where nothing is known of it. */
+  isHandOut(signature: number): boolean {
     const site = this.#siteOf(signature)
     const all = this.#with.get(site)
-    return all === undefined ? undefined : (this.#begun.get(site) ?? 0) / all
+    return all === undefined || (this.#begun.get(site) ?? 0) >= BEGINS * all
   }
 
   of({ gets, puts }: Life): Composition {
@@ -123,6 +135,6 @@ function note(kinds: Map<string, Reference>, token: string, reference: Reference
   if (!kinds.has(token)) kinds.set(token, reference)
 }
 
-function add(counts: Map<number, number>, key: number, n: number): void {
+function add<K>(counts: Map<K, number>, key: K, n: number): void {
   counts.set(key, (counts.get(key) ?? 0) + n)
 }

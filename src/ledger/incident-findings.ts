@@ -69,7 +69,7 @@ export class IncidentFindings {
   }
 
   #addHistory(incident: Incident, finding: Finding): void {
-    const events = [...(incident.lastLives[0] ?? []), ...incident.life, violatingEvent(incident)]
+    const events = this.#wholeLife(incident)
     if (events.length > MAX_SOLVED) return
     const solved = solveLife(events, 0, this.#ledger.model)
     finding.history = this.#naming.history(events, solved, incident.count + incident.event.val)
@@ -86,8 +86,12 @@ export class IncidentFindings {
     return lastLife === undefined || this.#isOrdinary(lastLife)
   }
 
+  #wholeLife(incident: Incident): LifeEvent[] {
+    return this.#remedies.wholeLife(incident, violatingEvent(incident), life => this.#isOrdinary(life))
+  }
+
   #isOrdinary(life: readonly LifeEvent[]): boolean {
-    if (life.length > MAX_SOLVED) return false
+    if (life.length > MAX_SOLVED || !this.#remedies.isHandOut(life[0]!)) return false
     return this.#remedies.alike(life) >= ALWAYS || this.#isUsual(solveLife(life, 0, this.#ledger.model))
   }
 
@@ -113,7 +117,7 @@ export class IncidentFindings {
         this.#explainMismatch(incident, finding)
     }
     const last = incident.lastLives[0]?.at(-1)
-    if (last && last.delta < 0)
+    if (last && last.delta < 0 && finding.culprit?.time !== last.time)
       evidence.push(
         `its last reference had been put ${duration(incident.event.time - last.time)} before by ${this.#naming.site(last.signature)}`,
       )
@@ -199,8 +203,8 @@ export class IncidentFindings {
   /** One put too many: which of the life's puts fits least. */
   #findSurplusPut(incident: Incident, finding: Finding): void {
     const { model } = this.#ledger
-    const violating = violatingEvent(incident)
-    const events = this.#remedies.wholeLife(incident, violating, life => this.#isOrdinary(life))
+    const events = this.#wholeLife(incident)
+    const violating = events.at(-1)!
     if (events.length > MAX_SOLVED) {
       finding.certainty = 'likely'
       return
@@ -268,10 +272,13 @@ export class IncidentFindings {
 
   /** The event on a free page was rightful: another put had freed the page too early. */
   #blamePut(incident: Incident, finding: Finding, put: LifeEvent): void {
+    const { event, count } = incident
     finding.consequences.unshift(this.#asConsequence(incident, finding))
     finding.kind = 'surplus-put'
     finding.certainty = 'likely'
     finding.culprit = this.#naming.actor(put)
+    // What was said of the other event's count would read as if said of this put.
+    finding.evidence[0] = `${this.#naming.site(event.signature)}, which came ${duration(event.time - put.time)} later, found the count at ${count}, as if nobody held the page`
   }
 
   #asConsequence({ kind, event, count }: Incident, { pfn }: Finding) {

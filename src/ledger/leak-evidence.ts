@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** What speaks for it that a reference will not come back, and how much that is worth. */
 import type { Certainty } from './findings.ts'
-import { duration, seconds } from './naming.ts'
+import { duration } from './naming.ts'
 
 /** Lives that must have gone one way before "always" means something. */
 export const ALWAYS = 3
@@ -36,7 +36,7 @@ export interface LeakFacts {
   exited: boolean
   /** References of its site that were taken later. */
   passed: number
-  /** When an eviction came by. */
+  /** How long after it was taken an eviction came by. */
   evicted: number | undefined
   /** memunmap_pages() has put the base reference. */
   waits: boolean
@@ -94,7 +94,7 @@ export function leakWords(facts: LeakFacts): string[] {
       : '',
     facts.evicted === undefined
       ? ''
-      : `an eviction of its pagemap came by at ${seconds(facts.evicted)} and could not free it`,
+      : `an eviction of its pagemap came by ${duration(facts.evicted)} later and could not free it`,
     facts.waits ? 'memunmap_pages() has put the base reference and waits for this page' : '',
   ].filter(sentence => sentence !== '')
 }

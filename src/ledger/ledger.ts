@@ -78,8 +78,12 @@ const OFTEN = 64
 /** Neighbouring pages put in a row that make a sweep. */
 const SWEEP = 8
 
-/** Lives that are looked at again when something is wrong: a put too many can end one and make the next look strange. */
-const EARLIER_LIVES = 4
+/**
+ * Lives that are looked at again when something is wrong, and their events: a put too many can end one before its time, and
+ * each reference that is taken then looks like a life of its own.
+ */
+const EARLIER_LIVES = 32
+const EARLIER_EVENTS = 96
 
 /** Lives after which an event on a free page that another order explained is forgotten. */
 const SUSPECT_LIVES = 2
@@ -1093,9 +1097,14 @@ export class Ledger {
   /** Lives of a page that ended last, the latest first. */
   #lastLives(row: number): LifeEvent[][] {
     const lives: LifeEvent[][] = []
+    let events = 0
     let ticket = this.pages.lastLife[row]!
-    for (; lives.length < EARLIER_LIVES && this.#retired.head(ticket) >= 0; ticket = this.#retired.before(ticket))
-      lives.push(this.nodes.chain(this.#retired.head(ticket)))
+    while (lives.length < EARLIER_LIVES && events < EARLIER_EVENTS && this.#retired.head(ticket) >= 0) {
+      const life = this.nodes.chain(this.#retired.head(ticket))
+      lives.push(life)
+      events += life.length
+      ticket = this.#retired.before(ticket)
+    }
     return lives
   }
 

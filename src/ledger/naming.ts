@@ -64,8 +64,3 @@ export function duration(ns: number): string {
   if (ns < 1e6) return `${(ns / 1e3).toFixed(0)} us`
   return ns < 1e9 ? `${(ns / 1e6).toFixed(1)} ms` : `${(ns / 1e9).toFixed(1)} s`
 }
-
-/** A time given in ns, in seconds. */
-export function seconds(ns: number): string {
-  return `${(ns / 1e9).toFixed(6)}`
-}

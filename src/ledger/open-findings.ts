@@ -267,7 +267,7 @@ export class OpenFindings {
       later: tasks.ticksOf(event.pid) - event.taskSeq - 1,
       exited: (sites.traits(tasks.lastStackOf(event.pid)) & StackTrait.EXIT) !== 0,
       passed: tasks.ticksOfSignature(signature) - event.signatureSeq - 1,
-      evicted: evicted[0]?.time,
+      evicted: evicted[0] && evicted[0].time - event.time,
       waits: (pages.bits[row]! & PageBit.UNMAPPED) !== 0,
       isHeadless: (pages.bits[row]! & PageBit.HEADLESS) !== 0,
       isGivenUp: this.#isGivenUp(row, event, events, solved),

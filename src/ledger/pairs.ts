@@ -54,6 +54,9 @@ const NESTING_BITS = 0.25
 /** Bits for leaving a reference without partner, on top of log2(1 + lives in which its site had one). */
 const UNMATCHED_BITS = 4
 
+/** How much dearer the lives may be under the estimate that nests, which is right where they do not tell. */
+const EVEN = 1.02
+
 /** Pseudo-lives that the site-level estimate weighs in the estimate of a pair of signatures. */
 const BACKOFF = 1
 const ROUNDS = 20
@@ -137,7 +140,7 @@ export class PairModel {
     }
     const open = this.#estimate(taught, () => 1)
     const nested = this.#estimate(taught, (get, put) => this.#nestingWeight(get, put))
-    this.#adopt(nested.bits <= open.bits ? nested.counts : open.counts)
+    this.#adopt(nested.bits <= open.bits * EVEN + 1 ? nested.counts : open.counts)
   }
 
   /** An estimate from a beginning, and the bits that the lives cost under it. */

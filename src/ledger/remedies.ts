@@ -12,9 +12,6 @@ import type { Sites } from './sites.ts'
 /** How many times as many lives must speak for one culprit as for the next. */
 const CLEARLY = 4
 
-/** Share of a site's lives that it begins, from which it is one that hands out pages. */
-const BEGINS = 0.2
-
 /** How many times fewer lives speak for an explanation that leaves another odd life unexplained. */
 const ODD = 64
 
@@ -87,7 +84,7 @@ export class Remedies {
   /** Whether an event of that signature is one that takes pages into use. */
   isHandOut({ signature, delta }: { signature: number; delta: number }): boolean {
     const [strict] = this.#levels
-    return delta > 0 && (strict!.begins(signature) ?? 1) >= BEGINS
+    return delta > 0 && strict!.isHandOut(signature)
   }
 
   /** What was wrong, if the page was put once too often or handed out in silence. */
@@ -153,7 +150,13 @@ export class Remedies {
 function explanations(level: Compositions, { lastLives, life, after }: Incident, violating: LifeEvent): Explanation[] {
   const all: Explanation[] = []
   const compositions = lastLives.map(each => level.of(asLife(each, 0)))
-  for (let earlier = 0; earlier <= lastLives.length; earlier++) {
+  const firstOf = (life: readonly LifeEvent[] | undefined) => asLife(life ?? [], 0).gets[0]
+  const isBeginning = (each: readonly LifeEvent[]) => {
+    const first = firstOf(each)
+    return first?.position === 0 && level.isHandOut(first.signature)
+  }
+  const whole = lastLives.findIndex(isBeginning) + 1
+  for (const earlier of whole > 0 ? [0, whole] : [0]) {
     const known = compositions.slice(0, earlier)
     const left = compositions[earlier]
     const isOdd = left !== undefined && level.lives(left) <= 1

@@ -5,7 +5,7 @@ import type { Holder } from '../ledger/open-findings.ts'
 import type { SourceInfo } from '../trace/events.ts'
 import { printable } from './printable.ts'
 import { actorJson } from './trace.ts'
-import { frameText, pfnText, plural, seconds, timeText, wrap } from './words.ts'
+import { frameText, marginText, pfnText, plural, seconds, timeText, wrap } from './words.ts'
 
 /** @param at as `EventBatch.time`, Infinity for the end */
 export function whoText(found: PageHolders, at: number, timeBase: bigint): string[] {
@@ -40,8 +40,7 @@ function holderText(holder: Holder, number: number, timeBase: bigint): string[] 
       ),
     )
   }
-  if (holder.margin !== undefined)
-    lines.push(`   the next best explanation fits worse by ${holder.margin.toFixed(1)} bits`)
+  if (holder.margin !== undefined) lines.push(...wrap(marginText(holder.margin), '   ', '     '))
   return lines
 }
 

@@ -54,3 +54,13 @@ export function grouped(n: number): string {
 export function plural(n: number, noun: string): string {
   return `${grouped(n)} ${noun}${n === 1 ? '' : 's'}`
 }
+
+/** Margin in bits above which the odds are not worth a number. */
+const LARGE_MARGIN = 20
+
+/** How much better an attribution is than the second best. @param bits -log2 of the ratio of their probabilities */
+export function marginText(bits: number): string {
+  if (bits < 1) return `the next best explanation is nearly as likely (${bits.toFixed(1)} bits)`
+  const times = bits > LARGE_MARGIN ? 'over a million' : grouped(Math.round(2 ** bits))
+  return `the next best explanation is ${times} times less likely (${bits.toFixed(1)} bits)`
+}
