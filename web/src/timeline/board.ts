@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** The timeline on the page: a canvas that stays while its rows scroll behind it, the strip above it, pointer and wheel. */
+import type { TraceJson } from '../documents.ts'
+import { h } from '../dom.ts'
+import type { LiveRecording } from '../recording.ts'
+import { Minimap } from './minimap.ts'
+import { AXIS, LABELS, Painter, ROW, type Scene } from './painter.ts'
+import { onPaletteChange, palette } from './palette.ts'
+import { onPress } from './press.ts'
+import { firstAtOrAfter } from './raster.ts'
+import type { Rows } from './rows.ts'
+import { TimeWindow } from './window.ts'
+
+/** CSS pixels of the timeline beside its rows: the axis, and room below the last row. */
+const BELOW = AXIS + 8
+
+/** Milliseconds without movement after which it has come to rest. */
+const SETTLED = 250
+
+/** A page, its row, and one of its events, as places in the timeline. */
+export interface Picked {
+  row: number
+  page: number
+  event: number
+}
+
+export interface BoardEvents {
+  hover(picked: Picked | undefined): void
+  click(picked: Picked | undefined): void
+  /** Called after each picture. */
+  painted(): void
+  /** Called when zoom and scroll have come to rest. */
+  settled(): void
+}
+
+export class Board {
+  readonly scene: Scene
+  readonly scroller = h('div', {
+    class: 'timeline',
+    tabindex: 0,
+    role: 'application',
+    'aria-label': 'Pages over time; the button "As a table" shows the same as a table',
+  })
+  readonly minimap: HTMLCanvasElement
+  readonly #minimap: Minimap
+  readonly #canvas = h('canvas', { 'aria-hidden': 'true' })
+  readonly #painter = new Painter(this.#canvas)
+  readonly #spacer = h('div', { class: 'spacer' })
+  readonly #events: BoardEvents
+  readonly #controller = new AbortController()
+  #frame = 0
+  #timer: ReturnType<typeof setTimeout> | undefined
+
+  constructor(trace: TraceJson, live: LiveRecording, rows: Rows, events: BoardEvents) {
+    const { firstTime, lastTime } = live.timeline
+    const window = new TimeWindow(firstTime, lastTime)
+    this.scene = { trace, live, window, rows, scroll: 0, selected: undefined, hovered: undefined }
+    this.#events = events
+    this.#minimap = new Minimap(live, window, () => this.changed())
+    this.minimap = this.#minimap.canvas
+    this.scroller.append(this.#canvas, this.#spacer)
+    this.#listen()
+  }
+
+  #listen(): void {
+    const { scroller, scene } = this
+    const { signal } = this.#controller
+    scroller.addEventListener('scroll', () => {
+      scene.scroll = scroller.scrollTop
+      this.changed()
+    })
+    scroller.addEventListener('wheel', event => this.#onWheel(event), { passive: false })
+    onPress(scroller, {
+      begin: () => this.#dragFrom(scene.window.from, scroller.scrollTop),
+      click: event => this.#events.click(this.#pick(event)),
+      hover: event => {
+        const picked = event && this.#pick(event)
+        scene.hovered = picked?.row
+        if (event) this.#events.hover(picked)
+        this.changed()
+      },
+    })
+    onPaletteChange(() => this.changed(), signal)
+    addEventListener('resize', () => this.resize(), { signal })
+  }
+
+  #dragFrom(from: number, scroll: number): (dx: number, dy: number) => void {
+    const { window } = this.scene
+    return (dx, dy) => {
+      const left = from - (dx / this.#width) * window.span
+      window.show(left, left + window.span)
+      this.scroller.scrollTop = scroll - dy
+      this.changed()
+    }
+  }
+
+  #onWheel(event: WheelEvent): void {
+    const { window } = this.scene
+    if (event.ctrlKey || event.metaKey) {
+      event.preventDefault()
+      window.zoom(1.0015 ** event.deltaY, Math.max(0, this.#under(event).part))
+    } else if (event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY)) {
+      event.preventDefault()
+      window.pan((event.shiftKey && event.deltaX === 0 ? event.deltaY : event.deltaX) / this.#width)
+    } else return
+    this.changed()
+  }
+
+  get #width(): number {
+    return Math.max(1, this.#canvas.clientWidth - LABELS)
+  }
+
+  /** Part of the shown time, and row, under the pointer. */
+  #under(event: MouseEvent): { part: number; row: number } {
+    const box = this.#canvas.getBoundingClientRect()
+    return {
+      part: (event.clientX - box.left - LABELS) / this.#width,
+      row: Math.floor((event.clientY - box.top - AXIS + this.scene.scroll) / ROW),
+    }
+  }
+
+  /** The page under the pointer and its event that came last before it. */
+  #pick(event: MouseEvent): Picked | undefined {
+    const { part, row } = this.#under(event)
+    const { window, rows, live } = this.scene
+    const page = rows.list[row]
+    if (page === undefined || page < 0) return undefined
+    const { start, time } = live.timeline
+    // What is drawn at a pixel is what happened until its end.
+    const at = window.from + (part + 1 / this.#width) * window.span
+    const next = firstAtOrAfter(time, start[page]!, start[page + 1]!, at)
+    return { row, page, event: Math.max(start[page]!, next - 1) }
+  }
+
+  /** Makes the time in view `factor` times as long, around the selected event if that is in view. */
+  zoom(factor: number): void {
+    const { window, selected, live } = this.scene
+    const time = selected?.event === undefined ? undefined : live.timeline.time[selected.event]!
+    const part = time === undefined ? 0.5 : (time - window.from) / window.span
+    window.zoom(factor, part >= 0 && part <= 1 ? part : 0.5)
+    this.changed()
+  }
+
+  showAll(): void {
+    const { window } = this.scene
+    window.show(window.first, window.last)
+    this.changed()
+  }
+
+  /** Scrolls as far as it takes for a row to be seen. */
+  reveal(row: number): void {
+    const top = row * ROW
+    const room = this.scroller.clientHeight - AXIS - ROW
+    if (top < this.scroller.scrollTop) this.scroller.scrollTop = top
+    if (top > this.scroller.scrollTop + room) this.scroller.scrollTop = top - room
+  }
+
+  /** How far to scroll for a row to be in the middle. */
+  middle(row: number): number {
+    return Math.max(0, row * ROW - this.scroller.clientHeight / 2)
+  }
+
+  scrollTo(top: number): void {
+    this.scroller.scrollTop = top
+    this.scene.scroll = this.scroller.scrollTop
+  }
+
+  /** Fits the drawing to its place; to be called when the rows have changed, too. */
+  resize(): void {
+    this.#sizeRows()
+    this.#painter.resize(this.scroller.clientWidth, this.scroller.clientHeight)
+    this.changed()
+  }
+
+  /** The canvas stays in view while the rows' length scrolls behind it. */
+  #sizeRows(): void {
+    const height = this.scene.rows.list.length * ROW
+    this.scroller.style.height = `min(62vh, 44rem, ${height + BELOW}px)`
+    this.#spacer.style.height = `${height}px`
+    this.#spacer.style.marginTop = `${BELOW - 2 - this.scroller.clientHeight}px`
+  }
+
+  /** Draws with the next frame. */
+  changed(): void {
+    if (this.#frame === 0) this.#frame = requestAnimationFrame(() => this.#paint())
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => this.#events.settled(), SETTLED)
+  }
+
+  #paint(): void {
+    this.#frame = 0
+    if (this.scroller.hidden) return
+    const colours = palette()
+    this.#painter.paint(this.scene, colours)
+    this.#minimap.paint(this.scene.rows, colours)
+    this.#events.painted()
+  }
+
+  stop(): void {
+    this.#controller.abort()
+    cancelAnimationFrame(this.#frame)
+    clearTimeout(this.#timer)
+  }
+}
