@@ -2,13 +2,12 @@
 /** `lastput check`: is there any interleaving in which this protocol and this driver break a promise? */
 import { writeFile } from 'node:fs/promises'
 import { Command } from 'commander'
-import { ModelError } from '../engine/index.ts'
 import { properties, protocols, type Scenario, type Verified, verify } from '../linux/index.ts'
 import { checkJson, checkText, exitCode, replay } from '../report/check.ts'
 import { ftraceText } from '../report/ftrace.ts'
 import { checkBugs } from './bugs.ts'
 import { checkMatrix } from './matrix.ts'
-import { driverOf, protocolOf, UsageError } from './model-file.ts'
+import { driverOf, guardedModel, protocolOf, UsageError } from './model-file.ts'
 import {
   builtOrUsage,
   bytes,
@@ -44,18 +43,7 @@ export function checkCommand(): Command {
     .option('--json', 'lastput.check/1')
     .option('--html <file>', 'write verdicts and counterexamples as one file that any browser opens')
     .addHelpText('after', '\nExit codes: 0 holds, 1 violated, 2 usage or inconclusive.')
-    .action(run)
-}
-
-async function run(name: string | undefined, flags: CheckFlags): Promise<void> {
-  try {
-    process.exitCode = await answer(name, flags)
-  } catch (e) {
-    const expected = e instanceof UsageError || e instanceof ModelError || (e instanceof Error && 'syscall' in e)
-    if (!expected) throw e
-    process.stderr.write(`lastput check: ${(e as Error).message}\n`)
-    process.exitCode = 2
-  }
+    .action((name: string | undefined, flags: CheckFlags) => guardedModel('check', () => answer(name, flags)))
 }
 
 async function answer(name: string | undefined, flags: CheckFlags): Promise<number> {

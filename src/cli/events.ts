@@ -51,7 +51,6 @@ function collect(value: string, values: string[]): string[] {
 }
 
 async function run(file: string, flags: EventsFlags): Promise<void> {
-  process.stdout.on('error', leave)
   try {
     process.exitCode = await show(file, flags)
   } catch (error) {
@@ -59,12 +58,6 @@ async function run(file: string, flags: EventsFlags): Promise<void> {
     process.stderr.write(`lastput events: ${(error as Error).message}\n`)
     process.exitCode = 2
   }
-}
-
-/** Who reads our output may stop when they have seen enough. */
-function leave(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EPIPE') throw error
-  process.exit(0)
 }
 
 async function show(path: string, flags: EventsFlags): Promise<number> {

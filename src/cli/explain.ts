@@ -3,7 +3,7 @@
 import { Command } from 'commander'
 import { protocols } from '../linux/index.ts'
 import { explainJson, explainText } from '../report/explain.ts'
-import { protocolOf, UsageError } from './model-file.ts'
+import { guardedModel, protocolOf } from './model-file.ts'
 import { writeReport } from './write-report.ts'
 
 export function explainCommand(): Command {
@@ -15,19 +15,15 @@ export function explainCommand(): Command {
       '--html <file>',
       'write the lives as diagrams, two protocols side by side, as one file that any browser opens',
     )
-    .action(explain)
+    .action((name: string | undefined, flags: { json?: boolean; html?: string }) =>
+      guardedModel('explain', () => explain(name, flags)),
+    )
 }
 
-async function explain(name: string | undefined, flags: { json?: boolean; html?: string }): Promise<void> {
-  try {
-    const wanted = name === undefined ? protocols : [await protocolOf(name)]
-    if (flags.html !== undefined) await writeReport(flags.html, explainJson(wanted), 'lastput explain')
-    const json = () => `${JSON.stringify(explainJson(wanted), null, 2)}\n`
-    process.stdout.write(flags.json ? json() : wanted.map(explainText).join('\n'))
-  } catch (e) {
-    const expected = e instanceof UsageError || (e instanceof Error && 'syscall' in e)
-    if (!expected) throw e
-    process.stderr.write(`lastput explain: ${(e as Error).message}\n`)
-    process.exitCode = 2
-  }
+async function explain(name: string | undefined, flags: { json?: boolean; html?: string }): Promise<number> {
+  const wanted = name === undefined ? protocols : [await protocolOf(name)]
+  if (flags.html !== undefined) await writeReport(flags.html, explainJson(wanted), 'lastput explain')
+  const json = () => `${JSON.stringify(explainJson(wanted), null, 2)}\n`
+  process.stdout.write(flags.json ? json() : wanted.map(explainText).join('\n'))
+  return 0
 }

@@ -34,6 +34,12 @@ const COMMANDS: Record<string, () => Promise<Command>> = {
   open: async () => (await import('./open.ts')).openCommand(),
 }
 
+// Who reads our output may stop when they have seen enough.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+  process.exit(process.exitCode ?? 0)
+})
+
 const wanted = COMMANDS[process.argv[2] ?? '']
 for (const load of wanted ? [wanted] : Object.values(COMMANDS)) program.addCommand((await load()).exitOverride())
 

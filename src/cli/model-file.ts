@@ -5,11 +5,28 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { build, type Plugin } from 'esbuild'
+import { ModelError } from '../engine/index.ts'
 import { type Driver, drivers, type Protocol, protocols } from '../linux/index.ts'
+import { wrap } from '../report/words.ts'
 
 /** What the user asked for does not exist or cannot be loaded: exit code 2. */
 export class UsageError extends Error {
   override name = 'UsageError'
+}
+
+/**
+ * Runs a command about the model: what the user asked for amiss, a malformed model, or a file that cannot be written is a line
+ * on stderr and exit code 2.
+ */
+export async function guardedModel(command: string, action: () => Promise<number>): Promise<void> {
+  try {
+    process.exitCode = await action()
+  } catch (e) {
+    const expected = e instanceof UsageError || e instanceof ModelError || (e instanceof Error && 'syscall' in e)
+    if (!expected) throw e
+    process.stderr.write(`${wrap(`lastput ${command}: ${(e as Error).message}`, '', '  ').join('\n')}\n`)
+    process.exitCode = 2
+  }
 }
 
 export async function driverOf(name: string): Promise<Driver> {

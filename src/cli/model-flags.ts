@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Options that `lastput check` and `lastput run` share, and what they mean to the model and the engine. */
-import { type Command, InvalidArgumentError, Option } from 'commander'
+import { type Command, InvalidArgumentError } from 'commander'
 import type { CheckOptions } from '../engine/index.ts'
-import { all_fixes, type Built, build, type Fix, properties, protocols, type Scenario } from '../linux/index.ts'
+import { merged_fixes, proposed_fixes } from '../linux/fixes.ts'
+import { type Built, build, type Fix, fixes, properties, protocols, type Scenario } from '../linux/index.ts'
 import { spawnThread } from '../node/threads.ts'
+import { wrap } from '../report/words.ts'
 import { UsageError } from './model-file.ts'
 
 export interface CheckFlags {
@@ -33,12 +35,34 @@ export function systemOptions(command: Command): Command {
     .option('--pages <n>', 'device pages', positive, 2)
     .option('--vas <n>', 'user addresses', positive, 2)
     .option('--threads <list>', 'roles and how many of each, say fault:2,migrate,unbind', threadList)
-    .addOption(
-      new Option('--revert <change...>', `kernel changes to leave out: ${all_fixes.join(', ')}`)
-        .choices(all_fixes)
-        .default([]),
+    .option(
+      '--revert <change...>',
+      'merged changes to the kernel to leave out, named below',
+      changesOf(merged_fixes),
+      [],
     )
-    .addOption(new Option('--add <change...>', 'proposed changes that no kernel has').choices(all_fixes).default([]))
+    .option('--add <change...>', 'changes that no kernel has, named below', changesOf(proposed_fixes), [])
+    .addHelpText('after', () => changesText())
+}
+
+/** A reader of names that may be separated by commas or blanks. */
+function changesOf(known: readonly Fix[]) {
+  return (text: string, before: readonly Fix[]): Fix[] => {
+    const names = text.split(',')
+    for (const name of names)
+      if (!known.includes(name as Fix)) throw new InvalidArgumentError(`there are ${known.join(', ')}`)
+    return [...before, ...(names as Fix[])]
+  }
+}
+
+function changesText(): string {
+  const text = (names: readonly Fix[]) =>
+    names.flatMap(name => {
+      const { commit, subject } = fixes[name]
+      return wrap(`${subject}${commit === '' ? '' : ` (${commit})`}`, `  ${name}: `, '    ')
+    })
+  const lines = ['', 'Changes for --revert:', ...text(merged_fixes), '', 'Changes for --add:', ...text(proposed_fixes)]
+  return lines.join('\n')
 }
 
 export function scenarioOf(of: Pick<Scenario, 'driver' | 'protocol'>, flags: SystemFlags): Scenario {

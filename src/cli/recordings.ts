@@ -71,11 +71,6 @@ export function progressLine(command: string): { show: NonNullable<AccountOption
 
 /** Runs a command's action: errors of its input become a line and exit code 2, all others are ours. */
 export async function guarded(command: string, action: () => Promise<number>): Promise<void> {
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    // Who reads our output may stop when they have seen enough.
-    if (error.code !== 'EPIPE') throw error
-    process.exit(process.exitCode ?? 0)
-  })
   try {
     process.exitCode = await action()
   } catch (error) {

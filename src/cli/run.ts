@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** `lastput run`: one execution of the model, printed as page_ref events. */
 import { Command } from 'commander'
-import { ModelError } from '../engine/index.ts'
 import { Machine } from '../linux/index.ts'
 import { ftraceText } from '../report/ftrace.ts'
 import { runJson } from '../report/run.ts'
 import { wrap } from '../report/words.ts'
-import { driverOf, protocolOf, UsageError } from './model-file.ts'
+import { driverOf, guardedModel, protocolOf } from './model-file.ts'
 import { builtOrUsage, positive, type SystemFlags, scenarioOf, systemOptions } from './model-flags.ts'
 import { writeReport } from './write-report.ts'
 
@@ -27,31 +26,23 @@ export function runCommand(): Command {
     .option('--json', 'lastput.run/1 instead of ftrace text')
     .option('--html <file>', 'write the execution, step by step, as one file that any browser opens')
     .addHelpText('after', '\nExit codes: 0 no property was broken, 1 one was (it is named on stderr), 2 usage.')
-    .action(run)
+    .action((name: string, flags: RunFlags) => guardedModel('run', () => run(name, flags)))
 }
 
-async function run(name: string, flags: RunFlags): Promise<void> {
-  try {
-    const scenario = scenarioOf(
-      { driver: await driverOf(name), protocol: await protocolOf(flags.protocol ?? 'G') },
-      flags,
-    )
-    const built = builtOrUsage(scenario)
-    const machine = new Machine(built)
-    machine.run(flags.seed, flags.steps)
-    if (flags.html !== undefined)
-      await writeReport(flags.html, runJson(scenario, machine, flags.seed), `lastput run ${name}`)
-    const json = () => `${JSON.stringify(runJson(scenario, machine, flags.seed), null, 2)}\n`
-    process.stdout.write(flags.json ? json() : ftraceText(built, machine.steps))
-    for (const { property, message } of machine.violations) {
-      const told = `lastput run: ${built.system.name}, seed ${flags.seed}: ${property}: ${message}`
-      process.stderr.write(`${wrap(told, '', '  ').join('\n')}\n`)
-      process.exitCode = 1
-    }
-  } catch (e) {
-    const expected = e instanceof UsageError || e instanceof ModelError || (e instanceof Error && 'syscall' in e)
-    if (!expected) throw e
-    process.stderr.write(`lastput run: ${(e as Error).message}\n`)
-    process.exitCode = 2
+async function run(name: string, flags: RunFlags): Promise<number> {
+  const scenario = scenarioOf(
+    { driver: await driverOf(name), protocol: await protocolOf(flags.protocol ?? 'G') },
+    flags,
+  )
+  const machine = new Machine(builtOrUsage(scenario))
+  machine.run(flags.seed, flags.steps)
+  const { built, steps, violations } = machine
+  const json = () => runJson(scenario, machine, flags.seed)
+  if (flags.html !== undefined) await writeReport(flags.html, json(), `lastput run ${name}`)
+  process.stdout.write(flags.json ? `${JSON.stringify(json(), null, 2)}\n` : ftraceText(built, steps))
+  for (const { property, message } of violations) {
+    const told = `lastput run: ${built.system.name}, seed ${flags.seed}: ${property}: ${message}`
+    process.stderr.write(`${wrap(told, '', '  ').join('\n')}\n`)
   }
+  return violations.length > 0 ? 1 : 0
 }

@@ -77,3 +77,4 @@ export type Fix = keyof typeof list
 export const fixes: Readonly<Record<Fix, FixInfo>> = list
 export const all_fixes = Object.keys(list) as Fix[]
 export const merged_fixes = all_fixes.filter(f => fixes[f].commit !== '')
+export const proposed_fixes = all_fixes.filter(f => fixes[f].commit === '')

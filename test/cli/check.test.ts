@@ -206,3 +206,11 @@ test('run as JSON and as a report', () => {
   expect(JSON.parse(embedded ?? '')).toEqual(json)
   expect(lastput(...args, '--html', join(folder, 'no/such/folder.html')).status).toBe(2)
 })
+
+test('who reads our output may stop when they have seen enough', () => {
+  for (const args of ['check --help', 'explain', 'check device_dax --matrix --pages 1 --vas 1']) {
+    const script = `'${process.execPath}' dist/cli/main.js ${args} | head -n 1`
+    const { stdout, stderr } = spawnSync('bash', ['-c', script], { cwd: root, encoding: 'utf8' })
+    expect([stdout.split('\n').length, stderr]).toEqual([2, ''])
+  }
+})
