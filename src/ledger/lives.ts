@@ -106,6 +106,8 @@ function lifeOf(events: readonly LifeEvent[], held: number): Life {
   const gets: Reference[] = held > 0 ? [{ ...EARLIER, units: held }] : []
   const puts: Reference[] = []
   events.forEach((event, position) => {
+    // Adding 0, as folio_ref_add() does for the other pages of a folio of one, takes no reference.
+    if (event.delta === 0) return
     const side = event.delta > 0 ? gets : puts
     side.push({
       signature: event.signature,

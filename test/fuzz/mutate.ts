@@ -49,7 +49,9 @@ const flipBits: Mutation = (bytes, random) => {
 
 const setBytes: Mutation = (bytes, random) => {
   const start = place(bytes, random)
-  bytes.fill(random.pick([0, 0xff, 0x7f, 0x80, 0x20, random.int(0, 255)]), start, start + random.int(1, 16))
+  const value = random.pick([0, 0xff, 0x7f, 0x80, 0x20, random.int(0, 255)])
+  // A Buffer throws where other arrays stop at their end.
+  bytes.fill(value, start, Math.min(bytes.length, start + random.int(1, 16)))
   return bytes
 }
 
