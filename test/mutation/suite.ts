@@ -3,7 +3,7 @@
  * What a mutant of the model is tried against: every row of the corpus in both forms, and every driver under every protocol.
  * Bundled with the mutated file in the place of the original.
  */
-import type { CheckOptions } from '../../src/engine/index.ts'
+import { type CheckOptions, survey } from '../../src/engine/index.ts'
 import { bugs } from '../../src/linux/bugs/index.ts'
 import { build, drivers, type ProtocolId, properties, protocols, type Scenario, verify } from '../../src/linux/index.ts'
 import { Machine } from '../../src/linux/machine.ts'
@@ -27,6 +27,10 @@ function tries(): Try[] {
       const { verdict } = await verify(scenario, { ...LIMITS, ...(properties ? { properties } : {}) })
       return `${verdict.verdict} ${verdict.property ?? ''}`.trim()
     },
+  })
+  const all = (name: string, scenario: Scenario): Try => ({
+    ...of(name, scenario),
+    verdict: () => everyProperty(scenario),
   })
   const small = drivers.flatMap(driver =>
     protocols.filter(p => driver.protocols.includes(p.id)).map(protocol => ({ driver, protocol, pages: 1, vas: 1 })),
@@ -67,21 +71,34 @@ function tries(): Try[] {
       threads: { mmap: 1, gup: 1, exit: 1, unbind: 1 },
       adds: ['p2pdma_error_puts_page'],
     }),
+    all('layout breaking that takes count 0 for idle', {
+      ...small.find(s => name(s) === 'fsdax E')!,
+      adds: ['dax_waits_for_zero'],
+    }),
     of('a put after removal', {
       ...small.find(s => name(s) === 'device_dax G')!,
       threads: { fault: 1, exit: 1, unbind: 1 },
     }),
     // What no driver of the model does.
     of('an unlock of a page that is not locked', careless(small.find(s => name(s) === 'test_hmm G')!)),
-    ...small.map(s => of(name(s), s)),
+    ...small.map(s => all(name(s), s)),
     ...small
       .filter(s => s.protocol.id === s.driver.protocols.at(-1))
       .flatMap(s =>
         Object.entries(build(s).parts.scenarios ?? {}).map(([scenario, threads]) =>
-          of(`${name(s)} ${scenario}`, { ...s, vas: 2, threads }),
+          all(`${name(s)} ${scenario}`, { ...s, vas: 2, threads }),
         ),
       ),
   ]
+}
+
+/** What becomes of each property, and which are broken only after others. */
+async function everyProperty(scenario: Scenario): Promise<string> {
+  const verdicts = await survey(build(scenario).system, { ...LIMITS, explain: false })
+  return [...verdicts]
+    .filter(([, v]) => v.verdict !== 'holds')
+    .map(([property, v]) => `${property} ${v.verdict}${v.consequence ? ' after others' : ''}`)
+    .join()
 }
 
 /** The scenario with a driver whose only thread unlocks a page that nobody has locked. */
@@ -99,7 +116,7 @@ function alone(scenario: Scenario): string {
   const built = build(scenario)
   const machine = new Machine(built)
   for (const t of built.system.threads) machine.finish(t.name)
-  const events = machine.events.map(e => `${e.event}:${e.val}:${e.ret ?? ''}:${e.count}`)
+  const events = machine.events.map(e => `${e.event}:${e.val}:${e.ret ?? ''}:${e.count}:${e.mapcount}:${e.locked}`)
   return `${events.join(' ')} ${machine.violations.map(v => v.property).join()} ${built.system.cells.map(c => machine.get(c)).join()}`
 }
 
