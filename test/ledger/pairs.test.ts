@@ -117,7 +117,7 @@ describe('pairs learned from well-behaved lives', () => {
   })
 })
 
-it('a change of the count by 0 is no reference', () => {
+test('a change of the count by 0 is no reference', () => {
   const shapes = new Shapes()
   const [get, nothing, put] = [1, 0, -1]
   const shape = shapes.add(Int32Array.of(0, get, 0, 1, nothing, 0, 2, put, 0), 3 * SHAPE_STRIDE, 1)
