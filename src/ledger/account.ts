@@ -209,6 +209,8 @@ function ledgerNotes(ledger: Ledger): string[] {
   const { incidents, shapes, pagemaps } = ledger
   if (!pagemaps.anyDevice && ledger.events > 0)
     notes.push('no ZONE_DEVICE page was recognised: all pages are accounted for')
+  if (ledger.sites.areNameless)
+    notes.push('stacks have no symbols: pass --kallsyms FILE, a copy of /proc/kallsyms of that boot')
   const { unrecorded, firstUnrecorded: first } = incidents
   if (unrecorded > 0)
     notes.push(

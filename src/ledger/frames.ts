@@ -120,6 +120,8 @@ export const StackTrait = {
   GUP: 64,
   /** A task's end. */
   EXIT: 128,
+  /** No frame has a name: the recording has no symbols for it. */
+  NAMELESS: 256,
 } as const
 
 const TRAITS: [pattern: RegExp, traits: number][] = [

@@ -151,6 +151,7 @@ export class IncidentFindings {
       finding.evidence.push(
         `${lives} other references were taken here on pages in use: this page may have been handed out without its initialisation`,
       )
+      finding.certainty = 'likely'
     } else if (tasks.ticksOfSignature(signature) === 1) {
       finding.evidence.push('no other reference in the recording was taken here')
     }

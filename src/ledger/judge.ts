@@ -78,11 +78,12 @@ export class Judge {
    * and none was touched again.
    */
   #smallTeardowns(): ReadonlySet<Incident> {
-    const { incidents, pages, pagemaps } = this.#ledger
+    const { incidents, pages, pagemaps, sites } = this.#ledger
     const groups = new Map<string, Incident[]>()
     for (const incident of incidents.list) {
       const { event, row, kind, consequences } = incident
-      if (kind !== 'put-on-free-page' || event.stack !== 0 || incident.idle !== 1 || consequences.length > 0) continue
+      if (kind !== 'put-on-free-page' || sites.isTelling(event.stack) || incident.idle !== 1 || consequences.length > 0)
+        continue
       if (pages.count[row] !== 0) continue
       const key = `${pages.pagemap[row]} ${event.pid}`
       groups.set(key, [...(groups.get(key) ?? []), incident])

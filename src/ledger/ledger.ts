@@ -674,7 +674,7 @@ export class Ledger {
   // --- first and last things --------------------------------------------------------------------------------------
 
   #isInitialisation(row: number, event: LedgerEvent): boolean {
-    if (event.stack !== 0) return (this.sites.traits(event.stack) & StackTrait.INIT) !== 0
+    if (this.sites.isTelling(event.stack)) return (this.sites.traits(event.stack) & StackTrait.INIT) !== 0
     const { bits, count, pagemap } = this.pages
     if (bits[row]! & PageBit.KNOWN) {
       // The second set follows the first at once, on the only page that stands at 1 with nothing else known of it.
@@ -703,7 +703,7 @@ export class Ledger {
       const index = this.pagemaps.initialise(
         pfn,
         event.pid,
-        event.stack === 0 || (traits & StackTrait.INIT_DEVICE) !== 0,
+        !this.sites.isTelling(event.stack) || (traits & StackTrait.INIT_DEVICE) !== 0,
       )
       this.#guessType(index, event.stack)
       if (index !== pages.pagemap[row]) this.pagemaps.move(pages.pagemap[row]!, index)
@@ -799,7 +799,7 @@ export class Ledger {
 
   /** Whether a put of one reference, of a page that is idle at 1, may be that of memunmap_pages(). */
   #mayBeTeardown(row: number, stack: number, pid: number): boolean {
-    if (stack !== 0) return (this.sites.traits(stack) & StackTrait.TEARDOWN) !== 0
+    if (this.sites.isTelling(stack)) return (this.sites.traits(stack) & StackTrait.TEARDOWN) !== 0
     return this.#sweep.pid === pid && this.#sweep.pfn + 1 === this.pages.pfn[row]
   }
 
@@ -808,7 +808,7 @@ export class Ledger {
     const rule = this.pagemaps.list[this.pages.pagemap[row]!]!.rule
     if (rule?.idle !== 1 || rule.coreResets) return false
     if (this.pages.bits[row]! & PageBit.UNMAPPED) return false
-    if (event.stack !== 0) return this.#mayBeTeardown(row, event.stack, event.pid)
+    if (this.sites.isTelling(event.stack)) return this.#mayBeTeardown(row, event.stack, event.pid)
     return this.#isSweep(row, event)
   }
 
@@ -816,7 +816,7 @@ export class Ledger {
   #isSweep(row: number, event: LedgerEvent): boolean {
     const pfn = this.pages.pfn[row]!
     const isZero = hitsZero(event)
-    if (!this.#mayBeTeardown(row, 0, event.pid)) {
+    if (!this.#mayBeTeardown(row, event.stack, event.pid)) {
       this.#sweep = { pfn: isZero ? pfn : -2, pid: event.pid, rows: [row], begun: false }
       return false
     }

@@ -60,8 +60,6 @@ const EVEN = 1.02
 /** Pseudo-lives that the site-level estimate weighs in the estimate of a pair of signatures. */
 const BACKOFF = 1
 const ROUNDS = 20
-/** Of these, as many from each beginning, before the better one is taken further. */
-const TRIAL_ROUNDS = 6
 
 /** Lives with more gets than this are solved but do not teach: their expectation would cost 2^n steps. */
 const MAX_TAUGHT = 10
@@ -140,29 +138,23 @@ export class PairModel {
       const life = mergePins(lifeOfShape(shapes, shape))
       if (isTeachable(life)) taught.push({ life, lives: shapes.lives[shape]! })
     }
-    const open = this.#estimate(taught, pairWeight, TRIAL_ROUNDS)
-    const nested = this.#estimate(
-      taught,
-      (get, put) => this.#nestingWeight(get, put) * pairWeight(get, put),
-      TRIAL_ROUNDS,
-    )
+    const open = this.#estimate(taught, () => 1)
+    const nested = this.#estimate(taught, (get, put) => this.#nestingWeight(get, put))
     this.#adopt(nested.bits <= open.bits * EVEN + 1 ? nested.counts : open.counts)
-    this.#estimate(taught, this.#learnedWeight, ROUNDS - TRIAL_ROUNDS)
   }
 
-  readonly #learnedWeight: Weight = (get, put) => this.probability(get.signature, put.signature) * pairWeight(get, put)
-
-  /** An estimate from a beginning, which is then the model's, and the bits that the lives cost under it. */
-  #estimate(taught: readonly Taught[], beginning: Weight, rounds: number): { counts: PairCounts; bits: number } {
-    let weight = beginning
-    let counts = this.#bySignature
+  /** An estimate from a beginning, and the bits that the lives cost under it. */
+  #estimate(taught: readonly Taught[], beginning: Weight): { counts: PairCounts; bits: number } {
+    this.#adopt(new PairCounts())
+    let weight: Weight = (get, put) => beginning(get, put) * pairWeight(get, put)
+    let counts = new PairCounts()
     let bits = 0
-    for (let round = 0; round < rounds; round++) {
+    for (let round = 0; round < ROUNDS; round++) {
       counts = new PairCounts()
       bits = 0
       for (const { life, lives } of taught) bits += expect(life, lives, weight, counts)
       this.#adopt(counts)
-      weight = this.#learnedWeight
+      weight = (get, put) => this.probability(get.signature, put.signature) * pairWeight(get, put)
     }
     return { counts, bits }
   }

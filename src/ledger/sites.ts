@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 import type { Frame, StackTable } from '../trace/events.ts'
 import { OP_NAMES } from '../trace/events.ts'
-import { baseName, isHelper, traitsOf } from './frames.ts'
+import { baseName, isHelper, StackTrait, traitsOf } from './frames.ts'
 
 /** Frames from the acting one outwards that tell two uses of one function apart. */
 const SIGNATURE_DEPTH = 3
@@ -20,7 +20,9 @@ export class Sites {
   readonly #stacks: StackTable
   /** Per stack id, its signature + 1; 0 where not yet known. */
   #signatureOf = new Uint32Array(1024)
-  #traitsOf = new Uint8Array(1024)
+  #traitsOf = new Uint16Array(1024)
+  #named = 0
+  #nameless = 0
   readonly #ids = new Map<string, number>()
   /** Per signature: a stack that has it (0: none, an operation without stack), and its acting frame's id. */
   readonly #example: number[] = []
@@ -52,6 +54,16 @@ export class Sites {
     if (stack === 0) return 0
     if (stack >= this.#signatureOf.length || this.#signatureOf[stack] === 0) this.signature(stack, 0)
     return this.#traitsOf[stack]!
+  }
+
+  /** Whether the functions on a stack are known: without that it tells as much as none, but for which stacks are alike. */
+  isTelling(stack: number): boolean {
+    return stack !== 0 && (this.traits(stack) & StackTrait.NAMELESS) === 0
+  }
+
+  /** Whether the recording has stacks, and none with a name on it. */
+  get areNameless(): boolean {
+    return this.#nameless > 0 && this.#named === 0
   }
 
   /** Number of the acting frame that a signature stands for; signatures of one function and address share it. */
@@ -101,6 +113,10 @@ export class Sites {
     const frames = this.#stacks.frames(stack)
     let traits = 0
     for (const id of frames) traits |= traitsOf(this.#stacks.frame(id).name)
+    if (this.#isNameless(frames)) {
+      traits |= StackTrait.NAMELESS
+      this.#nameless++
+    } else this.#named++
     this.#traitsOf[stack] = traits
     const first = this.#actingIndex(frames)
     const key = frames.subarray(first, first + SIGNATURE_DEPTH).join(' ')
@@ -109,8 +125,16 @@ export class Sites {
     return signature
   }
 
+  #isNameless(frames: Uint32Array): boolean {
+    return frames.every(id => {
+      const { name, offset } = this.#stacks.frame(id)
+      return offset === undefined && name.startsWith('0x')
+    })
+  }
+
   #actingIndex(frames: Uint32Array): number {
-    let i = 0
+    // Where nothing has a name, the innermost frame is that of the tracepoint.
+    let i = frames.length > 1 && this.#isNameless(frames) ? 1 : 0
     while (i < frames.length - 1 && isHelper(this.#stacks.frame(frames[i]!).name)) i++
     return i
   }
@@ -132,7 +156,7 @@ export class Sites {
     const signatures = new Uint32Array(size)
     signatures.set(this.#signatureOf)
     this.#signatureOf = signatures
-    const traits = new Uint8Array(size)
+    const traits = new Uint16Array(size)
     traits.set(this.#traitsOf)
     this.#traitsOf = traits
   }
