@@ -7,6 +7,7 @@ import { pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { embeddable, reportHtml } from '../../src/report/html.ts'
 import { type Browser, haveBrowser, launchBrowser, watchedPage } from '../support/browser.ts'
+import { dataPath, haveData } from '../support/data.ts'
 import { serious } from './accessible.ts'
 import { bundle, lastput, root } from './built.ts'
 
@@ -217,6 +218,31 @@ describe.skipIf(!haveBrowser())('in a browser', () => {
     await expect(page.locator('.finding h2').textContent()).resolves.toContain('zdbug_bug_leak_get')
     expect(errors).toEqual([])
     expect(requests.filter(url => !/^(file|data|blob):/.test(url))).toEqual([])
+    await page.close()
+  })
+
+  // From a file on disk only the page may start workers: decoders, too.
+  test.skipIf(!haveData('6.12/hmm-private-stacks'))('a large recording is decoded by several workers', async () => {
+    const large = dataPath('6.12/hmm-private-stacks/trace.dat')
+    const file = join(folder, 'large.html')
+    const { lives } = JSON.parse(lastput(['trace', large, '--json', '--full', '--html', file]))
+    const { page, errors } = await open(file)
+    await page.locator('.summary').waitFor({ timeout: 60_000 })
+    await expect(page.locator('.summary').textContent()).resolves.toContain(
+      `${lives.complete.toLocaleString('en-US')} lives complete`,
+    )
+    expect(errors).toEqual([])
+    await page.close()
+  })
+
+  test('printing unfolds what is folded', async () => {
+    const file = join(folder, 'surplus.html')
+    lastput(['trace', join(root, 'examples/surplus-put-5.10/trace.dat'), '--html', file])
+    const { page } = await open(file)
+    await page.locator('details').waitFor()
+    await page.emulateMedia({ media: 'print' })
+    await page.evaluate(() => dispatchEvent(new Event('beforeprint')))
+    await expect(page.locator('details li').first().isVisible()).resolves.toBe(true)
     await page.close()
   })
 

@@ -277,6 +277,7 @@ function firstPicture({ readingEnded }: LiveRecording): () => void {
   }
 }
 
+/** In the colours that the system asks for when it is made. */
 function legend(): HTMLElement {
   const colours = palette()
   const shown = SHADE_WORDS.map((word, shade) => ({ word, colour: colours.shades[shade]! })).slice(1)
