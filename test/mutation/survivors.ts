@@ -70,6 +70,12 @@ const survivors: readonly Survivor[] = [
   {
     file: /fs\/dax\.ts$/,
     kind: 'swap',
+    before: /if \(counted\) yield\* call\(put_page, page\)/,
+    why: 'truncate, which may then go on, waits for the page to be idle, and the reference not yet put keeps it busy',
+  },
+  {
+    file: /fs\/dax\.ts$/,
+    kind: 'swap',
     before: /unlock_layout/,
     why: 'what truncate waits for needs no lock in the model: pins go away by themselves',
   },
