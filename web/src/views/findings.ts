@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** The findings of a recording: what was found, how sure it is, why, and what followed from it. */
 import { printable } from '../../../src/report/printable.ts'
+import { plural } from '../../../src/report/words.ts'
 import { linkTo } from '../address.ts'
 import type { ConsequenceJson, FindingJson, TraceJson } from '../documents.ts'
 import { h, name } from '../dom.ts'
@@ -36,7 +37,7 @@ export function findingsView(context: Context, trace: TraceJson): View {
     const chosen = trace.findings.flatMap((finding, i) =>
       (wanted === '' || finding.kind === wanted) && mentions(finding, filter) ? [{ finding, i }] : [],
     )
-    status.textContent = `${chosen.length} of ${trace.findings.length} findings`
+    status.textContent = `${chosen.length} of ${plural(trace.findings.length, 'finding')}`
     list.replaceChildren()
     show(chosen, 0)
   }
