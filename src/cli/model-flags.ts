@@ -4,7 +4,7 @@ import { type Command, InvalidArgumentError } from 'commander'
 import type { CheckOptions } from '../engine/index.ts'
 import { merged_fixes, proposed_fixes } from '../linux/fixes.ts'
 import { type Built, build, type Fix, fixes, properties, protocols, type Scenario } from '../linux/index.ts'
-import { spawnThread } from '../node/threads.ts'
+import { spawn } from '../node/spawn.ts'
 import { wrap } from '../report/words.ts'
 import { UsageError } from './model-file.ts'
 
@@ -84,7 +84,7 @@ export function engineOptions(flags: CheckFlags): CheckOptions {
     symmetry: flags.symmetry,
     partialOrder: flags.por,
     workers: flags.workers ?? 1,
-    spawn: spawnThread,
+    spawn,
     memory: flags.memory,
     ...(flags.time === undefined ? {} : { time: flags.time }),
     ...(process.stderr.isTTY ? { onProgress: showProgress } : {}),

@@ -31,18 +31,19 @@ export interface TraceFlags extends RecordingFlags {
 }
 
 const NOTES = `
-Findings that accuse: leak, surplus-put, get-on-free-page, put-on-free-page, count-mismatch. Pages that are merely held
-at the end are listed as held-at-end. How sure a finding is stands with it: certain (no other history fits), likely,
+Findings that accuse: leak, surplus-put, get-on-free-page, put-on-free-page,
+count-mismatch. Pages that are merely held at the end are listed as held-at-end.
+How sure a finding is stands with it: certain (no other history fits), likely,
 possible. What follows from one fault is listed under it.
 
 Examples:
   lastput trace trace.dat                          what was found
   lastput trace trace.dat --kallsyms kallsyms.txt  with symbols of modules
-  lastput trace - < trace.txt                      text from tracefs' trace file
-  lastput trace trace.dat --html report.html       a report to look at, or to attach to a mail
+  lastput trace - < trace.txt                      text of tracefs' trace file
+  lastput trace trace.dat --html report.html       a report to look at or to mail
   lastput trace trace.dat --pfn 0xfcf83fc --json   one page, for a program
 
-Exit codes: 0 nothing was found, 1 findings, 2 usage, or a file that cannot be used.`
+Exit codes: 0 nothing was found, 1 findings, 2 usage, or an unusable file.`
 
 export function traceCommand(): Command {
   return recordingOptions(new Command('trace'))

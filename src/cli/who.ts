@@ -23,10 +23,11 @@ interface WhoFlags extends RecordingFlags {
 
 const NOTES = `
 Examples:
-  lastput who trace.dat --pfn 0xfcf83fc                 at the end of the recording
-  lastput who trace.dat --pfn 0xfcf83fc --at 5.966999   after the events of that time
+  lastput who trace.dat --pfn 0xfcf83fc                at the end
+  lastput who trace.dat --pfn 0xfcf83fc --at 5.966999  after that time's events
 
-Exit codes: 0 nobody holds it, 1 somebody does, 2 usage, or a file or page that is not there.`
+Exit codes: 0 nobody holds it, 1 somebody does, 2 usage, or a file or page that
+is not there.`
 
 export function whoCommand(): Command {
   return recordingOptions(new Command('who'))

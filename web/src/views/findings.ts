@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** The findings of a recording: what was found, how sure it is, why, and what followed from it. */
 import { printable } from '../../../src/report/printable.ts'
-import { plural } from '../../../src/report/words.ts'
+import { marginText, plural } from '../../../src/report/words.ts'
 import { linkTo } from '../address.ts'
 import type { ConsequenceJson, FindingJson, TraceJson } from '../documents.ts'
 import { h, name } from '../dom.ts'
@@ -118,7 +118,7 @@ function evidenceList({ evidence, margin }: FindingJson): HTMLElement | false {
     'ul',
     { class: 'evidence', 'aria-label': 'Evidence' },
     ...evidence.map(each => h('li', {}, printable(each))),
-    margin !== null && h('li', {}, `the next best explanation fits worse by ${margin.toFixed(1)} bits`),
+    margin !== null && h('li', {}, marginText(margin)),
   )
 }
 
