@@ -57,10 +57,6 @@ export function layout(
   return { words: used.length, cells, threads, bits: used.reduce((a, b) => a + b, 0) }
 }
 
-export function widthOf(items: readonly Item[], cellSizes: readonly number[], threadSizes: readonly number[]): number {
-  return items.reduce((n, i) => n + bitsFor('cell' in i ? cellSizes[i.cell]! : threadSizes[i.thread]!), 0)
-}
-
 function name(i: Item): string {
   return 'cell' in i ? `c${i.cell}` : `t${i.thread}`
 }

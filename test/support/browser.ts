@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // A browser for the tests of the viewer: Chromium as Debian packages it, driven by playwright-core.
 import { existsSync } from 'node:fs'
+import { pathToFileURL } from 'node:url'
 import { type Browser, chromium, type Page } from 'playwright-core'
 
 const PATHS = [process.env.LASTPUT_CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser']
@@ -43,6 +44,13 @@ export async function watchedPage(browser: Browser, options: Parameters<Browser[
   })
   page.on('request', request => requests.push(request.url()))
   return { page, errors, requests }
+}
+
+/** The same, with a file opened from disk. */
+export async function openedFile(browser: Browser, file: string, hash = '') {
+  const watched = await watchedPage(browser)
+  await watched.page.goto(`${pathToFileURL(file)}${hash}`)
+  return watched
 }
 
 export type { Browser, Page }

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { embeddable, reportHtml } from '../../src/report/html.ts'
-import { type Browser, haveBrowser, launchBrowser, watchedPage } from '../support/browser.ts'
+import { type Browser, haveBrowser, launchBrowser, openedFile } from '../support/browser.ts'
 import { dataPath, haveData } from '../support/data.ts'
 import { serious } from './accessible.ts'
 import { bundle, lastput, root } from './built.ts'
@@ -37,11 +37,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-async function open(file: string, hash = '') {
-  const watched = await watchedPage(browser)
-  await watched.page.goto(`${pathToFileURL(file)}${hash}`)
-  return watched
-}
+const open = (file: string, hash?: string) => openedFile(browser, file, hash)
 
 test('the report of the planted leak is one file below 1 MB that names no other', () => {
   const html = readFileSync(report, 'utf8')

@@ -3,11 +3,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { reportHtml } from '../../src/report/html.ts'
 import type { CellJson, CheckJson } from '../../web/src/documents.ts'
-import { type Browser, haveBrowser, launchBrowser, watchedPage } from '../support/browser.ts'
+import { type Browser, haveBrowser, launchBrowser, openedFile } from '../support/browser.ts'
 import { serious } from './accessible.ts'
 import { bundle, lastput } from './built.ts'
 
@@ -32,11 +31,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-async function open(file: string, hash = '') {
-  const watched = await watchedPage(browser)
-  await watched.page.goto(`${pathToFileURL(file)}${hash}`)
-  return watched
-}
+const open = (file: string, hash?: string) => openedFile(browser, file, hash)
 
 describe.skipIf(!haveBrowser())('verdicts', () => {
   test('the corpus: broken forms open their counterexample, mended ones hold', async () => {

@@ -9,7 +9,6 @@ export type ProtocolId = 'A' | 'B' | 'C' | "C'" | 'D' | 'E' | 'F' | 'G'
 export type PageType = 'PRIVATE' | 'COHERENT' | 'FS_DAX' | 'GENERIC' | 'PCI_P2PDMA'
 
 export const PROTOCOL_IDS: readonly ProtocolId[] = ['A', 'B', 'C', "C'", 'D', 'E', 'F', 'G']
-export const PAGE_TYPES: readonly PageType[] = ['PRIVATE', 'COHERENT', 'FS_DAX', 'GENERIC', 'PCI_P2PDMA']
 
 export interface PageRule {
   /** Count of a page that the driver (or DAX) owns and nobody uses. */
