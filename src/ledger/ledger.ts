@@ -6,7 +6,7 @@
 
 import type { ProtocolId } from '../linux/protocols/rules.ts'
 import type { EventBatch, LostEvents, StackTable } from '../trace/events.ts'
-import { Op } from '../trace/events.ts'
+import { isProbe, Op } from '../trace/events.ts'
 import { CpuClock } from './cpu-clock.ts'
 import { countAfter, countBefore, countRead, hitsZero, isExact, isReset } from './effects.ts'
 import { baseName, StackTrait, typeByInitialiser } from './frames.ts'
@@ -169,6 +169,7 @@ export class Ledger {
       if (time[i]! > this.#watchAt) this.#takeWatched()
       if (time[i]! >= gaps.nextEdge) gaps.pass(time[i]!)
       const kind = op[i]!
+      if (isProbe(kind)) continue
       let row = pages.find(pfn[i]!)
       if (kind === Op.MOD_UNLESS && ret[i] === 0) {
         // An attempt that failed changed nothing.

@@ -2,7 +2,7 @@
 /** Keeps a whole recording while the ledger reads it: 33 bytes an event, of which 10 go to the page that draws them. */
 import type { Ledger } from '../ledger/ledger.ts'
 import { PageTable } from '../ledger/pages.ts'
-import { type EventBatch, Op, type Recording } from '../trace/events.ts'
+import { type EventBatch, isProbe, Op, type Recording } from '../trace/events.ts'
 import { densityOf, extremes, NO_IDLE, type Timeline } from './timeline.ts'
 
 const CHUNK_ROWS = 1 << 18
@@ -85,10 +85,11 @@ export class TimelineRecorder {
   #keep({ order, time, pid, pfn, op, val, ret, stack, count, cpu }: EventBatch, k: number, end: number, to: Chunk) {
     let at = to.length
     let nextGap = this.#gapEnds[0] ?? Infinity
-    for (; k < end; k++, at++) {
+    for (; k < end; k++) {
       const i = order[k]!
-      if (time[i]! >= nextGap) nextGap = this.#passGaps(time[i]!)
       const kind = op[i]!
+      if (isProbe(kind)) continue
+      if (time[i]! >= nextGap) nextGap = this.#passGaps(time[i]!)
       const page = this.#page(pfn[i]!)
       const delta = changeOf(kind, val[i]!, ret[i]!)
       to.page[at] = page
@@ -98,7 +99,7 @@ export class TimelineRecorder {
       to.cpu[at] = cpu[i]!
       to.op[at] = kind
       to.delta[at] = delta
-      to.count[at] = this.#countAfter(page, delta, exactCount(kind, val[i]!, ret[i]!), count[i]!)
+      to.count[at++] = this.#countAfter(page, delta, exactCount(kind, val[i]!, ret[i]!), count[i]!)
     }
     to.length = at
   }

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * What every reader delivers: page_ref events as columns, in batches of bounded size, in order of time.
+ * What every reader delivers: page_ref events, and probes beside them, as columns, in batches of bounded size, in order of
+ * time.
  *
- * Facts of the format: include/trace/events/page_ref.h (Linux 4.10 and later).
+ * Facts of the formats: include/trace/events/page_ref.h (Linux 4.10 and later), include/trace/events/error_report.h (5.12
+ * and later, warnings from 6.0 on), Documentation/trace/kprobetrace.rst.
  */
 
-/** The page_ref operations, numbered as in `EventBatch.op`. */
+/**
+ * What an event is, as in `EventBatch.op`: the page_ref operations, and from `PAGE_FREE` on probes, which change no count.
+ * The probes named `lastput_*` are made by whoever records (docs/recording.md), the last one is the kernel's own.
+ */
 export const Op = {
   SET: 0,
   MOD: 1,
@@ -14,10 +19,22 @@ export const Op = {
   MOD_UNLESS: 4,
   FREEZE: 5,
   UNFREEZE: 6,
+  /** The driver's page_free() or folio_free() is entered for `pfn`: from here on the page may be handed out again. */
+  PAGE_FREE: 7,
+  /** `pfn` is about to be handed out: before its count is set for the new owner. */
+  PAGE_ALLOC: 8,
+  /** `pfn` is used by somebody who must hold a reference to it. */
+  PAGE_USE: 9,
+  /** memunmap_pages() is entered for `val` pages from `pfn` on; `val` is 0 where the probe names no range. */
+  MEMUNMAP: 10,
+  /** The memunmap_pages() that the same `pid` entered last has returned. */
+  MEMUNMAP_END: 11,
+  /** The kernel reports an error: `val` is enum error_detector (0 KFENCE, 1 KASAN, 2 a WARN), `mapping*` the address. */
+  REPORT: 12,
 } as const
 export type Op = (typeof Op)[keyof typeof Op]
 
-/** Event names by `Op`, as in tracefs `events/page_ref/`. */
+/** Event names by `Op`, as in tracefs `events/page_ref/`, `events/lastput/` and `events/error_report/`. */
 export const OP_NAMES = [
   'page_ref_set',
   'page_ref_mod',
@@ -26,7 +43,18 @@ export const OP_NAMES = [
   'page_ref_mod_unless',
   'page_ref_freeze',
   'page_ref_unfreeze',
+  'lastput_free',
+  'lastput_alloc',
+  'lastput_use',
+  'lastput_memunmap',
+  'lastput_memunmap_end',
+  'error_report_end',
 ] as const
+
+/** Whether an event changes no count. Its columns are 0 but for those that `Op` names, and time, cpu, pid and stack. */
+export function isProbe(op: number): boolean {
+  return op >= Op.PAGE_FREE
+}
 
 /**
  * A run of events. Row `i` of every column is one event; `order[k]` is the row that came k-th by timestamp (events of

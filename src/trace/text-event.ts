@@ -35,7 +35,10 @@ const NAME_COLUMNS = 16
 
 const encoder = new TextEncoder()
 const PREFIX = encoder.encode('page_ref_')
-const OPS = OP_NAMES.map((name, op) => ({ op: op as Op, bytes: encoder.encode(name.slice(PREFIX.length)) }))
+const OPS = OP_NAMES.slice(0, Op.PAGE_FREE).map((name, op) => ({
+  op: op as Op,
+  bytes: encoder.encode(name.slice(PREFIX.length)),
+}))
 const HAS_RET = OP_NAMES.map((_, op) => op >= Op.MOD_AND_TEST && op <= Op.FREEZE)
 
 function hash(bytes: Uint8Array, start: number, end: number): number {
