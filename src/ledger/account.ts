@@ -4,7 +4,7 @@ import type { ProtocolId } from '../linux/protocols/rules.ts'
 import { newBatch } from '../trace/batch.ts'
 import { copyRows } from '../trace/columns.ts'
 import type { EventBatch, Frame, Recording, SourceInfo } from '../trace/events.ts'
-import type { Finding } from './findings.ts'
+import type { ErrorReport, Finding } from './findings.ts'
 import { Judge } from './judge.ts'
 import { Ledger, type LedgerOptions, type LifeCounts } from './ledger.ts'
 import type { Holder } from './open-findings.ts'
@@ -42,12 +42,16 @@ export interface Account {
   /** page_ref events accounted for, and those of ordinary pages left out. */
   events: number
   skipped: number
+  /** Probes taken in; they are no page_ref events. */
+  probes: number
   firstTime: number
   lastTime: number
   lost: { gaps: number; events: number | undefined; from: number; to: number }
   pagemaps: PagemapSummary[]
   lives: LifeCounts & { openAtEnd: number; unknown: number }
   findings: Finding[]
+  /** What the kernel itself reported, by time. */
+  reports: ErrorReport[]
   pairs: PairSummary[]
   /** References that are out at the end, by the site that took them, most first. */
   open: OpenReferences[]
@@ -146,6 +150,7 @@ export function summarise(recording: Recording, ledger: Ledger): Account {
     timeBase: recording.timeBase,
     events: ledger.events,
     skipped: ledger.skipped,
+    probes: 0,
     firstTime: ledger.firstTime,
     lastTime: ledger.lastTime,
     lost: {
@@ -157,6 +162,7 @@ export function summarise(recording: Recording, ledger: Ledger): Account {
     pagemaps: pagemapSummaries(recording, ledger),
     lives: { ...ledger.lives, openAtEnd: openLives(ledger), unknown: judge.unknownLives() },
     findings: judge.findings(),
+    reports: [],
     pairs: pairSummaries(ledger),
     open,
     notes: [

@@ -2,8 +2,11 @@
 import type { Frame } from '../trace/events.ts'
 import type { IncidentKind } from './incidents.ts'
 
-/** What a finding says. The first five accuse, the others only report. */
-export type FindingKind = 'leak' | IncidentKind | 'held-at-end' | 'teardown-waits'
+/** What probes show and counts alone do not; named after the properties of src/linux/properties.ts. */
+export type ProbeKind = 'touch-after-free' | 'free-twice' | 'pagemap-gone' | 'alloc-after-kill'
+
+/** What a finding says. The last three report, the others accuse. */
+export type FindingKind = 'leak' | IncidentKind | ProbeKind | 'held-at-end' | 'teardown-waits' | 'fault-retries'
 
 export const ACCUSATIONS: ReadonlySet<FindingKind> = new Set<FindingKind>([
   'leak',
@@ -11,6 +14,10 @@ export const ACCUSATIONS: ReadonlySet<FindingKind> = new Set<FindingKind>([
   'get-on-free-page',
   'put-on-free-page',
   'count-mismatch',
+  'touch-after-free',
+  'free-twice',
+  'pagemap-gone',
+  'alloc-after-kill',
 ])
 
 /**
@@ -30,7 +37,7 @@ export interface Actor {
   cpu: number
   /** Time base and unit of the recording's events. */
   time: number
-  /** Name of the page_ref event, and the change of the count. */
+  /** Name of the page_ref event, and the change of the count; of a probe, and 0. */
   operation: string
   delta: number
 }
@@ -77,4 +84,24 @@ export interface Finding {
   moreConsequences: number
   /** Sentences. */
   evidence: string[]
+}
+
+/** A report of the kernel's own: the event error_report_end. It accuses, but nobody that the ledger would name. */
+export interface ErrorReport {
+  /** As the event has it: kfence, kasan, warning; another number as text. */
+  detector: string
+  /** The event's `id`: of a WARN the address that it stands at. */
+  address: bigint
+  /** The first frame that is no part of the machinery of such reports, and those around it; undefined without a stack. */
+  frame: Frame | undefined
+  stack: Frame[]
+  task: string
+  pid: number
+  cpu: number
+  /** Of the first one, as of the recording's events. */
+  time: number
+  /** Page of the task's page_ref events just before, where these were about one page. */
+  page: number | undefined
+  /** Reports by this detector at this address. */
+  times: number
 }

@@ -9,5 +9,12 @@ export {
   type PairSummary,
   whoHolds,
 } from './account.ts'
-export { ACCUSATIONS, type Actor, type Certainty, type Finding, type FindingKind } from './findings.ts'
+export {
+  ACCUSATIONS,
+  type Actor,
+  type Certainty,
+  type ErrorReport,
+  type Finding,
+  type FindingKind,
+} from './findings.ts'
 export type { Holder } from './open-findings.ts'

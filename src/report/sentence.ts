@@ -24,6 +24,7 @@ export function sentence({ kind, pfn, references, who: name, known }: Said): str
     case 'held-at-end':
       return known ? `${page} is held by a reference that ${who} took` : `${page} is held`
     case 'teardown-waits':
+      if (references === 0) return 'memunmap_pages() waits, and not for a page that is in use'
       return `memunmap_pages() waits for ${page}${known ? `, held by ${who}` : ''}`
     case 'get-on-free-page':
       return `${who} took a reference to ${page} while it was free`
@@ -33,5 +34,15 @@ export function sentence({ kind, pfn, references, who: name, known }: Said): str
       return `${who} put a reference to ${page} that was not its own`
     case 'count-mismatch':
       return `the count of ${page} is not what its events add up to, as seen by ${who}`
+    case 'touch-after-free':
+      return `${who} touched ${page} after it was freed`
+    case 'free-twice':
+      return `${who} freed ${page} a second time`
+    case 'pagemap-gone':
+      return `memunmap_pages() returned while ${page} was in use${known ? ` by ${who}` : ''}`
+    case 'alloc-after-kill':
+      return `${who} handed out ${page} after memunmap_pages() began`
+    case 'fault-retries':
+      return `a fault on ${page} was tried again and again by ${who}`
   }
 }
