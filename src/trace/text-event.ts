@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * One line of ftrace text: who, where and when, and the fields of a page_ref event.
+ * One line of ftrace text: who, where and when, which event, and the fields of a page_ref event.
  *
  *     insmod-99      [001] .....     7.106246: page_ref_set: pfn=0xfcf8000 flags=none count=1 ... val=1
  *     insmod-105   1.....     7.369095: page_ref_set:   pfn=...         (trace-cmd report -l, latency-format)
@@ -9,7 +9,7 @@
  * Facts of the format: kernel/trace/trace_output.c, trace-cmd-report(1).
  */
 
-import { type EventBatch, OP_NAMES, Op } from './events.ts'
+import { type EventBatch, isProbe, OP_NAMES, Op } from './events.ts'
 
 const TAB = 9
 const SPACE = 32
@@ -39,6 +39,10 @@ const OPS = OP_NAMES.slice(0, Op.PAGE_FREE).map((name, op) => ({
   op: op as Op,
   bytes: encoder.encode(name.slice(PREFIX.length)),
 }))
+/** Probes by the name with its colon: the text does not tell an event's group. */
+const PROBES = OP_NAMES.flatMap((name, op) =>
+  isProbe(op) ? [{ op: op as Op, bytes: encoder.encode(`${name}:`) }] : [],
+)
 const HAS_RET = OP_NAMES.map((_, op) => op >= Op.MOD_AND_TEST && op <= Op.FREEZE)
 
 function hash(bytes: Uint8Array, start: number, end: number): number {
@@ -101,7 +105,7 @@ const FLAG_BITS = new Map<string, number>(FLAG_NAMES.map((name, bit) => [name, b
 const FLAG_WORDS = 1 << 8
 
 /** What kind of event a line shows. */
-export const LineKind = { PAGE_REF: 0, STACK: 1, OTHER: 2 } as const
+export const LineKind = { PAGE_REF: 0, STACK: 1, OTHER: 2, PROBE: 3 } as const
 export type LineKind = (typeof LineKind)[keyof typeof LineKind]
 
 const STACK_MARK = encoder.encode('<stack trace')
@@ -132,7 +136,7 @@ export class EventLine {
   nanoseconds = 0
   /** The time had no decimal point. */
   ticks = false
-  /** The operation of a page_ref event, and where its fields start. */
+  /** The operation of a page_ref event, or the probe, and where its fields start. */
   op: Op = Op.SET
   fields = 0
 
@@ -274,6 +278,17 @@ export class EventLine {
     if (startsWith(bytes, at, end, PREFIX)) this.#pageRef(bytes, at + PREFIX.length, end)
     else if (startsWith(bytes, at, end, STACK_MARK) || startsWith(bytes, at, end, STACK_EVENT))
       this.kind = LineKind.STACK
+    else this.#probe(bytes, at, end)
+  }
+
+  #probe(bytes: Uint8Array, at: number, end: number): void {
+    for (const { op, bytes: name } of PROBES) {
+      if (!startsWith(bytes, at, end, name)) continue
+      this.kind = LineKind.PROBE
+      this.op = op
+      this.fields = at + name.length
+      return
+    }
   }
 
   #pageRef(bytes: Uint8Array, at: number, end: number): void {

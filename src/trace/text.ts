@@ -16,12 +16,14 @@ import {
   type SourceInfo,
   TraceError,
 } from './events.ts'
+import { drops, ProbeFaults } from './probes.ts'
 import { StackInterner } from './stacks.ts'
 import { SymbolTable } from './symbols.ts'
 import { TaskNames } from './tasks.ts'
 import { EventLine, LineKind } from './text-event.ts'
 import { firstEvents, lostMark, startMark, TextHeader } from './text-header.ts'
 import { LineWindow, MAX_LINE_BYTES, type TextInput, trimEnd } from './text-lines.ts'
+import { ProbeText } from './text-probe.ts'
 import { isFrameLine, MAX_INDENT, TextStacks } from './text-stack.ts'
 
 const NEWLINE = 10
@@ -64,15 +66,18 @@ class TextRecording implements Recording {
   readonly #buffer: string | undefined
   readonly #window = new LineWindow()
   readonly #line = new EventLine()
+  readonly #probe = new ProbeText()
+  readonly #probeFaults = new ProbeFaults()
   readonly #textStacks: TextStacks
   readonly #header = new TextHeader()
   readonly #batch = newBatch(BATCH_ROWS)
-  /** Start of the first line that `#preview` has not seen. */
+  /** Start of the first line that `#preview` has not seen, and whether an event was among those it has. */
   #previewed = 0
+  #eventSeen = false
   #baseSeconds = 0
   #started = false
 
-  /** By CPU: the row of a page_ref event that no other event of that CPU followed. */
+  /** By CPU: the row of an event that no other event of that CPU followed. */
   readonly #openRow = new Int32Array(MAX_CPUS).fill(NO_ROW)
   #stacksSeen = false
   readonly #gaps = new CpuGaps()
@@ -104,15 +109,12 @@ class TextRecording implements Recording {
     }
   }
 
-  /** Reads up to the first event, which tells what the text is. */
+  /** Reads up to the first page_ref event, which tells what the text is. */
   async open(): Promise<void> {
     const window = this.#window
-    let found = false
-    do {
-      await this.#load()
-      found = this.#preview()
-    } while (!found && !window.ended && window.end < MAX_PREFIX_BYTES)
-    if (!found && !this.#header.recognised) {
+    do await this.#load()
+    while (!this.#preview() && !window.ended && window.end < MAX_PREFIX_BYTES)
+    if (!this.#eventSeen && !this.#header.recognised) {
       throw new TraceError(this.#input.name, 0, 'expected ftrace text ("TASK-PID [CPU] TIME: page_ref_...: pfn=...")')
     }
     this.info.format = this.#header.traceCmd ? 'trace-cmd text' : 'ftrace text'
@@ -126,7 +128,7 @@ class TextRecording implements Recording {
     else this.#window.append(value)
   }
 
-  /** Looks at the lines loaded without taking them; true when one is an event. */
+  /** Looks at the lines loaded without taking them; true when one is a page_ref event. */
   #preview(): boolean {
     const { bytes } = this.#window
     for (;;) {
@@ -134,15 +136,21 @@ class TextRecording implements Recording {
       const end = this.#window.lineEnd(start)
       if (end < 0) return false
       if (this.#line.parseHead(bytes, start, trimEnd(bytes, start, end))) {
-        this.#baseSeconds = this.#line.seconds
-        this.timeBase = BigInt(this.#line.seconds) * 1_000_000_000n
-        this.info.clock = this.#line.ticks ? 'ticks' : 'unknown'
-        this.info.rawFlags = hasHighFlags(decodeText(bytes.subarray(start, end)))
-        return true
-      }
-      if (end - start < 512) this.#header.read(decodeText(bytes.subarray(start, end)))
+        if (!this.#eventSeen) this.#firstEvent()
+        if (this.#line.kind === LineKind.PAGE_REF) {
+          this.info.rawFlags = hasHighFlags(decodeText(bytes.subarray(start, end)))
+          return true
+        }
+      } else if (!this.#eventSeen && end - start < 512) this.#header.read(decodeText(bytes.subarray(start, end)))
       this.#previewed = end + 1
     }
+  }
+
+  #firstEvent(): void {
+    this.#eventSeen = true
+    this.#baseSeconds = this.#line.seconds
+    this.timeBase = BigInt(this.#line.seconds) * 1_000_000_000n
+    this.info.clock = this.#line.ticks ? 'ticks' : 'unknown'
   }
 
   async *batches(): AsyncGenerator<EventBatch> {
@@ -213,20 +221,20 @@ class TextRecording implements Recording {
     const line = this.#line
     const { bytes } = this.#window
     if (!this.#ofBuffer(bytes, start)) return
-    const { cpu } = line
+    const { cpu, kind } = line
     const time = (line.seconds - this.#baseSeconds) * 1e9 + line.nanoseconds
     const batch = this.#batch
     const row = batch.length
     this.#openRow[cpu] = NO_ROW
-    this.#inOther = line.kind !== LineKind.PAGE_REF
-    if (!this.#inOther && !line.parseFields(bytes, end, batch, row)) {
+    this.#inOther = kind === LineKind.OTHER
+    if (kind === LineKind.PAGE_REF && !line.parseFields(bytes, end, batch, row)) {
       this.#damage(start, 'expected a page_ref event with pfn, count, val (and ret) as numbers')
       this.#gaps.lose(cpu, 1)
       return
     }
     this.#gaps.event(cpu, time)
     if (cpu >= this.info.cpus) this.info.cpus = cpu + 1
-    if (this.#inOther) return
+    if (this.#inOther || (kind === LineKind.PROBE && !this.#probeRow(bytes, end, row))) return
     batch.time[row] = time
     batch.cpu[row] = cpu
     batch.op[row] = line.op
@@ -235,6 +243,14 @@ class TextRecording implements Recording {
     batch.length = row + 1
     this.#openRow[cpu] = row
     this.#nameTask(bytes)
+  }
+
+  /** Reads the fields of a probe into a row; false: it is left out. */
+  #probeRow(bytes: Uint8Array, end: number, row: number): boolean {
+    const { op, fields } = this.#line
+    const fault = this.#probe.parse(op, bytes, fields, end, this.#batch, row)
+    this.#probeFaults.count(op, fault)
+    return !drops(fault)
   }
 
   /** Whether the line belongs to the trace buffer that is read: trace-cmd puts "NAME: " before those of instances. */
@@ -375,6 +391,7 @@ class TextRecording implements Recording {
     if (window.end > 0 && window.bytes[window.end - 1] !== NEWLINE) {
       this.notes.push('the last line has no newline: if the text was cut there, its last number may be wrong')
     }
+    this.notes.push(...this.#probeFaults.notes())
     if (this.#damaged > MAX_DAMAGE) this.notes.push(`${this.#damaged - MAX_DAMAGE} more damaged lines`)
     if (this.#otherBuffers.size > 0) {
       this.notes.push(`events of other trace buffers were not read: ${[...this.#otherBuffers].join(', ')}`)
