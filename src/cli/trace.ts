@@ -2,7 +2,8 @@
 /** `lastput trace`: what became of every page reference in a recording. */
 import { Command } from 'commander'
 import { account } from '../ledger/account.ts'
-import { damageText, hasAccusation, select, type TraceFilter, traceJson, traceText } from '../report/trace.ts'
+import { damageText, hasAccusation, select, type TraceFilter, traceText } from '../report/trace.ts'
+import { traceJson } from '../report/trace-json.ts'
 import type { Recording } from '../trace/events.ts'
 import {
   guarded,
@@ -32,9 +33,12 @@ export interface TraceFlags extends RecordingFlags {
 
 const NOTES = `
 Findings that accuse: leak, surplus-put, get-on-free-page, put-on-free-page,
-count-mismatch. Pages that are merely held at the end are listed as held-at-end.
-How sure a finding is stands with it: certain (no other history fits), likely,
-possible. What follows from one fault is listed under it.
+count-mismatch; where the recording has probes (docs/recording.md) also
+touch-after-free, free-twice, pagemap-gone, alloc-after-kill. What only tells:
+held-at-end (pages merely held), teardown-waits, fault-retries. How sure a
+finding is stands with it: certain (no other history fits), likely, possible.
+What follows from one fault is listed under it. Reports of the kernel's own
+(error_report_end: a WARN, KASAN) are shown as it told them.
 
 Examples:
   lastput trace trace.dat                          what was found
@@ -43,7 +47,8 @@ Examples:
   lastput trace trace.dat --html report.html       a report to look at or to mail
   lastput trace trace.dat --pfn 0xfcf83fc --json   one page, for a program
 
-Exit codes: 0 nothing was found, 1 findings, 2 usage, or an unusable file.`
+Exit codes: 0 nothing was found, 1 findings that accuse or reports of the
+kernel's own, 2 usage, or an unusable file.`
 
 export function traceCommand(): Command {
   return recordingOptions(new Command('trace'))
@@ -102,13 +107,13 @@ export async function traceRecording(recording: Recording, flags: TraceFlags): P
     onProgress: progress.show,
   })
   progress.clear()
-  const findings = select(made, filterOf(flags, recording.timeBase))
+  const selected = select(made, filterOf(flags, recording.timeBase))
   const { damage } = recording
   if (flags.json) for (const each of damage) process.stderr.write(`lastput trace: ${damageText(each)}\n`)
   return {
-    text: traceText(made, findings, damage, flags.top),
-    json: traceJson(made, findings, damage),
-    accused: hasAccusation(findings),
+    text: traceText(selected, damage, flags.top),
+    json: traceJson(selected, damage),
+    accused: hasAccusation(selected),
   }
 }
 

@@ -8,7 +8,7 @@ import { MAX_SOLVED } from '../ledger/matching.ts'
 import { OP_NAMES, Op, type Recording } from '../trace/events.ts'
 import type { RecordedEvent, TimelineRecorder } from './recorder.ts'
 import { NO_IDLE, type Timeline } from './timeline.ts'
-import { actorJson } from './trace.ts'
+import { actorJson } from './trace-json.ts'
 import { pfnText, seconds } from './words.ts'
 
 export interface PageLifeSource {

@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** The account of a recording as text that fits a mail, and as JSON (docs/schema/lastput.trace-1.schema.json). */
+/** The account of a recording as text that fits a mail. */
 import type { Account, PagemapSummary } from '../ledger/account.ts'
-import { ACCUSATIONS, type Actor, type ConsequenceFinding, type Finding } from '../ledger/findings.ts'
+import {
+  ACCUSATIONS,
+  type Actor,
+  type ConsequenceFinding,
+  type ErrorReport,
+  type Finding,
+  type FindingKind,
+} from '../ledger/findings.ts'
 import type { Damage, Frame } from '../trace/events.ts'
 import { printable } from './printable.ts'
 import { sentence } from './sentence.ts'
-import { frameText, grouped, marginText, pfnText, plural, seconds, timeText, wrap } from './words.ts'
+import { frameText, grouped, marginText, pfnText, plural, timeText, wrap } from './words.ts'
 
 /** Frames of a stack that the text shows; the JSON has all. */
 const SHOWN_FRAMES = 8
@@ -27,22 +34,26 @@ export interface TraceFilter {
   top?: number | undefined
 }
 
-/** Findings that the filter lets through. */
-export function select(account: Account, filter: TraceFilter): Finding[] {
+/** The same account with only the findings and the kernel's reports that the filter lets through. */
+export function select(account: Account, filter: TraceFilter): Account {
   const range = filter.pagemap === undefined ? undefined : account.pagemaps.find(map => covers(map, filter.pagemap!))
   const end = Math.max(account.info.endTime ?? account.lastTime, account.lastTime)
-  return account.findings.filter(finding => {
+  const passes = (pfn: number | undefined, time: number) => {
+    if (filter.pfn !== undefined && pfn !== filter.pfn) return false
+    if (filter.pagemap !== undefined && !(range && pfn !== undefined && covers(range, pfn))) return false
+    return (filter.from === undefined || time >= filter.from) && (filter.to === undefined || time <= filter.to)
+  }
+  const findings = account.findings.filter(finding => {
     const time = finding.culprit?.time ?? finding.life.began ?? account.firstTime
-    if (filter.pfn !== undefined && finding.pfn !== filter.pfn) return false
-    if (filter.pagemap !== undefined && !(range && covers(range, finding.pfn))) return false
-    if (filter.from !== undefined && time < filter.from) return false
-    if (filter.to !== undefined && time > filter.to) return false
-    return filter.older === undefined || ACCUSATIONS.has(finding.kind) || end - time >= filter.older
+    if (!passes(finding.pfn, time)) return false
+    return filter.older === undefined || finding.kind !== 'held-at-end' || end - time >= filter.older
   })
+  return { ...account, findings, reports: account.reports.filter(report => passes(report.page, report.time)) }
 }
 
-export function hasAccusation(findings: readonly Finding[]): boolean {
-  return findings.some(finding => ACCUSATIONS.has(finding.kind))
+/** Whether something is wrong: a finding that accuses, or a report of the kernel's own. */
+export function hasAccusation({ findings, reports }: Account): boolean {
+  return reports.length > 0 || findings.some(finding => ACCUSATIONS.has(finding.kind))
 }
 
 function covers(map: PagemapSummary, pfn: number): boolean {
@@ -52,14 +63,10 @@ function covers(map: PagemapSummary, pfn: number): boolean {
 // --- text -----------------------------------------------------------------------------------------------------------------
 
 /** The whole report, as lines. */
-export function traceText(
-  account: Account,
-  findings: readonly Finding[],
-  damage: readonly Damage[],
-  top = 20,
-): string[] {
+export function traceText(account: Account, damage: readonly Damage[], top = 20): string[] {
+  const { findings, reports } = account
   const accused = findings.filter(finding => ACCUSATIONS.has(finding.kind))
-  const held = findings.filter(finding => !ACCUSATIONS.has(finding.kind))
+  const of = (kind: FindingKind) => findings.filter(finding => finding.kind === kind)
   return [
     ...headText(account),
     ...account.pagemaps.filter(map => map.device).flatMap(pagemapText),
@@ -69,10 +76,14 @@ export function traceText(
     ...damage.flatMap(each => wrap(damageText(each), 'damaged: ', '  ')),
     ...account.notes.flatMap(note => wrap(printable(note), 'note: ', '  ')),
     '',
-    accused.length === 0 ? 'Nothing was found.' : `${plural(accused.length, 'finding')}:`,
+    ...(accused.length > 0 ? [`${plural(accused.length, 'finding')}:`] : []),
+    ...(hasAccusation(account) ? [] : ['Nothing was found.']),
     ...accused.slice(0, top).flatMap((finding, i) => ['', ...findingText(finding, account, `${i + 1}. `)]),
     ...moreText(accused.length - top, 'findings'),
-    ...heldText(held, account, top),
+    ...reportsText(reports, account, top),
+    ...stuckText('What waits', of('teardown-waits'), account, top),
+    ...stuckText('What is tried again and again', of('fault-retries'), account, top),
+    ...heldText(of('held-at-end'), account, top),
   ]
 }
 
@@ -83,9 +94,10 @@ function headText(account: Account): string[] {
   const between = Number.isFinite(account.firstTime)
     ? ` from ${timeText(account.firstTime, account.timeBase)} to ${timeText(account.lastTime, account.timeBase)}`
     : ''
+  const probes = account.probes > 0 ? ` and ${plural(account.probes, 'probe')}` : ''
   return [
     ...wrap(`${printable(info.file)}: ${info.format}${kernel}, ${plural(info.cpus, 'CPU')}`, '', '  '),
-    ...wrap(`${plural(account.events, 'page_ref event')}${between}${skipped}; ${lostText(account)}`, '', '  '),
+    ...wrap(`${plural(account.events, 'page_ref event')}${probes}${between}${skipped}; ${lostText(account)}`, '', '  '),
     '',
   ]
 }
@@ -132,10 +144,10 @@ function sentenceOf({ kind, pfn, references, culprit }: Finding): string {
 }
 
 function findingText(finding: Finding, account: Account, first: string): string[] {
-  const { culprit, consequences, moreConsequences } = finding
+  const { kind, references, culprit, consequences, moreConsequences } = finding
   const indent = ' '.repeat(first.length)
-  const lines = wrap(`${finding.kind} (${finding.certainty}): ${sentenceOf(finding)}.`, first, indent)
-  lines.push(`${indent}${countText(finding)}`)
+  const lines = wrap(`${kind} (${finding.certainty}): ${sentenceOf(finding)}.`, first, indent)
+  if (kind !== 'teardown-waits' || references > 0) lines.push(`${indent}${countText(finding)}`)
   if (culprit) lines.push(...actorText(culprit, account, indent))
   if (finding.evidence.length > 0) lines.push(`${indent}evidence:`)
   for (const each of finding.evidence) lines.push(...wrap(printable(each), `${indent}- `, `${indent}  `))
@@ -146,22 +158,31 @@ function findingText(finding: Finding, account: Account, first: string): string[
   return lines
 }
 
+/** Kinds that say how a page was left. */
+const AT_THE_END: ReadonlySet<FindingKind> = new Set(['leak', 'held-at-end', 'teardown-waits', 'fault-retries'])
+
 /** The count that gave the fault away. */
 function countText({ kind, count, expected }: Finding): string {
   const idle = `an idle page has ${expected}`
-  if (kind === 'leak' || kind === 'held-at-end' || kind === 'teardown-waits')
-    return `count ${count} at the end; ${idle}`
+  if (AT_THE_END.has(kind)) return `count ${count} at the end; ${idle}`
+  if (kind === 'pagemap-gone') return `count ${count} when memunmap_pages() returned; ${idle}`
   return `count ${count} before the event that showed it; ${idle}`
 }
 
 function actorText(actor: Actor, account: Account, indent: string): string[] {
-  const change = actor.delta > 0 ? `+${actor.delta}` : `${actor.delta}`
-  const task = `${printable(actor.task)}-${actor.pid}`
-  const head = `${timeText(actor.time, account.timeBase)} [${String(actor.cpu).padStart(3, '0')}] ${task}: ${actor.operation} ${change}`
-  const shown = actor.stack.slice(0, SHOWN_FRAMES)
-  const more = actor.stack.length - shown.length
+  const change = actor.delta === 0 ? '' : actor.delta > 0 ? ` +${actor.delta}` : ` ${actor.delta}`
+  return [`${indent}${taskText(actor, account)}: ${actor.operation}${change}`, ...stackText(actor.stack, indent)]
+}
+
+/** When, where, and which task. */
+function taskText({ time, cpu, task, pid }: Actor | ErrorReport, account: Account): string {
+  return `${timeText(time, account.timeBase)} [${String(cpu).padStart(3, '0')}] ${printable(task)}-${pid}`
+}
+
+function stackText(stack: readonly Frame[], indent: string): string[] {
+  const shown = stack.slice(0, SHOWN_FRAMES)
+  const more = stack.length - shown.length
   return [
-    `${indent}${head}`,
     ...shown.map(frame => `${indent}  ${frameText(frame)}`),
     ...(more > 0 ? [`${indent}  (${more} more frames)`] : []),
   ]
@@ -170,6 +191,40 @@ function actorText(actor: Actor, account: Account, indent: string): string[] {
 function consequenceText(each: ConsequenceFinding, account: Account): string {
   const who = each.actor.frame ? ` by ${printable(each.actor.frame.name)}` : ''
   return `${each.kind} on ${pfnText(each.pfn)} at ${timeText(each.time, account.timeBase)}${who}`
+}
+
+/** The kernel's own findings, as it told them. */
+function reportsText(reports: readonly ErrorReport[], account: Account, top: number): string[] {
+  if (reports.length === 0) return []
+  const text = (report: ErrorReport) => {
+    const { detector, frame, address, page, times } = report
+    const where = frame ? frameText(frame) : `0x${address.toString(16)}`
+    const about = page === undefined ? '' : `, by a task that was at page ${pfnText(page)}`
+    const again = times > 1 ? `, ${grouped(times)} times` : ''
+    return [
+      '',
+      ...wrap(`${printable(detector)} at ${where}${about}${again}`, '- ', '  '),
+      `  ${taskText(report, account)}`,
+      ...stackText(report.stack, '  '),
+    ]
+  }
+  return [
+    '',
+    `${plural(reports.length, 'report')} of the kernel's own:`,
+    ...reports.slice(0, top).flatMap(text),
+    ...moreText(reports.length - top, 'reports'),
+  ]
+}
+
+/** What comes to no end, and may still: no accusation. */
+function stuckText(what: string, findings: readonly Finding[], account: Account, top: number): string[] {
+  if (findings.length === 0) return []
+  return [
+    '',
+    `${what}, which is no accusation:`,
+    ...findings.slice(0, top).flatMap(finding => ['', ...findingText(finding, account, '- ')]),
+    ...moreText(findings.length - top, 'of these'),
+  ]
 }
 
 function heldText(held: readonly Finding[], account: Account, top: number): string[] {
@@ -216,107 +271,4 @@ function moreText(more: number, what: string): string[] {
 
 export function damageText(damage: Damage): string {
   return `${printable(damage.file)}: offset ${damage.offset}: ${printable(damage.expected)}`
-}
-
-// --- JSON -------------------------------------------------------------------------------------------------------------------
-
-/** The account in the shape of schema lastput.trace/1. */
-export function traceJson(account: Account, findings: readonly Finding[], damage: readonly Damage[]): object {
-  const { timeBase, info, lost } = account
-  return {
-    schema: 'lastput.trace/1',
-    source: {
-      file: info.file,
-      format: info.format,
-      kernel: info.kernel ?? null,
-      cpus: info.cpus,
-      events: account.events,
-      skipped: account.skipped,
-      lost: lost.events ?? null,
-      gaps: lost.gaps,
-      firstTime: seconds(account.firstTime, timeBase),
-      lastTime: seconds(account.lastTime, timeBase),
-      damage: damage.map(({ offset, expected }) => ({ offset, expected })),
-    },
-    pagemaps: account.pagemaps.map(map => ({
-      ...(map.type === undefined ? {} : { type: map.type }),
-      firstPfn: pfnText(map.firstPfn),
-      lastPfn: pfnText(map.lastPfn),
-      pages: map.pages,
-      protocol: map.protocol,
-      recognisedBy: map.recognisedBy,
-    })),
-    lives: account.lives,
-    findings: findings.map(finding => findingJson(finding, account)),
-    pairs: account.pairs.map(({ get, put, lives }) => ({ get: functionJson(get), put: functionJson(put), lives })),
-    open: account.open.map(({ get, pfn, ...counts }) => ({ get: functionJson(get), ...counts, pfn: pfnText(pfn) })),
-    notes: account.notes,
-  }
-}
-
-function findingJson(finding: Finding, account: Account): object {
-  const { timeBase } = account
-  return {
-    kind: finding.kind,
-    pfn: pfnText(finding.pfn),
-    life: {
-      began: finding.life.began === undefined ? null : seconds(finding.life.began, timeBase),
-      ended: finding.life.ended === undefined ? null : seconds(finding.life.ended, timeBase),
-      events: finding.history.map(event => ({
-        ...actorJson(event, timeBase),
-        count: event.count,
-        partner: event.partner ?? null,
-      })),
-    },
-    count: finding.count,
-    expected: finding.expected,
-    references: finding.references,
-    certainty: finding.certainty,
-    margin: finding.margin ?? null,
-    culprit: finding.culprit ? actorJson(finding.culprit, timeBase) : null,
-    ...(finding.counterpart === undefined ? {} : { counterpart: counterpartJson(finding.counterpart) }),
-    consequences: finding.consequences.map(each => ({
-      kind: each.kind,
-      pfn: pfnText(each.pfn),
-      time: seconds(each.time, timeBase),
-      count: each.count,
-      ...functionJson(each.actor.frame),
-      task: each.actor.task,
-      pid: each.actor.pid,
-      cpu: each.actor.cpu,
-    })),
-    moreConsequences: finding.moreConsequences,
-    evidence: finding.evidence,
-  }
-}
-
-function counterpartJson(counterpart: NonNullable<Finding['counterpart']>): object {
-  return { ...functionJson(counterpart.frame), lives: counterpart.lives }
-}
-
-export function actorJson(actor: Actor, timeBase: bigint): object {
-  return {
-    ...functionJson(actor.frame),
-    stack: actor.stack.map(frameJson),
-    task: actor.task,
-    pid: actor.pid,
-    cpu: actor.cpu,
-    time: seconds(actor.time, timeBase),
-    operation: actor.operation,
-    val: actor.delta,
-  }
-}
-
-function functionJson(frame: Frame | undefined): object {
-  if (!frame) return { function: null }
-  return frameJson(frame)
-}
-
-function frameJson(frame: Frame): object {
-  return {
-    function: frame.name,
-    ...(frame.offset === undefined ? {} : { offset: frame.offset }),
-    ...(frame.module === undefined ? {} : { module: frame.module }),
-    ...(frame.address === 0n ? {} : { address: `0x${frame.address.toString(16)}` }),
-  }
 }

@@ -4,7 +4,7 @@ import type { PageHolders } from '../ledger/account.ts'
 import type { Holder } from '../ledger/open-findings.ts'
 import type { SourceInfo } from '../trace/events.ts'
 import { printable } from './printable.ts'
-import { actorJson } from './trace.ts'
+import { actorJson } from './trace-json.ts'
 import { frameText, marginText, pfnText, plural, seconds, timeText, wrap } from './words.ts'
 
 /** @param at as `EventBatch.time`, Infinity for the end */

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { expect, test } from 'vitest'
 import { account } from '../../src/ledger/index.ts'
-import { traceJson } from '../../src/report/trace.ts'
+import { traceJson } from '../../src/report/trace-json.ts'
 import type { Damage, Recording } from '../../src/trace/events.ts'
 import { fakeRecording } from '../support/fake-recording.ts'
 import { FAULTS, history, PROTOCOLS, TYPICAL } from '../support/histories.ts'
@@ -23,7 +23,7 @@ interface TraceJson {
 
 async function jsonOf(recording: Recording, damage: Damage[] = []): Promise<TraceJson> {
   const made = await account(recording)
-  return JSON.parse(JSON.stringify(traceJson(made, made.findings, damage)))
+  return JSON.parse(JSON.stringify(traceJson(made, damage)))
 }
 
 function errorsOf(json: unknown): string[] {

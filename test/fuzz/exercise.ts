@@ -3,7 +3,8 @@
 
 import assert from 'node:assert/strict'
 import { account, whoHolds } from '../../src/ledger/account.ts'
-import { select, traceJson, traceText } from '../../src/report/trace.ts'
+import { select, traceText } from '../../src/report/trace.ts'
+import { traceJson } from '../../src/report/trace-json.ts'
 import { whoText } from '../../src/report/who.ts'
 import { BytesSource } from '../../src/trace/bytes.ts'
 import { type Damage, type EventBatch, OP_NAMES, type Recording, TraceError } from '../../src/trace/events.ts'
@@ -69,12 +70,12 @@ async function accountFor(bytes: Uint8Array, random: Random): Promise<Outcome> {
   const { events, pagemaps, lives, timeBase } = made
   assert.ok(events >= 0 && Object.values(lives).every(count => Number.isInteger(count) && count >= 0))
   for (const { firstPfn, lastPfn } of pagemaps) assert.ok(firstPfn <= lastPfn)
-  const findings = select(made, {})
-  checkShown(traceText(made, findings, recording.damage, 20))
-  assert.ok(JSON.stringify(traceJson(made, findings, recording.damage)).length > 0)
+  const selected = select(made, {})
+  checkShown(traceText(selected, recording.damage, 20))
+  assert.ok(JSON.stringify(traceJson(selected, recording.damage)).length > 0)
   if (random.chance(0.3)) {
     const again = await open()
-    const pfn = findings[0]?.pfn ?? pagemaps[0]?.firstPfn ?? 0x1000
+    const pfn = selected.findings[0]?.pfn ?? pagemaps[0]?.firstPfn ?? 0x1000
     const held = await whoHolds(again, pfn, made.lastTime, {})
     if (held) checkShown(whoText(held, made.lastTime, timeBase))
     await again.close()

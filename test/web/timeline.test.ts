@@ -9,7 +9,7 @@ import { Ledger } from '../../src/ledger/ledger.ts'
 import { pageLifeJson } from '../../src/report/page-life.ts'
 import { TimelineRecorder } from '../../src/report/recorder.ts'
 import { lifeAround, type Timeline } from '../../src/report/timeline.ts'
-import { traceJson } from '../../src/report/trace.ts'
+import { traceJson } from '../../src/report/trace-json.ts'
 import { newBatch } from '../../src/trace/batch.ts'
 import { BytesSource } from '../../src/trace/bytes.ts'
 import { type Frame, Op } from '../../src/trace/events.ts'
@@ -27,7 +27,7 @@ async function read(path: string) {
   const made = summarise(recording, ledger)
   const timeline = recorder.timeline(ledger)
   recorder.sort()
-  return { recording, ledger, trace: traceJson(made, made.findings, []) as TraceJson, timeline, recorder }
+  return { recording, ledger, trace: traceJson(made, []) as TraceJson, timeline, recorder }
 }
 
 /** The life around an event, as the viewer asks for it. */

@@ -82,6 +82,19 @@ export interface OpenJson {
   pfn: string
 }
 
+/** A report of the kernel's own; `function` is where it reported. */
+export interface ReportJson extends FunctionJson {
+  detector: string
+  at: string
+  stack: FunctionJson[]
+  task: string
+  pid: number
+  cpu: number
+  time: number
+  page: string | null
+  times: number
+}
+
 /** lastput.trace/1 */
 export interface TraceJson {
   schema: 'lastput.trace/1'
@@ -92,6 +105,7 @@ export interface TraceJson {
     cpus: number
     events: number
     skipped: number
+    probes?: number
     lost: number | null
     gaps: number
     firstTime: number | null
@@ -101,6 +115,7 @@ export interface TraceJson {
   pagemaps: PagemapJson[]
   lives: { complete: number; partial: number; broken: number; openAtEnd: number; unknown: number }
   findings: FindingJson[]
+  reports?: ReportJson[]
   pairs?: PairJson[]
   open?: OpenJson[]
   notes: string[]

@@ -56,7 +56,11 @@ export function newsOf(property: string, message: string | undefined): string {
 }
 
 /** As trace-cmd report begins its lines. */
+export function whereLine(at: { time: number; cpu: number; task: string; pid: number }): string {
+  return `${timeText(at.time)} [${String(at.cpu).padStart(3, '0')}] ${taskText(at)}`
+}
+
 export function actorLine(actor: ActorJson): string {
-  const cpu = String(actor.cpu).padStart(3, '0')
-  return `${timeText(actor.time)} [${cpu}] ${taskText(actor)}: ${printable(actor.operation)} ${signed(actor.val)}`
+  const change = actor.val === 0 ? '' : ` ${signed(actor.val)}`
+  return `${whereLine(actor)}: ${printable(actor.operation)}${change}`
 }

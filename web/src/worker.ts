@@ -3,7 +3,7 @@
 import { readLedger, summarise } from '../../src/ledger/account.ts'
 import { type PageLifeSource, pageLifeJson } from '../../src/report/page-life.ts'
 import { TimelineRecorder } from '../../src/report/recorder.ts'
-import { traceJson } from '../../src/report/trace.ts'
+import { traceJson } from '../../src/report/trace-json.ts'
 import { BlobSource } from '../../src/trace/bytes.ts'
 import type { DecoderSetup } from '../../src/trace/decoder.ts'
 import { openRecording } from '../../src/trace/open.ts'
@@ -36,7 +36,7 @@ async function open({ name, blob, options, decoders }: Extract<Request, { ask: '
   const readingStarted = performance.timeOrigin + started
   const readingEnded = performance.timeOrigin + performance.now()
   const made = summarise(recording, ledger)
-  const trace = traceJson(made, made.findings, recording.damage) as TraceJson
+  const trace = traceJson(made, recording.damage) as TraceJson
   const timeline = recorder.timeline(ledger)
   source = { timeline, recorder, ledger, recording }
   const { time, count, high, low } = timeline

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** The findings of a recording: what was found, how sure it is, why, and what followed from it. */
 import { printable } from '../../../src/report/printable.ts'
-import { marginText, plural } from '../../../src/report/words.ts'
+import { grouped, marginText, plural } from '../../../src/report/words.ts'
 import { linkTo } from '../address.ts'
-import type { ConsequenceJson, FindingJson, TraceJson } from '../documents.ts'
+import type { ConsequenceJson, FindingJson, ReportJson, TraceJson } from '../documents.ts'
 import { h, name } from '../dom.ts'
-import { actorLine, durationText, findingMail, findingSentence, functionText, timeText } from '../words.ts'
+import { actorLine, durationText, findingMail, findingSentence, functionText, timeText, whereLine } from '../words.ts'
 import { summary } from './summary.ts'
 import type { Context, View } from './view.ts'
 
@@ -55,12 +55,37 @@ export function findingsView(context: Context, trace: TraceJson): View {
   }
 
   refresh(text.value, kind.value)
-  const none = h('p', { class: 'nothing' }, 'Nothing was found.')
+  const reports = reportsList(trace.reports ?? [])
+  const none = !reports && h('p', { class: 'nothing' }, 'Nothing was found.')
   const many = [h('div', { class: 'filters', role: 'search' }, text, kind, status), list]
   return {
-    element: h('div', {}, summary(trace), ...(trace.findings.length === 0 ? [none] : many)),
+    element: h('div', {}, summary(trace), ...(trace.findings.length === 0 ? [none] : many), reports),
     onKey: key => step(list, key),
   }
+}
+
+/** What the kernel itself reported while it was recorded. */
+function reportsList(reports: readonly ReportJson[]): HTMLElement | false {
+  if (reports.length === 0) return false
+  const one = (report: ReportJson) => {
+    const { detector, at, page, times } = report
+    const about = page === null ? '' : `, by a task that was at page ${page}`
+    const title = [name(detector), ' at ', name(report.function === null ? at : functionText(report))]
+    return h(
+      'li',
+      { class: 'finding' },
+      h('h3', {}, ...title, `${about}${times > 1 ? `, ${grouped(times)} times` : ''}`),
+      h('p', { class: 'actor' }, whereLine(report)),
+      report.stack.length > 0 && stack(report.stack.map(functionText)),
+    )
+  }
+  return h(
+    'section',
+    { 'aria-label': 'Reports of the kernel’s own' },
+    h('h2', {}, `${plural(reports.length, 'report')} of the kernel’s own`),
+    h('ol', { class: 'findings' }, ...reports.slice(0, SHOWN).map(one)),
+    reports.length > SHOWN && h('p', { class: 'muted' }, `and ${plural(reports.length - SHOWN, 'more report')}`),
+  )
 }
 
 /** j and k walk the list. */

@@ -22,6 +22,7 @@ export function summary(trace: TraceJson): HTMLElement {
       'p',
       {},
       `${source.format}${kernel}, ${plural(source.cpus, 'CPU')}. ${plural(source.events, 'page_ref event')}`,
+      source.probes !== undefined && source.probes > 0 && ` and ${plural(source.probes, 'probe')}`,
       ` from ${timeText(source.firstTime)} to ${timeText(source.lastTime)} s`,
       source.skipped > 0 && `, ${plural(source.skipped, 'event')} of ordinary pages left out`,
       source.gaps === 0 && ', none lost',

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** The account of a recording as JSON: docs/schema/lastput.trace-1.schema.json. */
+import type { Account } from '../ledger/account.ts'
+import type { Actor, ErrorReport, Finding } from '../ledger/findings.ts'
+import type { Damage, Frame } from '../trace/events.ts'
+import { pfnText, seconds } from './words.ts'
+
+/** The account in the shape of schema lastput.trace/1. */
+export function traceJson(account: Account, damage: readonly Damage[]): object {
+  const { timeBase, info, lost } = account
+  return {
+    schema: 'lastput.trace/1',
+    source: {
+      file: info.file,
+      format: info.format,
+      kernel: info.kernel ?? null,
+      cpus: info.cpus,
+      events: account.events,
+      skipped: account.skipped,
+      probes: account.probes,
+      lost: lost.events ?? null,
+      gaps: lost.gaps,
+      firstTime: seconds(account.firstTime, timeBase),
+      lastTime: seconds(account.lastTime, timeBase),
+      damage: damage.map(({ offset, expected }) => ({ offset, expected })),
+    },
+    pagemaps: account.pagemaps.map(map => ({
+      ...(map.type === undefined ? {} : { type: map.type }),
+      firstPfn: pfnText(map.firstPfn),
+      lastPfn: pfnText(map.lastPfn),
+      pages: map.pages,
+      protocol: map.protocol,
+      recognisedBy: map.recognisedBy,
+    })),
+    lives: account.lives,
+    findings: account.findings.map(finding => findingJson(finding, account)),
+    reports: account.reports.map(report => reportJson(report, timeBase)),
+    pairs: account.pairs.map(({ get, put, lives }) => ({ get: functionJson(get), put: functionJson(put), lives })),
+    open: account.open.map(({ get, pfn, ...counts }) => ({ get: functionJson(get), ...counts, pfn: pfnText(pfn) })),
+    notes: account.notes,
+  }
+}
+
+function findingJson(finding: Finding, account: Account): object {
+  const { timeBase } = account
+  return {
+    kind: finding.kind,
+    pfn: pfnText(finding.pfn),
+    life: {
+      began: finding.life.began === undefined ? null : seconds(finding.life.began, timeBase),
+      ended: finding.life.ended === undefined ? null : seconds(finding.life.ended, timeBase),
+      events: finding.history.map(event => ({
+        ...actorJson(event, timeBase),
+        count: event.count,
+        partner: event.partner ?? null,
+      })),
+    },
+    count: finding.count,
+    expected: finding.expected,
+    references: finding.references,
+    certainty: finding.certainty,
+    margin: finding.margin ?? null,
+    culprit: finding.culprit ? actorJson(finding.culprit, timeBase) : null,
+    ...(finding.counterpart === undefined ? {} : { counterpart: counterpartJson(finding.counterpart) }),
+    consequences: finding.consequences.map(each => ({
+      kind: each.kind,
+      pfn: pfnText(each.pfn),
+      time: seconds(each.time, timeBase),
+      count: each.count,
+      ...functionJson(each.actor.frame),
+      task: each.actor.task,
+      pid: each.actor.pid,
+      cpu: each.actor.cpu,
+    })),
+    moreConsequences: finding.moreConsequences,
+    evidence: finding.evidence,
+  }
+}
+
+function reportJson(report: ErrorReport, timeBase: bigint): object {
+  const { detector, address, frame, stack, task, pid, cpu, time, page, times } = report
+  return {
+    detector,
+    ...functionJson(frame),
+    at: `0x${address.toString(16)}`,
+    stack: stack.map(frameJson),
+    task,
+    pid,
+    cpu,
+    time: seconds(time, timeBase),
+    page: page === undefined ? null : pfnText(page),
+    times,
+  }
+}
+
+function counterpartJson(counterpart: NonNullable<Finding['counterpart']>): object {
+  return { ...functionJson(counterpart.frame), lives: counterpart.lives }
+}
+
+export function actorJson(actor: Actor, timeBase: bigint): object {
+  return {
+    ...functionJson(actor.frame),
+    stack: actor.stack.map(frameJson),
+    task: actor.task,
+    pid: actor.pid,
+    cpu: actor.cpu,
+    time: seconds(actor.time, timeBase),
+    operation: actor.operation,
+    val: actor.delta,
+  }
+}
+
+function functionJson(frame: Frame | undefined): object {
+  if (!frame) return { function: null }
+  return frameJson(frame)
+}
+
+function frameJson(frame: Frame): object {
+  return {
+    function: frame.name,
+    ...(frame.offset === undefined ? {} : { offset: frame.offset }),
+    ...(frame.module === undefined ? {} : { module: frame.module }),
+    ...(frame.address === 0n ? {} : { address: `0x${frame.address.toString(16)}` }),
+  }
+}
