@@ -76,7 +76,7 @@ export class LocalDecoder implements BlockDecoder {
     this.#unpack = unpack
     this.#stacks = new RawStacks(setup.plan.layout.longSize)
     this.#walk = compileColumnWalk(setup.plan, this.#stacks)
-    this.#rowBytes = 4 + Math.min(...setup.plan.records.map(record => record.size))
+    this.#rowBytes = 4 + least([...setup.plan.records, ...setup.plan.probes])
   }
 
   static async create(setup: DecoderSetup, codecs?: Codecs): Promise<LocalDecoder> {
@@ -157,6 +157,11 @@ export class LocalDecoder implements BlockDecoder {
 function skipped(state: WalkState): void {
   state.gap = joinGaps(state.gap, undefined)
   state.open.fill(CLOSED)
+}
+
+/** Bytes of the shortest record of any of these events. */
+function least(layouts: { size: number }[]): number {
+  return layouts.reduce((least, { size }) => Math.min(least, size), Number.POSITIVE_INFINITY)
 }
 
 function sum(numbers: Uint32Array, every: number): number {

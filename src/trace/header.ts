@@ -16,6 +16,8 @@ const MAX_SYSTEMS = 1 << 12
 
 /** What the head of a recording tells. */
 export interface TracingData {
+  /** Bytes of a page where it was recorded; 0: not told. */
+  pageSize: number
   headerPage: string
   formats: EventFormat[]
   kallsyms: Uint8Array[]
@@ -24,7 +26,7 @@ export interface TracingData {
 }
 
 export function newTracingData(): TracingData {
-  return { headerPage: '', formats: [], kallsyms: [], printk: '', cmdlines: '' }
+  return { pageSize: 0, headerPage: '', formats: [], kallsyms: [], printk: '', cmdlines: '' }
 }
 
 function sizedText(reader: ByteReader, what: string): string {

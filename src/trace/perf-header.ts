@@ -242,8 +242,9 @@ export function readPerfTracing(reader: ByteReader): TracingData {
   if (!same(reader.take(MAGIC.length, 'tracing data'), MAGIC)) throw reader.error('expected the magic of tracing data')
   const version = reader.cstring('the version of the tracing data')
   reader.littleEndian = reader.u8('the byte order') === 0
-  reader.skip(5, 'sizes of a long and of a page')
+  reader.skip(1, 'the size of a long')
   const data = newTracingData()
+  data.pageSize = reader.u32('the size of a page')
   readTracingData(reader, data, Number(version) >= 0.6)
   return data
 }

@@ -8,6 +8,7 @@
 import { type Arrays, COLUMN_CONSTANTS, type Columns, Loads, type RecordLayout, storeRecord } from './columns.ts'
 import type { EventFormat } from './format.ts'
 import { findField, parseFields } from './format.ts'
+import { type ProbeLayout, ProbeReader } from './probe-records.ts'
 import type { RawStacks } from './rawstacks.ts'
 
 /** How a recording's sub-buffers and records are laid out. Plain data: it goes to worker threads. */
@@ -99,6 +100,8 @@ export interface WalkState {
   gap: OpenGap | undefined
   /** Places in the walked bytes where a sub-buffer stopped making sense. */
   damage: { at: number; expected: string }[]
+  /** What is wrong with probes, as in `ProbeFaults`. */
+  probeFaults: number[]
 }
 
 export function newWalkState(): WalkState {
@@ -113,6 +116,7 @@ export function newWalkState(): WalkState {
     gaps: [],
     gap: undefined,
     damage: [],
+    probeFaults: [],
   }
 }
 
@@ -298,6 +302,9 @@ export interface ColumnPlan {
   common: CommonFields
   records: RecordLayout[]
   stack: StackLayout | undefined
+  probes: ProbeLayout[]
+  /** log2 of the recorded kernel's page size. */
+  pageShift: number
 }
 
 function stackCase(stack: StackLayout, layout: BufferLayout, loads: Loads): string {
@@ -310,6 +317,23 @@ function stackCase(stack: StackLayout, layout: BufferLayout, loads: Loads): stri
       if (waiting === ${UNTOUCHED}) state.heads.push({ level, pid, stack: id })
       else if (openPid[level] === pid) C_stack[waiting] = id
       open[level] = ${CLOSED}
+      break
+    }`
+}
+
+/** Probes of whatever kind. Few records are any, so there is one case for all. */
+function probeCase(probes: ProbeLayout[]): string {
+  return `${probes.map(({ id }) => `case ${id}:`).join(' ')} {
+      const least = probes.size(id)
+      if (length < least) {
+        ahead = damaged(state, p, 'expected ' + least + ' bytes of a probe, found ' + length)
+        break page
+      }
+      if (probes.store(id, V, p, columns, row, state.probeFaults)) {
+        C_time[row] = time
+        open[level] = row++
+        openPid[level] = pid
+      } else open[level] = ${CLOSED}
       break
     }`
 }
@@ -328,7 +352,7 @@ function sameLayouts(records: RecordLayout[]): RecordLayout[][] {
 }
 
 /**
- * Generates the walk that decodes page_ref events into columns and joins kernel stacks to them. It leaves `cpu` as it
+ * Generates the walk that decodes page_ref events and probes into columns and joins kernel stacks to them. It leaves `cpu` as it
  * is, and `stack` where there is none.
  *
  * A stack belongs to the last event of the same task at the same level of interrupt on its CPU: an interrupt between an
@@ -351,6 +375,7 @@ export function compileColumnWalk(plan: ColumnPlan, stacks: RawStacks): Walk<Col
       break`,
   )
   if (plan.stack) cases.push(stackCase(plan.stack, layout, loads))
+  if (plan.probes.length > 0) cases.push(probeCase(plan.probes))
   const record = `const level = LEVEL_OF_FLAGS[${loads.load('p', common.flags.offset, 1, false)}]
     const pid = ${loads.load('p', common.pid.offset, 4, true)}
     const id = ${loads.load('p', common.type.offset, common.type.size, false)}
@@ -363,7 +388,8 @@ export function compileColumnWalk(plan: ColumnPlan, stacks: RawStacks): Walk<Col
   const source = walkerSource(layout, plan.timeBase, common.size, prologue, record)
   const opOfId = new Uint8Array(SMALL_IDS)
   for (const { id, op } of plan.records) if (id < SMALL_IDS) opOfId[id] = op
-  return compile(source, { OP_OF_ID: opOfId, stacks })
+  const probes = new ProbeReader(plan.probes, layout.littleEndian, plan.pageShift)
+  return compile(source, { OP_OF_ID: opOfId, stacks, probes })
 }
 
 /** Generates the walk that notes where every record stands, of whatever event. */

@@ -63,7 +63,10 @@ export class ProbeText {
   #field(bytes: Uint8Array, start: number, equals: number, end: number): void {
     const field = NAMES.findIndex(name => is(bytes, start, equals, name))
     if (field < 0) return
-    if (this.#number(bytes, equals + 1, end)) this.#values.set(field as ProbeField, this.#low, this.#high)
+    // trace-cmd report -R shows the address of a report in hexadecimal without "0x".
+    const bare = field === ProbeField.ID && bytes[equals + 2] !== LETTER_X
+    const known = bare ? this.#hex(bytes, equals + 1, end) : this.#number(bytes, equals + 1, end)
+    if (known) this.#values.set(field as ProbeField, this.#low, this.#high)
     else this.#values.spoil(field as ProbeField)
   }
 

@@ -14,7 +14,16 @@ import {
   TraceError,
 } from './events.ts'
 import { type Arrival, CpuQueue, mergeBatches, StackIds } from './merge.ts'
-import { type BufferLayout, type ColumnPlan, commonFields, parseHeaderPage, stackLayout } from './ringbuffer.ts'
+import { probeLayout } from './probe-records.ts'
+import { ProbeFaults, pageShift } from './probes.ts'
+import {
+  type BufferLayout,
+  type ColumnPlan,
+  commonFields,
+  parseHeaderPage,
+  stackLayout,
+  type WalkState,
+} from './ringbuffer.ts'
 import { StackInterner } from './stacks.ts'
 import { SymbolTable } from './symbols.ts'
 import { TaskNames } from './tasks.ts'
@@ -135,7 +144,8 @@ export class TraceContents {
   async #startsWithPageRefs(): Promise<boolean> {
     const plan = this.plan()
     if (!plan) return false
-    const decoder = await LocalDecoder.create({ plan, compression: this.compression }, this.options.codecs)
+    const setup = { plan: { ...plan, probes: [] }, compression: this.compression }
+    const decoder = await LocalDecoder.create(setup, this.options.codecs)
     for (const { cpu, cutter } of this.cutters([])) {
       const piece = await cutter.next()
       if (piece && (await decoder.decode({ cpu, ...piece, buffer: undefined })).block.state.row > 0) return true
@@ -178,7 +188,7 @@ export class TraceContents {
     return { ...this.#layout, pageSize: buffer.pageSize }
   }
 
-  /** How records become columns; undefined when the file describes no page_ref event. */
+  /** How records become columns; undefined when the file describes no page_ref event, for then probes say nothing. */
   plan(): ColumnPlan | undefined {
     const { formats } = this.file
     const records = formats.flatMap(format => pageRefLayout(format) ?? [])
@@ -191,6 +201,8 @@ export class TraceContents {
       common,
       records,
       stack: stack && stackLayout(stack),
+      probes: formats.flatMap(format => probeLayout(format) ?? []),
+      pageShift: pageShift(this.file.pageSize),
     }
   }
 }
@@ -204,6 +216,7 @@ class TraceDatRecording implements Recording {
   readonly notes: string[]
   readonly #contents: TraceContents
   readonly #total: number
+  readonly #probeFaults = new ProbeFaults()
   #done = 0
   #decoder: BlockDecoder | undefined
 
@@ -248,7 +261,7 @@ class TraceDatRecording implements Recording {
     const queues = cutters.map(({ cpu, cutter }) => {
       const decode = async (piece: Piece): Promise<Arrival> => {
         const made = await decoder.decode({ cpu, ...piece, buffer: free.pop() })
-        this.#note(piece, made.block.state.damage)
+        this.#note(piece, made.block.state)
         return { block: made.block, stackMap: ids.register(made.block, made.decoder) }
       }
       return new CpuQueue(cpu, readAhead(cutter, decode, ahead), () => cutter.cutOff)
@@ -267,12 +280,14 @@ class TraceDatRecording implements Recording {
         buffer => free.push(buffer),
         () => decoder.poll(),
       )
+      this.notes.push(...this.#probeFaults.notes())
     } finally {
       await this.close()
     }
   }
 
-  #note(piece: Piece, damage: { at: number; expected: string }[]): void {
+  #note(piece: Piece, { damage, probeFaults }: WalkState): void {
+    this.#probeFaults.add(probeFaults)
     this.#done += piece.bytes.length
     for (const { at, expected } of damage) {
       if (this.damage.length < MAX_DAMAGE) {

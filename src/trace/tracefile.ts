@@ -86,6 +86,7 @@ export async function readTraceFile(source: ByteSource, damage: Damage[], codecs
   const pageSize = head.u32('the page size')
   const file: TraceFile = {
     ...newTracingData(),
+    pageSize,
     version: version === '6' ? 6 : 7,
     littleEndian: endian === 0,
     longSize,
@@ -168,7 +169,7 @@ async function readVersion6(
     const reader = new ByteReader(bytes, { file: source.name, littleEndian: file.littleEndian })
     reader.at = start
     try {
-      Object.assign(file, newTracingData())
+      Object.assign(file, { ...newTracingData(), pageSize })
       readTracingData(reader, file)
       const instances = readTail6(reader, file, pageSize)
       for (const instance of instances) await readInstance6(source, file, instance, pageSize, damage)
@@ -287,7 +288,7 @@ class Version7 {
     const file = this.#file
     this.#damage.push(lost)
     if (file.buffers.length > 0) return
-    Object.assign(file, newTracingData())
+    Object.assign(file, { ...newTracingData(), pageSize })
     try {
       if (isPageSize(pageSize)) {
         await recoverSections(this.#source, file, start, pageSize, section => this.#readSection(section))

@@ -80,7 +80,7 @@ describe('a probe', () => {
     ['of a detector without a name', 'error_report_end: [0x3] 12', { val: 3, mapping: 0x12n }],
     [
       'of raw fields',
-      'error_report_end: error_detector=2 id=0xffffffff81234567',
+      'error_report_end: error_detector=2 id=ffffffff81234567',
       { val: 2, mapping: 0xffffffff81234567n },
     ],
   ])('%s', async (_, text, columns) => {
