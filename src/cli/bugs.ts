@@ -3,6 +3,7 @@
 import { type Bug, bugs } from '../linux/bugs/index.ts'
 import { type Scenario, type Verified, verify } from '../linux/index.ts'
 import { type BugRow, bugFound, bugJson, bugsEnd, bugText } from '../report/bugs.ts'
+import { writeCounterexample } from './counterexample.ts'
 import { UsageError } from './model-file.ts'
 import { type CheckFlags, engineOptions } from './model-flags.ts'
 import { writeReport } from './write-report.ts'
@@ -10,6 +11,8 @@ import { writeReport } from './write-report.ts'
 /** Exit code 0 when every broken form breaks and every fixed form holds. */
 export async function checkBugs(ids: string | undefined, flags: CheckFlags): Promise<number> {
   const wanted = ids === undefined ? bugs : ids.split(',').map(bugOf)
+  if (flags.ftrace !== undefined && wanted.length > 1)
+    throw new UsageError('--ftrace writes one counterexample: say one row, as in --bugs 3 --ftrace FILE')
   const rows: BugRow[] = []
   for (const bug of wanted) {
     const broken = await checkOne(bug.broken, bug.breaks, flags)
@@ -21,7 +24,14 @@ export async function checkBugs(ids: string | undefined, flags: CheckFlags): Pro
   if (flags.html !== undefined) await writeReport(flags.html, rows.flatMap(bugJson), 'lastput check --bugs')
   if (flags.json) process.stdout.write(`${JSON.stringify(rows.flatMap(bugJson), null, 2)}\n`)
   else process.stdout.write(bugsEnd(found, rows.length, ids === undefined))
+  if (flags.ftrace !== undefined) await writeFtrace(flags.ftrace, rows[0]!)
   return found === rows.length ? 0 : 1
+}
+
+/** The broken form's counterexample. */
+async function writeFtrace(file: string, { bug, broken }: BugRow): Promise<void> {
+  if (broken.verdict.verdict === 'violated') await writeCounterexample(file, broken)
+  else process.stderr.write(`lastput check: bug ${bug.id} was not found, so there is no counterexample to write\n`)
 }
 
 function bugOf(id: string): Bug {

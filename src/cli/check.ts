@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** `lastput check`: is there any interleaving in which this protocol and this driver break a promise? */
-import { writeFile } from 'node:fs/promises'
 import { Command } from 'commander'
 import { properties, protocols, type Scenario, type Verified, verify } from '../linux/index.ts'
-import { checkJson, checkText, exitCode, replay } from '../report/check.ts'
-import { ftraceText } from '../report/ftrace.ts'
+import { checkJson, checkText, exitCode } from '../report/check.ts'
 import { checkBugs } from './bugs.ts'
+import { writeCounterexample } from './counterexample.ts'
 import { checkMatrix } from './matrix.ts'
 import { driverOf, guardedModel, protocolOf, UsageError } from './model-file.ts'
 import {
@@ -39,7 +38,7 @@ export function checkCommand(): Command {
     )
     .option('--no-symmetry', 'tell identical threads and pages apart')
     .option('--no-por', 'no partial order reduction')
-    .option('--ftrace <file>', 'write the counterexample as ftrace text, for lastput trace')
+    .option('--ftrace <file>', 'write the counterexample as ftrace text, for lastput trace; with --bugs, of one row')
     .option('--json', 'lastput.check/1')
     .option('--html <file>', 'write verdicts and counterexamples as one file that any browser opens')
     .addHelpText('after', '\nExit codes: 0 holds, 1 violated, 2 usage or inconclusive.')
@@ -48,6 +47,8 @@ export function checkCommand(): Command {
 
 async function answer(name: string | undefined, flags: CheckFlags): Promise<number> {
   if (flags.bugs) return checkBugs(name, flags)
+  if (flags.matrix && flags.ftrace !== undefined)
+    throw new UsageError('--ftrace writes one counterexample: leave out --matrix and say --property')
   if (flags.matrix) return checkMatrix(name, flags)
   if (name === undefined) throw new UsageError('say a driver, the path of a file, --matrix or --bugs')
   const checked: Verified[] = []
@@ -61,7 +62,7 @@ async function answer(name: string | undefined, flags: CheckFlags): Promise<numb
     const out = checked.map(checkJson)
     process.stdout.write(`${JSON.stringify(out.length === 1 ? out[0] : out, null, 2)}\n`)
   }
-  if (flags.ftrace) await writeFtrace(flags.ftrace, checked)
+  if (flags.ftrace !== undefined) await writeFtrace(flags.ftrace, checked)
   return exitCode(checked.map(c => c.verdict))
 }
 
@@ -81,7 +82,6 @@ export async function verifyOrUsage(scenario: Scenario, flags: CheckFlags): Prom
 
 async function writeFtrace(file: string, checked: readonly Verified[]): Promise<void> {
   const broken = checked.find(c => c.verdict.verdict === 'violated')
-  if (!broken)
-    return void process.stderr.write('lastput check: nothing is violated, so there is no counterexample to write\n')
-  await writeFile(file, ftraceText(broken.built, replay(broken)))
+  if (broken) await writeCounterexample(file, broken)
+  else process.stderr.write('lastput check: nothing is violated, so there is no counterexample to write\n')
 }

@@ -16,19 +16,22 @@ import {
   type Violation,
 } from '../engine/index.ts'
 import type { Built } from './kernel.ts'
-import { type PageRefEvent, tracer } from './mm/page_ref.ts'
+import type { PageRefEvent } from './mm/page_ref.ts'
+import { is_page_ref, type TraceEvent, tracer, while_probing } from './mm/probes.ts'
 
 export interface MachineStep extends CounterexampleStep {
   /** Which of the ways a step that chooses went, from 0. */
   readonly choice: number
   readonly events: readonly PageRefEvent[]
+  /** The same with probes and the kernel's reports, in order. */
+  readonly trace: readonly TraceEvent[]
   readonly violations: readonly Violation[]
 }
 
 /** What a step does in each of its ways, with the events of each. */
 interface Way {
   readonly outcome: Outcome
-  readonly events: readonly PageRefEvent[]
+  readonly trace: readonly TraceEvent[]
 }
 
 /** A step taken, not yet told: stacks are costly, so only steps that somebody looks at get theirs. */
@@ -52,7 +55,7 @@ export class Machine {
   constructor(built: Built) {
     this.built = built
     this.concrete = new Concrete(built.system)
-    this.state = this.concrete.initial()
+    this.state = while_probing(() => this.concrete.initial())
   }
 
   get(cell: Cell): number {
@@ -71,7 +74,7 @@ export class Machine {
 
   /** Every event so far. */
   get events(): readonly PageRefEvent[] {
-    return this.taken.flatMap(t => t.way.events)
+    return this.taken.flatMap(t => t.way.trace.filter(is_page_ref))
   }
 
   /** Properties broken so far. */
@@ -162,15 +165,16 @@ export class Machine {
     const before = this.state.values
     this.stopped = outcome.stops
     if (!outcome.stops) {
-      const after = this.concrete.after(this.built.system.threads[thread]!, place, outcome.result)
+      const of = this.built.system.threads[thread]!
+      const after = while_probing(() => this.concrete.after(of, place, outcome.result))
       this.state = { values: outcome.values, places: this.state.places.with(thread, after) }
     }
     this.taken.push({ before, thread, place, choice, way, violations: [...outcome.violations, ...this.broken()] })
   }
 
   private tell({ before, thread, place, choice, way, violations }: Taken, step: number): MachineStep {
-    const described = describeStep(this.concrete, step, before, thread, place, way.outcome)
-    return { ...described, choice, events: way.events, violations }
+    const described = whole_stacks(() => describeStep(this.concrete, step, before, thread, place, way.outcome))
+    return { ...described, choice, events: way.trace.filter(is_page_ref), trace: way.trace, violations }
   }
 
   private broken(): Violation[] {
@@ -184,11 +188,11 @@ export class Machine {
   private ways(t: number): Way[] {
     const request = this.state.places[t]!.next
     if (!request) return []
-    const batches: { events: PageRefEvent[]; blocked: boolean }[] = []
+    const batches: Batch[] = []
     const outcomes = this.concrete.outcomes(recorded(request, batches), this.state.values)
     tracer.emit = null
     const runs = batches.filter(b => !b.blocked)
-    return outcomes.map((outcome, i) => ({ outcome, events: runs[i]!.events }))
+    return outcomes.map((outcome, i) => ({ outcome, trace: runs[i]!.trace }))
   }
 
   private indexOf(thread: string): number {
@@ -199,23 +203,53 @@ export class Machine {
   }
 }
 
+/** V8 shortens stacks to ten frames, and the outermost tell whose call it was. */
+function whole_stacks<T>(run: () => T): T {
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 100
+  try {
+    return run()
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit
+  }
+}
+
+/** What one run of a step made, and whether it was blocked: then nothing of it has happened. */
+interface Batch {
+  readonly trace: TraceEvent[]
+  blocked: boolean
+}
+
 /** The same step, with the events of each of its runs put into a batch of their own. */
-function recorded(request: StepRequest, batches: { events: PageRefEvent[]; blocked: boolean }[]): StepRequest {
+function recorded(request: StepRequest, batches: Batch[]): StepRequest {
   return {
     ...request,
     body: (s: Shared) => {
-      const batch = { events: [] as PageRefEvent[], blocked: false }
+      const batch: Batch = { trace: [], blocked: false }
       batches.push(batch)
-      tracer.emit = e => batch.events.push(e)
+      tracer.emit = e => batch.trace.push(e)
       return request.body({
         ...s,
         wait: condition => {
           if (!condition) batch.blocked = true
           s.wait(condition)
         },
+        warn: (condition, property, message) => {
+          if (condition && property === 'warn') batch.trace.push({ event: 'error_report_end' })
+          s.warn(condition, property, message)
+        },
+        add: (cell, delta) => {
+          if (underflows(request, s.get(cell) + delta)) batch.trace.push({ event: 'error_report_end' })
+          return s.add(cell, delta)
+        },
       })
     },
   }
+}
+
+/** Whether percpu_ref_switch_to_atomic_rcu(), part of the kill, finds a sum of zero or less and warns. */
+function underflows(request: StepRequest, after: number): boolean {
+  return request.name === 'percpu_ref_kill' && after < 0
 }
 
 /** Marsaglia's xorshift32: small, and the same everywhere. */

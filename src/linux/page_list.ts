@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** How owners keep free pages. Filing and taking a page also says, for the properties, who may touch it. */
 import { type Cell, cell, cells, type Shared } from '../engine/index.ts'
+import { probe_page } from './mm/probes.ts'
 import { BUSY, IDLE, type Kernel, type Page } from './types.ts'
 
 /** The owner takes the page out of its books: whoever asked for it may use it. */
 export function hand_out(s: Shared, page: Page): void {
+  probe_page('lastput_alloc', page)
   if (s.get(page.life) === BUSY) s.fail('free-once', `page ${page.index} is handed out twice`)
   s.set(page.life, BUSY)
 }
 
 /** The owner files the page as free: from here on anybody may get it. */
 export function file_free(s: Shared, page: Page): void {
+  probe_page('lastput_free', page)
   if (s.get(page.life) === IDLE) s.fail('free-once', `page_free() on page ${page.index}, which is free`)
   s.set(page.life, IDLE)
 }

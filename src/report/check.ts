@@ -5,6 +5,7 @@ import type { Built } from '../linux/kernel.ts'
 import { Machine, type MachineStep } from '../linux/machine.ts'
 import { properties } from '../linux/properties.ts'
 import type { Verified } from '../linux/verify.ts'
+import { ftraceText } from './ftrace.ts'
 import { Holders } from './holders.ts'
 import { table } from './table.ts'
 import { grouped, WIDTH, wrap } from './words.ts'
@@ -139,6 +140,13 @@ export function replay({ built, verdict }: Verified): readonly MachineStep[] {
   const machine = new Machine(built)
   machine.follow(verdict.counterexample ?? [])
   return machine.steps
+}
+
+/** The counterexample as ftrace text, for `lastput trace`. */
+export function counterexampleFtrace(checked: Verified): string {
+  const { property, loop } = checked.verdict
+  const endless = property === 'finishes' || property === 'deadlock'
+  return ftraceText(checked.built, replay(checked), endless ? { loop } : undefined)
 }
 
 function changesText(built: Built, step: MachineStep): string {

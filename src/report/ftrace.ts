@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Steps of the model as text of tracefs' `trace` file (Documentation/trace/ftrace.rst), as `lastput trace` reads it: each
- * page_ref event with its stack. Each thread is a task; every step is a microsecond.
+ * Steps of the model as text of tracefs' `trace` file (Documentation/trace/ftrace.rst), as `lastput trace` reads it: page_ref
+ * events, probes and the kernel's reports, each with its stack. Each thread is a task on a CPU of its own.
  */
 import type { Built } from '../linux/kernel.ts'
 import type { MachineStep } from '../linux/machine.ts'
 import { idle_count } from '../linux/mm/page_count.ts'
 import type { PageRefEvent } from '../linux/mm/page_ref.ts'
+import { is_page_ref, type TraceEvent } from '../linux/mm/probes.ts'
+import type { DevPagemap } from '../linux/types.ts'
 
 const HEADER = `# tracer: nop
 #
@@ -22,11 +24,23 @@ const HEADER = `# tracer: nop
 #              | |         |   |||||     |         |
 `
 
-/** memremap_pages() runs before the model begins; its task comes before the threads. */
-const MEMREMAP = { name: 'memremap', pid: 100, cpu: 0 }
+/** memremap_pages() runs before the model begins; its task comes before the threads, and ends the recording. */
+const MEMREMAP: Task = { name: 'memremap', pid: 100, cpu: 0 }
 const FIRST_PID = 101
 /** Where the clock stands when the model begins, in microseconds. */
 const START_US = 1_000_000
+/** From step to step: so far apart that no reader need doubt their order, as it must with the clocks of real CPUs. */
+const STEP_US = 100_000
+const PAGE_SIZE = 4096n
+
+/** Rounds of an endless execution that are written, and events beyond which no other round begins. */
+const ROUNDS = 200
+const MAX_EVENTS = 20_000
+/** How long an endless execution goes on: as long as a kernel waits before it tells of a hung task. */
+const HUNG_US = 120_000_000
+
+/** The helpers of the model that a probe stands in, which no kernel has. */
+const HELPERS: ReadonlySet<string> = new Set(['touch_page', 'touch_freed_page', 'touch_freed', 'hand_out', 'file_free'])
 
 interface Task {
   readonly name: string
@@ -34,23 +48,102 @@ interface Task {
   readonly cpu: number
 }
 
-/** The whole file: how memremap_pages() set the counts, then the steps' events. */
-export function ftraceText(built: Built, steps: readonly MachineStep[]): string {
-  const names = built.system.threads.map(t => t.name)
-  const lines: string[] = []
-  let entries = 0
-  const add = (us: number, task: Task, event: PageRefEvent, stack: readonly string[]) => {
-    lines.push(line(us, task, eventText(event)), line(us, task, '<stack trace>'))
-    for (const f of [`__${event.event}`, ...stack]) lines.push(` => ${f}`)
-    entries += 2
+/** An execution that never ends. */
+export interface Endless {
+  /** The step (from 1) that is taken again after the last one; undefined where nothing moves any more. */
+  readonly loop: number | undefined
+}
+
+/** The whole file: how memremap_pages() set the counts, then the steps' events; of an endless execution a long beginning. */
+export function ftraceText(built: Built, steps: readonly MachineStep[], endless?: Endless): string {
+  const text = new FtraceText(built.system.threads.map(t => t.name))
+  for (const [event, stack] of initial(built)) text.add(START_US, MEMREMAP, pageRef(event, stack))
+  let us = START_US
+  for (const s of steps) text.step((us += STEP_US), s)
+  if (endless) {
+    const loop = endless.loop === undefined ? [] : steps.slice(endless.loop - 1)
+    for (let round = 1; round < ROUNDS && text.events < MAX_EVENTS; round++)
+      for (const s of loop) text.step((us += STEP_US), s)
+    text.mark(us + HUNG_US)
   }
-  for (const [event, stack] of initial(built)) add(START_US, MEMREMAP, event, stack)
-  for (const s of steps) {
-    const cpu = names.indexOf(s.thread)
-    const task = { name: s.thread.replace(/[^\w]/g, '_').slice(0, 15), pid: FIRST_PID + cpu, cpu: cpu + 1 }
-    for (const event of s.events) add(START_US + s.step, task, event, s.stack)
+  return text.whole()
+}
+
+class FtraceText {
+  private readonly threads: readonly string[]
+  private readonly lines: string[] = []
+  /** How often page_free() was entered for a page that is not yet filed, by pfn. */
+  private readonly freeing = new Map<number, number>()
+  events = 0
+
+  constructor(threads: readonly string[]) {
+    this.threads = threads
   }
-  return `${HEADER.replaceAll('ENTRIES', String(entries)).replace('CPUS', String(names.length + 1)) + lines.join('\n')}\n`
+
+  step(us: number, step: MachineStep): void {
+    const cpu = this.threads.indexOf(step.thread)
+    const task = { name: step.thread.replace(/[^\w]/g, '_').slice(0, 15), pid: FIRST_PID + cpu, cpu: cpu + 1 }
+    for (const event of step.trace)
+      if (!this.toldAtEntry(event))
+        this.add(us, task, is_page_ref(event) ? pageRef(event, step.stack) : probe(event, step))
+  }
+
+  add(us: number, task: Task, { text, stack }: Entry): void {
+    this.lines.push(line(us, task, text), line(us, task, '<stack trace>'), ...stack.map(f => ` => ${f}`))
+    this.events += 2
+  }
+
+  /** What an `echo` into trace_marker shows: the recording went on until then, and nothing came. */
+  mark(us: number): void {
+    this.lines.push(line(us, MEMREMAP, 'tracing_mark_write: end of the recording'))
+    this.events++
+  }
+
+  whole(): string {
+    const header = HEADER.replaceAll('ENTRIES', String(this.events)).replace('CPUS', String(this.threads.length + 1))
+    return `${header}${this.lines.join('\n')}\n`
+  }
+
+  /** Whether the page is filed as free within its owner's page_free(), where the probe stands at the entry. */
+  private toldAtEntry(event: TraceEvent): boolean {
+    if (event.event !== 'lastput_free') return false
+    const freeing = this.freeing.get(event.pfn) ?? 0
+    if (event.entered === undefined && freeing === 0) return false
+    this.freeing.set(event.pfn, event.entered === undefined ? freeing - 1 : freeing + 1)
+    return event.entered === undefined
+  }
+}
+
+/** An event's text after its name and time, and its stack. */
+interface Entry {
+  readonly text: string
+  readonly stack: readonly string[]
+}
+
+function pageRef(e: PageRefEvent, stack: readonly string[]): Entry {
+  return { text: pageRefText(e), stack: [`__${e.event}`, ...stack] }
+}
+
+/** A probe or a report. A probe at a function's entry sees neither what it calls nor where in it the step stands. */
+function probe(e: Exclude<TraceEvent, PageRefEvent>, step: MachineStep): Entry {
+  const stack = step.stack.filter(f => !HELPERS.has(f))
+  const from = (at: number) => stack.slice(Math.max(0, at))
+  switch (e.event) {
+    case 'error_report_end':
+      return { text: `${e.event}: [warning] ${addressOf(step)}`, stack }
+    case 'lastput_memunmap': {
+      const at = from(stack.lastIndexOf('memunmap_pages'))
+      return { text: `${e.event}: (${at[0]}) ${rangeText(e.pgmap)}`, stack: at }
+    }
+    case 'lastput_memunmap_end': {
+      const at = from(stack.lastIndexOf('memunmap_pages') + 1)
+      return { text: `${e.event}: (${at[0]} <- memunmap_pages)`, stack: at }
+    }
+    default: {
+      const at = from(e.entered === undefined ? 0 : stack.indexOf(e.entered))
+      return { text: `${e.event}: (${at[0] ?? step.function}) pfn=0x${e.pfn.toString(16)}`, stack: at }
+    }
+  }
 }
 
 /** Every page starts with count 1, and types whose free pages have 0 are set to that. */
@@ -79,9 +172,23 @@ function line(us: number, task: Task, what: string): string {
   return `${who}  [${String(task.cpu).padStart(3, '0')}] ..... ${seconds.padStart(12)}: ${what}`
 }
 
-function eventText(e: PageRefEvent): string {
+function pageRefText(e: PageRefEvent): string {
   const flags =
     e.mapcount === 0 && e.event === 'page_ref_set' && !e.locked ? 'none' : e.locked ? 'locked|reserved' : 'reserved'
   const ret = e.ret === undefined ? '' : ` ret=${e.ret}`
   return `${e.event}: pfn=0x${e.pfn.toString(16)} flags=${flags} count=${e.count} mapcount=${e.mapcount} mapping=0000000000000000 mt=1 val=${e.val}${ret}`
+}
+
+/** `struct range` of the pagemap: bytes, the last one included. */
+function rangeText({ pages }: DevPagemap): string {
+  const start = BigInt(pages[0]!.pfn) * PAGE_SIZE
+  const end = start + BigInt(pages.length) * PAGE_SIZE - 1n
+  return `start=0x${start.toString(16)} end=0x${end.toString(16)}`
+}
+
+/** The model has no addresses: one for each place that warns, so that two are told apart. */
+function addressOf({ function: where, operation }: MachineStep): string {
+  let hash = 0
+  for (const c of `${where} ${operation}`) hash = (Math.imul(hash, 31) + c.charCodeAt(0)) & 0xffffff
+  return `ffffffff81${hash.toString(16).padStart(6, '0')}`
 }

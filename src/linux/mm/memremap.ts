@@ -7,6 +7,7 @@
 import { type Shared, type Steps, step } from '../../engine/index.ts'
 import { type DevPagemap, DRAINED, DYING, GONE, LIVE, type Page } from '../types.ts'
 import { page_exists, set_page_count } from './page_ref.ts'
+import { entering, type PagemapProbe, tracer } from './probes.ts'
 
 /** percpu_ref_tryget_live(): fails once the ref was killed. */
 export function percpu_ref_tryget_live(s: Shared, pgmap: DevPagemap): boolean {
@@ -70,7 +71,10 @@ export function* wait_for_drain(pgmap: DevPagemap): Steps<void> {
  */
 export function* pageunmap_range(pgmap: DevPagemap): Steps<void> {
   for (const irqs_off of pgmap.kernel.rcu_readers) yield* step('mem_hotplug_begin', s => s.wait(s.get(irqs_off) === 0))
-  yield* step('pageunmap_range', s => s.set(pgmap.state, GONE))
+  yield* step('pageunmap_range', s => {
+    s.set(pgmap.state, GONE)
+    probe_pagemap('lastput_memunmap_end', pgmap)
+  })
 }
 
 /** lock_page() */
@@ -112,7 +116,12 @@ export function warn_if_dying(s: Shared, pgmap: DevPagemap): void {
 }
 
 export function* memunmap_pages(pgmap: DevPagemap): Steps<void> {
-  yield* pgmap.kernel.protocol.memunmap_pages(pgmap)
+  const { protocol } = pgmap.kernel
+  yield* entering(protocol.memunmap_pages(pgmap), () => probe_pagemap('lastput_memunmap', pgmap))
+}
+
+function probe_pagemap(event: PagemapProbe['event'], pgmap: DevPagemap): void {
+  tracer.emit?.({ event, pgmap })
 }
 
 /** PRIVATE and COHERENT: memory that only its driver can hand out. */
@@ -124,8 +133,12 @@ export function driver_owned(pgmap: DevPagemap): boolean {
 export function* page_free(page: Page): Steps<void> {
   const { ops, kernel } = page.pgmap
   if (kernel.fixes.has('page_free_gets_poison')) yield* set_page_count(page, page._refcount.max)
-  if (ops.page_free) yield* ops.page_free(page)
+  if (ops.page_free) yield* entering(ops.page_free(page), () => probe_free(page, ops.page_free!.name))
   else yield* step('WARN_ON_ONCE(!ops->page_free)', s => s.warn(true, 'warn', `page ${page.index} has no page_free()`))
+}
+
+function probe_free({ pfn }: Page, entered: string): void {
+  tracer.emit?.({ event: 'lastput_free', pfn, entered })
 }
 
 /** memunmap_pages() since B: what memremap_pages() took for the pages goes in one put; waits for whatever else holds the ref. */

@@ -6,6 +6,7 @@
 import { type Shared, type Steps, step } from '../../engine/index.ts'
 import { BUSY, GONE, IDLE, type Page } from '../types.ts'
 import { mapcount } from './pgtable.ts'
+import { probe_page, tracer } from './probes.ts'
 
 /** One `page_ref:*` event, with the fields of the tracepoint. */
 export interface PageRefEvent {
@@ -24,9 +25,6 @@ export interface PageRefEvent {
   readonly ret?: number
 }
 
-/** Where events go while a run or a counterexample is replayed; null while systems are explored. */
-export const tracer: { emit: ((event: PageRefEvent) => void) | null } = { emit: null }
-
 /** Adds to the count; the event comes first, so that a step which breaks down there still shows in a trace. */
 function change(
   s: Shared,
@@ -35,21 +33,30 @@ function change(
   event: PageRefEvent['event'],
   ret?: (count: number) => number,
 ): number {
+  trace(s, event, page, count => count + delta, delta, ret)
   page_exists(s, page)
-  const count = s.get(page._refcount) + delta
-  trace(s, event, page, count, delta, ret?.(count))
   return s.add(page._refcount, delta)
 }
 
-function trace(s: Shared, event: PageRefEvent['event'], page: Page, count: number, val: number, ret?: number): void {
-  tracer.emit?.({
+/** @param after the count that the operation leaves, given that before */
+function trace(
+  s: Shared,
+  event: PageRefEvent['event'],
+  page: Page,
+  after: (before: number) => number,
+  val: number,
+  ret?: (count: number) => number,
+): void {
+  if (!tracer.emit) return
+  const count = after(s.get(page._refcount))
+  tracer.emit({
     event,
     pfn: page.pfn,
     count,
     mapcount: mapcount(s, page) - 1,
     locked: s.get(page.locked) === 1,
     val,
-    ...(ret === undefined ? {} : { ret }),
+    ...(ret === undefined ? {} : { ret: ret(count) }),
   })
 }
 
@@ -65,8 +72,8 @@ export function page_ref_count(s: Shared, page: Page): number {
 }
 
 export function page_ref_set(s: Shared, page: Page, count: number): void {
+  trace(s, 'page_ref_set', page, () => count, count)
   page_exists(s, page)
-  trace(s, 'page_ref_set', page, count, count)
   s.set(page._refcount, count)
 }
 
@@ -90,9 +97,9 @@ export function page_ref_dec(s: Shared, page: Page): void {
 
 /** get_page_unless_zero() of somebody who found the page without knowing whether it is in use. */
 export function page_ref_add_unless_zero(s: Shared, page: Page): boolean {
-  const count = page_ref_count(s, page)
-  const taken = count !== 0
-  trace(s, 'page_ref_mod_unless', page, taken ? count + 1 : 0, 1, taken ? 1 : 0)
+  const unless_zero = (count: number) => (count === 0 ? 0 : count + 1)
+  trace(s, 'page_ref_mod_unless', page, unless_zero, 1, count => (count === 0 ? 0 : 1))
+  const taken = page_ref_count(s, page) !== 0
   if (taken) s.add(page._refcount, 1)
   s.warn(
     taken && s.get(page.life) === IDLE,
@@ -135,13 +142,17 @@ export function* touch_freed_page(page: Page, what: string): Steps<void> {
 
 /** A set of the count that comes after the page was given back; the event shows even where it is what breaks. */
 export function page_ref_set_freed(s: Shared, page: Page, count: number, what: string): void {
-  page_exists(s, page)
-  trace(s, 'page_ref_set', page, count, count)
-  touch_freed(s, page, what)
+  trace(s, 'page_ref_set', page, () => count, count)
+  nobody_else_has(s, page, what)
   s.set(page._refcount, count)
 }
 
 export function touch_freed(s: Shared, page: Page, what: string): void {
+  probe_page('lastput_use', page)
+  nobody_else_has(s, page, what)
+}
+
+function nobody_else_has(s: Shared, page: Page, what: string): void {
   page_exists(s, page)
   if (s.get(page.life) === BUSY)
     s.fail('touch-after-free', `${what} after page_free(): page ${page.index} is already handed out again`)
@@ -150,6 +161,7 @@ export function touch_freed(s: Shared, page: Page, what: string): void {
 /** Any use of a page by somebody who must hold a reference: DMA, zone_device_data, page->pgmap. */
 export function* touch_page(page: Page, what: string): Steps<void> {
   yield* step(what, s => {
+    probe_page('lastput_use', page)
     page_exists(s, page)
     if (s.get(page.life) === IDLE) s.fail('touch-after-free', `${what}: page ${page.index} is free`)
   })

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * What a recording can hold beside page_ref events: probes that whoever records sets with a line each (kprobes), and the
+ * kernel's own reports. They change no memory, and say what a step does, whether or not that is right.
+ */
+import type { Shared, Steps } from '../../engine/index.ts'
+import type { DevPagemap, Page } from '../types.ts'
+import type { PageRefEvent } from './page_ref.ts'
+
+/** A probe on a page. */
+export interface PageProbe {
+  /**
+   * `lastput_free`: the owner's page_free() is entered, and without {@link entered} the page is filed as free.
+   * `lastput_alloc`: the owner hands the page out. `lastput_use`: somebody who must hold a reference uses it.
+   */
+  readonly event: 'lastput_free' | 'lastput_alloc' | 'lastput_use'
+  readonly pfn: number
+  /** The page_free() whose entry this is. */
+  readonly entered?: string
+}
+
+/** A probe at the entry of memunmap_pages(), or at its return. */
+export interface PagemapProbe {
+  readonly event: 'lastput_memunmap' | 'lastput_memunmap_end'
+  readonly pgmap: DevPagemap
+}
+
+/** The kernel's own tracepoint: a WARN has fired. */
+export interface Report {
+  readonly event: 'error_report_end'
+}
+
+export type TraceEvent = PageRefEvent | PageProbe | PagemapProbe | Report
+
+/** Where events go while a run or a counterexample is replayed; null while systems are explored. */
+export const tracer: { emit: ((event: TraceEvent) => void) | null } = { emit: null }
+
+/** Whether steps are asked for that will be recorded: else functions are not probed, and cost nothing. */
+const probing = { on: false }
+
+/** Runs modelled functions to their next steps, which are to be recorded. */
+export function while_probing<T>(run: () => T): T {
+  probing.on = true
+  try {
+    return run()
+  } finally {
+    probing.on = false
+  }
+}
+
+export function is_page_ref(event: TraceEvent): event is PageRefEvent {
+  return event.event.startsWith('page_ref_')
+}
+
+export function probe_page(event: PageProbe['event'], page: Page): void {
+  tracer.emit?.({ event, pfn: page.pfn })
+}
+
+/** `steps`, of which the first also does `enter`: a probe at a function's entry takes no step of its own. */
+export function entering<T>(steps: Steps<T>, enter: (s: Shared) => void): Steps<T> {
+  if (!probing.on) return steps
+  let entered = false
+  const next = (...result: [] | [unknown]) => {
+    const at = steps.next(...(result as [unknown]))
+    if (entered || at.done || at.value.kind !== 'step') return at
+    entered = true
+    const { body, ...request } = at.value
+    const with_probe = (s: Shared) => {
+      enter(s)
+      return body(s)
+    }
+    return { done: false, value: { ...request, body: with_probe } }
+  }
+  return { next, [Symbol.iterator]: () => ({ next }) } as unknown as Steps<T>
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** What `lastput trace` makes of a counterexample that was written as ftrace text: whether it sees the promise broken. */
+import type { Account } from '../ledger/account.ts'
+import type { ErrorReport, Finding, FindingKind } from '../ledger/findings.ts'
+import type { Verified } from '../linux/verify.ts'
+import { replay } from './check.ts'
+import { sentence } from './sentence.ts'
+import { frameText, pfnText } from './words.ts'
+
+/** The kinds of findings that say of a recording what a property says of the model; a report of the kernel's is a kind too. */
+const SAYS: Readonly<Record<string, readonly (FindingKind | 'report')[]>> = {
+  'free-once': ['free-twice'],
+  'get-on-free': ['get-on-free-page'],
+  'touch-after-free': ['touch-after-free'],
+  'pte-on-free': ['touch-after-free'],
+  'pagemap-outlives': ['pagemap-gone'],
+  count: ['leak', 'surplus-put', 'put-on-free-page', 'count-mismatch'],
+  'alloc-after-kill': ['alloc-after-kill'],
+  warn: ['report'],
+  bounds: ['report', 'surplus-put', 'put-on-free-page'],
+  deadlock: ['teardown-waits'],
+  finishes: ['teardown-waits', 'fault-retries'],
+}
+
+export interface Condemned {
+  /** Findings that name the promise that the counterexample breaks. */
+  readonly findings: readonly Finding[]
+  readonly reports: readonly ErrorReport[]
+}
+
+/** @param account of the counterexample's text */
+export function condemned({ verdict }: Verified, account: Account): Condemned {
+  const kinds = SAYS[verdict.property ?? ''] ?? []
+  return {
+    findings: account.findings.filter(f => kinds.includes(f.kind)),
+    reports: kinds.includes('report') ? account.reports : [],
+  }
+}
+
+/** One sentence without a full stop. */
+export function condemnedText(checked: Verified, account: Account): string {
+  const { findings, reports } = condemned(checked, account)
+  const [finding, report] = [findings[0], reports[0]]
+  if (finding) return `lastput trace says: ${findingText(finding)}`
+  if (report) return `lastput trace says: the kernel warned${report.frame ? ` in ${frameText(report.frame)}` : ''}`
+  const other = account.findings[0]
+  const sees = other ? `; what it sees: ${findingText(other)}` : ''
+  return `lastput trace cannot tell: ${eventless(checked)}${sees}`
+}
+
+function findingText({ kind, pfn, references, culprit }: Finding): string {
+  const known = culprit !== undefined
+  return `${kind}, ${sentence({ kind, pfn: pfnText(pfn), references, who: culprit?.frame?.name, known })}`
+}
+
+/** Why a recording does not show it: of the last step, or of what is done again and again. */
+function eventless(checked: Verified): string {
+  const { loop } = checked.verdict
+  const steps = replay(checked)
+  const last = loop === undefined ? steps.slice(-1) : steps.slice(loop - 1)
+  const names = [...new Set(last.map(s => s.operation))]
+  const what = `${names.slice(0, 2).join(', ')}${names.length > 2 ? ', ...' : ''}`
+  if (last.every(s => s.trace.length === 0)) {
+    const how = loop === undefined ? 'breaks the promise' : 'goes on for ever'
+    return `what ${how} (${what}) is no event`
+  }
+  return `its events (the last: ${what}) might all be right`
+}
