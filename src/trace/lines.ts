@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** The page_ref events of any recording as lines: text in the manner of `trace-cmd report`, or JSON. */
-import { type EventBatch, type Frame, type LostEvents, OP_NAMES, Op, type Recording } from './events.ts'
+/** The page_ref events and probes of any recording as lines: text in the manner of `trace-cmd report`, or JSON. */
+import { type EventBatch, type Frame, isProbe, type LostEvents, OP_NAMES, Op, type Recording } from './events.ts'
+import { DETECTORS } from './probes.ts'
 
 /** Events that have a result. */
 const HAS_RET = new Set<number>([Op.MOD_AND_TEST, Op.MOD_AND_RETURN, Op.MOD_UNLESS, Op.FREEZE])
@@ -53,7 +54,9 @@ export async function* eventText(recording: Recording): AsyncGenerator<string> {
       const pid = batch.pid[row]!
       const task = `${recording.tasks.name(pid).padStart(16)}-${String(pid).padEnd(5)}`
       const head = `${task} [${String(batch.cpu[row]).padStart(3, '0')}] ${microseconds(batch.time[row]!, recording.timeBase)}: `
-      const line = `${head}${`${OP_NAMES[batch.op[row]!]}: `.padEnd(22)}${valuesText(batch, row)}\n`
+      const op = batch.op[row]!
+      const values = isProbe(op) ? probeText(batch, row) : valuesText(batch, row)
+      const line = `${head}${`${OP_NAMES[op]}: `.padEnd(22)}${values}\n`
       const stack = batch.stack[row]!
       return stack === 0 ? line : `${line}${head}kernel_stack:         <stack trace >\n${stackText(stack)}`
     },
@@ -75,13 +78,33 @@ function valuesText(batch: EventBatch, row: number): string {
   ].join(' ')
 }
 
+/** What a probe tells: nothing, where all it says is that something happened. */
+function probeValues(batch: EventBatch, row: number) {
+  const op = batch.op[row]!
+  const [pfn, val] = [`0x${batch.pfn[row]!.toString(16)}`, batch.val[row]!]
+  if (op === Op.REPORT) {
+    const detector = DETECTORS[val] ?? (val < 0 ? String(val) : `0x${val.toString(16)}`)
+    return { detector, address: hex(batch.mappingHigh[row]!, batch.mappingLow[row]!) }
+  }
+  if (op === Op.MEMUNMAP) return val === 0 ? {} : { pfn, pages: val }
+  return op === Op.MEMUNMAP_END ? {} : { pfn }
+}
+
+function probeText(batch: EventBatch, row: number): string {
+  const values = probeValues(batch, row)
+  if (values.detector !== undefined) return `[${values.detector}] ${values.address.slice(2)}`
+  return Object.entries(values)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(' ')
+}
+
 function frameText({ name, offset, module, address }: Frame): string {
   const place = offset === undefined ? name : `${name}+0x${offset.toString(16)}`
   const where = module === undefined ? place : `${place} [${module}]`
   return address === 0n ? where : `${where} (${address.toString(16)})`
 }
 
-/** One JSON object a line for each page_ref event, with its stack, and for each gap. */
+/** One JSON object a line for each event, with its stack, and for each gap. */
 export function eventJson(recording: Recording): AsyncGenerator<string> {
   const { timeBase, tasks, stacks } = recording
   const stackJson = new Map<number, object[]>()
@@ -96,25 +119,31 @@ export function eventJson(recording: Recording): AsyncGenerator<string> {
     ({ cpu, count, from, to }) => `${JSON.stringify({ lost: { cpu, count, from: time(from), to: time(to) } })}\n`,
     (batch, row) => {
       const op = batch.op[row]!
-      const event = {
+      const head = {
         time: seconds(batch.time[row]!, timeBase),
         cpu: batch.cpu[row],
         task: tasks.name(batch.pid[row]!),
         pid: batch.pid[row],
         event: OP_NAMES[op],
-        pfn: `0x${batch.pfn[row]!.toString(16)}`,
-        flags: hex(batch.flagsHigh[row]!, batch.flagsLow[row]!),
-        count: batch.count[row],
-        mapcount: batch.mapcount[row],
-        mapping: hex(batch.mappingHigh[row]!, batch.mappingLow[row]!),
-        mt: batch.mt[row],
-        val: batch.val[row],
-        ret: HAS_RET.has(op) ? batch.ret[row] : undefined,
-        stack: batch.stack[row] === 0 ? undefined : frames(batch.stack[row]!),
       }
-      return `${JSON.stringify(event)}\n`
+      const values = isProbe(op) ? probeValues(batch, row) : pageRefValues(batch, row)
+      const stack = batch.stack[row] === 0 ? undefined : frames(batch.stack[row]!)
+      return `${JSON.stringify({ ...head, ...values, stack })}\n`
     },
   )
+}
+
+function pageRefValues(batch: EventBatch, row: number) {
+  return {
+    pfn: `0x${batch.pfn[row]!.toString(16)}`,
+    flags: hex(batch.flagsHigh[row]!, batch.flagsLow[row]!),
+    count: batch.count[row],
+    mapcount: batch.mapcount[row],
+    mapping: hex(batch.mappingHigh[row]!, batch.mappingLow[row]!),
+    mt: batch.mt[row],
+    val: batch.val[row],
+    ret: HAS_RET.has(batch.op[row]!) ? batch.ret[row] : undefined,
+  }
 }
 
 function frameJson({ name, offset, module, address }: Frame): object {

@@ -5,9 +5,12 @@ import type { Columns } from './columns.ts'
 import { OP_NAMES, Op } from './events.ts'
 
 /** Fields that probes are read from, by the names that whoever records gives them, or the kernel. */
-export const ProbeField = { PFN: 0, PAGE: 1, VMEMMAP: 2, START: 3, END: 4, DETECTOR: 5, ID: 6 } as const
+export const ProbeField = { PFN: 0, PAGE: 1, VMEMMAP: 2, START: 3, END: 4, DETECTOR: 5, ID: 6, PAGES: 7 } as const
 export type ProbeField = (typeof ProbeField)[keyof typeof ProbeField]
-export const PROBE_FIELDS = ['pfn', 'page', 'vmemmap', 'start', 'end', 'error_detector', 'id'] as const
+export const PROBE_FIELDS = ['pfn', 'page', 'vmemmap', 'start', 'end', 'error_detector', 'id', 'pages'] as const
+
+/** By enum error_detector, as error_report_end prints it. */
+export const DETECTORS = ['kfence', 'kasan', 'warning'] as const
 
 /** What is wrong with a probe. Those with FIELDS or PAGE are dropped. */
 export const ProbeFault = { NONE: 0, FIELDS: 1, PAGE: 2, RANGE: 3 } as const
@@ -107,10 +110,16 @@ export class ProbeValues {
     return ProbeFault.NONE
   }
 
+  /** A range in bytes, or, as `lastput events` shows it, in pages. */
   #storeRange(shift: number, columns: Columns, row: number): ProbeFault {
-    const { START, END } = ProbeField
-    if (!this.named(START) && !this.named(END)) return ProbeFault.NONE
+    const { START, END, PFN, PAGES } = ProbeField
     const { low, high } = this
+    if (this.has(PFN) && this.has(PAGES) && this.pfn() >= 0) {
+      columns.pfn[row] = this.pfn()
+      columns.val[row] = high[PAGES]! > 0 ? MAX_PAGES : Math.min(MAX_PAGES, low[PAGES]!)
+      return ProbeFault.NONE
+    }
+    if (!this.named(START) && !this.named(END)) return ProbeFault.NONE
     // Bytes beyond 2^53 are rounded, and are more pages than can be told anyhow.
     const bytes = (high[END]! - high[START]!) * 2 ** 32 + (low[END]! - low[START]!) + 1
     if (!this.has(START) || !this.has(END) || bytes < 2 ** shift) return ProbeFault.RANGE

@@ -12,7 +12,7 @@
 
 import type { Columns } from './columns.ts'
 import { Op } from './events.ts'
-import { PAGE_SHIFT, PROBE_FIELDS, type ProbeFault, ProbeField, ProbeValues } from './probes.ts'
+import { DETECTORS, PAGE_SHIFT, PROBE_FIELDS, type ProbeFault, ProbeField, ProbeValues } from './probes.ts'
 
 const SPACE = 32
 const OPEN_PAREN = 40
@@ -26,8 +26,7 @@ const LETTER_X = 120
 
 const encoder = new TextEncoder()
 const NAMES = PROBE_FIELDS.map(name => encoder.encode(name))
-/** By enum error_detector. */
-const DETECTORS = ['kfence', 'kasan', 'warning'].map(name => encoder.encode(name))
+const DETECTOR_NAMES = DETECTORS.map(name => encoder.encode(name))
 
 /** Reads probes one by one. */
 export class ProbeText {
@@ -74,7 +73,7 @@ export class ProbeText {
   #report(bytes: Uint8Array, start: number, end: number): void {
     let close = start
     while (close < end && bytes[close] !== CLOSE_BRACKET) close++
-    const detector = DETECTORS.findIndex(name => is(bytes, start, close, name))
+    const detector = DETECTOR_NAMES.findIndex(name => is(bytes, start, close, name))
     if (detector >= 0) this.#values.set(ProbeField.DETECTOR, detector, 0)
     else if (this.#number(bytes, start, close)) this.#values.set(ProbeField.DETECTOR, this.#low, this.#high)
     let at = close + 1

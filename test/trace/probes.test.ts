@@ -8,6 +8,7 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { BytesSource } from '../../src/trace/bytes.ts'
 import type { DecoderSetup } from '../../src/trace/decoder.ts'
 import type { LostEvents, Recording } from '../../src/trace/events.ts'
+import { eventJson, eventText } from '../../src/trace/lines.ts'
 import { openRecording } from '../../src/trace/open.ts'
 import { type DecodeThread, jobAnswerer, type ThreadEvents, ThreadPool } from '../../src/trace/pool.ts'
 import { reportText } from '../../src/trace/report.ts'
@@ -430,6 +431,56 @@ describe('threads', () => {
       )
       expect(events.filter(event => event.cpu === cpu).map(({ time, op }) => [time, op])).toEqual(written)
     }
+  })
+})
+
+describe('the lines of probes', () => {
+  const records = [
+    record(1_000_001_000n, 'lastput_free', { page: pageOf(0x100001), vmemmap: VMEMMAP }),
+    stack(1_000_001_000n, [0xffffffff81000010n]),
+    record(1_000_002_000n, 'page_ref_set', SET),
+    record(1_000_003_000n, 'lastput_memunmap', { start: 0x100000000n, end: 0x1001fffffn }),
+    record(1_000_004_000n, 'lastput_memunmap', { start: 0, end: 0 }),
+    record(1_000_005_000n, 'lastput_memunmap_end'),
+    record(1_000_006_000n, 'error_report_end', { error_detector: 2, id: 0xffffffff81000108n }),
+    record(1_000_007_000n, 'error_report_end', { error_detector: 12, id: 0 }),
+  ]
+  const bytes = oneCpu(records, {
+    cmdlines: '42 my task\n',
+    kallsyms: 'ffffffff81000000 T foo\nffffffff81000100 T end\n',
+  })
+  const shown = async (lines: (recording: Recording) => AsyncIterable<string>) => {
+    let text = ''
+    for await (const part of lines(await openRecording(new BytesSource('trace.dat', bytes)))) text += part
+    return text
+  }
+
+  it('as JSON name what a probe tells', async () => {
+    const lines = (await shown(eventJson)).trimEnd().split('\n')
+    const head = (time: string, event: string) => ({ time, cpu: 0, task: 'my task', pid: 42, event })
+    expect(lines.map(line => JSON.parse(line)).filter(({ event }) => event !== 'page_ref_set')).toEqual([
+      {
+        ...head('1.000001000', 'lastput_free'),
+        pfn: '0x100001',
+        stack: [{ function: 'foo', offset: 16, address: '0xffffffff81000010' }],
+      },
+      { ...head('1.000003000', 'lastput_memunmap'), pfn: '0x100000', pages: 512 },
+      head('1.000004000', 'lastput_memunmap'),
+      head('1.000005000', 'lastput_memunmap_end'),
+      { ...head('1.000006000', 'error_report_end'), detector: 'warning', address: '0xffffffff81000108' },
+      { ...head('1.000007000', 'error_report_end'), detector: '0xc', address: '0x0' },
+    ])
+  })
+
+  it('as text can be read back', async () => {
+    const text = await shown(eventText)
+    expect(text).toContain('1.000003: lastput_memunmap:     pfn=0x100000 pages=512\n')
+    expect(text).toContain('1.000006: error_report_end:     [warning] ffffffff81000108\n')
+    const recording = await openText(sourceInput(new BytesSource('text', new TextEncoder().encode(text))))
+    const { events, notes, damage } = await readAll(recording)
+    expect(events).toEqual((await read(bytes)).events)
+    expect(notes).toEqual([])
+    expect(damage).toEqual([])
   })
 })
 
