@@ -16,8 +16,7 @@ import {
   type Violation,
 } from '../engine/index.ts'
 import type { Built } from './kernel.ts'
-import type { PageRefEvent } from './mm/page_ref.ts'
-import { is_page_ref, type TraceEvent, tracer, while_probing } from './mm/probes.ts'
+import { is_page_ref, type PageRefEvent, type TraceEvent, tracer, while_probing } from './mm/trace_events.ts'
 
 export interface MachineStep extends CounterexampleStep {
   /** Which of the ways a step that chooses went, from 0. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** How owners keep free pages. Filing and taking a page also says, for the properties, who may touch it. */
 import { type Cell, cell, cells, type Shared } from '../engine/index.ts'
-import { probe_page } from './mm/probes.ts'
+import { probe_page } from './mm/trace_events.ts'
 import { BUSY, IDLE, type Kernel, type Page } from './types.ts'
 
 /** The owner takes the page out of its books: whoever asked for it may use it. */

@@ -6,8 +6,7 @@
 import type { Built } from '../linux/kernel.ts'
 import type { MachineStep } from '../linux/machine.ts'
 import { idle_count } from '../linux/mm/page_count.ts'
-import type { PageRefEvent } from '../linux/mm/page_ref.ts'
-import { is_page_ref, type TraceEvent } from '../linux/mm/probes.ts'
+import { is_page_ref, type PageRefEvent, type TraceEvent } from '../linux/mm/trace_events.ts'
 import type { DevPagemap } from '../linux/types.ts'
 
 const HEADER = `# tracer: nop

@@ -7,7 +7,7 @@
 import { type Shared, type Steps, step } from '../../engine/index.ts'
 import { type DevPagemap, DRAINED, DYING, GONE, LIVE, type Page } from '../types.ts'
 import { page_exists, set_page_count } from './page_ref.ts'
-import { entering, type PagemapProbe, tracer } from './probes.ts'
+import { entering, type PagemapProbe, tracer } from './trace_events.ts'
 
 /** percpu_ref_tryget_live(): fails once the ref was killed. */
 export function percpu_ref_tryget_live(s: Shared, pgmap: DevPagemap): boolean {

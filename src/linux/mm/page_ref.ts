@@ -6,24 +6,7 @@
 import { type Shared, type Steps, step } from '../../engine/index.ts'
 import { BUSY, GONE, IDLE, type Page } from '../types.ts'
 import { mapcount } from './pgtable.ts'
-import { probe_page, tracer } from './probes.ts'
-
-/** One `page_ref:*` event, with the fields of the tracepoint. */
-export interface PageRefEvent {
-  readonly event:
-    | 'page_ref_set'
-    | 'page_ref_mod'
-    | 'page_ref_mod_and_test'
-    | 'page_ref_mod_and_return'
-    | 'page_ref_mod_unless'
-  readonly pfn: number
-  readonly count: number
-  readonly mapcount: number
-  readonly locked: boolean
-  readonly val: number
-  /** `ret`, where the event has one: a boolean as 0 or 1, or the new count. */
-  readonly ret?: number
-}
+import { type PageRefEvent, probe_page, tracer } from './trace_events.ts'
 
 /** Adds to the count; the event comes first, so that a step which breaks down there still shows in a trace. */
 function change(

@@ -1,11 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * What a recording can hold beside page_ref events: probes that whoever records sets with a line each (kprobes), and the
- * kernel's own reports. They change no memory, and say what a step does, whether or not that is right.
+ * What a recording can hold: page_ref events, probes that whoever records sets with a line each (kprobes), and the kernel's
+ * own reports. They change no memory, and say what a step does, whether or not that is right.
  */
 import type { Shared, Steps } from '../../engine/index.ts'
 import type { DevPagemap, Page } from '../types.ts'
-import type { PageRefEvent } from './page_ref.ts'
+
+/** One `page_ref:*` event, with the fields of the tracepoint. */
+export interface PageRefEvent {
+  readonly event:
+    | 'page_ref_set'
+    | 'page_ref_mod'
+    | 'page_ref_mod_and_test'
+    | 'page_ref_mod_and_return'
+    | 'page_ref_mod_unless'
+  readonly pfn: number
+  readonly count: number
+  readonly mapcount: number
+  readonly locked: boolean
+  readonly val: number
+  /** `ret`, where the event has one: a boolean as 0 or 1, or the new count. */
+  readonly ret?: number
+}
 
 /** A probe on a page. */
 export interface PageProbe {
