@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** PERF_RECORD_SAMPLE of page_ref tracepoints into rows, and the identification that other records end in. */
+/** PERF_RECORD_SAMPLE of page_ref tracepoints and probes into rows, and the identification that other records end in. */
 
 import { type Arrays, compileStore, layArrays, pageRefLayout, type RecordLayout, type RecordStore } from './columns.ts'
 import type { EventBatch, Frame } from './events.ts'
 import type { EventFormat } from './format.ts'
 import { type PerfAttr, Sample } from './perf-header.ts'
+import { ProbeReader, probeLayout } from './probe-records.ts'
+import { ProbeFaults, pageShift } from './probes.ts'
 import { RawStacks } from './rawstacks.ts'
 import { MAX_STACK_DEPTH, type StackInterner } from './stacks.ts'
 import type { SymbolTable } from './symbols.ts'
@@ -120,6 +122,8 @@ export class SampleDecoder {
   /** By id in `#raw`: the recording's id. */
   readonly #stackIds = [0]
   readonly #modules: ModuleRange[] = []
+  #probes: ProbeReader | undefined
+  readonly #probeFaults = new ProbeFaults()
   #baseLow = 0
   #baseHigh = 0
   /** The arrays that records stand in. */
@@ -141,8 +145,10 @@ export class SampleDecoder {
     for (const id of attr.ids) this.#byId.set(id, plan)
   }
 
-  /** Learns the layouts of page_ref events; the number of them. */
-  addFormats(formats: readonly EventFormat[]): number {
+  /** Learns the layouts of page_ref events and probes; the number of page_ref events. */
+  addFormats(formats: readonly EventFormat[], pageSize: number): number {
+    const probes = formats.flatMap(format => probeLayout(format) ?? [])
+    if (probes.length > 0) this.#probes = new ProbeReader(probes, this.#littleEndian, pageShift(pageSize))
     for (const format of formats) {
       const layout = pageRefLayout(format)
       if (!layout) continue
@@ -248,7 +254,7 @@ export class SampleDecoder {
     if (size < 2) return Outcome.BROKEN
     const type = this.#view.getUint16(at, this.#littleEndian)
     const needed = this.#sizes[type]
-    if (needed === undefined) return Outcome.OTHER
+    if (needed === undefined) return this.#probe(type, at, size, batch, row)
     if (size < needed) return Outcome.BROKEN
     const store = this.#stores[type]
     if ((at & 3) === 0 && store) store(at, row, batch)
@@ -257,6 +263,19 @@ export class SampleDecoder {
       this.#scratchStores[type]!(0, row, batch)
     }
     return Outcome.ROW
+  }
+
+  #probe(type: number, at: number, size: number, batch: EventBatch, row: number): Outcome {
+    const needed = this.#probes?.size(type)
+    if (!this.#probes || needed === undefined) return Outcome.OTHER
+    if (size < needed) return Outcome.BROKEN
+    const stored = this.#probes.store(type, this.#view, at, batch, row, this.#probeFaults.counts)
+    return stored ? Outcome.ROW : Outcome.OTHER
+  }
+
+  /** What is wrong with probes. */
+  probeNotes(): string[] {
+    return this.#probeFaults.notes()
   }
 
   /** Stack id of the kernel's part of the callchain at `at`. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** perf.data with page_ref tracepoints: written to a file, or through a pipe and then stored. */
+/** perf.data with page_ref tracepoints and probes: written to a file, or through a pipe and then stored. */
 
 import { ByteReader, decodeText } from './bytes.ts'
 import { CpuGaps, MAX_CPUS } from './cpu-gaps.ts'
@@ -136,7 +136,7 @@ class PerfRecording implements Recording {
     if (!tracing) return
     for (const text of tracing.kallsyms) this.#symbols.add(text)
     this.tasks.addSavedCmdlines(tracing.cmdlines)
-    this.#formats = this.#samples.addFormats(tracing.formats)
+    this.#formats = this.#samples.addFormats(tracing.formats, tracing.pageSize)
   }
 
   #setTimeBase(time: bigint): void {
@@ -211,6 +211,7 @@ class PerfRecording implements Recording {
     } while (await this.#load())
     this.#finish()
     yield* this.#given()
+    this.notes.push(...this.#samples.probeNotes())
     const { repeated } = this.#order
     if (repeated > 0) this.notes.push(`${repeated} samples stand in the file twice and were read once`)
   }
