@@ -7,7 +7,16 @@ import { select, traceText } from '../../src/report/trace.ts'
 import { traceJson } from '../../src/report/trace-json.ts'
 import { whoText } from '../../src/report/who.ts'
 import { BytesSource } from '../../src/trace/bytes.ts'
-import { type Damage, type EventBatch, OP_NAMES, type Recording, TraceError } from '../../src/trace/events.ts'
+import {
+  type Damage,
+  type EventBatch,
+  isProbe,
+  OP_NAMES,
+  Op,
+  type Recording,
+  TraceError,
+} from '../../src/trace/events.ts'
+import { eventJson, eventText } from '../../src/trace/lines.ts'
 import { openRecording } from '../../src/trace/open.ts'
 import { reportText } from '../../src/trace/report.ts'
 import { openText } from '../../src/trace/text.ts'
@@ -21,6 +30,7 @@ export type Outcome = 'read' | 'damaged' | 'refused'
 export async function exercise(bytes: Uint8Array, random: Random): Promise<Outcome> {
   let outcome = await refusing(() => readAll(bytes, random))
   if (isTraceDat(bytes)) await refusing(() => printAll(bytes))
+  if (random.chance(0.2)) await refusing(() => showColumns(bytes))
   await refusing(() => accountFor(bytes, random))
   if (random.chance(0.2)) outcome = (await refusing(() => readPiped(bytes, random))) ?? outcome
   return outcome
@@ -117,9 +127,22 @@ function checkBatch(recording: Recording, batch: EventBatch): void {
     assert.ok(batch.op[row]! < OP_NAMES.length)
     assert.ok(Number.isFinite(batch.pfn[row]) && batch.pfn[row]! >= 0)
     assert.ok(batch.stack[row]! < recording.stacks.size, `stack ${batch.stack[row]} of ${recording.stacks.size}`)
+    if (isProbe(batch.op[row]!)) checkProbe(batch, row)
     assert.equal(typeof recording.tasks.name(batch.pid[row]!), 'string')
   }
   for (const { from, to } of batch.lost) assert.ok(!Number.isNaN(from) && !Number.isNaN(to))
+}
+
+/** A probe says nothing but what is its own. */
+function checkProbe(batch: EventBatch, row: number): void {
+  const [op, pfn, val] = [batch.op[row]!, batch.pfn[row]!, batch.val[row]!]
+  const { flagsLow, flagsHigh, count, mapcount, mt, ret, mappingLow, mappingHigh } = batch
+  for (const column of [flagsLow, flagsHigh, count, mapcount, mt, ret]) assert.equal(column[row], 0)
+  if (op !== Op.REPORT) assert.equal(mappingLow[row]! + mappingHigh[row]!, 0)
+  assert.ok(Number.isInteger(pfn) && pfn < 2 ** 52, `pfn ${pfn}`)
+  if (op === Op.REPORT || op === Op.MEMUNMAP_END) assert.equal(pfn, 0)
+  if (op === Op.MEMUNMAP) assert.ok(val >= 0 && (val > 0 || pfn === 0), `${val} pages`)
+  else if (op !== Op.REPORT) assert.equal(val, 0)
 }
 
 function checkStacks(recording: Recording): void {
@@ -129,6 +152,14 @@ function checkStacks(recording: Recording): void {
       assert.ok(address >= 0n && typeof name === 'string')
     }
   }
+}
+
+/** What `lastput events` shows of a file that is no trace.dat, and with --json. */
+async function showColumns(bytes: Uint8Array): Promise<Outcome> {
+  const open = () => openRecording(new BytesSource('mutant', bytes))
+  for await (const text of eventText(await open())) assert.doesNotMatch(text, /=(undefined|NaN)/)
+  for await (const text of eventJson(await open())) for (const line of text.split('\n')) if (line) JSON.parse(line)
+  return 'read'
 }
 
 async function printAll(bytes: Uint8Array): Promise<Outcome> {

@@ -11,8 +11,11 @@ import {
   Sample,
   writePerf,
 } from '../support/perf-writer.ts'
+import { probeEvents } from '../support/probe-events.ts'
 import {
   commonFields,
+  type EventSpec,
+  type FieldValues,
   type Mark,
   pageRefEvents,
   type SynthRecord,
@@ -61,9 +64,48 @@ function cpuRecords(cpu: number, longSize: number): SynthRecord[] {
   return records
 }
 
-function traceDat(kind: string, spec: Omit<TraceDatSpec, 'buffers'>): Seed {
+const VMEMMAP = 0xffffea0000000000n
+
+/** Every probe in turn, now and then one that says nothing. */
+function probe(i: number): { event: string; values: FieldValues } {
+  const page = VMEMMAP + 64n * BigInt(0x1000 + (i % 4)) + BigInt(i % 11 === 10 ? 1 : 0)
+  return [
+    { event: 'lastput_alloc', values: { __probe_ip: BASE, page, vmemmap: VMEMMAP } },
+    { event: 'lastput_use', values: { __probe_ip: BASE, pfn: 0x1000 + (i % 4) } },
+    { event: 'lastput_free', values: { __probe_ip: BASE, page, vmemmap: VMEMMAP } },
+    { event: 'lastput_memunmap', values: { __probe_ip: BASE, start: 0x1000000, end: 0x1003fff } },
+    { event: 'error_report_end', values: { error_detector: i % 4, id: BASE + 8n } },
+    { event: 'lastput_memunmap_end', values: { __probe_func: BASE, __probe_ret_ip: BASE + 64n } },
+  ][i % 6]!
+}
+
+/** Records with a probe before every other event, which has a stack as its event does. */
+function withProbes(records: SynthRecord[]): SynthRecord[] {
+  let events = 0
+  return records.flatMap((record, at) => {
+    if (record.kind !== 'event' || events++ % 2) return [record]
+    const { time, pid } = record
+    const probed: SynthRecord[] = [{ kind: 'event', time, ...(pid !== undefined && { pid }), ...probe(events >> 1) }]
+    const stack = records[at + 1]
+    if (stack?.kind === 'stack') probed.push({ ...stack, time })
+    return [...probed, record]
+  })
+}
+
+/** A recording with probes, as `events` describe them. */
+function probedDat(kind: string, spec: Omit<TraceDatSpec, 'buffers'>, events?: EventSpec[]): Seed {
   const longSize = spec.longSize ?? 8
-  const cpus = new Map([0, 1].map(cpu => [cpu, cpuRecords(cpu, longSize)]))
+  const described = [...pageRefEvents(longSize), ...(events ?? probeEvents(longSize))]
+  return traceDat(kind, { ...spec, events: described }, withProbes)
+}
+
+function traceDat(
+  kind: string,
+  spec: Omit<TraceDatSpec, 'buffers'>,
+  change: (records: SynthRecord[]) => SynthRecord[] = records => records,
+): Seed {
+  const longSize = spec.longSize ?? 8
+  const cpus = new Map([0, 1].map(cpu => [cpu, change(cpuRecords(cpu, longSize))]))
   const second = { name: 'second', cpus: new Map([[1, cpuRecords(1, longSize).slice(0, 4)]]) }
   const whole = {
     pageSize: 1024,
@@ -82,7 +124,7 @@ function traceDat(kind: string, spec: Omit<TraceDatSpec, 'buffers'>): Seed {
   }
 }
 
-function perf(kind: string, spec: Omit<PerfSpec, 'records'>): Seed {
+function perf(kind: string, spec: Omit<PerfSpec, 'records'>, probes = false): Seed {
   const records: PerfRecord[] = [
     { kind: 'mmap', pid: -1, start: BASE + 0x4000n, length: 0x1000n, file: '[zdbug]' },
     { kind: 'comm', pid: 42, name: 'my task' },
@@ -101,6 +143,7 @@ function perf(kind: string, spec: Omit<PerfSpec, 'records'>): Seed {
     const chain = [CONTEXT_KERNEL, BASE + 16n, BASE + BigInt(64 * (i % 5)), CONTEXT_USER, 0x7f0000001000n]
     const time = 1_000_000_000n + BigInt(i ^ 3) * 100n
     records.push({ kind: 'sample', time, cpu: i % 2, pid: 42, event: `page_ref_${OPS[i % 7]}`, values, chain })
+    if (probes) records.push({ kind: 'sample', time: time + 1n, cpu: i % 2, pid: 42, ...probe(i), chain })
     if (i % 8 === 7) records.push({ kind: 'round' })
     if (i === 20) records.push({ kind: 'lost', count: 4n, cpu: 1 }, { kind: 'throttle', cpu: 0, time })
   }
@@ -137,6 +180,35 @@ function ftraceText(): string {
   }
   return `${lines.join('\n')}\n`
 }
+
+/** Text of either kind with probes between the events: `head` gives what stands before them, `stack` follows some. */
+function probedText(first: string, head: (i: number) => string, stack: string): string {
+  const fields = 'flags=none count=1 mapcount=-1 mapping=(nil) mt=1'
+  const site = '(page_free+0x0/0x60 [zdbug])'
+  const lines = [first]
+  for (let i = 0; i < 48; i++) {
+    const page = `page=0xffffea0000040${i % 4}40 vmemmap=0xffffea0000000000`
+    const probes = [
+      `lastput_alloc: (zone_device_page_init+0x4/0x90) ${page}`,
+      `lastput_use: pfn=0x100${i % 4}`,
+      `lastput_free:         ${site} ${page}`,
+      'lastput_memunmap:     (memunmap_pages+0x4/0x300) start=16777216 end=16793599',
+      'error_report_end:     [warning] ffffffff81000008',
+      'lastput_memunmap_end: (devm_memremap_pages_release+0x9/0x20 <- memunmap_pages)',
+      'lastput_free: (page_free+0x0/0x60) page=(fault)',
+    ]
+    lines.push(
+      `${head(i)}page_ref_mod: pfn=0x100${i % 4} ${fields} val=${i % 2 ? -1 : 1}`,
+      `${head(i)}${probes[i % 7]}`,
+    )
+    if (i % 3) lines.push(`${head(i)}${stack}`, ' => page_free+0x10/0x20', ` => function_${i % 5}+0x8/0x40 [zdbug]`)
+  }
+  return `${lines.join('\n')}\n`
+}
+
+const tracefsHead = (i: number) =>
+  `         my task-42      [00${i % 2}] d..1.     1.${String(1000 + i).padStart(6, '0')}: `
+const reportHead = (i: number) => `          insmod-105   [00${i % 2}]     5.${935054 + i}: `
 
 function traceCmdText(): string {
   const lines = ['cpus=2']
@@ -177,6 +249,16 @@ const wideEvents = pageRefEvents(8).map(event => ({
   ],
 }))
 
+/** Probes whose fields have odd sizes, stand on each other, or are of no use. */
+const oddProbes = probeEvents(8).map((event, index) => ({
+  ...event,
+  fields: event.fields.map((field, at) =>
+    at < 5
+      ? field
+      : { ...field, size: [1, 2, 4, 8][(at + index) % 4]!, offset: 12 + index * (at - 4), signed: at % 2 === 0 },
+  ),
+}))
+
 export const SEEDS: readonly Seed[] = [
   traceDat('v6', { version: 6 }),
   traceDat('v6-be', { version: 6, bigEndian: true, longSize: 4 }),
@@ -195,4 +277,11 @@ export const SEEDS: readonly Seed[] = [
   perf('perf-pipe', { pipe: true }),
   perf('perf-packed', { packed: true }),
   perf('perf-pipe-packed2', { packed2: true, pipe: true, sampleIdAll: false }),
+  probedDat('probes-v6', { version: 6 }),
+  probedDat('probes-v7-be-32', { version: 7, bigEndian: true, longSize: 4 }),
+  probedDat('probes-v7-zstd', { version: 7, compression: 'zstd' }),
+  probedDat('probes-v7-odd', { version: 7 }, oddProbes),
+  fixed('probes-text-ftrace', probedText('# tracer: nop', tracefsHead, '<stack trace>')),
+  fixed('probes-text-trace-cmd', probedText('cpus=2', reportHead, 'kernel_stack:         <stack trace >')),
+  perf('probes-perf', { events: [...pageRefEvents(8), ...probeEvents(8)] }, true),
 ]
