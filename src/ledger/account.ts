@@ -3,7 +3,7 @@
 import type { ProtocolId } from '../linux/protocols/rules.ts'
 import { newBatch } from '../trace/batch.ts'
 import { copyRows } from '../trace/columns.ts'
-import type { EventBatch, Frame, Recording, SourceInfo } from '../trace/events.ts'
+import { type EventBatch, type Frame, OP_NAMES, type Recording, type SourceInfo } from '../trace/events.ts'
 import type { ErrorReport, Finding } from './findings.ts'
 import { Judge } from './judge.ts'
 import { Ledger, type LedgerOptions, type LifeCounts } from './ledger.ts'
@@ -150,7 +150,7 @@ export function summarise(recording: Recording, ledger: Ledger): Account {
     timeBase: recording.timeBase,
     events: ledger.events,
     skipped: ledger.skipped,
-    probes: 0,
+    probes: ledger.probes.count,
     firstTime: ledger.firstTime,
     lastTime: ledger.lastTime,
     lost: {
@@ -162,12 +162,13 @@ export function summarise(recording: Recording, ledger: Ledger): Account {
     pagemaps: pagemapSummaries(recording, ledger),
     lives: { ...ledger.lives, openAtEnd: openLives(ledger), unknown: judge.unknownLives() },
     findings: judge.findings(),
-    reports: [],
+    reports: judge.reports(),
     pairs: pairSummaries(ledger),
     open,
     notes: [
       ...recording.notes,
       ...ledgerNotes(ledger),
+      ...probeNotes(ledger, judge),
       ...(more > 0 ? [`${more} more pages are held than open references are counted of`] : []),
     ],
     dropped: { incidents: incidents.dropped, shapes: shapes.unlearned },
@@ -208,6 +209,21 @@ function pairSummaries(ledger: Ledger): PairSummary[] {
     put: ledger.sites.actingFrame(put),
     lives: Math.round(lives),
   }))
+}
+
+function probeNotes({ probes, reports }: Ledger, judge: Judge): string[] {
+  if (probes.count === 0) return []
+  const kinds = probes.byOp.flatMap((n, op) => (n > 0 ? [`${n} ${OP_NAMES[op]}`] : []))
+  const notes = [`probes: ${kinds.join(', ')}`]
+  const untrusted = judge.untrustedAllocs().map(pfn => `0x${pfn.toString(16)}`)
+  if (untrusted.length > 0)
+    notes.push(
+      `pages of the pagemap at ${untrusted.join(', ')} are handed out without lastput_alloc: nothing rests on its absence there`,
+    )
+  const { dropped, teardowns } = probes
+  if (dropped + teardowns.dropped + reports.dropped > 0)
+    notes.push(`probes showed more than can be kept: ${dropped + teardowns.dropped + reports.dropped} were left out`)
+  return notes
 }
 
 function ledgerNotes(ledger: Ledger): string[] {

@@ -4,7 +4,7 @@
  * innocent would have left; a reference that is merely held is reported as held.
  */
 import type { TaskTable } from '../trace/events.ts'
-import type { Finding } from './findings.ts'
+import type { ErrorReport, Finding } from './findings.ts'
 import { IncidentFindings } from './incident-findings.ts'
 import type { Incident } from './incidents.ts'
 import type { Ledger, PageState } from './ledger.ts'
@@ -12,6 +12,7 @@ import { Naming } from './naming.ts'
 import { type Holder, OpenFindings } from './open-findings.ts'
 import { ORDER_WINDOW } from './order.ts'
 import { PageBit } from './pages.ts'
+import { ProbeFindings } from './probe-findings.ts'
 import { Remedies } from './remedies.ts'
 
 const MAX_CONSEQUENCES = 16
@@ -27,6 +28,8 @@ export class Judge {
   readonly #end: number
   readonly #incidents: IncidentFindings
   readonly #open: OpenFindings
+  readonly #probes: ProbeFindings
+  readonly #naming: Naming
 
   constructor(ledger: Ledger, tasks: TaskTable, endTime: number | undefined) {
     this.#ledger = ledger
@@ -35,6 +38,8 @@ export class Judge {
     const remedies = new Remedies(ledger.model, ledger.shapes, ledger.sites)
     this.#incidents = new IncidentFindings(ledger, naming, remedies)
     this.#open = new OpenFindings(ledger, naming, remedies, this.#end)
+    this.#probes = new ProbeFindings(ledger, naming, this.#open, this.#end)
+    this.#naming = naming
   }
 
   /** All findings, accusations first, by time. */
@@ -47,6 +52,7 @@ export class Judge {
       const finding = this.#incidents.of(incident)
       if (finding) causes.set(incident, finding)
     }
+    const probed = this.#mergeProbes(causes)
     const open: Finding[] = []
     for (let row = 0; row < ledger.pages.length; row++) {
       const own = ledger.incidents.of(row)
@@ -55,12 +61,39 @@ export class Judge {
       const finding = this.#open.of(row)
       if (!finding) continue
       const cause = ledger.incidents.cause(row, ledger.pages.pagemap[row]!)
-      const caused = cause && causes.get(cause)
+      const caused = probed.get(row) ?? (cause && causes.get(cause))
       if (caused) this.#addConsequence(caused, finding)
       else open.push(finding)
     }
     this.#open.acquit()
-    return [...causes.values(), ...open]
+    const held = new Set(open.map(({ pfn }) => pfn))
+    return [...causes.values(), ...new Set(probed.values()), ...open, ...this.#probes.waiting(pfn => held.has(pfn))]
+  }
+
+  /**
+   * What probes show of a page that has gone wrong by its count is one of the same fault's consequences, or its cause.
+   *
+   * @param causes findings of incidents; those with a cause of their own are taken out
+   * @returns findings by page
+   */
+  #mergeProbes(causes: Map<Incident, Finding>): Map<number, Finding> {
+    const { incidents, pages } = this.#ledger
+    const found = new Map<number, Finding>()
+    for (const { finding, row, time } of this.#probes.accusations()) {
+      const before = found.get(row)
+      const incident = incidents.cause(row, pages.pagemap[row]!)
+      const counted = incident && causes.get(incident)
+      if (before) this.#addConsequence(before, finding)
+      else if (counted && incident.event.time <= time)
+        this.#addConsequence(counted, finding, incident.event.time === time)
+      else {
+        found.set(row, finding)
+        if (!counted || incident.row !== row) continue
+        this.#addConsequence(finding, counted)
+        causes.delete(incident)
+      }
+    }
+    return found
   }
 
   /** Who holds a page's references in that state, oldest first. */
@@ -132,6 +165,27 @@ export class Judge {
     return gone
   }
 
+  /** What the kernel itself reported. */
+  reports(): ErrorReport[] {
+    const { reports, pages } = this.#ledger
+    return reports.list.map(({ stack, row, pid, ...report }) => {
+      const frames = reports.frames(stack)
+      return {
+        ...report,
+        pid,
+        frame: frames[0],
+        stack: frames,
+        task: this.#naming.name(pid),
+        page: row < 0 ? undefined : pages.pfn[row]!,
+      }
+    })
+  }
+
+  /** Pagemaps in which pages are handed out without a probe, by the first page of each. */
+  untrustedAllocs(): number[] {
+    return this.#probes.untrusted().map(index => this.#ledger.pagemaps.list[index]!.firstPfn)
+  }
+
   /** Open lives about which nothing can be said, because events were lost. */
   unknownLives(): number {
     const { pages, gaps } = this.#ledger
@@ -144,7 +198,12 @@ export class Judge {
     return unknown
   }
 
-  #addConsequence(cause: Finding, finding: Finding): void {
+  /** @param isSame the finding says the same of the same event */
+  #addConsequence(cause: Finding, finding: Finding, isSame = false): void {
+    if (isSame) {
+      cause.evidence.push(...finding.evidence)
+      return
+    }
     if (!finding.culprit || cause.consequences.length >= MAX_CONSEQUENCES) {
       cause.moreConsequences++
       return

@@ -9,6 +9,7 @@ import type { EventBatch, LostEvents, StackTable } from '../trace/events.ts'
 import { isProbe, Op } from '../trace/events.ts'
 import { CpuClock } from './cpu-clock.ts'
 import { countAfter, countBefore, countRead, hitsZero, isExact, isReset } from './effects.ts'
+import { ErrorReports } from './error-reports.ts'
 import { baseName, StackTrait, typeByInitialiser } from './frames.ts'
 import { Gaps } from './gaps.ts'
 import { type Incident, type IncidentKind, Incidents } from './incidents.ts'
@@ -28,6 +29,7 @@ import {
 import { LAWLESS, NEVER_CLOSES, Pagemaps, UNMAPPED_LIMITS } from './pagemaps.ts'
 import { PageBit, PageTable } from './pages.ts'
 import { PairModel } from './pairs.ts'
+import { Probes } from './probes.ts'
 import { RetiredLives } from './retired.ts'
 import { MAPPED, SHAPE_STRIDE, SHAPE_TASK_SHIFT, Shapes } from './shapes.ts'
 import { shorten } from './shorten.ts'
@@ -99,7 +101,10 @@ const ORDINARY =
   PageBit.FROZEN |
   PageBit.UNMAPPED |
   PageBit.DOUBT |
-  PageBit.SETTLING
+  PageBit.SETTLING |
+  PageBit.FREED |
+  PageBit.KILLED |
+  PageBit.GONE
 
 /** State bits of a life of which nothing is claimed. */
 const UNSURE = PageBit.LOSSY | PageBit.HEADLESS | PageBit.DOUBT
@@ -127,6 +132,8 @@ export class Ledger {
   firstTime = Infinity
   lastTime = -Infinity
   readonly model: PairModel
+  readonly probes = new Probes(this)
+  readonly reports: ErrorReports
   /** State of the watched page; undefined if it was never seen until then. */
   watched: PageState | undefined
   readonly #watch: LedgerOptions['watch']
@@ -147,6 +154,7 @@ export class Ledger {
   constructor(stacks: StackTable, options: LedgerOptions = {}, hints?: Ledger) {
     this.#stacks = stacks
     this.sites = hints?.sites ?? new Sites(stacks)
+    this.reports = new ErrorReports(stacks, this.tasks)
     this.pagemaps = new Pagemaps(options.protocol, hints?.pagemaps)
     this.model = new PairModel(this.sites)
     this.#allPages = options.allPages ?? false
@@ -169,7 +177,10 @@ export class Ledger {
       if (time[i]! > this.#watchAt) this.#takeWatched()
       if (time[i]! >= gaps.nextEdge) gaps.pass(time[i]!)
       const kind = op[i]!
-      if (isProbe(kind)) continue
+      if (isProbe(kind)) {
+        this.#takeProbe(batch, i, since)
+        continue
+      }
       let row = pages.find(pfn[i]!)
       if (kind === Op.MOD_UNLESS && ret[i] === 0) {
         // An attempt that failed changed nothing.
@@ -217,6 +228,12 @@ export class Ledger {
     }
     if (batch.length > 0) this.lastTime = Math.max(this.lastTime, time[order[batch.length - 1]!]!)
     this.#flushOverdue(this.lastTime - ORDER_WINDOW)
+  }
+
+  #takeProbe(batch: EventBatch, i: number, since: number): void {
+    const event = () => eventOf(batch, i, this.sites.signature(batch.stack[i]!, batch.op[i]!), since)
+    this.probes.take(batch, i, event)
+    if (batch.op[i] === Op.REPORT) this.reports.add(batch, i)
   }
 
   /** Some readers learn of a gap only at its end: what was found meanwhile may have another reason. */
@@ -281,6 +298,12 @@ export class Ledger {
     return this.#allPages || !this.pagemaps.anyDevice || this.pagemaps.list[this.pages.pagemap[row]!]!.device
   }
 
+  /** Whether a page table maps that page, by its last event, where the map count says so plainly. */
+  isMapped(row: number): boolean {
+    const { lastMapcount, lastSignature } = this.pages
+    return this.#rawMapcount && lastSignature[row] !== INITIALISED && lastMapcount[row]! >= 0
+  }
+
   #isSkipped(row: number, stack: number): boolean {
     if (this.isCounted(row)) return false
     if (!(this.sites.traits(stack) & StackTrait.DEVICE)) return true
@@ -322,12 +345,15 @@ export class Ledger {
     const pagemap = this.pagemaps.list[index]!
     pagemap.pages++
     if (!pagemap.device && this.sites.traits(batch.stack[i]!) & StackTrait.DEVICE) this.pagemaps.markDevice(index)
-    return this.pages.add(batch.pfn[i]!, index, this.gaps.epoch)
+    const row = this.pages.add(batch.pfn[i]!, index, this.gaps.epoch)
+    if (this.probes.areSeen) this.pages.bits[row] = this.probes.teardowns.bitsOf(batch.pfn[i]!)
+    return row
   }
 
   // --- the slow paths ---------------------------------------------------------------------------------------------
 
   #slow(row: number, event: LedgerEvent): void {
+    if (this.probes.areSeen) this.probes.seen(row, event)
     this.#take(row, event)
     if (this.pages.bits[row]! & PageBit.DOUBT) this.#confirm(row, event)
   }
@@ -559,7 +585,7 @@ export class Ledger {
     nodes.ret[node] = ret
     nodes.mapcount[node] = mapcount
     nodes.count[node] = read
-    nodes.taskSeq[node] = this.tasks.tick(pid, time, stack)
+    nodes.taskSeq[node] = this.tasks.tick(pid, time, stack, row)
     nodes.signatureSeq[node] = this.tasks.tickSignature(signature)
     nodes.next[node] = -1
     const last = pages.tail[row]!
@@ -692,6 +718,7 @@ export class Ledger {
 
   #initialise(row: number, event: LedgerEvent): void {
     const { pages } = this
+    if (this.probes.areSeen) this.probes.initialised(row, event.time)
     const pfn = pages.pfn[row]!
     const again = (pages.bits[row]! & PageBit.KNOWN) !== 0 && this.#isInitialising(row, event)
     if (again && event.val === 0) {
@@ -1087,7 +1114,7 @@ export class Ledger {
       count: this.pages.count[row]!,
       idle: this.#idleAt(row),
       life: this.lifeEvents(row),
-      lastLives: this.#lastLives(row),
+      lastLives: this.lastLives(row),
       after: [],
       consequences: [],
       moreConsequences: 0,
@@ -1096,7 +1123,7 @@ export class Ledger {
   }
 
   /** Lives of a page that ended last, the latest first. */
-  #lastLives(row: number): LifeEvent[][] {
+  lastLives(row: number): LifeEvent[][] {
     const lives: LifeEvent[][] = []
     let events = 0
     let ticket = this.pages.lastLife[row]!
@@ -1130,6 +1157,11 @@ export class Ledger {
     const next = countAfter(count, event)
     if (event.op === Op.SET && pages.bits[row]! & PageBit.ACCUSED) pages.bits[row]! |= PageBit.HANDED_OUT
     if (next !== count) this.#applyEvent(row, next - count, event)
+  }
+
+  /** Functions of a stack, innermost first. */
+  functions(stack: number): string[] {
+    return Array.from(this.#stacks.frames(stack), id => baseName(this.#stacks.frame(id).name))
   }
 
   /** Events of the open life, oldest first. Where the core counts idle pages, the core's reference comes first. */

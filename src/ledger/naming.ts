@@ -30,8 +30,12 @@ export class Naming {
     }
   }
 
+  name(pid: number): string {
+    return this.#tasks.name(pid)
+  }
+
   task(pid: number): string {
-    return `${this.#tasks.name(pid)}-${pid}`
+    return `${this.name(pid)}-${pid}`
   }
 
   frame(signature: number): Frame | undefined {

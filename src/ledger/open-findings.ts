@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** What is open at the end: who holds it, and whether it will come back. */
 import { Op } from '../trace/events.ts'
-import type { Actor, Certainty, Finding } from './findings.ts'
+import type { Actor, Certainty, Finding, FindingKind } from './findings.ts'
+import { isFollowed } from './followed.ts'
 import { StackTrait } from './frames.ts'
 import {
   ALWAYS,
@@ -16,12 +17,12 @@ import type { Ledger, PageState } from './ledger.ts'
 import type { LifeEvent } from './life.ts'
 import { CLEAR_MARGIN, marginOf, type SolvedLife, solveLeak, solveLife, type Unreturned } from './lives.ts'
 import { MAX_SOLVED } from './matching.ts'
-import type { Naming } from './naming.ts'
-import { ORDER_WINDOW } from './order.ts'
+import { duration, type Naming } from './naming.ts'
 import { NEVER_CLOSES } from './pagemaps.ts'
 import { PageBit } from './pages.ts'
 import type { LeakExplanation, Remedies } from './remedies.ts'
 import { SHAPE_STRIDE } from './shapes.ts'
+import type { Teardown } from './teardowns.ts'
 
 /** Pages that are merely held whose history is kept; a device may have a million pages in use. */
 const MAX_DETAILED = 2000
@@ -41,6 +42,8 @@ export interface Holder {
 /** A reference that is called leaked for what it has in common with no other, before all others are known. */
 interface Suspect {
   finding: Finding
+  /** What it is if it is no leak. */
+  held: FindingKind
   facts: LeakFacts
   signature: number
   ordinal: number
@@ -57,6 +60,7 @@ export class OpenFindings {
   /** Per signature, the ordinals of its references that are still out. */
   readonly #out = new Map<number, number[]>()
   readonly #suspects: Suspect[] = []
+  readonly #teardowns: Teardown[]
 
   /** @param end of the recording, as the time of its events */
   constructor(ledger: Ledger, naming: Naming, remedies: Remedies, end: number) {
@@ -64,6 +68,7 @@ export class OpenFindings {
     this.#naming = naming
     this.#remedies = remedies
     this.#end = end
+    this.#teardowns = ledger.probes.teardowns.waiting()
     this.#measureHolds()
   }
 
@@ -87,7 +92,7 @@ export class OpenFindings {
       )
       return finding
     }
-    if (!this.#isFollowed(row, events)) {
+    if (!isFollowed(this.#ledger, row, events)) {
       this.#ledger.incidents.addUnrecorded(row, events.at(-1)!.time)
       return undefined
     }
@@ -96,15 +101,6 @@ export class OpenFindings {
     if (users.length === 0 && this.#isReset(row)) return undefined
     this.#attribute(row, finding, events, { ...solved, unreturned: users }, leak)
     return finding
-  }
-
-  /** Whether the last event read the count that the ledger has, or another task's at that time may be why it did not. */
-  #isFollowed(row: number, events: readonly LifeEvent[]): boolean {
-    const { pages } = this.#ledger
-    const last = events.at(-1)
-    if (!last || pages.bits[row]! & PageBit.UNMAPPED || last.count === pages.count[row]) return true
-    const before = events.at(-2)
-    return before !== undefined && before.pid !== last.pid && last.time - before.time < ORDER_WINDOW
   }
 
   /** Whether the core sets the page's count back, so that the count alone does not tell whether the page is in use. */
@@ -148,9 +144,10 @@ export class OpenFindings {
 
   #heldFinding(row: number, count: number, idle: number, events: LifeEvent[]): Finding {
     const { pages } = this.#ledger
-    const waits = (pages.bits[row]! & PageBit.UNMAPPED) !== 0
+    const isUnmapped = (pages.bits[row]! & PageBit.UNMAPPED) !== 0
+    const waits = this.#waitsFor(row)
     return {
-      kind: waits ? 'teardown-waits' : 'held-at-end',
+      kind: isUnmapped || waits ? 'teardown-waits' : 'held-at-end',
       pfn: pages.pfn[row]!,
       pagemap: pages.pagemap[row]!,
       life: { began: events[0]?.time, ended: undefined },
@@ -164,8 +161,19 @@ export class OpenFindings {
       references: count - idle,
       consequences: [],
       moreConsequences: 0,
-      evidence: [],
+      evidence: waits ? [waits] : [],
     }
+  }
+
+  /** That a memunmap_pages() of the page's range was entered and has not returned, in words. */
+  #waitsFor(row: number): string | undefined {
+    const { pages } = this.#ledger
+    if (!(pages.bits[row]! & PageBit.KILLED)) return undefined
+    const pfn = pages.pfn[row]!
+    const teardown = this.#teardowns.find(each => pfn >= each.firstPfn && pfn < each.firstPfn + each.pages)
+    if (!teardown) return undefined
+    const { pid, time } = teardown.entered
+    return `${this.#naming.task(pid)} entered memunmap_pages() ${duration(this.#end - time)} before the recording ends, and has not returned`
   }
 
   /** Names the holder of an open life's references, and accuses it where the evidence is enough. */
@@ -207,11 +215,18 @@ export class OpenFindings {
 
   #accuse(finding: Finding, { event, reference, units }: Unreturned, facts: LeakFacts, verdict: LeakVerdict): void {
     if (!verdict.proven)
-      this.#suspects.push({ finding, facts, signature: reference.signature, ordinal: event!.signatureSeq })
+      this.#suspects.push({
+        finding,
+        held: finding.kind,
+        facts,
+        signature: reference.signature,
+        ordinal: event!.signatureSeq,
+      })
+    const waits = finding.kind === 'teardown-waits'
     finding.kind = 'leak'
     finding.references = units
     finding.certainty = this.#withMargin(verdict.certainty!, finding.margin)
-    if (!facts.waits) return
+    if (!waits) return
     const actor = finding.culprit!
     finding.consequences.push({
       kind: 'teardown-waits',
@@ -324,7 +339,7 @@ export class OpenFindings {
    */
   acquit(): void {
     const { lives } = this.#ledger
-    for (const { finding, signature, ordinal, facts } of this.#suspects) {
+    for (const { finding, held, signature, ordinal, facts } of this.#suspects) {
       const out = this.#out.get(signature)!
       const outLater = out.filter(other => other > ordinal).length
       // Without stacks all sites look alike, so that neither their number nor their order says anything.
@@ -332,7 +347,7 @@ export class OpenFindings {
       const few = stacks ? Math.max(FEW_OUT, facts.returned / 10) : FEW_OUT
       const isException = out.length <= few || (stacks && facts.passed - outLater >= OVERTAKEN) || isLongest(facts)
       if (lives.complete >= ALWAYS && isException) continue
-      finding.kind = 'held-at-end'
+      finding.kind = held
       finding.certainty = 'certain'
     }
   }

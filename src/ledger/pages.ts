@@ -26,6 +26,11 @@ export const PageBit = {
   SETTLING: 1024,
   /** Handed out by a set since something was found on the page. */
   HANDED_OUT: 256,
+  /** A probe says that the page was given back to its driver, and none that it was handed out since. */
+  FREED: 2048,
+  /** memunmap_pages() of its pagemap is entered; it has returned. */
+  KILLED: 4096,
+  GONE: 8192,
 } as const
 
 /** Pages by pfn, as columns. Rows are handed out in order of first appearance and never move. */

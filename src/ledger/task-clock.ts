@@ -5,15 +5,22 @@ export class TaskClock {
   readonly #ticks: number[] = []
   readonly #last: number[] = []
   readonly #lastStack: number[] = []
+  /** Page of the task's last event, and the time of its last one on another page. */
+  readonly #page: number[] = []
+  readonly #elsewhere: number[] = []
   #lastPid = -1
   #lastRow = -1
   #signatures = new Int32Array(256)
 
   /** Ordinal of an event among those of its task. */
-  tick(pid: number, time: number, stack: number): number {
+  tick(pid: number, time: number, stack: number, page: number): number {
     if (pid !== this.#lastPid) {
       this.#lastPid = pid
       this.#lastRow = this.#row(pid)
+    }
+    if (this.#page[this.#lastRow] !== page) {
+      this.#elsewhere[this.#lastRow] = this.#last[this.#lastRow]!
+      this.#page[this.#lastRow] = page
     }
     this.#last[this.#lastRow] = time
     this.#lastStack[this.#lastRow] = stack
@@ -45,6 +52,13 @@ export class TaskClock {
     return row === undefined ? 0 : this.#lastStack[row]!
   }
 
+  /** Row of the page that the task's events since a time were of; -1 if there were none, or several pages. */
+  pageSince(pid: number, since: number): number {
+    const row = this.#rows.get(pid)
+    if (row === undefined || this.#last[row]! < since || this.#elsewhere[row]! >= since) return -1
+    return this.#page[row]!
+  }
+
   ticksOfSignature(signature: number): number {
     return this.#signatures[signature] ?? 0
   }
@@ -57,6 +71,8 @@ export class TaskClock {
       this.#ticks.push(0)
       this.#last.push(-Infinity)
       this.#lastStack.push(0)
+      this.#page.push(-1)
+      this.#elsewhere.push(-Infinity)
     }
     return row
   }

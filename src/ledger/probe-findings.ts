@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** From what probes raised suspicion of to findings: what stands once the whole recording is known. */
+import type { Certainty, Finding } from './findings.ts'
+import { ALWAYS } from './leak-evidence.ts'
+import type { Ledger } from './ledger.ts'
+import type { LedgerEvent, LifeEvent } from './life.ts'
+import { solveLife } from './lives.ts'
+import { MAX_SOLVED } from './matching.ts'
+import { duration, type Naming } from './naming.ts'
+import type { Holder, OpenFindings } from './open-findings.ts'
+import { CLOCK_SLACK, ORDER_WINDOW } from './order.ts'
+import type { Stamp } from './probe-table.ts'
+import type { Suspicion } from './probes.ts'
+import type { HeldPage, Teardown } from './teardowns.ts'
+
+/** Times that something may go wrong in one recording in the same way, each by a fault of its own. */
+const FEW = 2
+/** One in so many is more than single faults make: then a probe is missing or misplaced. */
+const MANY = 8
+
+/** Holders named of one page, and pages that get a finding of their own. */
+const SHOWN_HOLDERS = 8
+const SINGLE_PAGES = 4
+
+/** A finding with what places it among the others. */
+export interface ProbeFinding {
+  finding: Finding
+  row: number
+  time: number
+}
+
+export class ProbeFindings {
+  readonly #ledger: Ledger
+  readonly #naming: Naming
+  readonly #open: OpenFindings
+  readonly #end: number
+  readonly #gaps: { from: number; to: number }[]
+
+  constructor(ledger: Ledger, naming: Naming, open: OpenFindings, end: number) {
+    this.#ledger = ledger
+    this.#naming = naming
+    this.#open = open
+    this.#end = end
+    this.#gaps = merged(ledger.gaps.list)
+  }
+
+  /** Accusations by time. */
+  accusations(): ProbeFinding[] {
+    const { probes } = this.#ledger
+    probes.teardowns.finish(this.#end)
+    const standing = probes.suspicions.filter(suspicion => this.#stands(suspicion))
+    const repeated = this.#repeated(standing)
+    const suspected = standing
+      .filter(suspicion => !repeated.has(suspicion))
+      .map(suspicion => ({ finding: this.#of(suspicion), row: suspicion.row, time: suspicion.event.time }))
+    const gone = probes.teardowns.list.flatMap(teardown => this.#gone(teardown))
+    return [...suspected, ...gone].sort((a, b) => a.time - b.time)
+  }
+
+  /** memunmap_pages() that waits, though no page is known to be in use: what is, has findings of its own. */
+  waiting(isHeld: (pfn: number) => boolean): Finding[] {
+    return this.#ledger.probes.teardowns.waiting().flatMap(teardown => {
+      const { firstPfn, pages } = teardown
+      if (pages === 0 || this.#isGap(teardown.entered.time, this.#end)) return []
+      return this.#anyHeld(firstPfn, pages, isHeld) ? [] : [this.#waits(teardown)]
+    })
+  }
+
+  /** Pagemaps in which pages seem to be handed out without a probe. */
+  untrusted(): number[] {
+    const { pagemaps, probes } = this.#ledger
+    return pagemaps.list.flatMap((_, index) => {
+      const { allocs } = probes.countsOf(index)
+      return allocs > 0 && !this.#areAllocsTrusted(index) ? [index] : []
+    })
+  }
+
+  // --- which suspicions stand -----------------------------------------------------------------------------------------
+
+  #stands({ kind, row, event, since, restsOnAllocs, isWithdrawn }: Suspicion): boolean {
+    const { pages, pagemaps, probes } = this.#ledger
+    if (isWithdrawn || this.#isGap(since - CLOCK_SLACK, event.time + CLOCK_SLACK)) return false
+    const index = pages.pagemap[row]!
+    const { votes } = pagemaps.list[index]!
+    const isSplit = votes.frozen > 0 && (restsOnAllocs || kind === 'free-twice')
+    if (isSplit || (restsOnAllocs && !this.#areAllocsTrusted(index))) return false
+    // A second hand-out may be one that was too late to be seen.
+    return kind !== 'get-on-free-page' || probes.countsOf(index).allocs > 0
+  }
+
+  #areAllocsTrusted(index: number): boolean {
+    const { allocs, unannounced } = this.#ledger.probes.countsOf(index)
+    return allocs > 0 && (unannounced < FEW || unannounced * MANY <= allocs)
+  }
+
+  /** What happens so often that it is the probe which is wrong. */
+  #repeated(standing: readonly Suspicion[]): ReadonlySet<Suspicion> {
+    const groups = new Map<string, Suspicion[]>()
+    for (const each of standing) {
+      const group = this.#groupOf(each)
+      groups.set(group, [...(groups.get(group) ?? []), each])
+    }
+    const repeated = [...groups.values()].filter(group => {
+      const { kind, row } = group[0]!
+      const { frees, uses } = this.#ledger.probes.countsOf(this.#ledger.pages.pagemap[row]!)
+      // A function that takes reference after reference of free pages hands them out.
+      if (kind === 'get-on-free-page') return group.length >= FEW && group.length * MANY > frees
+      if (kind === 'free-twice') return group.length > FEW && group.length * MANY > frees
+      return kind === 'touch-after-free' && group.length > FEW && group.length * MANY > uses
+    })
+    return new Set(repeated.flat())
+  }
+
+  #groupOf({ kind, row, event, handedOut }: Suspicion): string {
+    const pagemap = this.#ledger.pages.pagemap[row]!
+    // What the core does wrong, it does with every page.
+    if (handedOut) return `${kind} ${pagemap} ${row} ${event.time}`
+    const site = kind === 'get-on-free-page' ? this.#ledger.sites.site(event.signature) : ''
+    return `${kind} ${pagemap} ${site}`
+  }
+
+  #isGap(from: number, to: number): boolean {
+    const gaps = this.#gaps
+    let [low, high] = [0, gaps.length]
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (gaps[middle]!.to < from) low = middle + 1
+      else high = middle
+    }
+    return low < gaps.length && gaps[low]!.from <= to
+  }
+
+  // --- suspicions -----------------------------------------------------------------------------------------------------
+
+  #of(suspicion: Suspicion): Finding {
+    const { kind, row, event, life, lastLife } = suspicion
+    const events = [...lastLife, ...life]
+    return {
+      ...this.#plain(kind, row, suspicion.count),
+      life: { began: events[0]?.time, ended: lastLife.at(-1)?.time },
+      history: this.#history(events, suspicion.count),
+      certainty: this.#certainty(suspicion),
+      culprit: this.#naming.actor(event),
+      references: Math.abs(event.val),
+      evidence: this.#evidence(suspicion),
+    }
+  }
+
+  #plain(kind: Finding['kind'], row: number, count: number): Finding {
+    const { pages } = this.#ledger
+    return {
+      kind,
+      pfn: pages.pfn[row]!,
+      pagemap: pages.pagemap[row]!,
+      life: { began: undefined, ended: undefined },
+      history: [],
+      count,
+      expected: this.#ledger.idleCount(row) ?? 0,
+      certainty: 'likely',
+      margin: undefined,
+      culprit: undefined,
+      counterpart: undefined,
+      references: 0,
+      consequences: [],
+      moreConsequences: 0,
+      evidence: [],
+    }
+  }
+
+  #history(events: readonly LifeEvent[], countAtEnd: number): Finding['history'] {
+    if (events.length > MAX_SOLVED) return []
+    return this.#naming.history(events, solveLife(events, 0, this.#ledger.model), countAtEnd)
+  }
+
+  /** `certain` wants probes that were seen at work, an order beyond doubt, and a page that was surely given back. */
+  #certainty({ kind, row, event, since, life, freed, isOrdered }: Suspicion): Certainty {
+    const { probes, pages, pagemaps } = this.#ledger
+    const index = pages.pagemap[row]!
+    const { allocs, unannounced } = probes.countsOf(index)
+    if (kind === 'alloc-after-kill') return event.time - since > ORDER_WINDOW ? 'likely' : 'possible'
+    const isProven = allocs >= ALWAYS && unannounced <= (kind === 'free-twice' ? 1 : 0)
+    if (kind === 'get-on-free-page') return isProven && pagemaps.list[index]!.lives >= ALWAYS ? 'likely' : 'possible'
+    const isHeld = life.length > 0 && life[0]!.time < freed.time
+    return kind !== 'pagemap-gone' && isProven && isOrdered && !isHeld ? 'certain' : 'likely'
+  }
+
+  #evidence(suspicion: Suspicion): string[] {
+    switch (suspicion.kind) {
+      case 'touch-after-free':
+        return suspicion.handedOut ? this.#afterHandOut(suspicion, suspicion.handedOut) : this.#whileFree(suspicion)
+      case 'get-on-free-page':
+        return this.#whileFree(suspicion)
+      case 'free-twice':
+        return [
+          `${this.#who(suspicion.freed)} had given the page back ${span(suspicion.freed, suspicion.event)} before, and nothing has handed it out since`,
+        ]
+      case 'alloc-after-kill':
+        return this.#afterKill(suspicion)
+      case 'pagemap-gone':
+        return this.#afterReturn(suspicion)
+    }
+  }
+
+  #whileFree({ event, freed, row, life }: Suspicion): string[] {
+    const isAnnounced = this.#ledger.probes.countsOf(this.#ledger.pages.pagemap[row]!).allocs > 0
+    const since = isAnnounced ? 'no lastput_alloc has come for it since' : 'nothing has handed it out since'
+    const held = life[0] && life[0].time < freed.time ? ['references to the page were out when it was given back'] : []
+    return [`${this.#who(freed)} had given the page back ${span(freed, event)} before, and ${since}`, ...held]
+  }
+
+  #afterHandOut({ event, freed, isOrdered }: Suspicion, handedOut: Stamp): string[] {
+    const order = isOrdered
+      ? []
+      : ['the new owner found the count at 0, so that this set, which was stamped later, came later']
+    return [
+      `the same task had given the page back ${span(freed, event)} before, by ${this.#site(freed.stack)}`,
+      `${this.#naming.task(handedOut.pid)} had been handed the page ${span(handedOut, event)} before`,
+      ...order,
+    ]
+  }
+
+  #afterKill({ event, since }: Suspicion): string[] {
+    const teardown = this.#teardown(since)
+    if (!teardown) return []
+    const { entered, handedOut } = teardown
+    return [
+      `${this.#naming.task(entered.pid)} had entered memunmap_pages() ${span(entered, event)} before`,
+      ...(handedOut > 1 ? [`${handedOut} pages of the range were handed out since then`] : []),
+    ]
+  }
+
+  #afterReturn({ event, since }: Suspicion): string[] {
+    const teardown = this.#teardown(since)
+    if (!teardown?.returned) return []
+    const { returned, late } = teardown
+    return [
+      `memunmap_pages() had returned ${span(returned, event)} before`,
+      ...(late > 1 ? [`${late} events of pages of the range came since then`] : []),
+    ]
+  }
+
+  #teardown(entered: number): Teardown | undefined {
+    return this.#ledger.probes.teardowns.list.find(teardown => teardown.entered.time === entered)
+  }
+
+  // --- memunmap_pages() -----------------------------------------------------------------------------------------------
+
+  /** Pages in use when memunmap_pages() had returned: each by itself, or all in one finding. */
+  #gone(teardown: Teardown): ProbeFinding[] {
+    const { returned, held, heldPages, heldReferences } = teardown
+    if (!returned) return []
+    const pages = held.flatMap(page => {
+      const since = page.state.events[0]?.time ?? teardown.entered.time
+      const until = page.late?.time ?? this.#end
+      if (page.state.lossy || this.#isGap(Math.min(since, teardown.entered.time), until)) return []
+      const finding = this.#goneFinding(page, returned)
+      return finding ? [{ finding, row: page.state.row, time: returned.time }] : []
+    })
+    if (heldPages <= SINGLE_PAGES || pages.length === 0) return pages
+    const [{ finding }] = pages as [ProbeFinding]
+    finding.references = heldReferences
+    finding.evidence.push(`${heldPages} pages of the range were in use, with ${heldReferences} references`)
+    return [pages[0]!]
+  }
+
+  #goneFinding({ state, handedOut, late }: HeldPage, returned: LedgerEvent): Finding | undefined {
+    const holders = this.#open.holders(state)
+    const [first] = holders
+    const references = holders.reduce((sum, { units }) => sum + units, 0)
+    if (!first && !late && !handedOut) return undefined
+    const mapped = handedOut && [
+      `${this.#who(handedOut)} was handed the page ${span(handedOut, returned)} before memunmap_pages() returned, and a page table maps it`,
+    ]
+    return {
+      ...this.#plain('pagemap-gone', state.row, state.count),
+      life: { began: state.events[0]?.time, ended: undefined },
+      history: this.#history(state.events, state.count),
+      certainty:
+        this.#ledger.pagemaps.list[this.#ledger.pages.pagemap[state.row]!]!.lives >= ALWAYS ? 'certain' : 'likely',
+      margin: first?.margin,
+      culprit: first?.actor ?? (late && this.#naming.actor(late)),
+      counterpart: first?.counterpart,
+      references: Math.max(1, references),
+      evidence: [
+        ...(mapped ?? []),
+        ...holders.slice(0, SHOWN_HOLDERS).map(holder => this.#holderWords(holder, returned)),
+        late
+          ? `the page's next event came ${span(returned, late)} after memunmap_pages() had returned`
+          : `${duration(this.#end - returned.time)} after memunmap_pages() returned nothing has come back`,
+      ],
+    }
+  }
+
+  #holderWords({ actor, units }: Holder, returned: LedgerEvent): string {
+    const what = units === 1 ? 'a reference' : `${units} references`
+    if (!actor) return `${what} from before the recording`
+    const site = actor.frame?.name ?? 'a site without stack'
+    return `${what} taken by ${site} in ${actor.task}-${actor.pid}, ${duration(returned.time - actor.time)} before memunmap_pages() returned`
+  }
+
+  #waits({ entered, firstPfn, pages }: Teardown): Finding {
+    const row = this.#anyRow(firstPfn, pages)
+    const waited = this.#end - entered.time
+    const { anyReturned } = this.#ledger.probes.teardowns
+    return {
+      ...this.#plain('teardown-waits', Math.max(0, row), row < 0 ? 0 : (this.#ledger.idleCount(row) ?? 0)),
+      pfn: firstPfn,
+      certainty: anyReturned && waited > ORDER_WINDOW ? 'certain' : 'likely',
+      evidence: [
+        `${this.#naming.task(entered.pid)} entered memunmap_pages() ${duration(waited)} before the recording ends, and has not returned`,
+        ...(waited > ORDER_WINDOW ? [] : ['that is too short to say that it waits for anything']),
+        'no page of the range is in use by its count: what it waits for is a reference on the pagemap itself (its percpu_ref), which no page_ref event shows',
+        ...(anyReturned
+          ? []
+          : ['no lastput_memunmap_end was recorded at all; that its task did nothing since is how this is known']),
+      ],
+    }
+  }
+
+  #anyHeld(firstPfn: number, length: number, isHeld: (pfn: number) => boolean): boolean {
+    const { pages } = this.#ledger
+    for (let row = 0; row < pages.length; row++) {
+      const pfn = pages.pfn[row]!
+      if (pfn >= firstPfn && pfn < firstPfn + length && isHeld(pfn)) return true
+    }
+    return false
+  }
+
+  #anyRow(firstPfn: number, length: number): number {
+    const { pages } = this.#ledger
+    for (let row = 0; row < pages.length; row++)
+      if (pages.pfn[row]! >= firstPfn && pages.pfn[row]! < firstPfn + length) return row
+    return -1
+  }
+
+  // --- words ----------------------------------------------------------------------------------------------------------
+
+  #who(stamp: Stamp): string {
+    return `${this.#naming.task(stamp.pid)} (${this.#site(stamp.stack)})`
+  }
+
+  #site(stack: number): string {
+    return this.#ledger.functions(stack)[0] ?? 'no stack'
+  }
+}
+
+function span(from: { time: number }, to: { time: number }): string {
+  return duration(to.time - from.time)
+}
+
+/** Gaps as stretches of time that do not overlap, in order. */
+function merged(gaps: readonly { from: number; to: number }[]): { from: number; to: number }[] {
+  const sorted = [...gaps].sort((a, b) => a.from - b.from)
+  const all: { from: number; to: number }[] = []
+  for (const { from, to } of sorted) {
+    const last = all.at(-1)
+    if (last && from <= last.to) last.to = Math.max(last.to, to)
+    else all.push({ from, to })
+  }
+  return all
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+const FIRST_SIZE = 1024
+
+/** What the probes of a page said last. */
+export const ProbeState = {
+  /** Given back to its driver, and not handed out since. */
+  FREE: 1,
+  /** Handed out, and not given back since. */
+  BUSY: 2,
+  /** Something changed the count of the free page that may be a hand-out without a probe. */
+  TOUCHED: 4,
+  /** The count of the page was found to be 0 since it was handed out, though the core keeps it at 1. */
+  WAS_ZERO: 8,
+  /** It was handed out when it was free, as far as the stamps tell. */
+  WAS_FREE: 16,
+} as const
+
+/** Where and when something was stamped. */
+export interface Stamp {
+  time: number
+  cpu: number
+  pid: number
+  stack: number
+}
+
+/** Columns by row of the page table, made when the first probe comes: most recordings have none. */
+export class ProbeTable {
+  state = new Uint8Array(0)
+  /** Gap edges that had passed when the state was taken. */
+  epoch = new Int32Array(0)
+  freedTime = new Float64Array(0)
+  freedPid = new Int32Array(0)
+  freedCpu = new Uint16Array(0)
+  freedStack = new Uint32Array(0)
+  handedTime = new Float64Array(0)
+  handedPid = new Int32Array(0)
+  handedCpu = new Uint16Array(0)
+  handedStack = new Uint32Array(0)
+
+  /** Makes room for a row. */
+  reach(row: number): void {
+    if (row < this.state.length) return
+    const size = Math.max(FIRST_SIZE, 2 ** Math.ceil(Math.log2(row + 1)))
+    for (const name of ['freedTime', 'handedTime'] as const) this[name] = grown(this[name], new Float64Array(size))
+    for (const name of ['epoch', 'freedPid', 'handedPid'] as const) this[name] = grown(this[name], new Int32Array(size))
+    for (const name of ['freedCpu', 'handedCpu'] as const) this[name] = grown(this[name], new Uint16Array(size))
+    for (const name of ['freedStack', 'handedStack'] as const) this[name] = grown(this[name], new Uint32Array(size))
+    this.state = grown(this.state, new Uint8Array(size))
+  }
+
+  free(row: number, { time, cpu, pid, stack }: Stamp): void {
+    this.state[row] = ProbeState.FREE
+    this.freedTime[row] = time
+    this.freedCpu[row] = cpu
+    this.freedPid[row] = pid
+    this.freedStack[row] = stack
+  }
+
+  handOut(row: number, { time, cpu, pid, stack }: Stamp): void {
+    this.state[row] = ProbeState.BUSY | (this.state[row]! & ProbeState.FREE ? ProbeState.WAS_FREE : 0)
+    this.handedTime[row] = time
+    this.handedCpu[row] = cpu
+    this.handedPid[row] = pid
+    this.handedStack[row] = stack
+  }
+
+  /** Last time that the page was given back. */
+  freedOf(row: number): Stamp {
+    return {
+      time: this.freedTime[row]!,
+      cpu: this.freedCpu[row]!,
+      pid: this.freedPid[row]!,
+      stack: this.freedStack[row]!,
+    }
+  }
+
+  handedOf(row: number): Stamp {
+    return {
+      time: this.handedTime[row]!,
+      cpu: this.handedCpu[row]!,
+      pid: this.handedPid[row]!,
+      stack: this.handedStack[row]!,
+    }
+  }
+}
+
+function grown<A extends { set(from: A): void }>(from: A, into: A): A {
+  into.set(from)
+  return into
+}
