@@ -35,7 +35,7 @@ const PAGE_SIZE = 4096n
 /** Rounds of an endless execution that are written, and events beyond which no other round begins. */
 const ROUNDS = 200
 const MAX_EVENTS = 20_000
-/** How long an endless execution goes on: as long as a kernel waits before it tells of a hung task. */
+/** How long an endless execution without events goes on: as long as a kernel waits before it tells of a hung task. */
 const HUNG_US = 120_000_000
 
 /** The helpers of the model that a probe stands in, which no kernel has. */
@@ -59,12 +59,11 @@ export function ftraceText(built: Built, steps: readonly MachineStep[], endless?
   for (const [event, stack] of initial(built)) text.add(START_US, MEMREMAP, pageRef(event, stack))
   let us = START_US
   for (const s of steps) text.step((us += STEP_US), s)
-  if (endless) {
-    const loop = endless.loop === undefined ? [] : steps.slice(endless.loop - 1)
-    for (let round = 1; round < ROUNDS && text.events < MAX_EVENTS; round++)
-      for (const s of loop) text.step((us += STEP_US), s)
-    text.mark(us + HUNG_US)
-  }
+  const loop = endless?.loop === undefined ? [] : steps.slice(endless.loop - 1)
+  for (let round = 1; round < ROUNDS && text.events < MAX_EVENTS; round++)
+    for (const s of loop) text.step((us += STEP_US), s)
+  const silent = endless && loop.every(s => s.trace.length === 0)
+  text.mark(us + (silent ? HUNG_US : STEP_US))
   return text.whole()
 }
 
@@ -92,7 +91,7 @@ class FtraceText {
     this.events += 2
   }
 
-  /** What an `echo` into trace_marker shows: the recording went on until then, and nothing came. */
+  /** What an `echo` into trace_marker shows: the recording went on until then, so the last event is not the last by chance. */
   mark(us: number): void {
     this.lines.push(line(us, MEMREMAP, 'tracing_mark_write: end of the recording'))
     this.events++

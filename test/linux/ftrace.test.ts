@@ -60,7 +60,7 @@ function shape(text: string): string[] {
 }
 
 function told(machine: Machine): string[] {
-  return shape(ftraceText(machine.built, machine.steps)).filter(l => !l.startsWith('page_ref_set: 0'))
+  return shape(ftraceText(machine.built, machine.steps)).filter(l => !/^(page_ref_set: 0|tracing)/.test(l))
 }
 
 test('every event of a run is read back', async () => {
@@ -105,7 +105,7 @@ describe('probes', () => {
     machine.finish('migrate')
     machine.finish('exit')
     const text = ftraceText(machine.built, machine.steps)
-    expect(shape(text).slice(-3)).toEqual([
+    expect(shape(text).slice(-4, -1)).toEqual([
       'page_ref_mod_and_test: 0',
       'lastput_free: (dmirror_devmem_free) 0',
       'page_ref_set: 0',
@@ -190,13 +190,13 @@ describe('probes', () => {
   test('a warning of the kernel is its own event, and two places that warn have two addresses', async () => {
     const found = await verify({ ...scenario('nouveau_dmem', 'G'), ...one }, { properties: ['warn'] })
     const text = ftraceText(found.built, replay(found))
-    expect(shape(text).at(-1)).toBe('error_report_end:')
+    expect(shape(text).at(-2)).toBe('error_report_end:')
     expect(text).toMatch(/: error_report_end: \[warning\] ffffffff81[0-9a-f]{6}\n.*\n => remove\n/)
   })
 })
 
 describe('an endless execution', () => {
-  test('goes round many times, and the recording ends minutes later', async () => {
+  test('goes round many times', async () => {
     const found = await verify(scenario('test_hmm', 'G', { fault: 1, migrate: 1, leak: 1 }), {
       properties: ['finishes'],
     })
@@ -214,7 +214,6 @@ describe('an endless execution', () => {
       .flatMap(l => /\] \.{5} +([\d.]+): /.exec(l)?.[1] ?? [])
       .map(Number)
     expect(times.every((t, i) => i === 0 || t >= times[i - 1]!)).toBe(true)
-    expect(Math.round(times.at(-1)! - times.at(-2)!)).toBe(120)
     expect((await read(text)).length).toBeGreaterThan(200)
   })
 
@@ -224,6 +223,12 @@ describe('an endless execution', () => {
     })
     const text = ftraceText(found.built, replay(found), { loop: found.verdict.loop })
     expect(shape(text).at(-1)).toBe('tracing_mark_write: end of the recording')
+    const [before, end] = text
+      .split('\n')
+      .flatMap(l => /\] \.{5} +([\d.]+): /.exec(l)?.[1] ?? [])
+      .map(Number)
+      .slice(-2)
+    expect(end! - before!).toBeGreaterThan(120)
     expect(text).toContain('lastput_memunmap:')
     expect(text).not.toContain('lastput_memunmap_end:')
   })
