@@ -111,7 +111,7 @@ export class ProbeText {
     let high = 0
     for (let at = first; at < end; at++) {
       const digit = bytes[at]! - ZERO
-      if (digit < 0 || digit > 9 || high >= 2 ** 32) return false
+      if (digit < 0 || digit > 9) return false
       low = low * 10 + digit
       const carry = Math.floor(low / 2 ** 32)
       high = high * 10 + carry

@@ -370,6 +370,15 @@ describe('a format that lies', () => {
   })
 })
 
+it('a recording of next to nothing but the shortest records is whole', async () => {
+  const count = 60_000
+  const records = Array.from({ length: count }, (_, i) => record(BigInt(i), 'lastput_memunmap_end', {}, i))
+  const { events } = await read(oneCpu([...records, record(BigInt(count), 'page_ref_set', SET)]))
+  expect(events).toHaveLength(count + 1)
+  expect(events.filter(({ pid, time }, i) => i < count && (pid !== i || time !== BigInt(i)))).toEqual([])
+  expect(events.at(-1)).toEqual(expected(BigInt(count), 'page_ref_set', SET_COLUMNS))
+})
+
 /** Threads that do in this one what others would: all that they are sent and send is copied. */
 function pool(setup: DecoderSetup, width: number): ThreadPool {
   const start = (events: ThreadEvents): DecodeThread => {

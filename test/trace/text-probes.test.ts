@@ -123,9 +123,10 @@ describe('a probe without a meaning', () => {
     ],
     ['with a number of 17 digits', 'lastput_use: pfn=0x10000000000000000', `lastput_use: 1 event has ${NO_PAGE}`],
     ['with 2^64', 'lastput_use: pfn=18446744073709551616', `lastput_use: 1 event has ${NO_PAGE}`],
+    ['with 10^400', `lastput_use: pfn=1${'0'.repeat(400)}`, `lastput_use: 1 event has ${NO_PAGE}`],
     [
       'with a page that a task calls itself',
-      'lastput_use: pfn=0x1 comm="a pfn=0x2"',
+      'lastput_use: pfn=0x1 comm="a pfn=0x2 b"',
       `lastput_use: 1 event has ${NO_PAGE}`,
     ],
     [
