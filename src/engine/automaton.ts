@@ -5,6 +5,7 @@
  */
 import type { Decisions, Diagram } from './decision.ts'
 import { AGAIN_KEY, type Fragment, Learner, type Node } from './learn.ts'
+import type { Meter } from './meter.ts'
 import { ModelError, type System, type Thread } from './model.ts'
 
 /** What a thread does at a node. */
@@ -36,6 +37,9 @@ export interface Automata {
 /** Nodes before merging that are still taken to be meant. */
 const NODES = 500_000
 
+/** Bytes of a node, about, with what leads to it. */
+const FLAT = 100
+
 /** Calls and returns on the way from one step to the next. */
 const LOCAL_LIMIT = 1000
 
@@ -44,11 +48,13 @@ interface FlatNode {
   idle: boolean
 }
 
-/** @throws ModelError as {@link Learner}, and for a thread that runs without taking a step. */
+/** @throws ModelError as {@link Learner}, and for a thread that runs without taking a step; Exhausted at a limit. */
 export function automata(system: System, decisions: Decisions, minimise = true): Automata {
   const flat = new Flattener(decisions, minimise)
   const starts = system.threads.map(t => flat.thread(t))
-  const classes = minimise ? refine(flat.nodes) : flat.nodes.map((_, i) => i)
+  decisions.meter.nodes = flat.nodes.length
+  decisions.meter.begin('merging states of threads')
+  const classes = minimise ? refine(flat.nodes, decisions.meter) : flat.nodes.map((_, i) => i)
   const types: Automaton[] = []
   const byStart = new Map<number, number>()
   const typeOf = starts.map(start => {
@@ -114,6 +120,7 @@ class Flattener {
   private add(node: FlatNode): number {
     if (this.nodes.length >= NODES)
       throw new ModelError(`the threads have more than ${NODES} local states: use call() for parts that are shared`)
+    this.decisions.meter.keep(FLAT)
     return this.nodes.push(node) - 1
   }
 
@@ -182,8 +189,8 @@ class Flattener {
 }
 
 /** Coarsest partition in which nodes of one class do the same and go to the same classes. */
-export function refine(nodes: readonly FlatNode[]): number[] {
-  const behaviour = new Behaviour(nodes)
+export function refine(nodes: readonly FlatNode[], meter: Meter): number[] {
+  const behaviour = new Behaviour(nodes, meter)
   let classes: number[] = nodes.map(n => (n.diagram === undefined ? 0 : n.idle ? 1 : 2))
   let count = new Set(classes).size
   for (;;) {
@@ -208,13 +215,17 @@ class Behaviour {
     | { readonly variable: undefined; readonly outcomes: readonly { readonly does: number; readonly target: number }[] }
   )[]
 
-  constructor(nodes: readonly FlatNode[]) {
+  private readonly meter: Meter
+
+  constructor(nodes: readonly FlatNode[], meter: Meter) {
+    this.meter = meter
     const diagrams: Behaviour['diagrams'][number][] = []
     const places = new Map<Diagram, number>()
     const kinds = new Map<string, number>()
     const place = (d: Diagram): number => {
       let at = places.get(d)
       if (at !== undefined) return at
+      meter.tick()
       const made =
         d.kind === 'test'
           ? { variable: d.variable, children: d.children.map(place) }
@@ -243,6 +254,7 @@ class Behaviour {
     const numbers = new Map<number | string, number>()
     const alike: number[] = []
     for (const d of this.diagrams) {
+      this.meter.tick()
       if (d.variable !== undefined) {
         const first = alike[d.children[0]!]!
         const children = d.children.map(c => alike[c]!)

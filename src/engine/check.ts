@@ -2,6 +2,7 @@
 /** `check(system)`: explore every interleaving, explain what breaks. */
 import { counterexampleOf, endlessOf } from './counterexample.ts'
 import { coloursOf, findEndless, obligationsOf } from './liveness.ts'
+import { Meter, within } from './meter.ts'
 import type { System } from './model.ts'
 import { type CheckOptions, PARTIAL_ORDER, type Prepared, prepare, selector } from './prepare.ts'
 import { localCrew, remoteCrew, type SearchLimits, type SearchResult, search } from './search.ts'
@@ -29,9 +30,14 @@ async function explore(system: System, options: CheckOptions, depth: number): Pr
   const limits = limitsOf(options, depth)
   const began = performance.now()
   const obliged = obligationsOf(system, selector(options)).length > 0
-  const first = prepare(system, options)
+  const seconds = () => (performance.now() - began) / 1000
+  const first = within(() => prepare(system, options, undefined, new Meter(limits)))
   // Where only liveness is asked for, its states are all that is needed.
-  const prepared = obliged && !first.safety ? prepareLiveness(system, options) : first
+  const prepared =
+    typeof first !== 'string' && obliged && !first.safety
+      ? within(() => prepareLiveness(system, options, limits))
+      : first
+  if (typeof prepared === 'string') return { ...unprepared(system, prepared), seconds: seconds() }
   const initial = Int32Array.from(prepared.packing.initial)
   const start = (l: SearchLimits, crew = localCrew(prepared.kernel)) =>
     search(crew, prepared.packing.words, prepared.most, initial, l).then(result => ({ crew, result }))
@@ -50,7 +56,6 @@ async function explore(system: System, options: CheckOptions, depth: number): Pr
       bounds: system.bounds,
       reductions: prepared.reductions,
     }
-    const seconds = () => (performance.now() - began) / 1000
     if (result.end === 'complete') {
       const safe: Verdict = { ...common, verdict: 'holds', seconds: 0 }
       return { ...((await checkLiveness(system, prepared, options, limits, safe)) ?? safe), seconds: seconds() }
@@ -72,6 +77,13 @@ async function explore(system: System, options: CheckOptions, depth: number): Pr
   }
 }
 
+/** The verdict where a limit was met before the search. */
+export function unprepared(system: System, reason: string): Verdict {
+  const { name, bounds } = system
+  const nothing = { states: 0, transitions: 0, depth: 0, seconds: 0, reductions: [] }
+  return { system: name, verdict: 'inconclusive', reason, ...nothing, bounds }
+}
+
 /** @param depth levels to explore. */
 export function limitsOf(options: CheckOptions, depth = Number.POSITIVE_INFINITY): SearchLimits {
   return {
@@ -85,10 +97,10 @@ export function limitsOf(options: CheckOptions, depth = Number.POSITIVE_INFINITY
   }
 }
 
-/** Made ready without the reductions that would mix up who moves. */
-export function prepareLiveness(system: System, options: CheckOptions): Prepared {
-  const obligations = obligationsOf(system, selector(options))
-  return prepare(system, { ...options, partialOrder: false }, coloursOf(system, obligations))
+/** Made ready without the reductions that would mix up who moves. @throws Exhausted at a limit. */
+export function prepareLiveness(system: System, options: CheckOptions, limits: SearchLimits): Prepared {
+  const colours = coloursOf(system, obligationsOf(system, selector(options)))
+  return prepare(system, { ...options, partialOrder: false }, colours, new Meter(limits))
 }
 
 /** Looks for fair executions without an end; searches again if the first search's reductions mix up who moves. */
@@ -103,12 +115,13 @@ async function checkLiveness(
   const obligations = obligationsOf(system, selected)
   if (obligations.length === 0) return undefined
   const reusable = safety.live(coloursOf(system, obligations)) && safe.states === safety.kernel.stats().states
-  const whole = reusable ? safety : prepareLiveness(system, options)
   const inconclusive = (reason: string): Verdict => ({
     ...safe,
     verdict: 'inconclusive',
     reason: `no safety property is violated; liveness: ${reason}`,
   })
+  const whole = reusable ? safety : within(() => prepareLiveness(system, options, limits))
+  if (typeof whole === 'string') return inconclusive(whole)
   if (!reusable) {
     const initial = Int32Array.from(whole.packing.initial)
     const result = await search(localCrew(whole.kernel), whole.packing.words, whole.most, initial, limits)

@@ -3,6 +3,7 @@
  * Steps and invariants as decision diagrams: which cells are looked at, and for each combination of values what happens.
  * Diagrams are ordered and shared (Bryant 1986, with more than two branches), so equal behaviour is equal identity.
  */
+import { type Meter, UNLIMITED } from './meter.ts'
 import { type Cell, ModelError, type Shared, type StepRequest, type Value, type View } from './model.ts'
 
 /** What a diagram may test: a cell, or a weighted sum over cells. */
@@ -55,6 +56,10 @@ const SUMS = 4096
 const BRANCHES = 100_000
 const CHOICES = 64
 
+/** Bytes, as engines of JavaScript have them today. */
+const OBJECT = 200
+const POINTER = 8
+
 /** Thrown by a body that is being learned: what it asks cannot be answered yet. */
 class Question {
   readonly variable: Variable | undefined
@@ -77,10 +82,13 @@ export class Decisions {
   private nextId = 0
   /** Which properties' violations are noted. */
   readonly selected: (property: string) => boolean
+  /** Watches the limits while diagrams are made. */
+  readonly meter: Meter
 
   /** Cells whose values name members come first in the order: a PTE is looked at before the pages it may map. */
-  constructor(cells: readonly Cell[], selected: (property: string) => boolean = () => true) {
+  constructor(cells: readonly Cell[], selected: (property: string) => boolean = () => true, meter: Meter = UNLIMITED) {
     this.selected = selected
+    this.meter = meter
     const ordered = [...cells.filter(c => c.refers), ...cells.filter(c => !c.refers)]
     for (const c of ordered) {
       const v = { id: this.variables.length, name: c.name, low: c.min, size: c.max - c.min + 1, cell: c, terms: [] }
@@ -121,7 +129,10 @@ export class Decisions {
     if (children.every(c => c === first)) return first
     const key = `${variable}:${children.map(c => c.id).join()}`
     let t = this.tests.get(key)
-    if (!t) this.tests.set(key, (t = { kind: 'test', id: this.nextId++, variable, children }))
+    if (!t) {
+      this.tests.set(key, (t = { kind: 'test', id: this.nextId++, variable, children }))
+      this.keep(key, children.length)
+    }
     return t
   }
 
@@ -129,7 +140,10 @@ export class Decisions {
     const sorted = [...new Set(outcomes)].sort((a, b) => a.id - b.id)
     const key = sorted.map(o => o.id).join()
     let t = this.terminals.get(key)
-    if (!t) this.terminals.set(key, (t = { kind: 'terminal', id: this.nextId++, outcomes: sorted }))
+    if (!t) {
+      this.terminals.set(key, (t = { kind: 'terminal', id: this.nextId++, outcomes: sorted }))
+      this.keep(key, sorted.length)
+    }
     return t
   }
 
@@ -137,14 +151,23 @@ export class Decisions {
     const sorted = [...writes].sort((a, b) => a[0] - b[0])
     const key = `${sorted.map(w => w.join(':')).join()}|${JSON.stringify(violations)}|${stops ? 1 : 0}|${target}`
     let o = this.outcomes.get(key)
-    if (!o) this.outcomes.set(key, (o = { id: this.outcomes.size, writes: sorted, violations, stops, target }))
+    if (!o) {
+      this.outcomes.set(key, (o = { id: this.outcomes.size, writes: sorted, violations, stops, target }))
+      this.keep(key, sorted.length)
+    }
     return o
+  }
+
+  /** About what an object with its key and its entry in a table takes. */
+  private keep(key: string, items: number): void {
+    this.meter.keep(OBJECT + key.length + items * POINTER)
   }
 
   /** The diagram in which the choice among `children` is made by `variable`, wherever that stands in the order. */
   select(variable: number, children: readonly Diagram[]): Diagram {
     const memo = new Map<string, Diagram>()
     const go = (kids: readonly Diagram[]): Diagram => {
+      this.meter.tick()
       const top = kids.reduce((least, k) => (k.kind === 'test' ? Math.min(least, k.variable) : least), variable)
       if (top === variable)
         return this.test(
@@ -168,6 +191,7 @@ export class Decisions {
     const memo = new Map<string, Diagram>()
     const go = (x: Diagram, y: Diagram): Diagram => {
       if (x === y) return x
+      this.meter.tick()
       if (x.kind === 'terminal' && y.kind === 'terminal') return this.terminal([...x.outcomes, ...y.outcomes])
       const key = `${x.id},${y.id}`
       let out = memo.get(key)
@@ -186,6 +210,7 @@ export class Decisions {
   map(diagram: Diagram, change: (outcome: Outcome) => Outcome, memo = new Map<Diagram, Diagram>()): Diagram {
     let out = memo.get(diagram)
     if (!out) {
+      this.meter.tick()
       out =
         diagram.kind === 'terminal'
           ? this.terminal(diagram.outcomes.map(change))
@@ -228,6 +253,7 @@ export class Decisions {
   ): Diagram {
     let branches = 0
     const build = (answers: readonly number[], asked: readonly Question[]): Diagram => {
+      this.meter.tick()
       const run = new Run(this, name, answers, asked)
       try {
         return end(run, run.run(body), false)

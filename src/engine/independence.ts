@@ -93,6 +93,7 @@ function accessOf(
 ): NodeAccess[] {
   const own = type.nodes.map(({ diagram }, n) => {
     if (!diagram) return { touches: 0n, writes: 0n, targets: [], candidate: false }
+    decisions.meter.tick()
     let writes = 0n
     let candidate = !breakers.has(n)
     const targets = new Set<number>()
@@ -113,6 +114,7 @@ function accessOf(
     changed = false
     for (let n = own.length - 1; n >= 0; n--)
       for (const t of own[n]!.targets) {
+        decisions.meter.tick()
         const touches = later[n]!.touches | later[t]!.touches
         const writes = later[n]!.writes | later[t]!.writes
         if (touches === later[n]!.touches && writes === later[n]!.writes) continue

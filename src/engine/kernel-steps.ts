@@ -121,6 +121,7 @@ class StepWriter {
 
   private nested(d: Diagram, known: Known, leaf: Leaf): string {
     if (d.kind === 'terminal') return leaf(d, known)
+    this.fields.automata.decisions.meter.tick()
     const { low, cell } = this.fields.variables[d.variable]!
     const absolute = cell ? { ...known.absolute, [d.variable]: prefersAbsolute(d, low) } : known.absolute
     const byCode = new Map<string, number[]>()

@@ -70,6 +70,7 @@ export class Learner {
       this.fragments.size,
     )
     this.count += fragment.histories
+    this.decisions.meter.functions++
     this.fragments.set(key, fragment)
     return fragment
   }
@@ -184,11 +185,13 @@ class FragmentLearner {
     if (n === undefined) {
       n = this.nodes.push(node) - 1
       this.shared.set(k, n)
+      this.decisions.meter.nodes++
     }
     return n
   }
 
   private replay(history: readonly Value[], asked: readonly string[]): IteratorResult<Request, Value> {
+    this.decisions.meter.tick()
     const run = this.call.fn(...(this.call.args as never[]))
     let at = run.next()
     for (const [i, result] of history.entries()) {

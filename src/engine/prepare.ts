@@ -6,6 +6,7 @@ import { independence, testedBy } from './independence.ts'
 import { type Kernel, kernelOf, kernelText } from './kernel.ts'
 import { mostSuccessors } from './kernel-steps.ts'
 import { type Layout, layout } from './layout.ts'
+import { type Meter, UNLIMITED } from './meter.ts'
 import { ModelError, type System } from './model.ts'
 import { Packing } from './packing.ts'
 import type { SearchProgress, Spawn } from './search.ts'
@@ -59,16 +60,25 @@ export interface Prepared {
 
 /**
  * @param colours by thread, what liveness tells them by: only symmetries that send each to one of its colour.
- * @throws ModelError when the model is malformed: not deterministic, endless, too large.
+ * @throws ModelError when the model is malformed: not deterministic, endless, too large; Exhausted when the meter's limits
+ * are met.
  */
-export function prepare(system: System, options: CheckOptions = {}, colours?: readonly string[]): Prepared {
+export function prepare(
+  system: System,
+  options: CheckOptions = {},
+  colours?: readonly string[],
+  meter: Meter = UNLIMITED,
+): Prepared {
   const selected = selector(options)
-  const decisions = new Decisions(system.cells, selected)
+  const decisions = new Decisions(system.cells, selected, meter)
   const learned = automata(system, decisions, options.minimise ?? true)
+  meter.begin('learning the properties')
   const invariants = invariantsOf(system, decisions, selected)
   const diagrams = invariants.map(i => i.diagram)
+  meter.begin('looking for symmetries')
   const sym: Symmetry = options.symmetry === false ? NONE : symmetry(system, learned, invariants, colours)
   const place = layoutOf(learned, sym)
+  meter.begin('writing the search')
   const alone =
     options.partialOrder === false
       ? undefined

@@ -25,6 +25,8 @@ export interface SearchProgress {
   /** Bytes in tables, queue and buffers. */
   readonly bytes: number
   readonly seconds: number
+  /** Before the search: what is done, and how much of it. */
+  readonly doing?: string
 }
 
 export interface SearchLimits {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** `survey(system)`: a verdict on each property, from one exploration of all states instead of a search for each. */
-import { limitsOf, prepareLiveness, reasonOf } from './check.ts'
+import { limitsOf, prepareLiveness, reasonOf, unprepared } from './check.ts'
 import { counterexampleOf, endlessOf } from './counterexample.ts'
 import { type Kernel, kernelOf } from './kernel.ts'
 import { lassoOf } from './lasso.ts'
 import { type Endless, findEndless, obligationsOf } from './liveness.ts'
+import { Meter, within } from './meter.ts'
 import type { System } from './model.ts'
 import { type CheckOptions, type Prepared, prepare, selector } from './prepare.ts'
 import {
@@ -50,8 +51,22 @@ interface Explored {
  * @returns a verdict by property, of all those in `options.properties`, or that the system has.
  * @throws ModelError when the model is malformed; ReplayError when the engine contradicts itself.
  */
-export function survey(system: System, options: SurveyOptions = {}): Promise<ReadonlyMap<string, PropertyVerdict>> {
-  return new Survey(system, options).run()
+export async function survey(
+  system: System,
+  options: SurveyOptions = {},
+): Promise<ReadonlyMap<string, PropertyVerdict>> {
+  const began = performance.now()
+  const limits = limitsOf(options)
+  const live = obligationsOf(system, selector(options))
+  const prepared = within(() =>
+    live.length > 0
+      ? prepareLiveness(system, options, limits)
+      : prepare(system, { ...options, partialOrder: false }, undefined, new Meter(limits)),
+  )
+  if (typeof prepared !== 'string') return new Survey(system, options, prepared, limits, began).run()
+  const names = [...system.properties.map(p => p.name), ...live.map(o => o.property)]
+  const seconds = (performance.now() - began) / 1000
+  return new Map((options.properties ?? names).map(p => [p, { ...unprepared(system, prepared), seconds }]))
 }
 
 class Survey {
@@ -60,15 +75,15 @@ class Survey {
   private readonly prepared: Prepared
   private readonly initial: Int32Array
   private readonly limits: SearchLimits
-  private readonly began = performance.now()
+  private readonly began: number
 
-  constructor(system: System, options: SurveyOptions) {
+  constructor(system: System, options: SurveyOptions, prepared: Prepared, limits: SearchLimits, began: number) {
+    this.began = began
     this.system = system
     this.options = options
-    const live = obligationsOf(system, selector(options)).length > 0
-    this.prepared = live ? prepareLiveness(system, options) : prepare(system, { ...options, partialOrder: false })
-    this.initial = Int32Array.from(this.prepared.packing.initial)
-    this.limits = { ...limitsOf(options), goOn: true }
+    this.prepared = prepared
+    this.initial = Int32Array.from(prepared.packing.initial)
+    this.limits = { ...limits, goOn: true }
   }
 
   async run(): Promise<ReadonlyMap<string, PropertyVerdict>> {

@@ -226,7 +226,7 @@ class Finder {
           nodes.push({ idle: n.idle, diagram: diagram && permuted ? permuter.diagram(diagram) : diagram })
         }
       }
-    const classes = refine(nodes)
+    const classes = refine(nodes, this.decisions.meter)
     const maps: (number[] | undefined)[] = []
     for (const [t, to] of threads.entries()) {
       const from = typeOf[t]!

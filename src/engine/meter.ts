@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** Limits while a system is made ready: learning and merging take no states, but time and memory. */
+import type { SearchLimits } from './search.ts'
+
+type Limits = Pick<SearchLimits, 'memory' | 'deadline' | 'signal' | 'onProgress' | 'progressInterval'>
+
+/** Thrown where a limit is met; no error of the model. */
+export class Exhausted extends Error {
+  override name = 'Exhausted'
+}
+
+/** Pieces of work between looks at the clock. */
+const PIECES = 64
+
+/** Tables of this many bytes are had in any case: a limit below is meant for states. */
+const FREE = 2 ** 24
+
+export class Meter {
+  private doing = 'learning'
+  functions = 0
+  nodes = 0
+  private bytes = 0
+  private pieces = 0
+  private readonly limits: Limits
+  private readonly now: () => number
+  private readonly began: number
+  private told: number
+
+  constructor(limits: Limits, now = () => performance.now()) {
+    this.limits = limits
+    this.now = now
+    this.began = this.told = now()
+  }
+
+  /** What is done from here on, as `out of time while ...` goes on. */
+  begin(doing: string): void {
+    this.doing = doing
+    this.look()
+  }
+
+  /** One piece of work is done. @throws Exhausted when time is up, or the host says to stop. */
+  tick(): void {
+    if (this.pieces++ % PIECES === 0) this.look()
+  }
+
+  /** So much is kept. @throws Exhausted when it is more than there may be. */
+  keep(bytes: number): void {
+    this.bytes += bytes
+    if (this.bytes > this.limits.memory && this.bytes > FREE) this.stop('out of memory')
+    this.tick()
+  }
+
+  private look(): void {
+    const now = this.now()
+    if (now - this.told >= this.limits.progressInterval) {
+      this.told = now
+      const { bytes } = this
+      const seconds = (now - this.began) / 1000
+      this.limits.onProgress?.({ states: 0, transitions: 0, depth: 0, queue: 0, bytes, seconds, doing: this.text() })
+    }
+    if (this.limits.signal?.aborted) this.stop('stopped')
+    if (now > this.limits.deadline) this.stop('out of time')
+  }
+
+  private stop(why: string): never {
+    throw new Exhausted(`${why} while ${this.text()}`)
+  }
+
+  private text(): string {
+    return `${this.doing}: ${this.functions} functions, ${this.nodes} nodes`
+  }
+}
+
+/** What the work comes to, or the limit that it met. */
+export function within<T>(work: () => T): T | string {
+  try {
+    return work()
+  } catch (e) {
+    if (e instanceof Exhausted) return e.message
+    throw e
+  }
+}
+
+export const UNLIMITED = new Meter({
+  memory: Number.POSITIVE_INFINITY,
+  deadline: Number.POSITIVE_INFINITY,
+  signal: undefined,
+  onProgress: undefined,
+  progressInterval: Number.POSITIVE_INFINITY,
+})
