@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Options that `lastput check` and `lastput run` share, and what they mean to the model and the engine. */
 import { type Command, InvalidArgumentError } from 'commander'
-import type { CheckOptions } from '../engine/index.ts'
+import type { CheckOptions, SearchProgress } from '../engine/index.ts'
 import { merged_fixes, proposed_fixes } from '../linux/fixes.ts'
 import { type Built, build, type Fix, fixes, properties, protocols, type Scenario } from '../linux/index.ts'
 import { spawn } from '../node/spawn.ts'
@@ -100,11 +100,22 @@ export function builtOrUsage(scenario: Scenario): Built {
   }
 }
 
-function showProgress(p: { states: number; depth: number; queue: number; bytes: number; seconds: number }): void {
-  const rate = Math.round(p.states / Math.max(p.seconds, 0.001))
-  process.stderr.write(
-    `\r${p.states} states, ${rate} states/s, depth ${p.depth}, queue ${p.queue}, ${Math.round(p.bytes / 2 ** 20)} MiB\x1b[K`,
-  )
+/** Whether a line of progress stands on the terminal. */
+let shown = false
+
+/** Shows how far learning or the search is, once a command has taken more than a second. */
+function showProgress({ states, depth, queue, bytes, seconds, doing }: SearchProgress): void {
+  if (performance.now() < 1000) return
+  const rate = Math.round(states / Math.max(seconds, 0.001))
+  const search = `${states} states, ${rate} states/s, depth ${depth}, queue ${queue}, ${Math.round(bytes / 2 ** 20)} MiB`
+  process.stderr.write(`\r${doing ?? search}\x1b[K`)
+  shown = true
+}
+
+/** Takes the line of progress away: call it before anything else is printed. */
+export function clearProgress(): void {
+  if (shown) process.stderr.write('\r\x1b[K')
+  shown = false
 }
 
 export function positive(text: string): number {
