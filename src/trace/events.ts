@@ -146,7 +146,10 @@ export interface SourceInfo {
   /** Whether `flags` holds the raw word with the zone in its top bits (binary formats) or only page flags (text). */
   rawFlags: boolean
   machine: string | undefined
-  /** Time at which the recording ended, counted as `EventBatch.time`, where the file says so; events end earlier. */
+  /**
+   * Time until which the recording went on, counted as `EventBatch.time`, where the file says so or an event that is not
+   * delivered comes last. Complete when `batches()` has ended.
+   */
   endTime?: number | undefined
 }
 

@@ -41,6 +41,9 @@ const MAX_DAMAGE = 100
 /** Text without any event that is read to find the first one. */
 const MAX_PREFIX_BYTES = 1 << 20
 
+/** Times beyond are not exact: they end no recording. */
+const MAX_END_TIME = 2 ** 53
+
 const NO_ROW = -1
 
 /** What became of an attempt to parse. */
@@ -81,6 +84,8 @@ class TextRecording implements Recording {
   readonly #openRow = new Int32Array(MAX_CPUS).fill(NO_ROW)
   #stacksSeen = false
   readonly #gaps = new CpuGaps()
+  /** Time of the last event, if it is not delivered. */
+  #otherTime: number | undefined
   /** The gaps before the CPUs' first events are known. */
   #startsKnown = false
   /** The last event was of another kind, whose text may go on over further lines. */
@@ -234,7 +239,11 @@ class TextRecording implements Recording {
     }
     this.#gaps.event(cpu, time)
     if (cpu >= this.info.cpus) this.info.cpus = cpu + 1
-    if (this.#inOther || (kind === LineKind.PROBE && !this.#probeRow(bytes, end, row))) return
+    if (this.#inOther || (kind === LineKind.PROBE && !this.#probeRow(bytes, end, row))) {
+      this.#otherTime = time
+      return
+    }
+    this.#otherTime = undefined
     batch.time[row] = time
     batch.cpu[row] = cpu
     batch.op[row] = line.op
@@ -388,6 +397,7 @@ class TextRecording implements Recording {
   #finish(): void {
     const window = this.#window
     this.#gaps.finish(this.info.cpus)
+    if (this.#otherTime !== undefined && this.#otherTime < MAX_END_TIME) this.info.endTime = this.#otherTime
     if (window.end > 0 && window.bytes[window.end - 1] !== NEWLINE) {
       this.notes.push('the last line has no newline: if the text was cut there, its last number may be wrong')
     }

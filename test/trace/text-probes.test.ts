@@ -196,6 +196,29 @@ describe('a probe without a meaning', () => {
   )
 })
 
+describe('the end of a recording', () => {
+  const endOf = async (text: string) => (await read(text)).recording.info.endTime
+  const other = (time: string) => line('tracing_mark_write: end of the recording', 0, time)
+
+  it('is told by an event that is not delivered, if it comes last', async () => {
+    expect(await endOf(pageRef() + other('121.5'))).toBe(120_500_000_000)
+    expect(await endOf(other('1.0') + pageRef() + other('1.2') + other('1.3'))).toBe(300_000_000)
+    expect(await endOf(pageRef() + line('lastput_free:', 0, '1.5'))).toBe(500_000_000)
+    expect(await endOf(`${pageRef()}${other('121.5')}no event\n`)).toBe(120_500_000_000)
+  })
+
+  it('is not told by events that are, nor by their stacks', async () => {
+    expect(await endOf(pageRef())).toBe(undefined)
+    expect(await endOf(other('121.5') + pageRef())).toBe(undefined)
+    expect(await endOf(`${pageRef()}${line('<stack trace>', 0, '121.5')} => a\n`)).toBe(undefined)
+    expect(await endOf(pageRef() + line('page_ref_set: pfn=', 0, '121.5'))).toBe(undefined)
+  })
+
+  it('is none that no clock reaches', async () => {
+    expect(await endOf(pageRef() + other('9999999999999999.0'))).toBe(undefined)
+  })
+})
+
 describe('stacks of probes', () => {
   const stack = (cpu: number, frame: string) => `${line('<stack trace>', cpu)} => ${frame}\n`
 
