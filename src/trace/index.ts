@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Readers of recordings of page_ref events. Runs in Node and in browsers. */
+/** Readers of recordings of page_ref events and probes. Runs in Node and in browsers. */
 export { BlobSource, BytesSource } from './bytes.ts'
 export type { Codecs, Unpack } from './compression.ts'
 export {
@@ -7,6 +7,7 @@ export {
   type Damage,
   type EventBatch,
   type Frame,
+  isProbe,
   type LostEvents,
   OP_NAMES,
   Op,
