@@ -5,7 +5,7 @@ import { type Scenario, type Verified, verify } from '../linux/index.ts'
 import { type BugRow, bugFound, bugJson, bugsEnd, bugText } from '../report/bugs.ts'
 import { writeCounterexample } from './counterexample.ts'
 import { UsageError } from './model-file.ts'
-import { type CheckFlags, engineOptions } from './model-flags.ts'
+import { type CheckFlags, clearProgress, engineOptions } from './model-flags.ts'
 import { writeReport } from './write-report.ts'
 
 /** Exit code 0 when every broken form breaks and every fixed form holds. */
@@ -41,5 +41,5 @@ function bugOf(id: string): Bug {
 }
 
 function checkOne(scenario: Scenario, properties: readonly string[], flags: CheckFlags): Promise<Verified> {
-  return verify(scenario, { ...engineOptions(flags), properties })
+  return verify(scenario, { ...engineOptions(flags), properties }).finally(clearProgress)
 }

@@ -11,6 +11,7 @@ import {
   builtOrUsage,
   bytes,
   type CheckFlags,
+  clearProgress,
   collectProperty,
   engineOptions,
   positive,
@@ -77,7 +78,7 @@ async function scenarios(name: string, flags: CheckFlags): Promise<Scenario[]> {
 
 export async function verifyOrUsage(scenario: Scenario, flags: CheckFlags): Promise<Verified> {
   builtOrUsage(scenario)
-  return verify(scenario, engineOptions(flags))
+  return verify(scenario, engineOptions(flags)).finally(clearProgress)
 }
 
 async function writeFtrace(file: string, checked: readonly Verified[]): Promise<void> {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** What `lastput trace` makes of a counterexample that was written as ftrace text: whether it sees the promise broken. */
 import type { Account } from '../ledger/account.ts'
-import type { ErrorReport, Finding, FindingKind } from '../ledger/findings.ts'
+import { ACCUSATIONS, type ErrorReport, type Finding, type FindingKind } from '../ledger/findings.ts'
 import type { Verified } from '../linux/verify.ts'
 import { replay } from './check.ts'
 import { sentence } from './sentence.ts'
@@ -39,13 +39,16 @@ export function condemned({ verdict }: Verified, account: Account): Condemned {
 
 /** One sentence without a full stop. */
 export function condemnedText(checked: Verified, account: Account): string {
-  const { findings, reports } = condemned(checked, account)
-  const [finding, report] = [findings[0], reports[0]]
-  if (finding) return `lastput trace says: ${findingText(finding)}`
-  if (report) return `lastput trace says: the kernel warned${report.frame ? ` in ${frameText(report.frame)}` : ''}`
-  const other = account.findings[0]
-  const sees = other ? `; what it sees: ${findingText(other)}` : ''
-  return `lastput trace cannot tell: ${eventless(checked)}${sees}`
+  const same = signText(condemned(checked, account))
+  if (same !== undefined) return `lastput trace says: ${same}`
+  const other = signText({ findings: account.findings.filter(f => ACCUSATIONS.has(f.kind)), reports: account.reports })
+  if (other !== undefined) return `lastput trace says something else: ${other}`
+  return `lastput trace cannot tell: ${eventless(checked)}`
+}
+
+function signText({ findings: [finding], reports: [report] }: Condemned): string | undefined {
+  if (finding) return findingText(finding)
+  return report && `the kernel warned${report.frame ? ` in ${frameText(report.frame)}` : ''}`
 }
 
 function findingText({ kind, pfn, references, culprit }: Finding): string {
