@@ -13,7 +13,7 @@ import { ErrorReports } from './error-reports.ts'
 import { baseName, StackTrait, typeByInitialiser } from './frames.ts'
 import { Gaps } from './gaps.ts'
 import { type Incident, type IncidentKind, Incidents } from './incidents.ts'
-import type { LedgerEvent, LifeEvent } from './life.ts'
+import type { LedgerEvent, LifeEvent, PageState } from './life.ts'
 import { NodePool } from './nodes.ts'
 import {
   after,
@@ -43,17 +43,6 @@ export interface LedgerOptions {
   protocol?: ProtocolId | undefined
   /** Remember the state of this page at a time (as `EventBatch.time`; Infinity: at the end). */
   watch?: { pfn: number; at: number } | undefined
-}
-
-/** A page's state at one moment. */
-export interface PageState {
-  row: number
-  count: number
-  idle: number | undefined
-  /** Events of the life that was open, oldest first; references held before them; whether events may be missing. */
-  events: LifeEvent[]
-  heldBefore: number
-  lossy: boolean
 }
 
 export interface LifeCounts {
@@ -232,8 +221,17 @@ export class Ledger {
 
   #takeProbe(batch: EventBatch, i: number, since: number): void {
     const event = () => eventOf(batch, i, this.sites.signature(batch.stack[i]!, batch.op[i]!), since)
+    if (batch.op[i] === Op.PAGE_FREE) this.#learnFree(batch.pfn[i]!, batch.pid[i]!)
     this.probes.take(batch, i, event)
     if (batch.op[i] === Op.REPORT) this.reports.add(batch, i)
+  }
+
+  /** A page that its task has put to zero is given back to its driver: then the core will set its count to 1 again. */
+  #learnFree(pfn: number, pid: number): void {
+    const row = this.pages.find(pfn)
+    if (row < 0) return
+    const put = this.#pending.get(row)?.at(-1)
+    if (put && put.pid === pid && put.val < 0 && hitsZero(put)) this.#learnReset(row)
   }
 
   /** Some readers learn of a gap only at its end: what was found meanwhile may have another reason. */

@@ -21,3 +21,14 @@ export interface LifeEvent extends LedgerEvent {
   taskSeq: number
   signatureSeq: number
 }
+
+/** A page's state at one moment. */
+export interface PageState {
+  row: number
+  count: number
+  idle: number | undefined
+  /** Events of the life that was open, oldest first; references held before them; whether events may be missing. */
+  events: LifeEvent[]
+  heldBefore: number
+  lossy: boolean
+}

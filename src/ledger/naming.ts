@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** How findings name functions, events and times. */
 import type { Frame, TaskTable } from '../trace/events.ts'
-import { OP_NAMES } from '../trace/events.ts'
+import { OP_NAMES, Op } from '../trace/events.ts'
 import type { Actor, ConsequenceFinding, HistoryEvent } from './findings.ts'
 import type { LedgerEvent, LifeEvent } from './life.ts'
 import type { SolvedLife } from './lives.ts'
@@ -17,7 +17,8 @@ export class Naming {
   }
 
   actor(event: LedgerEvent): Actor {
-    const stack = this.#sites.framesFromActing(event.stack)
+    // Who calls page_free() acts, not the driver's function that is called.
+    const stack = this.#sites.framesFromActing(event.stack, event.op === Op.PAGE_FREE)
     return {
       frame: stack[0],
       stack,

@@ -13,8 +13,8 @@ import {
   leakWords,
   OVERTAKEN,
 } from './leak-evidence.ts'
-import type { Ledger, PageState } from './ledger.ts'
-import type { LifeEvent } from './life.ts'
+import type { Ledger } from './ledger.ts'
+import type { LifeEvent, PageState } from './life.ts'
 import { CLEAR_MARGIN, marginOf, type SolvedLife, solveLeak, solveLife, type Unreturned } from './lives.ts'
 import { MAX_SOLVED } from './matching.ts'
 import { duration, type Naming } from './naming.ts'
@@ -92,7 +92,7 @@ export class OpenFindings {
       )
       return finding
     }
-    if (!isFollowed(this.#ledger, row, events)) {
+    if (!isFollowed(pages, row, events)) {
       this.#ledger.incidents.addUnrecorded(row, events.at(-1)!.time)
       return undefined
     }

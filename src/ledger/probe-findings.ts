@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** From what probes raised suspicion of to findings: what stands once the whole recording is known. */
+import { Op } from '../trace/events.ts'
 import type { Certainty, Finding } from './findings.ts'
 import { ALWAYS } from './leak-evidence.ts'
 import type { Ledger } from './ledger.ts'
@@ -9,8 +10,8 @@ import { MAX_SOLVED } from './matching.ts'
 import { duration, type Naming } from './naming.ts'
 import type { Holder, OpenFindings } from './open-findings.ts'
 import { CLOCK_SLACK, ORDER_WINDOW } from './order.ts'
-import type { Stamp } from './probe-table.ts'
-import type { Suspicion } from './probes.ts'
+import type { Stamp } from './stamps.ts'
+import type { Suspicion } from './suspicions.ts'
 import type { HeldPage, Teardown } from './teardowns.ts'
 
 /** Times that something may go wrong in one recording in the same way, each by a fault of its own. */
@@ -173,7 +174,7 @@ export class ProbeFindings {
   }
 
   /** `certain` wants probes that were seen at work, an order beyond doubt, and a page that was surely given back. */
-  #certainty({ kind, row, event, since, life, freed, isOrdered }: Suspicion): Certainty {
+  #certainty({ kind, row, event, since, life, freed, handedOut, isOrdered }: Suspicion): Certainty {
     const { probes, pages, pagemaps } = this.#ledger
     const index = pages.pagemap[row]!
     const { allocs, unannounced } = probes.countsOf(index)
@@ -181,7 +182,9 @@ export class ProbeFindings {
     const isProven = allocs >= ALWAYS && unannounced <= (kind === 'free-twice' ? 1 : 0)
     if (kind === 'get-on-free-page') return isProven && pagemaps.list[index]!.lives >= ALWAYS ? 'likely' : 'possible'
     const isHeld = life.length > 0 && life[0]!.time < freed.time
-    return kind !== 'pagemap-gone' && isProven && isOrdered && !isHeld ? 'certain' : 'likely'
+    // Who used the page had given it back himself: that he used it for nobody else is an inference.
+    const isInferred = event.op === Op.PAGE_USE && handedOut !== undefined
+    return kind !== 'pagemap-gone' && isProven && isOrdered && !isHeld && !isInferred ? 'certain' : 'likely'
   }
 
   #evidence(suspicion: Suspicion): string[] {

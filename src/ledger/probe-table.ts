@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import type { Stamp } from './stamps.ts'
+
 const FIRST_SIZE = 1024
 
 /** What the probes of a page said last. */
@@ -15,14 +17,6 @@ export const ProbeState = {
   /** It was handed out when it was free, as far as the stamps tell. */
   WAS_FREE: 16,
 } as const
-
-/** Where and when something was stamped. */
-export interface Stamp {
-  time: number
-  cpu: number
-  pid: number
-  stack: number
-}
 
 /** Columns by row of the page table, made when the first probe comes: most recordings have none. */
 export class ProbeTable {

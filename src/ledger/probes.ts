@@ -7,52 +7,30 @@
  * What looks wrong is kept as a suspicion: whether the probes are where they belong is known only at the end.
  */
 import { type EventBatch, isProbe, Op } from '../trace/events.ts'
-import type { ProbeKind } from './findings.ts'
-import type { Ledger } from './ledger.ts'
-import type { LedgerEvent, LifeEvent } from './life.ts'
-import { CLOCK_SLACK, ORDER_WINDOW } from './order.ts'
+import { StackTrait } from './frames.ts'
+import type { LedgerEvent } from './life.ts'
+import { CLOCK_SLACK } from './order.ts'
+import type { PageView } from './page-view.ts'
 import { PageBit } from './pages.ts'
-import { ProbeState, ProbeTable, type Stamp } from './probe-table.ts'
+import { ProbeState, ProbeTable } from './probe-table.ts'
+import { earliest, isBefore, isSameTask, type Stamp } from './stamps.ts'
+import type { ProbeCounts, Suspicion } from './suspicions.ts'
 import { Teardowns } from './teardowns.ts'
 
 const { FREE, BUSY, TOUCHED, WAS_ZERO, WAS_FREE } = ProbeState
 
+/** Functions of mm/memremap.c and include/linux/mm.h that call a driver's page_free() or folio_free(). */
+const FREE_PATH = new Set([
+  'free_zone_device_folio',
+  'free_zone_device_page',
+  'free_devmap_managed_page',
+  '__put_devmap_managed_page',
+  'page_free',
+])
+
 /** Suspicions kept, and kept of one page. */
 const MAX_SUSPICIONS = 10_000
 const MAX_PER_PAGE = 4
-
-/** Something that probes show and no order allows, if the probes are where they belong. */
-export interface Suspicion {
-  kind: ProbeKind | 'get-on-free-page'
-  row: number
-  /** What gave it away. */
-  event: LedgerEvent
-  /** Since when all events must be known. */
-  since: number
-  /** When the page was given back before. */
-  freed: Stamp
-  /** When it was handed out since then, to another task. */
-  handedOut: Stamp | undefined
-  /** Count and events of the open life at that moment, and those of the life before. */
-  count: number
-  life: LifeEvent[]
-  lastLife: LifeEvent[]
-  /** Whether it would be nothing if a hand-out had come without a probe. */
-  restsOnAllocs: boolean
-  /** Whether the order is beyond doubt; otherwise the counts read speak for it. */
-  isOrdered: boolean
-  /** A later probe explained it. */
-  isWithdrawn: boolean
-}
-
-/** What was seen of the probes of one pagemap. */
-export interface ProbeCounts {
-  /** Hand-outs that were announced, and that seem to have come without. */
-  allocs: number
-  unannounced: number
-  frees: number
-  uses: number
-}
 
 const NONE: ProbeCounts = { allocs: 0, unannounced: 0, frees: 0, uses: 0 }
 
@@ -64,7 +42,7 @@ export class Probes {
   /** Probes by `Op`, and in all. */
   readonly byOp: number[] = []
   count = 0
-  readonly #ledger: Ledger
+  readonly #ledger: PageView
   readonly #table = new ProbeTable()
   readonly #counts: ProbeCounts[] = []
   /** Suspicions of pages that were not handed out since. */
@@ -74,7 +52,7 @@ export class Probes {
   readonly #announcing = new Set<number>()
   #firstAlloc = Infinity
 
-  constructor(ledger: Ledger) {
+  constructor(ledger: PageView) {
     this.#ledger = ledger
     this.teardowns = new Teardowns(ledger, this)
   }
@@ -197,8 +175,8 @@ export class Probes {
     const isSilent = rule === undefined || rule.handOut === 'none'
     const isUsed = (this.#table.state[row]! & TOUCHED) !== 0
     if (isUsed && !isSilent) return
-    const isFollowed = pages.lastLife[row] !== 0 && (isSilent || (pages.bits[row]! & PageBit.OPEN) === 0)
-    if (!isFollowed) return
+    // Without any life of the page before, its counts may be no part of the recording.
+    if (pages.lastLife[row] === 0 && (pages.bits[row]! & PageBit.OPEN) === 0) return
     this.#suspect('free-twice', row, event, { restsOnAllocs: isSilent || isUsed, isOrdered: true })
   }
 
@@ -222,7 +200,7 @@ export class Probes {
     if (!isSameTask(freed, event) || isSameTask(handed, event)) return
     if (!isBefore(freed, handed) || !isBefore(handed, event)) return
     // It may use the page for its new owner, or by a reference of its own.
-    if (!this.#isSameCall(freed.stack, event.stack)) return
+    if (!this.#isInFreePath(freed.stack, event.stack)) return
     if (this.#ledger.lifeEvents(row).some(each => each.pid === event.pid && each.time > freed.time)) return
     this.#suspect('touch-after-free', row, event, { handedOut: handed, isOrdered: true })
   }
@@ -232,17 +210,19 @@ export class Probes {
   /** Of a page that is free. */
   #seenFree(row: number, event: LedgerEvent): void {
     if (event.val <= 0 || event.op === Op.FREEZE) return
-    if (event.op === Op.UNFREEZE) {
-      // A page of a folio that was split while in use.
+    const { sites, pages, pagemaps } = this.#ledger
+    const isNew = event.op === Op.SET && (event.flags === 0 || (sites.traits(event.stack) & StackTrait.INIT) !== 0)
+    // Set up anew, or split from a folio that was in use.
+    if (isNew || event.op === Op.UNFREEZE) {
       this.#forget(row)
       return
     }
     const table = this.#table
-    const { pages, pagemaps } = this.#ledger
     const { rule } = pagemaps.list[pages.pagemap[row]!]!
     const freed = table.freedOf(row)
-    if (event.op === Op.SET && isSameTask(freed, event) && rule?.handOut !== 'set') {
-      this.#seenReset(row, event)
+    // The core's, late or not: the count of a page that is free is set to what it is.
+    if (event.op === Op.SET && rule?.idle === 1 && event.val === 1) {
+      if (isSameTask(freed, event)) this.#seenReset(row, event)
       return
     }
     for (const open of this.#open.get(row) ?? []) if (earliest(event) < open.event.time) open.restsOnAllocs = true
@@ -375,29 +355,18 @@ export class Probes {
     return entered !== undefined && !this.#ledger.functions(second).some(name => name === entered)
   }
 
-  /** Whether the second stack is that of a function of the first one, called from the same place. */
-  #isSameCall(first: number, second: number): boolean {
+  /**
+   * Whether the task is still in the call that gave the page back: in the function that the first stack entered, or in the
+   * core's that called it. A function further out may be in a loop, and have come by the page anew.
+   */
+  #isInFreePath(first: number, second: number): boolean {
     const { sites } = this.#ledger
     if (!sites.isTelling(first) || !sites.isTelling(second)) return false
-    const [outer, inner] = [this.#ledger.functions(first), this.#ledger.functions(second)]
-    let same = 0
-    while (same < inner.length && same < outer.length && inner.at(-1 - same) === outer.at(-1 - same)) same++
-    return same > 1 && same >= inner.length - 2
+    const [freed, used] = [this.#ledger.functions(first), this.#ledger.functions(second)]
+    return [0, 1].some(depth => {
+      const [name, outer] = [freed[depth], freed.slice(depth + 1)]
+      if (name === undefined || outer.length === 0 || (depth > 0 && !FREE_PATH.has(name))) return false
+      return used.at(-outer.length - 1) === name && outer.every((each, i) => used.at(i - outer.length) === each)
+    })
   }
-}
-
-/** One task; there is an idle task 0 for each CPU. */
-function isSameTask(a: Stamp, b: Stamp): boolean {
-  return a.pid === b.pid && (a.pid > 0 || a.cpu === b.cpu)
-}
-
-/** Whether the first stamp is surely the earlier one: those of one CPU or one task are in order. */
-export function isBefore(first: Stamp, second: Stamp): boolean {
-  const slack = first.cpu === second.cpu || isSameTask(first, second) ? 0 : CLOCK_SLACK
-  return first.time + slack < second.time || (slack === 0 && first.time === second.time)
-}
-
-/** Time after which the operation of a page_ref event surely came. */
-export function earliest({ time, since }: LedgerEvent): number {
-  return Math.max(since, time - ORDER_WINDOW)
 }

@@ -82,9 +82,10 @@ export class Sites {
     return id < 0 ? undefined : this.#stacks.frame(id)
   }
 
-  /** Frames of a stack, innermost first, from the acting one on. */
-  framesFromActing(stack: number): Frame[] {
-    const frames = this.#stacks.frames(stack)
+  /** Frames of a stack, innermost first, from the acting one on. @param entered its first frame is a function just called */
+  framesFromActing(stack: number, entered = false): Frame[] {
+    const all = this.#stacks.frames(stack)
+    const frames = entered && all.length > 1 ? all.subarray(1) : all
     return Array.from(frames.subarray(this.#actingIndex(frames)), id => this.#stacks.frame(id))
   }
 

@@ -3,17 +3,26 @@
 import { Op } from '../trace/events.ts'
 import { isFollowed } from './followed.ts'
 import { StackTrait } from './frames.ts'
-import type { Ledger, PageState } from './ledger.ts'
-import type { LedgerEvent } from './life.ts'
+import type { LedgerEvent, PageState } from './life.ts'
 import { CLOCK_SLACK, ORDER_WINDOW } from './order.ts'
+import type { PageView } from './page-view.ts'
 import { NEVER_CLOSES } from './pagemaps.ts'
 import { PageBit } from './pages.ts'
-import type { Stamp } from './probe-table.ts'
-import { earliest, isBefore, type Probes } from './probes.ts'
+import { earliest, isBefore, type Stamp } from './stamps.ts'
+import type { ProbeCounts, Suspicion } from './suspicions.ts'
 
 /** Calls that are kept, and pages that each is kept with. */
 const MAX_TEARDOWNS = 1000
 const MAX_HELD = 16
+
+/** What is known of pages by their own probes. */
+export interface PageProbes {
+  countsOf(pagemap: number): ProbeCounts
+  isBusy(row: number): boolean
+  handedOut(row: number): Stamp | undefined
+  suspicion(kind: Suspicion['kind'], row: number, event: LedgerEvent, more: Partial<Suspicion>): Suspicion
+  keep(suspicion: Suspicion): void
+}
 
 /** A page that was in use when memunmap_pages() had returned. */
 export interface HeldPage {
@@ -48,13 +57,13 @@ export interface Teardown {
 export class Teardowns {
   readonly list: Teardown[] = []
   dropped = 0
-  readonly #ledger: Ledger
-  readonly #probes: Probes
+  readonly #ledger: PageView
+  readonly #probes: PageProbes
   readonly #waiting = new Map<number, Teardown>()
   /** Pages whose state at the return of their pagemap's end is known. */
   readonly #looked = new Set<number>()
 
-  constructor(ledger: Ledger, probes: Probes) {
+  constructor(ledger: PageView, probes: PageProbes) {
     this.#ledger = ledger
     this.#probes = probes
   }
@@ -228,7 +237,7 @@ export class Teardowns {
     const { pages, pagemaps } = this.#ledger
     const idle = this.#ledger.idleCount(row)
     if (!(pages.bits[row]! & PageBit.OPEN) || idle === undefined) return 0
-    if (!isFollowed(this.#ledger, row, this.#ledger.lifeEvents(row))) return 0
+    if (!isFollowed(this.#ledger.pages, row, this.#ledger.lifeEvents(row))) return 0
     const { closesAt } = pagemaps.list[pages.pagemap[row]!]!
     // Where the core sets the count back, a page in use may stand at the count of an idle one.
     const isInUse = closesAt === NEVER_CLOSES && this.#probes.isBusy(row)
