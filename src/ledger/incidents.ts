@@ -20,6 +20,8 @@ export interface Incident {
   consequences: Consequence[]
   /** Consequences beyond those that are kept. */
   moreConsequences: number
+  /** Its task had been handed the page, by a probe. */
+  isOwners: boolean
   /** The page went back to its driver a second time without having been handed out. */
   freedTwice: boolean
 }

@@ -1116,6 +1116,7 @@ export class Ledger {
       after: [],
       consequences: [],
       moreConsequences: 0,
+      isOwners: this.probes.isOwner(row, event),
       freedTwice: false,
     }
   }

@@ -16,7 +16,7 @@ export class Naming {
     this.#tasks = tasks
   }
 
-  actor(event: LedgerEvent): Actor {
+  actor(event: Pick<LedgerEvent, 'stack' | 'op' | 'pid' | 'cpu' | 'time' | 'val'>): Actor {
     // Who calls page_free() acts, not the driver's function that is called.
     const stack = this.#sites.framesFromActing(event.stack, event.op === Op.PAGE_FREE)
     return {

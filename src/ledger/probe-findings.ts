@@ -53,7 +53,12 @@ export class ProbeFindings {
     const repeated = this.#repeated(standing)
     const suspected = standing
       .filter(suspicion => !repeated.has(suspicion))
-      .map(suspicion => ({ finding: this.#of(suspicion), row: suspicion.row, time: suspicion.event.time }))
+      .map(suspicion => ({
+        finding: this.#of(suspicion),
+        row: suspicion.row,
+        // What goes wrong for a new owner follows from it.
+        time: suspicion.handedOut?.time ?? suspicion.event.time,
+      }))
     const gone = probes.teardowns.list.flatMap(teardown => this.#gone(teardown))
     return [...suspected, ...gone].sort((a, b) => a.time - b.time)
   }
@@ -267,12 +272,13 @@ export class ProbeFindings {
   }
 
   #goneFinding({ state, handedOut, late }: HeldPage, returned: LedgerEvent): Finding | undefined {
-    const holders = this.#open.holders(state)
+    const holders = handedOut ? [] : this.#open.holders(state)
     const [first] = holders
     const references = holders.reduce((sum, { units }) => sum + units, 0)
     if (!first && !late && !handedOut) return undefined
-    const mapped = handedOut && [
-      `${this.#who(handedOut)} was handed the page ${span(handedOut, returned)} before memunmap_pages() returned, and a page table maps it`,
+    const isMapped = this.#ledger.isMapped(state.row)
+    const handed = handedOut && [
+      `${this.#who(handedOut)} was handed the page ${span(handedOut, returned)} before memunmap_pages() returned, and it has not been given back${isMapped ? ': a page table maps it' : ''}`,
     ]
     return {
       ...this.#plain('pagemap-gone', state.row, state.count),
@@ -281,11 +287,13 @@ export class ProbeFindings {
       certainty:
         this.#ledger.pagemaps.list[this.#ledger.pages.pagemap[state.row]!]!.lives >= ALWAYS ? 'certain' : 'likely',
       margin: first?.margin,
-      culprit: first?.actor ?? (late && this.#naming.actor(late)),
+      culprit: handedOut
+        ? this.#naming.actor({ ...handedOut, op: Op.PAGE_ALLOC, val: 0 })
+        : (first?.actor ?? (late && this.#naming.actor(late))),
       counterpart: first?.counterpart,
       references: Math.max(1, references),
       evidence: [
-        ...(mapped ?? []),
+        ...(handed ?? []),
         ...holders.slice(0, SHOWN_HOLDERS).map(holder => this.#holderWords(holder, returned)),
         late
           ? `the page's next event came ${span(returned, late)} after memunmap_pages() had returned`

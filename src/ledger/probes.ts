@@ -67,6 +67,12 @@ export class Probes {
     return row < this.#table.state.length && (this.#table.state[row]! & BUSY) !== 0
   }
 
+  /** Whether the page was handed to that task before. */
+  isOwner(row: number, event: Stamp): boolean {
+    const handed = this.handedOut(row)
+    return handed !== undefined && isSameTask(handed, event) && handed.time <= event.time
+  }
+
   /** When the page was handed out last; undefined if it is not known to be. */
   handedOut(row: number): Stamp | undefined {
     return this.isBusy(row) ? this.#table.handedOf(row) : undefined

@@ -27,7 +27,7 @@ export interface PageProbes {
 /** A page that was in use when memunmap_pages() had returned. */
 export interface HeldPage {
   state: PageState
-  /** Whom it was handed, where its count does not show that it is in use but a page table maps it. */
+  /** Whom it was handed, where its count does not show that it is in use. */
   handedOut: Stamp | undefined
   /** The first event that surely came after the return; undefined if there was none. */
   late: LedgerEvent | undefined
@@ -219,8 +219,9 @@ export class Teardowns {
     teardown.heldPages++
     teardown.heldReferences += references
     if (teardown.held.length >= MAX_HELD) return undefined
-    const isMapped = this.#countedReferences(row) === 0
-    const handedOut = isMapped ? this.#probes.handedOut(row) : undefined
+    // Its count is that of an idle page: then it does not tell whose reference is out.
+    const isSilent = this.#ledger.pages.count[row]! <= (this.#ledger.idleCount(row) ?? 0)
+    const handedOut = isSilent ? this.#probes.handedOut(row) : undefined
     const held = { state: this.#ledger.stateOf(row), handedOut, late: undefined }
     teardown.held.push(held)
     return held
