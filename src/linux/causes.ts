@@ -113,6 +113,12 @@ const list: readonly (Where & Cause)[] = [
     words: 'nothing keeps users out: pages are handed out while memunmap_pages() runs, and after',
   },
   {
+    drivers: ['kfd_migrate'],
+    protocols: 'D E F G',
+    bug: '20',
+    words: 'VRAM that was migrated out is used again while do_swap_page() has yet to put the page',
+  },
+  {
     drivers: ['device_dax', 'fsdax'],
     protocols: 'C',
     properties: ['warn'],

@@ -10,11 +10,11 @@ import { memunmap_pages, put_page } from './mm/memremap.ts'
 import { migrate_device_pfn, migrate_vma_to_device, migrate_vma_to_ram } from './mm/migrate_device.ts'
 import { get_page_unless_zero, page_ref_inc } from './mm/page_ref.ts'
 import { pte_page } from './mm/pgtable.ts'
-import type { Fault, Kernel, Page, VmFault } from './types.ts'
+import type { Address, Fault, Kernel, Page, VmFault } from './types.ts'
 
 export interface DevicePrivate {
   /** Takes a page off the free list and makes it busy: locked, with one reference; undefined when there is none. */
-  alloc_page(): Steps<Page | undefined>
+  alloc_page(address: Address): Steps<Page | undefined>
   page_free(page: Page): Steps<void>
   /** Removal begins: no page is handed out any more. */
   clear(s: Shared): void
@@ -35,13 +35,17 @@ export function device_private(kernel: Kernel, of: DevicePrivate): DriverParts {
   const removed = cell('driver.removed', { max: 1 })
   kernel.cells.push(users, removed)
 
+  // One function for each address, always the same: what is called is told from others by identity.
+  const alloc_page = mm.addresses.map(address => () => of.alloc_page(address))
+
   function* migrate_to_ram(fault: Fault): Steps<VmFault> {
     const migrated = yield* migrate_vma_to_ram(fault)
     return !migrated && kernel.fixes.has('failed_migration_is_sigbus') ? 'SIGBUS' : 'retry'
   }
 
   function* migrate(index: number): Steps<void> {
-    const page = yield* migrate_vma_to_device(at(index), of.alloc_page)
+    const address = at(index)
+    const page = yield* migrate_vma_to_device(address, alloc_page[address.index]!)
     if (page && of.after_migration) yield* of.after_migration(page)
   }
 

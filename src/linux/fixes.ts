@@ -70,6 +70,10 @@ const list = {
     subject: 'nouveau_dmem_fini(): look at callocated only after memunmap_pages()',
   },
   p2pdma_error_puts_page: { commit: '', subject: 'p2pmem_alloc_mmap(): the error path is put_page(), as any last put' },
+  svm_waits_for_page_free: {
+    commit: '',
+    subject: 'svm_migrate_get_vram_page(): no page whose page_free() has not come',
+  },
   uvmem_reads_pvt_first: { commit: '', subject: 'book3s_hv_uvmem: read page->zone_device_data before bitmap_clear()' },
 } satisfies Record<string, FixInfo>
 

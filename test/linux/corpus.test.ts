@@ -27,6 +27,7 @@ const MECHANISMS: Readonly<Record<string, readonly [property: string, at: string
   17: ['finishes', 'device[0] never ends'],
   18: ['finishes', 'unbind never ends'],
   19: ['finishes', 'fault never ends'],
+  20: ['pte-on-free', 'svm_range_bo_unref_async'],
   'new-1': ['touch-after-free', 'set_page_count'],
   'new-2': ['touch-after-free', 'set_page_count'],
   'new-3': ['touch-after-free', 'pvt = page->zone_device_data'],

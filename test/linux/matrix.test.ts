@@ -103,6 +103,7 @@ describe('the change that a cause asks for makes the whole row hold', () => {
     ['nouveau_dmem', 'nouveau_waits_for_pages', ['teardown']],
     ['book3s_hv_uvmem', 'uvmem_reads_pvt_first', ['teardown', 'users only', 'pfn walker']],
     ['device_dax', 'device_dax_waits_for_pins', ['teardown']],
+    ['kfd_migrate', 'svm_waits_for_page_free', ['teardown', 'users only', 'pfn walker']],
   ] as const)('%s with %s', async (name, fix, scenarios) => {
     const mended = matrix([drivers.find(d => d.name === name)!], { ...SIZE, adds: [fix] }).filter(
       s => s.system.protocol.id === 'G' && (scenarios as readonly string[]).includes(s.scenario),

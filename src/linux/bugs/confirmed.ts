@@ -40,6 +40,10 @@ export const confirmed: Readonly<Record<string, Confirmed>> = {
     status: 'seen in recordings',
     where: 'hmmbug on 6.12 and 7.3: a fault on the page spins until its process is killed; not mended',
   },
+  20: reported(
+    'Philip Yang, amd-gfx, 26 September 2025 (20250926210331.17401-1-Philip.Yang@amd.com); ' +
+      'his patch was held to be wrong in the discussion; 7.3-rc7 has the code as it was',
+  ),
   'new-1': read('7.3, p2pmem_alloc_mmap()'),
   'new-2': read('6.12, free_zone_device_folio(): page_free(), then folio_set_count(folio, 1); gone since 6.15'),
   'new-3': read('6.12, kvmppc_uvmem_page_free(): bitmap_clear(), then pvt = page->zone_device_data'),

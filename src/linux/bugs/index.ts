@@ -4,6 +4,7 @@
 import book3s_hv_uvmem from '../arch/powerpc/kvm/book3s_hv_uvmem.ts'
 import type { Driver } from '../driver.ts'
 import device_dax from '../drivers/dax/device.ts'
+import kfd_migrate from '../drivers/gpu/drm/amd/amdkfd/kfd_migrate.ts'
 import nouveau_dmem from '../drivers/gpu/drm/nouveau/nouveau_dmem.ts'
 import p2pdma from '../drivers/pci/p2pdma.ts'
 import type { Fix } from '../fixes.ts'
@@ -299,6 +300,18 @@ export const bugs: readonly Bug[] = [
       threads: { fault: 1, migrate: 1, leak: 1 },
       with: 'failed_migration_is_sigbus',
       keeps: Object.keys(properties).filter(p => p !== 'count'),
+    },
+  ),
+  bug(
+    '20',
+    'amdgpu, 6.1 and later: VRAM that was migrated out is used again before its page is free',
+    'zone_device_page_init() sets the count to 1 while do_swap_page() has yet to put the page; that put frees it, mapped as it is by now',
+    ['pte-on-free'],
+    {
+      driver: kfd_migrate,
+      protocol: F,
+      threads: { fault: 1, migrate: 1, exit: 1, worker: 1 },
+      with: 'svm_waits_for_page_free',
     },
   ),
   bug(
