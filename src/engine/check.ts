@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** `check(system)`: explore every interleaving, explain what breaks. */
 import { counterexampleOf, endlessOf } from './counterexample.ts'
+import type { SearchLimits } from './limits.ts'
 import { coloursOf, findEndless, obligationsOf } from './liveness.ts'
 import { Meter, within } from './meter.ts'
 import type { System } from './model.ts'
 import { type CheckOptions, PARTIAL_ORDER, type Prepared, prepare, selector } from './prepare.ts'
-import { localCrew, remoteCrew, type SearchLimits, type SearchResult, search } from './search.ts'
+import { localCrew, remoteCrew, type SearchResult, search } from './search.ts'
 import type { Verdict } from './verdict.ts'
 
 const GIB = 2 ** 30

@@ -6,8 +6,8 @@
  */
 import { Components } from './components.ts'
 import { ENDS, type Graph, type Kernel } from './kernel.ts'
+import type { SearchLimits } from './limits.ts'
 import { ModelError, type System } from './model.ts'
-import type { SearchLimits } from './search.ts'
 
 export interface Obligation {
   readonly property: string

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Limits while a system is made ready: learning and merging take no states, but time and memory. */
-import type { SearchLimits } from './search.ts'
+import type { SearchLimits } from './limits.ts'
 
 type Limits = Pick<SearchLimits, 'memory' | 'deadline' | 'signal' | 'onProgress' | 'progressInterval'>
 

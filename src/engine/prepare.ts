@@ -6,10 +6,11 @@ import { independence, testedBy } from './independence.ts'
 import { type Kernel, kernelOf, kernelText } from './kernel.ts'
 import { mostSuccessors } from './kernel-steps.ts'
 import { type Layout, layout } from './layout.ts'
+import type { SearchProgress } from './limits.ts'
 import { type Meter, UNLIMITED } from './meter.ts'
 import { ModelError, type System } from './model.ts'
 import { Packing } from './packing.ts'
-import type { SearchProgress, Spawn } from './search.ts'
+import type { Spawn } from './search.ts'
 import { keepsColours, movesThreads, NONE, type Symmetry, symmetry } from './symmetry.ts'
 
 /** How partial order is named among a verdict's reductions. */

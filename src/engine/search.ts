@@ -2,6 +2,7 @@
 /** Drives one kernel, or one in each worker thread, level by level. */
 import type { FoundViolation, Kernel, KernelEnv } from './kernel.ts'
 import { PARTITIONS } from './kernel-store.ts'
+import type { SearchLimits } from './limits.ts'
 
 /** A thread of the host's that has been given text to run; see {@link workerText}. */
 export interface WorkerThread {
@@ -15,36 +16,6 @@ export interface WorkerThread {
  * hands this in: the engine has no threads of its own.
  */
 export type Spawn = (text: string) => WorkerThread
-
-export interface SearchProgress {
-  readonly states: number
-  readonly transitions: number
-  readonly depth: number
-  /** States not yet expanded. */
-  readonly queue: number
-  /** Bytes in tables, queue and buffers. */
-  readonly bytes: number
-  readonly seconds: number
-  /** Before the search: what is done, and how much of it. */
-  readonly doing?: string
-}
-
-export interface SearchLimits {
-  /** Bytes. */
-  readonly memory: number
-  /** `performance.now()` at which to stop. */
-  readonly deadline: number
-  /** Stop when so many levels are done. */
-  readonly depth: number
-  /** Stop (to begin again with workers) at so many states. */
-  readonly handover: number
-  /** Whether to go on after a violation, and to keep the first of each property. */
-  readonly goOn?: boolean
-  readonly signal: AbortSignal | undefined
-  /** Milliseconds between calls of onProgress. */
-  readonly progressInterval: number
-  readonly onProgress: ((progress: SearchProgress) => void) | undefined
-}
 
 export interface SearchResult {
   readonly end: 'complete' | 'violated' | 'memory' | 'time' | 'depth' | 'handover' | 'stopped'

@@ -4,19 +4,12 @@ import { limitsOf, prepareLiveness, reasonOf, unprepared } from './check.ts'
 import { counterexampleOf, endlessOf } from './counterexample.ts'
 import { type Kernel, kernelOf } from './kernel.ts'
 import { lassoOf } from './lasso.ts'
+import type { SearchLimits } from './limits.ts'
 import { type Endless, findEndless, obligationsOf } from './liveness.ts'
 import { Meter, within } from './meter.ts'
 import type { System } from './model.ts'
 import { type CheckOptions, type Prepared, prepare, selector } from './prepare.ts'
-import {
-  type Crew,
-  type LocatedViolation,
-  lengthOf,
-  localCrew,
-  type SearchLimits,
-  type SearchResult,
-  search,
-} from './search.ts'
+import { type Crew, type LocatedViolation, lengthOf, localCrew, type SearchResult, search } from './search.ts'
 import type { Verdict } from './verdict.ts'
 
 export interface SurveyOptions extends Omit<CheckOptions, 'partialOrder' | 'workers' | 'spawn' | 'handover'> {
