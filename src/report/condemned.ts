@@ -13,7 +13,8 @@ const SAYS: Readonly<Record<string, readonly (FindingKind | 'report')[]>> = {
   'get-on-free': ['get-on-free-page'],
   'touch-after-free': ['touch-after-free'],
   'pte-on-free': ['touch-after-free'],
-  'pagemap-outlives': ['pagemap-gone'],
+  // Also of a page that is handed out when memunmap_pages() has returned: its first wrong is that it is handed out.
+  'pagemap-outlives': ['pagemap-gone', 'alloc-after-kill'],
   count: ['leak', 'surplus-put', 'put-on-free-page', 'count-mismatch'],
   'alloc-after-kill': ['alloc-after-kill'],
   warn: ['report'],

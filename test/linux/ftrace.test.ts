@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { type Account, account } from '../../src/ledger/index.ts'
 import {
   build,
+  call,
   cell,
   device_private,
   driver,
@@ -156,6 +157,39 @@ describe('probes', () => {
       'lastput_free: (my_free) 0',
       'lastput_use: (my_free) 0',
     ])
+  })
+
+  test('a page_free() that calls another function first is told where that files the page, once', () => {
+    const calls = driver({
+      name: 'calls',
+      type: 'PRIVATE',
+      protocols: ['G'],
+      setup(kernel) {
+        const free_pages = page_list(kernel)
+        function* my_alloc(): Steps<Page | undefined> {
+          const page = yield* step('my_alloc', s => free_pages.pop(s))
+          if (page) yield* zone_device_page_init(page)
+          return page
+        }
+        function* my_file(page: Page): Steps<void> {
+          yield* step('my_file', s => free_pages.push(s, page))
+        }
+        function* my_free(page: Page): Steps<void> {
+          yield* call(my_file, page)
+          yield* step('done', s => void s.get(page.life))
+        }
+        return device_private(kernel, {
+          alloc_page: my_alloc,
+          page_free: my_free,
+          clear: free_pages.clear,
+          evicts: false,
+        })
+      },
+    })
+    const machine = new Machine(build({ driver: calls, protocol: protocolOf('G'), ...one }))
+    machine.finish('migrate')
+    machine.finish('exit')
+    expect(told(machine).filter(l => l.startsWith('lastput_free'))).toEqual(['lastput_free: (my_file) 0'])
   })
 
   test('a page freed or handed out twice is told twice, though the execution ends there', () => {

@@ -72,20 +72,25 @@ export function probe_page(event: PageProbe['event'], page: Page): void {
   tracer.emit?.({ event, pfn: page.pfn })
 }
 
-/** `steps`, of which the first also does `enter`: a probe at a function's entry takes no step of its own. */
+/**
+ * `steps`, of which the first also does `enter`: a probe at a function's entry takes no step of its own. Where that step is
+ * another function's, behind a call(), it is left as it is.
+ */
 export function entering<T>(steps: Steps<T>, enter: (s: Shared) => void): Steps<T> {
   if (!probing.on) return steps
-  let entered = false
+  let first = true
   const next = (...result: [] | [unknown]) => {
     const at = steps.next(...(result as [unknown]))
-    if (entered || at.done || at.value.kind !== 'step') return at
-    entered = true
-    const { body, ...request } = at.value
-    const with_probe = (s: Shared) => {
-      enter(s)
-      return body(s)
-    }
-    return { done: false, value: { ...request, body: with_probe } }
+    const entry = first && !at.done && at.value.kind === 'step' ? at.value : undefined
+    first = false
+    return entry ? { done: false, value: { ...entry, body: entered(entry.body, enter) } } : at
   }
   return { next, [Symbol.iterator]: () => ({ next }) } as unknown as Steps<T>
+}
+
+function entered(body: (s: Shared) => unknown, enter: (s: Shared) => void): (s: Shared) => unknown {
+  return s => {
+    enter(s)
+    return body(s)
+  }
 }
