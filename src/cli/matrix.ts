@@ -13,10 +13,13 @@ import { writeReport } from './write-report.ts'
 /** A system that takes longer is inconclusive, so that one cannot hold up the table. */
 const SECONDS = 60
 
+/** More share neither memory nor processors well. */
+const WORKERS = 64
+
 /** Exit code 0 when the table is complete: that promises are broken in it is its point. */
 export async function checkMatrix(driver: string | undefined, flags: CheckFlags): Promise<number> {
   if (flags.threads) throw new UsageError('--matrix has scenarios of its own: leave out --threads')
-  const workers = flags.workers ?? availableParallelism()
+  const workers = Math.min(flags.workers ?? availableParallelism(), WORKERS)
   const job: MatrixJob = {
     driver,
     protocol: flags.protocol,

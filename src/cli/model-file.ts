@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Drivers and protocols by name, or by the path of a file whose default export is one. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
-import { pathToFileURL } from 'node:url'
+import { createRequire } from 'node:module'
+import { resolve } from 'node:path'
+import { compileFunction } from 'node:vm'
 import { build, type Plugin } from 'esbuild'
-import { ModelError } from '../engine/index.ts'
-import { type Driver, drivers, type Protocol, protocols } from '../linux/index.ts'
+import * as engine from '../engine/index.ts'
+import * as linux from '../linux/index.ts'
+import { type Driver, type DriverParts, drivers, type Protocol, protocols } from '../linux/index.ts'
+import { guard } from '../node/guard.ts'
 import { wrap } from '../report/words.ts'
 
 /** What the user asked for does not exist or cannot be loaded: exit code 2. */
@@ -22,9 +23,12 @@ export async function guardedModel(command: string, action: () => Promise<number
   try {
     process.exitCode = await action()
   } catch (e) {
-    const expected = e instanceof UsageError || e instanceof ModelError || (e instanceof Error && 'syscall' in e)
+    const expected = e instanceof UsageError || e instanceof engine.ModelError || (e instanceof Error && 'syscall' in e)
     if (!expected) throw e
-    process.stderr.write(`${wrap(`lastput ${command}: ${(e as Error).message}`, '', '  ').join('\n')}\n`)
+    const { message } = e as Error
+    const large = e instanceof engine.ModelError && message.includes('more than')
+    const told = `lastput ${command}: ${message}${large ? ' (fewer --pages, --vas or --threads make less of it)' : ''}`
+    process.stderr.write(`${wrap(told, '', '  ').join('\n')}\n`)
     process.exitCode = 2
   }
 }
@@ -37,7 +41,34 @@ export async function driverOf(name: string): Promise<Driver> {
   const found = await load(name)
   if (!is_driver(found))
     throw new UsageError(`${name}: the default export is not a driver({ name, type, protocols, setup })`)
-  return found
+  return checkedDriver(name, found)
+}
+
+const TYPES = ['PRIVATE', 'COHERENT', 'FS_DAX', 'GENERIC', 'PCI_P2PDMA']
+
+/** A driver that says what is wrong with it. */
+function checkedDriver(path: string, driver: Driver): Driver {
+  const wrong = (what: string) => new UsageError(`${path}: ${what}`)
+  if (!TYPES.includes(driver.type)) throw wrong(`type is ${driver.type}, not one of ${TYPES.join(', ')}`)
+  const ids = protocols.map(p => p.id)
+  const stray = driver.protocols.filter(p => !ids.includes(p))
+  if (stray.length > 0 || driver.protocols.length === 0)
+    throw wrong(`protocols are [${driver.protocols.join(', ')}]; there are ${ids.join(', ')}`)
+  return {
+    ...driver,
+    setup(kernel) {
+      const parts: Partial<DriverParts> | undefined = driver.setup(kernel)
+      if (!is_object(parts?.ops) || !is_object(parts.roles) || !is_object(parts.threads))
+        throw wrong('setup() does not return { ops, roles, threads }')
+      for (const [role, { body }] of Object.entries(parts.roles))
+        if (typeof body !== 'function') throw wrong(`role ${role}: its body is no function`)
+      return parts as DriverParts
+    },
+  }
+}
+
+function is_object(x: unknown): x is object {
+  return typeof x === 'object' && x !== null
 }
 
 export async function protocolOf(name: string): Promise<Protocol> {
@@ -72,42 +103,47 @@ function is_protocol(x: unknown): x is Protocol {
   return typeof p === 'object' && p !== null && typeof p.put_page === 'function' && typeof p.init_page === 'function'
 }
 
-/** `lastput/linux` in the file is this very module, wherever the file lies: its steps must be this engine's steps. */
-const self: Plugin = {
+/** What a file may import of ours: this very module, wherever the file lies, since its steps must be this engine's steps. */
+const OURS: Readonly<Record<string, unknown>> = { 'lastput/linux': linux, 'lastput/engine': engine }
+
+const ours: Plugin = {
   name: 'lastput',
   setup(builder) {
-    builder.onResolve({ filter: /^lastput\/(linux|engine)$/ }, args => ({
-      path: new URL(`../${args.path.slice('lastput/'.length)}/index.js`, import.meta.url).href,
-      external: true,
-    }))
+    builder.onResolve({ filter: /^lastput\/(linux|engine)$/ }, ({ path }) => ({ path, external: true }))
   },
 }
 
-/** Bundles a TypeScript or JavaScript file and imports the result. @throws UsageError when it cannot be read or compiled. */
+/** Milliseconds that a file may take to be loaded. */
+const LOADING = 10_000
+
+/** Bundles a TypeScript or JavaScript file and runs the result. @throws UsageError when it cannot be read, compiled or run. */
 async function load(path: string): Promise<unknown> {
   const bundle = await build({
     entryPoints: [resolve(path)],
     bundle: true,
     write: false,
-    format: 'esm',
+    format: 'cjs',
     platform: 'node',
     target: 'node20',
-    sourcemap: 'inline',
     logLevel: 'silent',
     keepNames: true,
-    plugins: [self],
+    plugins: [ours],
   }).catch((e: Error) => {
     throw new UsageError(`${path}: ${e.message}`)
   })
-  const folder = await mkdtemp(join(tmpdir(), 'lastput-'))
+  const module = { exports: {} as { default?: unknown } }
+  const theirs = createRequire(resolve(path))
+  const require = (name: string) => OURS[name] ?? theirs(name)
+  const run = compileFunction(bundle.outputFiles[0]!.text, ['require', 'module', 'exports'], { filename: 'model.js' })
   try {
-    const file = join(folder, 'model.mjs')
-    await writeFile(file, bundle.outputFiles[0]!.contents)
-    const module = (await import(pathToFileURL(file).href)) as { default?: unknown }
-    return module.default
+    const done = guard(() => {
+      run(require, module, module.exports)
+      return true
+    }, LOADING)
+    if (!done) throw new UsageError(`${path}: does not come to its end when it is loaded`)
+    return module.exports.default
   } catch (e) {
-    throw new UsageError(`${path}: ${(e as Error).message}`)
-  } finally {
-    await rm(folder, { recursive: true, force: true })
+    if (e instanceof UsageError) throw e
+    throw new UsageError(`${path} throws ${e instanceof Error ? `${e.name}: ${e.message}` : String(e)}`)
   }
 }

@@ -4,6 +4,7 @@ import { type Command, InvalidArgumentError } from 'commander'
 import type { CheckOptions, SearchProgress } from '../engine/index.ts'
 import { merged_fixes, proposed_fixes } from '../linux/fixes.ts'
 import { type Built, build, type Fix, fixes, properties, protocols, type Scenario } from '../linux/index.ts'
+import { guard } from '../node/guard.ts'
 import { spawn } from '../node/spawn.ts'
 import { wrap } from '../report/words.ts'
 import { UsageError } from './model-file.ts'
@@ -32,8 +33,8 @@ export interface CheckFlags {
 export function systemOptions(command: Command): Command {
   return command
     .option('--protocol <id>', `${protocols.map(p => p.id).join(', ')}, a name, or the path of a file`)
-    .option('--pages <n>', 'device pages', positive, 2)
-    .option('--vas <n>', 'user addresses', positive, 2)
+    .option('--pages <n>', 'device pages', few, 2)
+    .option('--vas <n>', 'user addresses', few, 2)
     .option('--threads <list>', 'roles and how many of each, say fault:2,migrate,unbind', threadList)
     .option(
       '--revert <change...>',
@@ -86,6 +87,7 @@ export function engineOptions(flags: CheckFlags): CheckOptions {
     workers: flags.workers ?? 1,
     spawn,
     memory: flags.memory,
+    guard,
     ...(flags.time === undefined ? {} : { time: flags.time }),
     ...(process.stderr.isTTY ? { onProgress: showProgress } : {}),
   }
@@ -124,24 +126,35 @@ export function positive(text: string): number {
   return n
 }
 
+/** Of what states grow with a power of: more can be meant by nobody. */
+const MOST = 100
+
+function few(text: string): number {
+  const n = positive(text)
+  if (n > MOST) throw new InvalidArgumentError(`at most ${MOST}: states grow with a power of it`)
+  return n
+}
+
 export function bytes(text: string): number {
   const match = /^(\d+)([KMGT]?)$/i.exec(text)
   if (!match) throw new InvalidArgumentError('a number of bytes is expected, with K, M, G or T')
   return Number(match[1]) * 2 ** (10 * ' KMGT'.indexOf(match[2]!.toUpperCase() || ' '))
 }
 
+/** A role that is named twice is taken twice. */
 function threadList(text: string): Record<string, number> {
-  return Object.fromEntries(
-    text.split(',').map(item => {
-      const [role, n] = item.split(':')
-      return [role!.trim(), n === undefined ? 1 : positive(n)]
-    }),
-  )
+  const counts = new Map<string, number>()
+  for (const item of text.split(',')) {
+    const [role, n] = item.split(':')
+    const name = role!.trim()
+    counts.set(name, few(String((counts.get(name) ?? 0) + (n === undefined ? 1 : few(n)))))
+  }
+  return Object.fromEntries(counts)
 }
 
 export function collectProperty(text: string, before: string[] | undefined): string[] {
   const wanted = text.split(',')
   for (const p of wanted)
-    if (!(p in properties)) throw new InvalidArgumentError(`there are ${Object.keys(properties).join(', ')}`)
+    if (!Object.hasOwn(properties, p)) throw new InvalidArgumentError(`there are ${Object.keys(properties).join(', ')}`)
   return [...(before ?? []), ...wanted]
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** `check(system)`: explore every interleaving, explain what breaks. */
 import { counterexampleOf, endlessOf } from './counterexample.ts'
+import { PARTITIONS } from './kernel-store.ts'
 import type { SearchLimits } from './limits.ts'
 import { coloursOf, findEndless, obligationsOf } from './liveness.ts'
-import { Meter, within } from './meter.ts'
+import { type Meter, within } from './meter.ts'
 import type { System } from './model.ts'
 import { type CheckOptions, PARTIAL_ORDER, type Prepared, prepare, selector } from './prepare.ts'
 import { localCrew, remoteCrew, type SearchResult, search } from './search.ts'
@@ -32,17 +33,17 @@ async function explore(system: System, options: CheckOptions, depth: number): Pr
   const began = performance.now()
   const obliged = obligationsOf(system, selector(options)).length > 0
   const seconds = () => (performance.now() - began) / 1000
-  const first = within(() => prepare(system, options, undefined, new Meter(limits)))
+  const first = within(limits, meter => prepare(system, options, undefined, meter))
   // Where only liveness is asked for, its states are all that is needed.
   const prepared =
     typeof first !== 'string' && obliged && !first.safety
-      ? within(() => prepareLiveness(system, options, limits))
+      ? within(limits, meter => prepareLiveness(system, options, meter))
       : first
   if (typeof prepared === 'string') return { ...unprepared(system, prepared), seconds: seconds() }
   const initial = Int32Array.from(prepared.packing.initial)
   const start = (l: SearchLimits, crew = localCrew(prepared.kernel)) =>
     search(crew, prepared.packing.words, prepared.most, initial, l).then(result => ({ crew, result }))
-  const workers = options.workers ?? 1
+  const workers = Math.min(options.workers ?? 1, PARTITIONS)
   let { crew, result } = await start(
     workers > 1 && options.spawn && prepared === first ? { ...limits, handover: options.handover ?? 250_000 } : limits,
   )
@@ -93,15 +94,16 @@ export function limitsOf(options: CheckOptions, depth = Number.POSITIVE_INFINITY
     depth,
     handover: Number.POSITIVE_INFINITY,
     signal: options.signal,
+    guard: options.guard,
     onProgress: options.onProgress,
     progressInterval: options.progressInterval ?? 200,
   }
 }
 
 /** Made ready without the reductions that would mix up who moves. @throws Exhausted at a limit. */
-export function prepareLiveness(system: System, options: CheckOptions, limits: SearchLimits): Prepared {
+export function prepareLiveness(system: System, options: CheckOptions, meter: Meter): Prepared {
   const colours = coloursOf(system, obligationsOf(system, selector(options)))
-  return prepare(system, { ...options, partialOrder: false }, colours, new Meter(limits))
+  return prepare(system, { ...options, partialOrder: false }, colours, meter)
 }
 
 /** Looks for fair executions without an end; searches again if the first search's reductions mix up who moves. */
@@ -121,7 +123,7 @@ async function checkLiveness(
     verdict: 'inconclusive',
     reason: `no safety property is violated; liveness: ${reason}`,
   })
-  const whole = reusable ? safety : within(() => prepareLiveness(system, options, limits))
+  const whole = reusable ? safety : within(limits, meter => prepareLiveness(system, options, meter))
   if (typeof whole === 'string') return inconclusive(whole)
   if (!reusable) {
     const initial = Int32Array.from(whole.packing.initial)

@@ -3,7 +3,7 @@
  * Steps and invariants as decision diagrams: which cells are looked at, and for each combination of values what happens.
  * Diagrams are ordered and shared (Bryant 1986, with more than two branches), so equal behaviour is equal identity.
  */
-import { type Meter, UNLIMITED } from './meter.ts'
+import { Exhausted, type Meter, UNLIMITED } from './meter.ts'
 import { type Cell, ModelError, type Shared, type StepRequest, type Value, type View } from './model.ts'
 
 /** What a diagram may test: a cell, or a weighted sum over cells. */
@@ -99,7 +99,7 @@ export class Decisions {
 
   ofCell(cell: Cell): Variable {
     const v = this.cellVariable.get(cell)
-    if (!v) throw new ModelError(`cell ${cell.name} is used but not among the system's cells`)
+    if (!v) throw new ModelError(`${nameOf(cell)} is used but not among the system's cells`)
     return v
   }
 
@@ -255,13 +255,16 @@ export class Decisions {
     const build = (answers: readonly number[], asked: readonly Question[]): Diagram => {
       this.meter.tick()
       const run = new Run(this, name, answers, asked)
+      this.meter.code = name
       try {
         return end(run, run.run(body), false)
       } catch (e) {
         if (e === BLOCKED) return this.terminal([])
         if (e === STOPPED) return end(run, undefined, true)
-        if (!(e instanceof Question)) throw e
+        if (!(e instanceof Question)) throw ofModel(e, name)
         branches += e.size
+        if (e.variable && e.size > BRANCHES)
+          throw new ModelError(`${name} reads ${e.variable.name}, which has ${e.size} values: more than ${BRANCHES}`)
         if (branches > BRANCHES)
           throw new ModelError(
             `${name} reads so many cells that it has more than ${BRANCHES} cases: use sum(), or split it`,
@@ -273,6 +276,16 @@ export class Decisions {
     }
     return build([], [])
   }
+}
+
+function nameOf(cell: Cell | undefined): string {
+  return typeof cell?.name === 'string' ? `cell ${cell.name}` : `${cell}, which is no cell,`
+}
+
+/** What was thrown, as an error of the model if the model's code threw it. */
+export function ofModel(error: unknown, name: string): Error {
+  if (error instanceof ModelError || error instanceof Exhausted) return error
+  return new ModelError(`${name} throws ${error instanceof Error ? `${error.name}: ${error.message}` : String(error)}`)
 }
 
 /** The branch of a diagram for one value; the diagram itself if it does not test the variable at its top. */

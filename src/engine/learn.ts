@@ -3,7 +3,7 @@
  * Learns functions by replay. What a generator does next depends only on what its steps returned, so running it again for
  * every history gives a tree; equal futures are one node. Each function is learned once per tuple of arguments.
  */
-import type { Decisions, Diagram } from './decision.ts'
+import { type Decisions, type Diagram, ofModel } from './decision.ts'
 import { keyOf } from './key.ts'
 import { AGAIN, type CallRequest, ModelError, type Request, type Value } from './model.ts'
 
@@ -191,8 +191,23 @@ class FragmentLearner {
   }
 
   private replay(history: readonly Value[], asked: readonly string[]): IteratorResult<Request, Value> {
+    this.decisions.meter.code = this.name
     this.decisions.meter.tick()
+    let at: IteratorResult<Request, Value>
+    try {
+      at = this.run(history, asked)
+    } catch (e) {
+      throw ofModel(e, this.name)
+    }
+    if (!at.done && !isRequest(at.value))
+      throw new ModelError(`${this.name} yields something that is no step: is a yield* missing its *?`)
+    return at
+  }
+
+  private run(history: readonly Value[], asked: readonly string[]): IteratorResult<Request, Value> {
     const run = this.call.fn(...(this.call.args as never[]))
+    if (typeof run?.next !== 'function')
+      throw new ModelError(`${this.name} is no generator: is the * of its function* missing?`)
     let at = run.next()
     for (const [i, result] of history.entries()) {
       const request = at.value as Request
@@ -200,8 +215,6 @@ class FragmentLearner {
         this.differs(`it asked for ${asked[i]}, and for something else when run again`)
       at = run.next(result)
     }
-    if (!at.done && !isRequest(at.value))
-      throw new ModelError(`${this.name} yields something that is no step: is a yield* missing its *?`)
     return at
   }
 

@@ -14,6 +14,9 @@ export interface SearchProgress {
   readonly doing?: string
 }
 
+/** Does work for so long at most; undefined when it was cut off. The host's: nothing in JavaScript ends an endless loop. */
+export type Guard = <T>(work: () => T, milliseconds: number) => T | undefined
+
 export interface SearchLimits {
   /** Bytes. */
   readonly memory: number
@@ -26,6 +29,7 @@ export interface SearchLimits {
   /** Whether to go on after a violation, and to keep the first of each property. */
   readonly goOn?: boolean
   readonly signal: AbortSignal | undefined
+  readonly guard: Guard | undefined
   /** Milliseconds between calls of onProgress. */
   readonly progressInterval: number
   readonly onProgress: ((progress: SearchProgress) => void) | undefined

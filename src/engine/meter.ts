@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Limits while a system is made ready: learning and merging take no states, but time and memory. */
 import type { SearchLimits } from './limits.ts'
+import { ModelError } from './model.ts'
 
-type Limits = Pick<SearchLimits, 'memory' | 'deadline' | 'signal' | 'onProgress' | 'progressInterval'>
+type Limits = Pick<SearchLimits, 'memory' | 'deadline' | 'signal' | 'onProgress' | 'progressInterval' | 'guard'>
 
 /** Thrown where a limit is met; no error of the model. */
 export class Exhausted extends Error {
@@ -19,17 +20,20 @@ export class Meter {
   private doing = 'learning'
   functions = 0
   nodes = 0
+  /** Whose code runs. */
+  code = ''
   private bytes = 0
   private pieces = 0
   private readonly limits: Limits
   private readonly now: () => number
   private readonly began: number
   private told: number
+  private seen: number
 
   constructor(limits: Limits, now = () => performance.now()) {
     this.limits = limits
     this.now = now
-    this.began = this.told = now()
+    this.began = this.told = this.seen = now()
   }
 
   /** What is done from here on, as `out of time while ...` goes on. */
@@ -50,8 +54,14 @@ export class Meter {
     this.tick()
   }
 
+  /** Milliseconds since the last look: much of it says that some piece does not end. */
+  get silence(): number {
+    return this.now() - this.seen
+  }
+
   private look(): void {
     const now = this.now()
+    this.seen = now
     if (now - this.told >= this.limits.progressInterval) {
       this.told = now
       const { bytes } = this
@@ -71,13 +81,30 @@ export class Meter {
   }
 }
 
-/** What the work comes to, or the limit that it met. */
-export function within<T>(work: () => T): T | string {
-  try {
-    return work()
-  } catch (e) {
-    if (e instanceof Exhausted) return e.message
-    throw e
+/** Milliseconds for the first try under a guard, and for a piece of work that is still taken to come to an end. */
+const GUARDED = { first: 10_000, piece: 2000 }
+
+/**
+ * What is made within the limits, or the one that was met. Work that a guard cut off is done again with more time, unless it
+ * stood still.
+ * @throws ModelError for code that does not come to its next step.
+ */
+export function within<T>(limits: Limits, make: (meter: Meter) => T): T | string {
+  for (let time = GUARDED.first; ; time *= 4) {
+    const meter = new Meter(limits)
+    const work = () => {
+      try {
+        return { made: make(meter) }
+      } catch (e) {
+        if (e instanceof Exhausted) return { made: e.message }
+        throw e
+      }
+    }
+    const left = limits.deadline - performance.now() + GUARDED.piece
+    const done = limits.guard ? limits.guard(work, Math.min(time, left)) : work()
+    if (done) return done.made
+    if (meter.silence >= GUARDED.piece || left < time)
+      throw new ModelError(`${meter.code} does not come to an end: a loop without a step?`)
   }
 }
 
@@ -87,4 +114,5 @@ export const UNLIMITED = new Meter({
   signal: undefined,
   onProgress: undefined,
   progressInterval: Number.POSITIVE_INFINITY,
+  guard: undefined,
 })

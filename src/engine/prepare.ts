@@ -6,7 +6,7 @@ import { independence, testedBy } from './independence.ts'
 import { type Kernel, kernelOf, kernelText } from './kernel.ts'
 import { mostSuccessors } from './kernel-steps.ts'
 import { type Layout, layout } from './layout.ts'
-import type { SearchProgress } from './limits.ts'
+import type { Guard, SearchProgress } from './limits.ts'
 import { type Meter, UNLIMITED } from './meter.ts'
 import { ModelError, type System } from './model.ts'
 import { Packing } from './packing.ts'
@@ -31,6 +31,8 @@ export interface CheckOptions {
   /** Seconds (default: no limit). */
   time?: number
   signal?: AbortSignal
+  /** For models that are not trusted to come to an end: cuts off code that loops without a step. */
+  guard?: Guard
   onProgress?: (progress: SearchProgress) => void
   /** Milliseconds between calls of onProgress (default 200). */
   progressInterval?: number

@@ -6,7 +6,7 @@ import { type Kernel, kernelOf } from './kernel.ts'
 import { lassoOf } from './lasso.ts'
 import type { SearchLimits } from './limits.ts'
 import { type Endless, findEndless, obligationsOf } from './liveness.ts'
-import { Meter, within } from './meter.ts'
+import { within } from './meter.ts'
 import type { System } from './model.ts'
 import { type CheckOptions, type Prepared, prepare, selector } from './prepare.ts'
 import { type Crew, type LocatedViolation, lengthOf, localCrew, type SearchResult, search } from './search.ts'
@@ -51,10 +51,10 @@ export async function survey(
   const began = performance.now()
   const limits = limitsOf(options)
   const live = obligationsOf(system, selector(options))
-  const prepared = within(() =>
+  const prepared = within(limits, meter =>
     live.length > 0
-      ? prepareLiveness(system, options, limits)
-      : prepare(system, { ...options, partialOrder: false }, undefined, new Meter(limits)),
+      ? prepareLiveness(system, options, meter)
+      : prepare(system, { ...options, partialOrder: false }, undefined, meter),
   )
   if (typeof prepared !== 'string') return new Survey(system, options, prepared, limits, began).run()
   const names = [...system.properties.map(p => p.name), ...live.map(o => o.property)]

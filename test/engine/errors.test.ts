@@ -124,6 +124,20 @@ describe('what is wrong with a model is said with the name of the function', () 
     expect(await errorOf(() => repeat(idle))).toMatch(/calls return and repeat without a step between them/)
   })
 
+  it('code that throws, and code that is no code', async () => {
+    function* breaks(): Steps<void> {
+      yield* read(x)
+      throw new TypeError('no such thing')
+    }
+    expect(await errorOf(() => call(breaks))).toBe('breaks throws TypeError: no such thing')
+    expect(await errorOf(() => step('odd', () => JSON.parse('{')))).toMatch(/^step "odd" throws SyntaxError: /)
+    expect(await errorOf(() => 5 as never)).toBe('thread t is no generator: is the * of its function* missing?')
+    expect(await errorOf(() => read({ ...x }))).toBe("cell x is used but not among the system's cells")
+    expect(await errorOf(() => step('get', s => s.get(undefined as never)))).toBe(
+      "undefined, which is no cell, is used but not among the system's cells",
+    )
+  })
+
   it('values that are no integers, choices among none', async () => {
     expect(await errorOf(() => write(x, 0.5))).toBe('step "write x": sets x to 0.5, not an integer')
     expect(await errorOf(() => choose(0))).toBe('step "choose": chooses among 0, not among 1..64')

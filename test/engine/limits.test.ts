@@ -7,6 +7,7 @@ import {
   type CheckOptions,
   cell,
   check,
+  ModelError,
   type SearchProgress,
   type Steps,
   step,
@@ -14,11 +15,19 @@ import {
   system,
   thread,
 } from '../../src/engine/index.ts'
+import type { Guard } from '../../src/engine/limits.ts'
 import { Exhausted, Meter } from '../../src/engine/meter.ts'
 import { prepare } from '../../src/engine/prepare.ts'
+import { guard as nodeGuard } from '../../src/node/guard.ts'
 
 const large = () => coreResets({ pages: 2, vas: 2, faults: 2, gups: 2, zappers: 1 })
-const LIMITS = { memory: 2 ** 40, deadline: Number.POSITIVE_INFINITY, signal: undefined, onProgress: undefined }
+const LIMITS = {
+  memory: 2 ** 40,
+  deadline: Number.POSITIVE_INFINITY,
+  signal: undefined,
+  onProgress: undefined,
+  guard: undefined,
+}
 
 /** What a meter says whose clock passes the deadline at the n-th look; undefined where that comes too late. */
 function stoppedAt(looks: number): string | undefined {
@@ -83,6 +92,44 @@ describe('memory', () => {
       reason: expect.stringMatching(/^out of memory while /),
     })
     expect((await check(large(), { memory: 1 })).reason).toMatch(/^out of memory after \d+ states/)
+  })
+})
+
+describe('a guard', () => {
+  const s = swapLivelock({ pages: 1, faults: 1 })
+  const properties = ['deadlock']
+
+  it('that cuts learning off is asked again for more time', async () => {
+    const asked: number[] = []
+    const guard: Guard = (work, milliseconds) => {
+      asked.push(milliseconds)
+      return asked.length < 3 ? undefined : work()
+    }
+    expect(await check(s, { properties, guard })).toMatchObject({ verdict: 'holds' })
+    expect(asked).toEqual([asked[0], 4 * asked[0]!, 16 * asked[0]!])
+  })
+
+  it('that cuts it off when all time is up tells whose code ran', async () => {
+    const guard: Guard = work => {
+      work()
+      return undefined
+    }
+    const checked = check(s, { properties, guard, time: 1 })
+    await expect(checked).rejects.toThrow(/^thread \w+ does not come to an end: a loop without a step\?$/)
+    await expect(checked).rejects.toBeInstanceOf(ModelError)
+  })
+
+  it('of Node ends a loop that has no end, and passes on results and errors', () => {
+    const endless = () => {
+      for (;;);
+    }
+    expect(nodeGuard(endless, 20)).toBeUndefined()
+    expect(nodeGuard(() => 5, 10_000)).toBe(5)
+    expect(() =>
+      nodeGuard(() => {
+        throw new RangeError('mine')
+      }, 10_000),
+    ).toThrow(RangeError)
   })
 })
 
