@@ -21,8 +21,8 @@ const list = {
     subject: 'mm/migrate.c: rework migration_entry_wait() to not take a pageref',
   },
   layout_break_sees_unmapped: {
-    commit: 'v6.15',
-    subject: 'fs/dax: layout breaking looks at pages of files that nobody maps any more',
+    commit: 'cee91fa13a8e',
+    subject: 'fs/dax: return unmapped busy pages from dax_layout_busy_page_range()',
   },
   p2pdma_error_puts_ref: {
     commit: '6220694c52a5',

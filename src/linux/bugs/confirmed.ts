@@ -44,15 +44,15 @@ export const confirmed: Readonly<Record<string, Confirmed>> = {
     'Philip Yang, amd-gfx, 26 September 2025 (20250926210331.17401-1-Philip.Yang@amd.com); ' +
       'his patch was held to be wrong in the discussion; 7.3-rc7 has the code as it was',
   ),
-  'new-1': read('7.3, p2pmem_alloc_mmap()'),
+  'new-1': read(
+    '7.3, p2pmem_alloc_mmap(), as 83014d82a110 (January 2026) made it: its reviews do not speak of the order',
+  ),
   'new-2': read('6.12, free_zone_device_folio(): page_free(), then folio_set_count(folio, 1); gone since 6.15'),
   'new-3': read('6.12, kvmppc_uvmem_page_free(): bitmap_clear(), then pvt = page->zone_device_data'),
   'new-4': read('6.12, kill_dev_dax() unmaps and waits for nobody, memunmap_pages() neither'),
-  'new-5': {
-    status: 'seen in recordings',
-    where:
-      'fsdax on 6.12; in its source dax_layout_busy_page_range() returns at once unless mapping_mapped(); gone since 6.15',
-  },
+  'new-5': upstream('cee91fa13a8e (6.15); seen in recordings of fsdax on 6.12'),
   'new-6': read('6.12, nouveau_dmem_fini(): WARN_ON(chunk->callocated) comes before memunmap_pages()'),
-  'new-7': read('do_swap_page() from 1afaeb8293c9 on: unlock_page(), then put_page()'),
+  'new-7': read(
+    'do_swap_page() from 1afaeb8293c9 on: unlock_page(), then put_page(); the mails about 20 know the gap, as another bug',
+  ),
 }

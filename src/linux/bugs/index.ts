@@ -349,7 +349,7 @@ export const bugs: readonly Bug[] = [
   ),
   bug(
     'new-5',
-    'fsdax, up to 6.14: layout breaking does not look at files that nobody maps any more (seen in the recordings)',
+    'cee91fa13a8e fsdax, up to 6.14: layout breaking does not look at files that nobody maps any more',
     'truncate frees a block that a pin still writes to',
     ['touch-after-free'],
     {
