@@ -64,9 +64,12 @@ function eventless(checked: Verified): string {
   const last = loop === undefined ? steps.slice(-1) : steps.slice(loop - 1)
   const names = [...new Set(last.map(s => s.operation))]
   const what = `${names.slice(0, 2).join(', ')}${names.length > 2 ? ', ...' : ''}`
-  if (last.every(s => s.trace.length === 0)) {
-    const how = loop === undefined ? 'breaks the promise' : 'goes on for ever'
-    return `what ${how} (${what}) is no event`
-  }
-  return `its events (the last: ${what}) might all be right`
+  const told = last.some(s => s.trace.length > 0)
+  if (loop !== undefined)
+    return told
+      ? `each event of what goes on for ever (${what}) is right`
+      : `what goes on for ever (${what}) is no event`
+  return told
+    ? `its events, to the last (${what}), might all be right`
+    : `what breaks the promise (${what}) is no event`
 }
