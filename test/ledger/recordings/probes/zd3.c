@@ -8,6 +8,8 @@
  *
  *   ok         nothing is wrong
  *   race       nothing is wrong: two CPUs drop the last two references of a page at the same moment, again and again
+ *   churn      nothing is wrong: four threads hand pages to each other, with their only reference or one more (with
+ *              type=generic before 6.15, what lateset provokes may happen by itself)
  *   useafter   a worker uses a page after the driver's callback has taken it back
  *   usegone    as useafter, when the page already belongs to its next owner
  *   freetwice  an error path calls the driver's own callback for a page that is free
@@ -226,6 +228,73 @@ static int zd3_race(void)
 	return 0;
 }
 
+/* churn: whoever leaves a page in a slot hands its reference over to whoever takes it from there */
+static struct page *slots[4];
+static struct page *zd3_swap(unsigned int slot, struct page *page)
+{
+	spin_lock(&lock);
+	swap(slots[slot % ARRAY_SIZE(slots)], page);
+	spin_unlock(&lock);
+	return page;
+}
+
+static int zd3_churner(void *nr)
+{
+	unsigned int r, n = (long)nr;
+	struct page *page;
+
+	for (r = 0; r < rounds; r++) {
+		page = zd3_alloc();
+		if (!page) {		/* the workers are behind */
+			usleep_range(500, 1000);
+			continue;
+		}
+		zd3_use(page);
+		if ((r ^ n) & 1)
+			zd3_io(page, NULL);
+		page = zd3_swap(r + n, page);
+		if (page) {
+			zd3_use(page);
+			if (r & 2)
+				page = zd3_swap(r, page);
+			if (page)
+				zd3_release(page);
+		}
+		if (!((r + n) % 5))
+			usleep_range(20, 200);
+		cond_resched();
+	}
+	atomic_inc(&barrier);
+	return 0;
+}
+
+static int zd3_churn(void)
+{
+	struct task_struct *t[4];
+	struct page *page;
+	long i;
+
+	for (i = 0; i < ARRAY_SIZE(t); i++) {
+		t[i] = kthread_create(zd3_churner, (void *)i, "zd3churn");
+		get_task_struct(t[i]);
+		wake_up_process(t[i]);
+	}
+	while (atomic_read(&barrier) < ARRAY_SIZE(t))
+		usleep_range(500, 1000);
+	for (i = 0; i < ARRAY_SIZE(t); i++) {
+		kthread_stop(t[i]);
+		put_task_struct(t[i]);
+	}
+	flush_workqueue(wq);
+	for (i = 0; i < ARRAY_SIZE(slots); i++) {
+		page = zd3_swap(i, NULL);
+		if (page)
+			zd3_release(page);
+	}
+	flush_workqueue(wq);
+	return 0;
+}
+
 /* lateset: somebody on another CPU takes the page as soon as it is on the list, and a reference for I/O */
 static int zd3_taker(void *unused)
 {
@@ -353,7 +422,7 @@ static int __init zd3_init(void)
 	for (pfn = first; pfn < first + npages; pfn++)
 		zd3_push(pfn_to_page(pfn));
 	set_cpus_allowed_ptr(current, cpumask_of(0));	/* what races with it is on CPU 1 */
-	ret = is("race") ? zd3_race() : zd3_work();
+	ret = is("race") ? zd3_race() : is("churn") ? zd3_churn() : zd3_work();
 	pr_info("zd3: work ret %d free_list %lu of %u free_callbacks %lu\n", ret, nfree, npages, ncalls_free);
 	return 0;
 }
