@@ -35,6 +35,7 @@ export async function checkMatrix(driver: string | undefined, flags: CheckFlags)
   const text = new MatrixText(job.properties ?? Object.keys(properties))
   const show = (line: string) => void (flags.json || process.stdout.write(line))
   show(text.head())
+  progress(`0 of ${systems.length} systems`)
   const rows: MatrixRow[] = []
   for await (const row of inOrder(systems, job, Math.min(workers, systems.length))) {
     rows.push(row)

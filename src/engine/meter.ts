@@ -72,8 +72,12 @@ export class Meter {
     if (now > this.limits.deadline) this.stop('out of time')
   }
 
-  private stop(why: string): never {
-    throw new Exhausted(`${why} while ${this.text()}`)
+  why(limit: string): string {
+    return `${limit} while ${this.text()}`
+  }
+
+  private stop(limit: string): never {
+    throw new Exhausted(this.why(limit))
   }
 
   private text(): string {
@@ -81,17 +85,17 @@ export class Meter {
   }
 }
 
-/** Milliseconds for the first try under a guard, and for a piece of work that is still taken to come to an end. */
-const GUARDED = { first: 10_000, piece: 2000 }
+/** Milliseconds for the first try under a guard, and past the deadline, which the work should have noticed itself. */
+const GUARDED = { first: 10_000, past: 2000 }
 
 /**
  * What is made within the limits, or the one that was met. Work that a guard cut off is done again with more time, unless it
- * stood still.
+ * stood still for half of it.
  * @throws ModelError for code that does not come to its next step.
  */
-export function within<T>(limits: Limits, make: (meter: Meter) => T): T | string {
-  for (let time = GUARDED.first; ; time *= 4) {
-    const meter = new Meter(limits)
+export function within<T>(limits: Limits, make: (meter: Meter) => T, now = () => performance.now()): T | string {
+  for (let most = GUARDED.first; ; most *= 4) {
+    const meter = new Meter(limits, now)
     const work = () => {
       try {
         return { made: make(meter) }
@@ -100,11 +104,12 @@ export function within<T>(limits: Limits, make: (meter: Meter) => T): T | string
         throw e
       }
     }
-    const left = limits.deadline - performance.now() + GUARDED.piece
-    const done = limits.guard ? limits.guard(work, Math.min(time, left)) : work()
+    const left = Math.max(0, limits.deadline - now()) + GUARDED.past
+    const time = Math.min(most, left)
+    const done = limits.guard ? limits.guard(work, time) : work()
     if (done) return done.made
-    if (meter.silence >= GUARDED.piece || left < time)
-      throw new ModelError(`${meter.code} does not come to an end: a loop without a step?`)
+    if (meter.silence >= time / 2) throw new ModelError(`${meter.code} does not come to an end: a loop without a step?`)
+    if (left <= most) return meter.why('out of time')
   }
 }
 

@@ -16,7 +16,7 @@ import {
   thread,
 } from '../../src/engine/index.ts'
 import type { Guard } from '../../src/engine/limits.ts'
-import { Exhausted, Meter } from '../../src/engine/meter.ts'
+import { Exhausted, Meter, within } from '../../src/engine/meter.ts'
 import { prepare } from '../../src/engine/prepare.ts'
 import { guard as nodeGuard } from '../../src/node/guard.ts'
 
@@ -109,14 +109,31 @@ describe('a guard', () => {
     expect(asked).toEqual([asked[0], 4 * asked[0]!, 16 * asked[0]!])
   })
 
-  it('that cuts it off when all time is up tells whose code ran', async () => {
-    const guard: Guard = work => {
-      work()
-      return undefined
+  it('that cuts it off tells whose code stood still, or that time is up', () => {
+    let now = 0
+    const cut = (deadline: number, silence: number) => {
+      const guard: Guard = work => {
+        work()
+        now += silence
+        return undefined
+      }
+      return () =>
+        within(
+          { ...LIMITS, deadline, guard, progressInterval: 1 },
+          m => prepare(s, {}, undefined, m),
+          () => now,
+        )
     }
-    const checked = check(s, { properties, guard, time: 1 })
-    await expect(checked).rejects.toThrow(/^thread \w+ does not come to an end: a loop without a step\?$/)
-    await expect(checked).rejects.toBeInstanceOf(ModelError)
+    const stands = /^thread \w+ does not come to an end: a loop without a step\?$/
+    expect(cut(Number.POSITIVE_INFINITY, 6000)).toThrow(stands)
+    expect(cut(Number.POSITIVE_INFINITY, 6000)).toThrow(ModelError)
+    expect(cut(now + 1000, 2500)).toThrow(stands)
+    expect(cut(now + 1000, 100)()).toMatch(/^out of time while writing the search: \d+ functions, \d+ nodes$/)
+  })
+
+  it('does not mistake a deadline that has long passed for code that stands still', () => {
+    const limits = { ...LIMITS, deadline: -1e9, guard: nodeGuard, progressInterval: 1 }
+    expect(within(limits, m => prepare(s, {}, undefined, m))).toMatch(/^out of time while learning: /)
   })
 
   it('of Node ends a loop that has no end, and passes on results and errors', () => {
