@@ -26,7 +26,7 @@ export const PageBit = {
   SETTLING: 1024,
   /** Handed out by a set since something was found on the page. */
   HANDED_OUT: 256,
-  /** A probe says that the page was given back to its driver, and none that it was handed out since. */
+  /** A probe says that the page was given back to its driver, and nobody took a reference since it was handed out. */
   FREED: 2048,
   /** memunmap_pages() of its pagemap is entered; it has returned. */
   KILLED: 4096,

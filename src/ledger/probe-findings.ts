@@ -10,6 +10,7 @@ import { MAX_SOLVED } from './matching.ts'
 import { duration, type Naming } from './naming.ts'
 import type { Holder, OpenFindings } from './open-findings.ts'
 import { CLOCK_SLACK, ORDER_WINDOW } from './order.ts'
+import { NEVER_CLOSES } from './pagemaps.ts'
 import type { Stamp } from './stamps.ts'
 import type { Suspicion } from './suspicions.ts'
 import type { HeldPage, Teardown } from './teardowns.ts'
@@ -83,13 +84,13 @@ export class ProbeFindings {
 
   // --- which suspicions stand -----------------------------------------------------------------------------------------
 
-  #stands({ kind, row, event, since, restsOnAllocs, isWithdrawn }: Suspicion): boolean {
+  #stands({ kind, row, event, since, freed, restsOnAllocs, isWithdrawn }: Suspicion): boolean {
     const { pages, pagemaps, probes } = this.#ledger
     if (isWithdrawn || this.#isGap(since - CLOCK_SLACK, event.time + CLOCK_SLACK)) return false
     const index = pages.pagemap[row]!
     const { votes } = pagemaps.list[index]!
     const isSplit = votes.frozen > 0 && (restsOnAllocs || kind === 'free-twice')
-    if (isSplit || (restsOnAllocs && !this.#areAllocsTrusted(index))) return false
+    if (isSplit || (restsOnAllocs && (freed.time < probes.firstAlloc || !this.#areAllocsTrusted(index)))) return false
     // A second hand-out may be one that was too late to be seen.
     return kind !== 'get-on-free-page' || probes.countsOf(index).allocs > 0
   }
@@ -110,7 +111,10 @@ export class ProbeFindings {
       const { kind, row } = group[0]!
       const { frees, uses } = this.#ledger.probes.countsOf(this.#ledger.pages.pagemap[row]!)
       // A function that takes reference after reference of free pages hands them out.
-      if (kind === 'get-on-free-page') return group.length >= FEW && group.length * MANY > frees
+      if (kind === 'get-on-free-page') {
+        const all = this.#ledger.tasks.ticksOfSignature(group[0]!.event.signature)
+        return group.length >= FEW && (group.length * MANY > frees || all <= group.length)
+      }
       if (kind === 'free-twice') return group.length > FEW && group.length * MANY > frees
       return kind === 'touch-after-free' && group.length > FEW && group.length * MANY > uses
     })
@@ -186,7 +190,7 @@ export class ProbeFindings {
     if (kind === 'alloc-after-kill') return event.time - since > ORDER_WINDOW ? 'likely' : 'possible'
     const isProven = allocs >= ALWAYS && unannounced <= (kind === 'free-twice' ? 1 : 0)
     if (kind === 'get-on-free-page') return isProven && pagemaps.list[index]!.lives >= ALWAYS ? 'likely' : 'possible'
-    const isHeld = life.length > 0 && life[0]!.time < freed.time
+    const isHeld = this.#isHeld(row, life, freed)
     // Who used the page had given it back himself: that he used it for nobody else is an inference.
     const isInferred = event.op === Op.PAGE_USE && handedOut !== undefined
     return kind !== 'pagemap-gone' && isProven && isOrdered && !isHeld && !isInferred ? 'certain' : 'likely'
@@ -212,8 +216,16 @@ export class ProbeFindings {
   #whileFree({ event, freed, row, life }: Suspicion): string[] {
     const isAnnounced = this.#ledger.probes.countsOf(this.#ledger.pages.pagemap[row]!).allocs > 0
     const since = isAnnounced ? 'no lastput_alloc has come for it since' : 'nothing has handed it out since'
-    const held = life[0] && life[0].time < freed.time ? ['references to the page were out when it was given back'] : []
+    const held = this.#isHeld(row, life, freed) ? ['references to the page were out when it was given back'] : []
     return [`${this.#who(freed)} had given the page back ${span(freed, event)} before, and ${since}`, ...held]
+  }
+
+  /** Whether references to the page were out when it was given back. */
+  #isHeld(row: number, [first]: readonly LifeEvent[], freed: Stamp): boolean {
+    const { pages, pagemaps } = this.#ledger
+    // Where the core sets the count back, a life ends only then.
+    if (pagemaps.list[pages.pagemap[row]!]!.closesAt === NEVER_CLOSES) return false
+    return first !== undefined && first.time < freed.time
   }
 
   #afterHandOut({ event, freed, isOrdered }: Suspicion, handedOut: Stamp): string[] {

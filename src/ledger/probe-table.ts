@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import { CLOCK_SLACK } from './order.ts'
 import type { Stamp } from './stamps.ts'
 
 const FIRST_SIZE = 1024
@@ -16,6 +17,12 @@ export const ProbeState = {
   WAS_ZERO: 8,
   /** It was handed out when it was free, as far as the stamps tell. */
   WAS_FREE: 16,
+  /** It is free by its probes, but seems to have been handed out without one. */
+  SILENT: 32,
+  /** A reference of the free page was given back, as a late stamp has it or in a life of its own. */
+  WAS_PUT: 64,
+  /** It was given back without a hand-out that was announced before. */
+  UNANNOUNCED: 128,
 } as const
 
 /** Columns by row of the page table, made when the first probe comes: most recordings have none. */
@@ -23,6 +30,10 @@ export class ProbeTable {
   state = new Uint8Array(0)
   /** Gap edges that had passed when the state was taken. */
   epoch = new Int32Array(0)
+  /** CPU and time of the page's last hand-out or return, and the time of the last one by another CPU. */
+  lastCpu = new Uint16Array(0)
+  lastTime = new Float64Array(0)
+  otherTime = new Float64Array(0)
   freedTime = new Float64Array(0)
   freedPid = new Int32Array(0)
   freedCpu = new Uint16Array(0)
@@ -36,11 +47,23 @@ export class ProbeTable {
   reach(row: number): void {
     if (row < this.state.length) return
     const size = Math.max(FIRST_SIZE, 2 ** Math.ceil(Math.log2(row + 1)))
-    for (const name of ['freedTime', 'handedTime'] as const) this[name] = grown(this[name], new Float64Array(size))
+    for (const name of ['freedTime', 'handedTime', 'lastTime', 'otherTime'] as const)
+      this[name] = grown(this[name], new Float64Array(size))
     for (const name of ['epoch', 'freedPid', 'handedPid'] as const) this[name] = grown(this[name], new Int32Array(size))
-    for (const name of ['freedCpu', 'handedCpu'] as const) this[name] = grown(this[name], new Uint16Array(size))
+    for (const name of ['freedCpu', 'handedCpu', 'lastCpu'] as const)
+      this[name] = grown(this[name], new Uint16Array(size))
     for (const name of ['freedStack', 'handedStack'] as const) this[name] = grown(this[name], new Uint32Array(size))
     this.state = grown(this.state, new Uint8Array(size))
+  }
+
+  /** Notes a hand-out or return; whether its place among those of other CPUs is beyond doubt so far. */
+  note(row: number, cpu: number, time: number): boolean {
+    if (this.lastCpu[row] !== cpu) {
+      this.otherTime[row] = this.lastTime[row]!
+      this.lastCpu[row] = cpu
+    }
+    this.lastTime[row] = time
+    return this.otherTime[row] === 0 || this.otherTime[row]! + CLOCK_SLACK < time
   }
 
   free(row: number, { time, cpu, pid, stack }: Stamp): void {
@@ -52,7 +75,8 @@ export class ProbeTable {
   }
 
   handOut(row: number, { time, cpu, pid, stack }: Stamp): void {
-    this.state[row] = ProbeState.BUSY | (this.state[row]! & ProbeState.FREE ? ProbeState.WAS_FREE : 0)
+    const isFree = (this.state[row]! & (ProbeState.FREE | ProbeState.SILENT)) === ProbeState.FREE
+    this.state[row] = ProbeState.BUSY | (isFree ? ProbeState.WAS_FREE : 0)
     this.handedTime[row] = time
     this.handedCpu[row] = cpu
     this.handedPid[row] = pid

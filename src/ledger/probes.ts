@@ -17,7 +17,7 @@ import { earliest, isBefore, isSameTask, type Stamp } from './stamps.ts'
 import type { ProbeCounts, Suspicion } from './suspicions.ts'
 import { Teardowns } from './teardowns.ts'
 
-const { FREE, BUSY, TOUCHED, WAS_ZERO, WAS_FREE } = ProbeState
+const { FREE, BUSY, TOUCHED, WAS_ZERO, WAS_FREE, SILENT, WAS_PUT, UNANNOUNCED } = ProbeState
 
 /** Functions of mm/memremap.c and include/linux/mm.h that call a driver's page_free() or folio_free(). */
 const FREE_PATH = new Set([
@@ -47,10 +47,13 @@ export class Probes {
   readonly #counts: ProbeCounts[] = []
   /** Suspicions of pages that were not handed out since. */
   readonly #open = new Map<number, Suspicion[]>()
+  /** The last suspicions of each page: stamps of other CPUs may still explain them. */
+  readonly #recent = new Map<number, Suspicion[]>()
   readonly #perPage = new Map<number, number>()
-  /** Sites of the sets that came with an announced hand-out. */
+  /** Sites of what new owners first did to the count after an announced hand-out. */
   readonly #announcing = new Set<number>()
-  #firstAlloc = Infinity
+  /** Time of the first hand-out that was announced: before it the absence of one says nothing. */
+  firstAlloc = Infinity
 
   constructor(ledger: PageView) {
     this.#ledger = ledger
@@ -128,62 +131,67 @@ export class Probes {
   // --- probes ---------------------------------------------------------------------------------------------------------
 
   #handedOut(row: number, event: LedgerEvent): void {
-    const table = this.#table
-    const counts = this.#countsFor(row)
-    counts.allocs++
-    this.#firstAlloc = Math.min(this.#firstAlloc, event.time)
-    this.#setFreed(row, false)
-    const open = this.#open.get(row) ?? []
+    this.#countsFor(row).allocs++
+    this.firstAlloc = Math.min(this.firstAlloc, event.time)
     this.#open.delete(row)
-    const explained = open.filter(suspicion => !isBefore(suspicion.event, event))
-    for (const suspicion of explained) suspicion.isWithdrawn = true
-    // It may have come between two times that the page was given back, or after both.
-    if (explained.some(({ kind }) => kind === 'free-twice')) this.#forget(row)
-    else table.handOut(row, event)
+    if (!this.#isPlaced(row, event)) return
+    this.#table.handOut(row, event)
+    // The first event after it is to be seen.
+    this.#setFreed(row, true)
   }
 
   #freed(row: number, event: LedgerEvent): void {
     const table = this.#table
     const counts = this.#countsFor(row)
     counts.frees++
-    const state = table.state[row]!
-    if (state & FREE) {
-      if (table.freedTime[row]! > this.#firstAlloc || !Number.isFinite(this.#firstAlloc)) {
-        counts.unannounced++
-        this.#freedAgain(row, event)
-      }
-    } else if (!this.#isFree(row, event)) {
-      this.#forget(row)
-      return
+    const isSuspect = this.#open.has(row)
+    // It was in use meanwhile: rather a hand-out that nobody announced than a fault.
+    this.#withdraw(row)
+    if (!this.#isPlaced(row, event)) return
+    const isKnown = table.freedTime[row]! > this.firstAlloc || this.firstAlloc === Infinity
+    const isAgain = (table.state[row]! & FREE) !== 0 && isKnown
+    if (isAgain) {
+      counts.unannounced++
+      if (!isSuspect) this.#freedAgain(row, event)
     }
     table.free(row, event)
+    if (isAgain) table.state[row]! |= UNANNOUNCED
     this.#setFreed(row, true)
   }
 
   /**
-   * Whether the page is surely free now: a hand-out that another CPU stamped just before may have come after, unless it
-   * found the page free. So may one before the page was known.
+   * Whether a hand-out or return surely came after all that are known of the page. If not, nothing is known of the page any
+   * more, and what was suspected by stamps as near says nothing. The page itself may be known only since a moment ago.
    */
-  #isFree(row: number, event: LedgerEvent): boolean {
-    if (this.#table.state[row]! & WAS_FREE) return true
+  #isPlaced(row: number, event: LedgerEvent): boolean {
+    const isNear = (stamp: Stamp | undefined) => stamp !== undefined && stamp.time > 0 && !isBefore(stamp, event)
+    for (const suspicion of this.#recent.get(row) ?? [])
+      if (isNear(suspicion.event) || isNear(suspicion.freed) || isNear(suspicion.handedOut))
+        suspicion.isWithdrawn = true
     const isNew = this.#table.state[row] === 0 && this.#ledger.pages.takenUp[row]! + 2 * CLOCK_SLACK >= event.time
-    return !isNew && isBefore(this.#table.handedOf(row), event)
+    if (this.#table.note(row, event.cpu, event.time) && !isNew) return true
+    // Neither is it known how the time before it ended.
+    if (this.#table.state[row]! & UNANNOUNCED) this.#countsFor(row).unannounced--
+    for (const suspicion of this.#recent.get(row) ?? [])
+      if (suspicion.restsOnAllocs && suspicion.freed.time === this.#table.freedTime[row]) suspicion.isWithdrawn = true
+    this.#forget(row)
+    return false
   }
 
   /** Given back twice without a hand-out that was announced. */
   #freedAgain(row: number, event: LedgerEvent): void {
-    const open = this.#open.get(row)
-    this.#open.delete(row)
-    // A get on the free page comes first, and this from it.
-    if (open?.some(({ kind }) => kind === 'get-on-free-page')) return
-    const { pages, pagemaps } = this.#ledger
-    const { rule } = pagemaps.list[pages.pagemap[row]!]!
-    const isSilent = rule === undefined || rule.handOut === 'none'
-    const isUsed = (this.#table.state[row]! & TOUCHED) !== 0
-    if (isUsed && !isSilent) return
+    const { pages } = this.#ledger
+    const state = this.#table.state[row]!
     // Without any life of the page before, its counts may be no part of the recording.
     if (pages.lastLife[row] === 0 && (pages.bits[row]! & PageBit.OPEN) === 0) return
-    this.#suspect('free-twice', row, event, { restsOnAllocs: isSilent || isUsed, isOrdered: true })
+    // Every life ends with a put, and most begin with what changes the count.
+    if (state & (TOUCHED | SILENT | WAS_PUT)) return
+    const isSilent = this.#isHandOutSilent(row)
+    if (!this.#isAnnounced(row)) {
+      const isLong = event.time - this.#table.freedTime[row]! > 2 * CLOCK_SLACK
+      if (isSilent || !isLong) return
+    }
+    this.#suspect('free-twice', row, event, { restsOnAllocs: isSilent })
   }
 
   #used(row: number, event: LedgerEvent): void {
@@ -192,9 +200,14 @@ export class Probes {
     const state = table.state[row]!
     if (state & FREE) {
       const freed = table.freedOf(row)
-      if (!isBefore(freed, event) || (isSameTask(freed, event) && !this.#hasLeft(freed.stack, event.stack))) return
+      if (
+        state & SILENT ||
+        !isBefore(freed, event) ||
+        (isSameTask(freed, event) && !this.#hasLeft(freed.stack, event.stack))
+      )
+        return
       this.#suspect('touch-after-free', row, event, {
-        restsOnAllocs: this.#isHandOutSilent(row) || (state & TOUCHED) !== 0,
+        restsOnAllocs: this.#isAnnounced(row) || this.#isHandOutSilent(row) || (state & TOUCHED) !== 0,
         isOrdered: true,
       })
     } else if (state & WAS_FREE) this.#usedByFormer(row, event)
@@ -215,7 +228,9 @@ export class Probes {
 
   /** Of a page that is free. */
   #seenFree(row: number, event: LedgerEvent): void {
-    if (event.val <= 0 || event.op === Op.FREEZE) return
+    const isTeardown = (this.#ledger.sites.traits(event.stack) & StackTrait.TEARDOWN) !== 0
+    if (event.val < 0 && !isTeardown) this.#table.state[row]! |= WAS_PUT
+    if (event.val <= 0 || event.op === Op.FREEZE || this.#table.state[row]! & SILENT) return
     const { sites, pages, pagemaps } = this.#ledger
     const isNew = event.op === Op.SET && (event.flags === 0 || (sites.traits(event.stack) & StackTrait.INIT) !== 0)
     // Set up anew, or split from a folio that was in use.
@@ -234,18 +249,14 @@ export class Probes {
     for (const open of this.#open.get(row) ?? []) if (earliest(event) < open.event.time) open.restsOnAllocs = true
     table.state[row]! |= TOUCHED
     const isAfter = isSameTask(freed, event) || freed.time + CLOCK_SLACK < earliest(event)
-    const isHandOut = rule?.idle !== 1 && !this.#announces(event)
-    // What hands out idle pages at 0 the counts tell, and judge the rest.
-    if (isHandOut && event.op === Op.SET) {
-      if (this.countsOf(pages.pagemap[row]!).allocs > 0) this.#countsFor(row).unannounced++
-      this.#forget(row)
+    const isAnnouncing = this.#announcing.has(this.#ledger.sites.site(event.signature))
+    // A set hands out, unless its function announces that; so does a get at 1 that new owners begin with. At 0 the counts tell.
+    const isSet = event.op === Op.SET
+    const isHandOut = isSet ? !isAnnouncing || !sites.isTelling(event.stack) : rule?.idle !== 1 || isAnnouncing
+    if (isHandOut && (isSet || (isAnnouncing && isAfter))) {
+      table.state[row]! |= SILENT
     } else if (isAfter && !isHandOut)
       this.#suspect('get-on-free-page', row, event, { restsOnAllocs: true, isOrdered: true })
-  }
-
-  /** Whether that set is by a function which otherwise announces its hand-outs. */
-  #announces({ op, signature }: LedgerEvent): boolean {
-    return op === Op.SET && this.#announcing.has(this.#ledger.sites.site(signature))
   }
 
   /** The core sets the count of the page that its own task gave back; without probes of hand-outs only gets tell of one. */
@@ -262,12 +273,13 @@ export class Probes {
   /** Of a page that is handed out: the task that had given it back sets its count. */
   #seenBusy(row: number, event: LedgerEvent): void {
     const { freed, handed } = this.#holders(row)
+    if (event.val > 0) this.#setFreed(row, false)
+    if (event.val > 0 && isSameTask(handed, event)) this.#announcing.add(this.#ledger.sites.site(event.signature))
     if (event.op !== Op.SET) {
       const isFirst = isSameTask(event, handed) && event.val > 0 && event.count === event.val
       if (isFirst && this.#idle(row) === 1) this.#table.state[row]! |= WAS_ZERO
       return
     }
-    if (isSameTask(handed, event)) this.#announcing.add(this.#ledger.sites.site(event.signature))
     if (!(this.#table.state[row]! & WAS_FREE)) return
     if (!isSameTask(freed, event) || isSameTask(handed, event) || !isBefore(freed, handed)) return
     const isOrdered = handed.time + CLOCK_SLACK < earliest(event)
@@ -297,23 +309,24 @@ export class Probes {
     }
   }
 
-  /** Keeps a suspicion, if there is room. */
-  keep(suspicion: Suspicion): void {
+  /** Keeps a suspicion, if there is room; whether there was. */
+  keep(suspicion: Suspicion): boolean {
     const before = this.#perPage.get(suspicion.row) ?? 0
-    if (before >= MAX_PER_PAGE) return
+    if (before >= MAX_PER_PAGE) return false
     if (this.suspicions.length >= MAX_SUSPICIONS) {
       this.dropped++
-      return
+      return false
     }
     this.#perPage.set(suspicion.row, before + 1)
     this.suspicions.push(suspicion)
+    return true
   }
 
   #suspect(kind: Suspicion['kind'], row: number, event: LedgerEvent, more: Partial<Suspicion>): void {
     const suspicion = this.suspicion(kind, row, event, more)
-    this.keep(suspicion)
-    if (this.#table.state[row]! & FREE)
-      this.#open.set(row, [...(this.#open.get(row) ?? []), suspicion].slice(-MAX_PER_PAGE))
+    if (!this.keep(suspicion)) return
+    this.#recent.set(row, [...(this.#recent.get(row) ?? []), suspicion])
+    if (this.#table.state[row]! & FREE) this.#open.set(row, [...(this.#open.get(row) ?? []), suspicion])
   }
 
   /** Forgets the state of a page that may have missed something. */
@@ -326,8 +339,14 @@ export class Probes {
 
   #forget(row: number): void {
     this.#table.state[row] = 0
-    this.#open.delete(row)
+    this.#withdraw(row)
     this.#setFreed(row, false)
+  }
+
+  /** The page is free no more, and no hand-out was announced. */
+  #withdraw(row: number): void {
+    for (const suspicion of this.#open.get(row) ?? []) if (suspicion.restsOnAllocs) suspicion.isWithdrawn = true
+    this.#open.delete(row)
   }
 
   #setFreed(row: number, isFreed: boolean): void {
@@ -345,6 +364,10 @@ export class Probes {
 
   #idle(row: number): number | undefined {
     return this.#ledger.idleCount(row)
+  }
+
+  #isAnnounced(row: number): boolean {
+    return this.countsOf(this.#ledger.pages.pagemap[row]!).allocs > 0
   }
 
   /** Whether a page of that kind is handed out by nothing that shows in its count. */

@@ -21,7 +21,7 @@ export interface PageProbes {
   isBusy(row: number): boolean
   handedOut(row: number): Stamp | undefined
   suspicion(kind: Suspicion['kind'], row: number, event: LedgerEvent, more: Partial<Suspicion>): Suspicion
-  keep(suspicion: Suspicion): void
+  keep(suspicion: Suspicion): boolean
 }
 
 /** A page that was in use when memunmap_pages() had returned. */
