@@ -122,6 +122,8 @@ export const StackTrait = {
   EXIT: 128,
   /** No frame has a name: the recording has no symbols for it. */
   NAMELESS: 256,
+  /** A CPU's fault on an entry that is no present page. */
+  FAULT: 512,
 } as const
 
 const TRAITS: [pattern: RegExp, traits: number][] = [
@@ -141,6 +143,7 @@ const TRAITS: [pattern: RegExp, traits: number][] = [
   ],
   [/^(try_grab_|iov_iter_get_pages)/, StackTrait.GUP],
   [/^(do_exit|do_group_exit)$/, StackTrait.EXIT],
+  [/^do_swap_page/, StackTrait.FAULT],
 ]
 
 /** The `StackTrait` bits that one function brings. */

@@ -15,6 +15,7 @@ import { ORDER_WINDOW } from './order.ts'
 import { PageBit } from './pages.ts'
 import { ProbeFindings } from './probe-findings.ts'
 import { Remedies } from './remedies.ts'
+import { retryFindings } from './retry-findings.ts'
 
 const MAX_CONSEQUENCES = 16
 
@@ -68,7 +69,13 @@ export class Judge {
     }
     this.#open.acquit()
     const held = new Set(open.map(({ pfn }) => pfn))
-    return [...causes.values(), ...new Set(probed.values()), ...open, ...this.#probes.waiting(pfn => held.has(pfn))]
+    return [
+      ...causes.values(),
+      ...new Set(probed.values()),
+      ...open,
+      ...this.#probes.waiting(pfn => held.has(pfn)),
+      ...retryFindings(this.#ledger, this.#naming, this.#open),
+    ]
   }
 
   /**

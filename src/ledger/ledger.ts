@@ -10,6 +10,7 @@ import { isProbe, Op } from '../trace/events.ts'
 import { CpuClock } from './cpu-clock.ts'
 import { countAfter, countBefore, countRead, hitsZero, isExact, isReset } from './effects.ts'
 import { ErrorReports } from './error-reports.ts'
+import { FaultRetries } from './fault-retries.ts'
 import { baseName, StackTrait, typeByInitialiser } from './frames.ts'
 import { Gaps } from './gaps.ts'
 import { type Incident, type IncidentKind, Incidents } from './incidents.ts'
@@ -123,6 +124,7 @@ export class Ledger {
   readonly model: PairModel
   readonly probes = new Probes(this)
   readonly reports: ErrorReports
+  readonly retries = new FaultRetries()
   /** State of the watched page; undefined if it was never seen until then. */
   watched: PageState | undefined
   readonly #watch: LedgerOptions['watch']
@@ -601,6 +603,8 @@ export class Ledger {
     pages.lastSignature[row] = signature
     pages.lastPid[row] = pid
     pages.lastMapcount[row] = mapcount
+    if (delta > 0 && this.sites.traits(stack) & StackTrait.FAULT)
+      this.retries.add(row, pid, cpu, signature, stack, time)
     const count = pages.count[row]! + delta
     pages.count[row] = count
     if (count === this.#closesAt(row)) this.#closeLife(row)
@@ -631,6 +635,7 @@ export class Ledger {
 
   #closeLife(row: number): void {
     const { pages, lives } = this
+    this.retries.end(row)
     if (this.#suspects.size > 0) this.#acquit(row)
     const bits = pages.bits[row]!
     const head = pages.head[row]!
@@ -750,6 +755,7 @@ export class Ledger {
     const { pages, nodes } = this
     if (!(pages.bits[row]! & PageBit.OPEN)) return
     this.lives.partial++
+    this.retries.end(row)
     if (pages.head[row]! >= 0) nodes.giveChain(pages.head[row]!, pages.tail[row]!)
     pages.head[row] = pages.tail[row] = -1
   }

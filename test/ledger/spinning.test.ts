@@ -109,9 +109,28 @@ test.each([
 ])('the leaked reference is named after %i retries (task killed: %s)', async (retries, killed) => {
   const bytes = new TextEncoder().encode(spinning(retries, killed))
   const { findings } = await account(await openRecording(new BytesSource('spinning', bytes)))
+  const retried = ['fault-retries', 0x1000 + VICTIM, 'do_swap_page']
   expect(findings.map(({ kind, pfn, culprit }) => [kind, pfn, culprit?.frame?.name])).toEqual([
     ['leak', 0x1000 + VICTIM, 'zdlab_planted_leak'],
+    ...(retries >= 64 ? [retried] : []),
   ])
+  if (retries < 64) return
+  const [often, ...others] = findings[1]!.evidence
+  expect(often).toMatch(`tried ${retries} times within`)
+  expect(others.join()).toMatch('zdlab_planted_leak')
+})
+
+test('faults that end the life of the page are no retries, however many', async () => {
+  const script = new Script()
+  script.set(0, 1, ['__init_zone_device_page', 'memmap_init_zone_device'], 'none', 0)
+  script.set(0, 0, ['memmap_init_zone_device', 'memremap_pages'])
+  for (let life = 0; life < 200; life++) {
+    migrate(script, 0, false)
+    fault(script, 0, true)
+  }
+  const bytes = new TextEncoder().encode(`${script.lines.join('\n')}\n`)
+  const { findings } = await account(await openRecording(new BytesSource('faults', bytes)))
+  expect(findings).toEqual([])
 })
 
 test('a page that is merely mapped when the recording ends is held, not leaked', async () => {

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** What is told of a fault that is tried again and again: how often, and whose reference may be in its way. */
+import { Op } from '../trace/events.ts'
+import type { Attempts } from './fault-retries.ts'
+import type { Finding } from './findings.ts'
+import { StackTrait, traitsOf } from './frames.ts'
+import type { Ledger } from './ledger.ts'
+import type { PageState } from './life.ts'
+import { duration, type Naming } from './naming.ts'
+import type { Holder, OpenFindings } from './open-findings.ts'
+import { PageBit } from './pages.ts'
+
+/** Others' references that are named. */
+const SHOWN = 8
+
+export function retryFindings(ledger: Ledger, naming: Naming, open: OpenFindings): Finding[] {
+  return [...ledger.retries.repeated()].flatMap(({ row, tasks }) => {
+    const finding = retryFinding(ledger, naming, open, row, tasks)
+    return finding ? [finding] : []
+  })
+}
+
+function retryFinding(
+  ledger: Ledger,
+  naming: Naming,
+  open: OpenFindings,
+  row: number,
+  tasks: readonly Attempts[],
+): Finding | undefined {
+  const { pages } = ledger
+  const state = ledger.stateOf(row)
+  const [first] = tasks as [Attempts]
+  const idle = state.idle ?? 0
+  // References that all stay out are a leak, and told as such.
+  if (state.lossy || pages.bits[row]! & PageBit.DOUBT || state.count - idle > first.times / 2) return undefined
+  return {
+    kind: 'fault-retries',
+    pfn: pages.pfn[row]!,
+    pagemap: pages.pagemap[row]!,
+    life: { began: state.events[0]?.time, ended: undefined },
+    history: [],
+    count: state.count,
+    expected: idle,
+    certainty: 'certain',
+    margin: undefined,
+    culprit: naming.actor({ ...first, time: first.last, op: Op.MOD, val: 1 }),
+    counterpart: undefined,
+    references: 1,
+    consequences: [],
+    moreConsequences: 0,
+    evidence: [...tasks.map(task => attemptWords(task, naming)), ...othersWords(ledger, open, state, tasks)],
+  }
+}
+
+function attemptWords({ pid, times, first, last }: Attempts, naming: Naming): string {
+  return `${naming.task(pid)} tried ${times} times within ${duration(last - first)}, each time took its reference and gave it back, and the page stays where it is`
+}
+
+/** A migration fails while a reference is out that it does not know of. */
+function othersWords(ledger: Ledger, open: OpenFindings, state: PageState, tasks: readonly Attempts[]): string[] {
+  // What the fault itself took last, and the mapping that it put back, are in nobody's way.
+  const isFaults = ({ actor }: Holder) => actor?.stack.some(({ name }) => traitsOf(name) & StackTrait.FAULT)
+  const others = open.holders(state).filter(holder => !isFaults(holder))
+  const tables = ledger.isMapped(state.row) ? 1 : 0
+  const named = others.slice(0, SHOWN).map(otherWords)
+  if (others.length > tables) return ['a migration fails while others hold references to the page:', ...named]
+  const why =
+    tasks.length > 1
+      ? `${tasks.length} tasks do this at once: the reference that one takes makes the other's migration fail`
+      : 'nobody else keeps a reference: whoever makes the migration fail gives it back each time'
+  return [...named, why]
+}
+
+function otherWords({ actor, units }: Holder): string {
+  const what = units === 1 ? 'one reference is out' : `${units} references are out`
+  if (!actor) return `${what} from before the recording`
+  const site = actor.frame?.name ?? 'a site without stack'
+  return `${what} that ${site} took in ${actor.task}-${actor.pid}`
+}
