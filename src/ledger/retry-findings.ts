@@ -48,7 +48,7 @@ function retryFinding(
     references: 1,
     consequences: [],
     moreConsequences: 0,
-    evidence: [...tasks.map(task => attemptWords(task, naming)), ...othersWords(ledger, open, state, tasks)],
+    evidence: [...tasks.map(task => attemptWords(task, naming)), ...othersWords(open, state, tasks)],
   }
 }
 
@@ -57,18 +57,17 @@ function attemptWords({ pid, times, first, last }: Attempts, naming: Naming): st
 }
 
 /** A migration fails while a reference is out that it does not know of. */
-function othersWords(ledger: Ledger, open: OpenFindings, state: PageState, tasks: readonly Attempts[]): string[] {
+function othersWords(open: OpenFindings, state: PageState, tasks: readonly Attempts[]): string[] {
   // What the fault itself took last, and the mapping that it put back, are in nobody's way.
   const isFaults = ({ actor }: Holder) => actor?.stack.some(({ name }) => traitsOf(name) & StackTrait.FAULT)
   const others = open.holders(state).filter(holder => !isFaults(holder))
-  const tables = ledger.isMapped(state.row) ? 1 : 0
   const named = others.slice(0, SHOWN).map(otherWords)
-  if (others.length > tables) return ['a migration fails while others hold references to the page:', ...named]
+  if (others.length > 0) return ['a migration fails while others hold references to the page:', ...named]
   const why =
     tasks.length > 1
       ? `${tasks.length} tasks do this at once: the reference that one takes makes the other's migration fail`
       : 'nobody else keeps a reference: whoever makes the migration fail gives it back each time'
-  return [...named, why]
+  return [why]
 }
 
 function otherWords({ actor, units }: Holder): string {
