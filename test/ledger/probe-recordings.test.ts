@@ -20,8 +20,13 @@ const truth: { [file: string]: Truth } = JSON.parse(readFileSync(new URL('truth.
 
 const names = (stack: Frame[] | undefined) => stack?.slice(0, 2).map(frame => frame.name) ?? []
 
+/** Two of them are examples, too, and lie there. */
 it('all are listed', () => {
-  expect(readdirSync(folder).filter(name => /\.(dat|data|txt)$/.test(name))).toEqual(Object.keys(truth).sort())
+  expect(readdirSync(folder).filter(name => /\.(dat|data|txt)$/.test(name))).toEqual(
+    Object.keys(truth)
+      .filter(name => !name.startsWith('..'))
+      .sort(),
+  )
 })
 
 describe.each(Object.entries(truth))('%s', (file, { probes, findings, reports = [] }) => {

@@ -19,6 +19,8 @@ const SEEN: Record<string, string> = {
   'leak-6.12': '.timeline',
   'surplus-put-5.10': '.finding .kind.put-on-free-page',
   'migrate-6.12': '.life-events tr.unmatched',
+  'touch-6.12': '.finding .kind.touch-after-free',
+  'unload-6.12': '.finding .kind.teardown-waits',
   'ok-7.3': '.timeline',
   'race-5.10': '.detail .life',
   'dax-6.12': '.detail .life-events',

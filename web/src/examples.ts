@@ -33,6 +33,20 @@ export const EXAMPLES: readonly Example[] = [
     at: { view: 'life', finding: 0 },
   },
   {
+    id: 'touch-6.12',
+    kind: 'recording',
+    title: 'Used after it was given back',
+    text: 'Linux 6.12, with probes beside the counts: a work item comes late. No count tells.',
+    at: { view: 'findings' },
+  },
+  {
+    id: 'unload-6.12',
+    kind: 'recording',
+    title: 'An unload that hangs',
+    text: 'Linux 6.12, with probes: memunmap_pages() waits for ever, and no page is held.',
+    at: { view: 'findings' },
+  },
+  {
     id: 'ok-7.3',
     kind: 'recording',
     title: 'Nothing wrong',
