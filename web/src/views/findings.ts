@@ -106,7 +106,10 @@ function mentions(finding: FindingJson, filter: string): boolean {
 
 function item(context: Context, finding: FindingJson, i: number): HTMLElement {
   const { culprit } = finding
-  const title = h('a', { href: linkTo({ view: 'life', finding: i }) }, `${capital(findingSentence(finding))}.`)
+  const said = `${capital(findingSentence(finding))}.`
+  // What waits for no page has no life to be looked at.
+  const isOfPage = finding.references > 0 || finding.life.events.length > 0
+  const title = isOfPage ? h('a', { href: linkTo({ view: 'life', finding: i }) }, said) : said
   return h(
     'li',
     { class: 'finding' },
@@ -115,7 +118,7 @@ function item(context: Context, finding: FindingJson, i: number): HTMLElement {
       {},
       h('span', { class: `kind ${finding.kind}` }, finding.kind),
       h('span', { class: 'certainty' }, finding.certainty),
-      h('span', { class: 'muted' }, countText(finding)),
+      isOfPage && h('span', { class: 'muted' }, countText(finding)),
     ),
     h('h2', {}, title),
     h(

@@ -12,7 +12,6 @@ export function summary(trace: TraceJson): HTMLElement {
   const warnings = [
     ...(source.gaps > 0 ? [lostText(source)] : []),
     ...source.damage.map(each => `damaged at offset ${each.offset}: ${printable(each.expected)}`),
-    ...notes.map(note => `note: ${printable(note)}`),
   ]
   return h(
     'section',
@@ -39,6 +38,7 @@ export function summary(trace: TraceJson): HTMLElement {
     ),
     h('p', {}, livesText(lives)),
     warnings.length > 0 && h('ul', { class: 'warnings' }, ...warnings.map(each => h('li', {}, each))),
+    ...notes.map(note => h('p', { class: 'muted' }, `note: ${printable(note)}`)),
   )
 }
 
