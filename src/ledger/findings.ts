@@ -3,7 +3,7 @@ import type { Frame } from '../trace/events.ts'
 import type { IncidentKind } from './incidents.ts'
 
 /** What probes show and counts alone do not; named after the properties of src/linux/properties.ts. */
-export type ProbeKind = 'touch-after-free' | 'free-twice' | 'pagemap-gone' | 'alloc-after-kill'
+export type ProbeKind = 'touch-after-free' | 'free-twice' | 'freed-in-use' | 'pagemap-gone' | 'alloc-after-kill'
 
 /** What a finding says. The last three report, the others accuse. */
 export type FindingKind = 'leak' | IncidentKind | ProbeKind | 'held-at-end' | 'teardown-waits' | 'fault-retries'
@@ -16,6 +16,7 @@ export const ACCUSATIONS: ReadonlySet<FindingKind> = new Set<FindingKind>([
   'count-mismatch',
   'touch-after-free',
   'free-twice',
+  'freed-in-use',
   'pagemap-gone',
   'alloc-after-kill',
 ])

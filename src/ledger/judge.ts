@@ -56,19 +56,20 @@ export class Judge {
     }
     const probed = this.#mergeProbes(causes)
     const open: Finding[] = []
+    const held = new Set<number>()
     for (let row = 0; row < ledger.pages.length; row++) {
       const own = ledger.incidents.of(row)
       // What is dismissed has left its page with a count that was not followed.
       if (own && !causes.has(own)) continue
       const finding = this.#open.of(row)
       if (!finding) continue
+      held.add(finding.pfn)
       const cause = ledger.incidents.cause(row, ledger.pages.pagemap[row]!)
       const caused = probed.get(row) ?? (cause && causes.get(cause))
       if (caused) this.#addConsequence(caused, finding)
       else open.push(finding)
     }
     this.#open.acquit()
-    const held = new Set(open.map(({ pfn }) => pfn))
     return [
       ...causes.values(),
       ...new Set(probed.values()),
@@ -87,7 +88,7 @@ export class Judge {
   #mergeProbes(causes: Map<Incident, Finding>): Map<number, Finding> {
     const { incidents, pages } = this.#ledger
     const found = new Map<number, Finding>()
-    for (const { finding, row, time } of this.#probes.accusations()) {
+    for (const { finding, row, time, put } of this.#probes.accusations()) {
       const before = found.get(row)
       const incident = incidents.cause(row, pages.pagemap[row]!)
       const counted = incident && causes.get(incident)
@@ -97,6 +98,7 @@ export class Judge {
       else {
         found.set(row, finding)
         if (!counted || incident.row !== row) continue
+        if (put && incident.event.val < 0) Object.assign(finding, { kind: 'surplus-put', culprit: put, references: 1 })
         this.#addConsequence(finding, counted)
         causes.delete(incident)
       }

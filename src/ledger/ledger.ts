@@ -298,6 +298,11 @@ export class Ledger {
     return this.#allPages || !this.pagemaps.anyDevice || this.pagemaps.list[this.pages.pagemap[row]!]!.device
   }
 
+  /** Events that wait for others which explain them. */
+  waiting(row: number): readonly LedgerEvent[] {
+    return this.#pending.get(row) ?? []
+  }
+
   /** Whether a page table maps that page, by its last event, where the map count says so plainly. */
   isMapped(row: number): boolean {
     const { lastMapcount, lastSignature } = this.pages

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 import type { Gaps } from './gaps.ts'
-import type { LifeEvent, PageState } from './life.ts'
+import type { LedgerEvent, LifeEvent, PageState } from './life.ts'
 import type { Pagemaps } from './pagemaps.ts'
 import type { PageTable } from './pages.ts'
 import type { Sites } from './sites.ts'
@@ -18,6 +18,8 @@ export interface PageView {
   /** Whether a page table maps the page, by its last event. */
   isMapped(row: number): boolean
   stateOf(row: number): PageState
+  /** Events of a page that wait for others which explain them. */
+  waiting(row: number): readonly LedgerEvent[]
   lifeEvents(row: number): LifeEvent[]
   /** Lives of a page that ended last, the latest first. */
   lastLives(row: number): LifeEvent[][]

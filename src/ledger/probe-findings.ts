@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** From what probes raised suspicion of to findings: what stands once the whole recording is known. */
 import { Op } from '../trace/events.ts'
-import type { Certainty, Finding } from './findings.ts'
+import type { Actor, Certainty, Finding } from './findings.ts'
+import { StackTrait } from './frames.ts'
 import { ALWAYS } from './leak-evidence.ts'
 import type { Ledger } from './ledger.ts'
 import type { LedgerEvent, LifeEvent } from './life.ts'
@@ -29,6 +30,8 @@ export interface ProbeFinding {
   finding: Finding
   row: number
   time: number
+  /** The put that gave back a page in use: if another put comes, that one was too many. */
+  put?: Actor | undefined
 }
 
 export class ProbeFindings {
@@ -59,6 +62,7 @@ export class ProbeFindings {
         row: suspicion.row,
         // What goes wrong for a new owner follows from it.
         time: suspicion.handedOut?.time ?? suspicion.event.time,
+        put: this.#freeingPut(suspicion),
       }))
     const gone = probes.teardowns.list.flatMap(teardown => this.#gone(teardown))
     return [...suspected, ...gone].sort((a, b) => a.time - b.time)
@@ -116,6 +120,7 @@ export class ProbeFindings {
         return group.length >= FEW && (group.length * MANY > frees || all <= group.length)
       }
       if (kind === 'free-twice') return group.length > FEW && group.length * MANY > frees
+      if (kind === 'freed-in-use') return group.length > FEW && group.length * MANY > frees
       return kind === 'touch-after-free' && group.length > FEW && group.length * MANY > uses
     })
     return new Set(repeated.flat())
@@ -156,6 +161,11 @@ export class ProbeFindings {
     }
   }
 
+  #freeingPut({ kind, event, lastLife }: Suspicion): Actor | undefined {
+    const put = lastLife.at(-1)
+    return kind === 'freed-in-use' && put?.pid === event.pid ? this.#naming.actor(put) : undefined
+  }
+
   #plain(kind: Finding['kind'], row: number, count: number): Finding {
     const { pages } = this.#ledger
     return {
@@ -189,6 +199,8 @@ export class ProbeFindings {
     const { allocs, unannounced } = probes.countsOf(index)
     if (kind === 'alloc-after-kill') return event.time - since > ORDER_WINDOW ? 'likely' : 'possible'
     const isProven = allocs >= ALWAYS && unannounced <= (kind === 'free-twice' ? 1 : 0)
+    // Other pages were given back with no page table that maps them.
+    if (kind === 'freed-in-use') return isOrdered && probes.countsOf(index).frees > ALWAYS ? 'certain' : 'likely'
     if (kind === 'get-on-free-page') return isProven && pagemaps.list[index]!.lives >= ALWAYS ? 'likely' : 'possible'
     const isHeld = this.#isHeld(row, life, freed)
     // Who used the page had given it back himself: that he used it for nobody else is an inference.
@@ -206,11 +218,25 @@ export class ProbeFindings {
         return [
           `${this.#who(suspicion.freed)} had given the page back ${span(suspicion.freed, suspicion.event)} before, and nothing has handed it out since`,
         ]
+      case 'freed-in-use':
+        return this.#inUse(suspicion)
       case 'alloc-after-kill':
         return this.#afterKill(suspicion)
       case 'pagemap-gone':
         return this.#afterReturn(suspicion)
     }
+  }
+
+  #inUse({ event, count, freed, isOrdered }: Suspicion): string[] {
+    if (this.#ledger.sites.traits(event.stack) & StackTrait.TEARDOWN)
+      return [
+        `memunmap_pages() put the page's base reference, and that left ${count}: a user's, so that the page is not free`,
+      ]
+    if (isOrdered)
+      return ['the put before found the page mapped by a page table, which must have a reference of its own']
+    return [
+      `${this.#naming.task(freed.pid)} put the last reference that was counted; the page had been handed to another by then, who took a reference before page_free() was called`,
+    ]
   }
 
   #whileFree({ event, freed, row, life }: Suspicion): string[] {

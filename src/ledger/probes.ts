@@ -32,6 +32,9 @@ const FREE_PATH = new Set([
 const MAX_SUSPICIONS = 10_000
 const MAX_PER_PAGE = 4
 
+/** State bits of a page whose last event is not known. */
+const UNFOLLOWED = PageBit.LOSSY | PageBit.DOUBT | PageBit.FROZEN | PageBit.SETTLING | PageBit.ACCUSED
+
 const NONE: ProbeCounts = { allocs: 0, unannounced: 0, frees: 0, uses: 0 }
 
 export class Probes {
@@ -70,10 +73,12 @@ export class Probes {
     return row < this.#table.state.length && (this.#table.state[row]! & BUSY) !== 0
   }
 
-  /** Whether the page was handed to that task before. */
+  /** Whether the page was handed to that task before, and not given back in between. */
   isOwner(row: number, event: Stamp): boolean {
-    const handed = this.handedOut(row)
-    return handed !== undefined && isSameTask(handed, event) && handed.time <= event.time
+    if (row >= this.#table.state.length) return false
+    const { freed, handed } = this.#holders(row)
+    if (handed.time === 0 || !isSameTask(handed, event) || handed.time > event.time) return false
+    return freed.time < handed.time || freed.time > event.time
   }
 
   /** When the page was handed out last; undefined if it is not known to be. */
@@ -107,8 +112,10 @@ export class Probes {
     const event = eventOf()
     this.#keepCurrent(row)
     if (op === Op.PAGE_ALLOC) this.#handedOut(row, event)
-    else if (op === Op.PAGE_FREE) this.#freed(row, event)
-    else this.#used(row, event)
+    else if (op === Op.PAGE_FREE) {
+      this.#freed(row, event)
+      this.#freedInUse(row, event)
+    } else this.#used(row, event)
     this.teardowns.probed(row, event)
   }
 
@@ -157,6 +164,31 @@ export class Probes {
     table.free(row, event)
     if (isAgain) table.state[row]! |= UNANNOUNCED
     this.#setFreed(row, true)
+  }
+
+  /** Given back though the page table that maps it, its new owner, or whom memunmap_pages() passes over has a reference. */
+  #freedInUse(row: number, event: LedgerEvent): void {
+    const { pages, sites } = this.#ledger
+    const { bits, count, lastPid } = pages
+    const idle = this.#ledger.idleCount(row)
+    if (bits[row]! & UNFOLLOWED) return
+    const isMapped = (bits[row]! & PageBit.PENDING) === 0 && this.#ledger.isMapped(row)
+    // memunmap_pages() puts its own reference, whoever has others.
+    const isTeardown = (sites.traits(event.stack) & StackTrait.TEARDOWN) !== 0 && (bits[row]! & PageBit.UNMAPPED) !== 0
+    const isLeft = isTeardown && (bits[row]! & PageBit.OPEN) !== 0 && count[row]! > 0
+    const isIdle = idle !== undefined && count[row]! <= idle && lastPid[row] === event.pid
+    if (!(isMapped && (isLeft || isIdle)) && !(isIdle && this.#isTaken(row, event))) return
+    this.#suspect('freed-in-use', row, event, { since: event.time, isOrdered: isMapped })
+  }
+
+  /** Whether somebody to whom the page was handed took a reference after the last put and before its page_free(). */
+  #isTaken(row: number, event: LedgerEvent): boolean {
+    const put = this.#ledger.lastLives(row)[0]?.at(-1)
+    if (put?.pid !== event.pid) return false
+    return this.#ledger.waiting(row).some(get => {
+      const isBetween = put.time + CLOCK_SLACK < earliest(get) && get.time + CLOCK_SLACK < event.time
+      return get.val > 0 && isBetween && !isSameTask(get, event) && this.isOwner(row, get)
+    })
   }
 
   /**

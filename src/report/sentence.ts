@@ -38,6 +38,8 @@ export function sentence({ kind, pfn, references, who: name, known }: Said): str
       return `${who} touched ${page} after it was freed`
     case 'free-twice':
       return `${who} freed ${page} a second time`
+    case 'freed-in-use':
+      return `${who} freed ${page} while it was in use`
     case 'pagemap-gone':
       return `memunmap_pages() returned while ${page} was in use${known ? ` by ${who}` : ''}`
     case 'alloc-after-kill':

@@ -321,6 +321,29 @@ describe('free-twice', () => {
   })
 })
 
+describe('freed-in-use', () => {
+  /** The last put of a page reads that many mappings, -1 for none. */
+  const put = (mapcount: number) =>
+    new Story().alloc(301).add(Op.MOD_AND_TEST, 301, ['zd_put'], { val: -1, ret: 1, mapcount }).free(301)
+
+  it('a page is given back while a page table maps it', async () => {
+    expect(await put(0).found()).toEqual(['freed-in-use certain 0 zd_put'])
+    expect(await put(-1).found()).toEqual([])
+  })
+
+  it('not where another put came last, or it is not known which did', async () => {
+    const other = new Story().alloc(301).add(Op.MOD, 301, ['zd_get'], { val: 1, count: 2 })
+    other.add(Op.MOD_AND_TEST, 302, ['zd_put'], { val: -1, ret: 1, mapcount: 0 })
+    expect((await other.free(301).found()).filter(each => each.startsWith('freed-in-use'))).toEqual([])
+  })
+
+  it('a task frees the page of its next owner', async () => {
+    const story = new Story().alloc(301).put(301).add(Op.PAGE_ALLOC, 302, ['zone_device_page_init', 'zd_alloc'])
+    const get = story.add(Op.MOD, 302, ['zd_insert'], { val: 1, count: 1 })
+    expect(await get.free(301, 100 * MS).found()).toEqual(['freed-in-use likely 0 zd_put'])
+  })
+})
+
 describe('memunmap_pages()', () => {
   const enter = (each: Story, later = 100 * MS) =>
     each.add(Op.MEMUNMAP, 303, ['memunmap_pages', 'zd_remove'], { val: 3 }, later)
