@@ -65,6 +65,12 @@ function tries(): Try[] {
       vas: 2,
       threads: { fault: 1, migrate: 1, fork: 1 },
     }),
+    // What one page does not tell: which page an entry means, and who else migrates the same address.
+    of('two migrations of one page of system memory', {
+      ...small.find(s => name(s) === 'test_hmm G')!,
+      pages: 2,
+      threads: { fault: 1, migrate: 2 },
+    }),
     of('fast GUP while the device goes', {
       ...small.find(s => name(s) === 'p2pdma G')!,
       vas: 2,

@@ -5,7 +5,7 @@
  * Left out: percpu mode (only the sum matters here), altmap, ranges (one range), and memcg.
  */
 import { type Shared, type Steps, step } from '../../engine/index.ts'
-import { type DevPagemap, DRAINED, DYING, GONE, LIVE, type Page } from '../types.ts'
+import { type DevPagemap, DRAINED, DYING, GONE, IDLE, LIVE, type Page } from '../types.ts'
 import { page_exists, set_page_count } from './page_ref.ts'
 import { entering, type PagemapProbe, tracer } from './trace_events.ts'
 
@@ -96,6 +96,7 @@ export function trylock_page(s: Shared, page: Page): boolean {
 export function* unlock_page(page: Page): Steps<void> {
   yield* step('unlock_page', s => {
     page_exists(s, page)
+    if (s.get(page.life) === IDLE) s.fail('touch-after-free', `unlock_page() on page ${page.index}, which is free`)
     s.warn(s.get(page.locked) === 0, 'warn', `unlock_page() on page ${page.index}, which is not locked`)
     s.set(page.locked, 0)
   })
