@@ -34,11 +34,12 @@ export interface TraceFlags extends RecordingFlags {
 const NOTES = `
 Findings that accuse: leak, surplus-put, get-on-free-page, put-on-free-page,
 count-mismatch; where the recording has probes (docs/recording.md) also
-touch-after-free, free-twice, pagemap-gone, alloc-after-kill. What only tells:
-held-at-end (pages merely held), teardown-waits, fault-retries. How sure a
-finding is stands with it: certain (no other history fits), likely, possible.
-What follows from one fault is listed under it. Reports of the kernel's own
-(error_report_end: a WARN, KASAN) are shown as it told them.
+touch-after-free, free-twice, freed-in-use, pagemap-gone, alloc-after-kill.
+Findings that only tell: held-at-end (pages merely held), teardown-waits,
+fault-retries. How sure a finding is stands with it: certain (no other history
+fits), likely, possible. What follows from one fault is listed under it.
+Reports of the kernel's own (error_report_end: a WARN, KASAN) are shown as it
+told them.
 
 Examples:
   lastput trace trace.dat                          what was found

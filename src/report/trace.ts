@@ -66,7 +66,8 @@ function covers(map: PagemapSummary, pfn: number): boolean {
 export function traceText(account: Account, damage: readonly Damage[], top = 20): string[] {
   const { findings, reports } = account
   const accused = findings.filter(finding => ACCUSATIONS.has(finding.kind))
-  const of = (kind: FindingKind) => findings.filter(finding => finding.kind === kind)
+  const held = findings.filter(finding => finding.kind === 'held-at-end')
+  const stuck = findings.filter(({ kind }) => kind === 'teardown-waits' || kind === 'fault-retries')
   return [
     ...headText(account),
     ...account.pagemaps.filter(map => map.device).flatMap(pagemapText),
@@ -77,13 +78,12 @@ export function traceText(account: Account, damage: readonly Damage[], top = 20)
     ...account.notes.flatMap(note => wrap(printable(note), 'note: ', '  ')),
     '',
     ...(accused.length > 0 ? [`${plural(accused.length, 'finding')}:`] : []),
-    ...(hasAccusation(account) ? [] : ['Nothing was found.']),
+    ...(hasAccusation(account) ? [] : [stuck.length > 0 ? 'Nobody is accused.' : 'Nothing was found.']),
     ...accused.slice(0, top).flatMap((finding, i) => ['', ...findingText(finding, account, `${i + 1}. `)]),
     ...moreText(accused.length - top, 'findings'),
     ...reportsText(reports, account, top),
-    ...stuckText('What waits', of('teardown-waits'), account, top),
-    ...stuckText('What is tried again and again', of('fault-retries'), account, top),
-    ...heldText(of('held-at-end'), account, top),
+    ...stuckText(stuck, account, top),
+    ...heldText(held, account, top),
   ]
 }
 
@@ -217,11 +217,11 @@ function reportsText(reports: readonly ErrorReport[], account: Account, top: num
 }
 
 /** What comes to no end, and may still: no accusation. */
-function stuckText(what: string, findings: readonly Finding[], account: Account, top: number): string[] {
+function stuckText(findings: readonly Finding[], account: Account, top: number): string[] {
   if (findings.length === 0) return []
   return [
     '',
-    `${what}, which is no accusation:`,
+    'What had not come to an end when the recording did, which is no accusation:',
     ...findings.slice(0, top).flatMap(finding => ['', ...findingText(finding, account, '- ')]),
     ...moreText(findings.length - top, 'of these'),
   ]
