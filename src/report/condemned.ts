@@ -12,7 +12,7 @@ const SAYS: Readonly<Record<string, readonly (FindingKind | 'report')[]>> = {
   'free-once': ['free-twice'],
   'get-on-free': ['get-on-free-page'],
   'touch-after-free': ['touch-after-free'],
-  'pte-on-free': ['touch-after-free'],
+  'pte-on-free': ['freed-in-use'],
   // Also of a page that is handed out when memunmap_pages() has returned: its first wrong is that it is handed out.
   'pagemap-outlives': ['pagemap-gone', 'alloc-after-kill'],
   count: ['leak', 'surplus-put', 'put-on-free-page', 'count-mismatch'],
