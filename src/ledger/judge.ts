@@ -71,8 +71,7 @@ export class Judge {
     }
     this.#open.acquit()
     return [
-      ...causes.values(),
-      ...new Set(probed.values()),
+      ...new Set([...causes.values(), ...probed.values()]),
       ...open,
       ...this.#probes.waiting(pfn => held.has(pfn)),
       ...retryFindings(this.#ledger, this.#naming, this.#open),
@@ -82,7 +81,7 @@ export class Judge {
   /**
    * What probes show of a page that has gone wrong by its count is one of the same fault's consequences, or its cause.
    *
-   * @param causes findings of incidents; those with a cause of their own are taken out
+   * @param causes findings of incidents; of those with a cause of their own, that
    * @returns findings by page
    */
   #mergeProbes(causes: Map<Incident, Finding>): Map<number, Finding> {
@@ -97,10 +96,13 @@ export class Judge {
         this.#addConsequence(counted, finding, incident.event.time === time)
       else {
         found.set(row, finding)
-        if (!counted || incident.row !== row) continue
+        if (incident?.row !== row) continue
+        // What follows from the incident follows from this.
+        causes.set(incident, finding)
+        finding.moreConsequences += counted ? 0 : incident.consequences.length
+        if (!counted) continue
         if (put && incident.event.val < 0) Object.assign(finding, { kind: 'surplus-put', culprit: put, references: 1 })
         this.#addConsequence(finding, counted)
-        causes.delete(incident)
       }
     }
     return found

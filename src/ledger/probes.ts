@@ -78,7 +78,7 @@ export class Probes {
     if (row >= this.#table.state.length) return false
     const { freed, handed } = this.#holders(row)
     if (handed.time === 0 || !isSameTask(handed, event) || handed.time > event.time) return false
-    return freed.time < handed.time || freed.time > event.time
+    return freed.time > event.time || !isBefore(handed, freed)
   }
 
   /** When the page was handed out last; undefined if it is not known to be. */
@@ -122,8 +122,9 @@ export class Probes {
   /** Shows a page_ref event in the order of stamps, before it is applied. */
   seen(row: number, event: LedgerEvent): void {
     this.teardowns.seen(row, event)
-    if (row >= this.#table.state.length || this.#table.state[row] === 0) return
+    if (row >= this.#table.state.length) return
     this.#keepCurrent(row)
+    if (event.op === Op.SET && this.#seenLateSet(row, event)) return
     const state = this.#table.state[row]!
     if (state & FREE) this.#seenFree(row, event)
     else if (state & BUSY) this.#seenBusy(row, event)
@@ -141,8 +142,12 @@ export class Probes {
     this.#countsFor(row).allocs++
     this.firstAlloc = Math.min(this.firstAlloc, event.time)
     this.#open.delete(row)
-    if (!this.#isPlaced(row, event)) return
+    const isPlaced = this.#isPlaced(row, event)
     this.#table.handOut(row, event)
+    if (!isPlaced) {
+      this.#forget(row)
+      return
+    }
     // The first event after it is to be seen.
     this.#setFreed(row, true)
   }
@@ -154,7 +159,11 @@ export class Probes {
     const isSuspect = this.#open.has(row)
     // It was in use meanwhile: rather a hand-out that nobody announced than a fault.
     this.#withdraw(row)
-    if (!this.#isPlaced(row, event)) return
+    if (!this.#isPlaced(row, event)) {
+      table.free(row, event)
+      this.#forget(row)
+      return
+    }
     const isKnown = table.freedTime[row]! > this.firstAlloc || this.firstAlloc === Infinity
     const isAgain = (table.state[row]! & FREE) !== 0 && isKnown
     if (isAgain) {
@@ -300,6 +309,24 @@ export class Probes {
       this.#suspect('touch-after-free', row, event, { handedOut: get, isOrdered, restsOnAllocs: false })
       return
     }
+  }
+
+  /**
+   * The core's set on a page whose new owner is known to have found the count at 0: it waits for an explanation, and the set
+   * came after it, however near the stamps are.
+   */
+  #seenLateSet(row: number, event: LedgerEvent): boolean {
+    const { pages } = this.#ledger
+    const { freed, handed } = this.#holders(row)
+    if (event.val !== 1 || this.#idle(row) !== 1 || pages.count[row] !== 0) return false
+    if (!isSameTask(freed, event) || pages.lastPid[row] !== event.pid || isSameTask(handed, event)) return false
+    const isZero = this.#ledger
+      .waiting(row)
+      .some(get => get.val > 0 && get.count === get.val && isSameTask(get, handed) && get.time >= handed.time)
+    if (!isZero || handed.time + 2 * CLOCK_SLACK < freed.time) return false
+    const isOrdered = handed.time + CLOCK_SLACK < earliest(event)
+    this.#suspect('touch-after-free', row, event, { handedOut: handed, isOrdered })
+    return true
   }
 
   /** Of a page that is handed out: the task that had given it back sets its count. */

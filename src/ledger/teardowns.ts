@@ -125,7 +125,9 @@ export class Teardowns {
     if (!teardown) return
     const { returned } = teardown
     if (event.op === Op.PAGE_ALLOC) {
-      if (isBefore(teardown.entered, event)) this.#handedOut(teardown, row, event)
+      // Blocks of a file are the file system's to hand out.
+      const isFiles = (this.#ledger.sites.traits(event.stack) & StackTrait.DAX_FAULT) !== 0
+      if (!isFiles && isBefore(teardown.entered, event)) this.#handedOut(teardown, row, event)
     } else if (returned && isBefore(returned, event)) this.#tooLate(teardown, row, event)
   }
 
