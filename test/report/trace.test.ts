@@ -80,7 +80,7 @@ describe('reports of the kernel', () => {
   test('stand by themselves, with their stack', () => {
     const shown = text(account([], [report({ page: 0x1000, times: 2000 })]))
     expect(shown).not.toContain('Nothing was found')
-    expect(shown).toContain("1 report of the kernel's own:")
+    expect(shown).toContain("open at the end.\n\n1 report of the kernel's own:")
     expect(shown).toContain('- warning at nouveau_dmem_fini, by a task that was at page 0x1000, 2,000 times')
     expect(shown).toContain('  2.000000 [001] rmmod-42\n    nouveau_dmem_fini\n    device_remove')
   })
