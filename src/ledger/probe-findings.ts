@@ -109,7 +109,9 @@ export class ProbeFindings {
     const groups = new Map<string, Suspicion[]>()
     for (const each of standing) {
       const group = this.#groupOf(each)
-      groups.set(group, [...(groups.get(group) ?? []), each])
+      const others = groups.get(group)
+      if (others) others.push(each)
+      else groups.set(group, [each])
     }
     const repeated = [...groups.values()].filter(group => {
       const { kind, row } = group[0]!
