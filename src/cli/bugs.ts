@@ -8,7 +8,7 @@ import { UsageError } from './model-file.ts'
 import { type CheckFlags, clearProgress, engineOptions } from './model-flags.ts'
 import { writeReport } from './write-report.ts'
 
-/** Exit code 0 when every broken form breaks and every fixed form holds. */
+/** Exit code 0 when every broken form breaks and every fixed form holds, 2 when that is not known, else 1. */
 export async function checkBugs(ids: string | undefined, flags: CheckFlags): Promise<number> {
   const wanted = ids === undefined ? bugs : ids.split(',').map(bugOf)
   if (flags.ftrace !== undefined && wanted.length > 1)
@@ -25,7 +25,12 @@ export async function checkBugs(ids: string | undefined, flags: CheckFlags): Pro
   if (flags.json) process.stdout.write(`${JSON.stringify(rows.flatMap(bugJson), null, 2)}\n`)
   else process.stdout.write(bugsEnd(found, rows.length, ids === undefined))
   if (flags.ftrace !== undefined) await writeFtrace(flags.ftrace, rows[0]!)
-  return found === rows.length ? 0 : 1
+  if (found === rows.length) return 0
+  return rows.every(row => bugFound(row) || isOpen(row)) ? 2 : 1
+}
+
+function isOpen({ broken, fixed }: BugRow): boolean {
+  return [broken, fixed].some(({ verdict }) => verdict.verdict === 'inconclusive')
 }
 
 /** The broken form's counterexample. */

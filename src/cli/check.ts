@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** `lastput check`: is there any interleaving in which this protocol and this driver break a promise? */
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import { properties, protocols, type Scenario, type Verified, verify } from '../linux/index.ts'
 import { checkJson, checkText, exitCode } from '../report/check.ts'
 import { checkBugs } from './bugs.ts'
@@ -20,6 +20,9 @@ import {
 } from './model-flags.ts'
 import { writeReport } from './write-report.ts'
 
+/** Options that a row of the corpus leaves no choice of. */
+const SYSTEM = ['matrix', 'protocol', 'pages', 'vas', 'threads', 'revert', 'add', 'property'] as const
+
 export function checkCommand(): Command {
   return systemOptions(new Command('check'))
     .description('try every interleaving of a driver under a refcount protocol')
@@ -28,7 +31,9 @@ export function checkCommand(): Command {
       'a driver of the model, or the path of a file that exports one; with --bugs, rows of the corpus',
     )
     .option('--matrix', 'every driver under every protocol it lived under, property by property')
-    .option('--bugs', 'the corpus of known bugs, each as it was and as it was mended')
+    .addOption(
+      new Option('--bugs', 'the corpus of known bugs, each as it was and as it was mended').conflicts([...SYSTEM]),
+    )
     .option('--property <name...>', `only these: ${Object.keys(properties).join(', ')}`, collectProperty)
     .option('--workers <n>', 'worker threads; 1 unless said, with --matrix as many as there are processors', positive)
     .option('--memory <size>', 'for states, say 2G; beyond it the verdict is inconclusive', bytes, 4 * 2 ** 30)
@@ -42,7 +47,10 @@ export function checkCommand(): Command {
     .option('--ftrace <file>', 'write the counterexample as ftrace text, for lastput trace; with --bugs, of one row')
     .option('--json', 'lastput.check/1')
     .option('--html <file>', 'write verdicts and counterexamples as one file that any browser opens')
-    .addHelpText('after', '\nExit codes: 0 holds, 1 violated, 2 usage or inconclusive.')
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 holds, 1 violated, 2 usage or inconclusive; with --bugs 0 if all\nare found and mended.',
+    )
     .action((name: string | undefined, flags: CheckFlags) => guardedModel('check', () => answer(name, flags)))
 }
 

@@ -133,6 +133,21 @@ test('check --bugs with rows', () => {
   expect(stdout).toContain('2 of 2 bugs found')
 })
 
+test('check --bugs that has too little memory is no success, and no miss', () => {
+  const { status, stdout } = lastput('check', '--bugs', '6', '--memory', '1K')
+  expect(stdout).toContain('inconclusive')
+  expect(status).toBe(2)
+})
+
+test.each([['--matrix'], ['--pages', '3'], ['--protocol', 'A'], ['--property', 'count']])(
+  'check --bugs with %s is refused',
+  (...flags) => {
+    const { status, stderr } = lastput('check', '--bugs', ...flags)
+    expect(stderr).toContain(`'${flags[0]}`)
+    expect(status).toBe(2)
+  },
+)
+
 test('check --matrix of one driver', () => {
   const { status, stdout } = lastput('check', 'device_dax', '--matrix', '--json', ...SMALL)
   expect(status).toBe(0)
