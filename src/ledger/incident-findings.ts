@@ -100,7 +100,7 @@ export class IncidentFindings {
   #explain(incident: Incident, finding: Finding): void {
     const { evidence } = finding
     if (incident.freedTwice)
-      evidence.push('the page went back to its driver twice without having been handed out in between')
+      evidence.push('its count became that of a free page twice, and nothing had handed it out in between')
     switch (incident.kind) {
       case 'get-on-free-page':
         evidence.unshift(

@@ -22,7 +22,7 @@ export interface Incident {
   moreConsequences: number
   /** Its task had been handed the page, by a probe. */
   isOwners: boolean
-  /** The page went back to its driver a second time without having been handed out. */
+  /** Its count became that of a free page twice with no hand-out between: most drivers then have it on their list twice. */
   freedTwice: boolean
 }
 
