@@ -1019,11 +1019,6 @@ export class Ledger {
   #contradict(row: number, event: LedgerEvent, later: readonly LedgerEvent[] = []): void {
     const { pages } = this
     const pagemap = pages.pagemap[row]!
-    // No put was stamped later that came before it: it sets what is there.
-    if (event.op === Op.SET && event.val === pages.count[row]) {
-      this.#accept(row, event)
-      return
-    }
     this.#vote(row, event)
     if (pages.bits[row]! & UNSURE && isExact(event) && event.op !== Op.SET) {
       this.#adopt(row, event)

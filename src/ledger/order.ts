@@ -53,9 +53,9 @@ export const IMPOSSIBLE = Number.MIN_SAFE_INTEGER
 export function after(count: number, op: number, val: number, ret: number, limits: Limits): number {
   switch (op) {
     case Op.SET:
-      if (limits.setOn === undefined || limits.setOn === count) return val
       // A driver that fails after it set the count takes its set back by another.
-      return val === 0 && count <= 1 ? val : IMPOSSIBLE
+      if (limits.setOn === undefined || limits.setOn === count || val === count) return val
+      return val === 0 && count === 1 ? val : IMPOSSIBLE
     case Op.MOD_UNLESS:
       if (ret === 0) return count
       return count !== 0 && count >= limits.getFrom ? count + val : IMPOSSIBLE

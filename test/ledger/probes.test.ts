@@ -33,8 +33,8 @@ const options = fc.record({
 /** What is found by probes. */
 const PROBED = /^(touch-after-free|free-twice|pagemap-gone|alloc-after-kill|fault-retries|.* had given the page back )/
 
-/** Whether counts are judged, too: what tasks that share a CPU, or clocks further apart, make of them is not tried here. */
-const isPlain = ({ skew, tasks, cpus, stacks }: ProbeHistoryOptions) => skew <= 5 * US && tasks <= cpus && stacks
+/** Whether counts are judged, too: what skewed clocks, or tasks that share a CPU, make of them is not tried here. */
+const isPlain = ({ skew, tasks, cpus, stacks }: ProbeHistoryOptions) => skew === 0 && tasks <= cpus && stacks
 
 /** @param all by counts, too */
 function innocent(found: Account, all: boolean, but = /^$/): void {

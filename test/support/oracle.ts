@@ -81,7 +81,10 @@ function step(count: number, { op, val, ret }: OrderedEvent, limits: Limits): nu
   const ruled = (next: number) => possible(next, val > 0 ? count >= limits.getFrom : next >= limits.putTo)
   // A driver that fails after its set of 1 sets 0 again.
   if (op === Op.SET)
-    return possible(val, limits.setOn === undefined || limits.setOn === count || (count <= 1 && val === 0))
+    return possible(
+      val,
+      limits.setOn === undefined || limits.setOn === count || count === val || (count === 1 && val === 0),
+    )
   if (op === Op.FREEZE) return ret === 0 ? count : possible(0, count === val)
   if (op === Op.UNFREEZE) return possible(val, count === 0)
   if (op === Op.MOD_UNLESS)
