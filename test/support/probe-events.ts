@@ -6,6 +6,9 @@
 
 import { commonFields, type EventSpec, type FieldSpec } from './tracedat-writer.ts'
 
+/** Columns of a probe that tells nothing of a page. */
+export const BARE = { pfn: 0, flags: 0n, count: 0, mapcount: 0, mapping: 0n, mt: 0, val: 0, ret: 0 }
+
 const u64 = (name: string): FieldSpec => ({ name, type: 'u64', size: 8, signed: false })
 
 /** An event made by a line of kprobe_events; `args` are its fields with the conversions that print them. */

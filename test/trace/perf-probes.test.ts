@@ -10,7 +10,7 @@ import { openPerf } from '../../src/trace/perf.ts'
 import { collect, frameNames, type PlainEvent } from '../support/collect.ts'
 import { haveProgram, run } from '../support/data.ts'
 import { CONTEXT_KERNEL, type PerfRecord, type PerfSpec, writePerf } from '../support/perf-writer.ts'
-import { kprobeEvent, probeEvents } from '../support/probe-events.ts'
+import { BARE, kprobeEvent, probeEvents } from '../support/probe-events.ts'
 import { type FieldValues, pageRefEvents } from '../support/tracedat-writer.ts'
 
 async function read(spec: PerfSpec) {
@@ -55,14 +55,7 @@ const expected = (time: number, cpu: number, op: string, columns: Partial<PlainE
   cpu,
   op,
   pid: 42,
-  pfn: 0,
-  flags: 0n,
-  count: 0,
-  mapcount: 0,
-  mapping: 0n,
-  mt: 0,
-  val: 0,
-  ret: 0,
+  ...BARE,
   frames: time % 200 === 0 ? ['0xffffffff81000010'] : [],
   ...columns,
 })

@@ -17,7 +17,7 @@ import { sourceInput } from '../../src/trace/text-lines.ts'
 import { openTraceDat } from '../../src/trace/tracedat.ts'
 import { collect, type PlainEvent } from '../support/collect.ts'
 import { haveProgram, run } from '../support/data.ts'
-import { kprobeEvent, probeEvents } from '../support/probe-events.ts'
+import { BARE, kprobeEvent, probeEvents } from '../support/probe-events.ts'
 import {
   commonFields,
   type EventSpec,
@@ -50,14 +50,7 @@ const expected = (time: bigint, op: string, columns: Partial<Expected> = {}): Ex
   cpu: 0,
   op,
   pid: 42,
-  pfn: 0,
-  flags: 0n,
-  count: 0,
-  mapcount: 0,
-  mapping: 0n,
-  mt: 0,
-  val: 0,
-  ret: 0,
+  ...BARE,
   stack: [],
   ...columns,
 })

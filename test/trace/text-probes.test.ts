@@ -7,6 +7,7 @@ import type { Recording } from '../../src/trace/events.ts'
 import { openText } from '../../src/trace/text.ts'
 import { sourceInput } from '../../src/trace/text-lines.ts'
 import { collect, frameNames, type PlainEvent } from '../support/collect.ts'
+import { BARE } from '../support/probe-events.ts'
 
 const FIELDS = 'pfn=0x100000 flags=none count=1 mapcount=-1 mapping=0000000000000000 mt=1 val=1'
 
@@ -25,14 +26,7 @@ const probe = (op: string, columns: Partial<PlainEvent> = {}): PlainEvent => ({
   cpu: 0,
   op,
   pid: 7,
-  pfn: 0,
-  flags: 0n,
-  count: 0,
-  mapcount: 0,
-  mapping: 0n,
-  mt: 0,
-  val: 0,
-  ret: 0,
+  ...BARE,
   stack: 0,
   ...columns,
 })
