@@ -3,7 +3,7 @@
  * Executes a system as written: threads are replayed from their histories, steps run on an array of values. Slow and
  * plain. The naive explorer, the seeded scheduler and the replay of counterexamples use it; the engine does not.
  */
-
+import { withoutChance } from './chance.ts'
 import { keyOf } from './key.ts'
 import {
   AGAIN,
@@ -202,7 +202,7 @@ export class Concrete {
       fail: (property, message = property) => stop(property, message),
     }
     try {
-      result = request.body(shared)
+      result = withoutChance(`step "${request.name}"`, () => request.body(shared))
     } catch (e) {
       if (e instanceof Blocked) return undefined
       if (!(e instanceof Stopped)) throw e
@@ -226,10 +226,12 @@ export function keyOfPlace(place: Place): string {
 
 /** Runs a function again through its history, to its next request or its return. */
 function replay(frame: Frame): IteratorResult<Request, Value> {
-  const run = frame.call.fn(...(frame.call.args as never[]))
-  let at = run.next()
-  for (const result of frame.history) at = run.next(result)
-  return at
+  return withoutChance(frame.call.fn.name, () => {
+    const run = frame.call.fn(...(frame.call.args as never[]))
+    let at = run.next()
+    for (const result of frame.history) at = run.next(result)
+    return at
+  })
 }
 
 /** The modelled functions of a stack, outermost first: those between {@link replay} and the operations of the language. */

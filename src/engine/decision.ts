@@ -3,6 +3,7 @@
  * Steps and invariants as decision diagrams: which cells are looked at, and for each combination of values what happens.
  * Diagrams are ordered and shared (Bryant 1986, with more than two branches), so equal behaviour is equal identity.
  */
+import { withoutChance } from './chance.ts'
 import { Exhausted, type Meter, UNLIMITED } from './meter.ts'
 import { type Cell, ModelError, type Shared, type StepRequest, type Value, type View } from './model.ts'
 
@@ -312,7 +313,7 @@ class Run implements Shared {
   }
 
   run(body: StepRequest['body']): Value {
-    const result = body(this)
+    const result = withoutChance(this.name, () => body(this))
     if (this.next !== this.answers.length) this.differs()
     return result
   }

@@ -3,6 +3,7 @@
  * Learns functions by replay. What a generator does next depends only on what its steps returned, so running it again for
  * every history gives a tree; equal futures are one node. Each function is learned once per tuple of arguments.
  */
+import { withoutChance } from './chance.ts'
 import { type Decisions, type Diagram, ofModel } from './decision.ts'
 import { keyOf } from './key.ts'
 import { AGAIN, type CallRequest, ModelError, type Request, type Value } from './model.ts'
@@ -195,7 +196,7 @@ class FragmentLearner {
     this.decisions.meter.tick()
     let at: IteratorResult<Request, Value>
     try {
-      at = this.run(history, asked)
+      at = withoutChance(this.name, () => this.run(history, asked))
     } catch (e) {
       throw ofModel(e, this.name)
     }

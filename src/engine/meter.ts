@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Limits while a system is made ready: learning and merging take no states, but time and memory. */
+import { giveChanceBack } from './chance.ts'
 import type { SearchLimits } from './limits.ts'
 import { ModelError } from './model.ts'
 
@@ -108,6 +109,7 @@ export function within<T>(limits: Limits, make: (meter: Meter) => T, now = () =>
     const time = Math.min(most, left)
     const done = limits.guard ? limits.guard(work, time) : work()
     if (done) return done.made
+    giveChanceBack()
     if (meter.silence >= time / 2) throw new ModelError(`${meter.code} does not come to an end: a loop without a step?`)
     if (left <= most) return meter.why('out of time')
   }

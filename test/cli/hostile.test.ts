@@ -78,7 +78,15 @@ describe('code', () => {
     ['function* r() { while (true) yield* step("x", s => {}) }', /more than 400 steps in one run: an unbounded loop\?/],
     [
       'function* r() { if (Math.random() < 0.5) yield* step("a", s => {}); yield* step("b", s => {}) }',
-      /not deterministic/,
+      /thread r is not deterministic: it uses Math.random\(\); a step that may go either way says choose\(\)$/,
+    ],
+    [
+      'function* r() { yield* step("a", s => { if (Date.now() % 2) s.fail("odd") }) }',
+      /step "a" is not deterministic: it uses Date.now\(\); time is no part of a model$/,
+    ],
+    [
+      '(() => { let n = 0; return function* r() { if (n++ % 2) yield* step("a", s => {}); yield* step("b", s => {}) } })()',
+      /thread r is not deterministic: /,
     ],
     ['() => 5', /thread r is no generator: is the \* of its function\* missing\?$/],
     ['function* r() { yield* step("a", s => { null.x }) }', /step "a" throws TypeError: /],

@@ -76,6 +76,19 @@ describe('what is wrong with a model is said with the name of the function', () 
     expect(await errorOf(() => call(other))).toMatch(/^other is not deterministic/)
   })
 
+  it('chance and clock, which may come out the same each time', async () => {
+    function* tossed(): Steps<void> {
+      yield* write(x, Math.random() < 0.5 ? 1 : 0)
+    }
+    expect(await errorOf(() => call(tossed))).toBe(
+      'tossed is not deterministic: it uses Math.random(); a step that may go either way says choose()',
+    )
+    expect(await errorOf(() => step('late', () => Date.now() % 2))).toBe(
+      'step "late" is not deterministic: it uses Date.now(); time is no part of a model',
+    )
+    expect([Math.random(), Date.now()].every(Number.isFinite)).toBe(true)
+  })
+
   it('objects that are new each time', async () => {
     function* fresh(): Steps<object> {
       return yield* step('make', s => ({ value: s.get(x) }))
