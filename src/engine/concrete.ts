@@ -146,7 +146,7 @@ export class Concrete {
   private settle(thread: Thread, stack: Frame[], started: boolean, runs: number): Place {
     for (let i = 0; i < LOCAL_LIMIT; i++) {
       const top = stack.at(-1)!
-      const { done, value } = replay(top)
+      const { done, value } = withoutChance(top.call.fn.name, () => replay(top))
       if (!done) {
         const request = value as Request
         if (request.kind === 'step') return { frames: stack, next: request, started, runs }
@@ -226,12 +226,10 @@ export function keyOfPlace(place: Place): string {
 
 /** Runs a function again through its history, to its next request or its return. */
 function replay(frame: Frame): IteratorResult<Request, Value> {
-  return withoutChance(frame.call.fn.name, () => {
-    const run = frame.call.fn(...(frame.call.args as never[]))
-    let at = run.next()
-    for (const result of frame.history) at = run.next(result)
-    return at
-  })
+  const run = frame.call.fn(...(frame.call.args as never[]))
+  let at = run.next()
+  for (const result of frame.history) at = run.next(result)
+  return at
 }
 
 /** The modelled functions of a stack, outermost first: those between {@link replay} and the operations of the language. */
