@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** The tutorial's driver, mended: whatever page_free() has to do to the page it does before it files it. */
+/** The tutorial's driver, mended: whatever page_free() has to do to the page it does before it files it; with a rule of its own. */
 
 import type { Kernel, Page } from 'lastput/linux'
 import { cells, device_private, driver, page_list, type Steps, step, zone_device_page_init } from 'lastput/linux'
@@ -16,7 +16,9 @@ export default driver({
     function* toygpu_alloc_page(): Steps<Page | undefined> {
       const page = yield* step('toygpu_alloc_page', s => {
         const page = free_pages.pop(s)
-        if (page) s.set(owner[page.index]!, 1)
+        if (!page) return undefined
+        s.warn(s.get(owner[page.index]!) === 1, 'toygpu-owner', `page ${page.index} still has an owner`)
+        s.set(owner[page.index]!, 1)
         return page
       })
       if (page) yield* zone_device_page_init(page)

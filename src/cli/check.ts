@@ -1,56 +1,79 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** `lastput check`: is there any interleaving in which this protocol and this driver break a promise? */
 import { Command, Option } from 'commander'
-import { properties, protocols, type Scenario, type Verified, verify } from '../linux/index.ts'
+import { drivers, properties, type Scenario, type Verified, verify } from '../linux/index.ts'
 import { checkJson, checkText, exitCode } from '../report/check.ts'
 import { checkBugs } from './bugs.ts'
 import { writeCounterexample } from './counterexample.ts'
 import { checkMatrix } from './matrix.ts'
-import { driverOf, guardedModel, protocolOf, UsageError } from './model-file.ts'
+import { driverOf, guardedModel, protocolsOf, UsageError } from './model-file.ts'
 import {
   builtOrUsage,
   bytes,
   type CheckFlags,
   clearProgress,
   collectProperty,
+  duration,
   engineOptions,
   positive,
+  refuseUnknown,
   scenarioOf,
   systemOptions,
 } from './model-flags.ts'
 import { writeReport } from './write-report.ts'
 
+const DRIVERS = drivers.map(d => d.name).join(', ')
+
 /** Options that a row of the corpus leaves no choice of. */
 const SYSTEM = ['matrix', 'protocol', 'pages', 'vas', 'threads', 'revert', 'add', 'property'] as const
 
+const NOTES = `
+Without --protocol, a driver is checked under each protocol that it has code
+for. A role that there is not is answered with the roles of the driver.
+
+Examples:
+  lastput check test_hmm --protocol G             today's rule
+  lastput check test_hmm --protocol D --pages 1 --threads migrate:2,exit
+                                                  a bug of Linux 5.18 to 6.0
+  lastput check ./my_driver.ts --html report.html yours, to look at or to mail
+  lastput check fsdax --matrix                    property by property
+  lastput check --bugs 4 --ftrace bug4.txt        for lastput trace
+
+Exit codes: 0 holds, 1 violated, 2 usage or inconclusive; with --bugs 0 if all
+are found and mended, with --matrix 0 if all was decided.`
+
 export function checkCommand(): Command {
-  return systemOptions(new Command('check'))
+  return systemOptions(new Command('check').addHelpText('after', NOTES))
     .description('try every interleaving of a driver under a refcount protocol')
     .argument(
       '[driver]',
-      'a driver of the model, or the path of a file that exports one; with --bugs, rows of the corpus',
+      `${DRIVERS}, or the path of a file that exports one; with --bugs rows of the corpus, as 4,new-1`,
     )
     .option('--matrix', 'every driver under every protocol it lived under, property by property')
     .addOption(
       new Option('--bugs', 'the corpus of known bugs, each as it was and as it was mended').conflicts([...SYSTEM]),
     )
-    .option('--property <name...>', `only these: ${Object.keys(properties).join(', ')}`, collectProperty)
-    .option('--workers <n>', 'worker threads; 1 unless said, with --matrix as many as there are processors', positive)
-    .option('--memory <size>', 'for states, say 2G; beyond it the verdict is inconclusive', bytes, 4 * 2 ** 30)
     .option(
-      '--time <seconds>',
-      'beyond it the verdict is inconclusive; with --matrix for each system, 60 unless said',
-      positive,
+      '--property <name...>',
+      `only these: ${Object.keys(properties).join(', ')}, or a name that the driver's own code gives`,
+      collectProperty,
+    )
+    .option('--workers <n>', 'worker threads; 1 unless said, with --matrix as many as there are processors', positive)
+    .addOption(
+      new Option('--memory <size>', 'for states; beyond it the verdict is inconclusive')
+        .argParser(bytes)
+        .default(4 * 2 ** 30, '4G'),
+    )
+    .option(
+      '--time <time>',
+      'seconds, or as 90s, 5m, 1h; beyond it the verdict is inconclusive; with --matrix for each system, 60 unless said',
+      duration,
     )
     .option('--no-symmetry', 'tell identical threads and pages apart')
     .option('--no-por', 'no partial order reduction')
     .option('--ftrace <file>', 'write the counterexample as ftrace text, for lastput trace; with --bugs, of one row')
-    .option('--json', 'lastput.check/1')
+    .option('--json', 'JSON (schema lastput.check/1); an array where there are several verdicts')
     .option('--html <file>', 'write verdicts and counterexamples as one file that any browser opens')
-    .addHelpText(
-      'after',
-      '\nExit codes: 0 holds, 1 violated, 2 usage or inconclusive; with --bugs 0 if all\nare found and mended.',
-    )
     .action((name: string | undefined, flags: CheckFlags) => guardedModel('check', () => answer(name, flags)))
 }
 
@@ -59,28 +82,34 @@ async function answer(name: string | undefined, flags: CheckFlags): Promise<numb
   if (flags.matrix && flags.ftrace !== undefined)
     throw new UsageError('--ftrace writes one counterexample: leave out --matrix and say --property')
   if (flags.matrix) return checkMatrix(name, flags)
-  if (name === undefined) throw new UsageError('say a driver, the path of a file, --matrix or --bugs')
+  if (name === undefined)
+    throw new UsageError(`say a driver (${DRIVERS}), the path of a file that exports one, --matrix or --bugs`)
+  const wanted = await scenarios(name, flags)
+  refuseUnknown(flags, wanted)
   const checked: Verified[] = []
-  for (const scenario of await scenarios(name, flags)) {
+  for (const scenario of wanted) {
     const one = await verifyOrUsage(scenario, flags)
+    if (!flags.json) process.stdout.write(`${blankAfter(checked.at(-1))}${checkText(one)}`)
     checked.push(one)
-    if (!flags.json) process.stdout.write(checkText(one))
   }
-  if (flags.html !== undefined) await writeReport(flags.html, checked.map(checkJson), `lastput check ${name}`)
   if (flags.json) {
     const out = checked.map(checkJson)
     process.stdout.write(`${JSON.stringify(out.length === 1 ? out[0] : out, null, 2)}\n`)
   }
+  if (flags.html !== undefined) await writeReport(flags.html, checked.map(checkJson), `lastput check ${name}`)
   if (flags.ftrace !== undefined) await writeFtrace(flags.ftrace, checked)
   return exitCode(checked.map(c => c.verdict))
+}
+
+/** A counterexample is long: what follows stands apart. */
+function blankAfter(before: Verified | undefined): string {
+  return before?.verdict.verdict === 'violated' ? '\n' : ''
 }
 
 /** One for the protocol that was asked for, or one for each that the driver lived under. */
 async function scenarios(name: string, flags: CheckFlags): Promise<Scenario[]> {
   const driver = await driverOf(name)
-  const under = flags.protocol
-    ? [await protocolOf(flags.protocol)]
-    : protocols.filter(p => driver.protocols.includes(p.id))
+  const under = await protocolsOf(driver, flags.protocol)
   return under.map(protocol => scenarioOf({ driver, protocol }, flags))
 }
 

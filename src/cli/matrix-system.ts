@@ -21,6 +21,9 @@ export interface MatrixJob {
   readonly explain: boolean
 }
 
+/** What a worker answers. */
+export type MatrixAnswer = { readonly index: number } & ({ readonly row: MatrixRow } | { readonly wrong: string })
+
 /** @throws UsageError for a driver or a protocol that there is not, or that do not fit. */
 export async function systemsOf({ driver, protocol, common }: MatrixJob): Promise<MatrixSystem[]> {
   const of = driver === undefined ? drivers : [await driverOf(driver)]
@@ -34,6 +37,6 @@ export async function systemsOf({ driver, protocol, common }: MatrixJob): Promis
 export async function rowOf(of: MatrixSystem, job: MatrixJob): Promise<MatrixRow> {
   const built = build(of.system)
   const { symmetry, time, memory, explain } = job
-  const wanted = job.properties ?? Object.keys(properties)
-  return matrixRow(of, built, await survey(built.system, { properties: wanted, symmetry, time, memory, explain }))
+  const wanted = job.properties ? { properties: job.properties } : { also: Object.keys(properties) }
+  return matrixRow(of, built, await survey(built.system, { ...wanted, symmetry, time, memory, explain }))
 }

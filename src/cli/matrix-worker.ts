@@ -1,12 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** A worker thread of `check --matrix`: is told the number of a system, answers with its row. */
+/** A worker thread of `check --matrix`: is told the number of a system, answers with its row, or with what is wrong with it. */
 import { parentPort, workerData } from 'node:worker_threads'
-import { type MatrixJob, rowOf, systemsOf } from './matrix-system.ts'
+import { ModelError } from '../engine/index.ts'
+import { type MatrixAnswer, type MatrixJob, rowOf, systemsOf } from './matrix-system.ts'
+import { UsageError } from './model-file.ts'
 
 const job = workerData as MatrixJob
 const systems = systemsOf(job)
+const answer = (message: MatrixAnswer) => parentPort!.postMessage(message)
 
 parentPort!.on('message', async (index: number) => {
-  // An error ends the thread, and reaches the command as the worker's.
-  parentPort!.postMessage({ index, row: await rowOf((await systems)[index]!, job) })
+  try {
+    answer({ index, row: await rowOf((await systems)[index]!, job) })
+  } catch (e) {
+    // Any other ends the thread, and reaches the command as the worker's; of this one it would no longer know the class.
+    if (!(e instanceof ModelError || e instanceof UsageError)) throw e
+    answer({ index, wrong: e.message })
+  }
 })

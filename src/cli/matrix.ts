@@ -2,12 +2,13 @@
 /** `lastput check --matrix`: every driver under every protocol it lived under, a row for each as soon as it is known. */
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
+import { ModelError } from '../engine/index.ts'
 import { properties } from '../linux/index.ts'
 import type { MatrixSystem } from '../linux/matrix.ts'
 import { type MatrixRow, MatrixText } from '../report/matrix.ts'
-import { type MatrixJob, rowOf, systemsOf } from './matrix-system.ts'
+import { type MatrixAnswer, type MatrixJob, rowOf, systemsOf } from './matrix-system.ts'
 import { UsageError } from './model-file.ts'
-import type { CheckFlags } from './model-flags.ts'
+import { type CheckFlags, refuseUnknown } from './model-flags.ts'
 import { writeReport } from './write-report.ts'
 
 /** A system that takes longer is inconclusive, so that one cannot hold up the table. */
@@ -32,6 +33,10 @@ export async function checkMatrix(driver: string | undefined, flags: CheckFlags)
   }
   const began = performance.now()
   const systems = await systemsOf(job)
+  refuseUnknown(
+    flags,
+    systems.map(s => s.system),
+  )
   const text = new MatrixText(job.properties ?? Object.keys(properties))
   const show = (line: string) => void (flags.json || process.stdout.write(line))
   show(text.head())
@@ -45,8 +50,8 @@ export async function checkMatrix(driver: string | undefined, flags: CheckFlags)
   }
   progress('')
   show(text.end((performance.now() - began) / 1000))
-  if (flags.html !== undefined) await writeReport(flags.html, rows.flat(), 'lastput check --matrix')
   if (flags.json) process.stdout.write(`${JSON.stringify(rows.flat(), null, 2)}\n`)
+  if (flags.html !== undefined) await writeReport(flags.html, rows.flat(), 'lastput check --matrix')
   return rows.flat().some(c => c.verdict === 'inconclusive') ? 2 : 0
 }
 
@@ -72,11 +77,16 @@ async function* inOrder(systems: readonly MatrixSystem[], job: MatrixJob, worker
       worker.at = next++
       if (worker.at < systems.length) worker.thread.postMessage(worker.at)
     }
-    worker.thread.on('message', ({ index, row }: { index: number; row: MatrixRow }) => {
-      rows[index]!.resolve(row)
+    worker.thread.on('message', (answer: MatrixAnswer) => {
+      const row = rows[answer.index]!
+      if ('row' in answer) row.resolve(answer.row)
+      else row.reject(new ModelError(answer.wrong))
       give()
     })
     worker.thread.on('error', error => rows[worker.at]?.reject(error as Error))
+    worker.thread.on('exit', () =>
+      rows[worker.at]?.reject(new Error('a worker thread ended before its system was checked')),
+    )
     give()
   }
   try {

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Drivers and protocols by name, or by the path of a file whose default export is one. */
+import { statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { resolve } from 'node:path'
 import { compileFunction } from 'node:vm'
-import { build, type Plugin } from 'esbuild'
+import { type BuildFailure, build, type Plugin } from 'esbuild'
 import * as engine from '../engine/index.ts'
 import * as linux from '../linux/index.ts'
 import { type Driver, type DriverParts, drivers, type Protocol, protocols } from '../linux/index.ts'
 import { guard } from '../node/guard.ts'
-import { wrap } from '../report/words.ts'
+import { complain } from './complain.ts'
 
 /** What the user asked for does not exist or cannot be loaded: exit code 2. */
 export class UsageError extends Error {
@@ -27,10 +28,21 @@ export async function guardedModel(command: string, action: () => Promise<number
     if (!expected) throw e
     const { message } = e as Error
     const large = e instanceof engine.ModelError && message.includes('more than')
-    const told = `lastput ${command}: ${message}${large ? ' (fewer --pages, --vas or --threads make less of it)' : ''}`
-    process.stderr.write(`${wrap(told, '', '  ').join('\n')}\n`)
+    complain(`lastput ${command}`, `${message}${large ? ' (fewer --pages, --vas or --threads make less of it)' : ''}`)
     process.exitCode = 2
   }
+}
+
+/**
+ * The protocol of this name or path, or all that the driver was written for.
+ * @throws UsageError when it has no code for it: a verdict would be about nothing.
+ */
+export async function protocolsOf(driver: Driver, name: string | undefined): Promise<readonly Protocol[]> {
+  if (name === undefined) return protocols.filter(p => driver.protocols.includes(p.id))
+  const protocol = await protocolOf(name)
+  if (!driver.protocols.includes(protocol.id))
+    throw new UsageError(`${driver.name} has no code for ${protocol.id}, only for ${driver.protocols.join(', ')}`)
+  return [protocol]
 }
 
 export async function driverOf(name: string): Promise<Driver> {
@@ -57,14 +69,30 @@ function checkedDriver(path: string, driver: Driver): Driver {
   return {
     ...driver,
     setup(kernel) {
-      const parts: Partial<DriverParts> | undefined = driver.setup(kernel)
+      const parts: Partial<DriverParts> | undefined = bounded(`${path}: setup()`, () => driver.setup(kernel))
       if (!is_object(parts?.ops) || !is_object(parts.roles) || !is_object(parts.threads))
         throw wrong('setup() does not return { ops, roles, threads }')
-      for (const [role, { body }] of Object.entries(parts.roles))
-        if (typeof body !== 'function') throw wrong(`role ${role}: its body is no function`)
+      for (const [role, of] of Object.entries(parts.roles))
+        if (typeof of?.body !== 'function') throw wrong(`role ${role}: its body is no function`)
       return parts as DriverParts
     },
   }
+}
+
+/** Milliseconds that a file's code may take, before the search. */
+const PATIENCE = 10_000
+
+/** Runs code of a file. @throws UsageError that tells what it throws, or that it does not end */
+export function bounded<T>(whose: string, code: () => T, milliseconds = PATIENCE): T {
+  let done: { result: T } | undefined
+  try {
+    done = guard(() => ({ result: code() }), milliseconds)
+  } catch (e) {
+    if (e instanceof engine.ModelError) throw new UsageError(`${whose}: ${e.message}`)
+    throw new UsageError(`${whose} throws ${e instanceof Error ? `${e.name}: ${e.message}` : String(e)}`)
+  }
+  if (!done) throw new UsageError(`${whose} does not come to its end`)
+  return done.result
 }
 
 function is_object(x: unknown): x is object {
@@ -80,7 +108,20 @@ export async function protocolOf(name: string): Promise<Protocol> {
     )
   const found = await load(name)
   if (!is_protocol(found)) throw new UsageError(`${name}: the default export is not a protocol`)
-  return found
+  return checkedProtocol(name, found)
+}
+
+/** A protocol that has all that is asked of it; what it says may be left out. */
+function checkedProtocol(path: string, protocol: Protocol): Protocol {
+  const ids = protocols.map(p => p.id)
+  const wrong = (what: string) => new UsageError(`${path}: ${what}; a file begins best with { ...G, name: 'mine' }`)
+  if (!ids.includes(protocol.id)) throw wrong(`id is ${String(protocol.id)}, not one of ${ids.join(', ')}`)
+  for (const [key, of] of Object.entries(protocols.at(-1)!)) {
+    const mine: unknown = protocol[key as keyof Protocol]
+    if (typeof of === 'function' && typeof mine !== 'function') throw wrong(`${key} is no function`)
+  }
+  const { name, where, words } = protocol
+  return { ...protocol, name: String(name ?? path), where: String(where ?? path), words: String(words ?? '') }
 }
 
 function is_path(name: string): boolean {
@@ -113,11 +154,22 @@ const ours: Plugin = {
   },
 }
 
-/** Milliseconds that a file may take to be loaded. */
-const LOADING = 10_000
-
 /** Bundles a TypeScript or JavaScript file and runs the result. @throws UsageError when it cannot be read, compiled or run. */
 async function load(path: string): Promise<unknown> {
+  const bundle = await bundled(path)
+  const module = { exports: {} as { default?: unknown } }
+  const theirs = createRequire(resolve(path))
+  const require = (name: string) => OURS[name] ?? theirs(name)
+  const compiled = compileFunction(bundle, ['require', 'module', 'exports'], { filename: 'model.js' })
+  keepFromExit()
+  bounded(path, () => compiled(require, module, module.exports))
+  return module.exports.default
+}
+
+async function bundled(path: string): Promise<string> {
+  // Of a pipe or a device, esbuild would read for ever.
+  const found = statSync(path, { throwIfNoEntry: false })
+  if (found && !found.isFile()) throw new UsageError(`${path} is no file`)
   const bundle = await build({
     entryPoints: [resolve(path)],
     bundle: true,
@@ -128,22 +180,20 @@ async function load(path: string): Promise<unknown> {
     logLevel: 'silent',
     keepNames: true,
     plugins: [ours],
-  }).catch((e: Error) => {
-    throw new UsageError(`${path}: ${e.message}`)
+  }).catch((e: Error & Partial<BuildFailure>) => {
+    if (!found && e.errors?.every(error => !error.location)) throw new UsageError(`${path}: no such file`)
+    throw new UsageError(`${path}: ${(e.errors?.map(placed) ?? [e.message]).join('\n')}`)
   })
-  const module = { exports: {} as { default?: unknown } }
-  const theirs = createRequire(resolve(path))
-  const require = (name: string) => OURS[name] ?? theirs(name)
-  const run = compileFunction(bundle.outputFiles[0]!.text, ['require', 'module', 'exports'], { filename: 'model.js' })
-  try {
-    const done = guard(() => {
-      run(require, module, module.exports)
-      return true
-    }, LOADING)
-    if (!done) throw new UsageError(`${path}: does not come to its end when it is loaded`)
-    return module.exports.default
-  } catch (e) {
-    if (e instanceof UsageError) throw e
-    throw new UsageError(`${path} throws ${e instanceof Error ? `${e.name}: ${e.message}` : String(e)}`)
+  return bundle.outputFiles[0]!.text
+}
+
+function placed({ text, location }: BuildFailure['errors'][number]): string {
+  return location ? `${location.file}:${location.line}:${location.column + 1}: ${text}` : text
+}
+
+/** A model that ended the process would end it without a verdict, and with an exit code that looks like one. */
+function keepFromExit(): void {
+  process.exit = process.abort = () => {
+    throw new Error('process.exit() would end the command without a verdict: leave it out')
   }
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Options that `lastput check` and `lastput run` share, and what they mean to the model and the engine. */
-import { type Command, InvalidArgumentError } from 'commander'
-import type { CheckOptions, SearchProgress } from '../engine/index.ts'
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { type CheckOptions, promises, type SearchProgress } from '../engine/index.ts'
 import { merged_fixes, proposed_fixes } from '../linux/fixes.ts'
-import { type Built, build, type Fix, fixes, properties, protocols, type Scenario } from '../linux/index.ts'
+import { type Built, build, drivers, type Fix, fixes, properties, protocols, type Scenario } from '../linux/index.ts'
 import { guard } from '../node/guard.ts'
 import { spawn } from '../node/spawn.ts'
 import { wrap } from '../report/words.ts'
@@ -36,24 +36,20 @@ export function systemOptions(command: Command): Command {
     .option('--pages <n>', 'device pages', few, 2)
     .option('--vas <n>', 'user addresses', few, 2)
     .option('--threads <list>', 'roles and how many of each, say fault:2,migrate,unbind', threadList)
-    .option(
-      '--revert <change...>',
-      'merged changes to the kernel to leave out, named below',
-      changesOf(merged_fixes),
-      [],
-    )
-    .option('--add <change...>', 'changes that no kernel has, named below', changesOf(proposed_fixes), [])
+    .addOption(changes('--revert <change...>', 'merged changes to the kernel to leave out, named below', merged_fixes))
+    .addOption(changes('--add <change...>', 'changes that no kernel has, named below', proposed_fixes))
     .addHelpText('after', () => changesText())
 }
 
-/** A reader of names that may be separated by commas or blanks. */
-function changesOf(known: readonly Fix[]) {
-  return (text: string, before: readonly Fix[]): Fix[] => {
+/** An option of names that may be separated by commas or blanks. */
+function changes(flags: string, description: string, known: readonly Fix[]): Option {
+  const read = (text: string, before: readonly Fix[]): Fix[] => {
     const names = text.split(',')
     for (const name of names)
       if (!known.includes(name as Fix)) throw new InvalidArgumentError(`there are ${known.join(', ')}`)
     return [...before, ...(names as Fix[])]
   }
+  return new Option(flags, description).argParser(read).default([], 'none')
 }
 
 function changesText(): string {
@@ -136,16 +132,27 @@ function few(text: string): number {
 }
 
 export function bytes(text: string): number {
-  const match = /^(\d+)([KMGT]?)$/i.exec(text)
-  if (!match) throw new InvalidArgumentError('a number of bytes is expected, with K, M, G or T')
-  return Number(match[1]) * 2 ** (10 * ' KMGT'.indexOf(match[2]!.toUpperCase() || ' '))
+  const match = /^(\d+(?:\.\d+)?)([KMGT]?)$/i.exec(text)
+  if (!match) throw new InvalidArgumentError('a number of bytes is expected, with K, M, G or T, as 2G')
+  return Math.floor(Number(match[1]) * 2 ** (10 * ' KMGT'.indexOf(match[2]!.toUpperCase() || ' ')))
+}
+
+const SECONDS: Readonly<Record<string, number>> = { '': 1, s: 1, m: 60, h: 3600 }
+
+/** In seconds. */
+export function duration(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)([smh]?)$/.exec(text)
+  const seconds = match ? Number(match[1]) * SECONDS[match[2]!]! : 0
+  if (seconds === 0) throw new InvalidArgumentError('a time is expected, as 0.5, 90s, 5m or 1h')
+  return seconds
 }
 
 /** A role that is named twice is taken twice. */
 function threadList(text: string): Record<string, number> {
   const counts = new Map<string, number>()
   for (const item of text.split(',')) {
-    const [role, n] = item.split(':')
+    const [role, n, ...more] = item.split(':')
+    if (more.length > 0) throw new InvalidArgumentError('roles are expected, as fault:2,migrate,unbind')
     const name = role!.trim()
     counts.set(name, few(String((counts.get(name) ?? 0) + (n === undefined ? 1 : few(n)))))
   }
@@ -153,8 +160,20 @@ function threadList(text: string): Record<string, number> {
 }
 
 export function collectProperty(text: string, before: string[] | undefined): string[] {
-  const wanted = text.split(',')
-  for (const p of wanted)
-    if (!Object.hasOwn(properties, p)) throw new InvalidArgumentError(`there are ${Object.keys(properties).join(', ')}`)
-  return [...(before ?? []), ...wanted]
+  return [...(before ?? []), ...text.split(',')]
+}
+
+/** @throws UsageError for a property that is neither of the kernel's nor one that code from a file names. */
+export function refuseUnknown(flags: CheckFlags, scenarios: readonly Scenario[]): void {
+  const names = new Set(Object.keys(properties))
+  const unknown = () => flags.property?.find(p => !names.has(p))
+  const theirs = scenarios.filter(s => !drivers.includes(s.driver) || !protocols.includes(s.protocol))
+  for (const scenario of theirs) {
+    if (unknown() === undefined) return
+    const own = promises(builtOrUsage(scenario).system, engineOptions(flags))
+    // The search will say which limit is met.
+    if (!own) return
+    for (const name of own) names.add(name)
+  }
+  if (unknown() !== undefined) throw new UsageError(`no property "${unknown()}": there are ${[...names].join(', ')}`)
 }

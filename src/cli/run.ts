@@ -1,48 +1,58 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** `lastput run`: one execution of the model, printed as page_ref events. */
 import { Command } from 'commander'
-import { Machine } from '../linux/index.ts'
+import { drivers, Machine } from '../linux/index.ts'
 import { ftraceText } from '../report/ftrace.ts'
-import { runJson } from '../report/run.ts'
-import { wrap } from '../report/words.ts'
-import { driverOf, guardedModel, protocolOf } from './model-file.ts'
+import { runJson, violationText } from '../report/run.ts'
+import { complain } from './complain.ts'
+import { bounded, driverOf, guardedModel, protocolsOf } from './model-file.ts'
 import { builtOrUsage, positive, type SystemFlags, scenarioOf, systemOptions } from './model-flags.ts'
 import { writeReport } from './write-report.ts'
 
 interface RunFlags extends SystemFlags {
-  protocol: string
+  protocol?: string
   seed: number
   steps: number
   json?: boolean
   html?: string
 }
 
+const NOTES = `
+Without --protocol it is today's, the last one that the driver has code for.
+
+Examples:
+  lastput run test_hmm --seed 4 | lastput trace -
+  lastput run test_hmm --threads migrate:2,leak,exit --seed 1 | lastput trace -
+
+Exit codes: 0 no property was broken, 1 one was (named on stderr), 2 usage.`
+
 export function runCommand(): Command {
-  return systemOptions(new Command('run'))
+  return systemOptions(new Command('run').addHelpText('after', NOTES))
     .description('run a driver under a seeded scheduler, and print its page_ref events as ftrace text')
-    .argument('<driver>', 'a driver of the model, or the path of a file that exports one')
+    .argument('<driver>', `${drivers.map(d => d.name).join(', ')}, or the path of a file that exports one`)
     .option('--seed <n>', 'of the scheduler', positive, 1)
     .option('--steps <n>', 'to take at most', positive, 1000)
-    .option('--json', 'lastput.run/1 instead of ftrace text')
+    .option('--json', 'JSON (schema lastput.run/1) instead of ftrace text')
     .option('--html <file>', 'write the execution, step by step, as one file that any browser opens')
-    .addHelpText('after', '\nExit codes: 0 no property was broken, 1 one was (it is named on stderr), 2 usage.')
     .action((name: string, flags: RunFlags) => guardedModel('run', () => run(name, flags)))
 }
 
+/** Milliseconds: a million steps take some seconds. */
+const PATIENCE = 600_000
+
 async function run(name: string, flags: RunFlags): Promise<number> {
-  const scenario = scenarioOf(
-    { driver: await driverOf(name), protocol: await protocolOf(flags.protocol ?? 'G') },
-    flags,
-  )
-  const machine = new Machine(builtOrUsage(scenario))
-  machine.run(flags.seed, flags.steps)
-  const { built, steps, violations } = machine
+  const driver = await driverOf(name)
+  // The last one is today's.
+  const protocol = (await protocolsOf(driver, flags.protocol)).at(-1)!
+  const scenario = scenarioOf({ driver, protocol }, flags)
+  const built = builtOrUsage(scenario)
+  const machine = bounded(name, () => new Machine(built))
+  bounded(name, () => machine.run(flags.seed, flags.steps), PATIENCE)
+  const { steps, violations } = machine
   const json = () => runJson(scenario, machine, flags.seed)
-  if (flags.html !== undefined) await writeReport(flags.html, json(), `lastput run ${name}`)
   process.stdout.write(flags.json ? `${JSON.stringify(json(), null, 2)}\n` : ftraceText(built, steps))
-  for (const { property, message } of violations) {
-    const told = `lastput run: ${built.system.name}, seed ${flags.seed}: ${property}: ${message}`
-    process.stderr.write(`${wrap(told, '', '  ').join('\n')}\n`)
-  }
+  for (const violation of violations)
+    complain('lastput run', `${built.system.name}, seed ${flags.seed}: ${violationText(violation)}`)
+  if (flags.html !== undefined) await writeReport(flags.html, json(), `lastput run ${name}`)
   return violations.length > 0 ? 1 : 0
 }

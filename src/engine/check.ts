@@ -28,6 +28,16 @@ export async function check(system: System, options: CheckOptions = {}): Promise
   return { ...verdict, seconds, reductions: [...verdict.reductions, `not the shortest: ${shortest.reason}`] }
 }
 
+/**
+ * Names of the promises that steps or states of a system can break; undefined where a limit is met before they are known.
+ * @throws ModelError when the model is malformed.
+ */
+export function promises(system: System, options: CheckOptions = {}): readonly string[] | undefined {
+  const prepared = within(limitsOf(options), meter => prepare(system, {}, undefined, meter))
+  if (typeof prepared === 'string') return undefined
+  return [...prepared.properties, ...obligationsOf(system, () => true).map(o => o.property)]
+}
+
 async function explore(system: System, options: CheckOptions, depth: number): Promise<Verdict> {
   const limits = limitsOf(options, depth)
   const began = performance.now()

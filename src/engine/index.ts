@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** `lastput/engine`: the modelling language, and explorers that try every interleaving. */
-export { check } from './check.ts'
+export { check, promises } from './check.ts'
 export { Concrete, type Outcome, type Place, type State } from './concrete.ts'
 export { describeStep } from './explain.ts'
 export type { SearchProgress } from './limits.ts'

@@ -19,6 +19,8 @@ export const PARTIAL_ORDER = 'partial order'
 export interface CheckOptions {
   /** Only these properties (default: all). */
   properties?: readonly string[]
+  /** Where `properties` does not say: all but these. */
+  except?: readonly string[]
   /** Default true: members of sorts that the model treats alike are taken to be the same. */
   symmetry?: boolean
   /** Default true: a step that is independent of all that other threads may still do is taken alone. */
@@ -151,9 +153,9 @@ function layoutOf({ decisions, types, typeOf }: Automata, sym: Symmetry): Layout
 }
 
 /** Which properties are asked for. */
-export function selector(options: CheckOptions): (property: string) => boolean {
-  const only = options.properties && new Set(options.properties)
-  return property => only === undefined || only.has(property)
+export function selector({ properties, except = [] }: CheckOptions): (property: string) => boolean {
+  const only = properties && new Set(properties)
+  return property => (only ? only.has(property) : !except.includes(property))
 }
 
 function violationsOf(diagrams: readonly Diagram[]): string[] {

@@ -15,6 +15,8 @@ import type { Verdict } from './verdict.ts'
 export interface SurveyOptions extends Omit<CheckOptions, 'partialOrder' | 'workers' | 'spawn' | 'handover'> {
   /** Default true. Without, a violated property has its number of steps, but neither message nor counterexample. */
   explain?: boolean
+  /** Verdicts are wanted of these too, which the system may have no way to break. */
+  also?: readonly string[]
 }
 
 export interface PropertyVerdict extends Verdict {
@@ -41,7 +43,7 @@ interface Explored {
 /**
  * Explores every interleaving once, past all violations that do not end the execution; and once more, where several properties
  * are broken, with executions that end where they break the first.
- * @returns a verdict by property, of all those in `options.properties`, or that the system has.
+ * @returns a verdict by property, of all those in `options.properties`, or of `options.also` and those that the system has.
  * @throws ModelError when the model is malformed; ReplayError when the engine contradicts itself.
  */
 export async function survey(
@@ -59,7 +61,12 @@ export async function survey(
   if (typeof prepared !== 'string') return new Survey(system, options, prepared, limits, began).run()
   const names = [...system.properties.map(p => p.name), ...live.map(o => o.property)]
   const seconds = (performance.now() - began) / 1000
-  return new Map((options.properties ?? names).map(p => [p, { ...unprepared(system, prepared), seconds }]))
+  return new Map(
+    [...new Set([...(options.also ?? []), ...(options.properties ?? names)])].map(p => [
+      p,
+      { ...unprepared(system, prepared), seconds },
+    ]),
+  )
 }
 
 class Survey {
@@ -91,7 +98,8 @@ class Survey {
 
   private wanted(): ReadonlySet<string> {
     const live = obligationsOf(this.system, () => true).map(o => o.property)
-    return new Set(this.options.properties ?? [...this.prepared.properties, ...live])
+    const { also = [], properties = [...this.prepared.properties, ...live] } = this.options
+    return new Set([...also, ...properties])
   }
 
   private async explore(kernel: Kernel): Promise<Explored> {

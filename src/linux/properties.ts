@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What must hold, in the kernel's own words where there are some. */
+/**
+ * What must hold, in the kernel's own words where there are some. A driver has rules of its own beside them: whatever name its
+ * steps give to `s.warn()` and `s.fail()`.
+ */
+import type { CheckOptions } from '../engine/index.ts'
 
 export interface PropertyWords {
   readonly rule: string
@@ -48,8 +52,16 @@ export const properties: Readonly<Record<string, PropertyWords>> = {
   },
 }
 
-/** Properties that are searched for together: liveness allows no reduction, and would slow the others down. */
-export function searches(selected: readonly string[] = Object.keys(properties)): string[][] {
-  const live = (p: string) => p === 'finishes'
-  return [selected.filter(p => !live(p)), selected.filter(live)].filter(group => group.length > 0)
+const LIVENESS = 'finishes'
+
+/**
+ * What is searched for together: liveness allows no reduction, and would slow the others down.
+ * @param selected all unless said, those of the driver's own included.
+ */
+export function searches(selected?: readonly string[]): Pick<CheckOptions, 'properties' | 'except'>[] {
+  if (!selected) return [{ except: [LIVENESS] }, { properties: [LIVENESS] }]
+  const live = (p: string) => p === LIVENESS
+  return [selected.filter(p => !live(p)), selected.filter(live)]
+    .filter(group => group.length > 0)
+    .map(properties => ({ properties }))
 }

@@ -18,8 +18,8 @@ export async function verify(scenario: Scenario, options: CheckOptions = {}): Pr
   const built = build(scenario)
   let seconds = 0
   let largest: Verified | undefined
-  for (const properties of searches(options.properties)) {
-    const verdict = await check(built.system, { ...options, properties })
+  for (const part of searches(options.properties)) {
+    const verdict = await check(built.system, { ...options, ...part })
     seconds += verdict.seconds
     const done = { scenario, built, verdict: { ...verdict, seconds } }
     if (verdict.verdict !== 'holds') return done

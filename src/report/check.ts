@@ -4,9 +4,11 @@ import type { CounterexampleStep, Verdict } from '../engine/index.ts'
 import type { Built } from '../linux/kernel.ts'
 import { Machine, type MachineStep } from '../linux/machine.ts'
 import { properties } from '../linux/properties.ts'
+import { protocols } from '../linux/protocols/index.ts'
 import type { Verified } from '../linux/verify.ts'
 import { ftraceText } from './ftrace.ts'
 import { Holders } from './holders.ts'
+import { printable } from './printable.ts'
 import { table } from './table.ts'
 import { grouped, WIDTH, wrap } from './words.ts'
 
@@ -80,7 +82,7 @@ export function exitCode(verdicts: readonly Verdict[]): number {
 export function checkText(checked: Verified): string {
   const { verdict } = checked
   const lines = [
-    ...wrap(headline(verdict), '', '  '),
+    ...wrap(headline(checked), '', '  '),
     ...wrap(verdict.bounds, '  ', '  '),
     ...wrap(covered(verdict), '  ', '  '),
   ]
@@ -88,10 +90,14 @@ export function checkText(checked: Verified): string {
   return `${lines.join('\n')}\n`
 }
 
-function headline({ system, verdict, property, message, reason }: Verdict): string {
+function headline({ scenario, verdict: { system: name, verdict, property, message, reason } }: Verified): string {
+  const { protocol } = scenario
+  // A protocol of the user's own is a change to one that has its letter.
+  const system = protocols.some(p => p.name === protocol.name) ? name : `${name} (${protocol.name})`
   if (verdict === 'holds') return `${system}: holds`
   if (verdict === 'inconclusive') return `${system}: inconclusive (${reason})`
-  return `${system}: VIOLATED ${property}${message?.startsWith(`${property} `) ? '' : `: ${message}`}`
+  const news = message === property || message?.startsWith(`${property} `) ? '' : `: ${message}`
+  return `${system}: VIOLATED ${property}${news}`
 }
 
 function covered({ states, transitions, depth, seconds, reductions }: Verdict): string {
@@ -118,7 +124,7 @@ function violationText(checked: Verified): string[] {
 /** Each step with what it changes, and who holds which references of busy pages where that has changed. */
 function stepLines(built: Built, steps: readonly MachineStep[], loop: number | undefined): string[] {
   const holders = new Holders(built)
-  const width = Math.max(6, ...steps.map(s => s.thread.length))
+  const width = Math.max(6, ...steps.map(s => printable(s.thread).length))
   const lines = [`  step  ${'thread'.padEnd(width)}  function: operation, changes, who holds what`]
   const rest = ' '.repeat(width + 10)
   let before = ''
@@ -126,7 +132,7 @@ function stepLines(built: Built, steps: readonly MachineStep[], loop: number | u
     holders.take(s)
     const number = `${loop === s.step ? '>' : ''}${s.step}`.padStart(4)
     const what = s.function === s.operation ? s.operation : `${s.function}: ${s.operation}`
-    lines.push(...wrap(what, `  ${number}  ${s.thread.padEnd(width)}  `, `${rest}  `))
+    lines.push(...wrap(what, `  ${number}  ${printable(s.thread).padEnd(width)}  `, `${rest}  `))
     if (s.changes.length > 0) lines.push(...wrap(changesText(built, s), `${rest}  `, `${rest}  `))
     const now = holders.text()
     if (now !== before && now !== '') lines.push(...wrap(now, `${rest}  `, `${rest}  `))
@@ -178,8 +184,9 @@ function narrowSequence(threads: readonly string[], steps: readonly MachineStep[
   const pitch = Math.max(2, Math.floor(Math.min(room / threads.length, ...needs)))
   const line = (at: number, text: string, of: number) => {
     const bars = Array.from({ length: of }, () => '|'.padEnd(pitch))
-    const after = bars.join('').slice(at * pitch + text.length + 1)
-    return `  ${bars.slice(0, at).join('')}${text} ${after}`.trimEnd()
+    const shown = printable(text)
+    const after = bars.join('').slice(at * pitch + shown.length + 1)
+    return `  ${bars.slice(0, at).join('')}${shown} ${after}`.trimEnd()
   }
   return [
     ...threads.map((t, i) => line(i, t, i + 1)),

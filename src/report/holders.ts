@@ -6,7 +6,7 @@
 import type { Built } from '../linux/kernel.ts'
 import type { MachineStep } from '../linux/machine.ts'
 import { busy_base } from '../linux/mm/page_count.ts'
-import { mk_pte } from '../linux/mm/pgtable.ts'
+import { make_migration_entry, mk_pte } from '../linux/mm/pgtable.ts'
 import { IDLE, type Page } from '../linux/types.ts'
 
 export class Holders {
@@ -31,12 +31,16 @@ export class Holders {
     }
   }
 
-  /** `page 0: 2 = pte[0] + migrate`; free pages are left out. */
+  /** `page 0: 2 = pte[0] + migrate`; free pages are left out, unless an entry still maps one: `page 0: free, in pte[0]`. */
   text(): string {
-    return this.built.kernel.pgmap.pages
-      .filter(p => this.get(p.life.name) !== IDLE)
-      .map(p => `page ${p.index}: ${this.get(p._refcount.name)}${this.of(p)}`)
-      .join('; ')
+    return this.built.kernel.pgmap.pages.flatMap(p => this.textOf(p)).join('; ')
+  }
+
+  private textOf(page: Page): string[] {
+    const { index, life, _refcount } = page
+    if (this.get(life.name) !== IDLE) return [`page ${index}: ${this.get(_refcount.name)}${this.of(page)}`]
+    const entries = this.mapping(page, [mk_pte(page), make_migration_entry(page)])
+    return entries.length > 0 ? [`page ${index}: free, in ${entries.join(' and ')}`] : []
   }
 
   private of(page: Page): string {
@@ -55,9 +59,11 @@ export class Holders {
   }
 
   private entries(page: Page): string[] {
-    const { mm, protocol } = this.built.kernel
-    if (!protocol.pte_holds_reference(page.pgmap.type)) return []
-    return mm.addresses.filter(a => this.get(a.pte.name) === mk_pte(page)).map(a => a.pte.name)
+    return this.built.kernel.protocol.pte_holds_reference(page.pgmap.type) ? this.mapping(page) : []
+  }
+
+  private mapping(page: Page, as = [mk_pte(page)]): string[] {
+    return this.built.kernel.mm.addresses.filter(a => as.includes(this.get(a.pte.name))).map(a => a.pte.name)
   }
 
   private get(cell: string): number {

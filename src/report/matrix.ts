@@ -77,7 +77,7 @@ export class MatrixText {
 
   /** What comes before the first row. */
   head(): string {
-    const width = Math.max(...this.names.map(n => COLUMNS[n]!.length))
+    const width = Math.max(0, ...this.names.map(n => COLUMNS[n]!.length))
     const first = (n: string) => `  ${COLUMNS[n]!.padEnd(width)}  ${n}: `
     const rules = this.names.flatMap(n => wrap(properties[n]!.rule, first(n), ' '.repeat(width + 4)))
     return lines([...rules, '', ...wrap(LEGEND, '', '')])
@@ -87,7 +87,7 @@ export class MatrixText {
     const { driver, scenario, bounds } = row[0]!
     const last = this.group.at(-1)?.[0]
     const fresh = last?.driver !== driver || last.scenario !== scenario
-    const before = fresh ? `${this.why()}${lines(['', `${driver}, ${scenario}`])}` : ''
+    const before = fresh ? `${this.why()}${lines(['', ...wrap(`${driver}, ${scenario}`, '', '  ')])}` : ''
     // A driver may have gained or lost threads with a protocol.
     const head = fresh || last.bounds !== bounds ? this.heading(bounds) : ''
     this.group.push(row)
@@ -126,21 +126,29 @@ export class MatrixText {
     return Math.max(COLUMNS[name]!.length, 4) + 1
   }
 
-  /** Causes of the group's violated cells, each with its protocols and properties, and reasons of undecided ones. */
+  /**
+   * Causes of the group's violated cells, each with its protocols and properties, reasons of undecided ones, and what became of
+   * the driver's own promises, which have no column.
+   */
   private why(): string {
     const by = new Map<string, MatrixCell[]>()
     for (const cell of this.group.flat()) {
-      const text = cell.cause ?? cell.reason
+      const text = cell.cause ?? cell.reason ?? (cell.property in COLUMNS ? undefined : ownText(cell))
       if (text !== undefined) by.set(text, [...(by.get(text) ?? []), cell])
     }
     this.group = []
     return lines(
       [...by].flatMap(([text, cells]) => {
         const of = (pick: (c: MatrixCell) => string) => [...new Set(cells.map(pick))].join(' ')
-        return wrap(text, `  ${of(c => c.protocol)}, ${of(c => COLUMNS[c.property]!)}: `, '    ')
+        return wrap(text, `  ${of(c => c.protocol)}, ${of(c => COLUMNS[c.property] ?? c.property)}: `, '    ')
       }),
     )
   }
+}
+
+function ownText({ verdict, steps, consequence }: MatrixCell): string {
+  if (verdict === 'holds') return "the driver's own, kept"
+  return `the driver's own, broken in ${plural(steps!, 'step')}${consequence ? ', only after another promise' : ''}`
 }
 
 function mark(cell: MatrixCell | undefined): string {

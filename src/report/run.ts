@@ -1,8 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** `lastput.run/1`: one execution of the model under a seeded scheduler, step by step. */
+import type { Violation } from '../engine/index.ts'
 import type { Scenario } from '../linux/kernel.ts'
 import type { Machine } from '../linux/machine.ts'
+import { properties } from '../linux/properties.ts'
 import { stepsJson } from './check.ts'
+
+/** One broken property, after its colon: an invariant's own message says no more than its name. */
+export function violationText({ property, message }: Violation): string {
+  if (message === property) return property
+  return message === `${property} does not hold`
+    ? `${message}: ${properties[property]!.rule}`
+    : `${property}: ${message}`
+}
 
 export function runJson({ driver, protocol }: Scenario, { built, steps }: Machine, seed: number): object {
   return {
