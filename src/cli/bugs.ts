@@ -21,9 +21,9 @@ export async function checkBugs(ids: string | undefined, flags: CheckFlags): Pro
     if (!flags.json) process.stdout.write(`${bugText(rows.at(-1)!)}\n`)
   }
   const found = rows.filter(bugFound).length
-  if (flags.html !== undefined) await writeReport(flags.html, rows.flatMap(bugJson), 'lastput check --bugs')
   if (flags.json) process.stdout.write(`${JSON.stringify(rows.flatMap(bugJson), null, 2)}\n`)
   else process.stdout.write(bugsEnd(found, rows.length, ids === undefined))
+  if (flags.html !== undefined) await writeReport(flags.html, rows.flatMap(bugJson), 'lastput check --bugs')
   if (flags.ftrace !== undefined) await writeFtrace(flags.ftrace, rows[0]!)
   if (found === rows.length) return 0
   return rows.every(row => bugFound(row) || isOpen(row)) ? 2 : 1

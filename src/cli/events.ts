@@ -17,20 +17,34 @@ interface EventsFlags {
 }
 
 const NOTES = `
-Of a trace.dat file, all events are shown as by trace-cmd report (3.1.6), with these limits: events that trace-cmd
-shows by a plugin or a handler of its own other than kernel_stack (function, funcgraph, sched_switch, kvm and others)
-and trace_printk() are shown by their print format; %pI, %pM, %pU and %ph show the pointer; __get_bitmask and
-__get_cpumask are not understood. A format that is not understood gives [FAILED TO PARSE] and the fields, as there.
-Of other recordings, and with --json, the page_ref events and the probes (lastput_free, lastput_alloc, lastput_use,
-lastput_memunmap, lastput_memunmap_end, error_report_end) are shown.
+Of a trace.dat file, all events are shown as by trace-cmd report (3.1.6), with
+these limits: events that trace-cmd shows by a plugin or a handler of its own
+other than kernel_stack (function, funcgraph, sched_switch, kvm and others) and
+trace_printk() are shown by their print format; %pI, %pM, %pU and %ph show the
+pointer; __get_bitmask and __get_cpumask are not understood. A format that is
+not understood gives [FAILED TO PARSE] and the fields, as there.
+Of other recordings, and with --json, the page_ref events and the probes
+(lastput_free, lastput_alloc, lastput_use, lastput_memunmap,
+lastput_memunmap_end, error_report_end) are shown.
 
---json: one object a line: {"time","cpu","task","pid","event","pfn","flags","count","mapcount","mapping","mt","val",
-"ret"?,"stack"?:[{"function","offset"?,"module"?,"address"?}]}; of a probe {"time","cpu","task","pid","event","pfn"?,
-"pages"?,"detector"?,"address"?,"stack"?}; or, where events are missing, {"lost":{"cpu","count"?,"from"?,"to"?}}.
-Times in seconds, as decimal text with all digits; pfn, flags, mapping and addresses as hexadecimal text; "pages" is how
-many memunmap_pages() gives back from "pfn" on, "detector" is "kfence", "kasan", "warning" or a number as text.
+--json: one object a line:
+  {"time","cpu","task","pid","event","pfn","flags","count","mapcount","mapping",
+   "mt","val","ret"?,"stack"?:[{"function","offset"?,"module"?,"address"?}]}
+of a probe:
+  {"time","cpu","task","pid","event","pfn"?,"pages"?,"detector"?,"address"?,
+   "stack"?}
+where events are missing:
+  {"lost":{"cpu","count"?,"from"?,"to"?}}
+Times in seconds, as decimal text with all digits; pfn, flags, mapping and
+addresses as hexadecimal text; "pages" is how many memunmap_pages() gives back
+from "pfn" on, "detector" is "kfence", "kasan", "warning" or a number as text.
 
-Exit codes: 0 all was read, 1 the file is damaged (what can be read is shown), 2 usage, or nothing can be read.`
+Examples:
+  lastput events trace.dat                   as trace-cmd report shows it
+  lastput events trace.dat --json | jq .pfn  for a program
+
+Exit codes: 0 all was read, 1 the file is damaged (what can be read is shown),
+2 usage, or nothing can be read.`
 
 export function eventsCommand(): Command {
   return new Command('events')

@@ -3,18 +3,26 @@
 import { Command } from 'commander'
 import { protocols } from '../linux/index.ts'
 import { explainJson, explainText } from '../report/explain.ts'
-import { guardedModel, protocolOf } from './model-file.ts'
+import { bounded, guardedModel, protocolOf } from './model-file.ts'
 import { writeReport } from './write-report.ts'
+
+const NOTES = `
+Examples:
+  lastput explain G                       the rule of today's kernels
+  lastput explain --html protocols.html   all of them, to look at side by side
+
+Exit codes: 0 told, 2 usage.`
 
 export function explainCommand(): Command {
   return new Command('explain')
     .description('a refcount protocol in words, and the life of a page under it')
     .argument('[protocol]', `${protocols.map(p => p.id).join(', ')}, a name, or the path of a file; all without one`)
-    .option('--json', 'lastput.explain/1')
+    .option('--json', 'JSON (schema lastput.explain/1)')
     .option(
       '--html <file>',
       'write the lives as diagrams, two protocols side by side, as one file that any browser opens',
     )
+    .addHelpText('after', NOTES)
     .action((name: string | undefined, flags: { json?: boolean; html?: string }) =>
       guardedModel('explain', () => explain(name, flags)),
     )
@@ -22,8 +30,10 @@ export function explainCommand(): Command {
 
 async function explain(name: string | undefined, flags: { json?: boolean; html?: string }): Promise<number> {
   const wanted = name === undefined ? protocols : [await protocolOf(name)]
-  if (flags.html !== undefined) await writeReport(flags.html, explainJson(wanted), 'lastput explain')
-  const json = () => `${JSON.stringify(explainJson(wanted), null, 2)}\n`
-  process.stdout.write(flags.json ? json() : wanted.map(explainText).join('\n'))
+  const whose = name ?? 'a protocol'
+  const json = bounded(whose, () => explainJson(wanted))
+  const text = () => bounded(whose, () => wanted.map(explainText).join('\n'))
+  process.stdout.write(flags.json ? `${JSON.stringify(json, null, 2)}\n` : text())
+  if (flags.html !== undefined) await writeReport(flags.html, json, 'lastput explain')
   return 0
 }

@@ -2,17 +2,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** The command line: one file a command, each thin. */
 import { readFileSync } from 'node:fs'
+import { inspect } from 'node:util'
 import { Command, CommanderError } from 'commander'
+import { complain } from './complain.ts'
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
 
 const EXAMPLES = `
 Examples:
-  lastput trace trace.dat                      who never gave a reference back?
-  lastput who trace.dat --pfn 0xfcf83fc        who holds this page?
-  lastput check test_hmm --protocol G          does any interleaving break a promise?
-  lastput run test_hmm --protocol G --seed 1   one execution, as page_ref events
-  lastput open trace.dat                       look at it in the browser
+  lastput trace trace.dat                     who never gave a reference back?
+  lastput who trace.dat --pfn 0xfcf83fc       who holds this page?
+  lastput check test_hmm --protocol G         can any interleaving go wrong?
+  lastput run test_hmm --protocol G --seed 1  one execution, as page_ref events
+  lastput open trace.dat                      look at it in the browser
 
 Exit codes: 0 nothing found, 1 findings, 2 unusable input or usage.`
 
@@ -21,6 +23,7 @@ const program = new Command('lastput')
   .version(version)
   .addHelpText('after', EXAMPLES)
   .exitOverride()
+  .configureOutput({ outputError: text => complain('lastput', text.replace(/^error: /, '')) })
   .configureHelp({ helpWidth: 80 })
 
 /** Loaded one by one: the model checker takes longer to load than a small recording to account for. */
@@ -34,14 +37,35 @@ const COMMANDS: Record<string, () => Promise<Command>> = {
   open: async () => (await import('./open.ts')).openCommand(),
 }
 
+/** As a shell tells of SIGPIPE: nobody has seen the answer, so that it is no 0. */
+const BROKEN_PIPE = 141
+
+// A model's code is kept from it (model-file.ts).
+const exit = process.exit.bind(process)
+
 // Who reads our output may stop when they have seen enough.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error
-  process.exit(process.exitCode ?? 0)
+  if (error.code === 'EPIPE') exit(process.exitCode ?? BROKEN_PIPE)
+  complain('lastput', `standard output: ${error.message}`)
+  exit(2)
+})
+// There is nobody to tell.
+process.stderr.on('error', () => undefined)
+
+// Ours, or of a timer in a model: no verdict, so not the exit code of one.
+process.on('uncaughtException', error => {
+  process.stderr.write(`${inspect(error)}\n`)
+  exit(2)
 })
 
+/** Errors are thrown, and said as all others are. */
+function strict(command: Command): Command {
+  const outputError = (text: string) => complain(`lastput ${command.name()}`, text.replace(/^error: /, ''))
+  return command.exitOverride().configureOutput({ outputError })
+}
+
 const wanted = COMMANDS[process.argv[2] ?? '']
-for (const load of wanted ? [wanted] : Object.values(COMMANDS)) program.addCommand((await load()).exitOverride())
+for (const load of wanted ? [wanted] : Object.values(COMMANDS)) program.addCommand(strict(await load()))
 
 try {
   await program.parseAsync()

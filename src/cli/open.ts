@@ -28,12 +28,14 @@ export function openCommand(): Command {
 
 async function open(file: string | undefined, browser: boolean): Promise<number> {
   const served = await serveViewer(file)
-  process.stdout.write(`${served.url}\n`)
-  if (browser) startBrowser(served.url)
-  await new Promise<void>(resolve => {
+  // Whoever has read the address may already ask for the end.
+  const told = new Promise<void>(resolve => {
     process.once('SIGINT', resolve)
     process.once('SIGTERM', resolve)
   })
+  process.stdout.write(`${served.url}\n`)
+  if (browser) startBrowser(served.url)
+  await told
   await served.close()
   return 0
 }

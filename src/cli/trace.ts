@@ -45,7 +45,7 @@ Examples:
   lastput trace trace.dat                          what was found
   lastput trace trace.dat --kallsyms kallsyms.txt  with symbols of modules
   lastput trace - < trace.txt                      text of tracefs' trace file
-  lastput trace trace.dat --html report.html       a report to look at or to mail
+  lastput trace trace.dat --html report.html       a report to look at or mail
   lastput trace trace.dat --pfn 0xfcf83fc --json   one page, for a program
 
 Exit codes: 0 nothing was found, 1 findings that accuse or reports of the

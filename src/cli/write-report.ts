@@ -10,7 +10,15 @@ const MOST_BYTES = 256 * 2 ** 20
 
 /** Writes what `--json` would say as a report. @throws an error of the file system */
 export async function writeReport(file: string, data: unknown, title: string, whole?: WholeRecording): Promise<void> {
-  await writeFile(file, await reportHtml(data, title, viewerBundle(), whole))
+  await writeOutput(file, await reportHtml(data, title, viewerBundle(), whole))
+}
+
+/** Writes a file that the user asked for. @throws an error of the file system that names it, as that of a full disk does not */
+export async function writeOutput(file: string, content: string | Uint8Array): Promise<void> {
+  await writeFile(file, content).catch((error: Error) => {
+    error.message = `${file}: ${error.message.replace(/, (open|write)\b.*/s, '')}`
+    throw error
+  })
 }
 
 /** A recording to be put into a report. @throws TraceError when it does not fit, or cannot be read twice */

@@ -8,6 +8,7 @@ import type { MachineStep } from '../linux/machine.ts'
 import { idle_count } from '../linux/mm/page_count.ts'
 import { is_page_ref, type PageRefEvent, type TraceEvent } from '../linux/mm/trace_events.ts'
 import type { DevPagemap } from '../linux/types.ts'
+import { printable } from './printable.ts'
 
 const HEADER = `# tracer: nop
 #
@@ -87,7 +88,8 @@ class FtraceText {
   }
 
   add(us: number, task: Task, { text, stack }: Entry): void {
-    this.lines.push(line(us, task, text), line(us, task, '<stack trace>'), ...stack.map(f => ` => ${f}`))
+    const shown = [line(us, task, text), line(us, task, '<stack trace>'), ...stack.map(f => ` => ${f}`)]
+    this.lines.push(...shown.map(printable))
     this.events += 2
   }
 

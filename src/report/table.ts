@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+import { printable } from './printable.ts'
 
-/** Left-aligned columns, two blanks apart, without blanks at the ends of lines. */
-export function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
+/** Left-aligned columns, two blanks apart, without blanks at the ends of lines. Names in it are made {@link printable}. */
+export function table(names: readonly string[], cells: readonly (readonly string[])[]): string[] {
+  const head = names.map(printable)
+  const rows = cells.map(row => row.map(printable))
   const widths = head.map((h, i) => Math.max(h.length, ...rows.map(r => r[i]!.length)))
   const line = (cells: readonly string[]) =>
     cells

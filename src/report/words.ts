@@ -28,12 +28,12 @@ export function frameText(frame: Frame): string {
   return `${printable(frame.name)}${offset}${frame.module === undefined ? '' : ` [${printable(frame.module)}]`}`
 }
 
-/** Breaks text at blanks so that no line is wider than a mail, unless a word is. */
+/** Breaks text at blanks so that no line is wider than a mail, unless a word is. Names in it are made {@link printable}. */
 export function wrap(text: string, first: string, rest: string): string[] {
   const lines: string[] = []
-  let line = first
+  let line = printable(first)
   let empty = true
-  for (const word of text.split(' ')) {
+  for (const word of printable(text).split(' ')) {
     if (!empty && line.length + 1 + word.length > WIDTH) {
       lines.push(line)
       line = rest

@@ -45,6 +45,32 @@ describe('check', () => {
     expect(stdout).toContain('inconclusive (out of memory')
   })
 
+  test('exit code 2 when time runs out, in parts of a second', () => {
+    const { status, stdout } = lastput('check', 'test_hmm', '--protocol', 'G', '--time', '0.001s')
+    expect(status).toBe(2)
+    expect(stdout).toContain('inconclusive (out of time')
+  })
+
+  test('counterexamples stand apart, and say which entry maps the page that is freed', () => {
+    const { stdout } = lastput('check', 'nouveau_dmem', '--property', 'pte-on-free', ...SMALL)
+    expect(stdout).toMatch(/\n\s+page 0: free, in pte\[0\]\n.*\S\n\nnouveau_dmem under B: /s)
+  })
+
+  test('what was found is printed though a report of it cannot be written', () => {
+    const { status, stdout, stderr } = lastput(
+      'check',
+      'p2pdma',
+      '--protocol',
+      'G',
+      '--json',
+      '--html',
+      '/no/x',
+      ...SMALL,
+    )
+    expect(JSON.parse(stdout)).toMatchObject({ verdict: 'violated' })
+    expect([status, stderr]).toEqual([2, 'lastput check: /no/x: ENOENT: no such file or directory\n'])
+  })
+
   test('JSON of schema lastput.check/1', () => {
     const { stdout } = lastput('check', 'p2pdma', '--protocol', 'G', '--json', ...SMALL)
     const json = JSON.parse(stdout)
@@ -91,7 +117,10 @@ describe('check', () => {
        } }`,
     )
     const { status, stdout } = lastput('check', 'test_hmm', '--protocol', file, '--property', 'finishes', ...SMALL)
-    expect([status, stdout.split('\n')[0]]).toEqual([1, 'test_hmm under G: VIOLATED finishes: unbind never ends'])
+    expect([status, stdout.split('\n')[0]]).toEqual([
+      1,
+      'test_hmm under G (mine): VIOLATED finishes: unbind never ends',
+    ])
     const matrix = lastput('check', 'test_hmm', '--matrix', '--protocol', file, '--property', 'finishes', ...SMALL)
     expect(matrix.stdout).toMatch(/test_hmm, teardown\n.*\n.*\n {2}G +\d+ /)
   })
@@ -113,16 +142,19 @@ describe('check', () => {
     [['check', 'test_hmm', '--threads', 'fault:x'], 'positive integer'],
     [['check', 'test_hmm', '--pages', '0'], 'positive integer'],
     [['check', 'test_hmm', '--memory', 'much'], 'number of bytes'],
-    [['check', 'test_hmm', '--property', 'beauty'], 'there are free-once'],
+    [['check', 'test_hmm', '--property', 'beauty'], 'no property "beauty": there are free-once'],
+    [['check', '--matrix', '--property', 'beauty'], 'no property "beauty": there are free-once'],
     [['check', '--bugs', '99'], 'no row 99'],
     [['check', '--matrix', '--threads', 'fault'], 'leave out --threads'],
+    [['check', 'kfd_migrate', '--protocol', 'B'], 'kfd_migrate has no code for B, only for A, D, E, F, G'],
+    [['run', 'drm_pagemap', '--protocol', 'A'], 'drm_pagemap has no code for A'],
     [['check', 'drm_pagemap', '--matrix', '--protocol', 'A'], 'drm_pagemap has no code for A'],
     [['run', 'no_such'], 'no driver'],
     [['explain', 'Z'], 'no protocol'],
   ])('%j is a usage error', (args, message) => {
     const { status, stderr } = lastput(...(args as string[]))
     expect(status).toBe(2)
-    expect(stderr).toContain(message)
+    expect(stderr.replace(/\s+/g, ' ')).toContain(message)
     expect(stderr).not.toContain('    at ')
   })
 })
@@ -207,7 +239,11 @@ test('run is the same for the same seed, and names what breaks', () => {
     '1',
     ...SMALL,
   )
-  expect([leak.status, leak.stderr]).toEqual([1, 'lastput run: test_hmm under G, seed 1: count: count does not hold\n'])
+  expect([leak.status, leak.stderr.replace(/\s+/g, ' ')]).toEqual([
+    1,
+    'lastput run: test_hmm under G, seed 1: count does not hold: at rest, every count equals the references that page tables ' +
+      'and the owner hold ',
+  ])
 })
 
 test('run as JSON and as a report', () => {
