@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Boots the kernel that build.sh made in QEMU, runs a scenario there, and leaves in a folder what was recorded. See README.md.
 # usage: record.sh SERIES FOLDER zd3 mode=MODE [PARAMETER=VALUE...]
-#        record.sh SERIES FOLDER hmm
+#        record.sh SERIES FOLDER hmm [PAGES]
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 [ $# -ge 3 ] || { sed -n 's/^# usage: //p; s/^#        //p' "$0" >&2; exit 2; }

@@ -16,6 +16,7 @@
  *   freeheld   an error path calls the driver's own callback for a page that its owner still has
  *   puttwice   an error path drops a reference that was dropped already
  *   scanget    a scanner takes a plain reference of a free page, and takes it back without freeing
+ *   speculate  somebody takes a page if its count is not zero, and puts it: nothing is wrong but where a free page has one
  *   lateset    type=generic, before 6.15: free_zone_device_folio() sets the count after the callback, when the page
  *              belongs to somebody already
  *   hold       a page is never given back: unloading waits for ever
@@ -149,6 +150,8 @@ static noinline void zd3_fail_io(struct page *page) { zd3_page_free(page); SAY(p
 static noinline void zd3_fail_put(struct page *page) { put_page(page); SAY(page, "zd3_fail_put"); }
 static noinline void zd3_scan_get(struct page *page) { get_page(page); }
 static noinline void zd3_scan_undo(struct page *page) { page_ref_dec(page); }
+static noinline bool zd3_try_get(struct page *page) { return get_page_unless_zero(page); }
+static noinline void zd3_try_put(struct page *page) { put_page(page); }
 static noinline void zd3_check(struct page *page) { WARN_ON(page_ref_count(page) != 42); SAY(page, "zd3_check"); }
 
 /* I/O: the reference is taken by whoever submits and dropped by a worker */
@@ -363,6 +366,11 @@ static void zd3_give_back(struct page *page, bool hit)
 		SAY(page, "zd3_scan_get");
 		usleep_range(50, 100);
 		zd3_scan_undo(page);
+	}
+	if (is("speculate") && zd3_try_get(page)) {
+		SAY(page, "zd3_try_get");
+		usleep_range(50, 100);
+		zd3_try_put(page);
 	}
 	flush_workqueue(wq);
 }
