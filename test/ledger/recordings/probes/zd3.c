@@ -2,7 +2,7 @@
 /*
  * zd3: a toy driver for recordings with probes. It owns a pagemap, hands its pages out, uses them, takes them back in
  * several rounds, and tears the pagemap down when it is unloaded. It misbehaves once on request, and says in dmesg where.
- * Not for real machines.
+ * Not for real machines. Linux 5.10 to 5.17 (private), and 6.1 or later.
  *
  * insmod zd3.ko mode=MODE [type=private|generic] [npages=512] [rounds=4] [victim=3]
  *
@@ -13,11 +13,15 @@
  *   useafter   a worker uses a page after the driver's callback has taken it back
  *   usegone    as useafter, when the page already belongs to its next owner
  *   freetwice  an error path calls the driver's own callback for a page that is free
+ *   freeheld   an error path calls the driver's own callback for a page that its owner still has
+ *   puttwice   an error path drops a reference that was dropped already
  *   scanget    a scanner takes a plain reference of a free page, and takes it back without freeing
+ *   speculate  somebody takes a page if its count is not zero, and puts it: nothing is wrong but where a free page has one
  *   lateset    type=generic, before 6.15: free_zone_device_folio() sets the count after the callback, when the page
  *              belongs to somebody already
  *   hold       a page is never given back: unloading waits for ever
  *   holdgeneric  the same with type=generic: unloading does not wait
+ *   holdforce  a page is never given back, and the driver drops a reference of the pagemap, so that unloading does not wait
  *   mapref     get_dev_pagemap() without put_dev_pagemap(): unloading waits for ever, and no page is held
  *   dying      a page is handed out while memunmap_pages() waits: the kernel warns
  *   warn       a WARN_ON() of the driver itself
@@ -112,7 +116,7 @@ static struct page *zd3_pop(void)
 static noinline void zd3_hand_out(struct page *page)
 {
 	get_page(page);
-	if (page != slow)
+	if (generic() && page != slow)
 		put_page(page);		/* as p2pdma: the reference of the pool becomes that of the owner */
 }
 
@@ -122,7 +126,7 @@ static noinline struct page *zd3_alloc(void)
 
 	if (!page)
 		return NULL;
-	if (generic()) {
+	if (generic() || LINUX_VERSION_CODE < KERNEL_VERSION(5, 18, 0)) {
 		zd3_hand_out(page);
 		return page;
 	}
@@ -132,8 +136,6 @@ static noinline struct page *zd3_alloc(void)
 #elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 1, 0)
 	zone_device_page_init(page);
 	unlock_page(page);
-#else
-	get_page(page);
 #endif
 	return page;
 }
@@ -145,8 +147,11 @@ static noinline void zd3_submit_io(struct page *page) { get_page(page); }
 static noinline void zd3_end_io(struct page *page) { put_page(page); }
 static noinline void zd3_late_io(struct page *page) { zd3_use(page); SAY(page, "zd3_late_io"); }
 static noinline void zd3_fail_io(struct page *page) { zd3_page_free(page); SAY(page, "zd3_fail_io"); }
+static noinline void zd3_fail_put(struct page *page) { put_page(page); SAY(page, "zd3_fail_put"); }
 static noinline void zd3_scan_get(struct page *page) { get_page(page); }
 static noinline void zd3_scan_undo(struct page *page) { page_ref_dec(page); }
+static noinline bool zd3_try_get(struct page *page) { return get_page_unless_zero(page); }
+static noinline void zd3_try_put(struct page *page) { put_page(page); }
 static noinline void zd3_check(struct page *page) { WARN_ON(page_ref_count(page) != 42); SAY(page, "zd3_check"); }
 
 /* I/O: the reference is taken by whoever submits and dropped by a worker */
@@ -327,7 +332,7 @@ static void zd3_give_back(struct page *page, bool hit)
 {
 	struct page *next;
 
-	if (hit && (is("hold") || is("holdgeneric"))) {
+	if (hit && (is("hold") || is("holdgeneric") || is("holdforce"))) {
 		SAY(page, "zd3_alloc");
 		lost = page;
 		return;
@@ -336,9 +341,16 @@ static void zd3_give_back(struct page *page, bool hit)
 		zd3_late_set(page);
 		return;
 	}
+	if (hit && is("freeheld")) {
+		zd3_io(page, zd3_fail_io);
+		flush_workqueue(wq);
+		zd3_use(page);
+	}
 	zd3_release(page);
 	if (!hit)
 		return;
+	if (is("puttwice"))
+		zd3_io(page, zd3_fail_put);
 	if (is("useafter"))
 		zd3_io(page, zd3_late_io);
 	if (is("freetwice"))
@@ -354,6 +366,11 @@ static void zd3_give_back(struct page *page, bool hit)
 		SAY(page, "zd3_scan_get");
 		usleep_range(50, 100);
 		zd3_scan_undo(page);
+	}
+	if (is("speculate") && zd3_try_get(page)) {
+		SAY(page, "zd3_try_get");
+		usleep_range(50, 100);
+		zd3_try_put(page);
 	}
 	flush_workqueue(wq);
 }
@@ -439,9 +456,18 @@ static int zd3_hand_out_late(void *held)
 	return 0;
 }
 
+static int zd3_force(void *unused)
+{
+	msleep(50);
+	put_dev_pagemap(&pgmap);
+	return 0;
+}
+
 static void __exit zd3_exit(void)
 {
 	pr_info("zd3: unload starts\n");
+	if (is("holdforce"))
+		kthread_run(zd3_force, NULL, "zd3force");
 	if (is("dying"))
 		kthread_run(zd3_hand_out_late, zd3_alloc(), "zd3late");
 	memunmap_pages(&pgmap);
