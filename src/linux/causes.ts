@@ -123,7 +123,7 @@ const list: readonly (Where & Cause)[] = [
     protocols: 'C',
     properties: ['warn'],
     tag: 'count 0 mapped',
-    words: 'DAX maps pages of count zero, and get_page() on one is a VM_BUG_ON: what RFC v2 and v3 left open',
+    words: 'DAX maps pages of count zero, of which get_user_pages() warns: what RFC v2 and v3 left open',
   },
   {
     drivers: ['device_dax'],

@@ -57,7 +57,10 @@ const list = {
     commit: '6dd29b3df975',
     subject: 'Revert "x86/mm/gup: Switch GUP to the generic get_user_page_fast() implementation"',
   },
-  split_failure_puts: { commit: '', subject: 'migrate_vma_split_unmapped_folio(): folio_put() when the split fails' },
+  split_failure_puts: {
+    commit: '',
+    subject: 'migrate_vma_split_unmapped_folio(): folio_put() where no PMD was left to split',
+  },
   folio_free_resets_before: { commit: '', subject: 'reset order and head at free time, before folio_free()' },
   folio_free_resets_after: { commit: '', subject: 'reset order and head at free time, after folio_free()' },
   failed_migration_is_sigbus: { commit: '', subject: 'migrate_to_ram() answers VM_FAULT_SIGBUS when the page stays' },

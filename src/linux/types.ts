@@ -108,8 +108,8 @@ export interface Protocol {
   pgmap_refs_per_page(type: MemoryType): number
   /** Whether a page that is handed out holds a reference on the pagemap, besides {@link pgmap_refs_per_page}. */
   busy_page_holds_pgmap(type: MemoryType): boolean
-  /** Whether fast GUP takes the pagemap's reference while it looks at an entry (pte_devmap, up to 6.14). */
-  readonly gup_takes_pgmap_ref: boolean
+  /** Whether GUP takes the pagemap's reference while it looks at an entry of DAX (pte_devmap, up to 6.14). */
+  readonly dax_maps_with_devmap: boolean
   /** Whether migrate_vma_check_page() passes every device-private page without a look at its count. */
   readonly migrate_check_is_blind: boolean
   put_page(page: Page): Steps<void>

@@ -30,7 +30,7 @@ const FOUND: Readonly<Record<string, readonly [kind: Finding['kind'] | 'warning'
   '11a': ['touch-after-free', 'reset_folio'],
   12: ['teardown-waits', undefined],
   13: ['warning', 'p2pmem_alloc_mmap'],
-  14: ['warning', 'vm_insert_page'],
+  14: ['put-on-free-page', 'uvm_va_block_map'],
   15: ['teardown-waits', 'split'],
   18: ['teardown-waits', undefined],
   19: ['fault-retries', 'do_swap_page'],

@@ -21,7 +21,7 @@ const MECHANISMS: Readonly<Record<string, readonly [property: string, at: string
   '11b': ['count', 'percpu_ref_put_many'],
   12: ['finishes', 'unbind never ends'],
   13: ['warn', 'set_page_count'],
-  14: ['warn', 'vm_insert_page'],
+  14: ['bounds', 'page[0]._refcount would become -1 (0..12)'],
   15: ['finishes', 'unbind never ends'],
   16: ['pagemap-outlives', 'dpagemap->ops->destroy'],
   17: ['finishes', 'device[0] never ends'],

@@ -196,11 +196,6 @@ const survivors: readonly Survivor[] = [
     why: 'the page is off the list and in no page table: nobody can reach it between the two steps',
   },
   {
-    file: /protocols\/d\.ts$/,
-    before: /^else page_ref_set\(s, page, 1\)/,
-    why: 'only GENERIC pages have no page_free(), and they keep their first reference, so their put never reaches zero',
-  },
-  {
     file: /protocols\/f\.ts$/,
     before: /'GENERIC'\) return yield\* set_page_count/,
     why: 'GENERIC pages keep their first reference, so this put never reaches zero',

@@ -32,7 +32,10 @@ export const confirmed: Readonly<Record<string, Confirmed>> = {
   12: upstream('6220694c52a5'),
   13: upstream('cb500023a752'),
   14: reported('NVIDIA open-gpu-kernel-modules, issue 1023'),
-  15: reported('on the list in March 2026, debated'),
+  15: reported(
+    'on the list in March 2026, debated: __split_huge_pmd_locked() puts the reference, where it finds the PMD; ' +
+      '7.3-rc7 has the code as it was',
+  ),
   16: upstream('a26084328ac4'),
   17: upstream('0620837490e0'),
   18: upstream('mm: gup: fix potential pgmap refcnt leak in __gup_device_huge() (2021)'),

@@ -246,14 +246,14 @@ export const bugs: readonly Bug[] = [
   bug(
     '14',
     'NVIDIA open-gpu-kernel-modules issue 1023: P2PDMA pages counted by the old protocol',
-    'pages with count 0 are handed out as if they had 1',
-    ['warn', 'bounds'],
+    'pages with count 0 are handed out as if they had 1: vm_insert_page() refuses them, and the driver’s put takes them below 0',
+    ['bounds'],
     { driver: nvidia_uvm_p2p, protocol: F, without: 'uvm_p2p_sets_count' },
   ),
   bug(
     '15',
     'migrate_vma_split_unmapped_folio() keeps its folio_get() when the split fails',
-    'the folio never comes back, memunmap_pages() waits for ever',
+    'MADV_DONTNEED took the PMD away before it was split, so nobody puts the reference: memunmap_pages() waits for ever',
     ['finishes', 'deadlock'],
     {
       driver: test_hmm_large,
@@ -324,7 +324,7 @@ export const bugs: readonly Bug[] = [
   bug(
     'new-2',
     'p2pdma, 6.2 to 6.14: page_free() gives the page to the pool before the core sets its count to 1',
-    'another mmap has the page when the core sets the count; the mechanism of bug 4 for a type that kept the one-based count',
+    'another mmap has the page when the core sets the count (until then vm_insert_page() refuses it); the mechanism of bug 4 for a type that kept the one-based count',
     ['touch-after-free'],
     { driver: p2pdma, protocol: [E, F], threads: { mmap: 2, exit: 1 }, adds: ['p2pdma_error_puts_page'] },
   ),

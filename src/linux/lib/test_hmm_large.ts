@@ -6,17 +6,25 @@
  */
 import { call, cell, cells, type Shared, type Steps, step } from '../../engine/index.ts'
 import { driver } from '../driver.ts'
-import { lock_page, memunmap_pages, percpu_ref_put_many, percpu_ref_tryget_many, unlock_page } from '../mm/memremap.ts'
+import {
+  lock_page,
+  memunmap_pages,
+  percpu_ref_put_many,
+  percpu_ref_tryget_many,
+  trylock_page,
+  unlock_page,
+} from '../mm/memremap.ts'
 import {
   page_exists,
   page_ref_count,
+  page_ref_dec,
   page_ref_inc,
   page_ref_put_testzero,
   page_ref_set,
   touch_freed,
   touch_freed_page,
 } from '../mm/page_ref.ts'
-import { mk_pte, PTE_NONE, pte_page } from '../mm/pgtable.ts'
+import { make_migration_entry, mk_pte, PTE_NONE, PTE_RAM, pte_page } from '../mm/pgtable.ts'
 import { file_free, hand_out } from '../page_list.ts'
 import { type Address, IDLE, type Kernel, type MemoryType, type Page } from '../types.ts'
 
@@ -159,18 +167,50 @@ function setup(kernel: Kernel) {
     for (const address of mm.addresses) yield* call(zap, address)
   }
 
-  /** migrate_vma_split_unmapped_folio(): the entry's reference goes with the freeze; a split that fails keeps the extra one. */
+  /** A migration to system memory that has small pages for a large folio: it splits the folio, or leaves all as it was. */
   function* split(index: number): Steps<void> {
     const address = at(index)
-    const folio = yield* step('folio_get', s => {
+    const folio = yield* step('migrate_vma_collect_huge_pmd', s => {
       const page = pte_page(address, s.get(address.pte))
-      if (!page || s.get(order[page.index]!) === 0) return undefined
+      if (!page || s.get(order[page.index]!) === 0 || !trylock_page(s, page)) return undefined
       page_ref_inc(s, page)
+      s.set(address.pte, make_migration_entry(page))
+      page_ref_dec(s, page)
       return page
     })
     if (!folio) return
-    const split = yield* step('folio_split_unmapped', s => s.choose(2) === 1)
-    if (split || fixes.has('split_failure_puts')) yield* folio_put(folio)
+    const tail = yield* migrate_vma_split_unmapped_folio(address, folio)
+    yield* step('remove_migration_pte', s => {
+      if (s.get(address.pte) !== make_migration_entry(folio)) return
+      if (!tail) page_ref_inc(s, folio)
+      s.set(address.pte, tail ? PTE_RAM : mk_pte(folio))
+    })
+    yield* unlock_page(folio)
+    yield* folio_put(folio)
+    if (tail) yield* folio_put(tail)
+  }
+
+  /**
+   * The reference is for split_huge_pmd_address(), which puts one with the PMD that it splits. MADV_DONTNEED may have taken the
+   * PMD away meanwhile: then nobody puts it, and the folio, which has a reference too many, is not split.
+   */
+  function* migrate_vma_split_unmapped_folio(address: Address, folio: Page): Steps<Page | undefined> {
+    yield* step('folio_get', s => page_ref_inc(s, folio))
+    const put = yield* step('split_huge_pmd_address', s => {
+      const found = s.get(address.pte) === make_migration_entry(folio)
+      if (found) page_ref_dec(s, folio)
+      return found
+    })
+    const tail = yield* step('folio_split_unmapped', s => {
+      const [head, tail] = folio_pages(s, folio)
+      if (!tail || page_ref_count(s, folio) !== 1) return undefined
+      reset(s, head!)
+      reset(s, tail)
+      page_ref_set(s, tail, 1)
+      return tail
+    })
+    if (!put && fixes.has('split_failure_puts')) yield* folio_put(folio)
+    return tail
   }
 
   function* unbind(): Steps<void> {

@@ -4,9 +4,9 @@
  * (a missing entry is the end), huge entries, and FOLL_LONGTERM.
  */
 import { type Cell, call, cell, type Steps, step } from '../../engine/index.ts'
-import { type Address, type Kernel, LIVE, type Page } from '../types.ts'
+import { type Address, type DevPagemap, type Kernel, LIVE, type Page } from '../types.ts'
 import { get_dev_pagemap, put_dev_pagemap, put_page } from './memremap.ts'
-import { get_page_unless_zero, page_ref_inc, touch_page } from './page_ref.ts'
+import { get_page_unless_zero, touch_page, try_get_page } from './page_ref.ts'
 import { pte_page } from './pgtable.ts'
 
 /** A CPU whose interrupts are off: what synchronize_rcu() waits for. One for each thread that calls {@link gup_fast}. */
@@ -17,9 +17,14 @@ export function irqs_off_cell(kernel: Kernel, index: number): Cell {
   return irqs_off
 }
 
+/** pte_devmap(): how DAX maps pages up to 6.14. P2PDMA's entries come from vm_insert_page() and look like any other. */
+function pte_devmap({ type, kernel }: DevPagemap): boolean {
+  return kernel.protocol.dax_maps_with_devmap && (type === 'FS_DAX' || type === 'GENERIC')
+}
+
 /**
  * gup_fast_pte_range(): reads an entry without its lock, takes a reference on what it maps unless the count is zero, and
- * looks again. Up to 6.14 it also holds the pagemap (pte_devmap) meanwhile.
+ * looks again. For a devmap entry it also holds the pagemap meanwhile.
  */
 export function* gup_fast(address: Address, irqs_off: Cell): Steps<Page | undefined> {
   const page = yield* step('gup_fast_pte_range', s => {
@@ -29,7 +34,7 @@ export function* gup_fast(address: Address, irqs_off: Cell): Steps<Page | undefi
   })
   if (!page) return undefined
   const { pgmap } = page
-  const holds_pgmap = pgmap.kernel.protocol.gup_takes_pgmap_ref
+  const holds_pgmap = pte_devmap(pgmap)
   if (holds_pgmap && !(yield* get_dev_pagemap(pgmap))) return yield* irqs_on(irqs_off)
   const taken = yield* get_page_unless_zero(page)
   const same = taken && (yield* step('pte_same', s => pte_page(address, s.get(address.pte)) === page))
@@ -47,11 +52,8 @@ function* irqs_on(irqs_off: Cell): Steps<undefined> {
 function* follow_page_pte(address: Address): Steps<Page | undefined> {
   return yield* step('follow_page_pte', s => {
     const page = pte_page(address, s.get(address.pte))
-    if (!page) return undefined
-    const { pgmap } = page
-    if (pgmap.kernel.protocol.gup_takes_pgmap_ref && s.get(pgmap.state) !== LIVE) return undefined
-    page_ref_inc(s, page)
-    return page
+    if (!page || (pte_devmap(page.pgmap) && s.get(page.pgmap.state) !== LIVE)) return undefined
+    return try_get_page(s, page) ? page : undefined
   })
 }
 

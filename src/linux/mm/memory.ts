@@ -8,7 +8,7 @@
 import { AGAIN, call, type Steps, step } from '../../engine/index.ts'
 import { type Address, LIVE, type Page, type VmFault } from '../types.ts'
 import { put_page, trylock_page, unlock_page } from './memremap.ts'
-import { get_page_unless_zero, page_ref_count, page_ref_dec, page_ref_inc, touch_page } from './page_ref.ts'
+import { page_ref_add_unless_zero, page_ref_count, page_ref_dec, page_ref_inc, touch_page } from './page_ref.ts'
 import { migration_entry_to_page, mk_pte, PTE_NONE, PTE_RAM, PTE_RAM_MIGRATION, pte_page } from './pgtable.ts'
 
 /** One attempt of the CPU to touch an address; AGAIN while the access would still fault. */
@@ -93,8 +93,11 @@ function* migrate_to_ram(page: Page, address: Address): Steps<VmFault> {
 function* migration_entry_wait(address: Address): Steps<void> {
   const { fixes } = address.mm.pages[0]!.pgmap.kernel
   if (fixes.has('wait_takes_no_reference')) return yield* migration_entry_wait_on_locked(address)
-  const page = yield* step('__migration_entry_wait', s => migration_entry_to_page(address, s.get(address.pte)))
-  if (page && (yield* get_page_unless_zero(page))) yield* put_and_wait_on_page_locked(page)
+  const page = yield* step('__migration_entry_wait', s => {
+    const page = migration_entry_to_page(address, s.get(address.pte))
+    return page && page_ref_add_unless_zero(s, page) ? page : undefined
+  })
+  if (page) yield* put_and_wait_on_page_locked(page)
 }
 
 function* put_and_wait_on_page_locked(page: Page): Steps<void> {
@@ -135,10 +138,10 @@ export function* copy_pte(parent: Address, child: Address): Steps<void> {
   })
 }
 
-/** vm_insert_page(): false if the entry is taken, or (by choice) page tables cannot be had. */
+/** vm_insert_page(): false if the page has no count, the entry is taken, or (by choice) page tables cannot be had. */
 export function* vm_insert_page(address: Address, page: Page): Steps<boolean> {
   return yield* step('vm_insert_page', s => {
-    if (s.get(address.pte) !== PTE_NONE || s.choose(2) === 1) return false
+    if (page_ref_count(s, page) === 0 || s.get(address.pte) !== PTE_NONE || s.choose(2) === 1) return false
     page_ref_inc(s, page)
     s.set(address.pte, mk_pte(page))
     return true

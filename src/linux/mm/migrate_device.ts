@@ -12,20 +12,21 @@ import { busy_base } from './page_count.ts'
 import { get_page_unless_zero, page_ref_count, page_ref_dec, page_ref_inc } from './page_ref.ts'
 import { make_migration_entry, mapcount, mk_pte, PTE_NONE, PTE_RAM, PTE_RAM_MIGRATION, pte_page } from './pgtable.ts'
 
-/** migrate_vma_collect_pmd() on a device page: takes a reference, locks, and puts a migration entry in the mapping's place. */
+/**
+ * migrate_vma_collect_pmd() on a device page: takes a reference, locks, and puts a migration entry in the mapping's place. What it
+ * gives back, the mapping's reference or its own on a page that somebody else has locked, it does under the page table lock.
+ */
 function* migrate_vma_collect(address: Address, fault_page: Page | undefined): Steps<Page | undefined> {
-  const [page, collected] = yield* step('migrate_vma_collect_pmd', s => {
+  return yield* step('migrate_vma_collect_pmd', s => {
     const page = pte_page(address, s.get(address.pte))
-    if (!page) return [undefined, false] as const
+    if (!page) return undefined
     page_ref_inc(s, page)
     const locked_by_fault = page === fault_page && page.pgmap.kernel.fixes.has('fault_trylocks')
-    if (!locked_by_fault && !trylock_page(s, page)) return [page, false] as const
-    s.set(address.pte, make_migration_entry(page))
+    const collected = locked_by_fault || trylock_page(s, page)
+    if (collected) s.set(address.pte, make_migration_entry(page))
     page_ref_dec(s, page)
-    return [page, true] as const
+    return collected ? page : undefined
   })
-  if (page && !collected) yield* call(put_page, page)
-  return collected ? page : undefined
 }
 
 /** try_to_migrate(): the other mappings become migration entries too. */

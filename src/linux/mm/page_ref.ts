@@ -67,6 +67,14 @@ export function page_ref_inc(s: Shared, page: Page): void {
   s.warn(count === 1, 'warn', `VM_BUG_ON: get_page() on page ${page.index} with count 0`)
 }
 
+/** try_get_page(), try_grab_folio(): GUP on a page that a locked entry maps. Without a count it warns and gets nothing. */
+export function try_get_page(s: Shared, page: Page): boolean {
+  const referenced = page_ref_count(s, page) !== 0
+  s.warn(!referenced, 'warn', `WARN_ON_ONCE in try_get_page(): page ${page.index} is mapped with count 0`)
+  if (referenced) page_ref_inc(s, page)
+  return referenced
+}
+
 /** A plain get by the page's owner that may take it from idle: fs/dax.c from 6.15. */
 export function page_ref_get_idle(s: Shared, page: Page): void {
   change(s, page, 1, 'page_ref_mod')

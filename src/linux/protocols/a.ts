@@ -24,7 +24,7 @@ export const A: Protocol = {
   pte_holds_reference: type => type !== 'FS_DAX' && type !== 'GENERIC',
   pgmap_refs_per_page: () => 1,
   busy_page_holds_pgmap: type => type === 'PCI_P2PDMA',
-  gup_takes_pgmap_ref: true,
+  dax_maps_with_devmap: true,
   migrate_check_is_blind: true,
 
   *put_page(page: Page): Steps<void> {

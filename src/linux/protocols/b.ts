@@ -15,7 +15,7 @@ export const B: Protocol = {
   pte_holds_reference: type => type !== 'FS_DAX' && type !== 'GENERIC',
   pgmap_refs_per_page: () => 1,
   busy_page_holds_pgmap: type => type === 'PCI_P2PDMA',
-  gup_takes_pgmap_ref: true,
+  dax_maps_with_devmap: true,
   migrate_check_is_blind: false,
 
   *put_page(page: Page): Steps<void> {

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 import { type Steps, step } from '../../engine/index.ts'
 import { lock_page, memunmap_without_pages, page_free } from '../mm/memremap.ts'
-import { page_ref_dec_and_test, page_ref_dec_return, page_ref_set, page_ref_set_freed } from '../mm/page_ref.ts'
+import { page_ref_dec_and_test, page_ref_dec_return, page_ref_set_freed } from '../mm/page_ref.ts'
 import type { Page, Protocol } from '../types.ts'
 
-/** The core's set_page_count(page, 1) after page_free(): by then the page is the driver's. */
+/**
+ * The core's set_page_count(page, 1) after page_free(): by then the page is the driver's. Types without page_free() have got
+ * their warning, and stay at 0.
+ */
 export function* reset_after_free(page: Page): Steps<void> {
-  yield* step('set_page_count', s => {
-    if (page.pgmap.ops.page_free) page_ref_set_freed(s, page, 1, 'set_page_count(page, 1)')
-    else page_ref_set(s, page, 1)
-  })
+  if (!page.pgmap.ops.page_free) return
+  yield* step('set_page_count', s => page_ref_set_freed(s, page, 1, 'set_page_count(page, 1)'))
 }
 
 export const D: Protocol = {
@@ -22,7 +23,7 @@ export const D: Protocol = {
   pte_holds_reference: type => type !== 'FS_DAX' && type !== 'GENERIC',
   pgmap_refs_per_page: () => 1,
   busy_page_holds_pgmap: type => type === 'PCI_P2PDMA',
-  gup_takes_pgmap_ref: true,
+  dax_maps_with_devmap: true,
   migrate_check_is_blind: false,
 
   *put_page(page: Page): Steps<void> {

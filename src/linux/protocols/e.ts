@@ -24,7 +24,7 @@ export const E: Protocol = {
   pte_holds_reference: type => type !== 'FS_DAX' && type !== 'GENERIC',
   pgmap_refs_per_page: type => (type === 'PRIVATE' || type === 'COHERENT' ? 0 : 1),
   busy_page_holds_pgmap: type => type === 'PRIVATE' || type === 'COHERENT' || type === 'PCI_P2PDMA',
-  gup_takes_pgmap_ref: true,
+  dax_maps_with_devmap: true,
   migrate_check_is_blind: false,
 
   *put_page(page: Page): Steps<void> {

@@ -15,7 +15,7 @@ export const F: Protocol = {
     'The put to 0 calls page_free(); FS_DAX wakes waiters at 0; GENERIC goes back to 1. ' +
     'PRIVATE and COHERENT pages in use hold the pagemap as in E.',
   pte_holds_reference: () => true,
-  gup_takes_pgmap_ref: false,
+  dax_maps_with_devmap: false,
 
   *put_page(page: Page): Steps<void> {
     if (!(yield* page_ref_dec_and_test(page))) return
