@@ -24,10 +24,12 @@ export async function guardedModel(command: string, action: () => Promise<number
   try {
     process.exitCode = await action()
   } catch (e) {
-    const expected = e instanceof UsageError || e instanceof engine.ModelError || (e instanceof Error && 'syscall' in e)
-    if (!expected) throw e
-    const { message } = e as Error
-    const large = e instanceof engine.ModelError && message.includes('more than')
+    // The code written for a search may be nested deeper, or be longer, than JavaScript takes it.
+    const beyond = e instanceof RangeError && /call stack|string length/.test(e.message)
+    const known = e instanceof UsageError || e instanceof engine.ModelError || (e instanceof Error && 'syscall' in e)
+    if (!known && !beyond) throw e
+    const message = beyond ? `the system is too large: ${e.message}` : (e as Error).message
+    const large = beyond || (e instanceof engine.ModelError && message.includes('more than'))
     complain(`lastput ${command}`, `${message}${large ? ' (fewer --pages, --vas or --threads make less of it)' : ''}`)
     process.exitCode = 2
   }

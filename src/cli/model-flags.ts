@@ -6,7 +6,7 @@ import { merged_fixes, proposed_fixes } from '../linux/fixes.ts'
 import { type Built, build, drivers, type Fix, fixes, properties, protocols, type Scenario } from '../linux/index.ts'
 import { guard } from '../node/guard.ts'
 import { spawn } from '../node/spawn.ts'
-import { wrap } from '../report/words.ts'
+import { grouped, wrap } from '../report/words.ts'
 import { UsageError } from './model-file.ts'
 
 export interface CheckFlags {
@@ -105,7 +105,8 @@ let shown = false
 function showProgress({ states, depth, queue, bytes, seconds, doing }: SearchProgress): void {
   if (performance.now() < 1000) return
   const rate = Math.round(states / Math.max(seconds, 0.001))
-  const search = `${states} states, ${rate} states/s, depth ${depth}, queue ${queue}, ${Math.round(bytes / 2 ** 20)} MiB`
+  const [all, fast, waiting, mebibytes] = [states, rate, queue, Math.round(bytes / 2 ** 20)].map(grouped)
+  const search = `${all} states, ${fast} states/s, depth ${depth}, queue ${waiting}, ${mebibytes} MiB`
   process.stderr.write(`\r${doing ?? search}\x1b[K`)
   shown = true
 }

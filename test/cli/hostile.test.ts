@@ -4,7 +4,8 @@ import { spawnSync } from 'node:child_process'
 import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { guardedModel } from '../../src/cli/model-file.ts'
 import { bytes, duration } from '../../src/cli/model-flags.ts'
 
 const root = join(import.meta.dirname, '../..')
@@ -58,6 +59,21 @@ describe('options', () => {
     [['--add', 'svm_serializes'], /there are split_failure_puts, /],
   ] as const)('%s', (args, said) => {
     expect(refused('test_hmm', '--protocol', 'G', ...args)).toMatch(said)
+  })
+
+  test('a system whose search is more code than JavaScript takes', async () => {
+    const { exitCode } = process
+    const said = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
+    try {
+      await guardedModel('check', () => Promise.reject(new RangeError('Maximum call stack size exceeded')))
+      expect(String(said.mock.calls)).toMatch(
+        /^lastput check: the system is too large: .*\(fewer\s+--pages, --vas or --threads/,
+      )
+      expect(process.exitCode).toBe(2)
+    } finally {
+      process.exitCode = exitCode
+      said.mockRestore()
+    }
   })
 
   test('times and sizes with their units', () => {

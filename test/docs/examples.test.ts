@@ -1,11 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The console examples of README.md and docs are run, and print what they show.
 //
-// A block marked `console` is one session of a shell in the project's folder. Lines that begin with `$ ` are typed (a
+// A block marked `console` is one session of a shell in the project's folder (one that looks like it: examples write files). Lines that begin with `$ ` are typed (a
 // backslash at the end goes on in the next line), the lines up to the next one are what it prints. A line `...` stands
 // for any lines. Blocks marked `sh` are not run: they need a kernel to record from.
 import { spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -49,13 +58,13 @@ function examplesOf(file: string): Example[] {
 }
 
 /** The commands of a block, run one after the other in one shell; what each printed. */
-function run(steps: Step[], bin: string): string[] {
+function run(steps: Step[]): string[] {
   const mark = '=====lastput-example====='
   const script = steps
     .map(({ command }) => `${command.replace(INSTALLS, '') || ':'}\nlast=$?; printf '\\n%s\\n' '${mark}'; (exit $last)`)
     .join('\n')
   const env = { ...process.env, PATH: `${bin}:${process.env.PATH}`, NO_COLOR: '1', COLUMNS: '120' }
-  const { stdout } = spawnSync('bash', ['-c', `exec 2>&1\n${script}`], { cwd: root, env, encoding: 'utf8' })
+  const { stdout } = spawnSync('bash', ['-c', `exec 2>&1\n${script}`], { cwd: project, env, encoding: 'utf8' })
   return stdout.split(`\n${mark}\n`).slice(0, -1)
 }
 
@@ -82,21 +91,26 @@ const files = [
 ]
 const examples = files.filter(file => file.endsWith('.md') && existsSync(join(root, file))).flatMap(examplesOf)
 let bin: string
+let project: string
 
 beforeAll(() => {
   expect(existsSync(cli), `${cli}: run npm run build first`).toBe(true)
   bin = mkdtempSync(join(tmpdir(), 'lastput-examples-'))
   writeFileSync(join(bin, 'lastput'), `#!/bin/sh\nexec '${process.execPath}' '${cli}' "$@"\n`)
   chmodSync(join(bin, 'lastput'), 0o755)
+  project = mkdtempSync(join(tmpdir(), 'lastput-project-'))
+  for (const name of readdirSync(root)) symlinkSync(join(root, name), join(project, name))
 })
-afterAll(() => rmSync(bin, { recursive: true, force: true }))
+afterAll(() => {
+  for (const folder of [bin, project]) rmSync(folder, { recursive: true, force: true })
+})
 
 test('README.md has examples', () => {
   expect(examples.filter(example => example.where.startsWith('README.md')).length).toBeGreaterThan(0)
 })
 
 test.each(examples.map(example => [example.where, example] as const))('%s', (_, { steps }) => {
-  const printed = run(steps, bin)
+  const printed = run(steps)
   expect(printed.length).toBe(steps.length)
   steps.forEach(({ command, shown }, i) => {
     if (command.replace(INSTALLS, '') === '') return

@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The JSON of `lastput trace` has the shape that docs/schema describes, and nothing beside it.
+// The JSON of `lastput trace` and `who` has the shape that docs/schema describes, and nothing beside it.
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { expect, test } from 'vitest'
-import { account } from '../../src/ledger/index.ts'
+import { account, whoHolds } from '../../src/ledger/account.ts'
 import { traceJson } from '../../src/report/trace-json.ts'
+import { whoJson } from '../../src/report/who.ts'
 import type { Damage, Recording } from '../../src/trace/events.ts'
 import { fakeRecording } from '../support/fake-recording.ts'
 import { FAULTS, history, PROTOCOLS, TYPICAL } from '../support/histories.ts'
 
 const file = join(import.meta.dirname, '../../docs/schema/lastput.trace-1.schema.json')
 const schema = JSON.parse(readFileSync(file, 'utf8'))
-const validate = new Ajv2020({ strict: true, strictTypes: false, allErrors: true }).compile(schema)
+const ajv = new Ajv2020({ strict: true, strictTypes: false, allErrors: true })
+const validate = ajv.compile(schema)
+const validateWho = ajv.compile(JSON.parse(readFileSync(file.replace('trace-1', 'who-1'), 'utf8')))
 
 /** As much of the JSON as these tests touch. */
 interface TraceJson {
@@ -102,4 +105,30 @@ test('the schema refuses what is missing, misspelt or of another type', async ()
     change(bad)
     expect(errorsOf(bad)).not.toEqual([])
   }
+})
+
+test('who holds a page, at the end and before, with and without stacks, with losses', async () => {
+  const seen = new Set<string>()
+  for (const protocol of PROTOCOLS)
+    for (const [stacks, gaps, from] of [
+      [true, 0, 0],
+      [false, 2, 0],
+      [true, 0, 0.5],
+    ] as const) {
+      const cut = { from, to: 0.7 }
+      const make = () =>
+        history({ ...TYPICAL, seed: 3, protocol, fault: 'leak', stacks, gaps, lives: 40, cut }).recording()
+      const { firstTime, lastTime, findings } = await account(make())
+      for (const { pfn } of findings.slice(0, 3))
+        for (const at of [Number.POSITIVE_INFINITY, (firstTime + lastTime) / 2]) {
+          const recording = make()
+          const found = await whoHolds(recording, pfn, at)
+          if (!found) continue
+          const json = JSON.parse(JSON.stringify(whoJson(found, at, recording.timeBase, recording.info)))
+          expect(validateWho(json) ? [] : validateWho.errors).toEqual([])
+          for (const { taken, usuallyPutBy } of json.holders) seen.add(`${taken !== null} ${usuallyPutBy !== null}`)
+          expect(validateWho({ ...json, holders: [{ ...json.holders[0], margin: 'large' }] })).toBe(false)
+        }
+    }
+  expect([...seen].sort()).toEqual(['false false', 'true false', 'true true'])
 })

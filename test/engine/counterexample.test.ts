@@ -84,7 +84,7 @@ describe('counterexamples of random systems', () => {
     let switching = 0
     await fc.assert(
       fc.asyncProperty(plans, async plan => {
-        const v = await check(build(plan), { ...options, time: 5 })
+        const v = await check(build(plan), options)
         fc.pre(shortAndFinite(v))
         const switches = switchesOf(v.counterexample!)
         if (switches > 0) switching++
@@ -99,7 +99,7 @@ describe('counterexamples of random systems', () => {
     await fc.assert(
       fc.asyncProperty(plans, async plan => {
         const system = build(plan)
-        const v = await check(system, { time: 5 })
+        const v = await check(system)
         fc.pre(v.verdict === 'violated')
         const { state, violated } = replay(system, v.counterexample!)
         if (v.property === 'finishes' || v.property === 'progress') {
