@@ -190,7 +190,7 @@ test('check --matrix of one driver', () => {
   expect(teardown('A', 'pagemap-outlives')?.verdict).toBe('holds')
   expect(teardown('G', 'pagemap-outlives')?.verdict).toBe('violated')
   expect(teardown('C', 'warn')).toMatchObject({ message: expect.stringContaining('count 0'), consequence: false })
-  expect(teardown('C', 'pagemap-outlives')).toMatchObject({ verdict: 'violated', consequence: true })
+  expect(teardown('C', 'pagemap-outlives')?.verdict).toBe('holds')
 })
 
 test('check --matrix has the same table for any number of workers, in the same order', () => {
