@@ -172,6 +172,7 @@ export function refuseUnknown(flags: CheckFlags, scenarios: readonly Scenario[])
   for (const scenario of theirs) {
     if (unknown() === undefined) return
     const own = promises(builtOrUsage(scenario).system, engineOptions(flags))
+    clearProgress()
     // The search will say which limit is met.
     if (!own) return
     for (const name of own) names.add(name)

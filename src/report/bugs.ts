@@ -5,7 +5,7 @@ import type { Bug } from '../linux/bugs/index.ts'
 import type { Scenario } from '../linux/kernel.ts'
 import type { Verified } from '../linux/verify.ts'
 import { checkJson } from './check.ts'
-import { grouped, plural, wrap } from './words.ts'
+import { grouped, newsOf, plural, wrap } from './words.ts'
 
 export interface BugRow {
   readonly bug: Bug
@@ -49,8 +49,10 @@ export function bugsEnd(found: number, of: number, all: boolean): string {
 }
 
 function tell(v: Verdict): string {
-  if (v.verdict === 'violated')
-    return `violated ${v.property} in ${plural(v.counterexample?.length ?? 0, 'step')}: ${v.message}`
+  if (v.verdict === 'violated') {
+    const news = newsOf(v.property!, v.message)
+    return `violated ${v.property} in ${plural(v.counterexample?.length ?? 0, 'step')}${news && `: ${news}`}`
+  }
   return `${v.verdict}${v.reason ? ` (${v.reason})` : ''}`
 }
 

@@ -10,7 +10,7 @@ import { ftraceText } from './ftrace.ts'
 import { Holders } from './holders.ts'
 import { printable } from './printable.ts'
 import { table } from './table.ts'
-import { grouped, WIDTH, wrap } from './words.ts'
+import { grouped, newsOf, WIDTH, wrap } from './words.ts'
 
 /** `lastput.check/1`: one verdict. */
 export function checkJson(checked: Verified): Record<string, unknown> {
@@ -96,8 +96,8 @@ function headline({ scenario, verdict: { system: name, verdict, property, messag
   const system = protocols.some(p => p.name === protocol.name) ? name : `${name} (${protocol.name})`
   if (verdict === 'holds') return `${system}: holds`
   if (verdict === 'inconclusive') return `${system}: inconclusive (${reason})`
-  const news = message === property || message?.startsWith(`${property} `) ? '' : `: ${message}`
-  return `${system}: VIOLATED ${property}${news}`
+  const news = newsOf(property!, message)
+  return `${system}: VIOLATED ${property}${news && `: ${news}`}`
 }
 
 function covered({ states, transitions, depth, seconds, reductions }: Verdict): string {

@@ -5,13 +5,12 @@ import type { Scenario } from '../linux/kernel.ts'
 import type { Machine } from '../linux/machine.ts'
 import { properties } from '../linux/properties.ts'
 import { stepsJson } from './check.ts'
+import { newsOf } from './words.ts'
 
 /** One broken property, after its colon: an invariant's own message says no more than its name. */
 export function violationText({ property, message }: Violation): string {
-  if (message === property) return property
-  return message === `${property} does not hold`
-    ? `${message}: ${properties[property]!.rule}`
-    : `${property}: ${message}`
+  const news = newsOf(property, message) || properties[property]?.rule
+  return news ? `${property}: ${news}` : property
 }
 
 export function runJson({ driver, protocol }: Scenario, { built, steps }: Machine, seed: number): object {

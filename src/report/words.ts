@@ -55,6 +55,11 @@ export function plural(n: number, noun: string): string {
   return `${grouped(n)} ${noun}${n === 1 ? '' : 's'}`
 }
 
+/** What the message of a violation says beyond the property's name. */
+export function newsOf(property: string, message: string | undefined): string {
+  return message === undefined || message === property || message === `${property} does not hold` ? '' : message
+}
+
 /** Margin in bits above which the odds are not worth a number. */
 const LARGE_MARGIN = 20
 
