@@ -2,7 +2,8 @@
 // Every known bug is found in its broken form, by the step that makes the mechanism, and absent from the mended one.
 import { describe, expect, test } from 'vitest'
 import { bugs } from '../../src/linux/bugs/index.ts'
-import { verify } from '../../src/linux/index.ts'
+import { G, verify } from '../../src/linux/index.ts'
+import { test_hmm_large } from '../../src/linux/lib/test_hmm_large.ts'
 
 /** The property that breaks, and the step that breaks it; for liveness the thread that never ends, for bounds the cell. */
 const MECHANISMS: Readonly<Record<string, readonly [property: string, at: string]>> = {
@@ -54,4 +55,15 @@ describe.each(bugs.map(b => [b.id, b] as const))('bug %s', (id, bug) => {
     const { verdict } = await verify(bug.fixed, { properties: bug.keeps })
     expect(`${verdict.verdict} ${verdict.property ?? ''} ${verdict.message ?? ''}`.trim()).toBe('holds')
   })
+})
+
+test('a page more than the large folio has is no half of another', async () => {
+  const { verdict } = await verify({ driver: test_hmm_large, protocol: G, pages: 3 })
+  expect(`${verdict.verdict} ${verdict.property ?? ''}`.trim()).toBe('holds')
+})
+
+test('a large folio is split, and each half comes back by itself', async () => {
+  const threads = { large: 1, split: 1, unbind: 1 }
+  const split = { driver: test_hmm_large, protocol: G, vas: 1, threads }
+  expect((await verify(split)).verdict.verdict).toBe('holds')
 })

@@ -65,10 +65,11 @@ function setup(kernel: Kernel) {
 
   function* alloc_folio(wanted: 0 | 1): Steps<Page | undefined> {
     const folio = yield* step('dmirror_devmem_alloc_page', s => {
-      const free = pgmap.pages.filter(p => s.get(p.life) === IDLE)
+      const pair = pgmap.pages.slice(0, 2)
+      const free = (wanted === 1 ? pair : pgmap.pages).filter(p => s.get(p.life) === IDLE)
       if (free.length < 1 << wanted) return undefined
-      const folio = wanted === 1 ? pgmap.pages[0]! : free[s.choose(free.length)]!
-      for (const p of wanted === 1 ? pgmap.pages.slice(0, 2) : [folio]) hand_out(s, p)
+      const folio = wanted === 1 ? pair[0]! : free[s.choose(free.length)]!
+      for (const p of wanted === 1 ? pair : [folio]) hand_out(s, p)
       return folio
     })
     if (folio) yield* zone_device_page_init(folio, wanted)
