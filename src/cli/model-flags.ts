@@ -98,16 +98,21 @@ export function builtOrUsage(scenario: Scenario): Built {
   }
 }
 
-/** Whether a line of progress stands on the terminal. */
+/** Whether a line of progress stands on the terminal; none does in a command's first second. */
 let shown = false
 
-/** Shows how far learning or the search is, once a command has taken more than a second. */
+/** Shows how far learning or the search is. */
 function showProgress({ states, depth, queue, bytes, seconds, doing }: SearchProgress): void {
-  if (performance.now() < 1000) return
   const rate = Math.round(states / Math.max(seconds, 0.001))
   const [all, fast, waiting, mebibytes] = [states, rate, queue, Math.round(bytes / 2 ** 20)].map(grouped)
   const search = `${all} states, ${fast} states/s, depth ${depth}, queue ${waiting}, ${mebibytes} MiB`
-  process.stderr.write(`\r${doing ?? search}\x1b[K`)
+  showLine(doing ?? search)
+}
+
+/** A line of progress, in place of the last one. */
+export function showLine(text: string): void {
+  if (!process.stderr.isTTY || performance.now() < 1000) return
+  process.stderr.write(`\r${text}\x1b[K`)
   shown = true
 }
 

@@ -4,9 +4,18 @@ import { Command } from 'commander'
 import { drivers, Machine } from '../linux/index.ts'
 import { ftraceText } from '../report/ftrace.ts'
 import { runJson, violationText } from '../report/run.ts'
+import { grouped } from '../report/words.ts'
 import { complain } from './complain.ts'
 import { bounded, driverOf, guardedModel, protocolsOf } from './model-file.ts'
-import { builtOrUsage, positive, type SystemFlags, scenarioOf, systemOptions } from './model-flags.ts'
+import {
+  builtOrUsage,
+  clearProgress,
+  positive,
+  type SystemFlags,
+  scenarioOf,
+  showLine,
+  systemOptions,
+} from './model-flags.ts'
 import { writeReport } from './write-report.ts'
 
 interface RunFlags extends SystemFlags {
@@ -47,7 +56,9 @@ async function run(name: string, flags: RunFlags): Promise<number> {
   const scenario = scenarioOf({ driver, protocol }, flags)
   const built = builtOrUsage(scenario)
   const machine = bounded(name, () => new Machine(built))
-  bounded(name, () => machine.run(flags.seed, flags.steps), PATIENCE)
+  const show = (taken: number) => taken % 2000 === 0 && showLine(`${grouped(taken)} of ${grouped(flags.steps)} steps`)
+  bounded(name, () => machine.run(flags.seed, flags.steps, show), PATIENCE)
+  clearProgress()
   const { steps, violations } = machine
   const json = () => runJson(scenario, machine, flags.seed)
   process.stdout.write(flags.json ? `${JSON.stringify(json(), null, 2)}\n` : ftraceText(built, steps))

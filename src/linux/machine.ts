@@ -118,10 +118,14 @@ export class Machine {
     return false
   }
 
-  /** Runs threads at random (xorshift32 from `seed`) until none can move, something breaks, or `limit` steps. */
-  run(seed: number, limit: number): void {
+  /**
+   * Runs threads at random (xorshift32 from `seed`) until none can move, something breaks, or `limit` steps.
+   * @param onStep is called before each, with how many were taken.
+   */
+  run(seed: number, limit: number, onStep?: (taken: number) => void): void {
     const random = xorshift32(seed)
     for (let i = 0; i < limit && !this.stopped; i++) {
+      onStep?.(i)
       const threads = this.built.system.threads.flatMap((_, t) => (this.ways(t).length > 0 ? [t] : []))
       if (threads.length === 0) return
       const t = threads[random(threads.length)]!

@@ -56,10 +56,14 @@ const LIVENESS = 'finishes'
 
 /**
  * What is searched for together: liveness allows no reduction, and would slow the others down.
- * @param selected all unless said, those of the driver's own included.
+ * @param selected all unless said, those of the driver's own included, but `except`.
  */
-export function searches(selected?: readonly string[]): Pick<CheckOptions, 'properties' | 'except'>[] {
-  if (!selected) return [{ except: [LIVENESS] }, { properties: [LIVENESS] }]
+export function searches(
+  selected?: readonly string[],
+  except: readonly string[] = [],
+): Pick<CheckOptions, 'properties' | 'except'>[] {
+  if (!selected)
+    return [{ except: [...except, LIVENESS] }, ...(except.includes(LIVENESS) ? [] : [{ properties: [LIVENESS] }])]
   const live = (p: string) => p === LIVENESS
   return [selected.filter(p => !live(p)), selected.filter(live)]
     .filter(group => group.length > 0)

@@ -18,7 +18,7 @@ export async function verify(scenario: Scenario, options: CheckOptions = {}): Pr
   const built = build(scenario)
   let seconds = 0
   let largest: Verified | undefined
-  for (const part of searches(options.properties)) {
+  for (const part of searches(options.properties, options.except)) {
     const verdict = await check(built.system, { ...options, ...part })
     seconds += verdict.seconds
     const done = { scenario, built, verdict: { ...verdict, seconds } }

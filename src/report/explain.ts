@@ -102,9 +102,14 @@ function lifeStep(step: MachineStep, names: { count: string; life: string; ref: 
       function: step.function,
       ...(count ? { count: of(count) } : {}),
       ...(ref ? { pagemapRef: of(ref) } : {}),
-      ...(life ? { told: life.to === BUSY ? 'leaves the free list' : 'is free again' } : {}),
+      ...told(step, life),
     },
   ]
+}
+
+function told({ events }: MachineStep, life: Change | undefined): Pick<LifeStep, 'told'> {
+  if (life) return { told: life.to === BUSY ? 'leaves the free list' : 'is free again' }
+  return events.some(e => e.event === 'page_ref_mod_unless' && e.ret === 0) ? { told: 'is found free' } : {}
 }
 
 /** `lastput.explain/1`: protocols in words, and the life of a page of each type as the model lives it. */

@@ -6,12 +6,14 @@ import { RawStacks } from './rawstacks.ts'
 import {
   CLOSED,
   type ColumnPlan,
+  type ColumnTarget,
   compileColumnWalk,
   joinGaps,
   newWalkState,
   type Walk,
   type WalkState,
 } from './ringbuffer.ts'
+import { warmUp } from './warm-up.ts'
 
 /** What a decoder must know of a recording. */
 export interface DecoderSetup {
@@ -64,7 +66,7 @@ export class LocalDecoder implements BlockDecoder {
   readonly #setup: DecoderSetup
   readonly #unpack: Unpack | undefined
   readonly #stacks: RawStacks
-  readonly #walk: Walk<Columns>
+  readonly #walk: Walk<ColumnTarget>
   /** Bytes that the shortest record takes that becomes a row. */
   readonly #rowBytes: number
   /** Memory of a block that needed less. */
@@ -75,7 +77,8 @@ export class LocalDecoder implements BlockDecoder {
     this.#setup = setup
     this.#unpack = unpack
     this.#stacks = new RawStacks(setup.plan.layout.longSize)
-    this.#walk = compileColumnWalk(setup.plan, this.#stacks)
+    this.#walk = compileColumnWalk(setup.plan)
+    warmUp(setup.plan, this.#walk)
     this.#rowBytes = 4 + least([...setup.plan.records, ...setup.plan.probes])
   }
 
@@ -116,7 +119,7 @@ export class LocalDecoder implements BlockDecoder {
     const { pageSize } = this.#setup.plan.layout
     const whole = bytes.length - (bytes.length % pageSize)
     const known = state.damage.length
-    this.#walk(layArrays(bytes), 0, whole, state, target)
+    this.#walk(layArrays(bytes), 0, whole, state, { columns: target, stacks: this.#stacks })
     if (whole < bytes.length) {
       state.damage.push({ at: whole, expected: `expected a sub-buffer of ${pageSize} bytes, found a part of one` })
       skipped(state)

@@ -118,7 +118,7 @@ export class SampleDecoder {
   readonly #scratch = layArrays(new Uint8Array(MAX_RECORD))
   readonly #scratchStores: (RecordStore | undefined)[] = []
   readonly #raw = new RawStacks(8)
-  readonly #chain = new Uint32Array(2 * MAX_STACK_DEPTH)
+  readonly #chain = new Int32Array(2 * MAX_STACK_DEPTH)
   /** By id in `#raw`: the recording's id. */
   readonly #stackIds = [0]
   readonly #modules: ModuleRange[] = []
@@ -303,7 +303,7 @@ export class SampleDecoder {
     const words = this.#raw.words(id)
     const frames: number[] = []
     for (let i = 0; i < words.length; i += 2)
-      frames.push(this.#frame((BigInt(words[i + 1]!) << 32n) | BigInt(words[i]!)))
+      frames.push(this.#frame((BigInt(words[i + 1]! >>> 0) << 32n) | BigInt(words[i]! >>> 0)))
     return this.#stacks.stack(frames)
   }
 

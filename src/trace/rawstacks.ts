@@ -8,7 +8,8 @@ const MAX_WORDS = 1 << 24
 export class RawStacks {
   /** Words of one address: 1 or 2. */
   readonly #addressWords: number
-  #words = new Uint32Array(1 << 12)
+  /** Signed, like what they are compared with: small integers to the engine, also the low halves of kernel addresses. */
+  #words = new Int32Array(1 << 12)
   #used = 0
   /** By stack id: where its words start; one more entry for the end of the last. Id 0 is "no stack". */
   readonly #starts = [0, 0]
@@ -29,7 +30,7 @@ export class RawStacks {
   }
 
   /** The words of a stack, as in the file. */
-  words(id: number): Uint32Array {
+  words(id: number): Int32Array {
     return this.#words.subarray(this.#starts[id]!, this.#starts[id + 1]!)
   }
 
@@ -37,7 +38,7 @@ export class RawStacks {
    * Id of the stack of `count` addresses at word `start`. Addresses of all ones end a stack on old kernels. 0 for an
    * empty stack and when the table is full.
    */
-  find(source: Uint32Array, start: number, count: number): number {
+  find(source: Int32Array, start: number, count: number): number {
     const limit = start + Math.min(count, MAX_STACK_DEPTH) * this.#addressWords
     // What a kernel does it does again: most stacks follow the one that they followed before.
     const expected = this.#successors[this.#last]!
@@ -48,17 +49,17 @@ export class RawStacks {
   }
 
   /** Whether a stack is what stands between two words. */
-  #is(id: number, source: Uint32Array, start: number, limit: number): boolean {
+  #is(id: number, source: Int32Array, start: number, limit: number): boolean {
     const end = start + this.#starts[id + 1]! - this.#starts[id]!
     if (end > limit || (end < limit && !this.#ends(source, end))) return false
     return this.#same(id, source, start, end - start)
   }
 
-  #ends(source: Uint32Array, at: number): boolean {
+  #ends(source: Int32Array, at: number): boolean {
     return (source[at]! & source[at + this.#addressWords - 1]!) === -1
   }
 
-  #lookUp(source: Uint32Array, start: number, limit: number): number {
+  #lookUp(source: Int32Array, start: number, limit: number): number {
     const step = this.#addressWords
     let hash = 0
     let end = start
@@ -78,7 +79,7 @@ export class RawStacks {
     return this.#add(slot, hash, source, start, length)
   }
 
-  #same(id: number, source: Uint32Array, start: number, length: number): boolean {
+  #same(id: number, source: Int32Array, start: number, length: number): boolean {
     const at = this.#starts[id]!
     if (this.#starts[id + 1]! - at !== length) return false
     const words = this.#words
@@ -86,11 +87,11 @@ export class RawStacks {
     return true
   }
 
-  #add(slot: number, hash: number, source: Uint32Array, start: number, length: number): number {
+  #add(slot: number, hash: number, source: Int32Array, start: number, length: number): number {
     const id = this.size
     if (id >= MAX_STACKS || this.#used + length > MAX_WORDS) return 0
     if (this.#used + length > this.#words.length) {
-      const grown = new Uint32Array(Math.max(this.#words.length * 2, this.#used + length))
+      const grown = new Int32Array(Math.max(this.#words.length * 2, this.#used + length))
       grown.set(this.#words)
       this.#words = grown
     }

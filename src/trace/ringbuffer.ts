@@ -26,11 +26,12 @@ export interface BufferLayout {
 
 /** `commit`: bytes used, and two flags. */
 const COMMIT_SIZE = 0x7ffffff
-const COMMIT_MISSED = 0x80000000
-const COMMIT_MISSED_STORED = 0x40000000
+export const COMMIT_MISSED = 0x80000000
+export const COMMIT_MISSED_STORED = 0x40000000
 
-const TYPE_PADDING = 29
-const TYPE_TIME_EXTEND = 30
+export const TYPE_PADDING = 29
+export const TYPE_TIME_EXTEND = 30
+export const TYPE_TIME_STAMP = 31
 const TIME_EXTEND_UNIT = 2 ** 27
 
 /** Reads the layout of a sub-buffer from tracefs `events/header_page`. Undefined when it cannot be one. */
@@ -167,7 +168,12 @@ function arrived(state: WalkState, row: number, lastTime: number, time: number):
   return false
 }
 
-const HELPERS = { damaged, missed, arrived, LEVEL_OF_FLAGS }
+/** Notes a stack that came before any event of its level. */
+function early(state: WalkState, level: number, pid: number, stack: number): void {
+  state.heads.push({ level, pid, stack })
+}
+
+const HELPERS = { damaged, missed, arrived, early, LEVEL_OF_FLAGS }
 
 /** Compiles a walk's source; further names that it uses come in `more`. */
 function compile<Target>(source: string, more: { [name: string]: unknown } = {}): Walk<Target> {
@@ -196,7 +202,8 @@ ${prologue}
 for (let page = start; page < end; page += ${pageSize}) {
   const commit = ${loads.load('page', layout.commitOffset, layout.commitSize, false)}
   const size = commit & ${COMMIT_SIZE}
-  let time = (${word('page', high)} - baseHigh) * 4294967296 + (${word('page', low)} - baseLow)
+  // In this order all of it is floating point from the first sub-buffer on, whatever the base.
+  let time = (${word('page', high)} - baseHigh) * 4294967296 - baseLow + ${word('page', low)}
   if (size > ${pageSize - dataOffset}) {
     ahead = damaged(state, page + ${layout.commitOffset}, 'expected a sub-buffer with at most ${pageSize - dataOffset} bytes used, found ' + size)
     continue
@@ -295,6 +302,12 @@ export function stackLayout(format: EventFormat): StackLayout | undefined {
   return { id: format.id, count: usable ? size : undefined, callerOffset: caller.offset }
 }
 
+/** Where the column walk puts what it reads. */
+export interface ColumnTarget {
+  columns: Columns
+  stacks: RawStacks
+}
+
 /** What the column walk must know of a recording. */
 export interface ColumnPlan {
   layout: BufferLayout
@@ -313,8 +326,8 @@ function stackCase(stack: StackLayout, layout: BufferLayout, loads: Loads): stri
   return `case ${stack.id}: {
       const waiting = open[level]
       if (waiting === ${CLOSED} || length < ${stack.callerOffset}) break
-      const id = stacks.find(W, p + ${stack.callerOffset} >> 2, Math.max(0, Math.min(${count}, ${room})))
-      if (waiting === ${UNTOUCHED}) state.heads.push({ level, pid, stack: id })
+      const id = stacks.find(I, p + ${stack.callerOffset} >> 2, Math.max(0, Math.min(${count}, ${room})))
+      if (waiting === ${UNTOUCHED}) early(state, level, pid, id)
       else if (openPid[level] === pid) C_stack[waiting] = id
       open[level] = ${CLOSED}
       break
@@ -358,7 +371,7 @@ function sameLayouts(records: RecordLayout[]): RecordLayout[][] {
  * A stack belongs to the last event of the same task at the same level of interrupt on its CPU: an interrupt between an
  * event and its stack brings both of its own records in between.
  */
-export function compileColumnWalk(plan: ColumnPlan, stacks: RawStacks): Walk<Columns> {
+export function compileColumnWalk(plan: ColumnPlan): Walk<ColumnTarget> {
   const { layout, common } = plan
   const loads = new Loads(layout.littleEndian)
   const cases = sameLayouts(plan.records).map(
@@ -384,12 +397,12 @@ export function compileColumnWalk(plan: ColumnPlan, stacks: RawStacks): Walk<Col
     default:
       open[level] = ${CLOSED}
     }`
-  const prologue = `const columns = target\n${COLUMN_CONSTANTS}\nconst { open, openPid } = state`
+  const prologue = `const { columns, stacks } = target\n${COLUMN_CONSTANTS}\nconst { open, openPid } = state`
   const source = walkerSource(layout, plan.timeBase, common.size, prologue, record)
   const opOfId = new Uint8Array(SMALL_IDS)
   for (const { id, op } of plan.records) if (id < SMALL_IDS) opOfId[id] = op
   const probes = new ProbeReader(plan.probes, layout.littleEndian, plan.pageShift)
-  return compile(source, { OP_OF_ID: opOfId, stacks, probes })
+  return compile(source, { OP_OF_ID: opOfId, probes })
 }
 
 /** Generates the walk that notes where every record stands, of whatever event. */

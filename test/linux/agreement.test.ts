@@ -2,7 +2,7 @@
 // The engine's verdicts on the model do not depend on its reductions, and are those of the naive explorer.
 import { describe, expect, test } from 'vitest'
 import { check, explore } from '../../src/engine/index.ts'
-import { build, drivers, properties, protocols, searches } from '../../src/linux/index.ts'
+import { build, D, drivers, properties, protocols, searches, verify } from '../../src/linux/index.ts'
 
 const NAIVE_STATES = 60_000
 
@@ -28,5 +28,20 @@ describe.each(systems.map(s => [`${s.driver.name} under ${s.protocol.id}`, s] as
     const reduced = await check(built, { properties: safety })
     const plain = await check(built, { properties: safety, symmetry: false, partialOrder: false })
     expect([plain.verdict, plain.property]).toEqual([reduced.verdict, reduced.property])
+  })
+})
+
+test('verify() looks for all but what it is told to leave out', async () => {
+  const scenario = { driver: drivers.find(d => d.name === 'test_hmm')!, protocol: D, pages: 1, vas: 1 }
+  const seen: string[] = []
+  for (let property: string | undefined; ; seen.push(property)) {
+    const { verdict } = await verify(scenario, { except: seen })
+    property = verdict.property
+    if (property === undefined) break
+    expect(seen).not.toContain(property)
+  }
+  expect(seen).toContain('pagemap-outlives')
+  expect(await verify(scenario, { except: [...Object.keys(properties)] })).toMatchObject({
+    verdict: { verdict: 'holds' },
   })
 })
