@@ -2,7 +2,7 @@
 /**
  * mm/migrate_device.c (mm/migrate.c before 5.19): moving one page between system and device memory.
  *
- * Left out: the mmu notifier (the driver's page table is not modelled), the LRU, large folios (see large_folio.ts), batches
+ * Left out: the mmu notifier (the driver's page table is not modelled), the LRU, large folios (see lib/test_hmm_large.ts), batches
  * (a range is moved page by page), and system pages: a migration of system memory has no count to fail on.
  */
 import { call, type Steps, step } from '../../engine/index.ts'
