@@ -86,6 +86,17 @@ export class Probes {
     return this.isBusy(row) ? this.#table.handedOf(row) : undefined
   }
 
+  /** Whether a return undoes the hand-out before it: one call took the page and gave it back. */
+  isUndone(row: number, returned: Stamp): boolean {
+    const { handed } = this.#holders(row)
+    const [[, ...taking], [, ...returning]] = [
+      this.#ledger.functions(handed.stack),
+      this.#ledger.functions(returned.stack),
+    ]
+    const isSameCall = taking.length > 0 && taking.join() === returning.join()
+    return handed.time > 0 && isSameTask(handed, returned) && isSameCall
+  }
+
   countsOf(pagemap: number): ProbeCounts {
     return this.#counts[pagemap] ?? NONE
   }
@@ -341,9 +352,17 @@ export class Probes {
     }
     if (!(this.#table.state[row]! & WAS_FREE)) return
     if (!isSameTask(freed, event) || isSameTask(handed, event) || !isBefore(freed, handed)) return
+    // A set before page_free(), that of a put which the same task made since.
+    if (this.#hasPut(row, event, handed)) return
     const isOrdered = handed.time + CLOCK_SLACK < earliest(event)
     if (!isOrdered && !(this.#table.state[row]! & WAS_ZERO)) return
     this.#suspect('touch-after-free', row, event, { handedOut: handed, isOrdered })
+  }
+
+  /** Whether the task put a reference of the page after that time. */
+  #hasPut(row: number, task: Stamp, { time }: Stamp): boolean {
+    const events = [...(this.#ledger.lastLives(row)[0] ?? []), ...this.#ledger.lifeEvents(row)]
+    return events.some(each => each.delta < 0 && each.time > time && isSameTask(each, task))
   }
 
   // --- what both need -------------------------------------------------------------------------------------------------

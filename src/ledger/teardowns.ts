@@ -20,6 +20,7 @@ export interface PageProbes {
   countsOf(pagemap: number): ProbeCounts
   isBusy(row: number): boolean
   handedOut(row: number): Stamp | undefined
+  isUndone(row: number, returned: Stamp): boolean
   suspicion(kind: Suspicion['kind'], row: number, event: LedgerEvent, more: Partial<Suspicion>): Suspicion
   keep(suspicion: Suspicion): boolean
 }
@@ -128,7 +129,10 @@ export class Teardowns {
       // Blocks of a file are the file system's to hand out.
       const isFiles = (this.#ledger.sites.traits(event.stack) & StackTrait.DAX_FAULT) !== 0
       if (!isFiles && isBefore(teardown.entered, event)) this.#handedOut(teardown, row, event)
-    } else if (returned && isBefore(returned, event)) this.#tooLate(teardown, row, event)
+    } else if (returned && isBefore(returned, event)) {
+      // What found the pagemap dying gives back what it had just taken from the pool.
+      if (event.op !== Op.PAGE_FREE || !this.#probes.isUndone(row, event)) this.#tooLate(teardown, row, event)
+    }
   }
 
   /** A page_ref event of a page, before it is applied. */

@@ -263,6 +263,17 @@ describe('touch-after-free', () => {
     // Stamped soon after: that the new owner found 0 tells the order.
     expect(await story(10 * US).found()).toEqual([culprit.replace('certain', 'likely')])
   })
+
+  it('the core sets the count before page_free(), as the patch of 2020 did', async () => {
+    const end = (each: Story, pid: number) =>
+      each
+        .put(pid)
+        .add(Op.SET, pid, ['put_page', 'zd_put'], { val: 1, count: 1 }, 10 * US)
+        .free(pid)
+    const taken = end(new Story('reset').add(Op.PAGE_ALLOC, 302, ['zd_alloc']), 301)
+    const again = end(taken.add(Op.PAGE_ALLOC, 302, ['zd_alloc']), 301)
+    expect(await again.found()).toEqual([])
+  })
 })
 
 describe('get-on-free-page', () => {
@@ -377,6 +388,16 @@ describe('memunmap_pages()', () => {
     expect(await story().use(302).goOn().found()).toContain('touch-after-free certain 0 zd_dma')
     const late = await story().add(Op.MOD, 302, ['zd_stray'], { val: 1, count: 1 }).goOn().found()
     expect(late.filter(each => each.startsWith('pagemap-gone') || each.startsWith('get-on-free'))).not.toEqual([])
+  })
+
+  it('may return before a call gives back what it took from a pool that is going away', async () => {
+    const taken = () => enter(new Story('reset').add(Op.PAGE_ALLOC, 301, ['gen_pool_alloc_owner', 'pci_alloc_p2pmem']))
+    const returned = async (by: string) => {
+      const found = await leave(taken()).add(Op.PAGE_FREE, 301, ['gen_pool_free', by]).goOn().found()
+      return found.filter(each => each.startsWith('pagemap-gone'))
+    }
+    expect(await returned('pci_alloc_p2pmem')).toEqual([])
+    expect(await returned('pci_free_p2pmem')).toEqual(['pagemap-gone likely 0 pci_free_p2pmem'])
   })
 
   it('a page is handed out after it was entered', async () => {
