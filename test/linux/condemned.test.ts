@@ -129,6 +129,17 @@ describe('nobody is accused where nothing is broken', () => {
           expect(await accusations({ driver, protocol, threads }, seed, 150)).toEqual([])
     }
   })
+
+  /** Roles that are there to do wrong, or to wait for ever. */
+  const FAULTY = /leak|surplus|unguarded|endless/
+  test.each(drivers.map(d => [d.name, d] as const))('%s, all roles at once', async (_, driver) => {
+    for (const protocol of protocols.filter(p => driver.protocols.includes(p.id))) {
+      const roles = Object.keys(build({ driver, protocol }).parts.roles).filter(role => !FAULTY.test(role))
+      const threads = Object.fromEntries(roles.map(role => [role, 1]))
+      for (let seed = 1; seed <= 16; seed++)
+        expect(await accusations({ driver, protocol, threads }, seed, 300)).toEqual([])
+    }
+  })
 })
 
 test('docs/counterexamples.md says the same', async () => {
