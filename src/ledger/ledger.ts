@@ -99,6 +99,9 @@ const ORDINARY =
 /** State bits of a life of which nothing is claimed. */
 const UNSURE = PageBit.LOSSY | PageBit.HEADLESS | PageBit.DOUBT
 
+/** State bits of a page at which no set waits for the put before it. */
+const NO_WAIT = PageBit.ACCUSED | PageBit.FROZEN | PageBit.UNMAPPED | PageBit.DOUBT
+
 /** Events of such a page that are held back at most: less depends on their order. */
 const MAX_UNSURE = 256
 
@@ -408,13 +411,17 @@ export class Ledger {
       this.#teardownPut(row, event)
       return
     }
+    this.#place(row, event)
+  }
+
+  /** Applies an event that is possible after those before it, or lets it wait. */
+  #place(row: number, event: LedgerEvent): void {
     const pending = this.#pending.get(row)
-    if (pending) {
-      this.#defer(row, pending, event)
-      return
-    }
-    if (this.#isPossible(row, event)) this.#accept(row, event)
-    else if (pages.bits[row]! & PageBit.ACCUSED) this.#contradict(row, event)
+    if (pending && this.#isSetAgain(row, pending[0]!)) this.#awaitPut(row, pending, event)
+    else if (pending) this.#defer(row, pending, event)
+    else if (this.#isSetAgain(row, event)) this.#wait(row, [event])
+    else if (this.#isPossible(row, event)) this.#accept(row, event)
+    else if (this.pages.bits[row]! & PageBit.ACCUSED) this.#contradict(row, event)
     else this.#defer(row, [], event)
   }
 
@@ -903,11 +910,46 @@ export class Ledger {
 
   // --- events out of order, and events that no order explains --------------------------------------------------------
 
+  #wait(row: number, pending: LedgerEvent[]): void {
+    this.#pending.set(row, pending)
+    this.pages.bits[row]! |= PageBit.PENDING
+  }
+
+  /** Whether a hand-out finds the count that it sets: the last put before it may be stamped later, by another CPU. */
+  #isSetAgain(row: number, { op, val }: LedgerEvent): boolean {
+    const { bits, count } = this.pages
+    if (op !== Op.SET || val <= 0 || val !== count[row]) return false
+    return (bits[row]! & NO_WAIT) === 0 && this.#isSetOut(row)
+  }
+
+  /** Whether a set hands out pages of that kind. */
+  #isSetOut(row: number): boolean {
+    return this.pagemaps.list[this.pages.pagemap[row]!]!.rule?.handOut === 'set'
+  }
+
+  /** Such a set waits for that put as long as clocks differ; after that it is what it looks like, and changed nothing. */
+  #awaitPut(row: number, pending: LedgerEvent[], event: LedgerEvent): void {
+    const first = pending[0]!
+    if (event.time > first.time + CLOCK_SLACK || pending.length >= MAX_UNSURE) {
+      this.#stopWaiting(row, pending)
+      this.#place(row, event)
+      return
+    }
+    pending.push(event)
+    if (event.cpu !== first.cpu) this.#settleAlone(row, pending)
+  }
+
+  #stopWaiting(row: number, [set, ...later]: LedgerEvent[]): void {
+    this.#pending.delete(row)
+    this.pages.bits[row]! &= ~PageBit.PENDING
+    this.#accept(row, set!)
+    for (const event of later) this.#place(row, event)
+  }
+
   #defer(row: number, pending: LedgerEvent[], event: LedgerEvent): void {
     if (pending.length === 0) this.#suspect(row, event)
     pending.push(event)
-    this.#pending.set(row, pending)
-    this.pages.bits[row]! |= PageBit.PENDING
+    this.#wait(row, pending)
     const first = pending[0]!
     if (isReset(first, event)) this.#learnReset(row)
     // What the same task did later cannot explain what it did before.
@@ -941,7 +983,8 @@ export class Ledger {
   /** Applies the events that wait, if some order of them contradicts nothing. */
   #settleAlone(row: number, pending: LedgerEvent[]): boolean {
     if (this.pages.bits[row]! & PageBit.FROZEN) return false
-    return this.#acceptInOrder(row, settle(this.pages.count[row]!, pending, this.#limits(row)), 0)
+    const young = this.#isSetOut(row) ? pending.at(-1)!.time - CLOCK_SLACK : Infinity
+    return this.#acceptInOrder(row, settle(this.pages.count[row]!, pending, this.#limits(row), young), 0)
   }
 
   /** The same with the life's last events put into question again. */
@@ -993,6 +1036,12 @@ export class Ledger {
 
   /** No order explains the oldest event that waits: it is what it looks like. The others may still be explained. */
   #giveUp(row: number, pending: LedgerEvent[]): void {
+    if (this.#isSetAgain(row, pending[0]!)) {
+      this.#stopWaiting(row, pending)
+      const left = this.#pending.get(row)
+      if (left) this.#giveUp(row, left)
+      return
+    }
     this.#pending.delete(row)
     this.pages.bits[row]! &= ~PageBit.PENDING
     if (this.#settleWithPast(row, pending, settle) || this.#settleWithPast(row, pending, settleInterrupted)) return

@@ -80,9 +80,15 @@ export function after(count: number, op: number, val: number, ret: number, limit
  * no operation is moved before a stamp that it surely followed. Of several orders, the one nearest to the stamps.
  *
  * @param events sorted by time
+ * @param young sets from this time on must hand out: none of them may find the count that it sets
  */
-export function settle<E extends OrderedEvent>(count: number, events: readonly E[], limits: Limits): E[] | undefined {
-  return new Search(tasksOf(events), limits).from(count)
+export function settle<E extends OrderedEvent>(
+  count: number,
+  events: readonly E[],
+  limits: Limits,
+  young = Infinity,
+): E[] | undefined {
+  return new Search(tasksOf(events), limits, young).from(count)
 }
 
 /** As `settle`, for events that nothing else explains: one of them may be an interrupt's, stamped before its victim's. */
@@ -119,6 +125,7 @@ function tasksOf<E extends OrderedEvent>(events: readonly E[]): E[][] {
 class Search<E extends OrderedEvent> {
   readonly #tasks: readonly E[][]
   readonly #limits: Limits
+  readonly #young: number
   readonly #position: number[]
   readonly #order: E[] = []
   /** The tasks that the events in `order` are of. */
@@ -127,9 +134,10 @@ class Search<E extends OrderedEvent> {
   /** Positions from which no merge of the rest was found; the count follows from them, but for sets. */
   readonly #failed = new Set<string>()
 
-  constructor(tasks: readonly E[][], limits: Limits) {
+  constructor(tasks: readonly E[][], limits: Limits, young: number) {
     this.#tasks = tasks
     this.#limits = limits
+    this.#young = young
     this.#position = tasks.map(() => 0)
     this.#total = tasks.reduce((sum, queue) => sum + queue.length, 0)
   }
@@ -152,7 +160,7 @@ class Search<E extends OrderedEvent> {
       }
       const event = this.#tasks[task]![this.#position[task]!]!
       const next = after(counts[depth]!, event.op, event.val, event.ret, this.#limits)
-      if (next === IMPOSSIBLE) continue
+      if (next === IMPOSSIBLE || this.#isEarly(event, counts[depth]!)) continue
       this.#advance(task, event)
       if (this.#failed.size > 0 && this.#failed.has(this.#state(next))) {
         this.#takeBack()
@@ -162,6 +170,12 @@ class Search<E extends OrderedEvent> {
       untried.push(this.#heads())
     }
     return this.#order
+  }
+
+  /** Whether a set finds what it sets while the put that it followed may still be to come. */
+  #isEarly({ op, val, time }: E, count: number): boolean {
+    const { setOn } = this.#limits
+    return op === Op.SET && val === count && time >= this.#young && setOn !== undefined && setOn !== count
   }
 
   #advance(task: number, event: E): void {

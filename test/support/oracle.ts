@@ -76,14 +76,18 @@ export function costOf(life: Life, costs: Costs, matches: readonly Match[]): num
 }
 
 /** The count after an event found it at `count`; undefined if its result, or the page's rule, contradicts. */
-function step(count: number, { op, val, ret }: OrderedEvent, limits: Limits): number | undefined {
+function step(count: number, event: OrderedEvent, limits: Limits, young: number): number | undefined {
+  const { op, val, ret } = event
   const possible = (next: number, allowed: boolean) => (allowed ? next : undefined)
   const ruled = (next: number) => possible(next, val > 0 ? count >= limits.getFrom : next >= limits.putTo)
   // A driver that fails after its set of 1 sets 0 again.
   if (op === Op.SET)
     return possible(
       val,
-      limits.setOn === undefined || limits.setOn === count || count === val || (count === 1 && val === 0),
+      limits.setOn === undefined ||
+        limits.setOn === count ||
+        (count === val && event.time < young) ||
+        (count === 1 && val === 0),
     )
   if (op === Op.FREEZE) return ret === 0 ? count : possible(0, count === val)
   if (op === Op.UNFREEZE) return possible(val, count === 0)
@@ -99,8 +103,14 @@ function step(count: number, { op, val, ret }: OrderedEvent, limits: Limits): nu
  * order and no operation comes before a stamp that it surely followed.
  *
  * @param events sorted by time
+ * @param young sets from this time on may not find the count that they set, unless pages are handed out at it
  */
-export function consistentOrders(start: number, events: readonly OrderedEvent[], limits: Limits): number[][] {
+export function consistentOrders(
+  start: number,
+  events: readonly OrderedEvent[],
+  limits: Limits,
+  young = Infinity,
+): number[][] {
   const mustPrecede = (i: number, j: number): boolean =>
     (events[i]!.pid === events[j]!.pid && i < j) || events[i]!.time <= events[j]!.since - CLOCK_SLACK
   const found: number[][] = []
@@ -110,7 +120,7 @@ export function consistentOrders(start: number, events: readonly OrderedEvent[],
     events.forEach((event, next) => {
       if (order.includes(next)) return
       if (events.some((_, other) => other !== next && !order.includes(other) && mustPrecede(other, next))) return
-      const after = step(count, event, limits)
+      const after = step(count, event, limits, young)
       if (after === undefined) return
       order.push(next)
       extend(after)
