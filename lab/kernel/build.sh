@@ -40,5 +40,9 @@ awk '$1 == ".quad" {print $2}' "$top/zd3/range.s" > "$top/range"
 kmake headers_install INSTALL_HDR_PATH="$top/headers"
 tests=$source/tools/testing/selftests/mm
 [ -d "$tests" ] || tests=$source/tools/testing/selftests/vm
+helpers=()
+for helper in vm_util hugepage_settings; do
+  [ ! -f "$tests/$helper.c" ] || helpers+=("$tests/$helper.c")
+done
 gcc -O2 -w -D_GNU_SOURCE= -I"$source" -I"$source/tools/testing/selftests" -I"$source/tools/include" \
-  -isystem "$top/headers/include" -o "$top/hmm-tests" "$tests/hmm-tests.c" -lhugetlbfs -lpthread
+  -isystem "$top/headers/include" -o "$top/hmm-tests" "$tests/hmm-tests.c" "${helpers[@]}" -lhugetlbfs -lpthread

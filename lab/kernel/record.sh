@@ -23,10 +23,11 @@ done
 cp "$top/zd3/zd3.ko" "$top/build/lib/test_hmm.ko" "$top/range" "$here/init" "$root/"
 printf '%s\n' "$*" > "$root/scenario"
 
-timeout "${SECONDS_AT_MOST:-900}" qemu-system-x86_64 -machine q35 -accel tcg -cpu max -smp 2 -m 3G -nodefaults -no-reboot \
+timeout 900 qemu-system-x86_64 -machine q35 -accel tcg -cpu max -smp 2 -m 3G -nodefaults -no-reboot \
   -display none -serial "file:$out/console.log" -kernel "$top/build/arch/x86/boot/bzImage" \
   -fsdev "local,id=root,path=$root,security_model=none,multidevs=remap" -device virtio-9p-pci,fsdev=root,mount_tag=/dev/root \
   -append "console=ttyS0 nokaslr panic=-1 init=/init root=/dev/root rw rootfstype=9p \
 rootflags=trans=virtio,version=9p2000.L,msize=262144,cache=loose"
 cp -r "$root/out/." "$out/"
+[ -s "$root/out/trace.dat" ] || { echo "nothing was recorded: see console.log and log.txt in $out" >&2; exit 1; }
 grep GUILTY "$out/dmesg.txt" || true
