@@ -14,6 +14,7 @@ import {
   step,
   system,
   thread,
+  wait_until,
   write,
 } from '../../src/engine/index.ts'
 import { NaiveExplorer } from '../../src/engine/naive.ts'
@@ -25,15 +26,23 @@ async function verdicts(of: () => System): Promise<[naive: string, engine: strin
 
 describe('partial order', () => {
   it('a thread that goes round within one run puts nobody off for ever', async () => {
-    const [own, x] = [cell('own', { max: 1 }), cell('x', { max: 1 })]
+    const [own, begun, x] = [cell('own', { max: 1 }), cell('begun', { max: 1 }), cell('x', { max: 1 })]
     function* turn(): Steps<typeof AGAIN> {
       yield* step('turn', s => s.set(own, 1 - s.get(own)))
       return AGAIN
     }
+    function* spins(): Steps<unknown> {
+      yield* write(begun, 1)
+      return yield* repeat(turn)
+    }
+    function* follows(): Steps<void> {
+      yield* wait_until('see it begin', v => v.get(begun) === 1)
+      yield* write(x, 1)
+    }
     const of = () =>
       system('round', {
-        cells: [own, x],
-        threads: [thread('spinner', () => repeat(turn)), thread('writer', () => write(x, 1), { times: 1 })],
+        cells: [own, begun, x],
+        threads: [thread('spinner', spins), thread('writer', follows, { times: 1 })],
         properties: [always('x stays 0', v => v.get(x) === 0)],
       })
     expect(await verdicts(of)).toEqual(['violated', 'violated', expect.any(String)])
