@@ -153,7 +153,7 @@ export class ProbeFindings {
     const { kind, row, event, life, lastLife } = suspicion
     const events = [...lastLife, ...life]
     return {
-      ...this.#plain(kind, row, suspicion.count),
+      ...this.#plain(kind, row, suspicion),
       life: { began: events[0]?.time, ended: lastLife.at(-1)?.time },
       history: this.#history(events, suspicion.count),
       certainty: this.#certainty(suspicion),
@@ -168,7 +168,8 @@ export class ProbeFindings {
     return kind === 'freed-in-use' && put?.pid === event.pid ? this.#naming.actor(put) : undefined
   }
 
-  #plain(kind: Finding['kind'], row: number, count: number): Finding {
+  /** @param at counts of the page and of an idle one, when it happened: memunmap_pages() puts what an idle page has. */
+  #plain(kind: Finding['kind'], row: number, at: { count: number; idle: number | undefined }): Finding {
     const { pages } = this.#ledger
     return {
       kind,
@@ -176,8 +177,8 @@ export class ProbeFindings {
       pagemap: pages.pagemap[row]!,
       life: { began: undefined, ended: undefined },
       history: [],
-      count,
-      expected: this.#ledger.idleCount(row) ?? 0,
+      count: at.count,
+      expected: at.idle ?? 0,
       certainty: 'likely',
       margin: undefined,
       culprit: undefined,
@@ -321,7 +322,7 @@ export class ProbeFindings {
       `${this.#who(handedOut)} was handed the page ${span(handedOut, returned)} before memunmap_pages() returned, and it has not been given back${isMapped ? ': a page table maps it' : ''}`,
     ]
     return {
-      ...this.#plain('pagemap-gone', state.row, state.count),
+      ...this.#plain('pagemap-gone', state.row, state),
       life: { began: state.events[0]?.time, ended: undefined },
       history: this.#history(state.events, state.count),
       certainty:
@@ -351,10 +352,11 @@ export class ProbeFindings {
 
   #waits({ entered, firstPfn, pages }: Teardown): Finding {
     const row = this.#anyRow(firstPfn, pages)
+    const idle = row < 0 ? 0 : (this.#ledger.idleCount(row) ?? 0)
     const waited = this.#end - entered.time
     const { anyReturned } = this.#ledger.probes.teardowns
     return {
-      ...this.#plain('teardown-waits', Math.max(0, row), row < 0 ? 0 : (this.#ledger.idleCount(row) ?? 0)),
+      ...this.#plain('teardown-waits', Math.max(0, row), { count: idle, idle }),
       pfn: firstPfn,
       certainty: anyReturned && waited > ORDER_WINDOW ? 'certain' : 'likely',
       evidence: [

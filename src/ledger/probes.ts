@@ -378,6 +378,7 @@ export class Probes {
       freed: this.#table.freedOf(row),
       handedOut: undefined,
       count: pages.count[row]!,
+      idle: this.#ledger.idleCount(row),
       life: this.#ledger.lifeEvents(row),
       lastLife: this.#ledger.lastLives(row)[0] ?? [],
       restsOnAllocs: false,

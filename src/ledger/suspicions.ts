@@ -15,8 +15,9 @@ export interface Suspicion {
   freed: Stamp
   /** When it was handed out since then, to another task. */
   handedOut: Stamp | undefined
-  /** Count and events of the open life at that moment, and those of the life before. */
+  /** Count and events of the open life at that moment, and those of the life before; the count of an idle page. */
   count: number
+  idle: number | undefined
   life: LifeEvent[]
   lastLife: LifeEvent[]
   /** Whether it would be nothing if a hand-out had come without a probe. */
