@@ -22,7 +22,8 @@ export async function check(system: System, options: CheckOptions = {}): Promise
   // Partial order keeps the verdict but not the shortest way: that is looked for without it, no deeper than this one.
   const steps = verdict.counterexample!.length
   const rest = { ...options, partialOrder: false, time: (options.time ?? Number.POSITIVE_INFINITY) - verdict.seconds }
-  const shortest = await explore(system, rest, steps)
+  // That nothing can move shows only when the last state is expanded.
+  const shortest = await explore(system, rest, steps + 1)
   const seconds = verdict.seconds + shortest.seconds
   if (shortest.verdict === 'violated') return { ...shortest, seconds }
   return { ...verdict, seconds, reductions: [...verdict.reductions, `not the shortest: ${shortest.reason}`] }

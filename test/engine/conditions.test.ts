@@ -7,6 +7,7 @@ import {
   cell,
   cells,
   check,
+  lock,
   repeat,
   type Steps,
   type System,
@@ -46,6 +47,26 @@ describe('partial order', () => {
         properties: [always('x stays 0', v => v.get(x) === 0)],
       })
     expect(await verdicts(of)).toEqual(['violated', 'violated', expect.any(String)])
+  })
+
+  it('a deadlock is looked for without it, too, for the shortest way', async () => {
+    const [a, b, own] = [cell('a', { max: 1 }), cell('b', { max: 1 }), cell('own', { max: 2 })]
+    function* first(): Steps<void> {
+      for (const value of [1, 2]) yield* write(own, value)
+      for (const held of [a, b]) yield* lock(held)
+    }
+    function* second(): Steps<void> {
+      for (const held of [b, a]) yield* lock(held)
+    }
+    const of = () =>
+      system('embrace', {
+        cells: [a, b, own],
+        threads: [thread('first', first, { times: 1 }), thread('second', second, { times: 1 })],
+      })
+    const { reductions, seconds: _, ...verdict } = await check(of())
+    expect(verdict).toMatchObject({ verdict: 'violated', property: 'deadlock' })
+    const { reductions: none, seconds: __, ...plain } = await check(of(), { partialOrder: false })
+    expect([verdict, reductions, none]).toEqual([plain, [], []])
   })
 })
 
