@@ -80,6 +80,12 @@ const survivors: readonly Survivor[] = [
   },
   {
     file: /kfd_migrate\.ts$/,
+    before: /const RANGES = 3/,
+    after: /= 4/,
+    why: 'a value of the cell that is never taken',
+  },
+  {
+    file: /kfd_migrate\.ts$/,
     kind: 'drop',
     before: /before_file/,
     why: "only protocol C' has it, under which amdgpu never lived",
