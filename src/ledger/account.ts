@@ -4,10 +4,12 @@ import type { ProtocolId } from '../linux/protocols/rules.ts'
 import { newBatch } from '../trace/batch.ts'
 import { copyRows } from '../trace/columns.ts'
 import { type EventBatch, type Frame, OP_NAMES, type Recording, type SourceInfo } from '../trace/events.ts'
+import { isPut, signatureOf } from './learn/call-site-laws.ts'
 import type { ErrorReport, Finding } from './findings.ts'
-import { Judge } from './judge.ts'
+import { type Cause, causesOf } from './diagnose/causes.ts'
+import { Diagnosis } from './diagnose/diagnosis.ts'
 import { Ledger, type LedgerOptions, type LifeCounts } from './ledger.ts'
-import type { Holder } from './open-findings.ts'
+import type { Holder } from './diagnose/open-findings.ts'
 import { type OpenReferences, openReferences } from './open-references.ts'
 import { protocolOf } from './pagemaps.ts'
 import { PageBit } from './pages.ts'
@@ -28,11 +30,17 @@ export interface PagemapSummary {
   device: boolean
 }
 
-/** A pair of sites, with the number of lives in which a reference went from one to the other. */
-export interface PairSummary {
-  get: Frame | undefined
-  put: Frame | undefined
-  lives: number
+/** A law: what is taken at its gets is given back at its puts. */
+export interface LawSummary {
+  gets: (Frame | undefined)[]
+  puts: (Frame | undefined)[]
+  /** Complete lifetimes with a reference of the law; those in which it held; more taken than given back, and less. */
+  lifetimes: number
+  held: number
+  over: number
+  under: number
+  /** Other laws fit the lifetimes as well. */
+  isAmbiguous: boolean
 }
 
 export interface Account {
@@ -50,9 +58,12 @@ export interface Account {
   pagemaps: PagemapSummary[]
   lives: LifeCounts & { openAtEnd: number; unknown: number }
   findings: Finding[]
+  /** Findings that accuse, grouped by the bug that made them. */
+  causes: Cause[]
   /** What the kernel itself reported, by time. */
   reports: ErrorReport[]
-  pairs: PairSummary[]
+  /** The laws that the lifetimes obey, by number. */
+  laws: LawSummary[]
   /** References that are out at the end, by the site that took them, most first. */
   open: OpenReferences[]
   /** What a reader should know: damage, buffers left out, limits met. */
@@ -92,8 +103,8 @@ export async function whoHolds(
   const ledger = await readLedger(recording, { ...options, allPages: true, watch: { pfn, at } })
   const state = ledger.watched
   if (!state) return undefined
-  const judge = new Judge(ledger, recording.tasks, recording.info.endTime)
-  return { pfn, count: state.count, idleCount: state.idle, holders: judge.holders(state), lossy: state.lossy }
+  const diagnosis = new Diagnosis(ledger, recording.tasks, recording.info.endTime)
+  return { pfn, count: state.count, idleCount: state.idle, holders: diagnosis.holders(state), lossy: state.lossy }
 }
 
 /** Accounts for every page reference in a recording. */
@@ -142,9 +153,10 @@ function copyOf(batch: EventBatch): EventBatch {
 
 /** The account of a recording that a ledger has read to its end. */
 export function summarise(recording: Recording, ledger: Ledger): Account {
-  const judge = new Judge(ledger, recording.tasks, recording.info.endTime)
-  const { gaps, incidents, shapes } = ledger
-  const { sites: open, more } = openReferences(ledger, judge)
+  const diagnosis = new Diagnosis(ledger, recording.tasks, recording.info.endTime)
+  const { gaps, incidents, counts } = ledger
+  const { sites: open, more } = openReferences(ledger, diagnosis)
+  const findings = diagnosis.findings()
   return {
     info: recording.info,
     timeBase: recording.timeBase,
@@ -160,18 +172,19 @@ export function summarise(recording: Recording, ledger: Ledger): Account {
       to: gaps.list.reduce((to, gap) => Math.max(to, gap.to), -Infinity),
     },
     pagemaps: pagemapSummaries(recording, ledger),
-    lives: { ...ledger.lives, openAtEnd: openLives(ledger), unknown: judge.unknownLives() },
-    findings: judge.findings(),
-    reports: judge.reports(),
-    pairs: pairSummaries(ledger),
+    lives: { ...ledger.lives, openAtEnd: openLives(ledger), unknown: diagnosis.unknownLifetimes() },
+    findings,
+    causes: causesOf(findings),
+    reports: diagnosis.reports(),
+    laws: lawSummaries(ledger),
     open,
     notes: [
       ...recording.notes,
       ...ledgerNotes(ledger),
-      ...probeNotes(ledger, judge),
+      ...probeNotes(ledger, diagnosis),
       ...(more > 0 ? [`${more} more pages are held than open references are counted of`] : []),
     ],
-    dropped: { incidents: incidents.dropped, shapes: shapes.unlearned },
+    dropped: { incidents: incidents.dropped, shapes: counts.uncounted },
   }
 }
 
@@ -202,20 +215,24 @@ function openLives(ledger: Ledger): number {
   return open
 }
 
-function pairSummaries(ledger: Ledger): PairSummary[] {
-  const pairs = [...ledger.model.pairs()].filter(pair => pair.lives >= 0.5).sort((a, b) => b.lives - a.lives)
-  return pairs.map(({ get, put, lives }) => ({
-    get: ledger.sites.actingFrame(get),
-    put: ledger.sites.actingFrame(put),
-    lives: Math.round(lives),
+function lawSummaries({ book, sites }: Ledger): LawSummary[] {
+  const frame = (key: number) => sites.actingFrame(signatureOf(key))
+  return book.laws.map(law => ({
+    gets: law.sites.filter(key => !isPut(key)).map(frame),
+    puts: law.sites.filter(isPut).map(frame),
+    lifetimes: law.touched,
+    held: law.held,
+    over: law.over,
+    under: law.under,
+    isAmbiguous: law.isAmbiguous,
   }))
 }
 
-function probeNotes({ probes, reports }: Ledger, judge: Judge): string[] {
+function probeNotes({ probes, reports }: Ledger, diagnosis: Diagnosis): string[] {
   if (probes.count === 0) return []
   const kinds = probes.byOp.flatMap((n, op) => (n > 0 ? [`${n} ${OP_NAMES[op]}`] : []))
   const notes = [`probes: ${kinds.join(', ')}`]
-  const untrusted = judge.untrustedAllocs().map(pfn => `0x${pfn.toString(16)}`)
+  const untrusted = diagnosis.untrustedAllocs().map(pfn => `0x${pfn.toString(16)}`)
   if (untrusted.length > 0)
     notes.push(
       `pages of the pagemap at ${untrusted.join(', ')} are handed out without lastput_alloc: nothing rests on its absence there`,
@@ -228,7 +245,7 @@ function probeNotes({ probes, reports }: Ledger, judge: Judge): string[] {
 
 function ledgerNotes(ledger: Ledger): string[] {
   const notes: string[] = []
-  const { incidents, shapes, pagemaps } = ledger
+  const { incidents, counts, pagemaps } = ledger
   if (!pagemaps.anyDevice && ledger.events > 0)
     notes.push('no ZONE_DEVICE page was recognised: all pages are accounted for')
   if (ledger.sites.areNameless)
@@ -240,6 +257,6 @@ function ledgerNotes(ledger: Ledger): string[] {
     )
   if (incidents.dropped > 0)
     notes.push(`${incidents.dropped} more incidents than can be kept: the findings are not all`)
-  if (shapes.unlearned > 0) notes.push(`${shapes.unlearned} lives had shapes beyond those kept: they taught nothing`)
+  if (counts.uncounted > 0) notes.push(`${counts.uncounted} lifetimes were of more kinds than are kept: no law was learned from them`)
   return notes
 }

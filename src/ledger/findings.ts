@@ -22,8 +22,8 @@ export const ACCUSATIONS: ReadonlySet<FindingKind> = new Set<FindingKind>([
 ])
 
 /**
- * `certain`: no other history fits the recording. `likely`: the evidence listed speaks for it and nothing against.
- * `possible`: worth a look.
+ * `certain`: every history that the recording allows has this fault (this culprit). `likely`: the evidence listed speaks for it
+ * and nothing against. `possible`: worth a look.
  */
 export type Certainty = 'certain' | 'likely' | 'possible'
 
@@ -51,6 +51,13 @@ export interface HistoryEvent extends Actor {
   partner: number | undefined
 }
 
+/** One of those who could be the culprit. */
+export interface Candidate {
+  actor: Actor
+  /** What speaks for it, or against: sentences. */
+  reasons: string[]
+}
+
 export interface ConsequenceFinding {
   kind: string
   pfn: number
@@ -71,13 +78,16 @@ export interface Finding {
   /** Count found, and the one that the protocol wants. */
   count: number
   expected: number
+  /** Of the fault: that it happened, on this page. */
   certainty: Certainty
-  /** Bits by which the second best culprit fits worse; undefined where there is no other. */
-  margin: number | undefined
-  /** undefined where nothing says who it was. */
+  /** Who did it; undefined where nothing says who it was, or where several could be it. */
   culprit: Actor | undefined
-  /** Where a reference like this one usually comes back (of a get), or was usually taken (of a put). */
-  counterpart: { frame: Frame | undefined; lives: number } | undefined
+  /** Of the culprit: that it was this one, if there was a fault; undefined where nobody is accused alone. */
+  culpritCertainty: Certainty | undefined
+  /** Everybody who could be it, by what speaks for each; the culprit, if there is one, comes first. */
+  candidates: Candidate[]
+  /** The law that is broken, by its number in the account; undefined where no law tells. */
+  law: number | undefined
   /** References that the page is short of or has too many of. */
   references: number
   consequences: ConsequenceFinding[]

@@ -6,15 +6,17 @@ export {
   account,
   type PageHolders,
   type PagemapSummary,
-  type PairSummary,
+  type LawSummary,
   whoHolds,
 } from './account.ts'
+export type { Cause } from './diagnose/causes.ts'
 export {
   ACCUSATIONS,
   type Actor,
+  type Candidate,
   type Certainty,
   type ErrorReport,
   type Finding,
   type FindingKind,
 } from './findings.ts'
-export type { Holder } from './open-findings.ts'
+export type { Holder } from './diagnose/open-findings.ts'

@@ -29,10 +29,11 @@ import {
 } from './order.ts'
 import { LAWLESS, NEVER_CLOSES, Pagemaps, UNMAPPED_LIMITS } from './pagemaps.ts'
 import { PageBit, PageTable } from './pages.ts'
-import { PairModel } from './pairs.ts'
 import { Probes } from './probes.ts'
-import { RetiredLives } from './retired.ts'
-import { MAPPED, SHAPE_STRIDE, SHAPE_TASK_SHIFT, Shapes } from './shapes.ts'
+import { unitKey } from './learn/call-site-laws.ts'
+import { LawBook } from './learn/law-book.ts'
+import { keyWeight, LifetimeCounts, NO_KIND } from './track/lifetime-counts.ts'
+import { LifetimeLog, LifetimeState } from './track/lifetime-log.ts'
 import { shorten } from './shorten.ts'
 import { Sites } from './sites.ts'
 import { TaskClock } from './task-clock.ts'
@@ -111,8 +112,9 @@ const INITIALISED = -2
 export class Ledger {
   readonly pages = new PageTable()
   readonly nodes = new NodePool()
-  readonly shapes = new Shapes()
-  readonly #retired = new RetiredLives(this.nodes)
+  readonly counts = new LifetimeCounts()
+  readonly log = new LifetimeLog(this.nodes)
+  readonly book: LawBook
   readonly sites: Sites
   readonly pagemaps: Pagemaps
   readonly incidents = new Incidents()
@@ -124,7 +126,6 @@ export class Ledger {
   skipped = 0
   firstTime = Infinity
   lastTime = -Infinity
-  readonly model: PairModel
   readonly probes = new Probes(this)
   readonly reports: ErrorReports
   readonly retries = new FaultRetries()
@@ -132,13 +133,12 @@ export class Ledger {
   watched: PageState | undefined
   readonly #watch: LedgerOptions['watch']
   #watchAt = Infinity
-  #modelAt = 0
   readonly #stacks: StackTable
   readonly #allPages: boolean
   readonly #pending = new Map<number, LedgerEvent[]>()
   readonly #suspects = new Map<number, { incident: Incident; lives: number }>()
-  #scratch = new Int32Array(256 * SHAPE_STRIDE)
-  readonly #lifeTasks: number[] = []
+  #weightLow = new Int32Array(0)
+  #weightHigh = new Int32Array(0)
   /** Puts of neighbouring pages by one task: memunmap_pages() puts all pages of a pagemap. */
   #sweep = { pfn: -2, pid: -1, rows: [] as number[], begun: false }
   readonly #cpus = new CpuClock(this.tasks)
@@ -150,7 +150,7 @@ export class Ledger {
     this.sites = hints?.sites ?? new Sites(stacks)
     this.reports = new ErrorReports(stacks, this.tasks)
     this.pagemaps = new Pagemaps(options.protocol, hints?.pagemaps)
-    this.model = new PairModel(this.sites)
+    this.book = hints?.book ?? new LawBook()
     this.#allPages = options.allPages ?? false
     this.#watch = options.watch
     this.#watchAt = options.watch?.at ?? Infinity
@@ -254,7 +254,7 @@ export class Ledger {
     this.#flushOverdue(Infinity)
     this.gaps.pass(Infinity)
     if (this.#watch && this.#watchAt === this.#watch.at) this.#takeWatched()
-    this.model.learn(this.shapes)
+    this.#learnLaws()
     this.pagemaps.list.forEach((_, index) => {
       this.pagemaps.decide(index)
     })
@@ -299,6 +299,12 @@ export class Ledger {
   /** Whether the page belongs to the account (it is device memory, or all pages are asked for). */
   isCounted(row: number): boolean {
     return this.#allPages || !this.pagemaps.anyDevice || this.pagemaps.list[this.pages.pagemap[row]!]!.device
+  }
+
+  /** True if everything that happened to the page is known, as far as the recording can tell. */
+  mayClaim(row: number): boolean {
+    const bits = this.pages.bits[row]!
+    return !(bits & (PageBit.LOSSY | PageBit.DOUBT)) && this.pages.epoch[row] === this.gaps.epoch
   }
 
   /** Events that wait for others which explain them. */
@@ -495,6 +501,7 @@ export class Ledger {
     if (!(pages.bits[row]! & PageBit.OPEN) || head < 0) return
     pages.head[row] = this.#baseNode(head)
     pages.events[row]!++
+    this.#hash(row, Op.SET, 1)
     this.#closeLife(row)
   }
 
@@ -599,6 +606,7 @@ export class Ledger {
     nodes.count[node] = read
     nodes.taskSeq[node] = this.tasks.tick(pid, time, stack, row)
     nodes.signatureSeq[node] = this.tasks.tickSignature(signature)
+    nodes.ordinal[node] = this.events
     nodes.next[node] = -1
     const last = pages.tail[row]!
     if (last < 0) {
@@ -617,13 +625,31 @@ export class Ledger {
     pages.lastMapcount[row] = mapcount
     if (delta > 0 && this.sites.traits(stack) & StackTrait.FAULT)
       this.retries.add(row, pid, cpu, signature, stack, time)
+    const key = signature * 2 + (delta < 0 ? 1 : 0)
+    if (key >= this.#weightLow.length) this.#growWeights(key)
+    pages.hashLow[row]! += Math.imul(this.#weightLow[key]!, delta)
+    pages.hashHigh[row]! += Math.imul(this.#weightHigh[key]!, delta)
     const count = pages.count[row]! + delta
     pages.count[row] = count
     if (count === this.#closesAt(row)) this.#closeLife(row)
     else if (pages.events[row]! % LONG_LIFE === 0 && isTime(pages.events[row]!)) {
-      this.#refreshModel()
-      shorten(row, pages, nodes, this.model)
+      if (this.book.isStale(this.lives.complete)) this.#learnLaws()
+      shorten(row, pages, nodes, this.book, node => this.#hash(row, nodes.signature[node]!, -nodes.delta[node]!))
     }
+  }
+
+  /** Adds units to the hash of a page's open lifetime. */
+  #hash(row: number, signature: number, units: number): void {
+    const key = unitKey(signature, units)
+    if (key >= this.#weightLow.length) this.#growWeights(key)
+    this.pages.hashLow[row]! += Math.imul(this.#weightLow[key]!, units)
+    this.pages.hashHigh[row]! += Math.imul(this.#weightHigh[key]!, units)
+  }
+
+  #growWeights(key: number): void {
+    const size = Math.max(key + 1, 2 * this.#weightLow.length, 256)
+    this.#weightLow = Int32Array.from({ length: size }, (_, each) => keyWeight(each, 0x2545f491))
+    this.#weightHigh = Int32Array.from({ length: size }, (_, each) => keyWeight(each, 0x1b873593))
   }
 
   /** Count at which the page's life ends. */
@@ -643,6 +669,7 @@ export class Ledger {
     pages.before[row] = pages.count[row]!
     pages.head[row] = pages.tail[row] = -1
     pages.events[row] = 0
+    pages.hashLow[row] = pages.hashHigh[row] = 0
   }
 
   #closeLife(row: number): void {
@@ -652,16 +679,83 @@ export class Ledger {
     const bits = pages.bits[row]!
     const head = pages.head[row]!
     const tail = pages.tail[row]!
-    if (bits & PageBit.ACCUSED) this.#closeBroken(row)
-    else if (bits & (PageBit.LOSSY | PageBit.HEADLESS | PageBit.DOUBT)) lives.partial++
+    let state: LifetimeState = LifetimeState.PARTIAL
+    let kind = NO_KIND
+    if (bits & PageBit.ACCUSED) {
+      this.#closeBroken(row)
+      state = LifetimeState.BROKEN
+    } else if (bits & (PageBit.LOSSY | PageBit.HEADLESS | PageBit.DOUBT)) lives.partial++
     else {
       lives.complete++
       this.pagemaps.list[pages.pagemap[row]!]!.lives++
-      this.#learn(row)
+      state = LifetimeState.COMPLETE
+      kind = this.#count(row)
     }
-    if (head >= 0) pages.lastLife[row] = this.#retired.add(head, tail, pages.lastLife[row]!)
+    if (head >= 0) {
+      if (this.log.isFull) this.#compact()
+      pages.lastLife[row] = this.log.add(row, kind, state, head, tail, pages.events[row]!, pages.lastLife[row]!)
+    }
     pages.head[row] = pages.tail[row] = -1
     pages.bits[row] = bits & ~(PageBit.OPEN | PageBit.LOSSY | PageBit.HEADLESS)
+  }
+
+  /** Counts a complete lifetime by its kind. */
+  #count(row: number): number {
+    const { pages, nodes } = this
+    const low = pages.hashLow[row]!
+    const high = pages.hashHigh[row]!
+    this.#noteIdleMapcount(row)
+    const known = this.counts.count(low, high)
+    if (known >= 0) return known
+    const units = new Map<number, number>()
+    for (let node = pages.head[row]!; node >= 0; node = nodes.next[node]!) {
+      const key = unitKey(nodes.signature[node]!, nodes.delta[node]!)
+      units.set(key, (units.get(key) ?? 0) + nodes.delta[node]!)
+    }
+    return this.counts.add(low, high, units)
+  }
+
+  #noteIdleMapcount(row: number): void {
+    const { pages } = this
+    const pagemap = this.pagemaps.list[pages.pagemap[row]!]!
+    if (this.lives.complete % 16 === 0 && pagemap.idleMapcounts.size < 8) {
+      const mapcount = pages.lastMapcount[row]!
+      pagemap.idleMapcounts.set(mapcount, (pagemap.idleMapcounts.get(mapcount) ?? 0) + 1)
+    }
+  }
+
+  #learnLaws(): void {
+    const samples = this.sampleLifetimes()
+    if (this.log.isCompacted) this.book.extend(this.counts, this.lives.complete, this.sites, samples)
+    else this.book.learn(this.counts, this.lives.complete, this.sites, samples)
+  }
+
+  /** Some complete lifetimes with their events. */
+  sampleLifetimes(most = 400): LifeEvent[][] {
+    const { log, nodes } = this
+    const samples: LifeEvent[][] = []
+    const step = Math.max(1, Math.floor(log.length / most))
+    for (let entry = 0; entry < log.length; entry += step)
+      if (log.state[entry] === LifetimeState.COMPLETE) samples.push(nodes.chain(log.head[entry]!))
+    return samples
+  }
+
+  /** Makes room in the log of lifetimes. */
+  #compact(): void {
+    const { log, pages, counts, book } = this
+    if (!log.isCompacted && book.isStale(this.lives.complete)) this.#learnLaws()
+    const lawful = new Int8Array(counts.size).fill(-1)
+    const isLawful = (entry: number) => {
+      const kind = log.kind[entry]!
+      if (kind < 0) return false
+      if (lawful[kind]! < 0) lawful[kind] = book.balanceOf(counts.unitsOf(kind)).size === 0 ? 1 : 0
+      return lawful[kind] === 1
+    }
+    const moved = log.compact(isLawful)
+    for (let row = 0; row < pages.length; row++) {
+      const last = pages.lastLife[row]!
+      if (last >= 0) pages.lastLife[row] = moved[last]!
+    }
   }
 
   /** Lives that end well after an explanation confirm it. */
@@ -677,40 +771,6 @@ export class Ledger {
     const cause = incidents.of(row)
     if (cause?.kind !== 'get-on-free-page' || pages.bits[row]! & PageBit.HANDED_OUT) return
     incidents.markFreedTwice(cause, pages.pagemap[row]!)
-  }
-
-  /** Learns again once twice as many lives are known. */
-  #refreshModel(): void {
-    if (this.lives.complete < 2 * this.#modelAt || this.lives.complete === 0) return
-    this.#modelAt = this.lives.complete
-    this.model.learn(this.shapes)
-  }
-
-  /** Counts the closed life's shape. */
-  #learn(row: number): void {
-    const { pages, nodes } = this
-    const length = pages.events[row]! * SHAPE_STRIDE
-    if (length > this.#scratch.length) this.#scratch = new Int32Array(length * 2)
-    const shape = this.#scratch
-    const tasks = this.#lifeTasks
-    tasks.length = 0
-    let at = 0
-    const head = pages.head[row]!
-    for (let node = head; node >= 0; node = nodes.next[node]!) {
-      let task = tasks.indexOf(nodes.pid[node]!)
-      if (task < 0) task = tasks.push(nodes.pid[node]!) - 1
-      shape[at] = nodes.signature[node]!
-      shape[at + 1] = nodes.delta[node]!
-      shape[at + 2] = (task << SHAPE_TASK_SHIFT) | (nodes.mapped[node]! ? MAPPED : 0)
-      at += SHAPE_STRIDE
-    }
-    if (at === 0) return
-    this.shapes.add(shape, at, nodes.time[pages.tail[row]!]! - nodes.time[head]!)
-    const pagemap = this.pagemaps.list[pages.pagemap[row]!]!
-    if (this.lives.complete % 16 === 0 && pagemap.idleMapcounts.size < 8) {
-      const mapcount = pages.lastMapcount[row]!
-      pagemap.idleMapcounts.set(mapcount, (pagemap.idleMapcounts.get(mapcount) ?? 0) + 1)
-    }
   }
 
   // --- first and last things --------------------------------------------------------------------------------------
@@ -1024,6 +1084,7 @@ export class Ledger {
     for (let left = events; left > 0; left--) {
       const last = pages.tail[row]!
       pages.count[row]! -= nodes.delta[last]!
+      this.#hash(row, nodes.signature[last]!, -nodes.delta[last]!)
       let before = -1
       for (let node = pages.head[row]!; node !== last; node = nodes.next[node]!) before = node
       if (before < 0) pages.head[row] = -1
@@ -1161,7 +1222,7 @@ export class Ledger {
     const incident = this.incidents.of(row)
     if (!incident || incident.event === event || this.pages.bits[row]! & PageBit.HANDED_OUT) return
     if (event.op === Op.SET || event.op >= Op.FREEZE) return
-    this.incidents.addAfter(incident, { ...event, delta: event.val, mapped: false, taskSeq: 0, signatureSeq: 0 })
+    this.incidents.addAfter(incident, { ...event, delta: event.val, mapped: false, taskSeq: 0, signatureSeq: 0, ordinal: this.events })
   }
 
   #incident(row: number, event: LedgerEvent, kind: IncidentKind): Incident {
@@ -1185,12 +1246,11 @@ export class Ledger {
   lastLives(row: number): LifeEvent[][] {
     const lives: LifeEvent[][] = []
     let events = 0
-    let ticket = this.pages.lastLife[row]!
-    while (lives.length < EARLIER_LIVES && events < EARLIER_EVENTS && this.#retired.head(ticket) >= 0) {
-      const life = this.nodes.chain(this.#retired.head(ticket))
+    for (let entry = this.pages.lastLife[row]!; entry >= 0; entry = this.log.before[entry]!) {
+      if (lives.length >= EARLIER_LIVES || events >= EARLIER_EVENTS) break
+      const life = this.nodes.chain(this.log.head[entry]!)
       lives.push(life)
       events += life.length
-      ticket = this.#retired.before(ticket)
     }
     return lives
   }

@@ -20,6 +20,8 @@ export interface LifeEvent extends LedgerEvent {
   mapped: boolean
   taskSeq: number
   signatureSeq: number
+  /** Number of the event among all of the recording. */
+  ordinal: number
 }
 
 /** A page's state at one moment. */

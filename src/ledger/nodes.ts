@@ -28,6 +28,8 @@ export class NodePool {
   /** Ordinal of the event among those of its task, and of its signature: how much came after is a difference. */
   taskSeq = new Int32Array(FIRST_SIZE)
   signatureSeq = new Int32Array(FIRST_SIZE)
+  /** Number of the event among all of the recording, in the order in which they were read. */
+  ordinal = new Int32Array(FIRST_SIZE)
   next = new Int32Array(FIRST_SIZE)
   #free = -1
   #used = 0
@@ -79,6 +81,7 @@ export class NodePool {
       mapped: this.mapped[node] === 1,
       taskSeq: this.taskSeq[node]!,
       signatureSeq: this.signatureSeq[node]!,
+      ordinal: this.ordinal[node]!,
     }
   }
 
@@ -99,6 +102,7 @@ export class NodePool {
     this.mapped[node] = event.mapped ? 1 : 0
     this.taskSeq[node] = event.taskSeq
     this.signatureSeq[node] = event.signatureSeq
+    this.ordinal[node] = event.ordinal
   }
 
   #grow(): void {
@@ -137,5 +141,6 @@ const INT_COLUMNS = [
   'count',
   'taskSeq',
   'signatureSeq',
+  'ordinal',
   'next',
 ] as const

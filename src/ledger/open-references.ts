@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 import type { Frame } from '../trace/events.ts'
-import type { Judge } from './judge.ts'
+import type { Diagnosis } from './diagnose/diagnosis.ts'
 import type { Ledger } from './ledger.ts'
 import { PageBit } from './pages.ts'
 
@@ -18,14 +18,14 @@ export interface OpenReferences {
 }
 
 /** The references that are out at the end, by site, most first. `more` pages are held beyond those looked at. */
-export function openReferences(ledger: Ledger, judge: Judge): { sites: OpenReferences[]; more: number } {
+export function openReferences(ledger: Ledger, diagnosis: Diagnosis): { sites: OpenReferences[]; more: number } {
   const sites = new Map<Frame | undefined, OpenReferences>()
   let looked = 0
   let more = 0
   for (let row = 0; row < ledger.pages.length; row++) {
     if (!isHeld(ledger, row)) continue
     if (looked++ >= MAX_PAGES) more++
-    else addPage(sites, ledger, judge, row)
+    else addPage(sites, ledger, diagnosis, row)
   }
   return { sites: [...sites.values()].sort((a, b) => b.references - a.references), more }
 }
@@ -39,9 +39,9 @@ function isHeld(ledger: Ledger, row: number): boolean {
   return pages.count[row]! > Math.max(0, ledger.idleCount(row) ?? 0)
 }
 
-function addPage(sites: Map<Frame | undefined, OpenReferences>, ledger: Ledger, judge: Judge, row: number): void {
+function addPage(sites: Map<Frame | undefined, OpenReferences>, ledger: Ledger, diagnosis: Diagnosis, row: number): void {
   const seen = new Set<Frame | undefined>()
-  for (const { actor, units } of judge.holders(ledger.stateOf(row))) {
+  for (const { actor, units } of diagnosis.holders(ledger.stateOf(row))) {
     const get = actor?.frame
     const site = sites.get(get) ?? { get, references: 0, pages: 0, pfn: ledger.pages.pfn[row]! }
     site.references += units

@@ -59,8 +59,11 @@ export class PageTable {
   lastMapcount = new Int32Array(CHUNK)
   /** Events in a row that confirmed a doubtful count. */
   confirmed = new Int32Array(CHUNK)
-  /** Ticket of the page's last closed life, see `RetiredLives`; 0 for none. */
+  /** Entry of the page's last closed lifetime in the log, -1 for none. */
   lastLife = new Int32Array(CHUNK)
+  /** Hash of the open lifetime's units, see `LifetimeCounts`. */
+  hashLow = new Int32Array(CHUNK)
+  hashHigh = new Int32Array(CHUNK)
 
   readonly #chunks = new Map<number, number>()
   /** Row of pfn by place in its chunk, -1 for none. */
@@ -91,6 +94,7 @@ export class PageTable {
     this.pagemap[row] = pagemap
     this.epoch[row] = epoch
     this.head[row] = this.tail[row] = -1
+    this.lastLife[row] = -1
     return row
   }
 
@@ -143,4 +147,6 @@ const INT_COLUMNS = [
   'lastMapcount',
   'lastLife',
   'confirmed',
+  'hashLow',
+  'hashHigh',
 ] as const

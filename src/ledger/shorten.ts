@@ -1,54 +1,56 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Sets aside pairs of a long life that most likely belong together, so that a page that is never idle needs no more memory
- * than its open references. One put after the other, latest gets first: references nest.
+ * Sets aside pairs of a long lifetime that belong together by a law, so that a page that is never idle needs no more memory than
+ * its open references.
  */
+import { unitKey } from './learn/call-site-laws.ts'
+import type { LawBook } from './learn/law-book.ts'
 import type { NodePool } from './nodes.ts'
 import { MAX_RECENT } from './order.ts'
 import type { PageTable } from './pages.ts'
-import type { PairModel, Reference } from './pairs.ts'
 
-/** Events of a life above which it is left as it is: so many references are out at once that pairs are guesswork. */
-const MAX_EVENTS = 4096
+/** Events of a lifetime from which on references without a law are paired, too: the last get of the task that puts. */
+const VERY_LONG = 1024
 
-/** Shortens the open life of a page. */
-export function shorten(row: number, pages: PageTable, nodes: NodePool, model: PairModel): void {
-  if (pages.events[row]! > MAX_EVENTS) return
+/** Shortens the open lifetime of a page. @param onRemove called for each node before it goes back to the pool */
+export function shorten(
+  row: number,
+  pages: PageTable,
+  nodes: NodePool,
+  book: LawBook,
+  onRemove: (node: number) => void,
+): void {
+  const pairsAll = pages.events[row]! >= VERY_LONG
   const open: number[] = []
   const settled = new Set<number>()
   // The last events may yet have to be put into another order.
   let left = pages.events[row]! - MAX_RECENT
   for (let node = pages.head[row]!; left > 0; node = nodes.next[node]!, left--) {
     if (nodes.delta[node]! > 0) open.push(node)
-    else settlePut(node, open, nodes, model, settled)
+    else settlePut(node, open, nodes, book, pairsAll, settled)
   }
+  for (const node of settled) onRemove(node)
   removeNodes(row, pages, nodes, settled)
 }
 
-/** Finds the open get that a put most likely gave back, among those of as many references. */
-function settlePut(put: number, open: number[], nodes: NodePool, model: PairModel, settled: Set<number>): void {
-  let best = -1
-  let bestCost = Infinity
+/** Finds the latest open get of as many references that a put can have given back. */
+function settlePut(
+  put: number,
+  open: number[],
+  nodes: NodePool,
+  book: LawBook,
+  pairsAll: boolean,
+  settled: Set<number>,
+): void {
+  const law = book.lawOf(unitKey(nodes.signature[put]!, -1))
+  if (law < 0 && !pairsAll) return
   for (let i = open.length - 1; i >= 0; i--) {
     const get = open[i]!
-    if (nodes.delta[get] !== -nodes.delta[put]!) continue
-    const cost = model.cost(referenceOf(get, nodes), referenceOf(put, nodes))
-    if (cost >= bestCost) continue
-    best = i
-    bestCost = cost
-  }
-  if (best < 0) return
-  settled.add(open[best]!).add(put)
-  open.splice(best, 1)
-}
-
-function referenceOf(node: number, nodes: NodePool): Reference {
-  return {
-    signature: nodes.signature[node]!,
-    units: Math.abs(nodes.delta[node]!),
-    position: 0,
-    task: nodes.pid[node]!,
-    mapped: nodes.mapped[node] === 1,
+    if (nodes.delta[get] !== -nodes.delta[put]! || book.lawOf(unitKey(nodes.signature[get]!, 1)) !== law) continue
+    if (law < 0 && nodes.pid[get] !== nodes.pid[put]) continue
+    settled.add(get).add(put)
+    open.splice(i, 1)
+    return
   }
 }
 

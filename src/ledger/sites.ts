@@ -4,7 +4,7 @@ import { OP_NAMES } from '../trace/events.ts'
 import { baseName, isHelper, StackTrait, traitsOf } from './frames.ts'
 
 /** Frames from the acting one outwards that tell two uses of one function apart. */
-const SIGNATURE_DEPTH = 3
+const SIGNATURE_DEPTH = 4
 
 /** Signature of references that were held before the recording began. */
 export const BEFORE = OP_NAMES.length
@@ -31,6 +31,9 @@ export class Sites {
   readonly #siteIds = new Map<number, number>()
   /** Per signature, the number of its site (the acting frame alone). */
   readonly #site: number[] = []
+  /** Per signature, the first signature with the same first frames, by number of frames. */
+  readonly #prefixes: number[][] = []
+  readonly #prefixIds = new Map<string, number>()
 
   constructor(stacks: StackTable) {
     this.#stacks = stacks
@@ -64,6 +67,14 @@ export class Sites {
   /** Whether the recording has stacks, and none with a name on it. */
   get areNameless(): boolean {
     return this.#nameless > 0 && this.#named === 0
+  }
+
+  /** Frames that tell two signatures apart, the acting one included. */
+  readonly depth = SIGNATURE_DEPTH
+
+  /** Number of the call site that a signature stands for when only so many frames are looked at. */
+  at(signature: number, depth: number): number {
+    return depth >= SIGNATURE_DEPTH ? signature : this.#prefixes[signature]![depth - 1]!
   }
 
   /** Number of the acting frame that a signature stands for; signatures of one function and address share it. */
@@ -149,7 +160,18 @@ export class Sites {
     const site = this.#siteIds.get(acting) ?? this.#siteIds.size
     this.#siteIds.set(acting, site)
     this.#site.push(site)
+    this.#prefixes.push(this.#prefixesOf(key, signature))
     return signature
+  }
+
+  #prefixesOf(key: string, signature: number): number[] {
+    const frames = key.split(' ')
+    return frames.slice(0, SIGNATURE_DEPTH - 1).concat(Array(SIGNATURE_DEPTH).fill('')).slice(0, SIGNATURE_DEPTH - 1).map((_, d) => {
+      const prefix = frames.slice(0, d + 1).join(' ')
+      const known = this.#prefixIds.get(prefix)
+      if (known === undefined) this.#prefixIds.set(prefix, signature)
+      return known ?? signature
+    })
   }
 
   #grow(stack: number): void {

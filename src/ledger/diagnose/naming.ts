@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** How findings name functions, events and times. */
-import type { Frame, TaskTable } from '../trace/events.ts'
-import { OP_NAMES, Op } from '../trace/events.ts'
-import type { Actor, ConsequenceFinding, HistoryEvent } from './findings.ts'
-import type { LedgerEvent, LifeEvent } from './life.ts'
-import type { SolvedLife } from './lives.ts'
-import type { Sites } from './sites.ts'
+import type { Frame, TaskTable } from '../../trace/events.ts'
+import { OP_NAMES, Op } from '../../trace/events.ts'
+import type { Actor, ConsequenceFinding, HistoryEvent } from '../findings.ts'
+import type { LedgerEvent, LifeEvent as LifetimeEvent } from '../life.ts'
+import type { Sites } from '../sites.ts'
 
 export class Naming {
   readonly #sites: Sites
@@ -54,12 +53,21 @@ export class Naming {
     return { kind, pfn, time: event.time, count, actor: this.actor(event) }
   }
 
-  /** @param countAtEnd count after the last event */
-  history(events: readonly LifeEvent[], solved: SolvedLife, countAtEnd: number): HistoryEvent[] {
+  /**
+   * Events of a lifetime with the count after each.
+   *
+   * @param countAtEnd count after the last event
+   * @param partners of each event, the place of its partner
+   */
+  history(
+    events: readonly LifetimeEvent[],
+    partners: readonly (number | undefined)[],
+    countAtEnd: number,
+  ): HistoryEvent[] {
     let count = countAtEnd - events.reduce((sum, event) => sum + event.delta, 0)
     return events.map((event, i) => {
       count += event.delta
-      return { ...this.actor(event), delta: event.delta, count, partner: solved.partners[i] }
+      return { ...this.actor(event), delta: event.delta, count, partner: partners[i] }
     })
   }
 }
@@ -68,4 +76,8 @@ export class Naming {
 export function duration(ns: number): string {
   if (ns < 1e6) return `${(ns / 1e3).toFixed(0)} us`
   return ns < 1e9 ? `${(ns / 1e6).toFixed(1)} ms` : `${(ns / 1e9).toFixed(1)} s`
+}
+
+export function references(n: number): string {
+  return n === 1 ? '1 reference' : `${n} references`
 }

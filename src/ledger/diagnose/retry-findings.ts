@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** What is told of a fault that is tried again and again: how often, and whose reference may be in its way. */
-import { Op } from '../trace/events.ts'
-import type { Attempts } from './fault-retries.ts'
-import type { Finding } from './findings.ts'
-import { StackTrait, traitsOf } from './frames.ts'
-import type { Ledger } from './ledger.ts'
-import type { PageState } from './life.ts'
+import { Op } from '../../trace/events.ts'
+import type { Attempts } from '../fault-retries.ts'
+import type { Finding } from '../findings.ts'
+import { StackTrait, traitsOf } from '../frames.ts'
+import type { Ledger } from '../ledger.ts'
+import type { PageState } from '../life.ts'
 import { duration, type Naming } from './naming.ts'
+import { newFinding } from './new-finding.ts'
 import type { Holder, OpenFindings } from './open-findings.ts'
-import { PageBit } from './pages.ts'
+import { PageBit } from '../pages.ts'
 
 /** Others' references that are named. */
 const SHOWN = 8
@@ -33,23 +34,15 @@ function retryFinding(
   const idle = state.idle ?? 0
   // References that all stay out are a leak, and told as such.
   if (state.lossy || pages.bits[row]! & PageBit.DOUBT || state.count - idle > first.times / 2) return undefined
-  return {
-    kind: 'fault-retries',
-    pfn: pages.pfn[row]!,
-    pagemap: pages.pagemap[row]!,
+  return newFinding(ledger, 'fault-retries', row, {
     life: { began: state.events[0]?.time, ended: undefined },
-    history: [],
     count: state.count,
     expected: idle,
     certainty: 'certain',
-    margin: undefined,
     culprit: naming.actor({ ...first, time: first.last, op: Op.MOD, val: 1 }),
-    counterpart: undefined,
     references: 1,
-    consequences: [],
-    moreConsequences: 0,
     evidence: [...tasks.map(task => attemptWords(task, naming)), ...othersWords(open, state, tasks)],
-  }
+  })
 }
 
 function attemptWords({ pid, times, first, last }: Attempts, naming: Naming): string {

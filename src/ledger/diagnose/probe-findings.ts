@@ -1,25 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** From what probes raised suspicion of to findings: what stands once the whole recording is known. */
-import { Op } from '../trace/events.ts'
-import type { Actor, Certainty, Finding } from './findings.ts'
-import { StackTrait } from './frames.ts'
-import { ALWAYS } from './leak-evidence.ts'
-import type { Ledger } from './ledger.ts'
-import type { LedgerEvent, LifeEvent } from './life.ts'
-import { solveLife } from './lives.ts'
-import { MAX_SOLVED } from './matching.ts'
+import { Op } from '../../trace/events.ts'
+import type { Actor, Certainty, Finding } from '../findings.ts'
+import { StackTrait } from '../frames.ts'
+import { ALWAYS } from './leak.ts'
+import type { Ledger } from '../ledger.ts'
+import type { LedgerEvent, LifeEvent } from '../life.ts'
+import { newFinding } from './new-finding.ts'
+import { pairReferences } from './references.ts'
 import { duration, type Naming } from './naming.ts'
 import type { Holder, OpenFindings } from './open-findings.ts'
-import { CLOCK_SLACK, ORDER_WINDOW } from './order.ts'
-import { NEVER_CLOSES } from './pagemaps.ts'
-import type { Stamp } from './stamps.ts'
-import type { Suspicion } from './suspicions.ts'
-import type { HeldPage, Teardown } from './teardowns.ts'
+import { CLOCK_SLACK, ORDER_WINDOW } from '../order.ts'
+import { NEVER_CLOSES } from '../pagemaps.ts'
+import type { Stamp } from '../stamps.ts'
+import type { Suspicion } from '../suspicions.ts'
+import type { HeldPage, Teardown } from '../teardowns.ts'
 
 /** Times that something may go wrong in one recording in the same way, each by a fault of its own. */
 const FEW = 2
 /** One in so many is more than single faults make: then a probe is missing or misplaced. */
 const MANY = 8
+
+/** Events of a lifetime above which it is not shown. */
+const MAX_SHOWN = 4096
 
 /** Holders named of one page, and pages that get a finding of their own. */
 const SHOWN_HOLDERS = 8
@@ -156,11 +159,16 @@ export class ProbeFindings {
       ...this.#plain(kind, row, suspicion),
       life: { began: events[0]?.time, ended: lastLife.at(-1)?.time },
       history: this.#history(events, suspicion.count),
-      certainty: this.#certainty(suspicion),
-      culprit: this.#naming.actor(event),
+      ...this.#accused(this.#certainty(suspicion), this.#naming.actor(event)),
       references: Math.abs(event.val),
       evidence: this.#evidence(suspicion),
     }
+  }
+
+  /** Who acted where the probe saw it is who did it. */
+  #accused(certainty: Certainty, culprit: Actor | undefined): Partial<Finding> {
+    if (!culprit) return { certainty }
+    return { certainty, culprit, culpritCertainty: certainty, candidates: [{ actor: culprit, reasons: [] }] }
   }
 
   #freeingPut({ kind, event, lastLife }: Suspicion): Actor | undefined {
@@ -170,29 +178,12 @@ export class ProbeFindings {
 
   /** @param at counts of the page and of an idle one, when it happened: memunmap_pages() puts what an idle page has. */
   #plain(kind: Finding['kind'], row: number, at: { count: number; idle: number | undefined }): Finding {
-    const { pages } = this.#ledger
-    return {
-      kind,
-      pfn: pages.pfn[row]!,
-      pagemap: pages.pagemap[row]!,
-      life: { began: undefined, ended: undefined },
-      history: [],
-      count: at.count,
-      expected: at.idle ?? 0,
-      certainty: 'likely',
-      margin: undefined,
-      culprit: undefined,
-      counterpart: undefined,
-      references: 0,
-      consequences: [],
-      moreConsequences: 0,
-      evidence: [],
-    }
+    return newFinding(this.#ledger, kind, row, { count: at.count, expected: at.idle ?? 0 })
   }
 
   #history(events: readonly LifeEvent[], countAtEnd: number): Finding['history'] {
-    if (events.length > MAX_SOLVED) return []
-    return this.#naming.history(events, solveLife(events, 0, this.#ledger.model), countAtEnd)
+    if (events.length > MAX_SHOWN) return []
+    return this.#naming.history(events, pairReferences(events, 0, this.#ledger.book).partners, countAtEnd)
   }
 
   /** `certain` wants probes that were seen at work, an order beyond doubt, and a page that was surely given back. */
@@ -325,13 +316,13 @@ export class ProbeFindings {
       ...this.#plain('pagemap-gone', state.row, state),
       life: { began: state.events[0]?.time, ended: undefined },
       history: this.#history(state.events, state.count),
-      certainty:
+      ...this.#accused(
         this.#ledger.pagemaps.list[this.#ledger.pages.pagemap[state.row]!]!.lives >= ALWAYS ? 'certain' : 'likely',
-      margin: first?.margin,
-      culprit: handedOut
-        ? this.#naming.actor({ ...handedOut, op: Op.PAGE_ALLOC, val: 0 })
-        : (first?.actor ?? (late && this.#naming.actor(late))),
-      counterpart: first?.counterpart,
+        handedOut
+          ? this.#naming.actor({ ...handedOut, op: Op.PAGE_ALLOC, val: 0 })
+          : (first?.actor ?? (late && this.#naming.actor(late))),
+      ),
+      law: first?.law,
       references: Math.max(1, references),
       evidence: [
         ...(handed ?? []),

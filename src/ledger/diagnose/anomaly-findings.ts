@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** From what contradicted the rules while reading to findings. */
+import { OP_NAMES } from '../../trace/events.ts'
+import type { Certainty, Finding } from '../findings.ts'
+import type { Incident as Anomaly } from '../incidents.ts'
+import type { Ledger } from '../ledger.ts'
+import type { LifeEvent as LifetimeEvent } from '../life.ts'
+import { ALWAYS } from './leak.ts'
+import { duration, type Naming } from './naming.ts'
+import { newFinding } from './new-finding.ts'
+import type { PageHistory } from './page-history.ts'
+import { pairReferences } from './references.ts'
+import type { Shortage } from './shortage.ts'
+import type { ShortageFindings } from './shortage-findings.ts'
+
+export class AnomalyFindings {
+  readonly #ledger: Ledger
+  readonly #naming: Naming
+  readonly #shortages: ShortageFindings
+
+  constructor(ledger: Ledger, naming: Naming, shortages: ShortageFindings) {
+    this.#ledger = ledger
+    this.#naming = naming
+    this.#shortages = shortages
+  }
+
+  /**
+   * The finding of an anomaly; undefined where it is none by what became known later.
+   *
+   * @param found what is short on its page, by when it became so
+   */
+  of(anomaly: Anomaly, history: PageHistory | undefined, found: readonly Shortage[]): Finding | undefined {
+    const { pages, pagemaps } = this.#ledger
+    const rule = pagemaps.list[pages.pagemap[anomaly.row]!]!.rule
+    // The core has not set the count of a page that was handed out meanwhile: its own fault, which probes may show.
+    if (anomaly.kind === 'get-on-free-page' && anomaly.isOwners) return undefined
+    if (!rule || (anomaly.kind === 'get-on-free-page' && rule.idle === 0 && rule.handOut === 'get')) return undefined
+    const certainty = this.#certainty(anomaly)
+    const [first] = found
+    if (!first || first.put.time > anomaly.event.time) return this.#plain(anomaly, certainty, history !== undefined)
+    if (first.put.time === anomaly.event.time && first.put.pid === anomaly.event.pid)
+      return this.#confirmed(anomaly, this.#shortages.of(anomaly.row, first, certainty))
+    return this.#explained(anomaly, this.#shortages.of(anomaly.row, first, certainty === 'certain' ? 'certain' : 'likely'))
+  }
+
+  /** The event that no order explains is the one that broke a law. */
+  #confirmed(anomaly: Anomaly, finding: Finding): Finding {
+    if (finding.kind === 'surplus-put' && anomaly.kind === 'put-on-free-page') finding.kind = anomaly.kind
+    finding.count = anomaly.count
+    finding.evidence.unshift(this.#countSentence(anomaly))
+    return this.#withConsequences(anomaly, finding)
+  }
+
+  /** The event was rightful: what broke a law earlier had freed the page. */
+  #explained(anomaly: Anomaly, finding: Finding): Finding {
+    const { event, count } = anomaly
+    const since = duration(event.time - (finding.culprit ?? finding.candidates[0]!.actor).time)
+    finding.evidence.push(
+      `${this.#naming.site(event.signature)}, which came ${since} later, found the count at ${count}, as if nobody held the page`,
+    )
+    finding.consequences.push(this.#naming.consequence(anomaly.kind, finding.pfn, event, count))
+    return this.#withConsequences(anomaly, finding)
+  }
+
+  #plain(anomaly: Anomaly, certainty: Certainty, isKnown: boolean): Finding {
+    const { row, event, life, lastLives, count, idle, kind } = anomaly
+    const violating: LifetimeEvent = { ...event, delta: event.val, mapped: false, taskSeq: 0, signatureSeq: 0 } as LifetimeEvent
+    const events = [...life, violating]
+    const { partners } = pairReferences(events, 0, this.#ledger.book)
+    const actor = this.#naming.actor(event)
+    const finding = newFinding(this.#ledger, kind, row, {
+      life: { began: (life[0] ?? lastLives[0]?.[0])?.time, ended: lastLives[0]?.at(-1)?.time },
+      history: this.#naming.history(events, partners, count + event.val),
+      count,
+      expected: idle,
+      certainty: isKnown ? certainty : weaker(certainty),
+      culprit: actor,
+      culpritCertainty: 'likely',
+      candidates: [{ actor, reasons: ['it is what contradicts the count'] }],
+      references: Math.abs(event.val),
+      evidence: [this.#countSentence(anomaly), ...this.#lastPut(anomaly)],
+    })
+    if (kind === 'get-on-free-page' && this.#ledger.tasks.ticksOfSignature(event.signature) === 1)
+      finding.evidence.push('no other reference in the recording was taken here')
+    return this.#withConsequences(anomaly, finding)
+  }
+
+  #withConsequences(anomaly: Anomaly, finding: Finding): Finding {
+    const { pages } = this.#ledger
+    finding.consequences.push(
+      ...anomaly.consequences.map(each =>
+        this.#naming.consequence(each.kind, pages.pfn[each.row]!, each.event, each.count),
+      ),
+    )
+    finding.moreConsequences += anomaly.moreConsequences
+    if (anomaly.freedTwice)
+      finding.evidence.push('its count became that of a free page twice, and nothing had handed it out in between')
+    return finding
+  }
+
+  /** `certain` wants a rule that other lifetimes followed and a recording in which no event is known to be missing. */
+  #certainty({ row, kind }: Anomaly): Certainty {
+    const { pages, pagemaps, incidents } = this.#ledger
+    const { lives, votes } = pagemaps.list[pages.pagemap[row]!]!
+    if (kind === 'count-mismatch' || lives < ALWAYS || incidents.unrecorded > 0) return 'likely'
+    return kind === 'get-on-free-page' && votes.setAtZero < ALWAYS ? 'likely' : 'certain'
+  }
+
+  #countSentence({ kind, count, idle, event, row }: Anomaly): string {
+    const { pages, pagemaps } = this.#ledger
+    const { votes, rule } = pagemaps.list[pages.pagemap[row]!]!
+    switch (kind) {
+      case 'get-on-free-page': {
+        const handOut = rule?.handOut === 'set' ? `a set of the count (${votes.setAtZero} in this pagemap)` : 'the core'
+        return `the count was ${count}, that of an idle page, and only ${handOut} takes such a page into use`
+      }
+      case 'count-mismatch':
+        if (event.op === 0)
+          return `the page was handed out while its count was ${count}, so ${count - idle} reference(s) to it were out`
+        return `by all recorded events the count was ${count} before this one (${event.val}), yet it ${resultWords(event.op, event.ret)}: the count was changed without an event`
+      default:
+        return `the count was ${count} when this put came; a page that nobody holds stands at ${idle}`
+    }
+  }
+
+  #lastPut({ lastLives, event }: Anomaly): string[] {
+    const last = lastLives[0]?.at(-1)
+    if (!last || last.delta >= 0) return []
+    return [`its last reference had been put ${duration(event.time - last.time)} before by ${this.#naming.site(last.signature)}`]
+  }
+}
+
+function weaker(certainty: Certainty): Certainty {
+  return certainty === 'certain' ? 'likely' : 'possible'
+}
+
+function resultWords(op: number, ret: number): string {
+  if (OP_NAMES[op]!.endsWith('return')) return `returned ${ret}`
+  return ret !== 0 ? 'hit zero' : 'did not hit zero'
+}

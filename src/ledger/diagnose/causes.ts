@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** Findings that one bug made: the same kind, law and call site on many pages. */
+import type { Frame } from '../../trace/events.ts'
+import { ACCUSATIONS, type Certainty, type Finding, type FindingKind } from '../findings.ts'
+
+export interface Cause {
+  kind: FindingKind
+  /** Number of the law that is broken; undefined where no law tells. */
+  law: number | undefined
+  /** Call sites that are accused: one, or all that could be it. */
+  frames: (Frame | undefined)[]
+  /** Places of the findings in the account, in order of time; the first is the example that is told in full. */
+  findings: number[]
+  /** The surest of them. */
+  certainty: Certainty
+  culpritCertainty: Certainty | undefined
+  /** Pages as ranges from first to last, ascending. */
+  pages: { first: number; last: number }[]
+  references: number
+  /** Times of the first and the last, by what was done. */
+  first: number
+  last: number
+}
+
+const SURENESS: Record<Certainty, number> = { certain: 3, likely: 2, possible: 1 }
+
+/** Groups what accuses; surest first, then those with most findings. */
+export function causesOf(findings: readonly Finding[]): Cause[] {
+  const groups = new Map<string, number[]>()
+  findings.forEach((finding, i) => {
+    if (!ACCUSATIONS.has(finding.kind)) return
+    const key = [finding.kind, finding.law ?? '-', finding.pagemap, ...sitesOf(finding).map(siteKey)].join(' ')
+    const group = groups.get(key)
+    if (group) group.push(i)
+    else groups.set(key, [i])
+  })
+  return [...groups.values()]
+    .map(group => causeOf(group, findings))
+    .sort((a, b) => SURENESS[b.certainty] - SURENESS[a.certainty] || b.findings.length - a.findings.length || a.first - b.first)
+}
+
+function causeOf(group: readonly number[], findings: readonly Finding[]): Cause {
+  const sorted = [...group].sort(
+    (a, b) => SURENESS[findings[b]!.certainty] - SURENESS[findings[a]!.certainty] || timeOf(findings[a]!) - timeOf(findings[b]!),
+  )
+  const all = sorted.map(i => findings[i]!)
+  const example = all[0]!
+  const times = all.map(timeOf)
+  return {
+    kind: example.kind,
+    law: example.law,
+    frames: sitesOf(example),
+    findings: sorted,
+    certainty: example.certainty,
+    culpritCertainty: example.culpritCertainty,
+    pages: ranges(all.map(finding => finding.pfn)),
+    references: all.reduce((sum, finding) => sum + finding.references, 0),
+    first: Math.min(...times),
+    last: Math.max(...times),
+  }
+}
+
+function sitesOf({ culprit, candidates }: Finding): (Frame | undefined)[] {
+  return culprit ? [culprit.frame] : candidates.map(({ actor }) => actor.frame)
+}
+
+function siteKey(frame: Frame | undefined): string {
+  return frame ? `${frame.name}+${frame.offset}@${frame.address}` : '?'
+}
+
+function timeOf({ culprit, candidates, life }: Finding): number {
+  return culprit?.time ?? candidates[0]?.actor.time ?? life.began ?? 0
+}
+
+/** Runs of neighbouring numbers. */
+function ranges(pfns: readonly number[]): { first: number; last: number }[] {
+  const runs: { first: number; last: number }[] = []
+  for (const pfn of [...new Set(pfns)].sort((a, b) => a - b)) {
+    const run = runs.at(-1)
+    if (run && run.last + 1 === pfn) run.last = pfn
+    else runs.push({ first: pfn, last: pfn })
+  }
+  return runs
+}

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * From what was tracked and the laws that were learned to findings. An accusation needs evidence that nothing innocent would
+ * have left; a reference that is merely held is reported as held. Asking twice gives the same answer.
+ */
+import type { TaskTable } from '../../trace/events.ts'
+import type { ErrorReport, Finding } from '../findings.ts'
+import type { Incident as Anomaly } from '../incidents.ts'
+import type { Ledger } from '../ledger.ts'
+import type { PageState } from '../life.ts'
+import { ORDER_WINDOW } from '../order.ts'
+import { PageBit } from '../pages.ts'
+import { AnomalyFindings } from './anomaly-findings.ts'
+import { dismissed } from './dismissed.ts'
+import { handOuts } from './hand-outs.ts'
+import { addConsequence } from './merge.ts'
+import { Naming } from './naming.ts'
+import { type Holder, OpenFindings } from './open-findings.ts'
+import { pageHistories } from './page-history.ts'
+import { ProbeFindings } from './probe-findings.ts'
+import { retryFindings } from './retry-findings.ts'
+import { ShortageFindings } from './shortage-findings.ts'
+import { type Shortage, shortages } from './shortage.ts'
+
+export class Diagnosis {
+  readonly #ledger: Ledger
+  /** End of the recording, or the last event where that is not known. */
+  readonly #end: number
+  readonly #shortages: ShortageFindings
+  readonly #anomalies: AnomalyFindings
+  readonly #open: OpenFindings
+  readonly #probes: ProbeFindings
+  readonly #naming: Naming
+
+  constructor(ledger: Ledger, tasks: TaskTable, endTime: number | undefined) {
+    this.#ledger = ledger
+    this.#end = Math.max(endTime ?? ledger.lastTime, ledger.lastTime)
+    const naming = new Naming(ledger.sites, tasks)
+    const isHandOut = handOuts(ledger.sampleLifetimes())
+    this.#naming = naming
+    this.#shortages = new ShortageFindings(ledger, naming, isHandOut)
+    this.#anomalies = new AnomalyFindings(ledger, naming, this.#shortages)
+    this.#open = new OpenFindings(ledger, naming, isHandOut, this.#end)
+    this.#probes = new ProbeFindings(ledger, naming, this.#open, this.#end)
+  }
+
+  /** All findings, accusations first, by time. */
+  findings(): Finding[] {
+    const { pages, incidents } = this.#ledger
+    const { causes, short } = this.#causes()
+    const probed = this.#mergeProbes(causes)
+    const open: Finding[] = []
+    const held = new Set<number>()
+    for (let row = 0; row < pages.length; row++) {
+      const own = incidents.of(row)
+      // What is dismissed has left its page with a count that was not followed.
+      if (own && !causes.has(own)) continue
+      const finding = this.#open.of(row)
+      if (!finding) continue
+      held.add(finding.pfn)
+      const cause = incidents.cause(row, pages.pagemap[row]!)
+      const caused = probed.get(row) ?? (cause && causes.get(cause)) ?? short.get(row)
+      if (caused) addConsequence(caused, finding)
+      else open.push(finding)
+    }
+    return [
+      ...new Set([...causes.values(), ...short.values(), ...probed.values()]),
+      ...open,
+      ...this.#probes.waiting(pfn => held.has(pfn)),
+      ...retryFindings(this.#ledger, this.#naming, this.#open),
+    ]
+  }
+
+  /** Findings of anomalies, and of pages on which a law is short though no event was impossible, by row. */
+  #causes(): { causes: Map<Anomaly, Finding>; short: Map<number, Finding> } {
+    const ledger = this.#ledger
+    const histories = pageHistories(ledger)
+    const siteOf = (signature: number) => ledger.sites.site(signature)
+    const shortOn = (row: number): Shortage[] => {
+      const history = histories.get(row)
+      return history ? shortages(history, ledger.idleCount(row) ?? 0, ledger.book, siteOf) : []
+    }
+    const causes = new Map<Anomaly, Finding>()
+    const out = dismissed(ledger)
+    for (const anomaly of ledger.incidents.list) {
+      if (out.has(anomaly) || this.#mayBeExplainedLater(anomaly)) continue
+      const finding = this.#anomalies.of(anomaly, histories.get(anomaly.row), shortOn(anomaly.row))
+      if (finding) causes.set(anomaly, finding)
+    }
+    const short = new Map<number, Finding>()
+    for (const row of histories.keys()) {
+      if (ledger.incidents.of(row) || !ledger.isCounted(row)) continue
+      // Without an impossible event, only references that came back too late show that the page was freed early.
+      const shortage = shortOn(row).find(each => each.deferred.length > 0)
+      if (shortage) short.set(row, this.#shortages.of(row, shortage, 'likely'))
+    }
+    return { causes, short }
+  }
+
+  /**
+   * What probes show of a page that has gone wrong by its count is one of the same fault's consequences, or its cause.
+   *
+   * @param causes findings of anomalies; of those with a cause of their own, that
+   * @returns findings by page
+   */
+  #mergeProbes(causes: Map<Anomaly, Finding>): Map<number, Finding> {
+    const { incidents, pages } = this.#ledger
+    const found = new Map<number, Finding>()
+    for (const { finding, row, time, put } of this.#probes.accusations()) {
+      const before = found.get(row)
+      const anomaly = incidents.cause(row, pages.pagemap[row]!)
+      const counted = anomaly && causes.get(anomaly)
+      if (before) addConsequence(before, finding)
+      else if (counted && anomaly.event.time <= time) addConsequence(counted, finding, anomaly.event.time === time)
+      else {
+        found.set(row, finding)
+        if (anomaly?.row !== row) continue
+        // What follows from the anomaly follows from this.
+        causes.set(anomaly, finding)
+        finding.moreConsequences += counted ? 0 : anomaly.consequences.length
+        if (!counted) continue
+        if (put && anomaly.event.val < 0) Object.assign(finding, { kind: 'surplus-put', culprit: put, references: 1 })
+        addConsequence(finding, counted)
+      }
+    }
+    return found
+  }
+
+  /** Who holds a page's references in that state, oldest first. */
+  holders(state: PageState): Holder[] {
+    return this.#open.holders(state)
+  }
+
+  /** What contradicts the count at the very end may be explained by an event whose stamp came after it. */
+  #mayBeExplainedLater(anomaly: Anomaly): boolean {
+    return anomaly.kind === 'count-mismatch' && this.#end - anomaly.event.time < ORDER_WINDOW
+  }
+
+  /** What the kernel itself reported. */
+  reports(): ErrorReport[] {
+    const { reports, pages } = this.#ledger
+    return reports.list.map(({ stack, row, pid, ...report }) => {
+      const frames = reports.frames(stack)
+      return {
+        ...report,
+        pid,
+        frame: frames[0],
+        stack: frames,
+        task: this.#naming.name(pid),
+        page: row < 0 ? undefined : pages.pfn[row]!,
+      }
+    })
+  }
+
+  /** Pagemaps in which pages are handed out without a probe, by the first page of each. */
+  untrustedAllocs(): number[] {
+    return this.#probes.untrusted().map(index => this.#ledger.pagemaps.list[index]!.firstPfn)
+  }
+
+  /** Open lifetimes about which nothing can be said, because events were lost. */
+  unknownLifetimes(): number {
+    const { pages } = this.#ledger
+    let unknown = 0
+    for (let row = 0; row < pages.length; row++)
+      if (this.#ledger.isCounted(row) && pages.bits[row]! & PageBit.OPEN && !this.#ledger.mayClaim(row)) unknown++
+    return unknown
+  }
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** What speaks for and against a leak, as sentences. */
+import type { Ledger } from '../ledger.ts'
+import type { LifeEvent as LifetimeEvent } from '../life.ts'
+import { lawSentence } from './law-words.ts'
+import { isLifetimeOvertaken, isOvertaken, type LeakFacts } from './leak.ts'
+import type { Naming } from './naming.ts'
+import type { OpenReference } from './references.ts'
+
+export function leakSentences(
+  ledger: Ledger,
+  naming: Naming,
+  event: LifetimeEvent,
+  reference: OpenReference,
+  facts: LeakFacts,
+): string[] {
+  return [
+    facts.hasLaw
+      ? lawSentence(ledger, naming, reference.law)
+      : `no law of the recording says what gives back a reference that ${naming.site(event.signature)} took`,
+    orderSentence(facts),
+    aloneSentence(facts),
+    facts.exited ? `its task ${naming.task(event.pid)} exited` : '',
+    facts.wasEvicted ? 'an attempt to evict the page came later and could not free it' : '',
+    facts.waits ? 'memunmap_pages() has put the base reference and waits for this page' : '',
+  ].filter(sentence => sentence !== '')
+}
+
+function orderSentence(facts: LeakFacts): string {
+  if (facts.hasLaw && isOvertaken(facts))
+    return `${facts.since} references of that law were taken later and have come back; of the ${facts.returned} that came back none was overtaken by more than ${facts.most}`
+  if (isLifetimeOvertaken(facts))
+    return `${facts.sinceLifetimes} pages were handed out later and are free again; of ${facts.lifetimes} lifetimes none was overtaken by more than ${facts.mostLifetimes}`
+  return ''
+}
+
+function aloneSentence({ others, tables, isGivenUp }: LeakFacts): string {
+  if (others > 0) return ''
+  if (tables > 0) return `all other references of this lifetime came back, but for ${tables} of page tables that map the page`
+  return isGivenUp ? 'all other references of this lifetime came back, that of the hand-out, too' : 'all other references of this lifetime came back'
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** Whether a reference that is out when the recording ends is leaked or held: by order, never by the time that passed. */
+import type { Certainty } from '../findings.ts'
+
+/** What the recording shows about one reference that is out at its end. */
+export interface LeakFacts {
+  /** References of its law that came back, and the most that one of those was overtaken. */
+  returned: number
+  most: number
+  /** References of its law that were taken later and have come back. */
+  since: number
+  /** The same of whole lifetimes of the pagemap: from hand-out to free. */
+  lifetimes: number
+  mostLifetimes: number
+  sinceLifetimes: number
+  /** References of the law came back by the task that took them, all of them. */
+  isOwnTask: boolean
+  /** False for a call site that no law has: what is taken there is not known to come back. */
+  hasLaw: boolean
+  hasStack: boolean
+  /** Taken by a get for holders that outlive the call by design, or by an attempt to evict the page. */
+  isPin: boolean
+  isEviction: boolean
+  /** An attempt to evict the page came after it. */
+  wasEvicted: boolean
+  /** Its task's last event was at its exit. */
+  exited: boolean
+  /** Later events of its task. */
+  taskEvents: number
+  /** memunmap_pages() has put the base reference, or was entered, and waits. */
+  waits: boolean
+  /** The lifetime began before the recording. */
+  isHeadless: boolean
+  /** The reference that handed the page out came back, and no other is out. */
+  isGivenUp: boolean
+  /** A page table may hold it. */
+  isMapped: boolean
+  /** References out of page tables, and of others, in the same lifetime. */
+  tables: number
+  others: number
+  /** Events are known to be missing without a mark, so that a put may be, too. */
+  mayBeMissing: boolean
+}
+
+/** References or lifetimes that must have gone one way before "always" means something. */
+export const ALWAYS = 3
+
+/** References that must have come back before their order is a discipline. */
+const ENOUGH = 20
+
+/** How much further than any that came back a reference must have been overtaken. */
+const FACTOR = 2
+const MARGIN = 10
+
+/** Later events of a task that count as "went on". */
+const WENT_ON = 50
+
+/** True if it was overtaken by so many that it is not waiting its turn. */
+export function isOvertaken({ returned, most, since }: LeakFacts): boolean {
+  return returned >= ENOUGH && since > FACTOR * most + MARGIN
+}
+
+/** The same for the lifetime of its page. */
+export function isLifetimeOvertaken({ lifetimes, mostLifetimes, sinceLifetimes }: LeakFacts): boolean {
+  return lifetimes >= ENOUGH && sinceLifetimes > FACTOR * mostLifetimes + MARGIN
+}
+
+/** How sure it is that the reference is leaked; undefined: it may well come back. */
+export function leakCertainty(facts: LeakFacts): Certainty | undefined {
+  const { waits, hasStack, isHeadless, isEviction, isMapped, isPin, lifetimes } = facts
+  if (waits) return hasStack && lifetimes >= ALWAYS && !facts.mayBeMissing ? 'certain' : 'likely'
+  if (isHeadless || isEviction || isMapped) return undefined
+  if (facts.wasEvicted) return 'likely'
+  if (facts.mayBeMissing) return undefined
+  if (facts.hasLaw) return isOvertaken(facts) ? (isPin ? 'possible' : 'likely') : holderIsGone(facts)
+  if (isPin) return undefined
+  return neverReturned(facts)
+}
+
+/** A reference that only its task can give back, and the task has exited. */
+function holderIsGone({ isOwnTask, exited, returned }: LeakFacts): Certainty | undefined {
+  return isOwnTask && exited && returned >= ENOUGH ? 'likely' : undefined
+}
+
+/** A reference from a call site of which none ever came back, on a page that its driver has given up. */
+function neverReturned(facts: LeakFacts): Certainty | undefined {
+  const { isGivenUp, others, taskEvents, exited, lifetimes, sinceLifetimes, mostLifetimes } = facts
+  if (others > 0) return undefined
+  const wentOn = taskEvents >= WENT_ON || exited
+  if (isLifetimeOvertaken(facts)) return wentOn || isGivenUp ? 'likely' : 'possible'
+  return isGivenUp && wentOn && lifetimes >= ENOUGH && sinceLifetimes > mostLifetimes ? 'likely' : undefined
+}

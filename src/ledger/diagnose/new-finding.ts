@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+import type { Finding, FindingKind } from '../findings.ts'
+import type { Ledger } from '../ledger.ts'
+
+/** A finding about a page that says nothing yet, with what is told of it. */
+export function newFinding(ledger: Ledger, kind: FindingKind, row: number, told: Partial<Finding>): Finding {
+  const { pages } = ledger
+  return {
+    kind,
+    pfn: pages.pfn[row]!,
+    pagemap: pages.pagemap[row]!,
+    life: { began: undefined, ended: undefined },
+    history: [],
+    count: 0,
+    expected: ledger.idleCount(row) ?? 0,
+    certainty: 'likely',
+    culprit: undefined,
+    culpritCertainty: undefined,
+    candidates: [],
+    law: undefined,
+    references: 0,
+    consequences: [],
+    moreConsequences: 0,
+    evidence: [],
+    ...told,
+  }
+}

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** What is out at the end of the recording: who holds it, and whether it will come back. */
+import { Op } from '../../trace/events.ts'
+import type { Actor, Candidate, Finding } from '../findings.ts'
+import { StackTrait } from '../frames.ts'
+import type { Ledger } from '../ledger.ts'
+import type { LifeEvent as LifetimeEvent, PageState } from '../life.ts'
+import { ORDER_WINDOW } from '../order.ts'
+import { NEVER_CLOSES } from '../pagemaps.ts'
+import { PageBit } from '../pages.ts'
+import type { Teardown } from '../teardowns.ts'
+import { isConsistent } from './consistency.ts'
+import { type LeakFacts, leakCertainty } from './leak.ts'
+import { leakSentences } from './leak-words.ts'
+import { duration, type Naming, references } from './naming.ts'
+import { newFinding } from './new-finding.ts'
+import { NO_LAW, type OpenReference, pairReferences } from './references.ts'
+import { Traffic } from './traffic.ts'
+
+/** Events of a lifetime above which its references are not told apart. */
+const MAX_EVENTS = 4096
+/** Pages that are merely held whose history is kept; a device may have a million pages in use. */
+const MAX_DETAILED = 2000
+/** Events of an ordinary page's lifetime that are looked at to name its holder: such pages come by the hundred thousand. */
+const MAX_ORDINARY = 32
+/** A reference that is out, and who took it; without actor: held since before the recording. */
+export interface Holder {
+  actor: Actor | undefined
+  units: number
+  law: number | undefined
+}
+
+export class OpenFindings {
+  readonly #ledger: Ledger
+  readonly #naming: Naming
+  readonly #isHandOut: (signature: number) => boolean
+  readonly #end: number
+  readonly #teardowns: readonly Teardown[]
+  #traffic: Traffic | undefined
+  #detailed = 0
+
+  /** @param end of the recording, as the time of its events */
+  constructor(ledger: Ledger, naming: Naming, isHandOut: (signature: number) => boolean, end: number) {
+    this.#ledger = ledger
+    this.#naming = naming
+    this.#isHandOut = isHandOut
+    this.#end = end
+    this.#teardowns = ledger.probes.teardowns.waiting()
+  }
+
+  /** What there is to say of a page at the end; undefined if it is idle, or if events may be missing. */
+  of(row: number): Finding | undefined {
+    const { pages, pagemaps } = this.#ledger
+    const bits = pages.bits[row]!
+    if (!(bits & PageBit.OPEN) || bits & PageBit.FROZEN || !this.#ledger.mayClaim(row) || !this.#ledger.isCounted(row))
+      return undefined
+    const idle = this.#ledger.idleCount(row) ?? 0
+    const count = pages.count[row]!
+    if ((count <= idle && !this.#isReset(row)) || count <= 0) return undefined
+    const events = this.#ledger.lifeEvents(row)
+    const finding = this.#held(row, count, idle, events)
+    const isDevice = pagemaps.list[pages.pagemap[row]!]!.device
+    if (events.length > (isDevice ? MAX_EVENTS : MAX_ORDINARY)) {
+      if (isDevice)
+        finding.evidence.push(
+          `its lifetime has ${events.length} events without an idle moment: too many to tell whose reference stayed`,
+        )
+      return finding
+    }
+    const { open, partners } = pairReferences(events, this.#ledger.stateOf(row).heldBefore, this.#ledger.book)
+    const users = open.filter(({ event }) => !this.#isCores(row, event))
+    if (users.length === 0 && this.#isReset(row)) return undefined
+    if (isDevice && !isConsistent(events, this.#countWithBase(row), ORDER_WINDOW)) return undefined
+    this.#attribute(row, finding, events, users, partners)
+    return finding
+  }
+
+  /** Who holds a page's references in that state, oldest first. */
+  holders(state: PageState): Holder[] {
+    if (state.events.length > MAX_EVENTS) return []
+    const { open } = pairReferences(state.events, state.heldBefore, this.#ledger.book)
+    return open
+      .filter(({ event }) => !this.#isCores(state.row, event))
+      .map(({ event, units, law }) => ({
+        actor: event && this.#naming.actor(event),
+        units,
+        law: law === NO_LAW ? undefined : law,
+      }))
+  }
+
+  /** The page's count with the base reference that memunmap_pages() put, which its events still read. */
+  #countWithBase(row: number): number {
+    const { count, bits } = this.#ledger.pages
+    return count[row]! + (bits[row]! & PageBit.UNMAPPED ? 1 : 0)
+  }
+
+  /** True if the core sets the page's count back, so that the count alone does not tell whether the page is in use. */
+  #isReset(row: number): boolean {
+    const { pages, pagemaps } = this.#ledger
+    return pagemaps.list[pages.pagemap[row]!]!.closesAt === NEVER_CLOSES && !(pages.bits[row]! & PageBit.UNMAPPED)
+  }
+
+  /** The reference that the core's reset gave the page, which nobody took. */
+  #isCores(row: number, event: LifetimeEvent | undefined): boolean {
+    return event?.op === Op.SET && this.#isReset(row)
+  }
+
+  #held(row: number, count: number, idle: number, events: readonly LifetimeEvent[]): Finding {
+    const isUnmapped = (this.#ledger.pages.bits[row]! & PageBit.UNMAPPED) !== 0
+    const waits = this.#waitSentence(row)
+    return newFinding(this.#ledger, isUnmapped || waits ? 'teardown-waits' : 'held-at-end', row, {
+      life: { began: events[0]?.time, ended: undefined },
+      count,
+      expected: idle,
+      certainty: 'certain',
+      references: count - idle,
+      evidence: waits ? [waits] : [],
+    })
+  }
+
+  /** That a memunmap_pages() of the page's range was entered and has not returned, in words. */
+  #waitSentence(row: number): string | undefined {
+    const { pages } = this.#ledger
+    if (!(pages.bits[row]! & PageBit.KILLED)) return undefined
+    const pfn = pages.pfn[row]!
+    const teardown = this.#teardowns.find(each => pfn >= each.firstPfn && pfn < each.firstPfn + each.pages)
+    if (!teardown) return undefined
+    const { pid, time } = teardown.entered
+    return `${this.#naming.task(pid)} entered memunmap_pages() ${duration(this.#end - time)} before the recording ends, and has not returned`
+  }
+
+  /** Names the holder of an open lifetime's references, and accuses it where the evidence is enough. */
+  #attribute(
+    row: number,
+    finding: Finding,
+    events: readonly LifetimeEvent[],
+    open: readonly OpenReference[],
+    partners: readonly (number | undefined)[],
+  ): void {
+    const isDevice = this.#ledger.pagemaps.list[finding.pagemap]!.device
+    const known = open.flatMap(reference => {
+      if (!reference.event) return []
+      const facts = this.#factsOf(row, events, reference, open)
+      // An ordinary page may be held for ever by right (a page cache, a kernel's own memory): it is never called leaked.
+      return [{ reference, event: reference.event, facts, certainty: isDevice ? leakCertainty(facts) : undefined }]
+    })
+    const leaked = known.filter(each => each.certainty !== undefined).sort((a, b) => rank(b.facts) - rank(a.facts))
+    const chosen = leaked[0] ?? known[0]
+    if (!chosen) {
+      finding.evidence.push('held since before the recording began')
+      return
+    }
+    finding.law = chosen.reference.law === NO_LAW ? undefined : chosen.reference.law
+    finding.culprit = this.#naming.actor(chosen.event)
+    if (chosen.certainty || this.#detailed++ < MAX_DETAILED)
+      finding.history = this.#naming.history(events, partners, finding.count)
+    finding.evidence.push(...leakSentences(this.#ledger, this.#naming, chosen.event, chosen.reference, chosen.facts))
+    if (!chosen.certainty) return
+    this.#accuse(finding, chosen.reference, chosen.certainty)
+    const others = known.filter(each => each !== chosen)
+    if (others.length > 0)
+      finding.evidence.push(
+        `${references(others.reduce((sum, each) => sum + each.reference.units, 0))} of other call sites ${others.length === 1 ? 'is' : 'are'} out, too, which may be by right`,
+      )
+  }
+
+  #accuse(finding: Finding, reference: OpenReference, certainty: Finding['certainty']): void {
+    if (finding.kind === 'teardown-waits')
+      finding.consequences.push({
+        kind: 'teardown-waits',
+        pfn: finding.pfn,
+        time: this.#end,
+        count: finding.count,
+        actor: finding.culprit!,
+      })
+    finding.kind = 'leak'
+    finding.references = reference.units
+    finding.certainty = certainty
+    finding.candidates = this.#candidates(reference)
+    const isAlone = finding.candidates.length === 1
+    finding.culpritCertainty = isAlone ? (certainty === 'certain' && reference.law === NO_LAW ? 'likely' : certainty) : undefined
+    if (!isAlone) finding.culprit = undefined
+  }
+
+  /** Gets of which the reference that is out may be one, one for each call site, the likeliest first. */
+  #candidates({ event, law, alternatives }: OpenReference): Candidate[] {
+    const { sites, book } = this.#ledger
+    const all = [event!, ...alternatives]
+    const distinct = all.filter((each, i) => all.findIndex(other => sites.site(other.signature) === sites.site(each.signature)) === i)
+    const equation = law === NO_LAW ? '' : book.laws[law]!.isAmbiguous ? 'the lifetimes do not tell for sure which put gives it back' : ''
+    return distinct.map((each, i) => ({
+      actor: this.#naming.actor(each),
+      reasons: [
+        i === 0 ? 'nothing that came back fits it' : 'its reference comes back by the same puts',
+        ...(equation ? [equation] : []),
+      ],
+    }))
+  }
+
+  #factsOf(
+    row: number,
+    events: readonly LifetimeEvent[],
+    reference: OpenReference,
+    open: readonly OpenReference[],
+  ): LeakFacts {
+    const { tasks, pages, sites, incidents } = this.#ledger
+    this.#traffic ??= new Traffic(this.#ledger)
+    const event = reference.event!
+    const law = this.#traffic.of(reference.law)
+    const lifetimes = this.#traffic.lifetimesOf(pages.pagemap[row]!)
+    const traits = sites.traits(event.stack)
+    const others = open.filter(other => other !== reference && !this.#isEviction(other.event))
+    const tables = others.filter(other => other.event?.mapped)
+    return {
+      returned: law.all.returned,
+      most: law.all.most,
+      since: law.all.since(event.ordinal),
+      lifetimes: lifetimes.returned,
+      mostLifetimes: lifetimes.most,
+      sinceLifetimes: lifetimes.since(event.ordinal),
+      isOwnTask: law.bySameTask === law.all.returned,
+      hasLaw: reference.law !== NO_LAW,
+      hasStack: event.stack !== 0,
+      isPin: (traits & StackTrait.GUP) !== 0,
+      isEviction: (traits & StackTrait.EVICT) !== 0,
+      wasEvicted: events.some(other => other.ordinal > event.ordinal && this.#isEviction(other)),
+      exited: (sites.traits(tasks.lastStackOf(event.pid)) & StackTrait.EXIT) !== 0,
+      taskEvents: tasks.ticksOf(event.pid) - event.taskSeq - 1,
+      waits: (pages.bits[row]! & PageBit.UNMAPPED) !== 0,
+      isHeadless: (pages.bits[row]! & PageBit.HEADLESS) !== 0,
+      isGivenUp: !open.some(other => other.event && this.#isHandOut(other.event.signature)),
+      isMapped: event.mapped,
+      tables: tables.length,
+      others: others.length - tables.length,
+      mayBeMissing: incidents.unrecorded > 0,
+    }
+  }
+
+  #isEviction(event: LifetimeEvent | undefined): boolean {
+    return event !== undefined && event.delta > 0 && (this.#ledger.sites.traits(event.stack) & StackTrait.EVICT) !== 0
+  }
+}
+
+/** How far beyond its discipline a reference was overtaken: the one that was furthest is told first. */
+function rank({ since, most }: LeakFacts): number {
+  return since - most
+}

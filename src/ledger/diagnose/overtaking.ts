@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * In which order references of a law come back. A queue, a stack and a cache each let later references overtake earlier ones
+ * by so many and no more; a reference that was overtaken by far more than any that came back is not waiting its turn. Only
+ * order counts: time that passes while nothing moves proves nothing.
+ */
+
+/** One reference that came back, by the numbers of the events that took it and gave it back. */
+export interface Returned {
+  taken: number
+  given: number
+}
+
+export class Overtaking {
+  /** When the references that came back were taken, ascending. */
+  readonly #taken: Float64Array
+  /** Most later references that came back before one that did come back. */
+  readonly most: number
+
+  constructor(returned: readonly Returned[]) {
+    const sorted = [...returned].sort((a, b) => a.taken - b.taken)
+    this.#taken = Float64Array.from(sorted, ({ taken }) => taken)
+    this.most = mostOvertaken(sorted)
+  }
+
+  /** References that came back. */
+  get returned(): number {
+    return this.#taken.length
+  }
+
+  /** References taken after that event that have come back. */
+  since(taken: number): number {
+    let low = 0
+    let high = this.#taken.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (this.#taken[middle]! <= taken) low = middle + 1
+      else high = middle
+    }
+    return this.#taken.length - low
+  }
+}
+
+/** The most that any reference was overtaken, by counting inversions. @param sorted by when they were taken */
+function mostOvertaken(sorted: readonly Returned[]): number {
+  const byGiven = sorted.map((_, i) => i).sort((a, b) => sorted[a]!.given - sorted[b]!.given)
+  const rank = new Int32Array(sorted.length)
+  byGiven.forEach((i, place) => {
+    rank[i] = place
+  })
+  // From the last one taken to the first: those already counted were taken later.
+  const counted = new Int32Array(sorted.length + 1)
+  let most = 0
+  for (let i = sorted.length - 1; i >= 0; i--) {
+    let earlier = 0
+    for (let at = rank[i]!; at > 0; at &= at - 1) earlier += counted[at]!
+    most = Math.max(most, earlier)
+    for (let at = rank[i]! + 1; at <= sorted.length; at += at & -at) counted[at]!++
+  }
+  return most
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * What a page's lifetimes add up to, law by law. A page that is freed early breaks its own law for good, while the laws of
+ * references that were out then break twice: they are short in a later lifetime of what they had over in this one. So what
+ * counts is the sum over lifetimes, which does not depend on where one ends and the next begins.
+ */
+import { unitKey } from '../learn/call-site-laws.ts'
+import type { Balance, LawBook } from '../learn/law-book.ts'
+import type { Ledger } from '../ledger.ts'
+import type { LifeEvent as LifetimeEvent } from '../life.ts'
+import { Op } from '../../trace/events.ts'
+import { LifetimeState } from '../track/lifetime-log.ts'
+
+/** A lifetime in which not every law held. */
+export interface OddLifetime {
+  /** Events of the lifetime, in order. */
+  events: LifetimeEvent[]
+  balance: Balance
+  /** True if it is the one that was open when the recording ended. */
+  isOpen: boolean
+}
+
+export interface PageHistory {
+  row: number
+  /** Lifetimes since the laws last were even on this page, oldest first. */
+  lifetimes: OddLifetime[]
+  /** Their sum. */
+  total: Balance
+}
+
+/**
+ * References that an event takes (positive) or gives back. A page that is handed out by a set gets one owner, whatever its
+ * count was before: that count says what went wrong earlier.
+ */
+export function unitsOf({ op, val, delta }: LifetimeEvent, idle: number): number {
+  return op === Op.SET && val > idle ? val - idle : delta
+}
+
+/** Returns the histories of all pages on which laws are uneven, by row. */
+export function pageHistories(ledger: Ledger): Map<number, PageHistory> {
+  const { log, nodes, pages } = ledger
+  const histories = new Map<number, PageHistory>()
+  const kinds = new Map<number, Balance>()
+  for (let entry = 0; entry < log.length; entry++) {
+    const row = log.row[entry]!
+    if (log.state[entry] === LifetimeState.PARTIAL || log.incomplete.has(row)) {
+      histories.delete(row)
+      continue
+    }
+    const balance = balanceOfEntry(ledger, entry, kinds)
+    if (balance.size === 0 && !histories.has(row)) continue
+    if (balance.size > 0) extend(histories, row, { events: nodes.chain(log.head[entry]!), balance, isOpen: false })
+  }
+  for (let row = 0; row < pages.length; row++) {
+    const events = ledger.lifeEvents(row)
+    if (!ledger.mayClaim(row)) histories.delete(row)
+    else if (events.length > 0 && (histories.has(row) || ledger.incidents.of(row)))
+      extend(histories, row, { events, balance: balanceOf(events, ledger.idleCount(row) ?? 0, ledger.book), isOpen: true })
+  }
+  return histories
+}
+
+function balanceOfEntry(ledger: Ledger, entry: number, kinds: Map<number, Balance>): Balance {
+  const { log, counts, book, nodes } = ledger
+  const kind = log.kind[entry]!
+  if (kind < 0) return balanceOf(nodes.chain(log.head[entry]!), ledger.idleCount(log.row[entry]!) ?? 0, book)
+  let balance = kinds.get(kind)
+  if (!balance) {
+    balance = book.balanceOf(counts.unitsOf(kind))
+    kinds.set(kind, balance)
+  }
+  return balance
+}
+
+export function balanceOf(events: readonly LifetimeEvent[], idle: number, book: LawBook): Balance {
+  const balance: Balance = new Map()
+  for (const event of events) {
+    const units = unitsOf(event, idle)
+    if (units !== 0) book.addTo(balance, unitKey(event.signature, units), units)
+  }
+  return balance
+}
+
+/** Adds a lifetime to a page's history, and drops the history once all laws are even again. */
+function extend(histories: Map<number, PageHistory>, row: number, lifetime: OddLifetime): void {
+  const history: PageHistory = histories.get(row) ?? { row, lifetimes: [], total: new Map() }
+  history.lifetimes.push(lifetime)
+  for (const [account, units] of lifetime.balance) {
+    const sum = (history.total.get(account) ?? 0) + units
+    if (sum === 0) history.total.delete(account)
+    else history.total.set(account, sum)
+  }
+  if (history.total.size === 0) histories.delete(row)
+  else histories.set(row, history)
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** Which reference of a lifetime came back by which put, as far as laws tell, and which are out. */
+import { unitKey } from '../learn/call-site-laws.ts'
+import type { LawBook } from '../learn/law-book.ts'
+import type { LifeEvent as LifetimeEvent } from '../life.ts'
+
+/** In place of a law's number: references at call sites that no law has. */
+export const NO_LAW = -1
+
+/** References of one law that are out. */
+export interface OpenReference {
+  law: number
+  units: number
+  /** The get that took them; undefined: held since before the first event. */
+  event: LifetimeEvent | undefined
+  /** Gets of the same law of which it may be one just as well, itself included, oldest first. */
+  alternatives: LifetimeEvent[]
+}
+
+/** A put of a law under which nothing was out. */
+export interface SurplusPut {
+  law: number
+  units: number
+  event: LifetimeEvent
+}
+
+export interface References {
+  open: OpenReference[]
+  surplus: SurplusPut[]
+  /** Of each event, the place of one that it gave back or was given back by; undefined: none. */
+  partners: (number | undefined)[]
+}
+
+interface Taken {
+  position: number
+  units: number
+}
+
+/** References of one law while a lifetime is followed. */
+interface Account {
+  out: Taken[]
+  /** Gets since nothing of the law was out. */
+  since: number[]
+}
+
+/**
+ * Pairs the references of a lifetime, law by law.
+ *
+ * @param held references that were out when the first event came
+ */
+export function pairReferences(events: readonly LifetimeEvent[], held: number, book: LawBook): References {
+  const accounts = new Map<number, Account>()
+  const partners = new Array<number | undefined>(events.length).fill(undefined)
+  const surplus: SurplusPut[] = []
+  let before = held
+  const accountOf = (law: number) => {
+    const known = accounts.get(law)
+    if (known) return known
+    const made: Account = { out: [], since: [] }
+    accounts.set(law, made)
+    return made
+  }
+  events.forEach((event, position) => {
+    if (event.delta === 0) return
+    const law = book.lawOf(unitKey(event.signature, event.delta))
+    const account = accountOf(law)
+    if (event.delta > 0) {
+      account.out.push({ position, units: event.delta })
+      account.since.push(position)
+      return
+    }
+    let left = giveBack(account, events, position, partners, law === NO_LAW)
+    const fromBefore = Math.min(before, left)
+    before -= fromBefore
+    left -= fromBefore
+    if (left > 0) surplus.push({ law, units: left, event })
+    if (account.out.length === 0) account.since = []
+  })
+  const open = [...accounts].flatMap(([law, account]) => openOf(law, account, events))
+  if (before > 0) open.unshift({ law: NO_LAW, units: before, event: undefined, alternatives: [] })
+  return { open, surplus, partners }
+}
+
+/** Takes a put's units from the references that are out; returns how many were not. */
+function giveBack(
+  { out }: Account,
+  events: readonly LifetimeEvent[],
+  position: number,
+  partners: (number | undefined)[],
+  isNested: boolean,
+): number {
+  const put = events[position]!
+  let left = -put.delta
+  while (left > 0 && out.length > 0) {
+    const at = bestPartner(out, events, put, left, isNested)
+    const taken = out[at]!
+    const units = Math.min(left, taken.units)
+    partners[position] ??= taken.position
+    partners[taken.position] ??= position
+    left -= units
+    taken.units -= units
+    if (taken.units === 0) out.splice(at, 1)
+  }
+  return left
+}
+
+/**
+ * The get that a put most likely gave back: of as many units, of the same task and kind of mapping. Of several the oldest, as
+ * a queue has it; where no law says that they belong together, the latest, as calls nest.
+ */
+function bestPartner(
+  out: readonly Taken[],
+  events: readonly LifetimeEvent[],
+  put: LifetimeEvent,
+  left: number,
+  isNested: boolean,
+): number {
+  let best = 0
+  let bestScore = -1
+  out.forEach(({ position, units }, i) => {
+    const get = events[position]!
+    const score = (units === left ? 4 : 0) + (get.mapped === put.mapped ? 2 : 0) + (get.pid === put.pid ? 1 : 0)
+    if (isNested ? score < bestScore : score <= bestScore) return
+    best = i
+    bestScore = score
+  })
+  return best
+}
+
+function openOf(law: number, { out, since }: Account, events: readonly LifetimeEvent[]): OpenReference[] {
+  const alternatives = since.map(position => events[position]!)
+  return out.map(({ position, units }) => ({ law, units, event: events[position]!, alternatives }))
+}

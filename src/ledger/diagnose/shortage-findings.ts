@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** From a law that is short on a page to a finding: a put too many, or a page that was handed out in silence. */
+import type { Certainty, Finding } from '../findings.ts'
+import type { Ledger } from '../ledger.ts'
+import type { LifeEvent as LifetimeEvent } from '../life.ts'
+import { ALWAYS } from './leak.ts'
+import { lawSentence } from './law-words.ts'
+import { duration, type Naming, references } from './naming.ts'
+import { newFinding } from './new-finding.ts'
+import { unitsOf } from './page-history.ts'
+import { pairReferences } from './references.ts'
+import type { Shortage } from './shortage.ts'
+
+/** Lifetimes that must obey a law before a put that breaks it is surely the wrong one. */
+const WELL_KNOWN = 50
+
+/** Events of a lifetime above which it is not shown. */
+const MAX_SHOWN = 4096
+
+export class ShortageFindings {
+  readonly #ledger: Ledger
+  readonly #naming: Naming
+  readonly #isHandOut: (signature: number) => boolean
+
+  constructor(ledger: Ledger, naming: Naming, isHandOut: (signature: number) => boolean) {
+    this.#ledger = ledger
+    this.#naming = naming
+    this.#isHandOut = isHandOut
+  }
+
+  /** The finding that a shortage is. @param certainty of the fault, by what else is known of it */
+  of(row: number, shortage: Shortage, certainty: Certainty): Finding {
+    return this.#lacksHandOut(shortage) ? this.#silent(row, shortage, certainty) : this.#surplus(row, shortage, certainty)
+  }
+
+  #surplus(row: number, shortage: Shortage, certainty: Certainty): Finding {
+    const { put, candidates, units, account, lifetime } = shortage
+    const culpritCertainty = this.#culpritCertainty(shortage, certainty)
+    const isSure = culpritCertainty !== 'possible' || candidates.length === 1
+    return newFinding(this.#ledger, 'surplus-put', row, {
+      ...this.#place(row, lifetime.events, shortage),
+      certainty,
+      culprit: isSure ? this.#naming.actor(put) : undefined,
+      culpritCertainty: isSure ? culpritCertainty : undefined,
+      candidates: candidates.map(event => ({
+        actor: this.#naming.actor(event),
+        reasons: this.#reasons(event, shortage),
+      })),
+      law: account >= 0 ? account : undefined,
+      references: units,
+      evidence: this.#evidence(shortage),
+    })
+  }
+
+  /** The page was in use without having been handed out: its lifetime's first event found it free. */
+  #silent(row: number, shortage: Shortage, certainty: Certainty): Finding {
+    const first = shortage.lifetime.events.find(event => event.delta !== 0)!
+    return newFinding(this.#ledger, first.delta > 0 ? 'get-on-free-page' : 'put-on-free-page', row, {
+      ...this.#place(row, shortage.lifetime.events, shortage),
+      certainty,
+      culprit: this.#naming.actor(first),
+      culpritCertainty: 'likely',
+      candidates: [{ actor: this.#naming.actor(first), reasons: ['it was the first to find the page free'] }],
+      law: shortage.account >= 0 ? shortage.account : undefined,
+      references: Math.abs(first.delta),
+      evidence: [
+        ...this.#evidence(shortage),
+        'nothing had handed the page out: it was taken into use without its initialisation',
+      ],
+    })
+  }
+
+  #place(row: number, events: readonly LifetimeEvent[], { put }: Shortage): Partial<Finding> {
+    const idle = this.#ledger.idleCount(row) ?? 0
+    const before = events.slice(0, events.indexOf(put)).reduce((sum, event) => sum + event.delta, 0)
+    const { partners } = pairReferences(events, 0, this.#ledger.book)
+    return {
+      life: { began: events[0]?.time, ended: events.at(-1)?.time },
+      history:
+        events.length > MAX_SHOWN
+          ? []
+          : this.#naming.history(events, partners, idle + events.reduce((sum, event) => sum + event.delta, 0)),
+      count: idle + before,
+    }
+  }
+
+  /** True if the law is the one by which pages are handed out, and nothing was taken under it. */
+  #lacksHandOut({ account, taken }: Shortage): boolean {
+    if (account < 0 || taken > 0) return false
+    return this.#ledger.book.laws[account]!.sites.some(key => (key & 1) === 0 && this.#isHandOut(key >> 1))
+  }
+
+  #culpritCertainty({ account, candidates, put, out, units }: Shortage, fault: Certainty): Certainty {
+    // A put that gives back more than is left takes what others will give back, whoever else put before it.
+    const isOver = out > 0 && -unitsOf(put, 0) > out
+    if (candidates.length > 1 && !isOver) return 'possible'
+    if (account < 0) return 'likely'
+    const law = this.#ledger.book.laws[account]!
+    const isKnown = law.touched >= WELL_KNOWN && law.touched - law.held <= ALWAYS && !law.isAmbiguous
+    const puts = law.sites.filter(key => (key & 1) === 1).length
+    return fault === 'certain' && isKnown && puts === 1 && units === 1 ? 'certain' : law.isAmbiguous ? 'possible' : 'likely'
+  }
+
+  #evidence({ account, put, out, deferred, taken, lifetime, units }: Shortage): string[] {
+    const site = this.#naming.site(put.signature)
+    const words = [
+      account < 0
+        ? `no reference was taken that ${site} could give back: no other lifetime has a put there that any get goes with`
+        : lawSentence(this.#ledger, this.#naming, account),
+    ]
+    if (account >= 0)
+      words.push(
+        taken === 0
+          ? 'in this lifetime nothing was taken under that law'
+          : `in this lifetime ${references(taken)} ${taken === 1 ? 'was' : 'were'} taken under that law, and ${taken + units} given back`,
+      )
+    if (out > 0) words.push(`${references(out)} of it ${out === 1 ? 'was' : 'were'} out when ${site} gave back ${-unitsOf(put, 0)}`)
+    const end = lifetime.events.at(-1)
+    const [next] = deferred
+    if (next && end)
+      words.push(
+        `that ended the lifetime early: ${this.#naming.site(next.signature)} gave back ${duration(next.time - end.time)} after its end what had been taken in it`,
+      )
+    return words
+  }
+
+  #reasons(event: LifetimeEvent, { put, out }: Shortage): string[] {
+    if (event !== put) return ['it puts under the same law']
+    return [out > 0 ? 'it gave back more than was out' : 'nothing of its law was out when it came']
+  }
+}

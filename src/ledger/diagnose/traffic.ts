@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** How references come back, by law, as the lifetimes that are kept show it. Made once, when the first question is asked. */
+import type { Ledger } from '../ledger.ts'
+import type { LifeEvent as LifetimeEvent } from '../life.ts'
+import { LifetimeState } from '../track/lifetime-log.ts'
+import { Overtaking, type Returned } from './overtaking.ts'
+import { pairReferences } from './references.ts'
+
+/** How the references of one law came back. */
+export interface LawTraffic {
+  all: Overtaking
+  /** References that came back by the task that took them. */
+  bySameTask: number
+  /** The longest that one was out. */
+  longest: number
+}
+
+interface Collected {
+  returned: Returned[]
+  bySameTask: number
+  longest: number
+}
+
+const NOTHING: LawTraffic = { all: new Overtaking([]), bySameTask: 0, longest: 0 }
+
+/** Events of a lifetime above which its references are not paired. */
+const MAX_EVENTS = 4096
+
+export class Traffic {
+  readonly #laws = new Map<number, LawTraffic>()
+  /** Whole lifetimes, from hand-out to free, by pagemap. */
+  readonly #lifetimes = new Map<number, Overtaking>()
+
+  constructor(ledger: Ledger) {
+    const laws = new Map<number, Collected>()
+    const lifetimes = new Map<number, Returned[]>()
+    const { log, nodes, pages } = ledger
+    for (let entry = 0; entry < log.length; entry++) {
+      if (log.state[entry] === LifetimeState.BROKEN || log.events[entry]! > MAX_EVENTS) continue
+      const events = nodes.chain(log.head[entry]!)
+      collect(laws, events, ledger)
+      if (log.state[entry] === LifetimeState.COMPLETE && events.length > 0)
+        push(lifetimes, pages.pagemap[log.row[entry]!]!, { taken: events[0]!.ordinal, given: events.at(-1)!.ordinal })
+    }
+    for (let row = 0; row < pages.length; row++) {
+      const events = ledger.lifeEvents(row)
+      if (events.length <= MAX_EVENTS) collect(laws, events, ledger)
+    }
+    for (const [law, { returned, bySameTask, longest }] of laws)
+      this.#laws.set(law, { all: new Overtaking(returned), bySameTask, longest })
+    for (const [pagemap, returned] of lifetimes) this.#lifetimes.set(pagemap, new Overtaking(returned))
+  }
+
+  of(law: number): LawTraffic {
+    return this.#laws.get(law) ?? NOTHING
+  }
+
+  lifetimesOf(pagemap: number): Overtaking {
+    return this.#lifetimes.get(pagemap) ?? NOTHING.all
+  }
+}
+
+function collect(laws: Map<number, Collected>, events: readonly LifetimeEvent[], ledger: Ledger): void {
+  const { partners } = pairReferences(events, 0, ledger.book)
+  partners.forEach((partner, position) => {
+    const get = events[position]!
+    if (partner === undefined || get.delta <= 0 || partner < position) return
+    const put = events[partner]!
+    const law = ledger.book.lawOf(get.signature * 2)
+    const known = laws.get(law) ?? { returned: [], bySameTask: 0, longest: 0 }
+    known.returned.push({ taken: get.ordinal, given: put.ordinal })
+    if (get.pid === put.pid) known.bySameTask++
+    known.longest = Math.max(known.longest, put.time - get.time)
+    laws.set(law, known)
+  })
+}
+
+function push(lists: Map<number, Returned[]>, key: number, value: Returned): void {
+  const list = lists.get(key)
+  if (list) list.push(value)
+  else lists.set(key, [value])
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * Chooses between laws that all lifetimes obey alike. Where every lifetime takes one reference at each of two places and gives
+ * one back at each of two others, both ways of pairing them are laws; what the lifetimes do not tell, order, tasks, page tables
+ * and names may suggest. Such a law is marked, and nobody is accused by it alone.
+ */
+import type { LifeEvent as LifetimeEvent } from '../life.ts'
+import type { CallSiteDepths, UnitKey } from './call-site-laws.ts'
+import type { Law } from './find-laws.ts'
+
+export interface PreferredLaw {
+  law: Law
+  /** Columns that would share a law with these, were another choice right. */
+  rivals: number[]
+}
+
+/** Weights of what suggests that one call site gives back what another took, each for full agreement. */
+const RELATED = 2
+const SAME_TASK = 1
+const SAME_MAPPING = 3
+const NESTED = 1
+
+/** Laws that overlap, of which every choice is tried; of more, the best ones are taken one after the other. */
+const MAX_OVERLAPPING = 16
+
+/** Returns laws that share no column. @param affinity how well a taking column and a giving one go together */
+export function preferredLaws(laws: readonly Law[], affinity: (get: number, put: number) => number): PreferredLaw[] {
+  const scores = new Map<string, number>()
+  const score = (law: Law) => {
+    const key = law.columns.join()
+    if (!scores.has(key)) scores.set(key, scoreOf(law, affinity))
+    return scores.get(key)!
+  }
+  return components(laws).flatMap(component => {
+    if (component.length === 1) return [{ law: component[0]!, rivals: [] }]
+    const all = [...new Set(component.flatMap(law => law.columns))]
+    return bestChoice(component, score).map(law => ({
+      law,
+      rivals: all.filter(column => component.some(other => other !== law && shares(other, law) && other.columns.includes(column))),
+    }))
+  })
+}
+
+/**
+ * How well a get and a put go together, in [0, 7]; -1 if the put comes before the get in most lifetimes that have both.
+ *
+ * @param samples lifetimes, each in order
+ */
+export function affinity(
+  gets: readonly UnitKey[],
+  puts: readonly UnitKey[],
+  sites: CallSiteDepths,
+  samples: readonly (readonly LifetimeEvent[])[],
+): number {
+  const getSignatures = new Set(gets.map(key => key >> 1))
+  const putSignatures = new Set(puts.map(key => key >> 1))
+  const seen = { both: 0, ordered: 0, task: 0, mapping: 0, nested: 0 }
+  for (const lifetime of samples) {
+    const get = lifetime.findIndex(({ delta, signature }) => delta > 0 && getSignatures.has(signature))
+    const put = lifetime.findLastIndex(({ delta, signature }) => delta < 0 && putSignatures.has(signature))
+    if (get < 0 || put < 0) continue
+    seen.both++
+    if (get > put) continue
+    const [from, to] = [lifetime[get]!, lifetime[put]!]
+    const between = lifetime.slice(get + 1, put).reduce((sum, event) => sum + event.delta, 0)
+    seen.ordered++
+    if (from.pid === to.pid) seen.task++
+    if (from.mapped === to.mapped) seen.mapping++
+    if (between === 0) seen.nested++
+  }
+  const related = sites.related(gets[0]! >> 1, puts[0]! >> 1) ? RELATED : 0
+  if (seen.both === 0) return related
+  if (2 * seen.ordered < seen.both) return -1
+  return related + (SAME_TASK * seen.task + SAME_MAPPING * seen.mapping + NESTED * seen.nested) / seen.both
+}
+
+/** Mean over the law's columns of how well each goes together with its best partner. */
+function scoreOf({ columns, signs }: Law, affinityOf: (get: number, put: number) => number): number {
+  const gets = columns.filter((_, i) => signs[i]! > 0)
+  const puts = columns.filter((_, i) => signs[i]! < 0)
+  const best = [
+    ...gets.map(get => Math.max(...puts.map(put => affinityOf(get, put)))),
+    ...puts.map(put => Math.max(...gets.map(get => affinityOf(get, put)))),
+  ]
+  return best.reduce((sum, each) => sum + each, 0) / best.length
+}
+
+/** Laws grouped so that no two groups share a column. */
+function components(laws: readonly Law[]): Law[][] {
+  let groups: Law[][] = []
+  for (const law of laws) {
+    const touching = groups.filter(group => group.some(other => shares(other, law)))
+    groups = [...groups.filter(group => !touching.includes(group)), [...touching.flat(), law]]
+  }
+  return groups
+}
+
+function shares(a: Law, b: Law): boolean {
+  return a.columns.some(column => b.columns.includes(column))
+}
+
+/** Laws without a common column that cover as much as can be and, of those, go together best. */
+function bestChoice(laws: readonly Law[], score: (law: Law) => number): Law[] {
+  const sorted = [...laws].sort((a, b) => score(b) - score(a))
+  if (sorted.length > MAX_OVERLAPPING) return greedy(sorted)
+  let best: { chosen: Law[]; covered: number; score: number } = { chosen: [], covered: 0, score: 0 }
+  const extend = (from: number, chosen: Law[]) => {
+    const covered = chosen.reduce((sum, law) => sum + law.columns.length, 0)
+    const total = chosen.reduce((sum, law) => sum + score(law) * law.columns.length, 0)
+    if (covered > best.covered || (covered === best.covered && total > best.score))
+      best = { chosen, covered, score: total }
+    for (let i = from; i < sorted.length; i++)
+      if (!chosen.some(law => shares(law, sorted[i]!))) extend(i + 1, [...chosen, sorted[i]!])
+  }
+  extend(0, [])
+  return best.chosen
+}
+
+function greedy(sorted: readonly Law[]): Law[] {
+  const chosen: Law[] = []
+  for (const law of sorted) if (!chosen.some(other => shares(other, law))) chosen.push(law)
+  return chosen
+}

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * The laws of a recording: which call sites give back what which others take. A call site starts as its acting function's
+ * return address; callers are added where that splits a law into finer ones, as it does for a helper that several parts of
+ * a driver share.
+ */
+import type { LifeEvent as LifetimeEvent } from '../life.ts'
+import { affinity, preferredLaws } from './ambiguity.ts'
+import { findLaws, type Law } from './find-laws.ts'
+import { MatrixBuilder, type UnitMatrix } from './unit-matrix.ts'
+
+/** A kind of change at a call site: `signature * 2`, plus 1 for those that give back. */
+export type UnitKey = number
+
+export function unitKey(signature: number, units: number): UnitKey {
+  return signature * 2 + (units < 0 ? 1 : 0)
+}
+
+export function isPut(key: UnitKey): boolean {
+  return (key & 1) === 1
+}
+
+export function signatureOf(key: UnitKey): number {
+  return key >> 1
+}
+
+/** What laws need to know of call sites. */
+export interface CallSiteDepths {
+  /** Callers that a signature has, the acting frame included. */
+  readonly depth: number
+  /** Number of the call site that a signature stands for with so many frames, from the acting one outwards. */
+  at(signature: number, depth: number): number
+  /** True if two signatures have a function in common. */
+  related(a: number, b: number): boolean
+}
+
+/** How many lifetimes of a kind there were. */
+export interface LifetimeCounts {
+  readonly size: number
+  /** Calls back with the keys and units of one kind of lifetime, and how many lifetimes were of it. */
+  forEach(each: (units: ReadonlyMap<UnitKey, number>, lifetimes: number) => void): void
+}
+
+export interface CallSiteLaw {
+  /** Every key that belongs to the law, and those that stand for its call sites: one for each. */
+  keys: UnitKey[]
+  sites: UnitKey[]
+  touched: number
+  held: number
+  over: number
+  under: number
+  /** Laws that the lifetimes allow just as well: the partner of a reference is then not known for sure. */
+  isAmbiguous: boolean
+  /** Call sites that a reference of this law may come from or go to, if one of those laws is the true one. */
+  rivals: UnitKey[]
+}
+
+/** Lifetimes that each part of a law must have touched before the law is split into them. */
+const MIN_PART = 8
+
+/** Returns the laws of all lifetimes counted. @param samples some lifetimes whole, for what order alone can tell */
+export function learnLaws(
+  counts: LifetimeCounts,
+  sites: CallSiteDepths,
+  samples: readonly (readonly LifetimeEvent[])[],
+): CallSiteLaw[] {
+  const learning = new Learning(counts, sites)
+  const laws = learning.laws()
+  return preferredLaws(laws, (get, put) => affinity(learning.keysOf(get), learning.keysOf(put), sites, samples)).map(
+    ({ law, rivals }) => ({
+      keys: law.columns.flatMap(column => learning.keysOf(column)),
+      sites: law.columns.map(column => learning.keysOf(column)[0]!),
+      touched: law.touched,
+      held: law.held,
+      over: law.over,
+      under: law.under,
+      isAmbiguous: rivals.length > 0,
+      rivals: rivals.map(column => learning.keysOf(column)[0]!),
+    }),
+  )
+}
+
+/** Columns of a matrix are groups of keys: those of one call site at the depth that was found to matter. */
+class Learning {
+  readonly #counts: LifetimeCounts
+  readonly #sites: CallSiteDepths
+  readonly #groups: UnitKey[][] = []
+
+  constructor(counts: LifetimeCounts, sites: CallSiteDepths) {
+    this.#counts = counts
+    this.#sites = sites
+  }
+
+  keysOf(column: number): UnitKey[] {
+    return this.#groups[column]!
+  }
+
+  laws(): Law[] {
+    const keys = new Set<UnitKey>()
+    this.#counts.forEach(units => {
+      for (const key of units.keys()) keys.add(key)
+    })
+    this.#groups.push(...this.#grouped([...keys], 1))
+    const laws = findLaws(this.#matrixOf(this.#groups))
+    const left = this.#uncovered(laws)
+    const deeper = this.#split(left, 2)
+    return [...laws.flatMap(law => this.#refine(law, 2)), ...deeper]
+  }
+
+  /** Groups that no law has. */
+  #uncovered(laws: readonly Law[]): number[] {
+    const covered = new Set(laws.flatMap(law => law.columns))
+    return this.#groups.flatMap((_, column) => (covered.has(column) ? [] : [column]))
+  }
+
+  /** The law, or the finer ones that it falls into when more callers are looked at. */
+  #refine(law: Law, from: number): Law[] {
+    for (let depth = from; depth <= this.#sites.depth; depth++) {
+      const parts = this.#split(law.columns, depth)
+      if (parts.length > 1 && this.#areParts(parts, law)) return parts.flatMap(part => this.#refine(part, depth + 1))
+    }
+    return [law]
+  }
+
+  /** Laws of the columns' call sites with so many callers; none if the callers tell nothing apart. */
+  #split(columns: readonly number[], depth: number): Law[] {
+    const children = columns.flatMap(column => this.#grouped(this.#groups[column]!, depth))
+    if (children.length <= columns.length) return []
+    const first = this.#groups.push(...children) - children.length
+    return findLaws(this.#matrixOf(children)).map(law => ({ ...law, columns: law.columns.map(c => first + c) }))
+  }
+
+  /** True if the parts share nothing, say something each, and hold as well as the whole. */
+  #areParts(parts: readonly Law[], whole: Law): boolean {
+    const columns = parts.flatMap(part => part.columns)
+    if (new Set(columns).size !== columns.length || parts.some(part => part.touched < MIN_PART)) return false
+    const covered = new Set(columns.flatMap(column => this.#groups[column]!))
+    const all = whole.columns.flatMap(column => this.#groups[column]!)
+    const failures = parts.reduce((sum, part) => sum + part.touched - part.held, 0)
+    return failures <= whole.touched - whole.held + whole.touched / 50 && covered.size >= 0.9 * all.length
+  }
+
+  #grouped(keys: readonly UnitKey[], depth: number): UnitKey[][] {
+    const groups = new Map<number, UnitKey[]>()
+    for (const key of keys) {
+      const group = this.#sites.at(signatureOf(key), depth) * 2 + (key & 1)
+      const known = groups.get(group)
+      if (known) known.push(key)
+      else groups.set(group, [key])
+    }
+    return [...groups.values()]
+  }
+
+  #matrixOf(groups: readonly (readonly UnitKey[])[]): UnitMatrix {
+    const columnOf = new Map<UnitKey, number>()
+    groups.forEach((keys, column) => {
+      for (const key of keys) columnOf.set(key, column)
+    })
+    const builder = new MatrixBuilder(groups.length)
+    this.#counts.forEach((units, lifetimes) => {
+      const row = new Map<number, number>()
+      for (const [key, n] of units) {
+        const column = columnOf.get(key)
+        if (column !== undefined) row.set(column, (row.get(column) ?? 0) + n)
+      }
+      builder.add(row, lifetimes)
+    })
+    return builder.build()
+  }
+}

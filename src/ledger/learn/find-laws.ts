@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * Finds the conservation laws of call sites: smallest groups of columns whose units sum to zero in nearly every lifetime.
+ * They are P-invariants with coefficients 0 and 1 of the Petri net that the driver is, read off its executions instead of its
+ * text (docs/internals/laws.md). Lifetimes in which something went wrong break only their own law, and a law is accepted as
+ * long as few lifetimes break it: so null spaces are taken of many samples of lifetimes, and what they have in common with
+ * all lifetimes is kept.
+ */
+import { nullSpace } from './null-space.ts'
+import { restrict, type UnitMatrix } from './unit-matrix.ts'
+
+export interface Law {
+  /** Columns, ascending. */
+  columns: number[]
+  /** Per column, 1 if it takes references and -1 if it gives back. */
+  signs: number[]
+  /** Lifetimes with a unit in one of the columns, and those of them in which the units sum to zero. */
+  touched: number
+  held: number
+  /** Lifetimes in which more was taken than given back, and in which less was. */
+  over: number
+  under: number
+}
+
+/** Lifetimes that must have touched a group of call sites before it is called a law. */
+const MIN_TOUCHED = 3
+
+/** Share of the lifetimes that touch a law in which it must hold. */
+const MIN_HELD = 0.9
+
+/** The same for a law that is broken in one direction only: a fault that happens often. */
+const MIN_HELD_ONE_SIDED = 0.6
+
+/** Samples of all columns, and of those that no law has yet. */
+const WIDE_TRIES = 3
+const NARROW_TRIES = 160
+
+/** Narrow samples in a row that find nothing new, after which there is nothing to find. */
+const MAX_IDLE_TRIES = 40
+
+/** Uncovered columns of which every pair is tried. */
+const MAX_PAIRED = 64
+
+/** Columns above which samples of all columns cost too much: then only the narrow ones are taken, some columns at a time. */
+const MAX_WIDE = 320
+
+/** Returns the laws of a matrix, smallest first; no law contains another. */
+export function findLaws(matrix: UnitMatrix): Law[] {
+  const search = new LawSearch(matrix)
+  search.sampleAll()
+  search.sampleUncovered()
+  search.mergeOverlapping()
+  search.joinRareColumns()
+  search.acceptOneSided()
+  return search.laws()
+}
+
+class LawSearch {
+  readonly #matrix: UnitMatrix
+  readonly #laws = new Map<string, Law>()
+  /** Groups that hold too seldom for a law, but are broken in one direction only. */
+  readonly #oneSided = new Map<string, Law>()
+  readonly #rejected = new Set<string>()
+  readonly #sums: Int32Array
+  readonly #random = generator()
+
+  constructor(matrix: UnitMatrix) {
+    this.#matrix = matrix
+    this.#sums = new Int32Array(matrix.rows.length)
+  }
+
+  laws(): Law[] {
+    return smallest([...this.#laws.values()])
+  }
+
+  /** Takes null spaces over all columns: in a recording without faults the first one has every law. */
+  sampleAll(): void {
+    const { rows, columns } = this.#matrix
+    if (columns > MAX_WIDE) return
+    const all = Array.from({ length: columns }, (_, c) => c)
+    for (let t = 0; t < WIDE_TRIES; t++) {
+      const most = 2 * columns + 16
+      const size = t === 0 ? Math.min(rows.length, most) : Math.min(Math.ceil(rows.length * 0.7), most)
+      this.#sample(this.#matrix, all, size)
+    }
+  }
+
+  /** Tries every pair of one column with another, which is what most laws are. */
+  #pairs(columns: readonly number[]): void {
+    if (columns.length > MAX_PAIRED) return
+    columns.forEach((a, i) => {
+      for (const b of columns.slice(i + 1)) this.#try([a, b])
+    })
+  }
+
+  /** Takes null spaces over the columns that no law has: only those of laws that some lifetime breaks are left. */
+  sampleUncovered(): void {
+    this.#pairs(this.#uncovered())
+    let idle = 0
+    let columns = this.#uncovered()
+    let narrow = restrict(this.#matrix, columns)
+    for (let t = 0; t < NARROW_TRIES && columns.length > 1 && idle < MAX_IDLE_TRIES; t++) {
+      const before = this.#laws.size
+      const part = columns.length > MAX_WIDE ? columns.slice(0, MAX_WIDE) : columns
+      const matrix = part === columns ? narrow : restrict(this.#matrix, part)
+      const least = Math.min(matrix.rows.length, 2)
+      this.#sample(matrix, part, least + Math.floor(this.#random() * Math.min(matrix.rows.length, 2 * part.length)))
+      if (this.#laws.size === before) {
+        idle++
+        continue
+      }
+      idle = 0
+      columns = this.#uncovered()
+      narrow = restrict(this.#matrix, columns)
+    }
+  }
+
+  /**
+   * Makes one law of two that share columns where each fails because it lacks what the other has: two rare ways by which the
+   * same references are taken or given back.
+   */
+  mergeOverlapping(): void {
+    this.#keepSmallest()
+    const laws = [...this.#laws.values()].filter(law => law.held < law.touched)
+    for (let i = 0; i < laws.length; i++) {
+      for (let j = i + 1; j < laws.length; j++) {
+        const [a, b] = [laws[i]!, laws[j]!]
+        if (!this.#isLaw(a) || !this.#isLaw(b) || !a.columns.some(column => b.columns.includes(column))) continue
+        const union = this.#evaluate([...new Set([...a.columns, ...b.columns])].sort((x, y) => x - y))
+        if (2 * failures(union) > Math.min(failures(a), failures(b))) continue
+        this.#laws.delete(a.columns.join())
+        this.#laws.delete(b.columns.join())
+        this.#laws.set(union.columns.join(), union)
+        laws.push(union)
+      }
+    }
+  }
+
+  #isLaw(law: Law): boolean {
+    return this.#laws.get(law.columns.join()) === law
+  }
+
+  /**
+   * Adds a column that no law has to the law that it completes: the way of an error, which gives back what others took, is
+   * taken too seldom to be found by a sample.
+   */
+  joinRareColumns(): void {
+    this.#keepSmallest()
+    for (const column of this.#uncovered()) {
+      const best = this.#completedBy(column)
+      if (!best) continue
+      const joined = this.#evaluate([...best.columns, column].sort((a, b) => a - b))
+      if (joined.held < best.held) continue
+      this.#laws.delete(best.columns.join())
+      this.#laws.set(joined.columns.join(), joined)
+    }
+  }
+
+  /** Accepts laws that are broken often, where nothing else explains their columns. */
+  acceptOneSided(): void {
+    const uncovered = new Set(this.#uncovered())
+    for (const law of smallest([...this.#oneSided.values()])) {
+      if (!law.columns.every(column => uncovered.has(column))) continue
+      this.#laws.set(law.columns.join(), law)
+      for (const column of law.columns) uncovered.delete(column)
+    }
+  }
+
+  /** A law with a rare column more than another one hides that the column is still to be joined to that. */
+  #keepSmallest(): void {
+    const laws = smallest([...this.#laws.values()])
+    this.#laws.clear()
+    for (const law of laws) this.#laws.set(law.columns.join(), law)
+  }
+
+  #uncovered(): number[] {
+    const covered = new Set([...this.#laws.values()].flatMap(law => law.columns))
+    return Array.from({ length: this.#matrix.columns }, (_, c) => c).filter(
+      c => !covered.has(c) && this.#matrix.rowsOf[c]!.length > 0,
+    )
+  }
+
+  /** @param columns of the whole matrix, by column of the sampled one */
+  #sample(matrix: UnitMatrix, columns: readonly number[], size: number): void {
+    const rows = this.#pick(matrix, size).map(r => dense(matrix, r))
+    const order = shuffled(columns.length, this.#random)
+    for (const vector of nullSpace(rows, columns.length, order)) {
+      const law = columnsOf(vector)
+      if (law) this.#try(law.map(c => columns[c]!))
+    }
+  }
+
+  /** Rows drawn without repetition, the more readily the more lifetimes they stand for. */
+  #pick({ rows }: UnitMatrix, size: number): number[] {
+    if (size >= rows.length) return rows.map((_, r) => r)
+    const keys = rows.map(({ lifetimes }, r) => ({ r, key: Math.log(this.#random()) / lifetimes }))
+    keys.sort((a, b) => b.key - a.key)
+    return keys.slice(0, size).map(({ r }) => r)
+  }
+
+  #try(columns: number[]): void {
+    const key = columns.join()
+    if (this.#laws.has(key) || this.#rejected.has(key)) return
+    const law = this.#evaluate(columns)
+    if (law.touched >= MIN_TOUCHED && law.held >= MIN_HELD * law.touched) {
+      this.#laws.set(key, law)
+      return
+    }
+    this.#rejected.add(key)
+    const isOneSided = Math.min(law.over, law.under) * 20 <= Math.max(law.over, law.under)
+    if (law.touched >= 5 * MIN_TOUCHED && law.held >= MIN_HELD_ONE_SIDED * law.touched && isOneSided)
+      this.#oneSided.set(key, law)
+  }
+
+  #evaluate(columns: number[]): Law {
+    const { rows, rowsOf } = this.#matrix
+    const signs = columns.map(column => this.#sign(column))
+    const law: Law = { columns, signs, touched: 0, held: 0, over: 0, under: 0 }
+    const sums = this.#sums
+    const touched: number[] = []
+    const seen = new Set<number>()
+    for (const column of columns) {
+      for (const r of rowsOf[column]!) {
+        if (!seen.has(r)) touched.push(r)
+        seen.add(r)
+        const row = rows[r]!
+        sums[r]! += row.units[row.columns.indexOf(column)]!
+      }
+    }
+    for (const r of touched) {
+      const { lifetimes } = rows[r]!
+      law.touched += lifetimes
+      if (sums[r] === 0) law.held += lifetimes
+      else if (sums[r]! > 0) law.over += lifetimes
+      else law.under += lifetimes
+      sums[r] = 0
+    }
+    return law
+  }
+
+  #sign(column: number): number {
+    const row = this.#matrix.rows[this.#matrix.rowsOf[column]![0]!]!
+    return Math.sign(row.units[row.columns.indexOf(column)]!)
+  }
+
+  /** The law whose deviation that column cancels in nearly all lifetimes that have it. */
+  #completedBy(column: number): Law | undefined {
+    const { rows, rowsOf } = this.#matrix
+    const all = rowsOf[column]!.reduce((sum, r) => sum + rows[r]!.lifetimes, 0)
+    if (all < MIN_TOUCHED) return undefined
+    let best: { law: Law; lifetimes: number } | undefined
+    for (const law of this.#laws.values()) {
+      let lifetimes = 0
+      for (const r of rowsOf[column]!) {
+        const row = rows[r]!
+        const units = row.units[row.columns.indexOf(column)]!
+        const sum = row.columns.reduce((total, c, i) => (law.columns.includes(c) ? total + row.units[i]! : total), 0)
+        if (sum === -units) lifetimes += row.lifetimes
+      }
+      if (lifetimes >= MIN_HELD * all && lifetimes > (best?.lifetimes ?? 0)) best = { law, lifetimes }
+    }
+    return best?.law
+  }
+}
+
+function failures(law: Law): number {
+  return law.touched - law.held
+}
+
+/** The columns with a 1, if all others have a 0 and there are two or more; undefined otherwise. */
+function columnsOf(vector: Int32Array): number[] | undefined {
+  const columns: number[] = []
+  for (let c = 0; c < vector.length; c++) {
+    if (vector[c] === 1) columns.push(c)
+    else if (vector[c] !== 0) return undefined
+  }
+  return columns.length > 1 ? columns : undefined
+}
+
+function dense({ rows, columns }: UnitMatrix, r: number): Int32Array {
+  const row = new Int32Array(columns)
+  const { columns: at, units } = rows[r]!
+  for (let i = 0; i < at.length; i++) row[at[i]!] = units[i]!
+  return row
+}
+
+/** Drops laws that contain another one; smallest first, and of those of one size the one that holds more often. */
+function smallest(laws: Law[]): Law[] {
+  laws.sort((a, b) => a.columns.length - b.columns.length || b.held - a.held)
+  const kept: Law[] = []
+  for (const law of laws) {
+    const columns = new Set(law.columns)
+    if (!kept.some(other => other.columns.every(column => columns.has(column)))) kept.push(law)
+  }
+  return kept
+}
+
+function shuffled(length: number, random: () => number): number[] {
+  const order = Array.from({ length }, (_, i) => i)
+  for (let i = length - 1; i > 0; i--) {
+    const j = Math.floor(random() * (i + 1))
+    const other = order[i]!
+    order[i] = order[j]!
+    order[j] = other
+  }
+  return order
+}
+
+/** Numbers in (0, 1], the same in every run: answers may not depend on chance. */
+function generator(): () => number {
+  let state = 12_345
+  return () => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fffffff
+    return ((state >>> 8) + 1) / ((1 << 23) + 1)
+  }
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * The lifetimes that have ended, by page, with their events. A fault shows on its page only later, maybe lifetimes later, so
+ * all are kept while there is room; then those that obey every law are let go, but for the latest.
+ */
+import type { NodePool as EventPool } from '../nodes.ts'
+
+/** Lifetimes kept, events kept, and the latest lifetimes that stay whatever they are. */
+const MAX_LIFETIMES = 1 << 15
+const MAX_EVENTS = 1 << 19
+const LATEST = 1 << 12
+
+/** How a lifetime was seen. */
+export const LifetimeState = {
+  /** From idle to idle, with no event out of the ordinary. */
+  COMPLETE: 0,
+  /** Begun before the recording, or with events that may be missing. */
+  PARTIAL: 1,
+  /** Closed after an event that no order explains. */
+  BROKEN: 2,
+} as const
+export type LifetimeState = (typeof LifetimeState)[keyof typeof LifetimeState]
+
+/** In place of an entry: none. */
+export const NO_LIFETIME = -1
+
+export class LifetimeLog {
+  length = 0
+  readonly row = new Int32Array(MAX_LIFETIMES)
+  /** Kind in the lifetime counts; -1: not counted. */
+  readonly kind = new Int32Array(MAX_LIFETIMES)
+  readonly state = new Uint8Array(MAX_LIFETIMES)
+  /** First and last event in the pool. */
+  readonly head = new Int32Array(MAX_LIFETIMES)
+  readonly tail = new Int32Array(MAX_LIFETIMES)
+  readonly events = new Int32Array(MAX_LIFETIMES)
+  /** Entry of the same page's lifetime before; `NO_LIFETIME`: none, or let go. */
+  readonly before = new Int32Array(MAX_LIFETIMES)
+  /** Pages of which a lifetime that obeys not every law had to be let go. */
+  readonly incomplete = new Set<number>()
+  /** True once lifetimes were let go. */
+  isCompacted = false
+  #events = 0
+  readonly #pool: EventPool
+
+  constructor(pool: EventPool) {
+    this.#pool = pool
+  }
+
+  get isFull(): boolean {
+    return this.length === MAX_LIFETIMES || this.#events > MAX_EVENTS
+  }
+
+  /** Adds a lifetime and returns its entry. @param before entry of the same page's lifetime before */
+  add(
+    row: number,
+    kind: number,
+    state: LifetimeState,
+    head: number,
+    tail: number,
+    events: number,
+    before: number,
+  ): number {
+    const entry = this.length++
+    this.row[entry] = row
+    this.kind[entry] = kind
+    this.state[entry] = state
+    this.head[entry] = head
+    this.tail[entry] = tail
+    this.events[entry] = events
+    this.before[entry] = before
+    this.#events += events
+    return entry
+  }
+
+  /**
+   * Lets lifetimes go that obey every law. Entries are renumbered.
+   *
+   * @param isLawful of an entry
+   * @returns the new number of each entry; of one that is gone, that of the same page's nearest one before that is left
+   */
+  compact(isLawful: (entry: number) => boolean): Int32Array {
+    this.isCompacted = true
+    const moved = new Int32Array(this.length).fill(NO_LIFETIME)
+    const latest = this.length - LATEST
+    let odd = 0
+    for (let entry = 0; entry < latest; entry++) if (!isLawful(entry)) odd++
+    // However many are odd, half of the room has to become free.
+    let surplus = Math.max(0, odd + LATEST - MAX_LIFETIMES / 2)
+    if (this.#events > MAX_EVENTS && odd * 4 > latest) surplus = Math.max(surplus, odd >> 1)
+    let kept = 0
+    for (let entry = 0; entry < this.length; entry++) {
+      const isOdd = entry < latest && !isLawful(entry)
+      if (isOdd && surplus-- > 0) this.incomplete.add(this.row[entry]!)
+      else if (isOdd || entry >= latest) {
+        moved[entry] = kept++
+        continue
+      }
+      this.#events -= this.events[entry]!
+      if (this.head[entry]! >= 0) this.#pool.giveChain(this.head[entry]!, this.tail[entry]!)
+    }
+    const nearest = this.#move(moved)
+    this.length = kept
+    return nearest
+  }
+
+  /** Moves entries to their new places, and links a page's lifetimes over those that are gone. */
+  #move(moved: Int32Array): Int32Array {
+    const nearest = new Int32Array(this.length)
+    for (let entry = 0; entry < this.length; entry++) {
+      const before = this.before[entry]!
+      nearest[entry] = moved[entry]! >= 0 ? moved[entry]! : before < 0 ? NO_LIFETIME : nearest[before]!
+    }
+    const links = this.before.slice(0, this.length).map(before => (before < 0 ? NO_LIFETIME : nearest[before]!))
+    for (let entry = 0; entry < this.length; entry++) {
+      const to = moved[entry]!
+      if (to < 0) continue
+      for (const column of [this.row, this.kind, this.state, this.head, this.tail, this.events])
+        column[to] = column[entry]!
+      this.before[to] = links[entry]!
+    }
+    return nearest
+  }
+}
