@@ -75,10 +75,13 @@ export class Diagnosis {
   #causes(): { causes: Map<Anomaly, Finding>; short: Map<number, Finding> } {
     const ledger = this.#ledger
     const histories = pageHistories(ledger)
-    const siteOf = (signature: number) => ledger.sites.site(signature)
+    const sites = {
+      site: (signature: number) => ledger.sites.site(signature),
+      events: (signature: number) => ledger.tasks.ticksOfSignature(signature),
+    }
     const shortOn = (row: number): Shortage[] => {
       const history = histories.get(row)
-      return history ? shortages(history, ledger.idleCount(row) ?? 0, ledger.book, siteOf) : []
+      return history ? shortages(history, ledger.idleCount(row) ?? 0, ledger.book, sites) : []
     }
     const causes = new Map<Anomaly, Finding>()
     const out = dismissed(ledger)
@@ -92,7 +95,7 @@ export class Diagnosis {
       if (ledger.incidents.of(row) || !ledger.isCounted(row)) continue
       // Without an impossible event, only references that came back too late show that the page was freed early.
       const shortage = shortOn(row).find(each => each.deferred.length > 0)
-      if (shortage) short.set(row, this.#shortages.of(row, shortage, 'likely'))
+      if (shortage) short.set(row, this.#shortages.of(row, shortage, 'likely', false))
     }
     return { causes, short }
   }

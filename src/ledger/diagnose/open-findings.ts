@@ -3,6 +3,7 @@
 import { Op } from '../../trace/events.ts'
 import type { Actor, Candidate, Finding } from '../findings.ts'
 import { StackTrait } from '../frames.ts'
+import { NO_LAW } from '../learn/law-book.ts'
 import type { Ledger } from '../ledger.ts'
 import type { LifeEvent as LifetimeEvent, PageState } from '../life.ts'
 import { ORDER_WINDOW } from '../order.ts'
@@ -14,7 +15,7 @@ import { type LeakFacts, leakCertainty } from './leak.ts'
 import { leakSentences } from './leak-words.ts'
 import { duration, type Naming, references } from './naming.ts'
 import { newFinding } from './new-finding.ts'
-import { NO_LAW, type OpenReference, pairReferences } from './references.ts'
+import { type OpenReference, pairReferences } from './references.ts'
 import { Traffic } from './traffic.ts'
 
 /** Events of a lifetime above which its references are not told apart. */
@@ -209,16 +210,20 @@ export class OpenFindings {
     const law = this.#traffic.of(reference.law)
     const lifetimes = this.#traffic.lifetimesOf(pages.pagemap[row]!)
     const traits = sites.traits(event.stack)
+    // Where several references of the law were taken since none was out, it may be the last one that is.
+    const taken = (reference.alternatives.at(-1) ?? event).ordinal
     const others = open.filter(other => other !== reference && !this.#isEviction(other.event))
     const tables = others.filter(other => other.event?.mapped)
     return {
       returned: law.all.returned,
       most: law.all.most,
-      since: law.all.since(event.ordinal),
+      since: law.all.since(taken),
       lifetimes: lifetimes.returned,
       mostLifetimes: lifetimes.most,
-      sinceLifetimes: lifetimes.since(event.ordinal),
+      sinceLifetimes: lifetimes.since(taken),
+      maybeWith: [...law.givers].find(([, latest]) => latest < taken)?.[0],
       isOwnTask: law.bySameTask === law.all.returned,
+      takenHere: tasks.ticksOfSignature(event.signature),
       hasLaw: reference.law !== NO_LAW,
       hasStack: event.stack !== 0,
       isPin: (traits & StackTrait.GUP) !== 0,

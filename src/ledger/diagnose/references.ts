@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Which reference of a lifetime came back by which put, as far as laws tell, and which are out. */
 import { unitKey } from '../learn/call-site-laws.ts'
-import type { LawBook } from '../learn/law-book.ts'
+import { type LawBook, NO_LAW } from '../learn/law-book.ts'
 import type { LifeEvent as LifetimeEvent } from '../life.ts'
-
-/** In place of a law's number: references at call sites that no law has. */
-export const NO_LAW = -1
 
 /** References of one law that are out. */
 export interface OpenReference {

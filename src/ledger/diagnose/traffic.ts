@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** How references come back, by law, as the lifetimes that are kept show it. Made once, when the first question is asked. */
+import { StackTrait } from '../frames.ts'
 import type { Ledger } from '../ledger.ts'
 import type { LifeEvent as LifetimeEvent } from '../life.ts'
 import { LifetimeState } from '../track/lifetime-log.ts'
@@ -11,17 +12,17 @@ export interface LawTraffic {
   all: Overtaking
   /** References that came back by the task that took them. */
   bySameTask: number
-  /** The longest that one was out. */
-  longest: number
+  /** Tasks that gave references back, with the number of the event that took the latest of these. */
+  givers: ReadonlyMap<number, number>
 }
 
 interface Collected {
   returned: Returned[]
   bySameTask: number
-  longest: number
+  givers: Map<number, number>
 }
 
-const NOTHING: LawTraffic = { all: new Overtaking([]), bySameTask: 0, longest: 0 }
+const NOTHING: LawTraffic = { all: new Overtaking([]), bySameTask: 0, givers: new Map() }
 
 /** Events of a lifetime above which its references are not paired. */
 const MAX_EVENTS = 4096
@@ -46,8 +47,8 @@ export class Traffic {
       const events = ledger.lifeEvents(row)
       if (events.length <= MAX_EVENTS) collect(laws, events, ledger)
     }
-    for (const [law, { returned, bySameTask, longest }] of laws)
-      this.#laws.set(law, { all: new Overtaking(returned), bySameTask, longest })
+    for (const [law, { returned, bySameTask, givers }] of laws)
+      this.#laws.set(law, { all: new Overtaking(returned), bySameTask, givers })
     for (const [pagemap, returned] of lifetimes) this.#lifetimes.set(pagemap, new Overtaking(returned))
   }
 
@@ -67,10 +68,12 @@ function collect(laws: Map<number, Collected>, events: readonly LifetimeEvent[],
     if (partner === undefined || get.delta <= 0 || partner < position) return
     const put = events[partner]!
     const law = ledger.book.lawOf(get.signature * 2)
-    const known = laws.get(law) ?? { returned: [], bySameTask: 0, longest: 0 }
+    const known: Collected = laws.get(law) ?? { returned: [], bySameTask: 0, givers: new Map() }
     known.returned.push({ taken: get.ordinal, given: put.ordinal })
     if (get.pid === put.pid) known.bySameTask++
-    known.longest = Math.max(known.longest, put.time - get.time)
+    // An interrupt gives back in the name of whatever task it interrupts.
+    if (!(ledger.sites.traits(put.stack) & StackTrait.INTERRUPT))
+      known.givers.set(put.pid, Math.max(known.givers.get(put.pid) ?? -1, get.ordinal))
     laws.set(law, known)
   })
 }
