@@ -6,10 +6,11 @@ import type { LifeEvent } from '../ledger/life.ts'
 import { solveLife } from '../ledger/lives.ts'
 import { MAX_SOLVED } from '../ledger/matching.ts'
 import { OP_NAMES, Op, type Recording } from '../trace/events.ts'
+import { timeNumber } from '../trace/times.ts'
 import type { RecordedEvent, TimelineRecorder } from './recorder.ts'
 import { NO_IDLE, type Timeline } from './timeline.ts'
 import { actorJson } from './trace-json.ts'
-import { pfnText, seconds } from './words.ts'
+import { pfnText } from './words.ts'
 
 export interface PageLifeSource {
   timeline: Pick<Timeline, 'pfns' | 'start' | 'idle'>
@@ -28,7 +29,6 @@ export interface LifeSpan {
 
 export function pageLifeJson({ timeline, recorder, recording, ledger }: PageLifeSource, span: LifeSpan): object {
   const { page, from, to, times } = span
-  const { timeBase } = recording
   const events = Array.from({ length: to - from }, (_, i) => recorder.event(from + i))
   const idle = timeline.idle[page] === NO_IDLE ? undefined : timeline.idle[page]!
   const before = from > timeline.start[page]! ? recorder.event(from - 1).count : countBefore(events[0]!)
@@ -43,11 +43,11 @@ export function pageLifeJson({ timeline, recorder, recording, ledger }: PageLife
     pfn: pfnText(timeline.pfns[page]!),
     idle: idle ?? null,
     life: {
-      began: held > 0 ? null : seconds(times[0]!, timeBase),
-      ended: ended ? seconds(times.at(-1)!, timeBase) : null,
+      began: held > 0 ? null : timeNumber(times[0]!, recording),
+      ended: ended ? timeNumber(times.at(-1)!, recording) : null,
       events: told.map((event, i) => {
         count += event.delta
-        return { ...actorJson(historyOf(event, ledger, recording), timeBase), count, partner: partners[i] ?? null }
+        return { ...actorJson(historyOf(event, ledger, recording), recording), count, partner: partners[i] ?? null }
       }),
     },
   }

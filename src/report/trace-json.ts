@@ -2,12 +2,13 @@
 /** The account of a recording as JSON: docs/schema/lastput.trace-1.schema.json. */
 import type { Account } from '../ledger/account.ts'
 import type { Actor, ErrorReport, Finding } from '../ledger/findings.ts'
-import type { Damage, Frame } from '../trace/events.ts'
-import { pfnText, seconds } from './words.ts'
+import type { Damage, Frame, SourceInfo } from '../trace/events.ts'
+import { decimals, type Timed, timeNumber } from '../trace/times.ts'
+import { pfnText } from './words.ts'
 
 /** The account in the shape of schema lastput.trace/1. */
 export function traceJson(account: Account, damage: readonly Damage[]): object {
-  const { timeBase, info, lost } = account
+  const { info, lost } = account
   return {
     schema: 'lastput.trace/1',
     source: {
@@ -15,13 +16,14 @@ export function traceJson(account: Account, damage: readonly Damage[]): object {
       format: info.format,
       kernel: info.kernel ?? null,
       cpus: info.cpus,
+      clock: clockJson(info),
       events: account.events,
       skipped: account.skipped,
       probes: account.probes,
       lost: lost.events ?? null,
       gaps: lost.gaps,
-      firstTime: seconds(account.firstTime, timeBase),
-      lastTime: seconds(account.lastTime, timeBase),
+      firstTime: timeNumber(account.firstTime, account),
+      lastTime: timeNumber(account.lastTime, account),
       damage: damage.map(({ offset, expected }) => ({ offset, expected })),
     },
     pagemaps: account.pagemaps.map(map => ({
@@ -34,23 +36,33 @@ export function traceJson(account: Account, damage: readonly Damage[]): object {
     })),
     lives: account.lives,
     findings: account.findings.map(finding => findingJson(finding, account)),
-    reports: account.reports.map(report => reportJson(report, timeBase)),
+    reports: account.reports.map(report => reportJson(report, account)),
     pairs: account.pairs.map(({ get, put, lives }) => ({ get: functionJson(get), put: functionJson(put), lives })),
     open: account.open.map(({ get, pfn, ...counts }) => ({ get: functionJson(get), ...counts, pfn: pfnText(pfn) })),
     notes: account.notes,
   }
 }
 
+/** What the times of a document are. */
+export function clockJson(info: SourceInfo): object {
+  const { clock, unit, resolution } = info
+  return {
+    name: clock,
+    unit: unit === 'ticks' ? 'ticks' : 's',
+    decimals: unit === 'ticks' ? 0 : decimals(info),
+    resolution: unit === 'ticks' ? resolution : resolution / 1e9,
+  }
+}
+
 function findingJson(finding: Finding, account: Account): object {
-  const { timeBase } = account
   return {
     kind: finding.kind,
     pfn: pfnText(finding.pfn),
     life: {
-      began: finding.life.began === undefined ? null : seconds(finding.life.began, timeBase),
-      ended: finding.life.ended === undefined ? null : seconds(finding.life.ended, timeBase),
+      began: finding.life.began === undefined ? null : timeNumber(finding.life.began, account),
+      ended: finding.life.ended === undefined ? null : timeNumber(finding.life.ended, account),
       events: finding.history.map(event => ({
-        ...actorJson(event, timeBase),
+        ...actorJson(event, account),
         count: event.count,
         partner: event.partner ?? null,
       })),
@@ -60,12 +72,12 @@ function findingJson(finding: Finding, account: Account): object {
     references: finding.references,
     certainty: finding.certainty,
     margin: finding.margin ?? null,
-    culprit: finding.culprit ? actorJson(finding.culprit, timeBase) : null,
+    culprit: finding.culprit ? actorJson(finding.culprit, account) : null,
     ...(finding.counterpart === undefined ? {} : { counterpart: counterpartJson(finding.counterpart) }),
     consequences: finding.consequences.map(each => ({
       kind: each.kind,
       pfn: pfnText(each.pfn),
-      time: seconds(each.time, timeBase),
+      time: timeNumber(each.time, account),
       count: each.count,
       ...functionJson(each.actor.frame),
       task: each.actor.task,
@@ -77,7 +89,7 @@ function findingJson(finding: Finding, account: Account): object {
   }
 }
 
-function reportJson(report: ErrorReport, timeBase: bigint): object {
+function reportJson(report: ErrorReport, account: Account): object {
   const { detector, address, frame, stack, task, pid, cpu, time, page, times } = report
   return {
     detector,
@@ -87,7 +99,7 @@ function reportJson(report: ErrorReport, timeBase: bigint): object {
     task,
     pid,
     cpu,
-    time: seconds(time, timeBase),
+    time: timeNumber(time, account),
     page: page === undefined ? null : pfnText(page),
     times,
   }
@@ -97,14 +109,14 @@ function counterpartJson(counterpart: NonNullable<Finding['counterpart']>): obje
   return { ...functionJson(counterpart.frame), lives: counterpart.lives }
 }
 
-export function actorJson(actor: Actor, timeBase: bigint): object {
+export function actorJson(actor: Actor, timed: Timed): object {
   return {
     ...functionJson(actor.frame),
     stack: actor.stack.map(frameJson),
     task: actor.task,
     pid: actor.pid,
     cpu: actor.cpu,
-    time: seconds(actor.time, timeBase),
+    time: timeNumber(actor.time, timed),
     operation: actor.operation,
     val: actor.delta,
   }

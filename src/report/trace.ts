@@ -9,10 +9,12 @@ import {
   type Finding,
   type FindingKind,
 } from '../ledger/findings.ts'
-import type { Damage, Frame } from '../trace/events.ts'
+import { CPU_SKEW } from '../trace/clock.ts'
+import type { Damage, Frame, SourceInfo } from '../trace/events.ts'
+import { spanText, timeText } from '../trace/times.ts'
 import { printable } from './printable.ts'
 import { sentence } from './sentence.ts'
-import { frameText, grouped, marginText, pfnText, plural, timeText, wrap } from './words.ts'
+import { frameText, grouped, marginText, pfnText, plural, wrap } from './words.ts'
 
 /** Frames of a stack that the text shows; the JSON has all. */
 const SHOWN_FRAMES = 8
@@ -28,7 +30,7 @@ export interface TraceFilter {
   pagemap?: number | undefined
   from?: number | undefined
   to?: number | undefined
-  /** References held at the end for less than this (ns) are left out. */
+  /** References held at the end for less than this, in units of `EventBatch.time`, are left out. */
   older?: number | undefined
   /** Findings of each kind that the text shows. */
   top?: number | undefined
@@ -91,22 +93,32 @@ function headText(account: Account): string[] {
   const kernel = info.kernel === undefined ? '' : `, Linux ${printable(info.kernel)}`
   const skipped = account.skipped > 0 ? `, ${plural(account.skipped, 'event')} of ordinary pages left out` : ''
   const between = Number.isFinite(account.firstTime)
-    ? ` from ${timeText(account.firstTime, account.timeBase)} to ${timeText(account.lastTime, account.timeBase)}`
+    ? ` from ${timeText(account.firstTime, account)} to ${timeText(account.lastTime, account)}`
     : ''
   const probes = account.probes > 0 ? ` and ${plural(account.probes, 'probe')}` : ''
   return [
     ...wrap(`${printable(info.file)}: ${info.format}${kernel}, ${plural(info.cpus, 'CPU')}`, '', '  '),
     ...wrap(`${plural(account.events, 'page_ref event')}${probes}${between}${skipped}; ${lostText(account)}`, '', '  '),
+    ...wrap(clockText(account.info), '', '  ').filter(line => line !== ''),
     '',
   ]
+}
+
+/** What a reader must know of the clock to understand times, or why little is certain; nothing of one in ns. */
+function clockText(info: SourceInfo): string {
+  const name = info.clock === 'unknown' ? 'clock' : `clock ${printable(info.clock)}`
+  if (info.unit === 'ticks')
+    return info.clock === 'ticks' ? 'times are ticks of a clock' : `times are ticks of the ${name}`
+  if (info.resolution <= CPU_SKEW) return ''
+  return `the ${name} moved on every ${spanText(info.resolution, info)} only, so little says what came first`
 }
 
 function lostText(account: Account): string {
   const { gaps, events, from, to } = account.lost
   if (gaps === 0) return 'none lost'
   const many = events === undefined ? 'an unknown number' : grouped(events)
-  const since = Number.isFinite(from) ? ` from ${timeText(from, account.timeBase)}` : ''
-  const until = Number.isFinite(to) ? ` to ${timeText(to, account.timeBase)}` : ''
+  const since = Number.isFinite(from) ? ` from ${timeText(from, account)}` : ''
+  const until = Number.isFinite(to) ? ` to ${timeText(to, account)}` : ''
   return `${many} LOST in ${plural(gaps, 'gap')}${since}${until}: nothing is claimed that rests on them`
 }
 
@@ -175,7 +187,7 @@ function actorText(actor: Actor, account: Account, indent: string): string[] {
 
 /** When, where, and which task. */
 function taskText({ time, cpu, task, pid }: Actor | ErrorReport, account: Account): string {
-  return `${timeText(time, account.timeBase)} [${String(cpu).padStart(3, '0')}] ${printable(task)}-${pid}`
+  return `${timeText(time, account)} [${String(cpu).padStart(3, '0')}] ${printable(task)}-${pid}`
 }
 
 function stackText(stack: readonly Frame[], indent: string): string[] {
@@ -189,7 +201,7 @@ function stackText(stack: readonly Frame[], indent: string): string[] {
 
 function consequenceText(each: ConsequenceFinding, account: Account): string {
   const who = each.actor.frame ? ` by ${printable(each.actor.frame.name)}` : ''
-  return `${each.kind} on ${pfnText(each.pfn)} at ${timeText(each.time, account.timeBase)}${who}`
+  return `${each.kind} on ${pfnText(each.pfn)} at ${timeText(each.time, account)}${who}`
 }
 
 /** The kernel's own findings, as it told them. */
@@ -257,9 +269,7 @@ function heldBySite(held: readonly Finding[]): string[] {
 
 function heldLine(finding: Finding, account: Account): string[] {
   const { culprit } = finding
-  const since = culprit
-    ? ` since ${timeText(culprit.time, account.timeBase)} by ${printable(culprit.task)}-${culprit.pid}`
-    : ''
+  const since = culprit ? ` since ${timeText(culprit.time, account)} by ${printable(culprit.task)}-${culprit.pid}` : ''
   const where = culprit?.frame ? ` in ${frameText(culprit.frame)}` : ''
   return wrap(`${pfnText(finding.pfn)} count ${finding.count}${since}${where}`, '  ', '    ')
 }

@@ -15,7 +15,7 @@ export interface ActorJson extends FunctionJson {
   task: string
   pid: number
   cpu: number
-  /** Seconds. */
+  /** As `ClockJson` says. */
   time: number
   operation: string
   val: number
@@ -95,6 +95,14 @@ export interface ReportJson extends FunctionJson {
   times: number
 }
 
+/** What times are: seconds with so many digits worth showing, or the ticks of a clock that does not tell how long they are. */
+export interface ClockJson {
+  name: string
+  unit: 's' | 'ticks'
+  decimals: number
+  resolution: number
+}
+
 /** lastput.trace/1 */
 export interface TraceJson {
   schema: 'lastput.trace/1'
@@ -103,6 +111,8 @@ export interface TraceJson {
     format: string
     kernel: string | null
     cpus: number
+    /** Not in reports of before there was one: seconds. */
+    clock?: ClockJson
     events: number
     skipped: number
     probes?: number

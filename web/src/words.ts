@@ -2,7 +2,7 @@
 /** How the viewer writes functions, times and findings; the sentences are those of the terminal's report. */
 import { printable } from '../../src/report/printable.ts'
 import { sentence } from '../../src/report/sentence.ts'
-import type { ActorJson, FindingJson, FunctionJson } from './documents.ts'
+import type { ActorJson, FindingJson, FunctionJson, TraceJson } from './documents.ts'
 import { name } from './dom.ts'
 
 /** function+offset [module] */
@@ -16,15 +16,33 @@ export function functionName(of: FunctionJson): HTMLElement {
   return name(of.function ?? '(no stack)', 'function')
 }
 
-export function timeText(seconds: number | null): string {
-  return typeof seconds === 'number' ? seconds.toFixed(6) : '?'
-}
+/** How the times of a document are written. */
+export class Times {
+  readonly #decimals: number
+  /** What stands behind a time. */
+  readonly unit: 's' | 'ticks'
 
-/** A span of time in the unit that fits it. */
-export function durationText(seconds: number): string {
-  const size = Math.abs(seconds)
-  if (size < 1e-3) return `${(seconds * 1e6).toFixed(size < 1e-5 ? 2 : 0)} µs`
-  return size < 1 ? `${(seconds * 1e3).toFixed(1)} ms` : `${seconds.toFixed(2)} s`
+  constructor({ source: { clock } }: TraceJson) {
+    this.unit = clock?.unit ?? 's'
+    this.#decimals = clock?.decimals ?? 6
+  }
+
+  /** Units of the timeline's times in one of the document's. */
+  get scale(): number {
+    return this.unit === 'ticks' ? 1 : 1e9
+  }
+
+  text(time: number | null): string {
+    return typeof time === 'number' ? time.toFixed(this.#decimals) : '?'
+  }
+
+  /** A span of time in the unit that fits it. */
+  span(time: number): string {
+    if (this.unit === 'ticks') return `${time} ticks`
+    const size = Math.abs(time)
+    if (size < 1e-3) return `${(time * 1e6).toFixed(size < 1e-5 ? 2 : 0)} µs`
+    return size < 1 ? `${(time * 1e3).toFixed(1)} ms` : `${time.toFixed(2)} s`
+  }
 }
 
 export function signed(change: number): string {
@@ -41,11 +59,11 @@ export function findingSentence(finding: FindingJson): string {
 }
 
 /** A finding as text for a mail. */
-export function findingMail(finding: FindingJson): string {
+export function findingMail(finding: FindingJson, times: Times): string {
   const { culprit } = finding
   const lines = [`${finding.kind} (${finding.certainty}): ${findingSentence(finding)}.`]
   lines.push(`  count ${finding.count}, expected ${finding.expected}`)
-  if (culprit) lines.push(`  ${actorLine(culprit)}`, ...culprit.stack.map(frame => `    ${functionText(frame)}`))
+  if (culprit) lines.push(`  ${actorLine(culprit, times)}`, ...culprit.stack.map(frame => `    ${functionText(frame)}`))
   lines.push(...finding.evidence.map(each => `  - ${printable(each)}`))
   return `${lines.join('\n')}\n`
 }
@@ -56,11 +74,11 @@ export function newsOf(property: string, message: string | undefined): string {
 }
 
 /** As trace-cmd report begins its lines. */
-export function whereLine(at: { time: number; cpu: number; task: string; pid: number }): string {
-  return `${timeText(at.time)} [${String(at.cpu).padStart(3, '0')}] ${taskText(at)}`
+export function whereLine(at: { time: number; cpu: number; task: string; pid: number }, times: Times): string {
+  return `${times.text(at.time)} [${String(at.cpu).padStart(3, '0')}] ${taskText(at)}`
 }
 
-export function actorLine(actor: ActorJson): string {
+export function actorLine(actor: ActorJson, times: Times): string {
   const change = actor.val === 0 ? '' : ` ${signed(actor.val)}`
-  return `${whereLine(actor)}: ${printable(actor.operation)}${change}`
+  return `${whereLine(actor, times)}: ${printable(actor.operation)}${change}`
 }

@@ -5,7 +5,7 @@ import { grouped, marginText, plural } from '../../../src/report/words.ts'
 import { linkTo } from '../address.ts'
 import type { ConsequenceJson, FindingJson, ReportJson, TraceJson } from '../documents.ts'
 import { h, name } from '../dom.ts'
-import { actorLine, durationText, findingMail, findingSentence, functionText, timeText, whereLine } from '../words.ts'
+import { actorLine, findingMail, findingSentence, functionText, Times, whereLine } from '../words.ts'
 import { summary } from './summary.ts'
 import type { Context, View } from './view.ts'
 
@@ -14,6 +14,7 @@ const SHOWN = 100
 
 export function findingsView(context: Context, trace: TraceJson): View {
   const { address } = context
+  const times = new Times(trace)
   const list = h('ol', { class: 'findings' })
   const status = h('p', { class: 'muted', role: 'status' })
   const text = h('input', {
@@ -43,7 +44,7 @@ export function findingsView(context: Context, trace: TraceJson): View {
   }
 
   function show(chosen: { finding: FindingJson; i: number }[], from: number): void {
-    list.append(...chosen.slice(from, from + SHOWN).map(({ finding, i }) => item(context, finding, i)))
+    list.append(...chosen.slice(from, from + SHOWN).map(({ finding, i }) => item(context, finding, i, times)))
     if (chosen.length <= from + SHOWN) return
     const more = h('button', { type: 'button' }, `Show ${Math.min(SHOWN, chosen.length - from - SHOWN)} more`)
     const holder = h('li', { class: 'more' }, more)
@@ -55,7 +56,7 @@ export function findingsView(context: Context, trace: TraceJson): View {
   }
 
   refresh(text.value, kind.value)
-  const reports = reportsList(trace.reports ?? [])
+  const reports = reportsList(trace.reports ?? [], times)
   const none = !reports && h('p', { class: 'nothing' }, 'Nothing was found.')
   const many = [h('div', { class: 'filters', role: 'search' }, text, kind, status), list]
   return {
@@ -65,17 +66,17 @@ export function findingsView(context: Context, trace: TraceJson): View {
 }
 
 /** What the kernel itself reported while it was recorded. */
-function reportsList(reports: readonly ReportJson[]): HTMLElement | false {
+function reportsList(reports: readonly ReportJson[], times: Times): HTMLElement | false {
   if (reports.length === 0) return false
   const one = (report: ReportJson) => {
-    const { detector, at, page, times } = report
+    const { detector, at, page, times: again } = report
     const about = page === null ? '' : `, by a task that was at page ${page}`
     const title = [name(detector), ' at ', name(report.function === null ? at : functionText(report))]
     return h(
       'li',
       { class: 'finding' },
-      h('h3', {}, ...title, `${about}${times > 1 ? `, ${grouped(times)} times` : ''}`),
-      h('p', { class: 'actor' }, whereLine(report)),
+      h('h3', {}, ...title, `${about}${again > 1 ? `, ${grouped(again)} times` : ''}`),
+      h('p', { class: 'actor' }, whereLine(report, times)),
       report.stack.length > 0 && stack(report.stack.map(functionText)),
     )
   }
@@ -104,7 +105,7 @@ function mentions(finding: FindingJson, filter: string): boolean {
   return words.some(word => word.toLowerCase().includes(filter.toLowerCase()))
 }
 
-function item(context: Context, finding: FindingJson, i: number): HTMLElement {
+function item(context: Context, finding: FindingJson, i: number, times: Times): HTMLElement {
   const { culprit } = finding
   const said = `${capital(findingSentence(finding))}.`
   // What waits for no page has no life to be looked at.
@@ -127,12 +128,12 @@ function item(context: Context, finding: FindingJson, i: number): HTMLElement {
       h(
         'div',
         {},
-        culprit !== null && h('p', { class: 'actor' }, actorLine(culprit)),
+        culprit !== null && h('p', { class: 'actor' }, actorLine(culprit, times)),
         culprit !== null && culprit.stack.length > 0 && stack(culprit.stack.map(functionText)),
       ),
-      h('div', {}, evidenceList(finding), consequences(finding)),
+      h('div', {}, evidenceList(finding), consequences(finding, times)),
     ),
-    h('p', { class: 'buttons' }, copyButton(context, finding)),
+    h('p', { class: 'buttons' }, copyButton(context, finding, times)),
   )
 }
 
@@ -154,12 +155,20 @@ function stack(frames: string[]): HTMLElement {
   return h('pre', { class: 'stack' }, frames.join('\n'))
 }
 
-function consequences({ consequences: list, moreConsequences, culprit }: FindingJson): HTMLElement | false {
+function consequences(
+  { consequences: list, moreConsequences, culprit }: FindingJson,
+  times: Times,
+): HTMLElement | false {
   if (list.length === 0) return false
   const more = moreConsequences > 0 ? `, and ${moreConsequences} more` : ''
   const line = (each: ConsequenceJson) => {
-    const later = culprit ? `, ${durationText(each.time - culprit.time)} later` : ''
-    return h('li', {}, `${each.kind} on ${each.pfn} at ${timeText(each.time)}${later} by `, name(each.function ?? '?'))
+    const later = culprit ? `, ${times.span(each.time - culprit.time)} later` : ''
+    return h(
+      'li',
+      {},
+      `${each.kind} on ${each.pfn} at ${times.text(each.time)}${later} by `,
+      name(each.function ?? '?'),
+    )
   }
   return h(
     'details',
@@ -169,10 +178,10 @@ function consequences({ consequences: list, moreConsequences, culprit }: Finding
   )
 }
 
-function copyButton({ say }: Context, finding: FindingJson): HTMLElement {
+function copyButton({ say }: Context, finding: FindingJson, times: Times): HTMLElement {
   const button = h('button', { type: 'button' }, 'Copy for a mail')
   button.addEventListener('click', async () => {
-    const done = await copy(findingMail(finding))
+    const done = await copy(findingMail(finding, times))
     button.textContent = done ? 'Copied' : 'The browser refused'
     say(button.textContent)
     setTimeout(() => (button.textContent = 'Copy for a mail'), 2000)
