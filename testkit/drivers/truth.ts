@@ -157,6 +157,8 @@ function undecidable(planted: Planted, view: View): string | undefined {
   const { conditions, run } = view
   if (!isRecorded(planted, view)) return 'not recorded'
   if (conditions.unmarked !== 'none' && conditions.unmarked !== 'pfns') return 'unmarked losses'
+  // A count below that of an idle page needs no history.
+  if (planted.event?.role === 'surplus' && planted.event.after < run.kernel.rules.idle) return undefined
   const began = view.lives.get(`${planted.page.pfn} ${planted.life}`) ?? planted.at
   const hole = hasHole(planted, began, view)
   if (hole !== undefined) return hole
