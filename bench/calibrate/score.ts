@@ -81,7 +81,7 @@ function slack(made: SimulatedRecording): number {
  */
 function overBefore({ life, culprit, history }: Finding, time: number): boolean {
   if (life.ended === undefined) return false
-  return Math.max(life.ended, culprit?.time ?? 0, ...history.map(event => event.time)) < time
+  return Math.max(life.ended, culprit?.time ?? life.ended, ...history.map(event => event.time)) < time
 }
 
 export function score(

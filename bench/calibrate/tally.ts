@@ -73,7 +73,24 @@ export function add(tally: Tally, scored: Scored): void {
     addFault(tally, fault.kind, fault)
     addFault(tally, `  ${fault.subsystem.replace(/\d+$/, '')} ${fault.mode}`, fault)
   }
+  for (const bug of bugsOf(scored)) addFault(tally, `bug: ${bug.kind}`, bug)
   for (const tag of scored.tags) addTag(tally, tag, scored)
+}
+
+/** The bugs of a driver, each of which may have struck often: found if it was found once. */
+function bugsOf({ faults }: Scored): Scored['faults'] {
+  const bugs = new Map<string, Scored['faults'][number]>()
+  for (const fault of faults) {
+    const key = `${fault.kind} ${fault.subsystem} ${fault.mode}`
+    const bug = bugs.get(key)
+    if (bug === undefined || (fault.decidable && !bug.decidable)) bugs.set(key, { ...fault })
+    else if (fault.decidable === bug.decidable) {
+      bug.found ||= fault.found
+      bug.functionFound ||= fault.functionFound
+      bug.pageAccused ||= fault.pageAccused
+    }
+  }
+  return [...bugs.values()]
 }
 
 function count(verdicts: Verdicts, verdict: string): void {

@@ -93,8 +93,8 @@ export function runDriver(options: DriverOptions): Run {
   const rules = RULES[options.protocol]
   const pace = {
     speed: logUniform(r, 0.3, 5),
-    interrupts: logUniform(r, 0.0005, 0.01),
-    preempted: r.pick([0, 0.0003, 0.002]),
+    interrupts: logUniform(r, 0.0001, 0.005),
+    preempted: r.pick([0, 0, 0.00005, 0.0005]),
   }
   const machine = new Machine(options.cpus, r, pace)
   const ksoftirqd = Array.from({ length: options.cpus }, (_, cpu) => 14 + 6 * cpu)

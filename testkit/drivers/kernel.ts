@@ -51,6 +51,8 @@ export interface TakeOptions {
 export class Kernel {
   readonly events: TrueEvent[] = []
   readonly references: Reference[] = []
+  /** The same events by page. */
+  readonly byPage = new Map<Page, TrueEvent[]>()
   readonly machine: Machine
   readonly rules: Rules
   readonly free: FreeList
@@ -58,8 +60,6 @@ export class Kernel {
   readonly tasks: Task[] = []
   readonly #random: Random
   readonly #ksoftirqd: number[]
-  /** Called for each event: the end of traffic is decided by their number. */
-  onEvent: () => void = () => {}
 
   constructor(machine: Machine, rules: Rules, free: FreeList, random: Random, ksoftirqd: number[]) {
     this.machine = machine
@@ -67,6 +67,13 @@ export class Kernel {
     this.free = free
     this.#random = random
     this.#ksoftirqd = ksoftirqd
+  }
+
+  record(event: TrueEvent): void {
+    this.events.push(event)
+    const there = this.byPage.get(event.page)
+    if (there === undefined) this.byPage.set(event.page, [event])
+    else there.push(event)
   }
 
   /** Does one change; returns undefined if its condition failed. */
@@ -192,7 +199,7 @@ export class Kernel {
       left: units,
       root,
       returned: undefined,
-      putSite: undefined,
+      putSites: [],
       leaked: false,
     }
   }
@@ -206,9 +213,9 @@ export class Kernel {
 
   #giveUp(reference: Reference, units: number, site: Site): void {
     reference.left -= units
+    if (reference.putSites.at(-1) !== site) reference.putSites.push(site)
     if (reference.left > 0) return
     reference.returned = this.machine.now
-    reference.putSite = site
     reference.page.open.delete(reference)
     if (reference.root) reference.page.live = false
   }
@@ -270,9 +277,8 @@ class ChangeOperation implements Operation {
     const ret = count(page, op, val, moments.opTime)
     const { pid, stack } = this.#where(cpu, outer)
     this.event = { moments, cpu, pid, op, page, val, ret, after: page.count, stack, site, role, reference }
-    this.#kernel.events.push(this.event)
+    this.#kernel.record(this.event)
     done?.(this.event)
-    this.#kernel.onEvent()
     return true
   }
 

@@ -89,7 +89,7 @@ export class Machine {
   }
 
   spawn(steps: Steps, delay = 0): void {
-    this.#heap.push(this.now + delay, { steps, operation: undefined, started: false })
+    this.#heap.push(this.now + Math.ceil(delay), { steps, operation: undefined, started: false })
   }
 
   /** Ends `run()` before the next step. */

@@ -21,8 +21,8 @@ export interface Reference {
   root: boolean
   /** When the last unit was given back. */
   returned: number | undefined
-  /** Where the last unit was given back. */
-  putSite: Site | undefined
+  /** Where units were given back, the last one last. */
+  readonly putSites: Site[]
   /** Nobody will give the rest back: a fault. */
   leaked: boolean
 }

@@ -26,7 +26,17 @@ export function kernelFrame(text: string): Frame {
   return frame
 }
 
-export const kernelStack = (text: string): Frame[] => (text === '' ? [] : text.split(' ').map(kernelFrame))
+const kernelStacks = new Map<string, Frame[]>()
+
+/** Returns the frames for functions of the kernel proper, separated by blanks, innermost first. */
+export function kernelStack(text: string): Frame[] {
+  let frames = kernelStacks.get(text)
+  if (frames === undefined) {
+    frames = text.split(' ').map(kernelFrame)
+    kernelStacks.set(text, frames)
+  }
+  return frames
+}
 
 const CALLS = new Map<number, string>([
   [Op.SET, 'set'],

@@ -49,8 +49,9 @@ interface View {
   lost: readonly LostEvents[]
   /** On the simulated machine's clock. */
   end: number
-  /** When lifetimes began, by page and number. */
-  lives: Map<string, number>
+  /** References by page and number of the lifetime. */
+  lives: Map<string, Reference[]>
+  bySite: Map<Site, Reference[]>
   timeOf: (time: number) => number
 }
 
@@ -61,16 +62,17 @@ export function truthOf(
   lost: readonly LostEvents[],
 ): Truth {
   const timeOf = clockOf(conditions, rows)
-  const lives = new Map<string, number>()
-  for (const { page, life, taken } of run.kernel.references) {
-    const key = `${page.pfn} ${life}`
-    lives.set(key, Math.min(taken, lives.get(key) ?? taken))
+  const lives = new Map<string, Reference[]>()
+  const bySite = new Map<Site, Reference[]>()
+  for (const reference of run.faults.planted.length > 0 ? run.kernel.references : []) {
+    push(lives, lifeKey(reference), reference)
+    push(bySite, reference.site, reference)
   }
   const kept = new Set(rows.map(row => row.event))
-  const view = { run, conditions, kept, lost, end: rows.at(-1)?.stamp ?? 0, lives, timeOf }
+  const view = { run, conditions, kept, lost, end: rows.at(-1)?.stamp ?? 0, lives, bySite, timeOf }
   const faults = run.faults.planted.map(planted => faultOf(planted, view))
   return {
-    faults,
+    faults: faults.map(fault => ({ ...fault, culprits: distinct(fault.culprits) })),
     cascade: run.world.pages
       .filter(page => page.taintedAt !== undefined)
       .map(page => ({ pfn: page.pfn, time: timeOf(page.taintedAt!) })),
@@ -86,6 +88,10 @@ export function truthOf(
   }
 }
 
+const distinct = (culprits: readonly Culprit[]): Culprit[] => [
+  ...new Map(culprits.map(culprit => [`${culprit.function} ${culprit.caller ?? ''}`, culprit])).values(),
+]
+
 /** A moment of the machine on the recording's clock, as CPU 0 would show it. */
 function clockOf({ clock }: Conditions, rows: readonly RecordedRow[]): (time: number) => number {
   if (clock.kind !== 'counter') return time => shown(clock, time, 0)
@@ -94,6 +100,7 @@ function clockOf({ clock }: Conditions, rows: readonly RecordedRow[]): (time: nu
 
 function faultOf(planted: Planted, view: View): TrueFault {
   const culprits = planted.kind === 'leak' ? leakCulprits(planted.reference!, view) : [...planted.culprits]
+  if (planted.kind === 'surplus-put') culprits.push(...alternatives(planted, view))
   if (planted.kind === 'no-init') culprits.push(...actorsOf(planted, view))
   const why = undecidable(planted, view)
   return {
@@ -112,43 +119,47 @@ function faultOf(planted: Planted, view: View): TrueFault {
   }
 }
 
-function takeEvent(reference: Reference, view: View): TrueEvent | undefined {
-  return view.run.kernel.events.find(
-    event => event.reference === reference && (event.role === 'take' || event.role === 'hand-out'),
-  )
+const lifeKey = ({ page, life }: Pick<Reference, 'page' | 'life'>) => `${page.pfn} ${life}`
+
+function push<K, V>(map: Map<K, V[]>, key: K, value: V): void {
+  const list = map.get(key)
+  if (list === undefined) map.set(key, [value])
+  else list.push(value)
 }
+
+const eventsOf = ({ page }: Planted, { run }: View): TrueEvent[] => run.kernel.byPage.get(page) ?? []
 
 function isRecorded(planted: Planted, view: View): boolean {
   if (planted.event !== undefined) return view.kept.has(planted.event)
   if (planted.at > view.end) return false
-  const taken = planted.reference && takeEvent(planted.reference, view)
+  const events = eventsOf(planted, view)
+  const took = ({ reference, role }: TrueEvent) =>
+    reference !== undefined && reference === planted.reference && (role === 'take' || role === 'hand-out')
+  const taken = events.find(took)
   if (taken !== undefined) return view.kept.has(taken)
   // Nothing is recorded of a hand-out that changes no count: what counts is whether the page is seen at all.
-  return view.run.kernel.events.some(
-    event => event.page === planted.page && event.moments.opTime >= planted.at && view.kept.has(event),
-  )
+  return events.some(event => event.moments.opTime >= planted.at && view.kept.has(event))
 }
 
 /** The taker, and whoever else took a reference of this lifetime that comes back through the same sites. */
-function leakCulprits(leaked: Reference, { run }: View): Culprit[] {
-  const putSites = new Set<Site>()
-  for (const { site, putSite } of run.kernel.references) {
-    if (site === leaked.site && putSite !== undefined) putSites.add(putSite)
-  }
-  const alike = run.kernel.references.filter(
-    ({ page, life, site, putSite }) =>
-      page === leaked.page &&
-      life === leaked.life &&
-      site !== leaked.site &&
-      putSite !== undefined &&
-      putSites.has(putSite),
+function leakCulprits(leaked: Reference, { lives, bySite }: View): Culprit[] {
+  const sites = new Set((bySite.get(leaked.site) ?? []).flatMap(({ putSites }) => putSites))
+  const alike = (lives.get(lifeKey(leaked)) ?? []).filter(
+    ({ site, putSites }) => site !== leaked.site && putSites.some(put => sites.has(put)),
   )
-  return [...leaked.site.culprits, ...alike.flatMap(({ site }) => site.culprits)]
+  return [leaked, ...alike].flatMap(({ site }) => site.culprits)
+}
+
+/** Other functions that put references of the same taker in this lifetime: one of theirs may be the surplus one. */
+function alternatives({ reference }: Planted, { lives }: View): Culprit[] {
+  if (reference === undefined) return []
+  const same = (lives.get(lifeKey(reference)) ?? []).filter(({ site }) => site === reference.site)
+  return same.flatMap(({ putSites }) => putSites.flatMap(site => site.culprits))
 }
 
 /** Everybody who did something on the page in the lifetime that began without initialisation. */
-function actorsOf({ page, at }: Planted, { run }: View): Culprit[] {
-  const actors = run.kernel.events.filter(event => event.page === page && event.moments.opTime >= at)
+function actorsOf(planted: Planted, view: View): Culprit[] {
+  const actors = eventsOf(planted, view).filter(event => event.moments.opTime >= planted.at)
   return [...new Set(actors.slice(0, 12).flatMap(event => event.site.culprits))]
 }
 
@@ -157,7 +168,9 @@ function undecidable(planted: Planted, view: View): string | undefined {
   const { conditions, run } = view
   if (!isRecorded(planted, view)) return 'not recorded'
   if (conditions.unmarked !== 'none' && conditions.unmarked !== 'pfns') return 'unmarked losses'
-  const began = view.lives.get(`${planted.page.pfn} ${planted.life}`) ?? planted.at
+  // A count below that of an idle page needs no history.
+  if (planted.event?.role === 'surplus' && planted.event.after < run.kernel.rules.idle) return undefined
+  const began = Math.min(planted.at, ...(view.lives.get(lifeKey(planted)) ?? []).map(({ taken }) => taken))
   const hole = hasHole(planted, began, view)
   if (hole !== undefined) return hole
   const { rules } = run.kernel
@@ -167,24 +180,25 @@ function undecidable(planted: Planted, view: View): string | undefined {
 }
 
 /** Events of the page that are missing since its lifetime began, or gaps in which there may be some. */
-function hasHole(
-  { page, at, kind }: Planted,
-  began: number,
-  { run, kept, lost, end, timeOf }: View,
-): string | undefined {
-  const until = kind === 'leak' ? end : Math.min(end, at + 10 * run.world.think)
-  const missing = run.kernel.events.some(
-    event => event.page === page && event.moments.opTime >= began && event.moments.opTime <= until && !kept.has(event),
+function hasHole(planted: Planted, began: number, view: View): string | undefined {
+  const { run, kept, lost, end, timeOf } = view
+  const until = planted.kind === 'leak' ? end : Math.min(end, planted.at + 10 * run.world.think)
+  const missing = eventsOf(planted, view).some(
+    event => event.moments.opTime >= began && event.moments.opTime <= until && !kept.has(event),
   )
   if (missing) return 'events of the page are missing'
+  if (lost.length === 0) return undefined
   const [from, to] = [timeOf(began), timeOf(until)]
   return lost.some(gap => gap.from <= to && gap.to >= from) ? 'a gap' : undefined
 }
 
 /** A leak shows only when references like it would have come back by then. */
-function leakUndecidable({ page, reference, at, owner }: Planted, { run, conditions, end }: View): string | undefined {
+function leakUndecidable(
+  { page, reference, at, owner }: Planted,
+  { conditions, end, bySite }: View,
+): string | undefined {
   if (page.taintedAt !== undefined) return 'another fault on the page'
-  const like = run.kernel.references.filter(({ site, owner: other }) => site === reference!.site && other === owner)
+  const like = (bySite.get(reference!.site) ?? []).filter(({ owner: other }) => other === owner)
   const holds = like.filter(({ returned }) => returned !== undefined).map(({ returned, taken }) => returned! - taken)
   if (holds.length < 5) return 'too few others came back'
   if (conditions.end === 'drained' || conditions.end === 'teardown') return undefined

@@ -62,12 +62,11 @@ export abstract class Subsystem {
     units = reference.units,
     options: PutOptions = {},
   ): Steps {
-    const { kernel, faults, world } = { kernel: this.world.kernel, faults: this.world.faults, world: this.world }
+    const { world } = this
+    const { kernel, faults } = world
     yield world.random.chance(0.6) ? world.pause() : world.wait(world.think * 5)
     const again: Context = context.task === undefined ? { ...context, landing: undefined } : context
     const event = yield* kernel.surplusPut(again, reference.page, site, units, options.op as never)
-    const first = reference.putSite
-    const sites = first !== undefined && first !== site ? [site, first] : [site]
-    faults.surplus(event, reference, mode, units, sites)
+    faults.surplus(event, reference, mode, units, [site, ...reference.putSites])
   }
 }
