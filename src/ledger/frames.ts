@@ -126,6 +126,8 @@ export const StackTrait = {
   FAULT: 512,
   /** Runs in an interrupt, or in a softirq at its end. */
   INTERRUPT: 1024,
+  /** Runs as an item of a work queue. */
+  WORKER: 2048,
 } as const
 
 const TRAITS: [pattern: RegExp, traits: number][] = [
@@ -146,6 +148,7 @@ const TRAITS: [pattern: RegExp, traits: number][] = [
   [/^(try_grab_|iov_iter_get_pages)/, StackTrait.GUP],
   [/^(do_exit|do_group_exit)$/, StackTrait.EXIT],
   [/^do_swap_page/, StackTrait.FAULT],
+  [/^process_one_work$/, StackTrait.WORKER],
   [
     /^(__do_softirq|handle_softirqs|irq_exit|__irq_exit_rcu|do_softirq|run_ksoftirqd|asm_sysvec_|sysvec_|asm_common_interrupt|common_interrupt|rcu_core|rcu_do_batch|call_timer_fn|tasklet_action)/,
     StackTrait.INTERRUPT,

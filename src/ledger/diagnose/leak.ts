@@ -4,6 +4,8 @@ import type { Certainty } from '../findings.ts'
 
 /** What the recording shows about one reference that is out at its end. */
 export interface LeakFacts {
+  /** Complete lifetimes that touched its law. */
+  lawLifetimes: number
   /** References of its law that came back, and the most that one of those was overtaken. */
   returned: number
   most: number
@@ -52,6 +54,9 @@ export const ALWAYS = 3
 /** References that must have come back before their order is a discipline. */
 const ENOUGH = 20
 
+/** Complete lifetimes that must have obeyed a law before its order says something. */
+const KNOWN_LAW = 10
+
 /** How much further than any that came back a reference must have been overtaken. */
 const FACTOR = 2
 const MARGIN = 10
@@ -63,8 +68,8 @@ const SEVERAL = 2
 const WENT_ON = 50
 
 /** True if it was overtaken by so many that it is not waiting its turn. */
-export function isOvertaken({ returned, most, since }: LeakFacts): boolean {
-  return returned >= ENOUGH && since > FACTOR * most + MARGIN
+export function isOvertaken({ returned, most, since, lawLifetimes }: LeakFacts): boolean {
+  return lawLifetimes >= KNOWN_LAW && returned >= ENOUGH && since > FACTOR * most + MARGIN
 }
 
 /** The same for the lifetime of its page. */

@@ -16,7 +16,7 @@ import { leakSentences } from './leak-words.ts'
 import { duration, type Naming, references } from './naming.ts'
 import { newFinding } from './new-finding.ts'
 import { type OpenReference, pairReferences } from './references.ts'
-import { Traffic } from './traffic.ts'
+import { type LawTraffic, Traffic } from './traffic.ts'
 
 /** Events of a lifetime above which its references are not told apart. */
 const MAX_EVENTS = 4096
@@ -204,7 +204,7 @@ export class OpenFindings {
     reference: OpenReference,
     open: readonly OpenReference[],
   ): LeakFacts {
-    const { tasks, pages, sites, incidents } = this.#ledger
+    const { tasks, pages, sites, incidents, book } = this.#ledger
     this.#traffic ??= new Traffic(this.#ledger)
     const event = reference.event!
     const law = this.#traffic.of(reference.law)
@@ -215,13 +215,14 @@ export class OpenFindings {
     const others = open.filter(other => other !== reference && !this.#isEviction(other.event))
     const tables = others.filter(other => other.event?.mapped)
     return {
+      lawLifetimes: reference.law === NO_LAW ? 0 : book.laws[reference.law]!.touched,
       returned: law.all.returned,
       most: law.all.most,
       since: law.all.since(taken),
       lifetimes: lifetimes.returned,
       mostLifetimes: lifetimes.most,
       sinceLifetimes: lifetimes.since(taken),
-      maybeWith: [...law.givers].find(([, latest]) => latest < taken)?.[0],
+      maybeWith: maybeWith(law, taken),
       isOwnTask: law.bySameTask === law.all.returned,
       takenHere: tasks.ticksOfSignature(event.signature),
       hasLaw: reference.law !== NO_LAW,
@@ -244,6 +245,17 @@ export class OpenFindings {
   #isEviction(event: LifetimeEvent | undefined): boolean {
     return event !== undefined && event.delta > 0 && (this.#ledger.sites.traits(event.stack) & StackTrait.EVICT) !== 0
   }
+}
+
+/** A task that may have the reference in its hands: all that it gave back of the law was taken before. */
+function maybeWith({ all, givers }: LawTraffic, taken: number): number | undefined {
+  for (const [pid, { latest, last, isWorker }] of givers) {
+    if (latest >= taken) continue
+    // A worker that had been idle for longer than references wait has not been woken for this one.
+    if (isWorker && last < taken && all.between(last, taken) > all.most) continue
+    return pid
+  }
+  return undefined
 }
 
 /** How far beyond its discipline a reference was overtaken: the one that was furthest is told first. */

@@ -7,19 +7,27 @@ import { LifetimeState } from '../track/lifetime-log.ts'
 import { Overtaking, type Returned } from './overtaking.ts'
 import { pairReferences } from './references.ts'
 
+/** A task that gives back references of a law. */
+export interface Giver {
+  /** Number of the event that took the latest reference that it gave back, and of the one that gave back last. */
+  latest: number
+  last: number
+  /** A worker of a work queue: who is idle is not waited for, others take over. */
+  isWorker: boolean
+}
+
 /** How the references of one law came back. */
 export interface LawTraffic {
   all: Overtaking
   /** References that came back by the task that took them. */
   bySameTask: number
-  /** Tasks that gave references back, with the number of the event that took the latest of these. */
-  givers: ReadonlyMap<number, number>
+  givers: ReadonlyMap<number, Giver>
 }
 
 interface Collected {
   returned: Returned[]
   bySameTask: number
-  givers: Map<number, number>
+  givers: Map<number, Giver>
 }
 
 const NOTHING: LawTraffic = { all: new Overtaking([]), bySameTask: 0, givers: new Map() }
@@ -72,10 +80,20 @@ function collect(laws: Map<number, Collected>, events: readonly LifetimeEvent[],
     known.returned.push({ taken: get.ordinal, given: put.ordinal })
     if (get.pid === put.pid) known.bySameTask++
     // An interrupt gives back in the name of whatever task it interrupts.
-    if (!(ledger.sites.traits(put.stack) & StackTrait.INTERRUPT))
-      known.givers.set(put.pid, Math.max(known.givers.get(put.pid) ?? -1, get.ordinal))
+    const traits = ledger.sites.traits(put.stack)
+    if (!(traits & StackTrait.INTERRUPT)) note(known.givers, get, put, (traits & StackTrait.WORKER) !== 0)
     laws.set(law, known)
   })
+}
+
+function note(givers: Map<number, Giver>, get: LifetimeEvent, put: LifetimeEvent, isWorker: boolean): void {
+  const known = givers.get(put.pid)
+  if (!known) {
+    givers.set(put.pid, { latest: get.ordinal, last: put.ordinal, isWorker })
+    return
+  }
+  known.latest = Math.max(known.latest, get.ordinal)
+  known.last = Math.max(known.last, put.ordinal)
 }
 
 function push(lists: Map<number, Returned[]>, key: number, value: Returned): void {
