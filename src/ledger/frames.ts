@@ -97,9 +97,13 @@ export function baseName(name: string): string {
   return name.includes('.') ? name.replace(SUFFIX, '') : name
 }
 
+/** Pinning and unpinning: who pins is who calls these. */
+const PINNING =
+  /^(gup_|__gup_|try_grab_|pin_user_pages?|get_user_pages|internal_get_user_pages|__get_user_pages|__get_longterm|follow_page_|follow_p[mu4]*d_|iov_iter_(get|extract)_pages|__iov_iter_get_pages|unpin_user_)/
+
 export function isHelper(name: string): boolean {
   const base = baseName(name)
-  return HELPERS.has(base) || TRACEPOINT.test(base)
+  return HELPERS.has(base) || TRACEPOINT.test(base) || PINNING.test(base)
 }
 
 /** Functions whose presence says what a stack does to a page or what kind of page it is. */

@@ -139,11 +139,13 @@ export class OpenFindings {
     partners: readonly (number | undefined)[],
   ): void {
     const isDevice = this.#ledger.pagemaps.list[finding.pagemap]!.device
+    // Where what is out by the laws is not what the count says, a reference went another way than the laws have it.
+    const isEven = this.#isReset(row) || open.reduce((sum, { units }) => sum + units, 0) === finding.references
     const known = open.flatMap(reference => {
       if (!reference.event) return []
       const facts = this.#factsOf(row, events, reference, open)
       // An ordinary page may be held for ever by right (a page cache, a kernel's own memory): it is never called leaked.
-      return [{ reference, event: reference.event, facts, certainty: isDevice ? leakCertainty(facts) : undefined }]
+      return [{ reference, event: reference.event, facts, certainty: isDevice && (isEven || facts.waits) ? leakCertainty(facts) : undefined }]
     })
     const leaked = known.filter(each => each.certainty !== undefined).sort((a, b) => rank(b.facts) - rank(a.facts))
     const chosen = leaked[0] ?? known[0]

@@ -13,6 +13,8 @@ export class LawBook {
   laws: CallSiteLaw[] = []
   /** Law of a key, -1 for none. */
   #lawOf = new Int32Array(0)
+  /** True if two signatures have a function in common. */
+  related: (a: number, b: number) => boolean = () => false
   /** Lifetimes counted when the laws were learned. */
   #learnedFrom = 0
 
@@ -29,6 +31,7 @@ export class LawBook {
     samples: readonly (readonly LifetimeEvent[])[],
   ): void {
     this.#learnedFrom = lifetimes
+    this.related = (a, b) => sites.related(a, b)
     this.laws = learnLaws(counts, sites, samples)
     this.#index()
   }
