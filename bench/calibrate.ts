@@ -5,7 +5,8 @@
  *   npm run calibrate -- [--recordings 1000] [--seed 1] [--workers 1] [--json FILE] [--list-wrong]
  *   npm run calibrate -- --replay SEED [--write DIR]
  *
- * `--list-wrong` prints what is wrong as it is met, one line of JSON each, for `--replay`.
+ * `--list-wrong` prints what is wrong as it is met, one line of JSON each, for `--replay`. An interrupt (SIGINT) prints the
+ * table of what was judged until then.
  */
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
@@ -41,6 +42,14 @@ async function calibrate(recordings: number, first: number, workers: number): Pr
     printed = performance.now()
     process.stderr.write(`${tally.recordings} of ${recordings} in ${((printed - start) / 1000).toFixed(0)} s\n`)
   }
+  const finish = () => {
+    if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(tally, undefined, 1)}\n`)
+    console.log(tableOf(tally, (performance.now() - start) / 1000))
+  }
+  process.once('SIGINT', () => {
+    finish()
+    process.exit(130)
+  })
   await Promise.all(
     Array.from({ length: workers }, (_, worker) => {
       const seeds: number[] = []
@@ -48,8 +57,7 @@ async function calibrate(recordings: number, first: number, workers: number): Pr
       return runWorker(seeds, take)
     }),
   )
-  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(tally, undefined, 1)}\n`)
-  console.log(tableOf(tally, (performance.now() - start) / 1000))
+  finish()
 }
 
 function runWorker(seeds: number[], take: (scored: Scored) => void): Promise<void> {

@@ -73,10 +73,17 @@ export class Site {
   readonly frames: readonly Frame[]
   readonly culprits: readonly Culprit[]
   readonly #stacks = new Map<number, readonly Frame[]>()
+  #key: string | undefined
 
   constructor(frames: readonly Frame[], culprits: readonly Culprit[]) {
     this.frames = frames
     this.culprits = culprits
+  }
+
+  /** The same for sites that look the same in a stack. */
+  get key(): string {
+    this.#key ??= this.frames.map(({ address }) => address.toString(16)).join(' ')
+    return this.#key
   }
 
   /** The whole stack; the same array for the same tail, so that it is interned once. */

@@ -10,7 +10,7 @@ import type { TrueEvent } from './kernel.ts'
 import type { Reference } from './pages.ts'
 import { showsHandOut } from './protocols.ts'
 import type { RecordedRow } from './rows.ts'
-import type { Culprit, Site } from './stacks.ts'
+import type { Culprit } from './stacks.ts'
 
 export interface TrueFault {
   kind: FaultKind
@@ -51,7 +51,8 @@ interface View {
   end: number
   /** References by page and number of the lifetime. */
   lives: Map<string, Reference[]>
-  bySite: Map<Site, Reference[]>
+  /** References by the key of the site that took them. */
+  bySite: Map<string, Reference[]>
   timeOf: (time: number) => number
 }
 
@@ -63,10 +64,10 @@ export function truthOf(
 ): Truth {
   const timeOf = clockOf(conditions, rows)
   const lives = new Map<string, Reference[]>()
-  const bySite = new Map<Site, Reference[]>()
+  const bySite = new Map<string, Reference[]>()
   for (const reference of run.faults.planted.length > 0 ? run.kernel.references : []) {
     push(lives, lifeKey(reference), reference)
-    push(bySite, reference.site, reference)
+    push(bySite, reference.site.key, reference)
   }
   const kept = new Set(rows.map(row => row.event))
   const view = { run, conditions, kept, lost, end: rows.at(-1)?.stamp ?? 0, lives, bySite, timeOf }
@@ -143,9 +144,9 @@ function isRecorded(planted: Planted, view: View): boolean {
 
 /** The taker, and whoever else took a reference of this lifetime that comes back through the same sites. */
 function leakCulprits(leaked: Reference, { lives, bySite }: View): Culprit[] {
-  const sites = new Set((bySite.get(leaked.site) ?? []).flatMap(({ putSites }) => putSites))
+  const sites = new Set((bySite.get(leaked.site.key) ?? []).flatMap(({ putSites }) => putSites.map(({ key }) => key)))
   const alike = (lives.get(lifeKey(leaked)) ?? []).filter(
-    ({ site, putSites }) => site !== leaked.site && putSites.some(put => sites.has(put)),
+    ({ site, putSites }) => site.key !== leaked.site.key && putSites.some(({ key }) => sites.has(key)),
   )
   return [leaked, ...alike].flatMap(({ site }) => site.culprits)
 }
@@ -153,7 +154,7 @@ function leakCulprits(leaked: Reference, { lives, bySite }: View): Culprit[] {
 /** Other functions that put references of the same taker in this lifetime: one of theirs may be the surplus one. */
 function alternatives({ reference }: Planted, { lives }: View): Culprit[] {
   if (reference === undefined) return []
-  const same = (lives.get(lifeKey(reference)) ?? []).filter(({ site }) => site === reference.site)
+  const same = (lives.get(lifeKey(reference)) ?? []).filter(({ site }) => site.key === reference.site.key)
   return same.flatMap(({ putSites }) => putSites.flatMap(site => site.culprits))
 }
 
@@ -198,7 +199,7 @@ function leakUndecidable(
   { conditions, end, bySite }: View,
 ): string | undefined {
   if (page.taintedAt !== undefined) return 'another fault on the page'
-  const like = (bySite.get(reference!.site) ?? []).filter(({ owner: other }) => other === owner)
+  const like = (bySite.get(reference!.site.key) ?? []).filter(({ owner: other }) => other === owner)
   const holds = like.filter(({ returned }) => returned !== undefined).map(({ returned, taken }) => returned! - taken)
   if (holds.length < 5) return 'too few others came back'
   if (conditions.end === 'drained' || conditions.end === 'teardown') return undefined

@@ -10,6 +10,9 @@ interface Consumer {
   running: boolean
 }
 
+/** Messages that may wait for one reader. */
+const LONGEST = 6
+
 export class Mailbox extends Subsystem {
   readonly name: string
   readonly #post = this.world.names.site('take')
@@ -21,8 +24,8 @@ export class Mailbox extends Subsystem {
   }))
   readonly #work = this.world.latency(0.1, 3)
   readonly #slow = this.world.random.chance(0.5) ? 0.01 : 0
-  /** One message whose reader takes longer than the recording lasts. */
-  #stuck = this.world.random.chance(0.25)
+  /** One reader takes longer over a page than the recording lasts. */
+  #stuck = this.world.random.chance(0.15)
 
   constructor(world: Subsystem['world'], name: string) {
     super(world)
@@ -30,8 +33,10 @@ export class Mailbox extends Subsystem {
   }
 
   *use(user: Context, page: Page): Steps {
+    const ready = this.#consumers.filter(({ queue }) => queue.length < LONGEST)
+    if (ready.length === 0) return
     const reference = yield* this.take(user, page, this.#post)
-    const consumer = this.world.random.pick(this.#consumers)
+    const consumer = this.world.random.pick(ready)
     consumer.queue.push(reference!)
     if (consumer.running) return
     consumer.running = true
@@ -44,9 +49,9 @@ export class Mailbox extends Subsystem {
       yield world.wait(this.#work)
       if (world.random.chance(this.#slow)) yield world.wait(200 * this.#work)
       if (this.#stuck && consumer === this.#consumers[1] && world.kernel.events.length > 500) {
-        // The reader works on it for ever; the others and later messages go on.
+        // It works on this page until the end, and what is queued behind it waits; the other readers go on.
         this.#stuck = false
-        continue
+        return
       }
       yield* this.giveBack(consumer.context, next, this.#done)
     }
