@@ -6,11 +6,13 @@ import { copyRows } from '../trace/columns.ts'
 import { type EventBatch, type Frame, OP_NAMES, type Recording, type SourceInfo } from '../trace/events.ts'
 import type { ErrorReport, Finding } from './findings.ts'
 import { Judge } from './judge.ts'
-import { Ledger, type LedgerOptions, type LifeCounts } from './ledger.ts'
+import { Ledger } from './ledger.ts'
 import type { Holder } from './open-findings.ts'
 import { type OpenReferences, openReferences } from './open-references.ts'
-import { protocolOf } from './pagemaps.ts'
-import { PageBit } from './pages.ts'
+import { PageBit } from './track/page-state.ts'
+import { protocolOf } from './track/protocol-recognition.ts'
+import type { LifetimeCounts } from './track/tables.ts'
+import type { TrackerOptions } from './track/tracker.ts'
 
 /** Events at the beginning of a recording that are looked at first, to learn the rules by which all are judged. */
 const FIRST_LOOK = 200_000
@@ -48,7 +50,7 @@ export interface Account {
   lastTime: number
   lost: { gaps: number; events: number | undefined; from: number; to: number }
   pagemaps: PagemapSummary[]
-  lives: LifeCounts & { openAtEnd: number; unknown: number }
+  lives: LifetimeCounts & { openAtEnd: number; unknown: number }
   findings: Finding[]
   /** What the kernel itself reported, by time. */
   reports: ErrorReport[]
@@ -61,7 +63,7 @@ export interface Account {
   dropped: { incidents: number; shapes: number }
 }
 
-export interface AccountOptions extends LedgerOptions {
+export interface AccountOptions extends TrackerOptions {
   protocol?: ProtocolId | undefined
   /** Called after each batch. */
   onProgress?: ((progress: { events: number; done: number; total: number | undefined }) => void) | undefined
@@ -143,7 +145,7 @@ function copyOf(batch: EventBatch): EventBatch {
 /** The account of a recording that a ledger has read to its end. */
 export function summarise(recording: Recording, ledger: Ledger): Account {
   const judge = new Judge(ledger, recording.tasks, recording.info.endTime)
-  const { gaps, incidents, shapes } = ledger
+  const { gaps, anomalies, shapes } = ledger
   const { sites: open, more } = openReferences(ledger, judge)
   return {
     info: recording.info,
@@ -171,7 +173,7 @@ export function summarise(recording: Recording, ledger: Ledger): Account {
       ...probeNotes(ledger, judge),
       ...(more > 0 ? [`${more} more pages are held than open references are counted of`] : []),
     ],
-    dropped: { incidents: incidents.dropped, shapes: shapes.unlearned },
+    dropped: { incidents: anomalies.dropped, shapes: shapes.unlearned },
   }
 }
 
@@ -197,7 +199,7 @@ function openLives(ledger: Ledger): number {
   const { pages } = ledger
   let open = 0
   for (let row = 0; row < pages.length; row++) {
-    if (pages.bits[row]! & PageBit.OPEN && ledger.isCounted(row) && pages.count[row] !== ledger.idleCount(row)) open++
+    if (pages.bits[row]! & PageBit.open && ledger.isCounted(row) && pages.count[row] !== ledger.idleCount(row)) open++
   }
   return open
 }
@@ -220,26 +222,26 @@ function probeNotes({ probes, reports }: Ledger, judge: Judge): string[] {
     notes.push(
       `pages of the pagemap at ${untrusted.join(', ')} are handed out without lastput_alloc: nothing rests on its absence there`,
     )
-  const { dropped, teardowns } = probes
-  if (dropped + teardowns.dropped + reports.dropped > 0)
-    notes.push(`probes showed more than can be kept: ${dropped + teardowns.dropped + reports.dropped} were left out`)
+  const { dropped, unmaps } = probes
+  if (dropped + unmaps.dropped + reports.dropped > 0)
+    notes.push(`probes showed more than can be kept: ${dropped + unmaps.dropped + reports.dropped} were left out`)
   return notes
 }
 
 function ledgerNotes(ledger: Ledger): string[] {
   const notes: string[] = []
-  const { incidents, shapes, pagemaps } = ledger
+  const { anomalies, shapes, pagemaps } = ledger
   if (!pagemaps.anyDevice && ledger.events > 0)
     notes.push('no ZONE_DEVICE page was recognised: all pages are accounted for')
   if (ledger.sites.areNameless)
     notes.push('stacks have no symbols: pass --kallsyms FILE, a copy of /proc/kallsyms of that boot')
-  const { unrecorded, firstUnrecorded: first } = incidents
+  const { unrecorded, firstUnrecorded: first } = anomalies
   if (unrecorded > 0)
     notes.push(
       `${unrecorded} times a count had changed without a recorded event, first that of page 0x${ledger.pages.pfn[first!.row]!.toString(16)}: events are missing (a filter, a CPU that was not recorded, a module without tracepoints), and nothing is claimed of such a life`,
     )
-  if (incidents.dropped > 0)
-    notes.push(`${incidents.dropped} more incidents than can be kept: the findings are not all`)
+  if (anomalies.dropped > 0)
+    notes.push(`${anomalies.dropped} more incidents than can be kept: the findings are not all`)
   if (shapes.unlearned > 0) notes.push(`${shapes.unlearned} lives had shapes beyond those kept: they taught nothing`)
   return notes
 }

@@ -4,7 +4,7 @@
  * side by side leave many. A life with one fault is like others but for one event, and that event is the fault.
  */
 import { type Life, lifeOfShape, mergePins, type Reference } from './pairs.ts'
-import type { Shapes } from './shapes.ts'
+import type { LifetimeShapes as Shapes } from './track/lifetime-shapes.ts'
 
 /** Lives of more references have so many orders and numbers that two are hardly ever alike. */
 export const MAX_COMPOSED = 64

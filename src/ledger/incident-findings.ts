@@ -2,14 +2,14 @@
 /** From what contradicted the rules while reading to accusations. */
 import { OP_NAMES } from '../trace/events.ts'
 import type { Finding } from './findings.ts'
-import type { Incident } from './incidents.ts'
 import { ALWAYS } from './leak-evidence.ts'
 import type { Ledger } from './ledger.ts'
-import type { LifeEvent } from './life.ts'
 import { CLEAR_MARGIN, putMarginOf, type SolvedLife, solveLife } from './lives.ts'
 import { MAX_SOLVED } from './matching.ts'
 import { duration, type Naming } from './naming.ts'
 import { type Explanation, isClear, type Remedies } from './remedies.ts'
+import type { Anomaly as Incident } from './track/anomalies.ts'
+import type { LifetimeEvent as LifeEvent } from './track/lifetime-event.ts'
 
 /** Probability below which a pair of sites is one that the recording's other lives do not have. */
 const STRANGE_PAIR = 0.05

@@ -6,16 +6,16 @@
 import type { TaskTable } from '../trace/events.ts'
 import type { ErrorReport, Finding } from './findings.ts'
 import { IncidentFindings } from './incident-findings.ts'
-import type { Incident } from './incidents.ts'
 import type { Ledger } from './ledger.ts'
-import type { PageState } from './life.ts'
 import { Naming } from './naming.ts'
 import { type Holder, OpenFindings } from './open-findings.ts'
-import { ORDER_WINDOW } from './order.ts'
-import { PageBit } from './pages.ts'
 import { ProbeFindings } from './probe-findings.ts'
 import { Remedies } from './remedies.ts'
 import { retryFindings } from './retry-findings.ts'
+import type { Anomaly as Incident } from './track/anomalies.ts'
+import type { PageState } from './track/lifetime-event.ts'
+import { ORDER_WINDOW } from './track/order-limits.ts'
+import { PageBit } from './track/page-state.ts'
 
 const MAX_CONSEQUENCES = 16
 
@@ -49,7 +49,7 @@ export class Judge {
     const ledger = this.#ledger
     const causes = new Map<Incident, Finding>()
     const dismissed = new Set([...this.#smallTeardowns(), ...this.#unrecordedPuts()])
-    for (const incident of ledger.incidents.list) {
+    for (const incident of ledger.anomalies.list) {
       if (dismissed.has(incident) || this.#mayBeExplainedLater(incident)) continue
       const finding = this.#incidents.of(incident)
       if (finding) causes.set(incident, finding)
@@ -58,13 +58,13 @@ export class Judge {
     const open: Finding[] = []
     const held = new Set<number>()
     for (let row = 0; row < ledger.pages.length; row++) {
-      const own = ledger.incidents.of(row)
+      const own = ledger.anomalies.of(row)
       // What is dismissed has left its page with a count that was not followed.
       if (own && !causes.has(own)) continue
       const finding = this.#open.of(row)
       if (!finding) continue
       held.add(finding.pfn)
-      const cause = ledger.incidents.cause(row, ledger.pages.pagemap[row]!)
+      const cause = ledger.anomalies.cause(row, ledger.pages.pagemap[row]!)
       const caused = probed.get(row) ?? (cause && causes.get(cause))
       if (caused) this.#addConsequence(caused, finding)
       else open.push(finding)
@@ -85,7 +85,7 @@ export class Judge {
    * @returns findings by page
    */
   #mergeProbes(causes: Map<Incident, Finding>): Map<number, Finding> {
-    const { incidents, pages } = this.#ledger
+    const { anomalies: incidents, pages } = this.#ledger
     const found = new Map<number, Finding>()
     for (const { finding, row, time, put } of this.#probes.accusations()) {
       const before = found.get(row)
@@ -123,7 +123,7 @@ export class Judge {
    * and none was touched again.
    */
   #smallTeardowns(): ReadonlySet<Incident> {
-    const { incidents, pages, pagemaps, sites } = this.#ledger
+    const { anomalies: incidents, pages, pagemaps, sites } = this.#ledger
     const groups = new Map<string, Incident[]>()
     for (const incident of incidents.list) {
       const { event, row, kind, consequences } = incident
@@ -145,7 +145,7 @@ export class Judge {
    * recorded. A driver that forgets them all would soon have no free pages.
    */
   #unrecordedPuts(): Incident[] {
-    const { incidents, pages } = this.#ledger
+    const { anomalies: incidents, pages } = this.#ledger
     const groups = new Map<number, Incident[]>()
     for (const incident of incidents.list) {
       if (incident.kind !== 'count-mismatch') continue
@@ -163,7 +163,7 @@ export class Judge {
     const { pages } = this.#ledger
     let used = 0
     for (let row = 0; row < pages.length; row++) {
-      const isUsed = pages.lastLife[row] !== 0 || (pages.bits[row]! & PageBit.ACCUSED) !== 0
+      const isUsed = pages.lastClosed[row] !== 0 || (pages.bits[row]! & PageBit.anomalous) !== 0
       if (pages.pagemap[row] === pagemap && isUsed) used++
     }
     return used
@@ -204,8 +204,9 @@ export class Judge {
     let unknown = 0
     for (let row = 0; row < pages.length; row++) {
       if (!this.#ledger.isCounted(row)) continue
-      const open = (pages.bits[row]! & PageBit.OPEN) !== 0
-      if (open && (pages.bits[row]! & (PageBit.LOSSY | PageBit.DOUBT) || pages.epoch[row] !== gaps.epoch)) unknown++
+      const open = (pages.bits[row]! & PageBit.open) !== 0
+      if (open && (pages.bits[row]! & (PageBit.lossy | PageBit.countUncertain) || pages.epoch[row] !== gaps.epoch))
+        unknown++
     }
     return unknown
   }

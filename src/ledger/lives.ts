@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** A life's events as the references that the solver matches. */
-import type { LifeEvent } from './life.ts'
+
+import { BEFORE } from './callsites/call-sites.ts'
 import { type Costs, NEVER_BITS, solve } from './matching.ts'
 import { type Life, type Matching, mergePins, type PairModel, type Reference } from './pairs.ts'
-import { BEFORE } from './sites.ts'
+import type { LifetimeEvent as LifeEvent } from './track/lifetime-event.ts'
 
 /** Bits of margin below which an attribution is not called certain. */
 export const CLEAR_MARGIN = 3

@@ -2,10 +2,10 @@
 /** How findings name functions, events and times. */
 import type { Frame, TaskTable } from '../trace/events.ts'
 import { OP_NAMES, Op } from '../trace/events.ts'
+import type { CallSites as Sites } from './callsites/call-sites.ts'
 import type { Actor, ConsequenceFinding, HistoryEvent } from './findings.ts'
-import type { LedgerEvent, LifeEvent } from './life.ts'
 import type { SolvedLife } from './lives.ts'
-import type { Sites } from './sites.ts'
+import type { LedgerEvent, LifetimeEvent as LifeEvent } from './track/lifetime-event.ts'
 
 export class Naming {
   readonly #sites: Sites

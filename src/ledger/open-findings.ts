@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** What is open at the end: who holds it, and whether it will come back. */
 import { Op } from '../trace/events.ts'
+import { StackTrait } from './callsites/symbol-lists.ts'
 import type { Actor, Certainty, Finding, FindingKind } from './findings.ts'
-import { isFollowed } from './followed.ts'
-import { StackTrait } from './frames.ts'
 import {
   ALWAYS,
   isLongest,
@@ -14,15 +13,16 @@ import {
   OVERTAKEN,
 } from './leak-evidence.ts'
 import type { Ledger } from './ledger.ts'
-import type { LifeEvent, PageState } from './life.ts'
 import { CLEAR_MARGIN, marginOf, type SolvedLife, solveLeak, solveLife, type Unreturned } from './lives.ts'
 import { MAX_SOLVED } from './matching.ts'
 import { duration, type Naming } from './naming.ts'
-import { NEVER_CLOSES } from './pagemaps.ts'
-import { PageBit } from './pages.ts'
+import type { UnmapCall as Teardown } from './probes/unmap-tracker.ts'
 import type { LeakExplanation, Remedies } from './remedies.ts'
-import { SHAPE_STRIDE } from './shapes.ts'
-import type { Teardown } from './teardowns.ts'
+import { isCountConsistent } from './track/count-consistency.ts'
+import type { LifetimeEvent as LifeEvent, PageState } from './track/lifetime-event.ts'
+import { SHAPE_STRIDE } from './track/lifetime-shapes.ts'
+import { PageBit } from './track/page-state.ts'
+import { NEVER_CLOSES } from './track/rule-recognition.ts'
 
 /** Pages that are merely held whose history is kept; a device may have a million pages in use. */
 const MAX_DETAILED = 2000
@@ -68,7 +68,7 @@ export class OpenFindings {
     this.#naming = naming
     this.#remedies = remedies
     this.#end = end
-    this.#teardowns = ledger.probes.teardowns.waiting()
+    this.#teardowns = ledger.probes.unmaps.waiting()
     this.#measureHolds()
   }
 
@@ -76,13 +76,13 @@ export class OpenFindings {
   of(row: number): Finding | undefined {
     const { pages, gaps, pagemaps } = this.#ledger
     const bits = pages.bits[row]!
-    if (!(bits & PageBit.OPEN) || bits & (PageBit.LOSSY | PageBit.DOUBT) || pages.epoch[row] !== gaps.epoch)
+    if (!(bits & PageBit.open) || bits & (PageBit.lossy | PageBit.countUncertain) || pages.epoch[row] !== gaps.epoch)
       return undefined
     if (!this.#ledger.isCounted(row)) return undefined
     const idle = this.#ledger.idleCount(row) ?? 0
     const count = pages.count[row]!
     const maybeIdle = count <= idle && !this.#isReset(row)
-    if (bits & PageBit.FROZEN || maybeIdle || count <= 0) return undefined
+    if (bits & PageBit.frozen || maybeIdle || count <= 0) return undefined
     const events = this.#ledger.lifeEvents(row)
     const finding = this.#heldFinding(row, count, idle, events)
     if (!pagemaps.list[pages.pagemap[row]!]!.device) return this.#ordinaryFinding(row, finding, events)
@@ -92,8 +92,8 @@ export class OpenFindings {
       )
       return finding
     }
-    if (!isFollowed(pages, row, events)) {
-      this.#ledger.incidents.addUnrecorded(row, events.at(-1)!.time)
+    if (!isCountConsistent(pages, row, events)) {
+      this.#ledger.anomalies.addUnrecorded(row, events.at(-1)!.time)
       return undefined
     }
     const { leak, solved } = this.#solve(row, events)
@@ -106,7 +106,7 @@ export class OpenFindings {
   /** Whether the core sets the page's count back, so that the count alone does not tell whether the page is in use. */
   #isReset(row: number): boolean {
     const { pages, pagemaps } = this.#ledger
-    return pagemaps.list[pages.pagemap[row]!]!.closesAt === NEVER_CLOSES && !(pages.bits[row]! & PageBit.UNMAPPED)
+    return pagemaps.list[pages.pagemap[row]!]!.closesAt === NEVER_CLOSES && !(pages.bits[row]! & PageBit.basePut)
   }
 
   /** The reference that the core's reset gave the page, which nobody took. */
@@ -144,7 +144,7 @@ export class OpenFindings {
 
   #heldFinding(row: number, count: number, idle: number, events: LifeEvent[]): Finding {
     const { pages } = this.#ledger
-    const isUnmapped = (pages.bits[row]! & PageBit.UNMAPPED) !== 0
+    const isUnmapped = (pages.bits[row]! & PageBit.basePut) !== 0
     const waits = this.#waitsFor(row)
     return {
       kind: isUnmapped || waits ? 'teardown-waits' : 'held-at-end',
@@ -168,7 +168,7 @@ export class OpenFindings {
   /** That a memunmap_pages() of the page's range was entered and has not returned, in words. */
   #waitsFor(row: number): string | undefined {
     const { pages } = this.#ledger
-    if (!(pages.bits[row]! & PageBit.KILLED)) return undefined
+    if (!(pages.bits[row]! & PageBit.unmapping)) return undefined
     const pfn = pages.pfn[row]!
     const teardown = this.#teardowns.find(each => pfn >= each.firstPfn && pfn < each.firstPfn + each.pages)
     if (!teardown) return undefined
@@ -283,8 +283,8 @@ export class OpenFindings {
       exited: (sites.traits(tasks.lastStackOf(event.pid)) & StackTrait.EXIT) !== 0,
       passed: tasks.ticksOfSignature(signature) - event.signatureSeq - 1,
       evicted: evicted[0] && evicted[0].time - event.time,
-      waits: (pages.bits[row]! & PageBit.UNMAPPED) !== 0,
-      isHeadless: (pages.bits[row]! & PageBit.HEADLESS) !== 0,
+      waits: (pages.bits[row]! & PageBit.basePut) !== 0,
+      isHeadless: (pages.bits[row]! & PageBit.begunEarlier) !== 0,
       isGivenUp: this.#isGivenUp(row, event, events, solved),
       lives: pagemaps.list[pages.pagemap[row]!]!.lives,
     }

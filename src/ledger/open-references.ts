@@ -2,7 +2,7 @@
 import type { Frame } from '../trace/events.ts'
 import type { Judge } from './judge.ts'
 import type { Ledger } from './ledger.ts'
-import { PageBit } from './pages.ts'
+import { PageBit } from './track/page-state.ts'
 
 /** Pages whose lives are solved for it; ordinary pages are held by the hundred thousand. */
 const MAX_PAGES = 20_000
@@ -34,7 +34,7 @@ export function openReferences(ledger: Ledger, judge: Judge): { sites: OpenRefer
 function isHeld(ledger: Ledger, row: number): boolean {
   const { pages, gaps } = ledger
   const bits = pages.bits[row]!
-  if (!(bits & PageBit.OPEN) || bits & (PageBit.LOSSY | PageBit.DOUBT | PageBit.FROZEN)) return false
+  if (!(bits & PageBit.open) || bits & (PageBit.lossy | PageBit.countUncertain | PageBit.frozen)) return false
   if (pages.epoch[row] !== gaps.epoch || !ledger.isCounted(row)) return false
   return pages.count[row]! > Math.max(0, ledger.idleCount(row) ?? 0)
 }

@@ -3,8 +3,9 @@
  * Which put gave back which get. Lives in which it is obvious teach how likely each pair of sites is; by that, lives
  * in which it is not are solved as a matching of least cost. Costs are bits: -log2 of a probability.
  */
-import { MAPPED, SHAPE_STRIDE, SHAPE_TASK_SHIFT, type Shapes } from './shapes.ts'
-import type { Sites } from './sites.ts'
+
+import type { CallSites as Sites } from './callsites/call-sites.ts'
+import { MAPPED, SHAPE_STRIDE, SHAPE_TASK_SHIFT, type LifetimeShapes as Shapes } from './track/lifetime-shapes.ts'
 
 /** One event of a life that is to be matched. */
 export interface Reference {

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** From what probes raised suspicion of to findings: what stands once the whole recording is known. */
 import { Op } from '../trace/events.ts'
+import { StackTrait } from './callsites/symbol-lists.ts'
 import type { Actor, Certainty, Finding } from './findings.ts'
-import { StackTrait } from './frames.ts'
 import { ALWAYS } from './leak-evidence.ts'
 import type { Ledger } from './ledger.ts'
-import type { LedgerEvent, LifeEvent } from './life.ts'
 import { solveLife } from './lives.ts'
 import { MAX_SOLVED } from './matching.ts'
 import { duration, type Naming } from './naming.ts'
 import type { Holder, OpenFindings } from './open-findings.ts'
-import { CLOCK_SLACK, ORDER_WINDOW } from './order.ts'
-import { NEVER_CLOSES } from './pagemaps.ts'
-import type { Stamp } from './stamps.ts'
-import type { Suspicion } from './suspicions.ts'
-import type { HeldPage, Teardown } from './teardowns.ts'
+import type { Candidate as Suspicion } from './probes/candidates.ts'
+import type { Stamp } from './probes/stamps.ts'
+import type { HeldPage, UnmapCall as Teardown } from './probes/unmap-tracker.ts'
+import type { LedgerEvent, LifetimeEvent as LifeEvent } from './track/lifetime-event.ts'
+import { CLOCK_SLACK, ORDER_WINDOW } from './track/order-limits.ts'
+import { NEVER_CLOSES } from './track/rule-recognition.ts'
 
 /** Times that something may go wrong in one recording in the same way, each by a fault of its own. */
 const FEW = 2
@@ -52,8 +52,8 @@ export class ProbeFindings {
   /** Accusations by time. */
   accusations(): ProbeFinding[] {
     const { probes } = this.#ledger
-    probes.teardowns.finish(this.#end)
-    const standing = probes.suspicions.filter(suspicion => this.#stands(suspicion))
+    probes.unmaps.finish(this.#end)
+    const standing = probes.candidates.filter(suspicion => this.#stands(suspicion))
     const repeated = this.#repeated(standing)
     const suspected = standing
       .filter(suspicion => !repeated.has(suspicion))
@@ -64,13 +64,13 @@ export class ProbeFindings {
         time: suspicion.handedOut?.time ?? suspicion.event.time,
         put: this.#freeingPut(suspicion),
       }))
-    const gone = probes.teardowns.list.flatMap(teardown => this.#gone(teardown))
+    const gone = probes.unmaps.list.flatMap(teardown => this.#gone(teardown))
     return [...suspected, ...gone].sort((a, b) => a.time - b.time)
   }
 
   /** memunmap_pages() that waits, though no page is known to be in use: what is, has findings of its own. */
   waiting(isHeld: (pfn: number) => boolean): Finding[] {
-    return this.#ledger.probes.teardowns.waiting().flatMap(teardown => {
+    return this.#ledger.probes.unmaps.waiting().flatMap(teardown => {
       const { firstPfn, pages } = teardown
       if (pages === 0 || this.#isGap(teardown.entered.time, this.#end)) return []
       return this.#anyHeld(firstPfn, pages, isHeld) ? [] : [this.#waits(teardown)]
@@ -289,7 +289,7 @@ export class ProbeFindings {
   }
 
   #teardown(entered: number): Teardown | undefined {
-    return this.#ledger.probes.teardowns.list.find(teardown => teardown.entered.time === entered)
+    return this.#ledger.probes.unmaps.list.find(teardown => teardown.entered.time === entered)
   }
 
   // --- memunmap_pages() -----------------------------------------------------------------------------------------------
@@ -354,7 +354,7 @@ export class ProbeFindings {
     const row = this.#anyRow(firstPfn, pages)
     const idle = row < 0 ? 0 : (this.#ledger.idleCount(row) ?? 0)
     const waited = this.#end - entered.time
-    const { anyReturned } = this.#ledger.probes.teardowns
+    const { anyReturned } = this.#ledger.probes.unmaps
     return {
       ...this.#plain('teardown-waits', Math.max(0, row), { count: idle, idle }),
       pfn: firstPfn,

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Which single event, taken out or put in, makes a life that went wrong like others that did not. */
+
+import type { CallSites as Sites } from './callsites/call-sites.ts'
 import { Compositions, MAX_COMPOSED, type Remedy } from './compositions.ts'
-import type { Incident } from './incidents.ts'
-import type { LifeEvent } from './life.ts'
 import { asLife } from './lives.ts'
 import { type Costs, solve } from './matching.ts'
 import type { Life, PairModel, Reference } from './pairs.ts'
-import type { Shapes } from './shapes.ts'
-import type { Sites } from './sites.ts'
+import type { Anomaly as Incident } from './track/anomalies.ts'
+import type { LifetimeEvent as LifeEvent } from './track/lifetime-event.ts'
+import type { LifetimeShapes as Shapes } from './track/lifetime-shapes.ts'
 
 /** How many times as many lives must speak for one culprit as for the next. */
 const CLEARLY = 4

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** What is told of a fault that is tried again and again: how often, and whose reference may be in its way. */
 import { Op } from '../trace/events.ts'
-import type { Attempts } from './fault-retries.ts'
+import { StackTrait, traitsOf } from './callsites/symbol-lists.ts'
 import type { Finding } from './findings.ts'
-import { StackTrait, traitsOf } from './frames.ts'
 import type { Ledger } from './ledger.ts'
-import type { PageState } from './life.ts'
 import { duration, type Naming } from './naming.ts'
 import type { Holder, OpenFindings } from './open-findings.ts'
-import { PageBit } from './pages.ts'
+import type { Attempts } from './track/fault-retries.ts'
+import type { PageState } from './track/lifetime-event.ts'
+import { PageBit } from './track/page-state.ts'
 
 /** Others' references that are named. */
 const SHOWN = 8
@@ -32,7 +32,7 @@ function retryFinding(
   const [first] = tasks as [Attempts]
   const idle = state.idle ?? 0
   // References that all stay out are a leak, and told as such.
-  if (state.lossy || pages.bits[row]! & PageBit.DOUBT || state.count - idle > first.times / 2) return undefined
+  if (state.lossy || pages.bits[row]! & PageBit.countUncertain || state.count - idle > first.times / 2) return undefined
   return {
     kind: 'fault-retries',
     pfn: pages.pfn[row]!,

@@ -3,10 +3,11 @@
  * Sets aside pairs of a long life that most likely belong together, so that a page that is never idle needs no more memory
  * than its open references. One put after the other, latest gets first: references nest.
  */
-import type { NodePool } from './nodes.ts'
-import { MAX_RECENT } from './order.ts'
-import type { PageTable } from './pages.ts'
+
 import type { PairModel, Reference } from './pairs.ts'
+import type { EventPool as NodePool } from './track/event-pool.ts'
+import { MAX_RECENT } from './track/order-limits.ts'
+import type { PageTable } from './track/page-table.ts'
 
 /** Events of a life above which it is left as it is: so many references are out at once that pairs are guesswork. */
 const MAX_EVENTS = 4096
