@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 import type { Frame } from '../trace/events.ts'
-import type { IncidentKind } from './incidents.ts'
+import type { AnomalyKind as IncidentKind } from './track/anomalies.ts'
 
 /** What probes show and counts alone do not; named after the properties of src/linux/properties.ts. */
 export type ProbeKind = 'touch-after-free' | 'free-twice' | 'freed-in-use' | 'pagemap-gone' | 'alloc-after-kill'

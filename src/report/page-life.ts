@@ -2,9 +2,9 @@
 /** One life of a page out of a whole recording, in the shape of a finding's life in lastput.trace/1. */
 import type { HistoryEvent } from '../ledger/findings.ts'
 import type { Ledger } from '../ledger/ledger.ts'
-import type { LifeEvent } from '../ledger/life.ts'
 import { solveLife } from '../ledger/lives.ts'
 import { MAX_SOLVED } from '../ledger/matching.ts'
+import type { LifetimeEvent as LifeEvent } from '../ledger/track/lifetime-event.ts'
 import { OP_NAMES, Op, type Recording } from '../trace/events.ts'
 import { timeNumber } from '../trace/times.ts'
 import type { RecordedEvent, TimelineRecorder } from './recorder.ts'
@@ -66,7 +66,7 @@ function lifeEvent(event: RecordedEvent, time: number, before: number, { sites }
     since: time,
     val: delta,
     ret: 0,
-    signature: sites.signature(stack, op),
+    signature: sites.keyOf(stack, op),
     mapcount: 0,
     flags: 0,
     delta: op === Op.SET ? count - before : delta,

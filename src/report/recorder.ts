@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Keeps a whole recording while the ledger reads it: 33 bytes an event, of which 10 go to the page that draws them. */
 import type { Ledger } from '../ledger/ledger.ts'
-import { PageTable } from '../ledger/pages.ts'
+import { PageTable } from '../ledger/track/page-table.ts'
 import { type EventBatch, isProbe, Op, type Recording } from '../trace/events.ts'
 import { densityOf, extremes, NO_IDLE, type Timeline } from './timeline.ts'
 

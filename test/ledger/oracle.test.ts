@@ -3,8 +3,10 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { type Costs, solve } from '../../src/ledger/matching.ts'
-import { type Limits, type OrderedEvent, settle } from '../../src/ledger/order.ts'
 import type { Life, Reference } from '../../src/ledger/pairs.ts'
+import type { OrderedEvent } from '../../src/ledger/track/lifetime-event.ts'
+import { linearize } from '../../src/ledger/track/linearize.ts'
+import type { Limits } from '../../src/ledger/track/op-semantics.ts'
 import { Op } from '../../src/trace/events.ts'
 import { byPage, type HistoryOptions, history, historyOptions, type TrueRow } from '../support/histories.ts'
 import { CLOCK_SLACK, consistentOrders, costOf, leastCost } from '../support/oracle.ts'
@@ -76,7 +78,7 @@ const LIMITS: Limits[] = [
 /** What order search must do with any few events: find an order if there is one, and never another. */
 function checkSettle(start: number, events: OrderedEvent[], limits: Limits, young = Infinity): 'some' | 'none' {
   const all = consistentOrders(start, events, limits, young)
-  const found = settle(start, events, limits, young)
+  const found = linearize(start, events, limits, young)
   if (all.length === 0) expect(found).toBeUndefined()
   else expect(all).toContainEqual(found?.map(event => events.indexOf(event)))
   return all.length > 0 ? 'some' : 'none'

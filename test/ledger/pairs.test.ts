@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest'
 import { solve } from '../../src/ledger/matching.ts'
 import { type Life, lifeOfShape, mergePins, PairModel } from '../../src/ledger/pairs.ts'
-import { MAPPED, SHAPE_STRIDE, SHAPE_TASK_SHIFT, Shapes } from '../../src/ledger/shapes.ts'
+import { LifetimeShapes, MAPPED, SHAPE_STRIDE, SHAPE_TASK_SHIFT } from '../../src/ledger/track/lifetime-shapes.ts'
 import { Op } from '../../src/trace/events.ts'
 import { byPage, history, type Protocol, type TrueRow, TYPICAL } from '../support/histories.ts'
 import { leastCost } from '../support/oracle.ts'
@@ -34,7 +34,7 @@ class Numbers {
   }
 }
 
-function addShape(shapes: Shapes, life: TrueRow[], sites: Numbers): number {
+function addShape(shapes: LifetimeShapes, life: TrueRow[], sites: Numbers): number {
   const ints = new Int32Array(life.length * SHAPE_STRIDE)
   const tasks = new Numbers()
   life.forEach((row, i) => {
@@ -51,12 +51,12 @@ function addShape(shapes: Shapes, life: TrueRow[], sites: Numbers): number {
 
 interface Learned {
   model: PairModel
-  shapes: Shapes
+  shapes: LifetimeShapes
   lives: { rows: TrueRow[]; life: Life }[]
 }
 
 function learn(protocol: Protocol, idle: number, seeds: number): Learned {
-  const shapes = new Shapes()
+  const shapes = new LifetimeShapes()
   const sites = new Numbers()
   const lives: Learned['lives'] = []
   for (let seed = 0; seed < seeds; seed++) {
@@ -118,7 +118,7 @@ describe('pairs learned from well-behaved lives', () => {
 })
 
 test('a change of the count by 0 is no reference', () => {
-  const shapes = new Shapes()
+  const shapes = new LifetimeShapes()
   const [get, nothing, put] = [1, 0, -1]
   const shape = shapes.add(Int32Array.of(0, get, 0, 1, nothing, 0, 2, put, 0), 3 * SHAPE_STRIDE, 1)
   const life = lifeOfShape(shapes, shape)

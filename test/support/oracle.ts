@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Exhaustive search: every matching of a small life, every order of a few events. What the ledger's solvers must equal. */
 import type { Costs } from '../../src/ledger/matching.ts'
-import type { Limits, OrderedEvent } from '../../src/ledger/order.ts'
 import type { Life, Match, Reference } from '../../src/ledger/pairs.ts'
+import type { OrderedEvent } from '../../src/ledger/track/lifetime-event.ts'
+import type { Limits } from '../../src/ledger/track/op-semantics.ts'
 import { Op } from '../../src/trace/events.ts'
 
 /** Clocks of two CPUs differ by up to this, in ns. */

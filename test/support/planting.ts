@@ -3,7 +3,7 @@
  * Faults planted into recordings of real kernels: an event of one page is taken out or put in, and what all later events of
  * that page returned and read is what they would have returned and read.
  */
-import { baseName, isHelper, StackTrait, traitsOf } from '../../src/ledger/frames.ts'
+import { baseName, isHelper, StackTrait, traitsOf } from '../../src/ledger/callsites/symbol-lists.ts'
 import type { Ledger } from '../../src/ledger/ledger.ts'
 import { type Frame, Op } from '../../src/trace/events.ts'
 import type { Row } from './fake-recording.ts'

@@ -2,9 +2,9 @@
 /** From what contradicted the rules while reading to findings. */
 import { OP_NAMES } from '../../trace/events.ts'
 import type { Certainty, Finding } from '../findings.ts'
-import type { Incident as Anomaly } from '../incidents.ts'
-import type { Ledger } from '../ledger.ts'
-import type { LifeEvent as LifetimeEvent } from '../life.ts'
+import type { Anomaly } from '../track/anomalies.ts'
+import type { LearningTracker } from '../learn/learning-tracker.ts'
+import type { LifetimeEvent } from '../track/lifetime-event.ts'
 import { ALWAYS } from './leak.ts'
 import { duration, type Naming } from './naming.ts'
 import { newFinding } from './new-finding.ts'
@@ -14,11 +14,11 @@ import type { Shortage } from './shortage.ts'
 import type { ShortageFindings } from './shortage-findings.ts'
 
 export class AnomalyFindings {
-  readonly #ledger: Ledger
+  readonly #ledger: LearningTracker
   readonly #naming: Naming
   readonly #shortages: ShortageFindings
 
-  constructor(ledger: Ledger, naming: Naming, shortages: ShortageFindings) {
+  constructor(ledger: LearningTracker, naming: Naming, shortages: ShortageFindings) {
     this.#ledger = ledger
     this.#naming = naming
     this.#shortages = shortages
@@ -100,9 +100,9 @@ export class AnomalyFindings {
 
   /** `certain` wants a rule that other lifetimes followed and a recording in which no event is known to be missing. */
   #certainty({ row, kind }: Anomaly): Certainty {
-    const { pages, pagemaps, incidents } = this.#ledger
+    const { pages, pagemaps, anomalies } = this.#ledger
     const { lives, votes } = pagemaps.list[pages.pagemap[row]!]!
-    if (kind === 'count-mismatch' || lives < ALWAYS || incidents.unrecorded > 0) return 'likely'
+    if (kind === 'count-mismatch' || lives < ALWAYS || anomalies.unrecorded > 0) return 'likely'
     return kind === 'get-on-free-page' && votes.setAtZero < ALWAYS ? 'likely' : 'certain'
   }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-import type { LifeEvent as LifetimeEvent } from '../life.ts'
+import type { LifetimeEvent } from '../track/lifetime-event.ts'
 
 /** Share of the lifetimes with a get of that kind that it begins, from which on it hands out pages. */
 const BEGINS = 0.3

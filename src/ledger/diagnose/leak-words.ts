@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** What speaks for and against a leak, as sentences. */
-import type { Ledger } from '../ledger.ts'
-import type { LifeEvent as LifetimeEvent } from '../life.ts'
+import type { LearningTracker } from '../learn/learning-tracker.ts'
+import type { LifetimeEvent } from '../track/lifetime-event.ts'
 import { lawSentence } from './law-words.ts'
 import { isLifetimeOvertaken, isOvertaken, type LeakFacts } from './leak.ts'
 import type { Naming } from './naming.ts'
 import type { OpenReference } from './references.ts'
 
 export function leakSentences(
-  ledger: Ledger,
+  ledger: LearningTracker,
   naming: Naming,
   event: LifetimeEvent,
   reference: OpenReference,

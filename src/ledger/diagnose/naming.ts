@@ -3,14 +3,14 @@
 import type { Frame, TaskTable } from '../../trace/events.ts'
 import { OP_NAMES, Op } from '../../trace/events.ts'
 import type { Actor, ConsequenceFinding, HistoryEvent } from '../findings.ts'
-import type { LedgerEvent, LifeEvent as LifetimeEvent } from '../life.ts'
-import type { Sites } from '../sites.ts'
+import type { LedgerEvent, LifetimeEvent } from '../track/lifetime-event.ts'
+import type { CallSites } from '../callsites/call-sites.ts'
 
 export class Naming {
-  readonly #sites: Sites
+  readonly #sites: CallSites
   readonly #tasks: TaskTable
 
-  constructor(sites: Sites, tasks: TaskTable) {
+  constructor(sites: CallSites, tasks: TaskTable) {
     this.#sites = sites
     this.#tasks = tasks
   }

@@ -2,14 +2,13 @@
 /** What is out at the end of the recording: who holds it, and whether it will come back. */
 import { Op } from '../../trace/events.ts'
 import type { Actor, Candidate, Finding } from '../findings.ts'
-import { StackTrait } from '../frames.ts'
+import { StackTrait } from '../callsites/symbol-lists.ts'
 import { NO_LAW } from '../learn/law-book.ts'
-import type { Ledger } from '../ledger.ts'
-import type { LifeEvent as LifetimeEvent, PageState } from '../life.ts'
-import { ORDER_WINDOW } from '../order.ts'
-import { NEVER_CLOSES } from '../pagemaps.ts'
-import { PageBit } from '../pages.ts'
-import type { Teardown } from '../teardowns.ts'
+import type { LearningTracker } from '../learn/learning-tracker.ts'
+import type { LifetimeEvent, PageState } from '../track/lifetime-event.ts'
+import { NEVER_CLOSES } from '../track/rule-recognition.ts'
+import { PageBit } from '../track/page-state.ts'
+import type { UnmapCall } from '../probes/unmap-tracker.ts'
 import { isConsistent } from './consistency.ts'
 import { type LeakFacts, leakCertainty } from './leak.ts'
 import { leakSentences } from './leak-words.ts'
@@ -32,28 +31,28 @@ export interface Holder {
 }
 
 export class OpenFindings {
-  readonly #ledger: Ledger
+  readonly #ledger: LearningTracker
   readonly #naming: Naming
   readonly #isHandOut: (signature: number) => boolean
   readonly #end: number
-  readonly #teardowns: readonly Teardown[]
+  readonly #teardowns: readonly UnmapCall[]
   #traffic: Traffic | undefined
   #detailed = 0
 
   /** @param end of the recording, as the time of its events */
-  constructor(ledger: Ledger, naming: Naming, isHandOut: (signature: number) => boolean, end: number) {
+  constructor(ledger: LearningTracker, naming: Naming, isHandOut: (signature: number) => boolean, end: number) {
     this.#ledger = ledger
     this.#naming = naming
     this.#isHandOut = isHandOut
     this.#end = end
-    this.#teardowns = ledger.probes.teardowns.waiting()
+    this.#teardowns = ledger.probes.unmaps.waiting()
   }
 
   /** What there is to say of a page at the end; undefined if it is idle, or if events may be missing. */
   of(row: number): Finding | undefined {
     const { pages, pagemaps } = this.#ledger
     const bits = pages.bits[row]!
-    if (!(bits & PageBit.OPEN) || bits & PageBit.FROZEN || !this.#ledger.mayClaim(row) || !this.#ledger.isCounted(row))
+    if (!(bits & PageBit.open) || bits & PageBit.frozen || !this.#ledger.mayClaim(row) || !this.#ledger.isCounted(row))
       return undefined
     const idle = this.#ledger.idleCount(row) ?? 0
     const count = pages.count[row]!
@@ -71,7 +70,7 @@ export class OpenFindings {
     const { open, partners } = pairReferences(events, this.#ledger.stateOf(row).heldBefore, this.#ledger.book)
     const users = open.filter(({ event }) => !this.#isCores(row, event))
     if (users.length === 0 && this.#isReset(row)) return undefined
-    if (isDevice && !isConsistent(events, this.#countWithBase(row), ORDER_WINDOW)) return undefined
+    if (isDevice && !isConsistent(events, this.#countWithBase(row), this.#ledger.order.window)) return undefined
     this.#attribute(row, finding, events, users, partners)
     return finding
   }
@@ -92,13 +91,13 @@ export class OpenFindings {
   /** The page's count with the base reference that memunmap_pages() put, which its events still read. */
   #countWithBase(row: number): number {
     const { count, bits } = this.#ledger.pages
-    return count[row]! + (bits[row]! & PageBit.UNMAPPED ? 1 : 0)
+    return count[row]! + (bits[row]! & PageBit.basePut ? 1 : 0)
   }
 
   /** True if the core sets the page's count back, so that the count alone does not tell whether the page is in use. */
   #isReset(row: number): boolean {
     const { pages, pagemaps } = this.#ledger
-    return pagemaps.list[pages.pagemap[row]!]!.closesAt === NEVER_CLOSES && !(pages.bits[row]! & PageBit.UNMAPPED)
+    return pagemaps.list[pages.pagemap[row]!]!.closesAt === NEVER_CLOSES && !(pages.bits[row]! & PageBit.basePut)
   }
 
   /** The reference that the core's reset gave the page, which nobody took. */
@@ -107,7 +106,7 @@ export class OpenFindings {
   }
 
   #held(row: number, count: number, idle: number, events: readonly LifetimeEvent[]): Finding {
-    const isUnmapped = (this.#ledger.pages.bits[row]! & PageBit.UNMAPPED) !== 0
+    const isUnmapped = (this.#ledger.pages.bits[row]! & PageBit.basePut) !== 0
     const waits = this.#waitSentence(row)
     return newFinding(this.#ledger, isUnmapped || waits ? 'teardown-waits' : 'held-at-end', row, {
       life: { began: events[0]?.time, ended: undefined },
@@ -122,7 +121,7 @@ export class OpenFindings {
   /** That a memunmap_pages() of the page's range was entered and has not returned, in words. */
   #waitSentence(row: number): string | undefined {
     const { pages } = this.#ledger
-    if (!(pages.bits[row]! & PageBit.KILLED)) return undefined
+    if (!(pages.bits[row]! & PageBit.unmapping)) return undefined
     const pfn = pages.pfn[row]!
     const teardown = this.#teardowns.find(each => pfn >= each.firstPfn && pfn < each.firstPfn + each.pages)
     if (!teardown) return undefined
@@ -206,7 +205,7 @@ export class OpenFindings {
     reference: OpenReference,
     open: readonly OpenReference[],
   ): LeakFacts {
-    const { tasks, pages, sites, incidents, book } = this.#ledger
+    const { tasks, pages, sites, anomalies, book } = this.#ledger
     this.#traffic ??= new Traffic(this.#ledger)
     const event = reference.event!
     const law = this.#traffic.of(reference.law)
@@ -234,13 +233,13 @@ export class OpenFindings {
       wasEvicted: events.some(other => other.ordinal > event.ordinal && this.#isEviction(other)),
       exited: (sites.traits(tasks.lastStackOf(event.pid)) & StackTrait.EXIT) !== 0,
       taskEvents: tasks.ticksOf(event.pid) - event.taskSeq - 1,
-      waits: (pages.bits[row]! & PageBit.UNMAPPED) !== 0,
-      isHeadless: (pages.bits[row]! & PageBit.HEADLESS) !== 0,
+      waits: (pages.bits[row]! & PageBit.basePut) !== 0,
+      isHeadless: (pages.bits[row]! & PageBit.begunEarlier) !== 0,
       isGivenUp: !open.some(other => other.event && this.#isHandOut(other.event.signature)),
       isMapped: event.mapped,
       tables: tables.length,
       others: others.length - tables.length,
-      mayBeMissing: incidents.unrecorded > 0,
+      mayBeMissing: anomalies.unrecorded > 0,
     }
   }
 

@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** From what probes raised suspicion of to findings: what stands once the whole recording is known. */
 import { Op } from '../../trace/events.ts'
+import { StackTrait } from '../callsites/symbol-lists.ts'
 import type { Actor, Certainty, Finding } from '../findings.ts'
-import { StackTrait } from '../frames.ts'
 import { ALWAYS } from './leak.ts'
-import type { Ledger } from '../ledger.ts'
-import type { LedgerEvent, LifeEvent } from '../life.ts'
+import type { LearningTracker } from '../learn/learning-tracker.ts'
 import { newFinding } from './new-finding.ts'
 import { pairReferences } from './references.ts'
 import { duration, type Naming } from './naming.ts'
 import type { Holder, OpenFindings } from './open-findings.ts'
-import { CLOCK_SLACK, ORDER_WINDOW } from '../order.ts'
-import { NEVER_CLOSES } from '../pagemaps.ts'
-import type { Stamp } from '../stamps.ts'
-import type { Suspicion } from '../suspicions.ts'
-import type { HeldPage, Teardown } from '../teardowns.ts'
+import type { Candidate as Suspicion } from '../probes/candidates.ts'
+import type { Stamp } from '../probes/stamps.ts'
+import type { HeldPage, UnmapCall as Teardown } from '../probes/unmap-tracker.ts'
+import type { LedgerEvent, LifetimeEvent as LifeEvent } from '../track/lifetime-event.ts'
+import { NEVER_CLOSES } from '../track/rule-recognition.ts'
 
 /** Times that something may go wrong in one recording in the same way, each by a fault of its own. */
 const FEW = 2
@@ -38,13 +37,13 @@ export interface ProbeFinding {
 }
 
 export class ProbeFindings {
-  readonly #ledger: Ledger
+  readonly #ledger: LearningTracker
   readonly #naming: Naming
   readonly #open: OpenFindings
   readonly #end: number
   readonly #gaps: { from: number; to: number }[]
 
-  constructor(ledger: Ledger, naming: Naming, open: OpenFindings, end: number) {
+  constructor(ledger: LearningTracker, naming: Naming, open: OpenFindings, end: number) {
     this.#ledger = ledger
     this.#naming = naming
     this.#open = open
@@ -55,8 +54,8 @@ export class ProbeFindings {
   /** Accusations by time. */
   accusations(): ProbeFinding[] {
     const { probes } = this.#ledger
-    probes.teardowns.finish(this.#end)
-    const standing = probes.suspicions.filter(suspicion => this.#stands(suspicion))
+    probes.unmaps.finish(this.#end)
+    const standing = probes.candidates.filter(suspicion => this.#stands(suspicion))
     const repeated = this.#repeated(standing)
     const suspected = standing
       .filter(suspicion => !repeated.has(suspicion))
@@ -67,13 +66,13 @@ export class ProbeFindings {
         time: suspicion.handedOut?.time ?? suspicion.event.time,
         put: this.#freeingPut(suspicion),
       }))
-    const gone = probes.teardowns.list.flatMap(teardown => this.#gone(teardown))
+    const gone = probes.unmaps.list.flatMap(teardown => this.#gone(teardown))
     return [...suspected, ...gone].sort((a, b) => a.time - b.time)
   }
 
   /** memunmap_pages() that waits, though no page is known to be in use: what is, has findings of its own. */
   waiting(isHeld: (pfn: number) => boolean): Finding[] {
-    return this.#ledger.probes.teardowns.waiting().flatMap(teardown => {
+    return this.#ledger.probes.unmaps.waiting().flatMap(teardown => {
       const { firstPfn, pages } = teardown
       if (pages === 0 || this.#isGap(teardown.entered.time, this.#end)) return []
       return this.#anyHeld(firstPfn, pages, isHeld) ? [] : [this.#waits(teardown)]
@@ -93,7 +92,7 @@ export class ProbeFindings {
 
   #stands({ kind, row, event, since, freed, restsOnAllocs, isWithdrawn }: Suspicion): boolean {
     const { pages, pagemaps, probes } = this.#ledger
-    if (isWithdrawn || this.#isGap(since - CLOCK_SLACK, event.time + CLOCK_SLACK)) return false
+    if (isWithdrawn || this.#isGap(since - this.#ledger.order.slack, event.time + this.#ledger.order.slack)) return false
     const index = pages.pagemap[row]!
     const { votes } = pagemaps.list[index]!
     const isSplit = votes.frozen > 0 && (restsOnAllocs || kind === 'free-twice')
@@ -191,7 +190,7 @@ export class ProbeFindings {
     const { probes, pages, pagemaps } = this.#ledger
     const index = pages.pagemap[row]!
     const { allocs, unannounced } = probes.countsOf(index)
-    if (kind === 'alloc-after-kill') return event.time - since > ORDER_WINDOW ? 'likely' : 'possible'
+    if (kind === 'alloc-after-kill') return event.time - since > this.#ledger.order.window ? 'likely' : 'possible'
     const isProven = allocs >= ALWAYS && unannounced <= (kind === 'free-twice' ? 1 : 0)
     // Other pages were given back with no page table that maps them.
     if (kind === 'freed-in-use') return isOrdered && probes.countsOf(index).frees > ALWAYS ? 'certain' : 'likely'
@@ -280,7 +279,7 @@ export class ProbeFindings {
   }
 
   #teardown(entered: number): Teardown | undefined {
-    return this.#ledger.probes.teardowns.list.find(teardown => teardown.entered.time === entered)
+    return this.#ledger.probes.unmaps.list.find(teardown => teardown.entered.time === entered)
   }
 
   // --- memunmap_pages() -----------------------------------------------------------------------------------------------
@@ -345,14 +344,14 @@ export class ProbeFindings {
     const row = this.#anyRow(firstPfn, pages)
     const idle = row < 0 ? 0 : (this.#ledger.idleCount(row) ?? 0)
     const waited = this.#end - entered.time
-    const { anyReturned } = this.#ledger.probes.teardowns
+    const { anyReturned } = this.#ledger.probes.unmaps
     return {
       ...this.#plain('teardown-waits', Math.max(0, row), { count: idle, idle }),
       pfn: firstPfn,
-      certainty: anyReturned && waited > ORDER_WINDOW ? 'certain' : 'likely',
+      certainty: anyReturned && waited > this.#ledger.order.window ? 'certain' : 'likely',
       evidence: [
         `${this.#naming.task(entered.pid)} entered memunmap_pages() ${duration(waited)} before the recording ends, and has not returned`,
-        ...(waited > ORDER_WINDOW ? [] : ['that is too short to say that it waits for anything']),
+        ...(waited > this.#ledger.order.window ? [] : ['that is too short to say that it waits for anything']),
         'no page of the range is in use by its count: what it waits for is a reference on the pagemap itself (its percpu_ref), which no page_ref event shows',
         ...(anyReturned
           ? []

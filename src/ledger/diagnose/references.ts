@@ -2,7 +2,7 @@
 /** Which reference of a lifetime came back by which put, as far as laws tell, and which are out. */
 import { unitKey } from '../learn/call-site-laws.ts'
 import { type LawBook, NO_LAW } from '../learn/law-book.ts'
-import type { LifeEvent as LifetimeEvent } from '../life.ts'
+import type { LifetimeEvent } from '../track/lifetime-event.ts'
 
 /** References of one law that are out. */
 export interface OpenReference {

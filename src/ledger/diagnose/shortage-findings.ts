@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** From a law that is short on a page to a finding: a put too many, or a page that was handed out in silence. */
 import type { Certainty, Finding } from '../findings.ts'
-import type { Ledger } from '../ledger.ts'
-import type { LifeEvent as LifetimeEvent } from '../life.ts'
+import type { LearningTracker } from '../learn/learning-tracker.ts'
+import type { LifetimeEvent } from '../track/lifetime-event.ts'
 import { ALWAYS } from './leak.ts'
 import { lawSentence } from './law-words.ts'
 import { duration, type Naming, references } from './naming.ts'
@@ -18,11 +18,11 @@ const WELL_KNOWN = 50
 const MAX_SHOWN = 4096
 
 export class ShortageFindings {
-  readonly #ledger: Ledger
+  readonly #ledger: LearningTracker
   readonly #naming: Naming
   readonly #isHandOut: (signature: number) => boolean
 
-  constructor(ledger: Ledger, naming: Naming, isHandOut: (signature: number) => boolean) {
+  constructor(ledger: LearningTracker, naming: Naming, isHandOut: (signature: number) => boolean) {
     this.#ledger = ledger
     this.#naming = naming
     this.#isHandOut = isHandOut

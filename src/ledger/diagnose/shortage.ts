@@ -5,7 +5,7 @@
  */
 import { unitKey } from '../learn/call-site-laws.ts'
 import { type LawBook, NO_LAW } from '../learn/law-book.ts'
-import type { LifeEvent as LifetimeEvent } from '../life.ts'
+import type { LifetimeEvent } from '../track/lifetime-event.ts'
 import { type OddLifetime, type PageHistory, unitsOf } from './page-history.ts'
 
 export interface Shortage {

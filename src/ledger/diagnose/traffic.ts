@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** How references come back, by law, as the lifetimes that are kept show it. Made once, when the first question is asked. */
-import { StackTrait } from '../frames.ts'
-import type { Ledger } from '../ledger.ts'
-import type { LifeEvent as LifetimeEvent } from '../life.ts'
+import { StackTrait } from '../callsites/symbol-lists.ts'
+import type { LearningTracker } from '../learn/learning-tracker.ts'
+import type { LifetimeEvent } from '../track/lifetime-event.ts'
 import { LifetimeState } from '../track/lifetime-log.ts'
 import { Overtaking, type Returned } from './overtaking.ts'
 import { pairReferences } from './references.ts'
@@ -40,7 +40,7 @@ export class Traffic {
   /** Whole lifetimes, from hand-out to free, by pagemap. */
   readonly #lifetimes = new Map<number, Overtaking>()
 
-  constructor(ledger: Ledger) {
+  constructor(ledger: LearningTracker) {
     const laws = new Map<number, Collected>()
     const lifetimes = new Map<number, Returned[]>()
     const { log, nodes, pages } = ledger
@@ -69,7 +69,7 @@ export class Traffic {
   }
 }
 
-function collect(laws: Map<number, Collected>, events: readonly LifetimeEvent[], ledger: Ledger): void {
+function collect(laws: Map<number, Collected>, events: readonly LifetimeEvent[], ledger: LearningTracker): void {
   const { partners } = pairReferences(events, 0, ledger.book)
   partners.forEach((partner, position) => {
     const get = events[position]!

@@ -4,7 +4,7 @@
  * return address; callers are added where that splits a law into finer ones, as it does for a helper that several parts of
  * a driver share.
  */
-import type { LifeEvent as LifetimeEvent } from '../life.ts'
+import type { LifetimeEvent } from '../track/lifetime-event.ts'
 import { affinity, preferredLaws } from './ambiguity.ts'
 import { findLaws, type Law } from './find-laws.ts'
 import { MatrixBuilder, type UnitMatrix } from './unit-matrix.ts'

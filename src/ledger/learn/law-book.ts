@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** The laws known so far, and by how much units deviate from them. */
-import type { LifeEvent as LifetimeEvent } from '../life.ts'
+import type { LifetimeEvent } from '../track/lifetime-event.ts'
 import { type CallSiteDepths, type CallSiteLaw, type LifetimeCounts, learnLaws, type UnitKey } from './call-site-laws.ts'
 
 /** In place of a law's number: all call sites that no law has. */
