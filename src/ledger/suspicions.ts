@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-import type { ProbeKind } from './findings.ts'
+import type { ProbeKind } from './findings/registry.ts'
 import type { LedgerEvent, LifeEvent } from './life.ts'
 import type { Stamp } from './stamps.ts'
 

@@ -2,7 +2,8 @@
 // What an account says beyond its counts: waits, retries, and the kernel's own reports.
 import { describe, expect, test } from 'vitest'
 import type { Account } from '../../src/ledger/account.ts'
-import type { ErrorReport, Finding } from '../../src/ledger/findings.ts'
+import { causesOf } from '../../src/ledger/diagnose/causes.ts'
+import type { ErrorReport, Finding } from '../../src/ledger/findings/finding.ts'
 import { hasAccusation, select, traceText } from '../../src/report/trace.ts'
 
 const frame = (name: string) => ({ address: 0n, name, offset: undefined, module: undefined })
@@ -31,9 +32,10 @@ const finding = (kind: Finding['kind'], over: Partial<Finding> = {}): Finding =>
   count: 1,
   expected: 0,
   certainty: 'certain',
-  margin: undefined,
   culprit: undefined,
-  counterpart: undefined,
+  culpritCertainty: undefined,
+  candidates: [],
+  law: undefined,
   references: 1,
   consequences: [],
   moreConsequences: 0,
@@ -61,8 +63,9 @@ const account = (findings: Finding[], reports: ErrorReport[], probes = 3): Accou
   pagemaps: [],
   lives: { complete: 1, partial: 0, broken: 0, openAtEnd: 0, unknown: 0 },
   findings,
+  causes: causesOf(findings),
   reports,
-  pairs: [],
+  laws: [],
   open: [],
   notes: [],
   dropped: { incidents: 0, shapes: 0 },

@@ -71,11 +71,11 @@ test("a page's life has the events and the pairs that the finding on it has", as
   const [finding] = made.trace.findings
   const p = made.timeline.pfns.indexOf(Number(finding!.pfn))
   const told = lifeOf(made, p, made.timeline.start[p + 1]! - 1)
-  expect(JSON.parse(JSON.stringify(told.life))).toEqual(JSON.parse(JSON.stringify(finding!.life)))
+  expect(JSON.parse(JSON.stringify(told.lifetime))).toEqual(JSON.parse(JSON.stringify(finding!.lifetime)))
   const earlier = lifeOf(made, p, made.timeline.start[p]! + 1)
-  expect(earlier.life.ended).not.toBeNull()
-  expect(earlier.life.events.every(event => event.partner !== null)).toBe(true)
-  expect(earlier.life.events.at(-1)!.count).toBe(earlier.idle)
+  expect(earlier.lifetime.ended).not.toBeNull()
+  expect(earlier.lifetime.events.every(event => event.partner !== null)).toBe(true)
+  expect(earlier.lifetime.events.at(-1)!.count).toBe(earlier.idle)
 })
 
 test.skipIf(!haveData('6.12/zdbug-ok'))(
@@ -86,7 +86,7 @@ test.skipIf(!haveData('6.12/zdbug-ok'))(
     let lives = 0
     for (let p = 0; p < timeline.pfns.length; p++) {
       for (let at = timeline.start[p]!; at < timeline.start[p + 1]!; lives++) {
-        const { life } = lifeOf(made, p, at)
+        const { lifetime: life } = lifeOf(made, p, at)
         expect(life.events.filter(event => event.partner === null && life.ended !== null)).toEqual([])
         at += Math.max(1, life.events.length)
       }

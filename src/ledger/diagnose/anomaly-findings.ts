@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** From what contradicted the rules while reading to findings. */
 import { OP_NAMES } from '../../trace/events.ts'
-import type { Certainty, Finding } from '../findings.ts'
+import type { Certainty, Finding } from '../findings/finding.ts'
 import type { Incident as Anomaly } from '../incidents.ts'
 import type { Ledger } from '../ledger.ts'
 import type { LifeEvent as LifetimeEvent } from '../life.ts'
@@ -56,7 +56,7 @@ export class AnomalyFindings {
     const { event, count } = anomaly
     const since = duration(event.time - (finding.culprit ?? finding.candidates[0]!.actor).time)
     finding.evidence.push(
-      `${this.#naming.site(event.signature)}, which came ${since} later, found the count at ${count}, as if nobody held the page`,
+      `${this.#naming.site(event.signature, event.val)}, which came ${since} later, found the count at ${count}, as if nobody held the page`,
     )
     finding.consequences.push(this.#naming.consequence(anomaly.kind, finding.pfn, event, count))
     return this.#withConsequences(anomaly, finding)

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Findings that one bug made: the same kind, law and call site on many pages. */
 import type { Frame } from '../../trace/events.ts'
-import { ACCUSATIONS, type Certainty, type Finding, type FindingKind } from '../findings.ts'
+import type { Certainty, Finding } from '../findings/finding.ts'
+import { ACCUSATIONS } from '../findings/kinds.ts'
+import type { FindingKind } from '../findings/registry.ts'
 
 export interface Cause {
   kind: FindingKind

@@ -4,7 +4,7 @@
  * have left; a reference that is merely held is reported as held. Asking twice gives the same answer.
  */
 import type { TaskTable } from '../../trace/events.ts'
-import type { ErrorReport, Finding } from '../findings.ts'
+import type { ErrorReport, Finding } from '../findings/finding.ts'
 import type { Incident as Anomaly } from '../incidents.ts'
 import type { Ledger } from '../ledger.ts'
 import type { PageState } from '../life.ts'
@@ -35,7 +35,7 @@ export class Diagnosis {
   constructor(ledger: Ledger, tasks: TaskTable, endTime: number | undefined) {
     this.#ledger = ledger
     this.#end = Math.max(endTime ?? ledger.lastTime, ledger.lastTime)
-    const naming = new Naming(ledger.sites, tasks)
+    const naming = new Naming(ledger.sites, tasks, ledger.book)
     const isHandOut = handOuts(ledger.sampleLifetimes())
     this.#naming = naming
     this.#shortages = new ShortageFindings(ledger, naming, isHandOut)

@@ -17,7 +17,7 @@ export function leakSentences(
   return [
     facts.hasLaw
       ? lawSentence(ledger, naming, reference.law)
-      : `no law of the recording says what gives back a reference that ${naming.site(event.signature)} took`,
+      : `no law of the recording says what gives back a reference that ${naming.site(event.signature, event.delta)} took`,
     orderSentence(facts),
     aloneSentence(facts),
     facts.exited ? `its task ${naming.task(event.pid)} exited` : '',

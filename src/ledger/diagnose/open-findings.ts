@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** What is out at the end of the recording: who holds it, and whether it will come back. */
 import { Op } from '../../trace/events.ts'
-import type { Actor, Candidate, Finding } from '../findings.ts'
+import type { Actor, Candidate, Finding } from '../findings/finding.ts'
 import { StackTrait } from '../frames.ts'
 import type { Ledger } from '../ledger.ts'
 import type { LifeEvent as LifetimeEvent, PageState } from '../life.ts'

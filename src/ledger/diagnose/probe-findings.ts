@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** From what probes raised suspicion of to findings: what stands once the whole recording is known. */
 import { Op } from '../../trace/events.ts'
-import type { Actor, Certainty, Finding } from '../findings.ts'
-import { StackTrait } from '../frames.ts'
+import type { Actor, Certainty, Finding } from '../findings/finding.ts'
+import { baseName, StackTrait } from '../frames.ts'
 import { ALWAYS } from './leak.ts'
 import type { Ledger } from '../ledger.ts'
 import type { LedgerEvent, LifeEvent } from '../life.ts'
@@ -337,7 +337,7 @@ export class ProbeFindings {
   #holderWords({ actor, units }: Holder, returned: LedgerEvent): string {
     const what = units === 1 ? 'a reference' : `${units} references`
     if (!actor) return `${what} from before the recording`
-    const site = actor.frame?.name ?? 'a site without stack'
+    const site = actor.frame ? baseName(actor.frame.name) : 'a site without stack'
     return `${what} taken by ${site} in ${actor.task}-${actor.pid}, ${duration(returned.time - actor.time)} before memunmap_pages() returned`
   }
 
@@ -384,7 +384,8 @@ export class ProbeFindings {
   }
 
   #site(stack: number): string {
-    return this.#ledger.functions(stack)[0] ?? 'no stack'
+    const [name] = this.#ledger.functions(stack)
+    return name === undefined ? 'no stack' : baseName(name)
   }
 }
 

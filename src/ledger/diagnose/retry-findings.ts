@@ -2,8 +2,8 @@
 /** What is told of a fault that is tried again and again: how often, and whose reference may be in its way. */
 import { Op } from '../../trace/events.ts'
 import type { Attempts } from '../fault-retries.ts'
-import type { Finding } from '../findings.ts'
-import { StackTrait, traitsOf } from '../frames.ts'
+import type { Finding } from '../findings/finding.ts'
+import { baseName, StackTrait, traitsOf } from '../frames.ts'
 import type { Ledger } from '../ledger.ts'
 import type { PageState } from '../life.ts'
 import { duration, type Naming } from './naming.ts'
@@ -66,6 +66,6 @@ function othersWords(open: OpenFindings, state: PageState, tasks: readonly Attem
 function otherWords({ actor, units }: Holder): string {
   const what = units === 1 ? 'one reference is out' : `${units} references are out`
   if (!actor) return `${what} from before the recording`
-  const site = actor.frame?.name ?? 'a site without stack'
+  const site = actor.frame ? baseName(actor.frame.name) : 'a site without stack'
   return `${what} that ${site} took in ${actor.task}-${actor.pid}`
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** From a law that is short on a page to a finding: a put too many, or a page that was handed out in silence. */
-import type { Certainty, Finding } from '../findings.ts'
+import type { Certainty, Finding } from '../findings/finding.ts'
 import type { Ledger } from '../ledger.ts'
 import type { LifeEvent as LifetimeEvent } from '../life.ts'
 import { ALWAYS } from './leak.ts'

@@ -25,7 +25,7 @@ export class Rows {
     trace.findings.forEach((finding, i) => {
       const page = pageOf(timeline, Number.parseInt(finding.pfn, 16))
       if (page === undefined) return
-      const seconds = finding.culprit?.time ?? finding.life.began
+      const seconds = (finding.culprit ?? finding.candidates[0])?.time ?? finding.lifetime.began
       const time = seconds === null ? undefined : (seconds - origin) * 1e9
       this.marks.set(page, [...(this.marks.get(page) ?? []), { finding, i, time }])
     })
