@@ -101,7 +101,7 @@ function culpritReasons([culprit, ...others]: readonly CandidateJson[], names: C
     )
   return h(
     'ul',
-    { class: 'evidence', 'aria-label': 'Why this culprit' },
+    { class: 'why', 'aria-label': 'Why this culprit' },
     ...culprit.reasons.map(each => h('li', {}, printable(each))),
     ...others.slice(0, 1).map(next),
     others.length > 1 && h('li', {}, plural(others.length - 1, 'more candidate')),
