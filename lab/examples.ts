@@ -8,7 +8,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
-import { dataPath, haveData } from '../test/support/data.ts'
+import { data, dataPath } from '../test/support/data.ts'
 import { trimTraceDat } from './trim.ts'
 
 /** Folder below examples/, and the recording that its trace.dat is trimmed from. */
@@ -38,7 +38,11 @@ export function trimmed(from: string): Promise<Uint8Array> {
 
 async function makeRecordings(examples: string): Promise<void> {
   for (const [name, from] of Object.entries(RECORDINGS)) {
-    if (!haveData(from)) continue
+    const missing = data(from)
+    if (missing) {
+      console.warn(`${name} is left as it is: no ${missing}`)
+      continue
+    }
     mkdirSync(join(examples, name), { recursive: true })
     writeFileSync(join(examples, name, 'trace.dat'), await trimmed(from))
   }

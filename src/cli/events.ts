@@ -35,7 +35,8 @@ of a probe:
    "stack"?}
 where events are missing:
   {"lost":{"cpu","count"?,"from"?,"to"?}}
-Times in seconds, as decimal text with all digits; pfn, flags, mapping and
+Times in seconds, as decimal text with all digits, or in ticks of a clock that
+does not tell how long they are (counter, x86-tsc); pfn, flags, mapping and
 addresses as hexadecimal text; "pages" is how many memunmap_pages() gives back
 from "pfn" on, "detector" is "kfence", "kasan", "warning" or a number as text.
 

@@ -96,10 +96,11 @@ export function parsePfn(text: string): number {
   return Number.parseInt(digits[2]!, 16)
 }
 
-/** Seconds as in the recording, with up to nine decimals, as ns. */
+/** Seconds as in the recording, with up to nine decimals, as ns: `givenTime` makes them ticks where it counts those. */
 export function parseTime(text: string): bigint {
-  const digits = /^(\d{1,12})(?:\.(\d{1,9}))?$/.exec(text)
-  if (!digits) throw new InvalidArgumentError('expected seconds as the recording counts them, such as 5.966999')
+  const digits = /^(\d{1,20})(?:\.(\d{1,9}))?$/.exec(text)
+  if (!digits)
+    throw new InvalidArgumentError('expected seconds, or ticks, as the recording counts them, such as 5.966999')
   return BigInt(digits[1]!) * 1_000_000_000n + BigInt((digits[2] ?? '').padEnd(9, '0'))
 }
 

@@ -6,6 +6,7 @@ import { KINDS } from '../ledger/findings/registry.ts'
 import { damageText, hasAccusation, select, type TraceFilter, traceText } from '../report/trace.ts'
 import { traceJson } from '../report/trace-json.ts'
 import type { Recording } from '../trace/events.ts'
+import { givenTime } from '../trace/times.ts'
 import {
   guarded,
   openOptions,
@@ -121,7 +122,7 @@ export async function traceRecording(recording: Recording, flags: TraceFlags): P
     onProgress: progress.show,
   })
   progress.clear()
-  const selected = select(made, filterOf(flags, recording.timeBase))
+  const selected = select(made, filterOf(flags, recording))
   const { damage } = recording
   if (flags.json) for (const each of damage) process.stderr.write(`lastput trace: ${damageText(each)}\n`)
   return {
@@ -131,12 +132,14 @@ export async function traceRecording(recording: Recording, flags: TraceFlags): P
   }
 }
 
-function filterOf(flags: TraceFlags, timeBase: bigint): TraceFilter {
+function filterOf(flags: TraceFlags, { timeBase, info }: Recording): TraceFilter {
+  const given = (time: bigint | undefined, since: bigint) =>
+    time === undefined ? undefined : Number(givenTime(time, info) - since)
   return {
     pfn: flags.pfn,
     pagemap: flags.pagemap,
-    from: flags.from === undefined ? undefined : Number(flags.from - timeBase),
-    to: flags.to === undefined ? undefined : Number(flags.to - timeBase),
-    older: flags.older === undefined ? undefined : Number(flags.older),
+    from: given(flags.from, timeBase),
+    to: given(flags.to, timeBase),
+    older: given(flags.older, 0n),
   }
 }

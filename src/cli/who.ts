@@ -5,6 +5,7 @@ import { whoHolds } from '../ledger/account.ts'
 import { whoJson, whoText } from '../report/who.ts'
 import { pfnText } from '../report/words.ts'
 import { TraceError } from '../trace/events.ts'
+import { givenTime, shownStep } from '../trace/times.ts'
 import {
   guarded,
   parsePfn,
@@ -43,14 +44,16 @@ export function whoCommand(): Command {
 function who(file: string, flags: WhoFlags): Promise<number> {
   return withRecording(file, flags, async recording => {
     const progress = progressLine('who')
-    // Times are shown in microseconds, so an event at 5.9669990004 is one "at 5.966999".
-    const at = flags.at === undefined ? Infinity : Number(flags.at - recording.timeBase) + 999
+    const { info, timeBase } = recording
+    // Times are shown rounded, so an event at 5.9669990004 is one "at 5.966999".
+    const rounding = Math.ceil(shownStep(info) / 2) - 1
+    const at = flags.at === undefined ? Infinity : Number(givenTime(flags.at, info) - timeBase) + rounding
     const found = await whoHolds(recording, flags.pfn, at, { protocol: flags.protocol, onProgress: progress.show })
     progress.clear()
     if (!found) throw new TraceError(file, 0, `expected events of page ${pfnText(flags.pfn)} by then; there are none`)
     const text = flags.json
-      ? JSON.stringify(whoJson(found, at, recording.timeBase, recording.info), undefined, 1)
-      : whoText(found, at, recording.timeBase).join('\n')
+      ? JSON.stringify(whoJson(found, at, recording), undefined, 1)
+      : whoText(found, at, recording).join('\n')
     process.stdout.write(`${text}\n`)
     return found.holders.length > 0 ? 1 : 0
   })

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+import { INTERRUPT_WINDOW } from './order.ts'
 import type { TaskClock } from './task-clock.ts'
 
 /** Bounds the time of an operation from below, by the stamps before its own. */
@@ -20,7 +21,8 @@ export class CpuClock {
     const since = this.#pid[cpu] === pid ? before : Math.min(before, this.#tasks.lastTimeOf(pid))
     this.#time[cpu] = time
     this.#pid[cpu] = pid
-    return since
+    // An interrupt runs in the name of the task that it interrupted, also one between that task's operation and its stamp.
+    return Math.min(since, time - INTERRUPT_WINDOW)
   }
 
   #grow(cpu: number): void {

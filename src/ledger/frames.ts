@@ -97,9 +97,13 @@ export function baseName(name: string): string {
   return name.includes('.') ? name.replace(SUFFIX, '') : name
 }
 
+/** Pinning and unpinning: who pins is who calls these. */
+const PINNING =
+  /^(gup_|__gup_|try_grab_|pin_user_pages?|get_user_pages|internal_get_user_pages|__get_user_pages|__get_longterm|follow_page_|follow_p[mu4]*d_|iov_iter_(get|extract)_pages|__iov_iter_get_pages|unpin_user_)/
+
 export function isHelper(name: string): boolean {
   const base = baseName(name)
-  return HELPERS.has(base) || TRACEPOINT.test(base)
+  return HELPERS.has(base) || TRACEPOINT.test(base) || PINNING.test(base)
 }
 
 /** Functions whose presence says what a stack does to a page or what kind of page it is. */
@@ -124,6 +128,10 @@ export const StackTrait = {
   NAMELESS: 256,
   /** A CPU's fault on an entry that is no present page. */
   FAULT: 512,
+  /** Runs in an interrupt, or in a softirq at its end. */
+  INTERRUPT: 1024,
+  /** Runs as an item of a work queue. */
+  WORKER: 2048,
 } as const
 
 const TRAITS: [pattern: RegExp, traits: number][] = [
@@ -144,6 +152,11 @@ const TRAITS: [pattern: RegExp, traits: number][] = [
   [/^(try_grab_|iov_iter_get_pages)/, StackTrait.GUP],
   [/^(do_exit|do_group_exit)$/, StackTrait.EXIT],
   [/^do_swap_page/, StackTrait.FAULT],
+  [/^process_one_work$/, StackTrait.WORKER],
+  [
+    /^(__do_softirq|handle_softirqs|irq_exit|__irq_exit_rcu|do_softirq|run_ksoftirqd|asm_sysvec_|sysvec_|asm_common_interrupt|common_interrupt|rcu_core|rcu_do_batch|call_timer_fn|tasklet_action)/,
+    StackTrait.INTERRUPT,
+  ],
 ]
 
 /** The `StackTrait` bits that one function brings. */

@@ -1167,10 +1167,12 @@ export class Ledger {
     const earlier = this.pages.bits[row]! & PageBit.OPEN && last >= 0 ? [this.nodes.event(last)] : []
     const isNear = (other: LedgerEvent) => other.pid !== event.pid && Math.abs(other.time - event.time) < SOON
     // One that came before by its stamp may have come after the count was read, and the other way round.
-    return !(
-      earlier.some(other => isNear(other) && other.val * off < 0) ||
-      later.some(other => isNear(other) && (other.op === Op.SET || other.val * off > 0))
-    )
+    const changes = [
+      ...earlier.filter(isNear).map(other => -other.val),
+      ...later.filter(isNear).map(other => (other.op === Op.SET ? off : other.val)),
+    ]
+    const most = changes.reduce((sum, change) => (change * off > 0 ? sum + change : sum), 0)
+    return Math.abs(most) < Math.abs(off)
   }
 
   /** Goes on from what an event says of the count before it: so many references were held before the life's first event. */

@@ -21,37 +21,59 @@ export function shorten(
   onRemove: (node: number) => void,
 ): void {
   const pairsAll = pages.events[row]! >= VERY_LONG
-  const open: number[] = []
-  const settled = new Set<number>()
+  const gone = new Set<number>()
+  const byLaw = new Map<number, LawEvents>()
   // The last events may yet have to be put into another order.
   let left = pages.events[row]! - MAX_RECENT
   for (let node = pages.head[row]!; left > 0; node = nodes.next[node]!, left--) {
-    if (nodes.delta[node]! > 0) open.push(node)
-    else settlePut(node, open, nodes, book, pairsAll, settled)
+    const law = book.lawOf(unitKey(nodes.signature[node]!, nodes.delta[node]!))
+    if (nodes.delta[node] === 0 || (law < 0 && !pairsAll)) continue
+    const events = byLaw.get(law) ?? { kept: [], balance: 0 }
+    byLaw.set(law, events)
+    addEvent(events, node, nodes, law < 0, gone)
   }
-  for (const node of settled) onRemove(node)
-  removeNodes(row, pages, nodes, settled)
+  for (const node of gone) onRemove(node)
+  removeNodes(row, pages, nodes, gone)
 }
 
-/** Finds the latest open get of as many references that a put can have given back. */
-function settlePut(
-  put: number,
-  open: number[],
-  nodes: NodePool,
-  book: LawBook,
-  pairsAll: boolean,
-  settled: Set<number>,
-): void {
-  const law = book.lawOf(unitKey(nodes.signature[put]!, -1))
-  if (law < 0 && !pairsAll) return
-  for (let i = open.length - 1; i >= 0; i--) {
-    const get = open[i]!
-    if (nodes.delta[get] !== -nodes.delta[put]! || book.lawOf(unitKey(nodes.signature[get]!, 1)) !== law) continue
-    if (law < 0 && nodes.pid[get] !== nodes.pid[put]) continue
-    settled.add(get).add(put)
-    open.splice(i, 1)
+/** Events of one law that are not set aside yet, and what they add up to. */
+interface LawEvents {
+  kept: number[]
+  balance: number
+}
+
+/**
+ * Adds an event, and sets aside what it completes: all events of the law once they are even; else the put with one of the gets
+ * right before it, so that at no event less is out than before.
+ *
+ * @param isNested calls nest, so that the latest get is the one; otherwise the oldest, unless the putting task took another
+ */
+function addEvent(events: LawEvents, node: number, nodes: NodePool, isNested: boolean, gone: Set<number>): void {
+  const { kept } = events
+  kept.push(node)
+  events.balance += nodes.delta[node]!
+  if (nodes.delta[node]! > 0) return
+  if (events.balance === 0 && !isNested) {
+    for (const each of kept.splice(0)) gone.add(each)
     return
   }
+  const get = partnerOf(kept, nodes, isNested)
+  if (get < 0) return
+  gone.add(kept[get]!).add(node)
+  kept.splice(get, 1)
+  kept.pop()
+}
+
+/** Place of a get that the last event can have given back: one of as many units, with no other put in between. */
+function partnerOf(kept: readonly number[], nodes: NodePool, isNested: boolean): number {
+  const put = kept.at(-1)!
+  let best = -1
+  for (let i = kept.length - 2; i >= 0 && nodes.delta[kept[i]!]! > 0; i--) {
+    if (nodes.delta[kept[i]!] !== -nodes.delta[put]!) continue
+    if (nodes.pid[kept[i]!] === nodes.pid[put]) return i
+    if (best < 0 || !isNested) best = i
+  }
+  return isNested ? -1 : best
 }
 
 function removeNodes(row: number, pages: PageTable, nodes: NodePool, gone: ReadonlySet<number>): void {

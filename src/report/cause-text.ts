@@ -11,10 +11,11 @@ import type {
   Finding,
 } from '../ledger/findings/finding.ts'
 import type { Frame } from '../trace/events.ts'
+import { timeText } from '../trace/times.ts'
 import { CallSiteNames } from './call-site-names.ts'
 import { byWhom, certaintyText, countText, findingSentence, type SentenceParts } from './finding-words.ts'
 import { printable } from './printable.ts'
-import { frameText, functionName, grouped, pfnText, plural, siteText, timeText, wrap } from './words.ts'
+import { frameText, functionName, grouped, pfnText, plural, siteText, wrap } from './words.ts'
 
 /** Frames of a stack that the text shows, those of a candidate beside others, and candidates; the JSON has all. */
 const SHOWN_FRAMES = 8
@@ -47,7 +48,7 @@ export class FindingText {
     const count = pages.reduce((sum, range) => sum + range.last - range.first + 1, 0)
     const parts = { ...this.#parts(example), pages: isOnePage ? pfnText(only!.first) : count, references }
     const title = `${kind} (${certaintyText({ kind, certainty, culpritCertainty })})`
-    const time = (at: number) => timeText(at, this.#account.timeBase)
+    const time = (at: number) => timeText(at, this.#account)
     const which = `${plural(all.length, 'finding')}${mixed(all)}, the first at ${time(first)}, the last at ${time(last)}`
     return [
       ...wrap(`${title}: ${findingSentence(parts)}.`, head, indent),
@@ -71,7 +72,7 @@ export class FindingText {
 
   /** A task at a time: when, where, who. */
   taskText({ time, cpu, task, pid }: Actor | ErrorReport): string {
-    return `${timeText(time, this.#account.timeBase)} [${String(cpu).padStart(3, '0')}] ${printable(task)}-${pid}`
+    return `${timeText(time, this.#account)} [${String(cpu).padStart(3, '0')}] ${printable(task)}-${pid}`
   }
 
   #parts({ kind, pfn, references, culprit, candidates }: Finding): SentenceParts {
@@ -121,7 +122,7 @@ export class FindingText {
 
   #runnerUp({ actor, reasons }: Candidate): string {
     const why = reasons.length > 0 ? ` (${reasons.join('; ')})` : ''
-    return `${this.#names.name(actor.stack.map(siteText))} at ${timeText(actor.time, this.#account.timeBase)}${why}`
+    return `${this.#names.name(actor.stack.map(siteText))} at ${timeText(actor.time, this.#account)}${why}`
   }
 
   /** Everybody who could be it, the likeliest first, with what speaks for each. */
@@ -149,7 +150,7 @@ export class FindingText {
 
   #consequence({ kind, pfn, time, actor }: ConsequenceFinding): string {
     const who = actor.frame ? ` by ${functionName(actor.frame)}` : ''
-    return `${kind} on ${pfnText(pfn)} at ${timeText(time, this.#account.timeBase)}${who}`
+    return `${kind} on ${pfnText(pfn)} at ${timeText(time, this.#account)}${who}`
   }
 }
 

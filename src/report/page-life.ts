@@ -5,10 +5,11 @@ import type { HistoryEvent } from '../ledger/findings/finding.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { LifeEvent } from '../ledger/life.ts'
 import { OP_NAMES, Op, type Recording } from '../trace/events.ts'
+import { timeNumber } from '../trace/times.ts'
 import type { RecordedEvent, TimelineRecorder } from './recorder.ts'
 import { NO_IDLE, type Timeline } from './timeline.ts'
 import { actorJson } from './trace-json.ts'
-import { pfnText, seconds } from './words.ts'
+import { pfnText } from './words.ts'
 
 export interface PageLifeSource {
   timeline: Pick<Timeline, 'pfns' | 'start' | 'idle'>
@@ -27,7 +28,6 @@ export interface LifeSpan {
 
 export function pageLifeJson({ timeline, recorder, recording, ledger }: PageLifeSource, span: LifeSpan): object {
   const { page, from, to, times } = span
-  const { timeBase } = recording
   const events = Array.from({ length: to - from }, (_, i) => recorder.event(from + i))
   const idle = timeline.idle[page] === NO_IDLE ? undefined : timeline.idle[page]!
   const before = from > timeline.start[page]! ? recorder.event(from - 1).count : countBefore(events[0]!)
@@ -42,11 +42,11 @@ export function pageLifeJson({ timeline, recorder, recording, ledger }: PageLife
     pfn: pfnText(timeline.pfns[page]!),
     idle: idle ?? null,
     lifetime: {
-      began: held > 0 ? null : seconds(times[0]!, timeBase),
-      ended: ended ? seconds(times.at(-1)!, timeBase) : null,
+      began: held > 0 ? null : timeNumber(times[0]!, recording),
+      ended: ended ? timeNumber(times.at(-1)!, recording) : null,
       events: told.map((event, i) => {
         count += event.delta
-        return { ...actorJson(historyOf(event, ledger, recording), timeBase), count, partner: partners[i] ?? null }
+        return { ...actorJson(historyOf(event, ledger, recording), recording), count, partner: partners[i] ?? null }
       }),
     },
   }

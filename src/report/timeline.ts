@@ -4,7 +4,7 @@
 /** Events that share one entry of `high` and `low`. */
 export const BLOCK = 32
 
-/** What is drawn. Times in ns since the recording's time base. */
+/** What is drawn. Times as `EventBatch.time`. */
 export interface Timeline {
   /** Rising. */
   pfns: Float64Array

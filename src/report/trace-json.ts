@@ -4,12 +4,13 @@ import type { Account, LawSite, LawSummary } from '../ledger/account.ts'
 import type { Cause } from '../ledger/diagnose/causes.ts'
 import type { Actor, ErrorReport, Finding } from '../ledger/findings/finding.ts'
 import { baseName } from '../ledger/frames.ts'
-import type { Damage, Frame } from '../trace/events.ts'
-import { pfnText, seconds } from './words.ts'
+import type { Damage, Frame, SourceInfo } from '../trace/events.ts'
+import { decimals, type Timed, timeNumber } from '../trace/times.ts'
+import { pfnText } from './words.ts'
 
 /** The account in the shape of schema lastput.trace/2. */
 export function traceJson(account: Account, damage: readonly Damage[]): object {
-  const { timeBase, info, lost } = account
+  const { info, lost } = account
   return {
     schema: 'lastput.trace/2',
     source: {
@@ -17,13 +18,14 @@ export function traceJson(account: Account, damage: readonly Damage[]): object {
       format: info.format,
       kernel: info.kernel ?? null,
       cpus: info.cpus,
+      clock: clockJson(info),
       events: account.events,
       skipped: account.skipped,
       probes: account.probes,
       lost: lost.events ?? null,
       gaps: lost.gaps,
-      firstTime: seconds(account.firstTime, timeBase),
-      lastTime: seconds(account.lastTime, timeBase),
+      firstTime: timeNumber(account.firstTime, account),
+      lastTime: timeNumber(account.lastTime, account),
       damage: damage.map(({ offset, expected }) => ({ offset, expected })),
     },
     pagemaps: account.pagemaps.map(map => ({
@@ -35,9 +37,9 @@ export function traceJson(account: Account, damage: readonly Damage[]): object {
       recognisedBy: map.recognisedBy,
     })),
     lifetimes: account.lives,
-    causes: account.causes.map(cause => causeJson(cause, timeBase)),
+    causes: account.causes.map(cause => causeJson(cause, account)),
     findings: account.findings.map(finding => findingJson(finding, account)),
-    reports: account.reports.map(report => reportJson(report, timeBase)),
+    reports: account.reports.map(report => reportJson(report, account)),
     laws: account.laws.map(lawJson),
     open: account.open.map(({ get, law, pfn, ...counts }) => ({
       get: functionJson(get),
@@ -49,7 +51,18 @@ export function traceJson(account: Account, damage: readonly Damage[]): object {
   }
 }
 
-function causeJson(cause: Cause, timeBase: bigint): object {
+/** What the times of a document are. */
+export function clockJson(info: SourceInfo): object {
+  const { clock, unit, resolution } = info
+  return {
+    name: clock,
+    unit: unit === 'ticks' ? 'ticks' : 's',
+    decimals: unit === 'ticks' ? 0 : decimals(info),
+    resolution: unit === 'ticks' ? resolution : resolution / 1e9,
+  }
+}
+
+function causeJson(cause: Cause, timed: Timed): object {
   return {
     kind: cause.kind,
     law: cause.law ?? null,
@@ -59,21 +72,20 @@ function causeJson(cause: Cause, timeBase: bigint): object {
     culpritCertainty: cause.culpritCertainty ?? null,
     pages: cause.pages.map(({ first, last }) => ({ first: pfnText(first), last: pfnText(last) })),
     references: cause.references,
-    first: seconds(cause.first, timeBase),
-    last: seconds(cause.last, timeBase),
+    first: timeNumber(cause.first, timed),
+    last: timeNumber(cause.last, timed),
   }
 }
 
 function findingJson(finding: Finding, account: Account): object {
-  const { timeBase } = account
   return {
     kind: finding.kind,
     pfn: pfnText(finding.pfn),
     lifetime: {
-      began: finding.life.began === undefined ? null : seconds(finding.life.began, timeBase),
-      ended: finding.life.ended === undefined ? null : seconds(finding.life.ended, timeBase),
+      began: finding.life.began === undefined ? null : timeNumber(finding.life.began, account),
+      ended: finding.life.ended === undefined ? null : timeNumber(finding.life.ended, account),
       events: finding.history.map(event => ({
-        ...actorJson(event, timeBase),
+        ...actorJson(event, account),
         count: event.count,
         partner: event.partner ?? null,
       })),
@@ -82,14 +94,14 @@ function findingJson(finding: Finding, account: Account): object {
     expected: finding.expected,
     references: finding.references,
     certainty: finding.certainty,
-    culprit: finding.culprit ? actorJson(finding.culprit, timeBase) : null,
+    culprit: finding.culprit ? actorJson(finding.culprit, account) : null,
     culpritCertainty: finding.culpritCertainty ?? null,
-    candidates: finding.candidates.map(({ actor, reasons }) => ({ ...actorJson(actor, timeBase), reasons })),
+    candidates: finding.candidates.map(({ actor, reasons }) => ({ ...actorJson(actor, account), reasons })),
     law: finding.law ?? null,
     consequences: finding.consequences.map(each => ({
       kind: each.kind,
       pfn: pfnText(each.pfn),
-      time: seconds(each.time, timeBase),
+      time: timeNumber(each.time, account),
       count: each.count,
       ...functionJson(each.actor.frame),
       task: each.actor.task,
@@ -101,7 +113,7 @@ function findingJson(finding: Finding, account: Account): object {
   }
 }
 
-function reportJson(report: ErrorReport, timeBase: bigint): object {
+function reportJson(report: ErrorReport, timed: Timed): object {
   const { detector, address, frame, stack, task, pid, cpu, time, page, times } = report
   return {
     detector,
@@ -111,7 +123,7 @@ function reportJson(report: ErrorReport, timeBase: bigint): object {
     task,
     pid,
     cpu,
-    time: seconds(time, timeBase),
+    time: timeNumber(time, timed),
     page: page === undefined ? null : pfnText(page),
     times,
   }
@@ -135,14 +147,14 @@ function lawSiteJson(site: LawSite | undefined): object {
   return { ...frameJson(site), callers: site.callers.map(frameJson) }
 }
 
-export function actorJson(actor: Actor, timeBase: bigint): object {
+export function actorJson(actor: Actor, timed: Timed): object {
   return {
     ...functionJson(actor.frame),
     stack: actor.stack.map(frameJson),
     task: actor.task,
     pid: actor.pid,
     cpu: actor.cpu,
-    time: seconds(actor.time, timeBase),
+    time: timeNumber(actor.time, timed),
     operation: actor.operation,
     val: actor.delta,
   }

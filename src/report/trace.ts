@@ -4,10 +4,12 @@ import type { Account, PagemapSummary } from '../ledger/account.ts'
 import { causesOf } from '../ledger/diagnose/causes.ts'
 import type { ErrorReport, Finding } from '../ledger/findings/finding.ts'
 import { ACCUSATIONS } from '../ledger/findings/kinds.ts'
-import type { Damage } from '../trace/events.ts'
+import { CPU_SKEW } from '../trace/clock.ts'
+import type { Damage, SourceInfo } from '../trace/events.ts'
+import { spanText, timeText } from '../trace/times.ts'
 import { FindingText, stackText } from './cause-text.ts'
 import { printable } from './printable.ts'
-import { frameText, functionName, grouped, pfnText, plural, siteText, timeText, wrap } from './words.ts'
+import { frameText, functionName, grouped, pfnText, plural, siteText, wrap } from './words.ts'
 
 /** Held pages from which on they are also counted by site, and sites shown. */
 const FEW_HELD = 10
@@ -20,7 +22,7 @@ export interface TraceFilter {
   pagemap?: number | undefined
   from?: number | undefined
   to?: number | undefined
-  /** References held at the end for less than this (ns) are left out. */
+  /** References held at the end for less than this, in units of `EventBatch.time`, are left out. */
   older?: number | undefined
 }
 
@@ -106,22 +108,32 @@ function headText(account: Account): string[] {
   const kernel = info.kernel === undefined ? '' : `, Linux ${printable(info.kernel)}`
   const skipped = account.skipped > 0 ? `, ${plural(account.skipped, 'event')} of ordinary pages left out` : ''
   const between = Number.isFinite(account.firstTime)
-    ? ` from ${timeText(account.firstTime, account.timeBase)} to ${timeText(account.lastTime, account.timeBase)}`
+    ? ` from ${timeText(account.firstTime, account)} to ${timeText(account.lastTime, account)}`
     : ''
   const probes = account.probes > 0 ? ` and ${plural(account.probes, 'probe')}` : ''
   return [
     ...wrap(`${printable(info.file)}: ${info.format}${kernel}, ${plural(info.cpus, 'CPU')}`, '', '  '),
     ...wrap(`${plural(account.events, 'page_ref event')}${probes}${between}${skipped}; ${lostText(account)}`, '', '  '),
+    ...wrap(clockText(account.info), '', '  ').filter(line => line !== ''),
     '',
   ]
+}
+
+/** What a reader must know of the clock to understand times, or why little is certain; nothing of one in ns. */
+function clockText(info: SourceInfo): string {
+  const name = info.clock === 'unknown' ? 'clock' : `clock ${printable(info.clock)}`
+  if (info.unit === 'ticks')
+    return info.clock === 'ticks' ? 'times are ticks of a clock' : `times are ticks of the ${name}`
+  if (info.resolution <= CPU_SKEW) return ''
+  return `the ${name} moved on every ${spanText(info.resolution, info)} only, so little says what came first`
 }
 
 function lostText(account: Account): string {
   const { gaps, events, from, to } = account.lost
   if (gaps === 0) return 'none lost'
   const many = events === undefined ? 'an unknown number' : grouped(events)
-  const since = Number.isFinite(from) ? ` from ${timeText(from, account.timeBase)}` : ''
-  const until = Number.isFinite(to) ? ` to ${timeText(to, account.timeBase)}` : ''
+  const since = Number.isFinite(from) ? ` from ${timeText(from, account)}` : ''
+  const until = Number.isFinite(to) ? ` to ${timeText(to, account)}` : ''
   return `${many} LOST in ${plural(gaps, 'gap')}${since}${until}: nothing is claimed that rests on them`
 }
 
@@ -215,7 +227,7 @@ function heldBySite(held: readonly Finding[]): string[] {
 function heldLine(finding: Finding, account: Account): string[] {
   const { culprit } = finding
   const since = culprit
-    ? ` since ${timeText(culprit.time, account.timeBase)} by ${printable(culprit.task)}-${culprit.pid}`
+    ? ` since ${timeText(culprit.time, account)} by ${printable(culprit.task)}-${culprit.pid}`
     : ''
   const where = culprit?.frame ? ` in ${siteText(culprit.frame)}` : ''
   return wrap(`${pfnText(finding.pfn)} count ${finding.count}${since}${where}`, '  ', '    ')

@@ -2,14 +2,15 @@
 /** Who holds a page at a time, as text and as JSON (schema lastput.who/2). */
 import type { LawSummary, PageHolders } from '../ledger/account.ts'
 import type { Holder } from '../ledger/diagnose/open-findings.ts'
-import type { SourceInfo } from '../trace/events.ts'
+import type { Recording } from '../trace/events.ts'
+import { type Timed, timeNumber, timeText } from '../trace/times.ts'
 import { printable } from './printable.ts'
-import { actorJson, lawJson } from './trace-json.ts'
-import { frameText, grouped, pfnText, plural, seconds, siteText, timeText, wrap } from './words.ts'
+import { actorJson, clockJson, lawJson } from './trace-json.ts'
+import { frameText, grouped, pfnText, plural, siteText, wrap } from './words.ts'
 
 /** @param at as `EventBatch.time`, Infinity for the end */
-export function whoText(found: PageHolders, at: number, timeBase: bigint): string[] {
-  const when = Number.isFinite(at) ? `at ${timeText(at, timeBase)}` : 'at the end of the recording'
+export function whoText(found: PageHolders, at: number, timed: Timed): string[] {
+  const when = Number.isFinite(at) ? `at ${timeText(at, timed)}` : 'at the end of the recording'
   const idle = found.idleCount === undefined ? '' : ` (${found.idleCount} while idle)`
   const lines = [`page ${pfnText(found.pfn)} ${when}: count ${found.count}${idle}`]
   if (found.lossy) lines.push(...wrap('events were lost: holders may be missing, or may be gone', 'note: ', '  '))
@@ -17,7 +18,7 @@ export function whoText(found: PageHolders, at: number, timeBase: bigint): strin
     lines.push(found.count === (found.idleCount ?? 0) ? 'nobody holds it' : 'whose the references are cannot be told')
   }
   found.holders.forEach((holder, i) => {
-    lines.push('', ...holderText(holder, i + 1, found.laws, timeBase))
+    lines.push('', ...holderText(holder, i + 1, found.laws, timed))
   })
   return lines
 }
@@ -26,12 +27,12 @@ function holderText(
   { actor, units, law }: Holder,
   number: number,
   laws: readonly LawSummary[],
-  timeBase: bigint,
+  timed: Timed,
 ): string[] {
   if (!actor) return [`${number}. ${plural(units, 'reference')} from before the recording`]
   const task = `${printable(actor.task)}-${actor.pid}`
   const lines = [
-    `${number}. ${plural(units, 'reference')} since ${timeText(actor.time, timeBase)}, taken by ${task} on CPU ${actor.cpu}`,
+    `${number}. ${plural(units, 'reference')} since ${timeText(actor.time, timed)}, taken by ${task} on CPU ${actor.cpu}`,
     ...actor.stack.map(frame => `     ${frameText(frame)}`),
   ]
   if (actor.stack.length === 0) lines.push('     (no stack recorded)')
@@ -46,18 +47,19 @@ function givenBackText({ puts, held, lifetimes }: LawSummary): string {
   return `given back by ${sites.join(' or ')} in ${how} complete lifetimes with such a reference`
 }
 
-export function whoJson(found: PageHolders, at: number, timeBase: bigint, info: SourceInfo): object {
+export function whoJson(found: PageHolders, at: number, recording: Pick<Recording, 'timeBase' | 'info'>): object {
+  const { info } = recording
   return {
     schema: 'lastput.who/2',
-    source: { file: info.file, format: info.format, kernel: info.kernel ?? null },
+    source: { file: info.file, format: info.format, kernel: info.kernel ?? null, clock: clockJson(info) },
     pfn: pfnText(found.pfn),
-    at: seconds(at, timeBase),
+    at: timeNumber(at, recording),
     count: found.count,
     idleCount: found.idleCount ?? null,
     lossy: found.lossy,
     holders: found.holders.map(holder => ({
       references: holder.units,
-      taken: holder.actor ? actorJson(holder.actor, timeBase) : null,
+      taken: holder.actor ? actorJson(holder.actor, recording) : null,
       law: holder.law ?? null,
     })),
     laws: found.laws.map(lawJson),

@@ -1,23 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** How times, pages and functions are written in reports. */
+/** How pages and functions are written in reports; times are in src/trace/times.ts. */
 import { baseName } from '../ledger/frames.ts'
 import type { Frame } from '../trace/events.ts'
 import { printable } from './printable.ts'
 
 export const WIDTH = 80
-
-/** A time of the recording in seconds with microseconds, as trace-cmd report shows it. */
-export function timeText(time: number, timeBase: bigint): string {
-  if (!Number.isFinite(time)) return '?'
-  const ns = timeBase + BigInt(Math.round(time))
-  const micros = (ns + 500n) / 1000n
-  return `${micros / 1_000_000n}.${(micros % 1_000_000n).toString().padStart(6, '0')}`
-}
-
-/** Seconds as a number, for JSON. */
-export function seconds(time: number, timeBase: bigint): number | null {
-  return Number.isFinite(time) ? Number(timeBase + BigInt(Math.round(time))) / 1e9 : null
-}
 
 export function pfnText(pfn: number): string {
   return `0x${pfn.toString(16)}`

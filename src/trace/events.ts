@@ -57,14 +57,15 @@ export function isProbe(op: number): boolean {
 }
 
 /**
- * A run of events. Row `i` of every column is one event; `order[k]` is the row that came k-th by timestamp (events of
- * one CPU keep their order in the file). The arrays belong to the reader, may be longer than `length`, and are
- * valid only until the next batch is asked for.
+ * A run of events. Row `i` of every column is one event; `order[k]` is the row that came k-th by timestamp. Events of
+ * one CPU keep their order in the file, whatever their stamps. Where CPUs have equal stamps, which says nothing of their
+ * order, those of the CPU with the lowest number all come first; in text formats, those that stand first. The arrays belong
+ * to the reader, may be longer than `length`, and are valid only until the next batch is asked for.
  */
 export interface EventBatch {
   length: number
   order: Uint32Array
-  /** Nanoseconds (or ticks of the recording's clock) since `Recording.timeBase`. Exact up to 2^53. */
+  /** Time since `Recording.timeBase`, in `SourceInfo.unit`. Exact up to 2^53. */
   time: Float64Array
   cpu: Uint16Array
   /** An `Op`. */
@@ -135,14 +136,26 @@ export interface Damage {
   expected: string
 }
 
+export type TimeUnit = 'ns' | 'ticks'
+
 export interface SourceInfo {
   file: string
   format: 'trace.dat v6' | 'trace.dat v7' | 'ftrace text' | 'trace-cmd text' | 'perf.data'
   /** Release as in `uname -r`, where recorded. */
   kernel: string | undefined
   cpus: number
-  /** Trace clock; times are nanoseconds for all but tick and cycle clocks. */
+  /** Trace clock as tracefs names it; 'unknown' or 'ticks' (no decimal point) where a text does not tell. */
   clock: string
+  /**
+   * What times count: nanoseconds of all clocks but those of which the recording does not tell how long a tick is (counter,
+   * x86-tsc without its calibration, ppc-tb, text without decimal points).
+   */
+  unit: TimeUnit
+  /**
+   * By how much times move on at least, in `unit`: as the clock has it, or, where stamps show that it is slower, as they
+   * show. It is set before the first batch is delivered, and may change before any other: see `stampSlack` in clock.ts.
+   */
+  resolution: number
   /** Whether `flags` holds the raw word with the zone in its top bits (binary formats) or only page flags (text). */
   rawFlags: boolean
   machine: string | undefined
@@ -156,7 +169,7 @@ export interface SourceInfo {
 /** An opened recording. Batches can be read once. */
 export interface Recording {
   readonly info: SourceInfo
-  /** Absolute time that `EventBatch.time` counts from. */
+  /** Absolute time that `EventBatch.time` counts from, in `SourceInfo.unit`. */
   readonly timeBase: bigint
   readonly stacks: StackTable
   readonly tasks: TaskTable

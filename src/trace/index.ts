@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Readers of recordings of page_ref events and probes. Runs in Node and in browsers. */
 export { BlobSource, BytesSource } from './bytes.ts'
+export { type StampInfo, spanOf, stampSlack } from './clock.ts'
 export type { Codecs, Unpack } from './compression.ts'
 export {
   type ByteSource,
@@ -16,8 +17,10 @@ export {
   type SourceInfo,
   type StackTable,
   type TaskTable,
+  type TimeUnit,
   TraceError,
 } from './events.ts'
 export { openRecording } from './open.ts'
 export { openText } from './text.ts'
 export { sourceInput, type TextInput } from './text-lines.ts'
+export { timeText } from './times.ts'

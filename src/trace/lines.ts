@@ -2,24 +2,12 @@
 /** The page_ref events and probes of any recording as lines: text in the manner of `trace-cmd report`, or JSON. */
 import { type EventBatch, type Frame, isProbe, type LostEvents, OP_NAMES, Op, type Recording } from './events.ts'
 import { DETECTORS } from './probes.ts'
+import { exactTimeText, timeText } from './times.ts'
 
 /** Events that have a result. */
 const HAS_RET = new Set<number>([Op.MOD_AND_TEST, Op.MOD_AND_RETURN, Op.MOD_UNLESS, Op.FREEZE])
 
 const hex = (high: number, low: number) => `0x${((BigInt(high) << 32n) | BigInt(low)).toString(16)}`
-
-/** A time of the recording in seconds, with all digits. */
-function seconds(time: number, base: bigint): string {
-  const total = base + BigInt(Math.round(time))
-  const [sign, nanos] = total < 0n ? ['-', -total] : ['', total]
-  return `${sign}${nanos / 1_000_000_000n}.${String(nanos % 1_000_000_000n).padStart(9, '0')}`
-}
-
-/** Seconds rounded to microseconds. */
-function microseconds(time: number, base: bigint): string {
-  const micros = (base + BigInt(Math.round(time)) + 500n) / 1000n
-  return `${String(micros / 1_000_000n).padStart(5)}.${String(micros % 1_000_000n).padStart(6, '0')}`
-}
 
 /** Calls `event` with each row in order of time, after `lost` with each gap before it; yields what they give, joined. */
 async function* lines(
@@ -53,7 +41,7 @@ export async function* eventText(recording: Recording): AsyncGenerator<string> {
     (batch, row) => {
       const pid = batch.pid[row]!
       const task = `${recording.tasks.name(pid).padStart(16)}-${String(pid).padEnd(5)}`
-      const head = `${task} [${String(batch.cpu[row]).padStart(3, '0')}] ${microseconds(batch.time[row]!, recording.timeBase)}: `
+      const head = `${task} [${String(batch.cpu[row]).padStart(3, '0')}] ${timeText(batch.time[row]!, recording).padStart(12)}: `
       const op = batch.op[row]!
       const values = isProbe(op) ? probeText(batch, row) : valuesText(batch, row)
       const line = `${head}${`${OP_NAMES[op]}: `.padEnd(22)}${values}\n`
@@ -106,21 +94,21 @@ function frameText({ name, offset, module, address }: Frame): string {
 
 /** One JSON object a line for each event, with its stack, and for each gap. */
 export function eventJson(recording: Recording): AsyncGenerator<string> {
-  const { timeBase, tasks, stacks } = recording
+  const { tasks, stacks } = recording
   const stackJson = new Map<number, object[]>()
   const frames = (stack: number) => {
     let json = stackJson.get(stack)
     if (!json) stackJson.set(stack, (json = Array.from(stacks.frames(stack), id => frameJson(stacks.frame(id)))))
     return json
   }
-  const time = (time: number) => (Number.isFinite(time) ? seconds(time, timeBase) : undefined)
+  const time = (time: number) => (Number.isFinite(time) ? exactTimeText(time, recording) : undefined)
   return lines(
     recording,
     ({ cpu, count, from, to }) => `${JSON.stringify({ lost: { cpu, count, from: time(from), to: time(to) } })}\n`,
     (batch, row) => {
       const op = batch.op[row]!
       const head = {
-        time: seconds(batch.time[row]!, timeBase),
+        time: exactTimeText(batch.time[row]!, recording),
         cpu: batch.cpu[row],
         task: tasks.name(batch.pid[row]!),
         pid: batch.pid[row],

@@ -12,6 +12,7 @@ import {
   type SourceInfo,
   TraceError,
 } from './events.ts'
+import { observed } from './grain.ts'
 import { type PerfHeader, parseAttr, readFeature, readIds, readPerfHeader, readPerfTracing } from './perf-header.ts'
 import { SampleOrder } from './perf-order.ts'
 import { RECORD_HEADER, type RecordPlace, RecordType, RecordWindow } from './perf-records.ts'
@@ -100,6 +101,8 @@ class PerfRecording implements Recording {
       kernel: header.kernel,
       cpus: header.cpus,
       clock: 'perf',
+      unit: 'ns',
+      resolution: 1,
       rawFlags: true,
       machine: header.machine,
     }
@@ -194,7 +197,11 @@ class PerfRecording implements Recording {
     return chunk.length > 0
   }
 
-  async *batches(): AsyncGenerator<EventBatch> {
+  batches(): AsyncGenerator<EventBatch> {
+    return observed(this.info, () => this.timeBase, this.#batches())
+  }
+
+  async *#batches(): AsyncGenerator<EventBatch> {
     if (this.#started) throw new Error('batches can be read once')
     this.#started = true
     if (this.#formats === 0) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** All events of a trace.dat file, of whatever kind, as the text of `trace-cmd report` (3.1.6). */
+import { type TickScale, toNs } from './clock.ts'
 import { unpackerOf } from './compression.ts'
 import type { ByteSource, Damage } from './events.ts'
 import { type EventFormat, findField } from './format.ts'
@@ -10,8 +11,11 @@ import { TaskNames } from './tasks.ts'
 import { symbolsOf, TraceContents, type TraceDatOptions } from './tracedat.ts'
 import type { TraceBuffer } from './tracefile.ts'
 
-/** Clocks whose times are not nanoseconds: trace-cmd shows them as they are. */
-const TICK_CLOCKS = new Set(['counter', 'x86-tsc', 'ppc-tb'])
+/**
+ * Clocks whose times trace-cmd takes for nanoseconds, and shows in seconds: uptime too, which counts 1/100 s, and not boot.
+ * Only the clock of the file counts, whatever that of a buffer.
+ */
+const NS_CLOCK = /^(local|global|uptime|perf|mono.*|tsc2nsec|tai)$/
 
 /** The text of `trace-cmd report FILE`, in pieces of whole lines. Damage is added to `damage` as it is met. */
 export async function* reportText(
@@ -60,7 +64,8 @@ class Lines {
     this.#tasks.addSavedCmdlines(file.cmdlines)
     this.#prefixes = bufferPrefixes(buffers)
     const base = contents.timeBase + file.timeOffset
-    this.#time = TICK_CLOCKS.has(contents.buffer.clock || file.clock) ? ticks(base) : microseconds(base)
+    if (file.tickScale) this.#time = scaledMicroseconds(contents.timeBase, file.tickScale, file.timeOffset)
+    else this.#time = NS_CLOCK.test(file.clock) ? microseconds(base) : ticks(base)
   }
 
   line({ cpu, buffer, time, record, missed }: RawEvent): string {
@@ -130,6 +135,11 @@ function microseconds(base: bigint): (time: number) => string {
     const whole = Math.floor(micro / 1_000_000)
     return ` ${String(seconds + whole).padStart(5)}.${String(micro - whole * 1_000_000).padStart(6, '0')}:`
   }
+}
+
+/** Ticks that trace-cmd has measured (TSC2NSEC), as seconds, rounded as by trace-cmd. */
+function scaledMicroseconds(base: bigint, scale: TickScale, offset: bigint): (time: number) => string {
+  return time => microseconds(toNs(base + BigInt(time), scale) + offset)(0)
 }
 
 function ticks(base: bigint): (time: number) => string {

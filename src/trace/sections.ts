@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** What a trace.dat file is made of, and the sections of version 7 files. Ids up to 14 are options' too, in both versions (trace-cmd.dat.v7(5)). */
 import { ByteReader, readExactly } from './bytes.ts'
+import type { TickScale } from './clock.ts'
 import type { Compression } from './compression.ts'
 import type { ByteSource } from './events.ts'
 import type { TracingData } from './header.ts'
@@ -30,10 +31,13 @@ export interface TraceFile extends TracingData {
   compression: Compression
   cpuCount: number
   uname: string
-  /** When the recording ended, in ns of its clock, as far as its statistics tell. */
+  /** When the recording ended, as far as its statistics tell: in ns of clocks that the kernel counts in ns, else in ticks. */
   endTime: bigint | undefined
+  endTicks: bigint | undefined
   clock: string
-  /** What option OFFSET says shall be added to all times. */
+  /** Ticks as ns, as measured by trace-cmd (`-C tsc2nsec`). */
+  tickScale: TickScale | undefined
+  /** What options OFFSET and DATE say shall be added to all times. */
   timeOffset: bigint
   buffers: TraceBuffer[]
   /** Whether the end of the file is missing, and with it the table of CPUs. */
@@ -42,12 +46,14 @@ export interface TraceFile extends TracingData {
 
 export const SectionId = {
   DONE: 0,
+  DATE: 1,
   BUFFER: 3,
   TRACECLOCK: 4,
   CPUSTAT: 2,
   UNAME: 5,
   OFFSET: 7,
   CPUCOUNT: 8,
+  TSC2NSEC: 14,
   HEADER_INFO: 16,
   FTRACE_EVENTS: 17,
   EVENT_FORMATS: 18,

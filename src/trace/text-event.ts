@@ -136,6 +136,8 @@ export class EventLine {
   nanoseconds = 0
   /** The time had no decimal point. */
   ticks = false
+  /** Nanoseconds that the last digit of the time stands for; of ticks, 1. */
+  resolution = 1
   /** The operation of a page_ref event, or the probe, and where its fields start. */
   op: Op = Op.SET
   fields = 0
@@ -214,13 +216,15 @@ export class EventLine {
     if (end - first > 9 || whole === first - 1 || whole <= start || first - whole > 16) return -1
     this.ticks = false
     this.seconds = decimal(bytes, whole, first - 1)
-    this.nanoseconds = decimal(bytes, first, end) * POWERS[9 - (end - first)]!
+    this.resolution = POWERS[9 - (end - first)]!
+    this.nanoseconds = decimal(bytes, first, end) * this.resolution
     return isBlank(bytes[whole - 1]) ? whole - 1 : -1
   }
 
   /** A time without a decimal point: microseconds, or ticks of the trace's clock. */
   #wholeTime(bytes: Uint8Array, first: number, end: number, micro: boolean): void {
     this.ticks = !micro
+    this.resolution = micro ? 1000 : 1
     if (micro) {
       const total = decimal(bytes, first, end)
       this.seconds = Math.floor(total / 1e6)

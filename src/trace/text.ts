@@ -7,6 +7,7 @@
 
 import { dropRows, newBatch } from './batch.ts'
 import { decodeText } from './bytes.ts'
+import { clockOf, scaled, toNs } from './clock.ts'
 import { CpuGaps, MAX_CPUS } from './cpu-gaps.ts'
 import {
   type Damage,
@@ -16,6 +17,7 @@ import {
   type SourceInfo,
   TraceError,
 } from './events.ts'
+import { observed } from './grain.ts'
 import { drops, ProbeFaults } from './probes.ts'
 import { StackInterner } from './stacks.ts'
 import { SymbolTable } from './symbols.ts'
@@ -40,6 +42,10 @@ const MAX_BLOCK_BYTES = 1 << 18
 const MAX_DAMAGE = 100
 /** Text without any event that is read to find the first one. */
 const MAX_PREFIX_BYTES = 1 << 20
+
+/** Events by whose times the clock of a text is guessed, and the fewest that say something. */
+const GUESS_EVENTS = 512
+const GUESS_LEAST = 16
 
 /** Times beyond are not exact: they end no recording. */
 const MAX_END_TIME = 2 ** 53
@@ -78,6 +84,8 @@ class TextRecording implements Recording {
   #previewed = 0
   #eventSeen = false
   #baseSeconds = 0
+  /** ns of a tick, where times are ticks of a clock that was recognised. */
+  #tickNs = 1
   #started = false
 
   /** By CPU: the row of an event that no other event of that CPU followed. */
@@ -109,6 +117,8 @@ class TextRecording implements Recording {
       kernel: undefined,
       cpus: 0,
       clock: 'unknown',
+      unit: 'ns',
+      resolution: 1000,
       rawFlags: false,
       machine: undefined,
     }
@@ -122,9 +132,48 @@ class TextRecording implements Recording {
     if (!this.#eventSeen && !this.#header.recognised) {
       throw new TraceError(this.#input.name, 0, 'expected ftrace text ("TASK-PID [CPU] TIME: page_ref_...: pfn=...")')
     }
+    if (this.info.unit === 'ticks') await this.#guessClock()
     this.info.format = this.#header.traceCmd ? 'trace-cmd text' : 'ftrace text'
     this.info.kernel = this.#header.kernel
     this.info.cpus = this.#header.cpus
+  }
+
+  /**
+   * A text does not name the clock whose ticks it has. Only of uptime has one event after the other of a CPU the same: a cycle
+   * counter has moved on by then, and the counter of events counts each.
+   */
+  async #guessClock(): Promise<void> {
+    const window = this.#window
+    const line = new EventLine()
+    const last = new Map<number, number>()
+    let [equal, seen] = [0, 0]
+    for (let start = window.at; seen < GUESS_EVENTS; ) {
+      const end = window.lineEnd(start)
+      if (end < 0) {
+        if (window.ended || window.end >= MAX_PREFIX_BYTES) break
+        await this.#load()
+      } else {
+        if (line.parseHead(window.bytes, start, trimEnd(window.bytes, start, end))) {
+          const ticks = line.seconds * 1e9 + line.nanoseconds
+          if (last.get(line.cpu) === ticks) equal++
+          last.set(line.cpu, ticks)
+          seen++
+        }
+        start = end + 1
+      }
+    }
+    const { scale } = clockOf('uptime')
+    if (equal * 2 < seen || seen < GUESS_LEAST || !scale) return
+    this.#tickNs = scaled(1, scale)
+    this.info.clock = 'uptime'
+    this.info.unit = 'ns'
+    this.info.resolution = this.#tickNs
+    this.timeBase = toNs(this.timeBase, scale)
+  }
+
+  /** Time of a line since the time base. */
+  #timeOf({ seconds, nanoseconds }: EventLine): number {
+    return ((seconds - this.#baseSeconds) * 1e9 + nanoseconds) * this.#tickNs
   }
 
   async #load(): Promise<void> {
@@ -155,10 +204,16 @@ class TextRecording implements Recording {
     this.#eventSeen = true
     this.#baseSeconds = this.#line.seconds
     this.timeBase = BigInt(this.#line.seconds) * 1_000_000_000n
-    this.info.clock = this.#line.ticks ? 'ticks' : 'unknown'
+    this.info.resolution = this.#line.resolution
+    if (!this.#line.ticks) return
+    this.info.clock = this.info.unit = 'ticks'
   }
 
-  async *batches(): AsyncGenerator<EventBatch> {
+  batches(): AsyncGenerator<EventBatch> {
+    return observed(this.info, () => this.timeBase, this.#batches())
+  }
+
+  async *#batches(): AsyncGenerator<EventBatch> {
     const batch = this.#batch
     await this.#findOverwritten()
     for (;;) {
@@ -227,7 +282,7 @@ class TextRecording implements Recording {
     const { bytes } = this.#window
     if (!this.#ofBuffer(bytes, start)) return
     const { cpu, kind } = line
-    const time = (line.seconds - this.#baseSeconds) * 1e9 + line.nanoseconds
+    const time = this.#timeOf(line)
     const batch = this.#batch
     const row = batch.length
     this.#openRow[cpu] = NO_ROW
@@ -386,10 +441,11 @@ class TextRecording implements Recording {
     if (this.#input.size === undefined) return
     this.#startsKnown = true
     const known = new Set<number>()
-    for await (const { cpu, seconds, nanoseconds } of firstEvents(this.#input)) {
+    for await (const line of firstEvents(this.#input)) {
+      const { cpu } = line
       if (known.has(cpu)) continue
       known.add(cpu)
-      const to = (seconds - this.#baseSeconds) * 1e9 + nanoseconds
+      const to = this.#timeOf(line)
       this.#gaps.found.push({ cpu, from: Number.NEGATIVE_INFINITY, to, count: undefined })
     }
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** A trace.dat file as a recording. */
 import { Cutter, type Piece } from './chunks.ts'
+import { clockOf, isNs, scaleBatch, scaled, type TickScale, toNs } from './clock.ts'
 import { pageRefLayout } from './columns.ts'
 import { type Codecs, unpackCopy, unpackerOf } from './compression.ts'
 import { type BlockDecoder, type DecoderSetup, LocalDecoder } from './decoder.ts'
@@ -13,6 +14,7 @@ import {
   type SourceInfo,
   TraceError,
 } from './events.ts'
+import { observed } from './grain.ts'
 import { type Arrival, CpuQueue, mergeBatches, StackIds } from './merge.ts'
 import { probeLayout } from './probe-records.ts'
 import { ProbeFaults, pageShift } from './probes.ts'
@@ -215,6 +217,8 @@ class TraceDatRecording implements Recording {
   readonly damage: Damage[]
   readonly notes: string[]
   readonly #contents: TraceContents
+  /** Ticks of the clock as ns; undefined where that is not known, and times count ticks. */
+  readonly #scale: TickScale | undefined
   readonly #total: number
   readonly #probeFaults = new ProbeFaults()
   #done = 0
@@ -223,17 +227,25 @@ class TraceDatRecording implements Recording {
   constructor(contents: TraceContents) {
     const { file, source, buffer, options } = contents
     const [, , kernel, machine] = file.uname.split(' ')
+    const clock = buffer.clock || file.clock
+    const scale = scaleOf(clock, file)
+    // Statistics have no decimal point where the kernel's clock counts ticks: those of another buffer's clock are no measure.
+    const end = scale && isNs(scale) ? file.endTime : file.endTicks
+    const endTime = end === undefined ? undefined : Number(end - contents.timeBase)
     this.info = {
       file: source.name,
       format: file.version === 6 ? 'trace.dat v6' : 'trace.dat v7',
       kernel,
       cpus: contents.cpuCount,
-      clock: buffer.clock || file.clock,
+      clock,
+      unit: scale ? 'ns' : 'ticks',
+      resolution: scale ? Math.max(1, scaled(1, scale)) : 1,
       rawFlags: true,
       machine,
-      endTime: file.endTime === undefined ? undefined : Number(file.endTime - contents.timeBase),
+      endTime: endTime !== undefined && scale ? scaled(endTime, scale) : endTime,
     }
-    this.timeBase = contents.timeBase + file.timeOffset
+    this.#scale = scale
+    this.timeBase = (scale ? toNs(contents.timeBase, scale) : contents.timeBase) + file.timeOffset
     this.damage = contents.damage
     this.notes = contents.notes
     this.#contents = contents
@@ -275,14 +287,23 @@ class TraceDatRecording implements Recording {
         ),
       )
     try {
-      yield* mergeBatches(
+      const merged = mergeBatches(
         queues,
         buffer => free.push(buffer),
         () => decoder.poll(),
       )
+      yield* observed(this.info, () => this.timeBase - contents.file.timeOffset, this.#inNs(merged))
       this.notes.push(...this.#probeFaults.notes())
     } finally {
       await this.close()
+    }
+  }
+
+  async *#inNs(batches: AsyncIterable<EventBatch>): AsyncGenerator<EventBatch> {
+    const scale = this.#scale
+    for await (const batch of batches) {
+      if (scale && !isNs(scale)) scaleBatch(batch, scale)
+      yield batch
     }
   }
 
@@ -304,6 +325,12 @@ class TraceDatRecording implements Recording {
     await this.#decoder?.close()
     this.#decoder = undefined
   }
+}
+
+/** How long a tick is: as the clock's name says, or as trace-cmd measured it. A count of events has no length. */
+function scaleOf(name: string, { tickScale }: TraceFile): TickScale | undefined {
+  const clock = clockOf(name)
+  return clock.scale ?? (clock.shared ? undefined : tickScale)
 }
 
 export function symbolsOf(file: TraceFile, options: OpenOptions): SymbolTable {

@@ -94,7 +94,9 @@ export async function readTraceFile(source: ByteSource, damage: Damage[], codecs
     cpuCount: 0,
     uname: '',
     endTime: undefined,
+    endTicks: undefined,
     clock: 'local',
+    tickScale: undefined,
     timeOffset: 0n,
     buffers: [],
     cutOff: false,
@@ -127,18 +129,31 @@ function readOption(id: number, option: ByteReader, file: TraceFile): void {
   if (id === SectionId.UNAME) file.uname = textOf(option.bytes)
   else if (id === SectionId.CPUCOUNT) file.cpuCount = Math.min(option.u32('the number of CPUs'), MAX_CPUS)
   else if (id === SectionId.TRACECLOCK) file.clock = /\[(\S+)\]/.exec(textOf(option.bytes))?.[1] ?? file.clock
-  else if (id === SectionId.CPUSTAT)
-    file.endTime = laterOf(file.endTime, /^now ts: *(\d{1,12})\.(\d{1,9})$/m.exec(textOf(option.bytes)))
-  else if (id === SectionId.OFFSET) {
-    const text = textOf(option.bytes).trim()
-    if (/^(0x[0-9a-f]{1,16}|-?\d{1,19})$/i.test(text)) file.timeOffset = BigInt(text)
-  }
+  else if (id === SectionId.CPUSTAT) readStatistics(textOf(option.bytes), file)
+  else if (id === SectionId.TSC2NSEC) {
+    const mul = BigInt(option.u32('the multiplier of the clock'))
+    const shift = BigInt(option.u32('the shift of the clock'))
+    if (mul > 0n && shift < 64n) file.tickScale = { mul, div: 1n << shift }
+  } else if (id === SectionId.OFFSET) file.timeOffset += offsetOf(option)
+  else if (id === SectionId.DATE) file.timeOffset += offsetOf(option) * 1000n
 }
 
-/** When the recording of a CPU ended, in ns; its statistics were read then. */
-function laterOf(known: bigint | undefined, stamp: RegExpExecArray | null): bigint | undefined {
-  if (!stamp) return known
-  const time = BigInt(stamp[1]!) * 1_000_000_000n + BigInt(stamp[2]!.padEnd(9, '0'))
+/** A number as text; 0 where it is none. */
+function offsetOf({ bytes }: ByteReader): bigint {
+  const text = textOf(bytes).trim()
+  return /^(0x[0-9a-f]{1,16}|-?\d{1,19})$/i.test(text) ? BigInt(text) : 0n
+}
+
+/** When the recording of a CPU ended; its statistics were read then. Ticks have no decimal point. */
+function readStatistics(text: string, file: TraceFile): void {
+  const stamp = /^now ts: *(\d{1,20})(?:\.(\d{1,9}))?$/m.exec(text)
+  if (!stamp) return
+  const whole = BigInt(stamp[1]!)
+  if (stamp[2] === undefined) file.endTicks = laterOf(file.endTicks, whole)
+  else file.endTime = laterOf(file.endTime, whole * 1_000_000_000n + BigInt(stamp[2].padEnd(9, '0')))
+}
+
+function laterOf(known: bigint | undefined, time: bigint): bigint {
   return known === undefined || time > known ? time : known
 }
 

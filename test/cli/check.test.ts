@@ -6,6 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { MatrixCell } from '../../src/report/matrix.ts'
+import { program } from '../support/data.ts'
+import { needs } from '../support/needs.ts'
 
 const root = join(import.meta.dirname, '../..')
 let folder: string
@@ -259,7 +261,7 @@ test('run as JSON and as a report', () => {
   expect(lastput(...args, '--html', join(folder, 'no/such/folder.html')).status).toBe(2)
 })
 
-test('who reads our output may stop when they have seen enough', () => {
+needs(program('bash')).test('who reads our output may stop when they have seen enough', () => {
   for (const args of ['check --help', 'explain', 'check device_dax --matrix --pages 1 --vas 1']) {
     const script = `'${process.execPath}' dist/cli/main.js ${args} | head -n 1`
     const { stdout, stderr } = spawnSync('bash', ['-c', script], { cwd: root, encoding: 'utf8' })

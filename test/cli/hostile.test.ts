@@ -7,6 +7,8 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { guardedModel } from '../../src/cli/model-file.ts'
 import { bytes, duration } from '../../src/cli/model-flags.ts'
+import { program } from '../support/data.ts'
+import { needs } from '../support/needs.ts'
 
 const root = join(import.meta.dirname, '../..')
 let folder: string
@@ -258,7 +260,7 @@ describe("a driver's own property", () => {
   })
 })
 
-describe.skipIf(!existsSync('/dev/full'))('where output cannot be written', () => {
+needs(existsSync('/dev/full') ? undefined : '/dev/full').describe('where output cannot be written', () => {
   const trace = join(root, 'examples/leak-6.12/trace.dat')
 
   test.each([
@@ -289,10 +291,13 @@ describe.skipIf(!existsSync('/dev/full'))('where output cannot be written', () =
     })
   })
 
-  test('a pipe that breaks before the end is no 0, and stderr that is full changes nothing', () => {
-    const bash = (script: string) => spawnSync('bash', ['-c', script], { encoding: 'utf8' }).stdout.trim()
-    const command = `'${process.execPath}' '${join(root, 'dist/cli/main.js')}'`
-    expect(bash(`${command} events '${trace}' | head -n 1 > /dev/null; echo \${PIPESTATUS[0]}`)).toBe('141')
-    expect(bash(`${command} check nothing 2> /dev/full; echo $?`)).toBe('2')
-  })
+  needs(program('bash')).test(
+    'a pipe that breaks before the end is no 0, and stderr that is full changes nothing',
+    () => {
+      const bash = (script: string) => spawnSync('bash', ['-c', script], { encoding: 'utf8' }).stdout.trim()
+      const command = `'${process.execPath}' '${join(root, 'dist/cli/main.js')}'`
+      expect(bash(`${command} events '${trace}' | head -n 1 > /dev/null; echo \${PIPESTATUS[0]}`)).toBe('141')
+      expect(bash(`${command} check nothing 2> /dev/full; echo $?`)).toBe('2')
+    },
+  )
 })

@@ -18,6 +18,8 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { program } from '../support/data.ts'
+import { needs } from '../support/needs.ts'
 
 const root = join(import.meta.dirname, '../..')
 const cli = join(root, 'dist/cli/main.js')
@@ -109,11 +111,13 @@ test('README.md has examples', () => {
   expect(examples.filter(example => example.where.startsWith('README.md')).length).toBeGreaterThan(0)
 })
 
-test.each(examples.map(example => [example.where, example] as const))('%s', (_, { steps }) => {
-  const printed = run(steps)
-  expect(printed.length).toBe(steps.length)
-  steps.forEach(({ command, shown }, i) => {
-    if (command.replace(INSTALLS, '') === '') return
-    expect(`$ ${command}\n${elide(printed[i]!, shown)}`).toBe(`$ ${command}\n${tidy(shown)}`)
+for (const { where, steps } of examples) {
+  needs(program('bash')).test(where, () => {
+    const printed = run(steps)
+    expect(printed.length).toBe(steps.length)
+    steps.forEach(({ command, shown }, i) => {
+      if (command.replace(INSTALLS, '') === '') return
+      expect(`$ ${command}\n${elide(printed[i]!, shown)}`).toBe(`$ ${command}\n${tidy(shown)}`)
+    })
   })
-})
+}

@@ -124,7 +124,7 @@ test('who holds a page, at the end and before, with and without stacks, with los
           const recording = make()
           const found = await whoHolds(recording, pfn, at)
           if (!found) continue
-          const json = JSON.parse(JSON.stringify(whoJson(found, at, recording.timeBase, recording.info)))
+          const json = JSON.parse(JSON.stringify(whoJson(found, at, recording)))
           expect(validateWho(json) ? [] : validateWho.errors).toEqual([])
           for (const { taken, law } of json.holders) seen.add(`${taken !== null} ${law !== null}`)
           expect(validateWho({ ...json, holders: [{ ...json.holders[0], law: 'first' }] })).toBe(false)

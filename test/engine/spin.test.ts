@@ -3,16 +3,15 @@
 import { rmSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { describe, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { systems } from '../../bench/models/index.ts'
 import { compile, run, spinMissing } from '../../bench/spin.ts'
 import { check } from '../../src/engine/index.ts'
+import { needs } from '../support/needs.ts'
 
-const missing = spinMissing()
-if (missing) console.warn(`not held against SPIN: ${missing} is not installed`)
 const promela = fileURLToPath(new URL('../../bench/promela', import.meta.url))
 
-describe.skipIf(missing)('SPIN', () => {
+needs(spinMissing()).describe('SPIN', () => {
   it.each(systems.flatMap(s => [false, true].map(broken => ({ name: s.name, broken, s }))))(
     'agrees on $name, broken: $broken',
     async ({ s, broken }) => {

@@ -77,7 +77,7 @@ async function accountFor(bytes: Uint8Array, random: Random): Promise<Outcome> {
   const recording = await open()
   const made = await account(recording, { allPages: random.chance(0.5) })
   await recording.close()
-  const { events, pagemaps, lives, timeBase } = made
+  const { events, pagemaps, lives } = made
   assert.ok(events >= 0 && Object.values(lives).every(count => Number.isInteger(count) && count >= 0))
   for (const { firstPfn, lastPfn } of pagemaps) assert.ok(firstPfn <= lastPfn)
   const selected = select(made, {})
@@ -87,7 +87,7 @@ async function accountFor(bytes: Uint8Array, random: Random): Promise<Outcome> {
     const again = await open()
     const pfn = selected.findings[0]?.pfn ?? pagemaps[0]?.firstPfn ?? 0x1000
     const held = await whoHolds(again, pfn, made.lastTime, {})
-    if (held) checkShown(whoText(held, made.lastTime, timeBase))
+    if (held) checkShown(whoText(held, made.lastTime, made))
     await again.close()
   }
   return 'read'

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Every recording of a real kernel gives exactly what its truth.json says.
 import { openSync, readFileSync, readSync } from 'node:fs'
-import { describe, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { ACCUSATIONS, type Account, account, type Finding } from '../../src/ledger/index.ts'
 import { openFile } from '../../src/node/open.ts'
+import { needs, some } from '../support/needs.ts'
 import { type DataRecording, type DataTruth, dataRecordings, type ExpectedFinding } from '../support/shared.ts'
 
 const recordings = dataRecordings()
@@ -58,7 +59,7 @@ async function accountOf({ file, kallsyms }: DataRecording): Promise<Account> {
   }
 }
 
-describe.skipIf(recordings.length === 0)('recordings of real kernels', () => {
+needs(some(recordings)).describe('recordings of real kernels', () => {
   test.each(recordings.map(recording => [recording.name, recording] as const))('%s', async (_, recording) => {
     const found = await accountOf(recording)
     const { truth } = recording

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Faults planted into recordings of real kernels that behave well.
-import { describe, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { readLedger, summarise } from '../../src/ledger/account.ts'
 import { ACCUSATIONS, type Account, account, type Finding } from '../../src/ledger/index.ts'
+import { needs, some } from '../support/needs.ts'
 import { type Expected, Garden, PLANTS, type Planted, rulesOf } from '../support/planting.ts'
 import { random } from '../support/random.ts'
 import { dataRecordings } from '../support/shared.ts'
@@ -51,7 +52,7 @@ async function plantsOf(rows: Rows): Promise<Planted[]> {
   return all.flatMap(({ plant, seed }) => garden.plant(plant, random(seed * 7919 + plant.length), isPair) ?? [])
 }
 
-describe.skipIf(recordings.length === 0)('faults planted into well-behaved recordings', () => {
+needs(some(recordings)).describe('faults planted into well-behaved recordings', () => {
   test.each(recordings.map(recording => [recording.name, recording] as const))('%s', async (name, recording) => {
     const nth = CHOSEN.find(([chosen]) => chosen === name)![1]
     const planted = await plantsOf(await readRows(recording.file, recording.kallsyms, pfn => pfn % nth === 0))

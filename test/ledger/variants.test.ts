@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Real recordings made harder: begun late, ended early, with events lost or filtered out, with clocks that differ. Whatever is
 // missing, nobody innocent is accused.
-import { describe, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { ACCUSATIONS, account, type Finding } from '../../src/ledger/index.ts'
 import { Op } from '../../src/trace/events.ts'
+import { needs, some } from '../support/needs.ts'
 import { random } from '../support/random.ts'
 import { type DataRecording, dataRecordings } from '../support/shared.ts'
 import {
@@ -39,7 +40,7 @@ function innocent(found: Finding[], { truth }: DataRecording): string[] {
   return found.filter(({ pfn }) => !guilty.has(pfn)).map(say)
 }
 
-describe.skipIf(recordings.length === 0)('recordings of real kernels, made harder', () => {
+needs(some(recordings)).describe('recordings of real kernels, made harder', () => {
   test.each(recordings.map(recording => [recording.name, recording] as const))('%s', async (name, recording) => {
     const rows = await readRows(recording.file, recording.kallsyms)
     const r = random(name.length * 7919)
@@ -79,7 +80,7 @@ const FILTERS: [string, (all: Rows) => Rows][] = [
 
 const innocents = recordings.filter(({ truth }) => truth.expect?.length === 0)
 
-describe.skipIf(innocents.length === 0)('well-behaved recordings, distorted', () => {
+needs(some(innocents)).describe('well-behaved recordings, distorted', () => {
   test.each(innocents.map(recording => [recording.name, recording] as const))('%s', async (_, recording) => {
     const rows = await readRows(recording.file, recording.kallsyms)
     for (const [name, distort] of DISTORTIONS) expect((await accusationsOf(distort(rows))).map(say), name).toEqual([])

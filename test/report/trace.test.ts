@@ -28,6 +28,34 @@ test('a recording without anything', () => {
   expect(text(accountOf([], []))).toContain('9 page_ref events and 3 probes from')
 })
 
+describe('the clock', () => {
+  const by = (info: Partial<Account['info']>) => {
+    const of = accountOf([finding('leak')], [report({ time: 70_000_000 })])
+    return text({ ...of, info: { ...of.info, ...info }, firstTime: 0, timeBase: 21_000_000_000n })
+  }
+
+  test('is not spoken of where it is fine', () => {
+    for (const resolution of [1, 1000, 20_000])
+      expect(by({ resolution })).toContain('from 21.000000 to 24.000000; none lost\n\n')
+  })
+
+  test('is named where it is slow, and times have the digits that it gives', () => {
+    expect(by({ clock: 'uptime', resolution: 1e7 })).toContain(
+      'from 21.00 to 24.00; none lost\nthe clock uptime moved on every 10 ms only, so little says what came first\n\n',
+    )
+    expect(by({ clock: 'uptime', resolution: 1e7 })).toContain('  21.07 [001] rmmod-42')
+    expect(by({ resolution: 4e6 })).toContain('the clock local moved on every 4.0 ms only')
+    expect(by({ clock: 'unknown', resolution: 4e6 })).toContain('the clock moved on every 4.0 ms only')
+  })
+
+  test('may count ticks', () => {
+    expect(by({ clock: 'counter', unit: 'ticks' })).toContain(
+      'from 21000000000 to 24000000000; none lost\ntimes are ticks of the clock counter\n\n',
+    )
+    expect(by({ clock: 'ticks', unit: 'ticks' })).toContain('times are ticks of a clock\n\n')
+  })
+})
+
 describe('reports of the kernel', () => {
   test('stand by themselves, with their stack', () => {
     const shown = text(accountOf([], [report({ page: 0x1000, times: 2000 })]))

@@ -46,6 +46,8 @@ export function accountOf(findings: Finding[], reports: ErrorReport[], probes = 
       kernel: undefined,
       cpus: 2,
       clock: 'local',
+      unit: 'ns',
+      resolution: 1,
       rawFlags: false,
       machine: undefined,
     },

@@ -1,22 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // A browser for the tests of the viewer: Chromium as Debian packages it, driven by playwright-core.
 import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { type Browser, chromium, type Page } from 'playwright-core'
+import { type Browser, type Page, chromium as playwright } from 'playwright-core'
+import { type Missing, program } from './data.ts'
 
-const PATHS = [process.env.LASTPUT_CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser']
+/** By name or path. */
+const NAMES = [process.env.LASTPUT_CHROMIUM, 'chromium', 'chromium-browser']
 
-export const chromiumPath = PATHS.find(path => path !== undefined && existsSync(path))
+/** The path of the first that runs; playwright looks for no names. */
+function findChromium(): string | undefined {
+  const folders = (process.env.PATH ?? '').split(':')
+  const name = NAMES.find(name => name && !program(name))
+  return name && folders.map(folder => resolve(folder, name)).find(path => existsSync(path))
+}
 
-/** Says once why nothing is tested. */
-export function haveBrowser(): boolean {
-  if (!chromiumPath) console.warn('skipped: no Chromium (Debian package chromium, or LASTPUT_CHROMIUM)')
-  return chromiumPath !== undefined
+/** Needs a browser. */
+export function chromium(): Missing {
+  return findChromium() ? undefined : 'program chromium (LASTPUT_CHROMIUM names another)'
 }
 
 export function launchBrowser(): Promise<Browser> {
-  return chromium.launch({
-    executablePath: chromiumPath!,
+  return playwright.launch({
+    executablePath: findChromium()!,
     args: [
       '--no-sandbox',
       '--disable-gpu',

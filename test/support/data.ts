@@ -13,6 +13,9 @@ function projectRoot(): string {
   return folder
 }
 
+/** What is missing, in words that follow "no"; undefined where all is there. */
+export type Missing = string | undefined
+
 /** The folder beside the project that holds recordings of real kernels. */
 export const SHARED = process.env.LASTPUT_SHARED ?? join(projectRoot(), '../shared')
 
@@ -21,19 +24,20 @@ export function dataPath(path: string): string {
   return join(SHARED, 'data', path)
 }
 
-/** Whether the file is there; says so on stderr where it is not, so that a skipped test is seen. */
-export function haveData(path: string): boolean {
-  return told(existsSync(dataPath(path)), `no ${path} under the shared data (LASTPUT_SHARED)`)
+/** Needs a file or folder of the shared data, or the shared data at all. */
+export function data(path = '.'): Missing {
+  const all = dataPath('.')
+  if (!existsSync(all)) return `recordings of real kernels in ${all} (LASTPUT_SHARED names another ../shared)`
+  return existsSync(dataPath(path)) ? undefined : `${path} in ${all}`
 }
 
-export function haveProgram(name: string): boolean {
-  const found = (process.env.PATH ?? '').split(':').some(folder => existsSync(join(folder, name)))
-  return told(found, `program ${name} is not installed`)
-}
-
-function told(found: boolean, missing: string): boolean {
-  if (!found) process.stderr.write(`skipped: ${missing}\n`)
-  return found
+/**
+ * Needs a program, by name or path. It is asked for its version, for some distributions install a script of the same name that
+ * only says which package to install. (trace-cmd says its version and exits with an error.)
+ */
+export function program(name: string): Missing {
+  const { status, stdout } = spawnSync(name, ['--version'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
+  return status === 0 || stdout?.includes(`${name} version`) ? undefined : `program ${name}`
 }
 
 /** Runs a program; its stdout, or an error with its stderr. */
@@ -43,6 +47,7 @@ export function run(program: string, args: string[], options: { input?: Uint8Arr
 
 export function runBytes(program: string, args: string[], options: { input?: Uint8Array } = {}): Buffer {
   const result = spawnSync(program, args, { maxBuffer: 1 << 30, ...options })
+  if (result.error) throw result.error
   if (result.status !== 0) throw new Error(`${program} ${args.join(' ')}: exit ${result.status}: ${result.stderr}`)
   return result.stdout
 }

@@ -124,6 +124,8 @@ export function fakeRecording(
       kernel: undefined,
       cpus: options.cpus ?? 1 + Math.max(0, ...ordered.map(row => row.cpu)),
       clock: 'local',
+      unit: 'ns',
+      resolution: 1,
       rawFlags: true,
       machine: undefined,
       ...options.info,

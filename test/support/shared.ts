@@ -34,13 +34,10 @@ export interface DataRecording {
 
 const RECORDINGS = /^(trace\.dat|trace\.txt|ftrace-stacks\.txt|perf\.data)$/
 
-/** All recordings; none, with the reason printed, where the data is missing. */
+/** All recordings; none where the data is missing. */
 export function dataRecordings(): DataRecording[] {
   const data = join(SHARED, 'data')
-  if (!existsSync(data)) {
-    console.log(`skipped: no recordings at ${data} (LASTPUT_SHARED names another folder)`)
-    return []
-  }
+  if (!existsSync(data)) return []
   const folders = readdirSync(data)
     .flatMap(kernel => (kernel.includes('.md') ? [] : readdirSync(join(data, kernel)).map(name => `${kernel}/${name}`)))
     .filter(name => existsSync(join(data, name, 'truth.json')))

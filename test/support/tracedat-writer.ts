@@ -591,6 +591,8 @@ function simpleSection(spec: Resolved, text: string, what: string, sized: typeof
 
 function clockText(clock: string): string {
   const clocks = ['local', 'global', 'counter', 'uptime', 'perf', 'mono', 'mono_raw', 'boot', 'tai', 'x86-tsc']
+  // Other machines have other clocks of their own.
+  if (!clocks.includes(clock)) clocks[clocks.length - 1] = clock
   return `${clocks.map(name => (name === clock ? `[${name}]` : name)).join(' ')}\n`
 }
 

@@ -8,7 +8,8 @@ import { RECORDINGS, trimmed } from '../../lab/examples.ts'
 import { BlobSource } from '../../src/trace/bytes.ts'
 import { openTraceDat } from '../../src/trace/tracedat.ts'
 import { collect, frameNames } from '../support/collect.ts'
-import { dataPath, haveData, haveProgram, run } from '../support/data.ts'
+import { data, dataPath, program, run } from '../support/data.ts'
+import { needs } from '../support/needs.ts'
 
 const example = fileURLToPath(new URL('../../examples/leak-6.12/trace.dat', import.meta.url))
 const original = '6.12/zdbug-leak/trace.dat'
@@ -25,7 +26,7 @@ it('knows the functions of all its stacks but the freed init section of the modu
 describe.each(Object.entries(RECORDINGS))('examples/%s', (name, from) => {
   const file = fileURLToPath(new URL(`../../examples/${name}/trace.dat`, import.meta.url))
 
-  it.runIf(haveData(from))('is what lab/trim.ts makes of the original', async () => {
+  needs(data(from)).test('is what lab/trim.ts makes of the original', async () => {
     expect(Buffer.compare(await trimmed(from), readFileSync(file))).toBe(0)
   })
 
@@ -34,6 +35,6 @@ describe.each(Object.entries(RECORDINGS))('examples/%s', (name, from) => {
   })
 })
 
-it.runIf(haveData(original) && haveProgram('trace-cmd'))('reads the same in trace-cmd report', () => {
+needs(data(original), program('trace-cmd')).test('reads the same in trace-cmd report', () => {
   expect(run('trace-cmd', ['report', example])).toBe(run('trace-cmd', ['report', dataPath(original)]))
 })

@@ -13,13 +13,15 @@ import { FileSource } from '../../src/node/source.ts'
 import { portableZstd, unpackCopy, unpackerOf } from '../../src/trace/compression.ts'
 import type { EventBatch, Recording } from '../../src/trace/events.ts'
 import { openRecording } from '../../src/trace/open.ts'
-import { dataPath, haveData } from '../support/data.ts'
+import { data, dataPath } from '../support/data.ts'
+import { needs } from '../support/needs.ts'
 import { pageRefEvents, type SynthRecord, storedZstd, writeTraceDat } from '../support/tracedat-writer.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'lastput-node-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 
 const dist = (path: string) => fileURLToPath(new URL(`../../dist/${path}`, import.meta.url))
+const built = existsSync(dist('cli/main.js')) ? undefined : 'build (npm run build)'
 
 /** A sum over every column in order of time, with the stacks' addresses, that no swapped or lost value leaves alone. */
 async function digest(recording: Recording): Promise<{ events: number; sum: number }> {
@@ -53,7 +55,7 @@ async function digest(recording: Recording): Promise<{ events: number; sum: numb
 
 const LARGE = '6.12/hmm-private-stacks/trace.dat'
 
-describe.skipIf(!haveData(LARGE) || !existsSync(dist('node/open.js')))('worker threads', () => {
+needs(data(LARGE), built).describe('worker threads', () => {
   it('give what one thread gives', async () => {
     const { openFile } = (await import(dist('node/open.js'))) as typeof import('../../src/node/open.ts')
     const pooled = await openFile(dataPath(LARGE))
@@ -177,7 +179,7 @@ function events(args: string[], input?: Uint8Array): { status: number | null; st
   return { status, stdout, stderr }
 }
 
-describe.skipIf(!existsSync(dist('cli/main.js')))('lastput events', () => {
+needs(built).describe('lastput events', () => {
   const text = events([file])
 
   it('shows a file, and the same from standard input', () => {
@@ -236,7 +238,7 @@ describe.skipIf(!existsSync(dist('cli/main.js')))('lastput events', () => {
   })
 })
 
-it.skipIf(!existsSync(dist('cli/main.js')))('standard input is spooled to a file that is gone afterwards', () => {
+needs(built).test('standard input is spooled to a file that is gone afterwards', () => {
   const own = mkdtempSync(join(folder, 'tmp-'))
   const run = spawnSync(process.execPath, [dist('cli/main.js'), 'events', '-'], {
     input: readFileSync(file),

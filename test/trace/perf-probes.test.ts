@@ -8,7 +8,8 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { BytesSource } from '../../src/trace/bytes.ts'
 import { openPerf } from '../../src/trace/perf.ts'
 import { collect, frameNames, type PlainEvent } from '../support/collect.ts'
-import { haveProgram, run } from '../support/data.ts'
+import { program, run } from '../support/data.ts'
+import { needs } from '../support/needs.ts'
 import { CONTEXT_KERNEL, type PerfRecord, type PerfSpec, writePerf } from '../support/perf-writer.ts'
 import { BARE, kprobeEvent, probeEvents } from '../support/probe-events.ts'
 import { type FieldValues, pageRefEvents } from '../support/tracedat-writer.ts'
@@ -146,7 +147,7 @@ describe('probes without a meaning', () => {
   })
 })
 
-describe.runIf(haveProgram('perf'))('perf script', () => {
+needs(program('perf')).describe('perf script', () => {
   const folder = mkdtempSync(join(tmpdir(), 'lastput-perf-probes-'))
   afterAll(() => rmSync(folder, { recursive: true }))
 

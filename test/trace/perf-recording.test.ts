@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // A recording of a real kernel by perf itself, with call chains and packed records, against perf script.
 import { readFileSync } from 'node:fs'
-import { describe, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { account } from '../../src/ledger/account.ts'
 import { openFile } from '../../src/node/open.ts'
 import { type Frame, OP_NAMES } from '../../src/trace/events.ts'
-import { haveProgram, run } from '../support/data.ts'
+import { program, run } from '../support/data.ts'
+import { needs } from '../support/needs.ts'
 
 const folder = new URL('../../examples/leak-perf-6.12/', import.meta.url)
 const file = new URL('perf.data', folder).pathname
@@ -53,7 +54,7 @@ it('is read whole, each event with its call chain', async () => {
 /** "task tid [cpu] time: page_ref:event: pfn=... count=... mapcount=... val=..." as the events above. */
 const LINE = /^(\S+) (\d+) \[(\d+)\] ([\d.]+): page_ref:(\w+): pfn=(\S+) .*count=(\S+) mapcount=(\S+) .*val=(\S+)/
 
-describe.runIf(haveProgram('perf'))('perf script', () => {
+needs(program('perf')).describe('perf script', () => {
   it('prints the same events', async () => {
     const text = run('perf', ['script', '-i', file, '--ns', '-G', '-F', 'comm,tid,cpu,time,event,trace'])
     const lines = text.trimEnd().split('\n')

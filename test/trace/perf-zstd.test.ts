@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { ZstdStream } from '../../src/trace/perf-zstd.ts'
-import { haveProgram, runBytes } from '../support/data.ts'
+import { program, runBytes } from '../support/data.ts'
+import { needs } from '../support/needs.ts'
 import { random } from '../support/random.ts'
 import { storedZstd } from '../support/tracedat-writer.ts'
 
@@ -32,7 +33,7 @@ function sample(length: number): Uint8Array {
   return bytes
 }
 
-describe.runIf(haveProgram('zstd'))('a stream of the zstd program', () => {
+needs(program('zstd')).describe('a stream of the zstd program', () => {
   const raw = sample(300_000)
   const packed = new Uint8Array(runBytes('zstd', ['-q', '-c', '-3', '--no-check'], { input: raw }))
   const checked = new Uint8Array(runBytes('zstd', ['-q', '-c', '-1', '--check'], { input: raw.subarray(0, 9000) }))

@@ -10,7 +10,8 @@ import type { OpenOptions } from '../../src/trace/events.ts'
 import { openPerf } from '../../src/trace/perf.ts'
 import { SampleOrder, sortByTime } from '../../src/trace/perf-order.ts'
 import { collect, frameNames } from '../support/collect.ts'
-import { dataPath, haveData, haveProgram, run, runBytes } from '../support/data.ts'
+import { data, dataPath, program, run, runBytes } from '../support/data.ts'
+import { needs } from '../support/needs.ts'
 import {
   CONTEXT_KERNEL,
   CONTEXT_USER,
@@ -149,7 +150,7 @@ describe.each([...variants, ...ours])('a file with %o', variant => {
   })
 })
 
-describe.runIf(haveProgram('perf'))('perf script reads what the writer writes', () => {
+needs(program('perf')).describe('perf script reads what the writer writes', () => {
   it.each(variants)('%o', variant => {
     const file = join(folder, 'perf.data')
     writeFileSync(file, writePerf({ ...variant, records }).bytes)
@@ -440,7 +441,7 @@ it('takes the first sample, or the time that the header tells, as time base', as
 })
 
 const real = '6.12/perf-big/perf.data.zst'
-describe.runIf(haveData(real) && haveProgram('zstd'))('a recording of 1,154,072 samples', () => {
+needs(data(real), program('zstd')).describe('a recording of 1,154,072 samples', () => {
   const bytes = () => runBytes('zstd', ['-dcq', dataPath(real)])
 
   it('is read whole and in order of time', async () => {
@@ -463,7 +464,7 @@ describe.runIf(haveData(real) && haveProgram('zstd'))('a recording of 1,154,072 
     expect(recording.info).toMatchObject({ kernel: truth.kernel, cpus: 2 })
   })
 
-  it.runIf(haveProgram('perf'))('has the fields that perf script shows', async () => {
+  needs(program('perf')).test('has the fields that perf script shows', async () => {
     const file = join(folder, 'big.data')
     writeFileSync(file, bytes())
     // perf gives late samples out of order, so the part compared is cut by time, and sorted.

@@ -16,7 +16,8 @@ import { openText } from '../../src/trace/text.ts'
 import { sourceInput } from '../../src/trace/text-lines.ts'
 import { openTraceDat } from '../../src/trace/tracedat.ts'
 import { collect, type PlainEvent } from '../support/collect.ts'
-import { haveProgram, run } from '../support/data.ts'
+import { program, run } from '../support/data.ts'
+import { needs } from '../support/needs.ts'
 import { BARE, kprobeEvent, probeEvents } from '../support/probe-events.ts'
 import {
   commonFields,
@@ -486,7 +487,7 @@ describe('the lines of probes', () => {
   })
 })
 
-describe.runIf(haveProgram('trace-cmd'))('trace-cmd report', () => {
+needs(program('trace-cmd')).describe('trace-cmd report', () => {
   const folder = mkdtempSync(join(tmpdir(), 'lastput-probes-'))
   afterAll(() => rmSync(folder, { recursive: true }))
   const ip = { __probe_ip: 0xffffffff81000010n }

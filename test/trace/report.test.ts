@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto'
 import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, expect, it } from 'vitest'
 import { nodeCodecs } from '../../src/node/codecs.ts'
 import { FileSource } from '../../src/node/source.ts'
 import { BytesSource } from '../../src/trace/bytes.ts'
@@ -13,7 +13,8 @@ import type { ByteSource, Damage } from '../../src/trace/events.ts'
 import { eventText } from '../../src/trace/lines.ts'
 import { openRecording } from '../../src/trace/open.ts'
 import { reportText } from '../../src/trace/report.ts'
-import { dataPath, haveData, haveProgram, run, runBytes } from '../support/data.ts'
+import { data, dataPath, program, run, runBytes } from '../support/data.ts'
+import { needs, some } from '../support/needs.ts'
 import {
   commonFields,
   type FieldSpec,
@@ -23,7 +24,6 @@ import {
   writeTraceDat,
 } from '../support/tracedat-writer.ts'
 
-const traceCmd = haveProgram('trace-cmd')
 const folder = mkdtempSync(join(tmpdir(), 'lastput-report-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 
@@ -31,7 +31,7 @@ afterAll(() => rmSync(folder, { recursive: true }))
 const LARGE = 4 << 20
 
 function recordings(): string[] {
-  if (!haveData('.')) return []
+  if (data()) return []
   const found = readdirSync(dataPath('.'), { recursive: true, encoding: 'utf8' })
   return found.filter(path => path.endsWith('trace.dat')).sort()
 }
@@ -46,9 +46,9 @@ async function ourText(source: ByteSource): Promise<string> {
 
 const hash = (text: string | Uint8Array) => createHash('sha256').update(text).digest('hex')
 
-const small = traceCmd ? recordings().filter(path => statSync(dataPath(path)).size <= LARGE) : []
+const small = recordings().filter(path => statSync(dataPath(path)).size <= LARGE)
 
-describe.skipIf(small.length === 0)('the text of trace-cmd report', () => {
+needs(program('trace-cmd'), some(small)).describe('the text of trace-cmd report', () => {
   it.each(small)('%s', async path => {
     const source = new FileSource(dataPath(path))
     const ours = await ourText(source)
@@ -65,7 +65,7 @@ describe.skipIf(small.length === 0)('the text of trace-cmd report', () => {
 /** The columns' text of a page_ref event, next to trace-cmd's: the fields in raw, which trace-cmd shows with -R. */
 const chosen = small.filter(path => /zdbug-(race|leak|ok-nostack)|hmm-one-migrate|p2pdma/.test(path))
 
-describe.skipIf(chosen.length === 0)('every field of every event, from the columns', () => {
+needs(program('trace-cmd'), some(chosen)).describe('every field of every event, from the columns', () => {
   it.each(chosen)('%s', async path => {
     const source = new FileSource(dataPath(path))
     const recording = await openRecording(source, { codecs: nodeCodecs })
@@ -203,7 +203,7 @@ function compare(spec: TraceDatSpec): Promise<void> {
   return expect(ourText(new BytesSource(path, bytes))).resolves.toEqual(theirs)
 }
 
-describe.skipIf(!traceCmd)('made-up events look as in trace-cmd report', () => {
+needs(program('trace-cmd')).describe('made-up events look as in trace-cmd report', () => {
   it.each(formats.map(({ print }, i) => [print, i] as const))('%s', async (_, i) => {
     const name = madeUp.events![7 + i]!.name
     const records: SynthRecord[] = [{ kind: 'event', time: 5n, event: name, pid: 42, values: formats[i]!.values }]

@@ -3,11 +3,12 @@
 // microseconds and flags without their top bits, gives the same findings.
 
 import { existsSync, readFileSync } from 'node:fs'
-import { describe, expect, it } from 'vitest'
+import { expect } from 'vitest'
 import { account } from '../../src/ledger/account.ts'
 import { BytesSource } from '../../src/trace/bytes.ts'
 import { openRecording } from '../../src/trace/open.ts'
-import { dataPath, haveData, haveProgram, run } from '../support/data.ts'
+import { data, dataPath, program, run } from '../support/data.ts'
+import { needs } from '../support/needs.ts'
 
 const kernels = ['5.10', '6.12', '7.3']
 const scenarios = ['dput', 'drvleak', 'leak', 'noinit', 'ok', 'race', 'uaf', 'uafput'].map(name => `zdbug-${name}`)
@@ -22,14 +23,16 @@ async function findings(bytes: Uint8Array, kallsyms: string[]) {
   return { named, lives, events }
 }
 
-describe.runIf(haveProgram('trace-cmd'))('text and trace.dat give the same findings', () => {
-  it.each(folders.filter(folder => haveData(`${folder}/trace.dat`)))('%s', async folder => {
-    const file = dataPath(`${folder}/trace.dat`)
-    const symbols = dataPath(`${folder}/kallsyms.txt`)
-    const kallsyms = existsSync(symbols) ? [readFileSync(symbols, 'utf8')] : []
-    const binary = await findings(readFileSync(file), kallsyms)
-    const text = await findings(new TextEncoder().encode(run('trace-cmd', ['report', file])), kallsyms)
-    expect(binary.events).toBeGreaterThan(1000)
-    expect(text).toEqual(binary)
-  })
+needs(program('trace-cmd'), data()).describe('text and trace.dat give the same findings', () => {
+  for (const folder of folders) {
+    needs(data(`${folder}/trace.dat`)).test(folder, async () => {
+      const file = dataPath(`${folder}/trace.dat`)
+      const symbols = dataPath(`${folder}/kallsyms.txt`)
+      const kallsyms = existsSync(symbols) ? [readFileSync(symbols, 'utf8')] : []
+      const binary = await findings(readFileSync(file), kallsyms)
+      const text = await findings(new TextEncoder().encode(run('trace-cmd', ['report', file])), kallsyms)
+      expect(binary.events).toBeGreaterThan(1000)
+      expect(text).toEqual(binary)
+    })
+  }
 })

@@ -8,7 +8,8 @@ import type { OpenOptions, Recording } from '../../src/trace/events.ts'
 import { openText } from '../../src/trace/text.ts'
 import { sourceInput } from '../../src/trace/text-lines.ts'
 import { collect, frameNames, type PlainEvent } from '../support/collect.ts'
-import { dataPath, haveData, haveProgram, run } from '../support/data.ts'
+import { data, dataPath, program, run } from '../support/data.ts'
+import { needs } from '../support/needs.ts'
 import { type FieldValues, type SynthRecord, writeTraceDat } from '../support/tracedat-writer.ts'
 
 const encoder = new TextEncoder()
@@ -464,26 +465,25 @@ function naive(text: string): Omit<PlainEvent, 'flags' | 'stack'>[] {
 }
 
 describe('texts of real kernels', () => {
-  it.each([
+  for (const file of [
     '6.12/ftrace-text-leak/trace.txt',
     '6.12/ftrace-text-ok/trace.txt',
     '6.12/ftrace-text-ok/ftrace-stacks.txt',
-  ])('%s', async file => {
-    if (!haveData(file)) return
-    const bytes = readFileSync(dataPath(file))
-    const recording = await openText(sourceInput(new BlobSource('blob', new Blob([bytes]))))
-    const { events } = await collect(recording)
-    const expected = naive(bytes.toString())
-    expect(expected.length).toBeGreaterThan(3000)
-    expect(events.map(({ flags, stack, ...rest }) => rest)).toEqual(expected)
-    expect(recording.damage).toEqual([])
-    expect(events.every(({ stack }) => stack !== 0)).toBe(file.endsWith('stacks.txt'))
-  })
+  ]) {
+    needs(data(file)).test(file, async () => {
+      const bytes = readFileSync(dataPath(file))
+      const recording = await openText(sourceInput(new BlobSource('blob', new Blob([bytes]))))
+      const { events } = await collect(recording)
+      const expected = naive(bytes.toString())
+      expect(expected.length).toBeGreaterThan(3000)
+      expect(events.map(({ flags, stack, ...rest }) => rest)).toEqual(expected)
+      expect(recording.damage).toEqual([])
+      expect(events.every(({ stack }) => stack !== 0)).toBe(file.endsWith('stacks.txt'))
+    })
+  }
 
-  it.runIf(haveProgram('trace-cmd')).each(['6.12/zdbug-leak', '5.10/zdbug-race', '7.3/p2pdma-stacks'])(
-    'trace-cmd report of %s',
-    async folder => {
-      if (!haveData(`${folder}/trace.dat`)) return
+  for (const folder of ['6.12/zdbug-leak', '5.10/zdbug-race', '7.3/p2pdma-stacks']) {
+    needs(program('trace-cmd'), data(`${folder}/trace.dat`)).test(`trace-cmd report of ${folder}`, async () => {
       const text = run('trace-cmd', ['report', dataPath(`${folder}/trace.dat`)])
       const recording = await open(text)
       const { events } = await collect(recording)
@@ -491,11 +491,11 @@ describe('texts of real kernels', () => {
       expect(expected.length).toBeGreaterThan(1000)
       expect(events.map(({ flags, stack, ...rest }) => rest)).toEqual(expected)
       expect(recording.damage).toEqual([])
-    },
-  )
+    })
+  }
 })
 
-describe.runIf(haveProgram('trace-cmd'))('what trace-cmd report makes of a known recording', () => {
+needs(program('trace-cmd')).describe('what trace-cmd report makes of a known recording', () => {
   const folder = mkdtempSync(join(tmpdir(), 'lastput-text-'))
   afterAll(() => rmSync(folder, { recursive: true }))
   const values = (val: number): FieldValues => ({

@@ -5,7 +5,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { haveProgram, run, runBytes } from '../support/data.ts'
+import { program, run, runBytes } from '../support/data.ts'
+import { needs } from '../support/needs.ts'
 import {
   commonFields,
   type FieldValues,
@@ -45,7 +46,7 @@ const variants = ([6, 7] as const).flatMap(version =>
   ),
 )
 
-describe.skipIf(!haveProgram('trace-cmd'))('trace-cmd report reads what the writer writes', () => {
+needs(program('trace-cmd')).describe('trace-cmd report reads what the writer writes', () => {
   it.each(variants)('%o', variant => {
     const base = variant.longSize === 8 ? 0xffffffff81000000n : 0xc1000000n
     const hex = (offset: bigint) => (base + offset).toString(16)
@@ -126,7 +127,7 @@ describe.skipIf(!haveProgram('trace-cmd'))('trace-cmd report reads what the writ
     }
   })
 
-  it.skipIf(!haveProgram('zstd'))('takes a real compressor', () => {
+  needs(program('zstd')).test('takes a real compressor', () => {
     const zstd = (input: Uint8Array) => runBytes('zstd', ['-q', '-c'], { input })
     const lines = report({
       version: 7,

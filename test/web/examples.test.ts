@@ -2,9 +2,10 @@
 // The first screen's examples: each is there and opens where it says, and every view is reached from them by clicks.
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { EXAMPLES, exampleFile } from '../../web/src/examples.ts'
-import { type Browser, haveBrowser, launchBrowser } from '../support/browser.ts'
+import { type Browser, chromium, launchBrowser } from '../support/browser.ts'
+import { needs } from '../support/needs.ts'
 import { serious } from './accessible.ts'
 import { root } from './built.ts'
 import { show } from './served.ts'
@@ -30,7 +31,7 @@ const SEEN: Record<string, string> = {
   protocols: '.lifecycle .differs',
 }
 
-describe.skipIf(!haveBrowser())('in a browser', () => {
+needs(chromium()).describe('in a browser', () => {
   let browser: Browser
   beforeAll(async () => {
     browser = await launchBrowser()

@@ -4,15 +4,17 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Browser, haveBrowser, launchBrowser, type Page } from '../support/browser.ts'
-import { dataPath, haveData } from '../support/data.ts'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type Browser, chromium, launchBrowser, type Page } from '../support/browser.ts'
+import { data, dataPath } from '../support/data.ts'
+import { needs } from '../support/needs.ts'
 import { type PerfRecord, writePerf } from '../support/perf-writer.ts'
 import { lastput, root } from './built.ts'
 import { drop, show } from './served.ts'
 
 const example = join(root, 'examples/leak-6.12/trace.dat')
 const folder = mkdtempSync(join(tmpdir(), 'lastput-files-'))
+afterAll(() => rmSync(folder, { recursive: true }))
 
 /** A page that is set up, taken twice and put once. */
 const perfRecords: PerfRecord[] = [
@@ -27,15 +29,12 @@ const perfRecords: PerfRecord[] = [
   values: { pfn: 0x1000, val, count },
 }))
 
-describe.skipIf(!haveBrowser())('a file', () => {
+needs(chromium()).describe('a file', () => {
   let browser: Browser
   beforeAll(async () => {
     browser = await launchBrowser()
   }, 60_000)
-  afterAll(async () => {
-    await browser?.close()
-    rmSync(folder, { recursive: true, force: true })
-  })
+  afterAll(() => browser?.close())
 
   const summary = (page: Page) => page.locator('.summary').textContent()
 
@@ -194,7 +193,7 @@ describe.skipIf(!haveBrowser())('a file', () => {
     }
   })
 
-  test.skipIf(!haveData('6.12/hmm-private-stacks'))(
+  needs(data('6.12/hmm-private-stacks')).test(
     'large enough for decoders of its own says what the command line says',
     async () => {
       const large = dataPath('6.12/hmm-private-stacks/trace.dat')

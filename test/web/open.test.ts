@@ -5,13 +5,15 @@ import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Browser, haveBrowser, launchBrowser } from '../support/browser.ts'
+import { type Browser, chromium, launchBrowser } from '../support/browser.ts'
+import { needs } from '../support/needs.ts'
 import { serious } from './accessible.ts'
 import { lastput, root } from './built.ts'
 import { drop, opened, show } from './served.ts'
 
 const example = join(root, 'examples/leak-6.12/trace.dat')
 const folder = mkdtempSync(join(tmpdir(), 'lastput-open-'))
+afterAll(() => rmSync(folder, { recursive: true }))
 
 interface Answer {
   status: number
@@ -83,15 +85,12 @@ describe('the server', () => {
   })
 })
 
-describe.skipIf(!haveBrowser())('the viewer', () => {
+needs(chromium()).describe('the viewer', () => {
   let browser: Browser
   beforeAll(async () => {
     browser = await launchBrowser()
   }, 60_000)
-  afterAll(async () => {
-    await browser?.close()
-    rmSync(folder, { recursive: true, force: true })
-  })
+  afterAll(() => browser?.close())
 
   test('says what the command line says', async () => {
     const wanted = JSON.parse(lastput(['trace', example, '--json']))

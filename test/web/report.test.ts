@@ -4,10 +4,11 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { embeddable, reportHtml } from '../../src/report/html.ts'
-import { type Browser, haveBrowser, launchBrowser, openedFile } from '../support/browser.ts'
-import { dataPath, haveData } from '../support/data.ts'
+import { type Browser, chromium, launchBrowser, openedFile } from '../support/browser.ts'
+import { data, dataPath } from '../support/data.ts'
+import { needs } from '../support/needs.ts'
 import { serious } from './accessible.ts'
 import { bundle, lastput, root } from './built.ts'
 
@@ -28,14 +29,10 @@ const report = join(folder, 'leak.html')
 const recording = join(root, 'examples/leak-6.12/trace.dat')
 let browser: Browser
 
-beforeAll(async () => {
+beforeAll(() => {
   lastput(['trace', recording, '--html', report])
-  if (haveBrowser()) browser = await launchBrowser()
 }, 60_000)
-afterAll(async () => {
-  await browser?.close()
-  rmSync(folder, { recursive: true, force: true })
-})
+afterAll(() => rmSync(folder, { recursive: true }))
 
 const open = (file: string, hash?: string) => openedFile(browser, file, hash)
 
@@ -57,7 +54,12 @@ test('a bundle that would end its element is refused', async () => {
   await expect(reportHtml({}, '', { script: '', style: '</style>' })).rejects.toThrow('</style')
 })
 
-describe.skipIf(!haveBrowser())('in a browser', () => {
+needs(chromium()).describe('in a browser', () => {
+  beforeAll(async () => {
+    browser = await launchBrowser()
+  }, 60_000)
+  afterAll(() => browser?.close())
+
   test('opens from disk, asks for nothing, says what was found', async () => {
     const { page, errors, requests } = await open(report)
     await expect(page.locator('.finding h2').textContent()).resolves.toBe(
@@ -282,7 +284,7 @@ describe.skipIf(!haveBrowser())('in a browser', () => {
   })
 
   // From a file on disk only the page may start workers: decoders, too.
-  test.skipIf(!haveData('6.12/hmm-private-stacks'))('a large recording is decoded by several workers', async () => {
+  needs(data('6.12/hmm-private-stacks')).test('a large recording is decoded by several workers', async () => {
     const large = dataPath('6.12/hmm-private-stacks/trace.dat')
     const file = join(folder, 'large.html')
     const { lifetimes } = JSON.parse(lastput(['trace', large, '--json', '--full', '--html', file]))

@@ -16,7 +16,8 @@ import { type Frame, Op } from '../../src/trace/events.ts'
 import { openRecording } from '../../src/trace/open.ts'
 import type { TraceJson } from '../../web/src/documents.ts'
 import type { PageLife } from '../../web/src/messages.ts'
-import { dataPath, haveData } from '../support/data.ts'
+import { data, dataPath } from '../support/data.ts'
+import { needs } from '../support/needs.ts'
 import { root } from './built.ts'
 
 async function read(path: string) {
@@ -78,7 +79,7 @@ test("a page's life has the events and the pairs that the finding on it has", as
   expect(earlier.lifetime.events.at(-1)!.count).toBe(earlier.idle)
 })
 
-test.skipIf(!haveData('6.12/zdbug-ok'))(
+needs(data('6.12/zdbug-ok')).test(
   'every life of a clean recording begins and ends idle, and all is paired',
   async () => {
     const made = await read(dataPath('6.12/zdbug-ok/trace.dat'))

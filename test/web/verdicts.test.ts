@@ -3,10 +3,11 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { reportHtml } from '../../src/report/html.ts'
 import type { CellJson, CheckJson } from '../../web/src/documents.ts'
-import { type Browser, haveBrowser, launchBrowser, openedFile } from '../support/browser.ts'
+import { type Browser, chromium, launchBrowser, openedFile } from '../support/browser.ts'
+import { needs } from '../support/needs.ts'
 import { serious } from './accessible.ts'
 import { bundle, lastput } from './built.ts'
 
@@ -16,24 +17,21 @@ const matrix = join(folder, 'matrix.html')
 let browser: Browser
 let checks: CheckJson[]
 let cells: CellJson[]
-
-beforeAll(async () => {
-  if (!haveBrowser()) return
-  // One that touches what is gone, and one that goes on for ever.
-  checks = JSON.parse(lastput(['check', '1,8', '--bugs', '--json', '--html', bugs]))
-  cells = JSON.parse(
-    lastput(['check', 'device_dax', '--matrix', '--pages', '1', '--vas', '1', '--json', '--html', matrix]),
-  )
-  browser = await launchBrowser()
-}, 120_000)
-afterAll(async () => {
-  await browser?.close()
-  rmSync(folder, { recursive: true, force: true })
-})
+afterAll(() => rmSync(folder, { recursive: true }))
 
 const open = (file: string, hash?: string) => openedFile(browser, file, hash)
 
-describe.skipIf(!haveBrowser())('verdicts', () => {
+needs(chromium()).describe('verdicts', () => {
+  beforeAll(async () => {
+    // One that touches what is gone, and one that goes on for ever.
+    checks = JSON.parse(lastput(['check', '1,8', '--bugs', '--json', '--html', bugs]))
+    cells = JSON.parse(
+      lastput(['check', 'device_dax', '--matrix', '--pages', '1', '--vas', '1', '--json', '--html', matrix]),
+    )
+    browser = await launchBrowser()
+  }, 120_000)
+  afterAll(() => browser?.close())
+
   test('the corpus: broken forms open their counterexample, mended ones hold', async () => {
     const { page, errors } = await open(bugs)
     expect(await serious(page)).toEqual([])

@@ -15,7 +15,7 @@ export interface ActorJson extends FunctionJson {
   task: string
   pid: number
   cpu: number
-  /** Seconds. */
+  /** As `ClockJson` says. */
   time: number
   operation: string
   val: number
@@ -129,6 +129,14 @@ export interface ReportJson extends FunctionJson {
   times: number
 }
 
+/** What times are: seconds with so many digits worth showing, or the ticks of a clock that does not tell how long they are. */
+export interface ClockJson {
+  name: string
+  unit: 's' | 'ticks'
+  decimals: number
+  resolution: number
+}
+
 /** lastput.trace/2 */
 export interface TraceJson {
   schema: 'lastput.trace/2'
@@ -137,9 +145,10 @@ export interface TraceJson {
     format: string
     kernel: string | null
     cpus: number
+    clock: ClockJson
     events: number
     skipped: number
-    probes?: number
+    probes: number
     lost: number | null
     gaps: number
     firstTime: number | null

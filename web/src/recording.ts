@@ -4,6 +4,7 @@ import { lifeAround, type Timeline } from '../../src/report/timeline.ts'
 import { threadsFor } from '../../src/trace/pool.ts'
 import type { TraceJson } from './documents.ts'
 import type { PageLife, ReadingOptions, Reply, Request } from './messages.ts'
+import { Times } from './words.ts'
 
 export interface Progress {
   events: number
@@ -18,7 +19,8 @@ export interface OpenedRecording {
 
 export class LiveRecording {
   readonly timeline: Timeline
-  /** Seconds that the timeline's times count from. */
+  readonly times: Times
+  /** Time of the document that the timeline's times count from. */
   readonly origin: number
   /** When the worker had read the last event, as `performance.timeOrigin` counts. */
   readonly readingEnded: number
@@ -29,6 +31,7 @@ export class LiveRecording {
   private constructor(worker: Worker, opened: Extract<Reply, { say: 'opened' }>) {
     this.#worker = worker
     this.timeline = opened.timeline
+    this.times = new Times(opened.trace)
     this.origin = opened.origin
     this.readingEnded = opened.readingEnded
     const [start, end] = [opened.readingStarted, opened.readingEnded].map(at => at - performance.timeOrigin)
@@ -78,9 +81,9 @@ export class LiveRecording {
     return new Promise(resolve => this.#waiting.set(id, resolve))
   }
 
-  /** Seconds as the recording counts them. */
-  seconds(time: number): number {
-    return this.origin + time / 1e9
+  /** A time of the timeline as the document has it. */
+  at(time: number): number {
+    return this.origin + time / this.times.scale
   }
 
   close(): void {

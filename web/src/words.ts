@@ -30,15 +30,33 @@ export function functionName(of: FunctionJson): HTMLElement {
   return name(of.function ?? '(no stack)', 'function')
 }
 
-export function timeText(seconds: number | null): string {
-  return typeof seconds === 'number' ? seconds.toFixed(6) : '?'
-}
+/** How the times of a document are written. */
+export class Times {
+  readonly #decimals: number
+  /** What stands behind a time. */
+  readonly unit: 's' | 'ticks'
 
-/** A span of time in the unit that fits it. */
-export function durationText(seconds: number): string {
-  const size = Math.abs(seconds)
-  if (size < 1e-3) return `${(seconds * 1e6).toFixed(size < 1e-5 ? 2 : 0)} µs`
-  return size < 1 ? `${(seconds * 1e3).toFixed(1)} ms` : `${seconds.toFixed(2)} s`
+  constructor({ source: { clock } }: TraceJson) {
+    this.unit = clock.unit
+    this.#decimals = clock.decimals
+  }
+
+  /** Units of the timeline's times in one of the document's. */
+  get scale(): number {
+    return this.unit === 'ticks' ? 1 : 1e9
+  }
+
+  text(time: number | null): string {
+    return typeof time === 'number' ? time.toFixed(this.#decimals) : '?'
+  }
+
+  /** A span of time in the unit that fits it. */
+  span(time: number): string {
+    if (this.unit === 'ticks') return `${time} ticks`
+    const size = Math.abs(time)
+    if (size < 1e-3) return `${(time * 1e6).toFixed(size < 1e-5 ? 2 : 0)} µs`
+    return size < 1 ? `${(time * 1e3).toFixed(1)} ms` : `${time.toFixed(2)} s`
+  }
 }
 
 export function signed(change: number): string {
@@ -50,7 +68,7 @@ export function taskText({ task, pid }: { task: string; pid: number }): string {
 }
 
 /** Names of the call sites that a recording's findings accuse. */
-export function callSiteNames({ findings }: TraceJson): CallSiteNames {
+function callSiteNames({ findings }: TraceJson): CallSiteNames {
   const actors = findings.flatMap(({ culprit, candidates }) => [...(culprit ? [culprit] : []), ...candidates])
   return new CallSiteNames(actors.map(({ stack }) => stack.map(siteText)))
 }
@@ -96,25 +114,34 @@ function culpritName(culprit: ActorJson | null, names: CallSiteNames | undefined
   return [culprit, ...culprit.stack.slice(1, callers.length + 1)].map(of => of.function ?? '?').join(' from ')
 }
 
+/** How a recording's findings name call sites, and write times. */
+export interface Style {
+  names: CallSiteNames
+  times: Times
+}
+
+export function styleOf(trace: TraceJson): Style {
+  return { names: callSiteNames(trace), times: new Times(trace) }
+}
+
 /** A finding as text for a mail. */
-export function findingMail(finding: FindingJson, names?: CallSiteNames): string {
+export function findingMail(finding: FindingJson, { names, times }: Style): string {
   const { culprit, candidates, evidence } = finding
   const isOpen = byWhom(culprit, candidates) === 'candidates'
   const said = findingSentence(finding, names)
   const lines = [`${finding.kind} (${certaintyText(finding)}): ${said}${isOpen ? ':' : '.'}`]
-  if (isOpen) for (const each of candidates) lines.push(...candidateMail(each, names))
+  if (isOpen) for (const each of candidates) lines.push(...candidateMail(each, { names, times }))
   lines.push(`  ${countText(finding)}`)
-  if (culprit) lines.push(`  ${actorLine(culprit)}`, ...culprit.stack.map(frame => `    ${functionText(frame)}`))
+  if (culprit) lines.push(`  ${actorLine(culprit, times)}`, ...culprit.stack.map(frame => `    ${functionText(frame)}`))
   lines.push(...evidence.map(each => `  - ${printable(each)}`))
   if (culprit && candidates[0]) lines.push(...candidates[0].reasons.map(each => `  - ${printable(each)}`))
   return `${lines.join('\n')}\n`
 }
 
-function candidateMail(candidate: FindingJson['candidates'][number], names: CallSiteNames | undefined): string[] {
-  const site = names ? actorName(names, candidate) : siteText(candidate)
+function candidateMail(candidate: FindingJson['candidates'][number], { names, times }: Style): string[] {
   return [
-    `  * ${site}: ${candidate.reasons.map(printable).join('; ')}`,
-    `    ${actorLine(candidate)}`,
+    `  * ${actorName(names, candidate)}: ${candidate.reasons.map(printable).join('; ')}`,
+    `    ${actorLine(candidate, times)}`,
     ...candidate.stack.map(frame => `      ${functionText(frame)}`),
   ]
 }
@@ -125,11 +152,11 @@ export function newsOf(property: string, message: string | undefined): string {
 }
 
 /** As trace-cmd report begins its lines. */
-export function whereLine(at: { time: number; cpu: number; task: string; pid: number }): string {
-  return `${timeText(at.time)} [${String(at.cpu).padStart(3, '0')}] ${taskText(at)}`
+export function whereLine(at: { time: number; cpu: number; task: string; pid: number }, times: Times): string {
+  return `${times.text(at.time)} [${String(at.cpu).padStart(3, '0')}] ${taskText(at)}`
 }
 
-export function actorLine(actor: ActorJson): string {
+export function actorLine(actor: ActorJson, times: Times): string {
   const change = actor.val === 0 ? '' : ` ${signed(actor.val)}`
-  return `${whereLine(actor)}: ${printable(actor.operation)}${change}`
+  return `${whereLine(actor, times)}: ${printable(actor.operation)}${change}`
 }

@@ -7,6 +7,7 @@ import { traceJson } from '../../src/report/trace-json.ts'
 import { BlobSource } from '../../src/trace/bytes.ts'
 import type { DecoderSetup } from '../../src/trace/decoder.ts'
 import { openRecording } from '../../src/trace/open.ts'
+import { timeNumber } from '../../src/trace/times.ts'
 import type { TraceJson } from './documents.ts'
 import type { PageLife, Reply, Request } from './messages.ts'
 import { poolOf, serveDecoder } from './pool.ts'
@@ -40,7 +41,8 @@ async function open({ name, blob, options, decoders }: Extract<Request, { ask: '
   const timeline = recorder.timeline(ledger)
   source = { timeline, recorder, ledger, recording }
   const { time, count, high, low } = timeline
-  reply({ say: 'opened', trace, timeline, origin: Number(recording.timeBase) / 1e9, readingStarted, readingEnded }, [
+  const origin = timeNumber(0, recording)!
+  reply({ say: 'opened', trace, timeline, origin, readingStarted, readingEnded }, [
     time.buffer,
     count.buffer,
     high.buffer,

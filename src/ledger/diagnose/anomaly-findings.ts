@@ -39,8 +39,8 @@ export class AnomalyFindings {
     const [first] = found
     if (!first || first.put.time > anomaly.event.time) return this.#plain(anomaly, certainty, history !== undefined)
     if (first.put.time === anomaly.event.time && first.put.pid === anomaly.event.pid)
-      return this.#confirmed(anomaly, this.#shortages.of(anomaly.row, first, certainty))
-    return this.#explained(anomaly, this.#shortages.of(anomaly.row, first, certainty === 'certain' ? 'certain' : 'likely'))
+      return this.#confirmed(anomaly, this.#shortages.of(anomaly.row, first, certainty, history!.isWhole))
+    return this.#explained(anomaly, this.#shortages.of(anomaly.row, first, certainty, history!.isWhole))
   }
 
   /** The event that no order explains is the one that broke a law. */

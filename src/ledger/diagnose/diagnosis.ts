@@ -11,12 +11,13 @@ import type { PageState } from '../life.ts'
 import { ORDER_WINDOW } from '../order.ts'
 import { PageBit } from '../pages.ts'
 import { AnomalyFindings } from './anomaly-findings.ts'
+import { isConsistent } from './consistency.ts'
 import { dismissed } from './dismissed.ts'
 import { handOuts } from './hand-outs.ts'
 import { addConsequence } from './merge.ts'
 import { Naming } from './naming.ts'
 import { type Holder, OpenFindings } from './open-findings.ts'
-import { pageHistories } from './page-history.ts'
+import { type PageHistory, pageHistories } from './page-history.ts'
 import { ProbeFindings } from './probe-findings.ts'
 import { retryFindings } from './retry-findings.ts'
 import { ShortageFindings } from './shortage-findings.ts'
@@ -75,26 +76,41 @@ export class Diagnosis {
   #causes(): { causes: Map<Anomaly, Finding>; short: Map<number, Finding> } {
     const ledger = this.#ledger
     const histories = pageHistories(ledger)
-    const siteOf = (signature: number) => ledger.sites.site(signature)
+    const sites = {
+      site: (signature: number) => ledger.sites.site(signature),
+      events: (signature: number) => ledger.tasks.ticksOfSignature(signature),
+    }
     const shortOn = (row: number): Shortage[] => {
       const history = histories.get(row)
-      return history ? shortages(history, ledger.idleCount(row) ?? 0, ledger.book, siteOf) : []
+      return history ? shortages(history, ledger.idleCount(row) ?? 0, ledger.book, sites) : []
     }
     const causes = new Map<Anomaly, Finding>()
     const out = dismissed(ledger)
     for (const anomaly of ledger.incidents.list) {
       if (out.has(anomaly) || this.#mayBeExplainedLater(anomaly)) continue
-      const finding = this.#anomalies.of(anomaly, histories.get(anomaly.row), shortOn(anomaly.row))
+      const history = histories.get(anomaly.row)
+      // Where events are missing without a mark, a page may be accused only if no count that was read speaks of one there.
+      if (ledger.incidents.unrecorded > 0 && !this.#isFollowed(anomaly, history)) continue
+      const finding = this.#anomalies.of(anomaly, history, shortOn(anomaly.row))
       if (finding) causes.set(anomaly, finding)
     }
     const short = new Map<number, Finding>()
     for (const row of histories.keys()) {
       if (ledger.incidents.of(row) || !ledger.isCounted(row)) continue
       // Without an impossible event, only references that came back too late show that the page was freed early.
+      if (ledger.incidents.unrecorded > 0) continue
       const shortage = shortOn(row).find(each => each.deferred.length > 0)
-      if (shortage) short.set(row, this.#shortages.of(row, shortage, 'likely'))
+      if (shortage) short.set(row, this.#shortages.of(row, shortage, 'likely', false))
     }
     return { causes, short }
+  }
+
+  /** True if all counts that were read on the page are those that its recorded changes explain. */
+  #isFollowed(anomaly: Anomaly, history: PageHistory | undefined): boolean {
+    const idle = this.#ledger.idleCount(anomaly.row) ?? 0
+    const closed = (history?.lifetimes ?? []).filter(({ isOpen }) => !isOpen)
+    if (!closed.every(({ events }) => isConsistent(events, idle, ORDER_WINDOW))) return false
+    return isConsistent(anomaly.life, anomaly.count, ORDER_WINDOW) && anomaly.event.count === anomaly.count + anomaly.event.val
   }
 
   /**

@@ -19,6 +19,9 @@ export function leakSentences(
       ? lawSentence(ledger, naming, reference.law)
       : `no law of the recording says what gives back a reference that ${naming.site(event.signature, event.delta)} took`,
     orderSentence(facts),
+    facts.maybeWith !== undefined && isOvertaken(facts)
+      ? `${naming.task(facts.maybeWith)}, which gives back such references, has given back none that was taken later: it may still work on this one`
+      : '',
     aloneSentence(facts),
     facts.exited ? `its task ${naming.task(event.pid)} exited` : '',
     facts.wasEvicted ? 'an attempt to evict the page came later and could not free it' : '',

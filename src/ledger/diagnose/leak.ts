@@ -4,6 +4,8 @@ import type { Certainty } from '../findings/finding.ts'
 
 /** What the recording shows about one reference that is out at its end. */
 export interface LeakFacts {
+  /** Complete lifetimes that touched its law. */
+  lawLifetimes: number
   /** References of its law that came back, and the most that one of those was overtaken. */
   returned: number
   most: number
@@ -13,8 +15,12 @@ export interface LeakFacts {
   lifetimes: number
   mostLifetimes: number
   sinceLifetimes: number
+  /** A task that gives back such references and has given back none that was taken later: it may still work on this one. */
+  maybeWith: number | undefined
   /** References of the law came back by the task that took them, all of them. */
   isOwnTask: boolean
+  /** References taken at its call site in the whole recording. */
+  takenHere: number
   /** False for a call site that no law has: what is taken there is not known to come back. */
   hasLaw: boolean
   hasStack: boolean
@@ -48,16 +54,22 @@ export const ALWAYS = 3
 /** References that must have come back before their order is a discipline. */
 const ENOUGH = 20
 
+/** Complete lifetimes that must have obeyed a law before its order says something. */
+const KNOWN_LAW = 10
+
 /** How much further than any that came back a reference must have been overtaken. */
 const FACTOR = 2
 const MARGIN = 10
+
+/** References that a call site took and that are all out, up to which they are exceptions. */
+const SEVERAL = 2
 
 /** Later events of a task that count as "went on". */
 const WENT_ON = 50
 
 /** True if it was overtaken by so many that it is not waiting its turn. */
-export function isOvertaken({ returned, most, since }: LeakFacts): boolean {
-  return returned >= ENOUGH && since > FACTOR * most + MARGIN
+export function isOvertaken({ returned, most, since, lawLifetimes }: LeakFacts): boolean {
+  return lawLifetimes >= KNOWN_LAW && returned >= ENOUGH && since > FACTOR * most + MARGIN
 }
 
 /** The same for the lifetime of its page. */
@@ -72,7 +84,8 @@ export function leakCertainty(facts: LeakFacts): Certainty | undefined {
   if (isHeadless || isEviction || isMapped) return undefined
   if (facts.wasEvicted) return 'likely'
   if (facts.mayBeMissing) return undefined
-  if (facts.hasLaw) return isOvertaken(facts) ? (isPin ? 'possible' : 'likely') : holderIsGone(facts)
+  if (facts.hasLaw && isOvertaken(facts) && facts.maybeWith === undefined) return isPin ? 'possible' : 'likely'
+  if (facts.hasLaw) return holderIsGone(facts)
   if (isPin) return undefined
   return neverReturned(facts)
 }
@@ -82,11 +95,14 @@ function holderIsGone({ isOwnTask, exited, returned }: LeakFacts): Certainty | u
   return isOwnTask && exited && returned >= ENOUGH ? 'likely' : undefined
 }
 
-/** A reference from a call site of which none ever came back, on a page that its driver has given up. */
+/**
+ * A reference from a call site of which none ever came back, on a page that its driver has given up. A site that took several is
+ * one that keeps what it takes, as a table does.
+ */
 function neverReturned(facts: LeakFacts): Certainty | undefined {
-  const { isGivenUp, others, taskEvents, exited, lifetimes, sinceLifetimes, mostLifetimes } = facts
-  if (others > 0) return undefined
+  const { isGivenUp, others, taskEvents, exited, lifetimes, sinceLifetimes, mostLifetimes, takenHere } = facts
+  if (others > 0 || takenHere > SEVERAL || !isGivenUp) return undefined
   const wentOn = taskEvents >= WENT_ON || exited
-  if (isLifetimeOvertaken(facts)) return wentOn || isGivenUp ? 'likely' : 'possible'
-  return isGivenUp && wentOn && lifetimes >= ENOUGH && sinceLifetimes > mostLifetimes ? 'likely' : undefined
+  if (isLifetimeOvertaken(facts)) return wentOn ? 'likely' : 'possible'
+  return wentOn && lifetimes >= ENOUGH && sinceLifetimes > mostLifetimes ? 'likely' : undefined
 }

@@ -3,6 +3,7 @@
 import { Op } from '../../trace/events.ts'
 import type { Actor, Candidate, Finding } from '../findings/finding.ts'
 import { StackTrait } from '../frames.ts'
+import { NO_LAW } from '../learn/law-book.ts'
 import type { Ledger } from '../ledger.ts'
 import type { LifeEvent as LifetimeEvent, PageState } from '../life.ts'
 import { ORDER_WINDOW } from '../order.ts'
@@ -14,8 +15,8 @@ import { type LeakFacts, leakCertainty } from './leak.ts'
 import { leakSentences } from './leak-words.ts'
 import { duration, type Naming, references } from './naming.ts'
 import { newFinding } from './new-finding.ts'
-import { NO_LAW, type OpenReference, pairReferences } from './references.ts'
-import { Traffic } from './traffic.ts'
+import { type OpenReference, pairReferences } from './references.ts'
+import { type LawTraffic, Traffic } from './traffic.ts'
 
 /** Events of a lifetime above which its references are not told apart. */
 const MAX_EVENTS = 4096
@@ -138,11 +139,13 @@ export class OpenFindings {
     partners: readonly (number | undefined)[],
   ): void {
     const isDevice = this.#ledger.pagemaps.list[finding.pagemap]!.device
+    // Where what is out by the laws is not what the count says, a reference went another way than the laws have it.
+    const isEven = this.#isReset(row) || open.reduce((sum, { units }) => sum + units, 0) === finding.references
     const known = open.flatMap(reference => {
       if (!reference.event) return []
       const facts = this.#factsOf(row, events, reference, open)
       // An ordinary page may be held for ever by right (a page cache, a kernel's own memory): it is never called leaked.
-      return [{ reference, event: reference.event, facts, certainty: isDevice ? leakCertainty(facts) : undefined }]
+      return [{ reference, event: reference.event, facts, certainty: isDevice && (isEven || facts.waits) ? leakCertainty(facts) : undefined }]
     })
     const leaked = known.filter(each => each.certainty !== undefined).sort((a, b) => rank(b.facts) - rank(a.facts))
     const chosen = leaked[0] ?? known[0]
@@ -203,22 +206,27 @@ export class OpenFindings {
     reference: OpenReference,
     open: readonly OpenReference[],
   ): LeakFacts {
-    const { tasks, pages, sites, incidents } = this.#ledger
+    const { tasks, pages, sites, incidents, book } = this.#ledger
     this.#traffic ??= new Traffic(this.#ledger)
     const event = reference.event!
     const law = this.#traffic.of(reference.law)
     const lifetimes = this.#traffic.lifetimesOf(pages.pagemap[row]!)
     const traits = sites.traits(event.stack)
+    // Where several references of the law were taken since none was out, it may be the last one that is.
+    const taken = (reference.alternatives.at(-1) ?? event).ordinal
     const others = open.filter(other => other !== reference && !this.#isEviction(other.event))
     const tables = others.filter(other => other.event?.mapped)
     return {
+      lawLifetimes: reference.law === NO_LAW ? 0 : book.laws[reference.law]!.touched,
       returned: law.all.returned,
       most: law.all.most,
-      since: law.all.since(event.ordinal),
+      since: law.all.since(taken),
       lifetimes: lifetimes.returned,
       mostLifetimes: lifetimes.most,
-      sinceLifetimes: lifetimes.since(event.ordinal),
+      sinceLifetimes: lifetimes.since(taken),
+      maybeWith: maybeWith(law, taken),
       isOwnTask: law.bySameTask === law.all.returned,
+      takenHere: tasks.ticksOfSignature(event.signature),
       hasLaw: reference.law !== NO_LAW,
       hasStack: event.stack !== 0,
       isPin: (traits & StackTrait.GUP) !== 0,
@@ -239,6 +247,17 @@ export class OpenFindings {
   #isEviction(event: LifetimeEvent | undefined): boolean {
     return event !== undefined && event.delta > 0 && (this.#ledger.sites.traits(event.stack) & StackTrait.EVICT) !== 0
   }
+}
+
+/** A task that may have the reference in its hands: all that it gave back of the law was taken before. */
+function maybeWith({ all, givers }: LawTraffic, taken: number): number | undefined {
+  for (const [pid, { latest, last, isWorker }] of givers) {
+    if (latest >= taken) continue
+    // A worker that had been idle for longer than references wait has not been woken for this one.
+    if (isWorker && last < taken && all.between(last, taken) > all.most) continue
+    return pid
+  }
+  return undefined
 }
 
 /** How far beyond its discipline a reference was overtaken: the one that was furthest is told first. */

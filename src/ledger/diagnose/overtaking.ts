@@ -28,6 +28,11 @@ export class Overtaking {
     return this.#taken.length
   }
 
+  /** References taken between two events that have come back. */
+  between(from: number, to: number): number {
+    return this.since(from) - this.since(to)
+  }
+
   /** References taken after that event that have come back. */
   since(taken: number): number {
     let low = 0

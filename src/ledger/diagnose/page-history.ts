@@ -26,6 +26,8 @@ export interface PageHistory {
   lifetimes: OddLifetime[]
   /** Their sum. */
   total: Balance
+  /** True if nothing that ever happened to the page is missing, from its initialisation on. */
+  isWhole: boolean
 }
 
 /**
@@ -41,10 +43,12 @@ export function pageHistories(ledger: Ledger): Map<number, PageHistory> {
   const { log, nodes, pages } = ledger
   const histories = new Map<number, PageHistory>()
   const kinds = new Map<number, Balance>()
+  const inPart = new Set<number>()
   for (let entry = 0; entry < log.length; entry++) {
     const row = log.row[entry]!
     if (log.state[entry] === LifetimeState.PARTIAL || log.incomplete.has(row)) {
       histories.delete(row)
+      inPart.add(row)
       continue
     }
     const balance = balanceOfEntry(ledger, entry, kinds)
@@ -56,6 +60,10 @@ export function pageHistories(ledger: Ledger): Map<number, PageHistory> {
     if (!ledger.mayClaim(row)) histories.delete(row)
     else if (events.length > 0 && (histories.has(row) || ledger.incidents.of(row)))
       extend(histories, row, { events, balance: balanceOf(events, ledger.idleCount(row) ?? 0, ledger.book), isOpen: true })
+  }
+  for (const history of histories.values()) {
+    const { initialised } = ledger.pagemaps.list[pages.pagemap[history.row]!]!
+    history.isWhole = initialised && !inPart.has(history.row)
   }
   return histories
 }
@@ -83,7 +91,7 @@ export function balanceOf(events: readonly LifetimeEvent[], idle: number, book: 
 
 /** Adds a lifetime to a page's history, and drops the history once all laws are even again. */
 function extend(histories: Map<number, PageHistory>, row: number, lifetime: OddLifetime): void {
-  const history: PageHistory = histories.get(row) ?? { row, lifetimes: [], total: new Map() }
+  const history: PageHistory = histories.get(row) ?? { row, lifetimes: [], total: new Map(), isWhole: false }
   history.lifetimes.push(lifetime)
   for (const [account, units] of lifetime.balance) {
     const sum = (history.total.get(account) ?? 0) + units

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Which reference of a lifetime came back by which put, as far as laws tell, and which are out. */
 import { unitKey } from '../learn/call-site-laws.ts'
-import type { LawBook } from '../learn/law-book.ts'
+import { type LawBook, NO_LAW } from '../learn/law-book.ts'
 import type { LifeEvent as LifetimeEvent } from '../life.ts'
-
-/** In place of a law's number: references at call sites that no law has. */
-export const NO_LAW = -1
 
 /** References of one law that are out. */
 export interface OpenReference {
@@ -69,16 +66,17 @@ export function pairReferences(events: readonly LifetimeEvent[], held: number, b
       account.since.push(position)
       return
     }
-    let left = giveBack(account, events, position, partners, law === NO_LAW)
+    let left = giveBack(account, events, position, partners, law === NO_LAW || event.stack === 0)
     const fromBefore = Math.min(before, left)
     before -= fromBefore
     left -= fromBefore
     if (left > 0) surplus.push({ law, units: left, event })
     if (account.out.length === 0) account.since = []
   })
+  pairAcrossLaws(surplus, accounts, events, partners, book)
   const open = [...accounts].flatMap(([law, account]) => openOf(law, account, events))
   if (before > 0) open.unshift({ law: NO_LAW, units: before, event: undefined, alternatives: [] })
-  return { open, surplus, partners }
+  return { open, surplus: surplus.filter(({ units }) => units > 0), partners }
 }
 
 /** Takes a put's units from the references that are out; returns how many were not. */
@@ -106,7 +104,7 @@ function giveBack(
 
 /**
  * The get that a put most likely gave back: of as many units, of the same task and kind of mapping. Of several the oldest, as
- * a queue has it; where no law says that they belong together, the latest, as calls nest.
+ * a queue has it; where no law of call sites says that they belong together, the latest, as calls nest.
  */
 function bestPartner(
   out: readonly Taken[],
@@ -125,6 +123,34 @@ function bestPartner(
     bestScore = score
   })
   return best
+}
+
+/**
+ * A put without a law may be a rare way by which a reference of a law comes back: of one that is out, the latest that was taken
+ * by a related function, or else by the same task.
+ */
+function pairAcrossLaws(
+  surplus: SurplusPut[],
+  accounts: ReadonlyMap<number, Account>,
+  events: readonly LifetimeEvent[],
+  partners: (number | undefined)[],
+  book: LawBook,
+): void {
+  for (const each of surplus) {
+    if (each.law !== NO_LAW) continue
+    const at = events.indexOf(each.event)
+    const all = [...accounts.values()].flatMap(({ out }) => out.map(taken => ({ out, taken })))
+    const before = all.filter(({ taken }) => taken.position < at && taken.units === each.units)
+    const isRelated = (position: number) => book.related(events[position]!.signature, each.event.signature)
+    const isSameTask = (position: number) => events[position]!.pid === each.event.pid
+    const best =
+      before.findLast(({ taken }) => isRelated(taken.position)) ?? before.findLast(({ taken }) => isSameTask(taken.position))
+    if (!best) continue
+    best.out.splice(best.out.indexOf(best.taken), 1)
+    partners[at] = best.taken.position
+    partners[best.taken.position] = at
+    each.units = 0
+  }
 }
 
 function openOf(law: number, { out, since }: Account, events: readonly LifetimeEvent[]): OpenReference[] {

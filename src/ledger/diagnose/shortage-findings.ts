@@ -28,14 +28,20 @@ export class ShortageFindings {
     this.#isHandOut = isHandOut
   }
 
-  /** The finding that a shortage is. @param certainty of the fault, by what else is known of it */
-  of(row: number, shortage: Shortage, certainty: Certainty): Finding {
-    return this.#lacksHandOut(shortage) ? this.#silent(row, shortage, certainty) : this.#surplus(row, shortage, certainty)
+  /**
+   * The finding that a shortage is.
+   *
+   * @param certainty of the fault, by what else is known of it
+   * @param isWhole nothing that ever happened to the page is missing
+   */
+  of(row: number, shortage: Shortage, certainty: Certainty, isWhole: boolean): Finding {
+    if (this.#lacksHandOut(shortage)) return this.#silent(row, shortage, certainty)
+    return this.#surplus(row, shortage, certainty, isWhole)
   }
 
-  #surplus(row: number, shortage: Shortage, certainty: Certainty): Finding {
-    const { put, candidates, units, account, lifetime } = shortage
-    const culpritCertainty = this.#culpritCertainty(shortage, certainty)
+  #surplus(row: number, shortage: Shortage, certainty: Certainty, isWhole: boolean): Finding {
+    const { put, candidates, units, law, lifetime } = shortage
+    const culpritCertainty = this.#culpritCertainty(shortage, certainty === 'certain' && isWhole)
     const isSure = culpritCertainty !== 'possible' || candidates.length === 1
     return newFinding(this.#ledger, 'surplus-put', row, {
       ...this.#place(row, lifetime.events, shortage),
@@ -46,7 +52,7 @@ export class ShortageFindings {
         actor: this.#naming.actor(event),
         reasons: this.#reasons(event, shortage),
       })),
-      law: account >= 0 ? account : undefined,
+      law: law >= 0 ? law : undefined,
       references: units,
       evidence: this.#evidence(shortage),
     })
@@ -61,7 +67,7 @@ export class ShortageFindings {
       culprit: this.#naming.actor(first),
       culpritCertainty: 'likely',
       candidates: [{ actor: this.#naming.actor(first), reasons: ['it was the first to find the page free'] }],
-      law: shortage.account >= 0 ? shortage.account : undefined,
+      law: shortage.law >= 0 ? shortage.law : undefined,
       references: Math.abs(first.delta),
       evidence: [
         ...this.#evidence(shortage),
@@ -85,30 +91,30 @@ export class ShortageFindings {
   }
 
   /** True if the law is the one by which pages are handed out, and nothing was taken under it. */
-  #lacksHandOut({ account, taken }: Shortage): boolean {
-    if (account < 0 || taken > 0) return false
-    return this.#ledger.book.laws[account]!.sites.some(key => (key & 1) === 0 && this.#isHandOut(key >> 1))
+  #lacksHandOut({ law, taken }: Shortage): boolean {
+    if (law < 0 || taken > 0) return false
+    return this.#ledger.book.laws[law]!.sites.every(key => (key & 1) === 1 || this.#isHandOut(key >> 1))
   }
 
-  #culpritCertainty({ account, candidates, put, out, units }: Shortage, fault: Certainty): Certainty {
+  #culpritCertainty({ law, candidates, put, out, units }: Shortage, isSure: boolean): Certainty {
     // A put that gives back more than is left takes what others will give back, whoever else put before it.
     const isOver = out > 0 && -unitsOf(put, 0) > out
     if (candidates.length > 1 && !isOver) return 'possible'
-    if (account < 0) return 'likely'
-    const law = this.#ledger.book.laws[account]!
-    const isKnown = law.touched >= WELL_KNOWN && law.touched - law.held <= ALWAYS && !law.isAmbiguous
-    const puts = law.sites.filter(key => (key & 1) === 1).length
-    return fault === 'certain' && isKnown && puts === 1 && units === 1 ? 'certain' : law.isAmbiguous ? 'possible' : 'likely'
+    if (law < 0) return 'likely'
+    const known = this.#ledger.book.laws[law]!
+    const isKnown = known.touched >= WELL_KNOWN && known.touched - known.held <= ALWAYS && !known.isAmbiguous
+    const puts = known.sites.filter(key => (key & 1) === 1).length
+    return isSure && isKnown && puts === 1 && units === 1 ? 'certain' : known.isAmbiguous ? 'possible' : 'likely'
   }
 
-  #evidence({ account, put, out, deferred, taken, lifetime, units }: Shortage): string[] {
+  #evidence({ law, put, out, deferred, taken, lifetime, units }: Shortage): string[] {
     const site = this.#naming.site(put.signature)
     const words = [
-      account < 0
+      law < 0
         ? `no reference was taken that ${site} could give back: no other lifetime has a put there that any get goes with`
-        : lawSentence(this.#ledger, this.#naming, account),
+        : lawSentence(this.#ledger, this.#naming, law),
     ]
-    if (account >= 0)
+    if (law >= 0)
       words.push(
         taken === 0
           ? 'in this lifetime nothing was taken under that law'

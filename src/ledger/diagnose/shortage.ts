@@ -4,13 +4,13 @@
  * puts of that law there.
  */
 import { unitKey } from '../learn/call-site-laws.ts'
-import type { LawBook } from '../learn/law-book.ts'
+import { type LawBook, NO_LAW } from '../learn/law-book.ts'
 import type { LifeEvent as LifetimeEvent } from '../life.ts'
 import { type OddLifetime, type PageHistory, unitsOf } from './page-history.ts'
 
 export interface Shortage {
-  /** Number of the law, or the negative number of a call site without one. */
-  account: number
+  /** Number of the law; `NO_LAW` for call sites that no law has. */
+  law: number
   /** References by which more was given back than taken. */
   units: number
   /** The lifetime in which the law became short for good, and its place in the page's history. */
@@ -28,17 +28,23 @@ export interface Shortage {
   deferred: LifetimeEvent[]
 }
 
-/** Returns what is short on a page, by when it became so. @param siteOf what two puts of one call site have in common */
-export function shortages(
-  history: PageHistory,
-  idle: number,
-  book: LawBook,
-  siteOf: (signature: number) => number,
-): Shortage[] {
+/** What is asked of call sites. */
+export interface CallSites {
+  /** What two signatures of one call site have in common. */
+  site(signature: number): number
+  /** Events of that signature in the whole recording. */
+  events(signature: number): number
+}
+
+/** Events of a call site without a law up to which it is one that should not be: nothing like it is seen elsewhere. */
+const RARE = 2
+
+/** Returns what is short on a page, by when it became so. */
+export function shortages(history: PageHistory, idle: number, book: LawBook, sites: CallSites): Shortage[] {
   const found: Shortage[] = []
-  for (const [account, units] of history.total) {
+  for (const [law, units] of history.total) {
     if (units >= 0) continue
-    const shortage = shortageOf(history, account, -units, idle, book, siteOf)
+    const shortage = shortageOf(history, law, -units, idle, book, sites)
     if (shortage) found.push(shortage)
   }
   return found.sort((a, b) => a.put.ordinal - b.put.ordinal)
@@ -46,34 +52,44 @@ export function shortages(
 
 function shortageOf(
   history: PageHistory,
-  account: number,
+  law: number,
   units: number,
   idle: number,
   book: LawBook,
-  siteOf: (signature: number) => number,
+  sites: CallSites,
 ): Shortage | undefined {
   const { lifetimes } = history
-  const at = shortSince(lifetimes, account)
+  const at = shortSince(lifetimes, law)
   const lifetime = lifetimes[at]!
-  const before = lifetimes.slice(0, at).reduce((sum, each) => sum + (each.balance.get(account) ?? 0), 0)
-  const isOf = (event: LifetimeEvent) => book.accountOf(unitKey(event.signature, unitsOf(event, idle))) === account
+  const before = lifetimes.slice(0, at).reduce((sum, each) => sum + (each.balance.get(law) ?? 0), 0)
+  const isOf = (event: LifetimeEvent) => book.lawOf(unitKey(event.signature, unitsOf(event, idle))) === law
   const own = lifetime.events.filter(isOf)
   const puts = own.filter(event => unitsOf(event, idle) < 0)
   if (puts.length === 0) return undefined
-  const { put, out } = firstBelow(own, Math.max(0, before), idle) ?? { put: puts.at(-1)!, out: 0 }
-  const others = puts.filter(event => siteOf(event.signature) !== siteOf(put.signature))
-  const candidates = [put, ...others.filter((event, i) => others.findIndex(each => siteOf(each.signature) === siteOf(event.signature)) === i)]
+  const { put, out } = law === NO_LAW ? { put: rarest(puts, sites), out: 0 } : (firstBelow(own, Math.max(0, before), idle) ?? { put: puts.at(-1)!, out: 0 })
+  const isAlone = law === NO_LAW && sites.events(put.signature) <= RARE
+  const candidates = isAlone ? [put] : onePerSite([put, ...puts], sites)
   const taken = own.reduce((sum, event) => sum + Math.max(0, unitsOf(event, idle)), 0)
-  return { account, units, lifetime, at, put, out, candidates, taken, deferred: deferredPuts(history, at, account, idle, book) }
+  return { law, units, lifetime, at, put, out, candidates, taken, deferred: deferredPuts(history, at, law, idle, book) }
 }
 
-/** Index of the lifetime since whose end the account is below zero to the last. */
-function shortSince(lifetimes: readonly OddLifetime[], account: number): number {
+function rarest(puts: readonly LifetimeEvent[], sites: CallSites): LifetimeEvent {
+  return puts.reduce((best, put) => (sites.events(put.signature) < sites.events(best.signature) ? put : best))
+}
+
+function onePerSite(puts: readonly LifetimeEvent[], sites: CallSites): LifetimeEvent[] {
+  const bySite = new Map<number, LifetimeEvent>()
+  for (const put of puts) if (!bySite.has(sites.site(put.signature))) bySite.set(sites.site(put.signature), put)
+  return [...bySite.values()]
+}
+
+/** Index of the lifetime since whose end the law is below zero to the last. */
+function shortSince(lifetimes: readonly OddLifetime[], law: number): number {
   let sum = 0
   let since = 0
   lifetimes.forEach(({ balance }, i) => {
     const before = sum
-    sum += balance.get(account) ?? 0
+    sum += balance.get(law) ?? 0
     if (before >= 0 && sum < 0) since = i
   })
   return since
@@ -98,11 +114,11 @@ function firstBelow(
 function deferredPuts(
   { lifetimes }: PageHistory,
   at: number,
-  account: number,
+  law: number,
   idle: number,
   book: LawBook,
 ): LifetimeEvent[] {
-  const out = new Map([...lifetimes[at]!.balance].filter(([other, units]) => other !== account && units > 0))
+  const out = new Map([...lifetimes[at]!.balance].filter(([other, units]) => other !== law && units > 0))
   const puts: LifetimeEvent[] = []
   for (const { events, balance } of lifetimes.slice(at + 1)) {
     for (const [other, units] of balance) {
@@ -114,7 +130,7 @@ function deferredPuts(
       out.set(other, out.get(other)! + units)
       const put = events.find(event => {
         const n = unitsOf(event, idle)
-        return n < 0 && book.accountOf(unitKey(event.signature, n)) === other
+        return n < 0 && book.lawOf(unitKey(event.signature, n)) === other
       })
       if (put) puts.push(put)
     }

@@ -23,12 +23,11 @@ export function tellingCallers(sites: Sites, book: LawBook, key: UnitKey): Frame
 function othersAt(sites: Sites, book: LawBook, key: UnitKey): number[] {
   const signature = signatureOf(key)
   const side = key & 1
-  const account = book.accountOf(key)
+  const law = book.lawOf(key)
   const isHere = (other: number) => other !== signature && sites.site(other) === sites.site(signature)
   const others: number[] = []
   for (let other = 0; other < sites.size; other++)
-    if (isHere(other) && book.accountOf(other * 2 + side) !== account) others.push(other)
-  const law = book.lawOf(key)
+    if (isHere(other) && book.lawOf(other * 2 + side) !== law) others.push(other)
   if (law < 0) return others
   const own = book.laws[law]!.sites.filter(each => isPut(each) === isPut(key)).map(signatureOf)
   const sharing = own.filter(each => each === signature || isHere(each))

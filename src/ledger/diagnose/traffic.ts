@@ -1,27 +1,36 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** How references come back, by law, as the lifetimes that are kept show it. Made once, when the first question is asked. */
+import { StackTrait } from '../frames.ts'
 import type { Ledger } from '../ledger.ts'
 import type { LifeEvent as LifetimeEvent } from '../life.ts'
 import { LifetimeState } from '../track/lifetime-log.ts'
 import { Overtaking, type Returned } from './overtaking.ts'
 import { pairReferences } from './references.ts'
 
+/** A task that gives back references of a law. */
+export interface Giver {
+  /** Number of the event that took the latest reference that it gave back, and of the one that gave back last. */
+  latest: number
+  last: number
+  /** A worker of a work queue: who is idle is not waited for, others take over. */
+  isWorker: boolean
+}
+
 /** How the references of one law came back. */
 export interface LawTraffic {
   all: Overtaking
   /** References that came back by the task that took them. */
   bySameTask: number
-  /** The longest that one was out. */
-  longest: number
+  givers: ReadonlyMap<number, Giver>
 }
 
 interface Collected {
   returned: Returned[]
   bySameTask: number
-  longest: number
+  givers: Map<number, Giver>
 }
 
-const NOTHING: LawTraffic = { all: new Overtaking([]), bySameTask: 0, longest: 0 }
+const NOTHING: LawTraffic = { all: new Overtaking([]), bySameTask: 0, givers: new Map() }
 
 /** Events of a lifetime above which its references are not paired. */
 const MAX_EVENTS = 4096
@@ -46,8 +55,8 @@ export class Traffic {
       const events = ledger.lifeEvents(row)
       if (events.length <= MAX_EVENTS) collect(laws, events, ledger)
     }
-    for (const [law, { returned, bySameTask, longest }] of laws)
-      this.#laws.set(law, { all: new Overtaking(returned), bySameTask, longest })
+    for (const [law, { returned, bySameTask, givers }] of laws)
+      this.#laws.set(law, { all: new Overtaking(returned), bySameTask, givers })
     for (const [pagemap, returned] of lifetimes) this.#lifetimes.set(pagemap, new Overtaking(returned))
   }
 
@@ -67,12 +76,24 @@ function collect(laws: Map<number, Collected>, events: readonly LifetimeEvent[],
     if (partner === undefined || get.delta <= 0 || partner < position) return
     const put = events[partner]!
     const law = ledger.book.lawOf(get.signature * 2)
-    const known = laws.get(law) ?? { returned: [], bySameTask: 0, longest: 0 }
+    const known: Collected = laws.get(law) ?? { returned: [], bySameTask: 0, givers: new Map() }
     known.returned.push({ taken: get.ordinal, given: put.ordinal })
     if (get.pid === put.pid) known.bySameTask++
-    known.longest = Math.max(known.longest, put.time - get.time)
+    // An interrupt gives back in the name of whatever task it interrupts.
+    const traits = ledger.sites.traits(put.stack)
+    if (!(traits & StackTrait.INTERRUPT)) note(known.givers, get, put, (traits & StackTrait.WORKER) !== 0)
     laws.set(law, known)
   })
+}
+
+function note(givers: Map<number, Giver>, get: LifetimeEvent, put: LifetimeEvent, isWorker: boolean): void {
+  const known = givers.get(put.pid)
+  if (!known) {
+    givers.set(put.pid, { latest: get.ordinal, last: put.ordinal, isWorker })
+    return
+  }
+  known.latest = Math.max(known.latest, get.ordinal)
+  known.last = Math.max(known.last, put.ordinal)
 }
 
 function push(lists: Map<number, Returned[]>, key: number, value: Returned): void {

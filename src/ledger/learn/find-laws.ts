@@ -49,8 +49,10 @@ export function findLaws(matrix: UnitMatrix): Law[] {
   const search = new LawSearch(matrix)
   search.sampleAll()
   search.sampleUncovered()
+  search.pairOverlapping()
   search.mergeOverlapping()
   search.joinRareColumns()
+  search.splitOneSided()
   search.acceptOneSided()
   return search.laws()
 }
@@ -115,6 +117,14 @@ class LawSearch {
     }
   }
 
+  /** Tries every pair of columns of laws that share some: of what goes alike, a null space has only some of the laws. */
+  pairOverlapping(): void {
+    this.#keepSmallest()
+    const laws = [...this.#laws.values()]
+    const shared = laws.filter(law => laws.some(other => other !== law && sharesColumn(law, other)))
+    this.#pairs([...new Set(shared.flatMap(law => law.columns))])
+  }
+
   /**
    * Makes one law of two that share columns where each fails because it lacks what the other has: two rare ways by which the
    * same references are taken or given back.
@@ -125,7 +135,7 @@ class LawSearch {
     for (let i = 0; i < laws.length; i++) {
       for (let j = i + 1; j < laws.length; j++) {
         const [a, b] = [laws[i]!, laws[j]!]
-        if (!this.#isLaw(a) || !this.#isLaw(b) || !a.columns.some(column => b.columns.includes(column))) continue
+        if (!this.#isLaw(a) || !this.#isLaw(b) || !sharesColumn(a, b)) continue
         const union = this.#evaluate([...new Set([...a.columns, ...b.columns])].sort((x, y) => x - y))
         if (2 * failures(union) > Math.min(failures(a), failures(b))) continue
         this.#laws.delete(a.columns.join())
@@ -154,6 +164,39 @@ class LawSearch {
       this.#laws.delete(best.columns.join())
       this.#laws.set(joined.columns.join(), joined)
     }
+  }
+
+  /**
+   * Splits laws that are two of which a frequent fault breaks one: it frees pages early, so that the other lacks as often what the
+   * first has too much, and together they hold better than each alone.
+   */
+  splitOneSided(): void {
+    for (const law of [...this.#laws.values()]) {
+      const gets = law.columns.filter((_, i) => law.signs[i]! > 0)
+      if (gets.length < 2 || law.columns.length - gets.length < 2) continue
+      const part = gets.map(get => this.#bestPart(get, law)).find(each => each !== undefined)
+      if (!part) continue
+      const rest = this.#evaluate(law.columns.filter(column => !part.columns.includes(column)))
+      if (rest.held < MIN_HELD_ONE_SIDED * rest.touched) continue
+      this.#laws.delete(law.columns.join())
+      this.#laws.set(part.columns.join(), part)
+      this.#laws.set(rest.columns.join(), rest)
+    }
+  }
+
+  /** The puts of the law that go best with one of its gets, if what then deviates does so in one direction. */
+  #bestPart(get: number, law: Law): Law | undefined {
+    let left = law.columns.filter((_, i) => law.signs[i]! < 0)
+    let best: Law | undefined
+    while (left.length > 1) {
+      const next = left
+        .map(put => this.#evaluate([...(best?.columns ?? [get]), put].sort((a, b) => a - b)))
+        .reduce((a, b) => (b.held * a.touched > a.held * b.touched ? b : a))
+      if (best && next.held * best.touched <= best.held * next.touched) break
+      best = next
+      left = left.filter(put => !next.columns.includes(put))
+    }
+    return best && isBrokenOneWay(best) ? best : undefined
   }
 
   /** Accepts laws that are broken often, where nothing else explains their columns. */
@@ -207,9 +250,7 @@ class LawSearch {
       return
     }
     this.#rejected.add(key)
-    const isOneSided = Math.min(law.over, law.under) * 20 <= Math.max(law.over, law.under)
-    if (law.touched >= 5 * MIN_TOUCHED && law.held >= MIN_HELD_ONE_SIDED * law.touched && isOneSided)
-      this.#oneSided.set(key, law)
+    if (isBrokenOneWay(law)) this.#oneSided.set(key, law)
   }
 
   #evaluate(columns: number[]): Law {
@@ -261,6 +302,16 @@ class LawSearch {
     }
     return best?.law
   }
+}
+
+/** True if the law holds mostly, and deviates in one direction where it does not. */
+function isBrokenOneWay({ touched, held, over, under }: Law): boolean {
+  const isOneSided = Math.min(over, under) * 20 <= Math.max(over, under)
+  return touched >= 5 * MIN_TOUCHED && held >= MIN_HELD_ONE_SIDED * touched && isOneSided
+}
+
+function sharesColumn(a: Law, b: Law): boolean {
+  return a.columns.some(column => b.columns.includes(column))
 }
 
 function failures(law: Law): number {

@@ -3,13 +3,18 @@
 import type { LifeEvent as LifetimeEvent } from '../life.ts'
 import { type CallSiteDepths, type CallSiteLaw, type LifetimeCounts, learnLaws, type UnitKey } from './call-site-laws.ts'
 
-/** What units of references add up to under one law, or at a call site that no law has. */
+/** In place of a law's number: all call sites that no law has. */
+export const NO_LAW = -1
+
+/** What units of references add up to under each law, and at the call sites that no law has; what is even is left out. */
 export type Balance = Map<number, number>
 
 export class LawBook {
   laws: CallSiteLaw[] = []
   /** Law of a key, -1 for none. */
   #lawOf = new Int32Array(0)
+  /** True if two signatures have a function in common. */
+  related: (a: number, b: number) => boolean = () => false
   /** Lifetimes counted when the laws were learned. */
   #learnedFrom = 0
 
@@ -26,6 +31,7 @@ export class LawBook {
     samples: readonly (readonly LifetimeEvent[])[],
   ): void {
     this.#learnedFrom = lifetimes
+    this.related = (a, b) => sites.related(a, b)
     this.laws = learnLaws(counts, sites, samples)
     this.#index()
   }
@@ -47,26 +53,17 @@ export class LawBook {
     this.#index()
   }
 
-  /** Index of the law that a key belongs to, -1 if it belongs to none. */
+  /** Index of the law that a key belongs to, `NO_LAW` if it belongs to none. */
   lawOf(key: UnitKey): number {
-    return key < this.#lawOf.length ? this.#lawOf[key]! : -1
+    return key < this.#lawOf.length ? this.#lawOf[key]! : NO_LAW
   }
 
-  /**
-   * What a key's units are added up under: the number of its law, or a negative number of its own. Call sites without a law
-   * stand for themselves, whatever was taken there and given back.
-   */
-  accountOf(key: UnitKey): number {
-    const law = this.lawOf(key)
-    return law >= 0 ? law : -1 - key
-  }
-
-  /** Adds units to a balance; accounts that are even are not in it. */
+  /** Adds units to a balance. */
   addTo(balance: Balance, key: UnitKey, units: number): void {
-    const account = this.accountOf(key)
-    const sum = (balance.get(account) ?? 0) + units
-    if (sum === 0) balance.delete(account)
-    else balance.set(account, sum)
+    const law = this.lawOf(key)
+    const sum = (balance.get(law) ?? 0) + units
+    if (sum === 0) balance.delete(law)
+    else balance.set(law, sum)
   }
 
   balanceOf(units: Iterable<readonly [UnitKey, number]>): Balance {
@@ -77,7 +74,7 @@ export class LawBook {
 
   #index(): void {
     const most = this.laws.reduce((max, law) => Math.max(max, ...law.keys), -1)
-    this.#lawOf = new Int32Array(most + 1).fill(-1)
+    this.#lawOf = new Int32Array(most + 1).fill(NO_LAW)
     this.laws.forEach((law, index) => {
       for (const key of law.keys) this.#lawOf[key] = index
     })

@@ -165,12 +165,13 @@ export class Painter {
     context.fillRect(0, 0, width, AXIS)
     context.font = '11px system-ui, "DejaVu Sans", sans-serif'
     context.fillStyle = colours.muted
-    const step = ((ticks[1] ?? 1e9) - (ticks[0] ?? 0)) / 1e9
+    const { scale } = scene.live.times
+    const step = ((ticks[1] ?? scale) - (ticks[0] ?? 0)) / scale
     const digits = Math.max(0, Math.min(9, Math.ceil(-Math.log10(step))))
     for (const tick of ticks) {
       const x = Math.round(this.x(scene, tick, width))
       context.fillRect(x, AXIS - 5, 1, 5)
-      context.fillText(scene.live.seconds(tick).toFixed(digits), x + 4, AXIS / 2)
+      context.fillText(scene.live.at(tick).toFixed(digits), x + 4, AXIS / 2)
     }
     context.fillStyle = colours.raised
     context.fillRect(0, 0, LABELS, AXIS)

@@ -21,12 +21,12 @@ export class Rows {
   readonly list: Int32Array
   readonly marks = new Map<number, Mark[]>()
 
-  constructor(trace: TraceJson, { timeline, origin }: LiveRecording, choice: Choice) {
+  constructor(trace: TraceJson, { timeline, origin, times }: LiveRecording, choice: Choice) {
     trace.findings.forEach((finding, i) => {
       const page = pageOf(timeline, Number.parseInt(finding.pfn, 16))
       if (page === undefined) return
-      const seconds = (finding.culprit ?? finding.candidates[0])?.time ?? finding.lifetime.began
-      const time = seconds === null ? undefined : (seconds - origin) * 1e9
+      const at = (finding.culprit ?? finding.candidates[0])?.time ?? finding.lifetime.began
+      const time = at === null ? undefined : (at - origin) * times.scale
       this.marks.set(page, [...(this.marks.get(page) ?? []), { finding, i, time }])
     })
     const ranges = trace.pagemaps.map(({ firstPfn, lastPfn }) =>

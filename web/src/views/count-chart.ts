@@ -3,7 +3,7 @@ import type { Address } from '../address.ts'
 import type { EventJson } from '../documents.ts'
 import { h, s } from '../dom.ts'
 import { isUnmatched } from '../holders.ts'
-import { timeText } from '../words.ts'
+import type { Times } from '../words.ts'
 
 /** In CSS pixels; the drawing is as wide as its place, and this where it has none yet. */
 const WIDTH = 1000
@@ -21,6 +21,7 @@ export function countChart(
   idle: number | undefined,
   onSelect: (i: number) => void,
   address: Address,
+  times: Times,
 ): { element: HTMLElement; select: (i: number) => void } {
   const holder = h('div', { class: 'drawing' })
   const byTime = h('input', { type: 'checkbox', on: { change: () => draw() } })
@@ -34,7 +35,7 @@ export function countChart(
     const width = holder.clientWidth || WIDTH
     xs = positions(events, byTime.checked, width)
     cursor = s('line', { class: 'cursor', y1: 0, y2: ARCS + STEPS })
-    holder.replaceChildren(drawing(events, xs, idle, cursor, width))
+    holder.replaceChildren(drawing(events, xs, idle, cursor, width, times))
     place()
   }
 
@@ -91,6 +92,7 @@ function drawing(
   idle: number | undefined,
   cursor: SVGLineElement,
   width: number,
+  times: Times,
 ): SVGElement {
   const counts = events.map(event => event.count)
   const before = events.length > 0 ? events[0]!.count - events[0]!.val : 0
@@ -105,7 +107,7 @@ function drawing(
     s('path', { class: 'steps', d: `M0 ${y(before)} ${line} H${width}` }),
     ...[low, high].map(count => s('text', { x: 2, y: y(count) - 3 }, String(count))),
     ...events.flatMap((event, i) => arcs(event, i, xs, width)),
-    ...timeLabels(events, xs, width),
+    ...timeLabels(events, xs, width, times),
     cursor,
   )
 }
@@ -132,12 +134,12 @@ function arcs(event: EventJson, i: number, xs: readonly number[], width: number)
   return marks
 }
 
-function timeLabels(events: readonly EventJson[], xs: readonly number[], width: number): SVGElement[] {
+function timeLabels(events: readonly EventJson[], xs: readonly number[], width: number, times: Times): SVGElement[] {
   const labels: SVGElement[] = []
   let free = -Infinity
   events.forEach((event, i) => {
     if (xs[i]! < free || xs[i]! > width - 70) return
-    labels.push(s('text', { class: 'time', x: xs[i]!, y: HEIGHT - 4 }, timeText(event.time)))
+    labels.push(s('text', { class: 'time', x: xs[i]!, y: HEIGHT - 4 }, times.text(event.time)))
     free = xs[i]! + 90
   })
   return labels

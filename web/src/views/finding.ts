@@ -1,25 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** One finding: its kind and certainties, its sentence, who did it or could have, the evidence and what followed. */
 import { kindOf } from '../../../src/ledger/findings/kinds.ts'
-import type { CallSiteNames } from '../../../src/report/call-site-names.ts'
 import { byWhom, type Certainties, certaintyText, countText } from '../../../src/report/finding-words.ts'
 import { printable } from '../../../src/report/printable.ts'
 import { plural } from '../../../src/report/words.ts'
 import { linkTo } from '../address.ts'
 import type { CandidateJson, ConsequenceJson, FindingJson, FunctionJson } from '../documents.ts'
 import { h, name } from '../dom.ts'
-import { actorLine, actorName, durationText, findingMail, findingSentence, functionText, timeText } from '../words.ts'
+import { actorLine, actorName, findingMail, findingSentence, functionText, type Style } from '../words.ts'
 import type { Context } from './view.ts'
 
-export function findingItem(context: Context, finding: FindingJson, i: number, names: CallSiteNames): HTMLElement {
+export function findingItem(context: Context, finding: FindingJson, i: number, style: Style): HTMLElement {
   // What waits for no page has no lifetime to be looked at.
   const isOfPage = finding.references > 0 || finding.lifetime.events.length > 0
   return h(
     'li',
     { class: 'finding' },
     kindHeader(finding, isOfPage ? countText(finding) : ''),
-    sentenceTitle(findingSentence(finding, names), isOfPage ? linkTo({ view: 'life', finding: i }) : undefined),
-    ...findingBody(context, finding, names),
+    sentenceTitle(findingSentence(finding, style.names), isOfPage ? linkTo({ view: 'life', finding: i }) : undefined),
+    ...findingBody(context, finding, style),
   )
 }
 
@@ -45,13 +44,13 @@ function capital(text: string): string {
 }
 
 /** All of a finding below its sentence. */
-export function findingBody(context: Context, finding: FindingJson, names: CallSiteNames): HTMLElement[] {
+export function findingBody(context: Context, finding: FindingJson, style: Style): HTMLElement[] {
   const { culprit, candidates } = finding
   const who =
     byWhom(culprit, candidates) === 'candidates'
-      ? [candidateList(candidates, names)]
+      ? [candidateList(candidates, style)]
       : [
-          culprit !== null && h('p', { class: 'actor' }, actorLine(culprit)),
+          culprit !== null && h('p', { class: 'actor' }, actorLine(culprit, style.times)),
           culprit !== null && culprit.stack.length > 0 && stackElement(culprit),
         ]
   return [
@@ -59,9 +58,9 @@ export function findingBody(context: Context, finding: FindingJson, names: CallS
       'div',
       { class: 'columns' },
       h('div', {}, ...who),
-      h('div', {}, evidenceList(finding), culprit !== null && culpritReasons(candidates, names), consequences(finding)),
+      h('div', {}, evidenceList(finding), culprit !== null && culpritReasons(candidates, style), consequences(finding, style)),
     ),
-    h('p', { class: 'buttons' }, copyButton(context, finding, names)),
+    h('p', { class: 'buttons' }, copyButton(context, finding, style)),
   ]
 }
 
@@ -70,14 +69,14 @@ export function stackElement({ stack }: { stack: readonly FunctionJson[] }): HTM
 }
 
 /** Everybody who could be it, the likeliest first. */
-function candidateList(candidates: readonly CandidateJson[], names: CallSiteNames): HTMLElement {
+function candidateList(candidates: readonly CandidateJson[], style: Style): HTMLElement {
   const one = (candidate: CandidateJson) =>
     h(
       'li',
       {},
-      name(actorName(names, candidate), 'function'),
+      name(actorName(style.names, candidate), 'function'),
       candidate.reasons.length > 0 && h('ul', {}, ...candidate.reasons.map(each => h('li', {}, printable(each)))),
-      h('p', { class: 'actor' }, actorLine(candidate)),
+      h('p', { class: 'actor' }, actorLine(candidate, style.times)),
       candidate.stack.length > 0 && stackElement(candidate),
     )
   return h('ol', { class: 'candidates', 'aria-label': 'Who could be it, the likeliest first' }, ...candidates.map(one))
@@ -89,14 +88,14 @@ function evidenceList({ evidence }: FindingJson): HTMLElement | false {
 }
 
 /** Why the culprit is accused, and who comes next. */
-function culpritReasons([culprit, ...others]: readonly CandidateJson[], names: CallSiteNames): HTMLElement | false {
+function culpritReasons([culprit, ...others]: readonly CandidateJson[], style: Style): HTMLElement | false {
   if (!culprit || (culprit.reasons.length === 0 && others.length === 0)) return false
   const next = (candidate: CandidateJson) =>
     h(
       'li',
       {},
       'next: ',
-      name(actorName(names, candidate), 'function'),
+      name(actorName(style.names, candidate), 'function'),
       ` (${candidate.reasons.map(printable).join('; ')})`,
     )
   return h(
@@ -108,12 +107,12 @@ function culpritReasons([culprit, ...others]: readonly CandidateJson[], names: C
   )
 }
 
-function consequences({ consequences: list, moreConsequences, culprit }: FindingJson): HTMLElement | false {
+function consequences({ consequences: list, moreConsequences, culprit }: FindingJson, { times }: Style): HTMLElement | false {
   if (list.length === 0) return false
   const more = moreConsequences > 0 ? `, and ${moreConsequences} more` : ''
   const line = (each: ConsequenceJson) => {
-    const later = culprit ? `, ${durationText(each.time - culprit.time)} later` : ''
-    return h('li', {}, `${each.kind} on ${each.pfn} at ${timeText(each.time)}${later} by `, name(each.function ?? '?'))
+    const later = culprit ? `, ${times.span(each.time - culprit.time)} later` : ''
+    return h('li', {}, `${each.kind} on ${each.pfn} at ${times.text(each.time)}${later} by `, name(each.function ?? '?'))
   }
   return h(
     'details',
@@ -123,10 +122,10 @@ function consequences({ consequences: list, moreConsequences, culprit }: Finding
   )
 }
 
-function copyButton({ say }: Context, finding: FindingJson, names: CallSiteNames): HTMLElement {
+function copyButton({ say }: Context, finding: FindingJson, style: Style): HTMLElement {
   const button = h('button', { type: 'button' }, 'Copy for a mail')
   button.addEventListener('click', async () => {
-    const done = await copy(findingMail(finding, names))
+    const done = await copy(findingMail(finding, style))
     button.textContent = done ? 'Copied' : 'The browser refused'
     say(button.textContent)
     setTimeout(() => (button.textContent = 'Copy for a mail'), 2000)

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** The findings of a recording, cause by cause: what was found, how sure that is, who did it, why, and what followed from it. */
-import type { CallSiteNames } from '../../../src/report/call-site-names.ts'
 import { grouped, plural } from '../../../src/report/words.ts'
 import { linkTo } from '../address.ts'
 import type { CauseJson, FindingJson, ReportJson, TraceJson } from '../documents.ts'
 import { h, name } from '../dom.ts'
-import { callSiteNames, causeSentence, functionText, rangeText, timeText, whereLine } from '../words.ts'
+import { causeSentence, functionText, rangeText, type Style, styleOf, type Times, whereLine } from '../words.ts'
 import { findingBody, findingItem, kindHeader, sentenceTitle, stackElement } from './finding.ts'
 import { summary } from './summary.ts'
 import type { Context, View } from './view.ts'
@@ -22,7 +21,7 @@ interface Entry {
 
 export function findingsView(context: Context, trace: TraceJson): View {
   const { address } = context
-  const names = callSiteNames(trace)
+  const style = styleOf(trace)
   const entries = entriesOf(trace)
   const list = h('ol', { class: 'findings' })
   const status = h('p', { class: 'muted', role: 'status' })
@@ -59,7 +58,7 @@ export function findingsView(context: Context, trace: TraceJson): View {
   }
 
   function show(chosen: readonly Entry[], from: number): void {
-    list.append(...chosen.slice(from, from + SHOWN).map(entry => entryItem(context, trace, entry, names)))
+    list.append(...chosen.slice(from, from + SHOWN).map(entry => entryItem(context, trace, entry, style)))
     if (chosen.length <= from + SHOWN) return
     const more = h('button', { type: 'button' }, `Show ${Math.min(SHOWN, chosen.length - from - SHOWN)} more`)
     const holder = h('li', { class: 'more' }, more)
@@ -71,7 +70,7 @@ export function findingsView(context: Context, trace: TraceJson): View {
   }
 
   refresh(text.value, kind.value)
-  const reports = reportsList(trace.reports)
+  const reports = reportsList(trace.reports, style.times)
   const none = !reports && h('p', { class: 'nothing' }, 'Nothing was found.')
   const many = [h('div', { class: 'filters', role: 'search' }, text, kind, status), list]
   return {
@@ -87,10 +86,10 @@ function entriesOf({ causes, findings }: TraceJson): Entry[] {
   return [...causes.map(cause => ({ cause, findings: cause.findings })), ...alone]
 }
 
-function entryItem(context: Context, trace: TraceJson, { cause, findings }: Entry, names: CallSiteNames): HTMLElement {
+function entryItem(context: Context, trace: TraceJson, { cause, findings }: Entry, style: Style): HTMLElement {
   const [first] = findings as [number]
-  if (!cause || cause.findings.length === 1) return findingItem(context, trace.findings[first]!, first, names)
-  return causeItem(context, trace, cause, findings, names)
+  if (!cause || cause.findings.length === 1) return findingItem(context, trace.findings[first]!, first, style)
+  return causeItem(context, trace, cause, findings, style)
 }
 
 /** A cause with several findings: what they have in common, one of them in full, and a list of all. */
@@ -99,11 +98,12 @@ function causeItem(
   { findings }: TraceJson,
   cause: CauseJson,
   wanted: readonly number[],
-  names: CallSiteNames,
+  style: Style,
 ): HTMLElement {
   const [first] = wanted as [number]
   const example = findings[first]!
   const { pages } = cause
+  const { times } = style
   const ranges = pages.slice(0, SHOWN_RANGES).map(rangeText).join(', ')
   const more = pages.length > SHOWN_RANGES ? ` and ${plural(pages.length - SHOWN_RANGES, 'more range')}` : ''
   const links = wanted.slice(0, SHOWN).map(i => {
@@ -113,7 +113,7 @@ function causeItem(
       'li',
       {},
       h('a', { href: linkTo({ view: 'life', finding: i }) }, `page ${pfn}`),
-      `${at === undefined ? '' : ` at ${timeText(at)}`}, ${certainty}`,
+      `${at === undefined ? '' : ` at ${times.text(at)}`}, ${certainty}`,
     )
   })
   return h(
@@ -121,12 +121,12 @@ function causeItem(
     { class: 'finding cause' },
     kindHeader(
       cause,
-      `${plural(cause.findings.length, 'finding')}, ${timeText(cause.first)} to ${timeText(cause.last)} s`,
+      `${plural(cause.findings.length, 'finding')}, ${times.text(cause.first)} to ${times.text(cause.last)} ${times.unit}`,
     ),
-    sentenceTitle(causeSentence(cause, example, names), linkTo({ view: 'life', finding: first })),
+    sentenceTitle(causeSentence(cause, example, style.names), linkTo({ view: 'life', finding: first })),
     h('p', { class: 'muted' }, `Pages ${ranges}${more}`),
     h('p', {}, `One of them in full, page ${example.pfn}:`),
-    ...findingBody(context, example, names),
+    ...findingBody(context, example, style),
     h(
       'details',
       {},
@@ -138,17 +138,17 @@ function causeItem(
 }
 
 /** What the kernel itself reported while it was recorded. */
-function reportsList(reports: readonly ReportJson[]): HTMLElement | false {
+function reportsList(reports: readonly ReportJson[], times: Times): HTMLElement | false {
   if (reports.length === 0) return false
   const one = (report: ReportJson) => {
-    const { detector, at, page, times } = report
+    const { detector, at, page, times: again } = report
     const about = page === null ? '' : `, by a task that was at page ${page}`
     const title = [name(detector), ' at ', name(report.function === null ? at : functionText(report))]
     return h(
       'li',
       { class: 'finding' },
-      h('h3', {}, ...title, `${about}${times > 1 ? `, ${grouped(times)} times` : ''}`),
-      h('p', { class: 'actor' }, whereLine(report)),
+      h('h3', {}, ...title, `${about}${again > 1 ? `, ${grouped(again)} times` : ''}`),
+      h('p', { class: 'actor' }, whereLine(report, times)),
       report.stack.length > 0 && stackElement(report),
     )
   }

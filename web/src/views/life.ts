@@ -7,7 +7,7 @@ import type { EventJson, FindingJson, LawJson, LifeJson, TraceJson } from '../do
 import { h, name } from '../dom.ts'
 import { holdersAt, isUnmatched, lanesOf } from '../holders.ts'
 import { lawOf } from '../laws.ts'
-import { durationText, findingSentence, functionName, functionText, signed, taskText, timeText } from '../words.ts'
+import { findingSentence, functionName, functionText, signed, Times, taskText } from '../words.ts'
 import { countChart } from './count-chart.ts'
 import { laneDrawing } from './lanes.ts'
 import type { Context, View } from './view.ts'
@@ -28,8 +28,9 @@ export function lifeView(context: Context, { life, finding, idle, trace, part }:
   const { address } = context
   const { events } = life
   const lanes = lanesOf(events)
+  const times = new Times(trace)
   const holders = h('section', { class: 'holders', 'aria-live': 'polite', 'aria-label': 'Who held it' })
-  const rows = events.map((event, i) => eventRow(event, i, events))
+  const rows = events.map((event, i) => eventRow(event, i, events, times))
   let selected = -1
 
   function select(i: number, focus: boolean): void {
@@ -41,12 +42,12 @@ export function lifeView(context: Context, { life, finding, idle, trace, part }:
     }
     selected = i
     chart.select(i)
-    holders.replaceChildren(...holdersText(life, i, trace.laws))
+    holders.replaceChildren(...holdersText(life, i, trace.laws, times))
     address.note({ event: i })
     if (focus) rows[i]!.focus()
   }
 
-  const chart = countChart(events, idle, i => select(i, false), address)
+  const chart = countChart(events, idle, i => select(i, false), address, times)
   for (const [i, row] of rows.entries()) row.addEventListener('click', () => select(i, true))
   const table = h(
     'div',
@@ -72,7 +73,7 @@ export function lifeView(context: Context, { life, finding, idle, trace, part }:
       'div',
       { class: 'life' },
       h(part ? 'h2' : 'h1', {}, `Page ${life.pfn}`),
-      h('p', {}, ...headline(life, finding)),
+      h('p', {}, ...headline(life, finding, times)),
       ...(events.length === 0
         ? [
             h(
@@ -101,9 +102,10 @@ export function lifeView(context: Context, { life, finding, idle, trace, part }:
   return view
 }
 
-function headline({ began, ended }: LifeJson, finding: FindingJson | undefined): (string | Node)[] {
-  const until = ended === null ? 'and had not ended when the recording did' : `and ended at ${timeText(ended)} s`
-  const life = `This lifetime began ${began === null ? 'before the recording' : `at ${timeText(began)} s`} ${until}.`
+function headline({ began, ended }: LifeJson, finding: FindingJson | undefined, times: Times): (string | Node)[] {
+  const at = (time: number) => `at ${times.text(time)} ${times.unit}`
+  const until = ended === null ? 'and had not ended when the recording did' : `and ended ${at(ended)}`
+  const life = `This lifetime began ${began === null ? 'before the recording' : at(began)} ${until}.`
   if (!finding) return [life]
   return [h('b', {}, `${finding.kind} (${certaintyText(finding)}): ${findingSentence(finding)}.`), ` ${life}`]
 }
@@ -119,16 +121,16 @@ function culpritOf(events: EventJson[], finding: FindingJson | undefined): numbe
   return odd >= 0 ? odd : events.length - 1
 }
 
-function eventRow(event: EventJson, i: number, events: EventJson[]): HTMLTableRowElement {
+function eventRow(event: EventJson, i: number, events: EventJson[], times: Times): HTMLTableRowElement {
   const before = events[i - 1]
-  const gap = before ? `+${durationText(event.time - before.time)}` : ''
+  const gap = before ? `+${times.span(event.time - before.time)}` : ''
   const kind = event.val > 0 ? 'get' : event.val < 0 ? 'put' : 'none'
   const told = partnerText(event, events)
   return h(
     'tr',
     { class: `${kind}${isUnmatched(event) ? ' unmatched' : ''}`, tabindex: -1 },
     h('td', { class: 'number muted' }, i + 1),
-    h('td', { class: 'time' }, timeText(event.time), h('small', {}, gap)),
+    h('td', { class: 'time' }, times.text(event.time), h('small', {}, gap)),
     h('td', { class: 'number' }, event.cpu),
     h('td', {}, name(taskText(event))),
     h('td', { class: 'change number' }, signed(event.val)),
@@ -157,19 +159,19 @@ function evidenceText(event: EventJson, events: EventJson[], laws: readonly LawJ
   return `By a law of this recording: as many are given back there as taken in ${how} lifetimes.`
 }
 
-function holdersText({ events }: LifeJson, at: number, laws: readonly LawJson[]): HTMLElement[] {
+function holdersText({ events }: LifeJson, at: number, laws: readonly LawJson[], times: Times): HTMLElement[] {
   const event = events[at]!
   const { events: held, others } = holdersAt(events, at)
   const many = held.length + (others > 0 ? 1 : 0)
   const evidence = evidenceText(event, events, laws)
   return [
-    h('h2', {}, `After ${timeText(event.time)} s: count ${event.count}`),
+    h('h2', {}, `After ${times.text(event.time)} ${times.unit}: count ${event.count}`),
     many === 0
       ? h('p', {}, 'Nobody held it.')
       : h(
           'ul',
           {},
-          ...held.map(({ event: taken, i }) => holderItem(taken, i, event.time)),
+          ...held.map(({ event: taken, i }) => holderItem(taken, i, event.time, times)),
           others > 0 && h('li', {}, `${others} from before these events, or the base reference`),
         ),
     h('h2', {}, `Event ${at + 1}`),
@@ -187,9 +189,9 @@ function holdersText({ events }: LifeJson, at: number, laws: readonly LawJson[])
   ]
 }
 
-function holderItem(taken: EventJson, i: number, now: number): HTMLElement {
+function holderItem(taken: EventJson, i: number, now: number, times: Times): HTMLElement {
   const many = taken.val === 1 ? '' : `${taken.val} references: `
-  const held = now === taken.time ? 'from now on' : `for ${durationText(now - taken.time)}`
+  const held = now === taken.time ? 'from now on' : `for ${times.span(now - taken.time)}`
   return h(
     'li',
     { class: isUnmatched(taken) ? 'unmatched' : '' },

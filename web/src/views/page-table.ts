@@ -4,7 +4,6 @@ import { pfnText } from '../../../src/report/words.ts'
 import { h } from '../dom.ts'
 import type { Scene } from '../timeline/painter.ts'
 import { highest } from '../timeline/raster.ts'
-import { timeText } from '../words.ts'
 
 /** Rows put on the page at once. */
 const SHOWN = 200
@@ -40,8 +39,8 @@ function row({ live, rows }: Scene, page: number, select: (page: number, event: 
     {},
     h('td', {}, life),
     number((to - from).toLocaleString('en-US')),
-    number(timeText(live.seconds(timeline.time[from]!))),
-    number(timeText(live.seconds(timeline.time[to - 1]!))),
+    number(live.times.text(live.at(timeline.time[from]!))),
+    number(live.times.text(live.at(timeline.time[to - 1]!))),
     number(highest(timeline, from, to)),
     number(timeline.count[to - 1]!),
     h('td', {}, (rows.marks.get(page) ?? []).map(({ finding }) => finding.kind).join(', ')),

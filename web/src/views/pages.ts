@@ -9,7 +9,7 @@ import { Board, type Picked } from '../timeline/board.ts'
 import { palette, SHADE_WORDS } from '../timeline/palette.ts'
 import { firstAtOrAfter } from '../timeline/raster.ts'
 import { type Choice, pageOf, Rows } from '../timeline/rows.ts'
-import { findingSentence, timeText } from '../words.ts'
+import { findingSentence } from '../words.ts'
 import { lifeView } from './life.ts'
 import { pageTable } from './page-table.ts'
 import type { Context, View } from './view.ts'
@@ -196,8 +196,9 @@ class PagesView implements View {
     const { timeline } = this.#live
     const mark = this.#board.scene.rows.marks.get(page)?.[0]
     const found = mark ? ` · ${mark.finding.kind}: ${findingSentence(mark.finding)}` : ''
-    const seconds = timeText(this.#live.seconds(timeline.time[event]!))
-    return `page ${pfnText(timeline.pfns[page]!)}: count ${timeline.count[event]} since ${seconds} s${found}`
+    const { times } = this.#live
+    const since = `${times.text(this.#live.at(timeline.time[event]!))} ${times.unit}`
+    return `page ${pfnText(timeline.pfns[page]!)}: count ${timeline.count[event]} since ${since}${found}`
   }
 
   async #showLife(page: number, event: number): Promise<void> {

@@ -3,11 +3,12 @@ import { printable } from '../../../src/report/printable.ts'
 import { plural } from '../../../src/report/words.ts'
 import type { TraceJson } from '../documents.ts'
 import { h, name } from '../dom.ts'
-import { timeText } from '../words.ts'
+import { Times } from '../words.ts'
 
 /** What a recording is, and what must be known to believe in its findings: pagemaps, lost events, damage. */
 export function summary(trace: TraceJson): HTMLElement {
   const { source, lifetimes, notes, pagemaps } = trace
+  const times = new Times(trace)
   const kernel = source.kernel === null ? '' : `, Linux ${printable(source.kernel)}`
   const warnings = [
     ...(source.gaps > 0 ? [lostText(source)] : []),
@@ -21,8 +22,8 @@ export function summary(trace: TraceJson): HTMLElement {
       'p',
       {},
       `${source.format}${kernel}, ${plural(source.cpus, 'CPU')}. ${plural(source.events, 'page_ref event')}`,
-      source.probes !== undefined && source.probes > 0 && ` and ${plural(source.probes, 'probe')}`,
-      ` from ${timeText(source.firstTime)} to ${timeText(source.lastTime)} s`,
+      source.probes > 0 && ` and ${plural(source.probes, 'probe')}`,
+      ` from ${times.text(source.firstTime)} to ${times.text(source.lastTime)} ${times.unit}`,
       source.skipped > 0 && `, ${plural(source.skipped, 'event')} of ordinary pages left out`,
       source.gaps === 0 && ', none lost',
       '.',

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * Calibrates the ledger: judges recordings of random drivers, whose truth is known, and says how often it was right.
+ *
+ *   npm run calibrate -- [--recordings 1000] [--seed 1] [--workers 1] [--json FILE] [--list-wrong]
+ *   npm run calibrate -- --replay SEED [--write DIR]
+ *
+ * `--list-wrong` prints what is wrong as it is met, one line of JSON each, for `--replay`. An interrupt (SIGINT) prints the
+ * table of what was judged until then.
+ */
+import { writeFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { Worker } from 'node:worker_threads'
+import { replay } from './calibrate/replay.ts'
+import type { Scored } from './calibrate/score.ts'
+import { tableOf } from './calibrate/table.ts'
+import { add, emptyTally } from './calibrate/tally.ts'
+
+const { values } = parseArgs({
+  options: {
+    recordings: { type: 'string', default: '1000' },
+    seed: { type: 'string', default: '1' },
+    workers: { type: 'string', default: '1' },
+    json: { type: 'string' },
+    'list-wrong': { type: 'boolean', default: false },
+    replay: { type: 'string' },
+    write: { type: 'string' },
+  },
+})
+
+if (values.replay !== undefined) await replay(Number(values.replay), values.write)
+else await calibrate(Number(values.recordings), Number(values.seed), Number(values.workers))
+
+async function calibrate(recordings: number, first: number, workers: number): Promise<void> {
+  const tally = emptyTally()
+  const start = performance.now()
+  let printed = start
+  const take = (scored: Scored) => {
+    add(tally, scored)
+    if (values['list-wrong']) listWrong(scored)
+    if (performance.now() - printed < 10_000) return
+    printed = performance.now()
+    process.stderr.write(`${tally.recordings} of ${recordings} in ${((printed - start) / 1000).toFixed(0)} s\n`)
+  }
+  const finish = () => {
+    if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(tally, undefined, 1)}\n`)
+    console.log(tableOf(tally, (performance.now() - start) / 1000))
+  }
+  process.once('SIGINT', () => {
+    finish()
+    process.exit(130)
+  })
+  await Promise.all(
+    Array.from({ length: workers }, (_, worker) => {
+      const seeds: number[] = []
+      for (let i = worker; i < recordings; i += workers) seeds.push(first + i)
+      return runWorker(seeds, take)
+    }),
+  )
+  finish()
+}
+
+function runWorker(seeds: number[], take: (scored: Scored) => void): Promise<void> {
+  const worker = new Worker(new URL('./calibrate/worker.js', import.meta.url), { workerData: { seeds } })
+  return new Promise((resolve, reject) => {
+    worker.on('message', take)
+    worker.on('error', reject)
+    worker.on('exit', () => resolve())
+  })
+}
+
+function listWrong({ seed, findings, error, tags }: Scored): void {
+  if (error !== undefined) console.log(JSON.stringify({ seed, error }))
+  for (const finding of findings) {
+    const culpritWrong = finding.fault === 'right' && finding.culprit === 'wrong'
+    if (finding.fault === 'wrong' || culpritWrong)
+      console.log(JSON.stringify({ seed, ...finding, tags: tags.slice(2) }))
+  }
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** One simulated recording in detail: what the driver was, what is true, what the ledger says. */
+import { account, type Finding } from '../../src/ledger/index.ts'
+import { makeRecording, type SimulatedRecording } from '../../testkit/drivers/make.ts'
+import { score } from './score.ts'
+import { writeRecording } from './write.ts'
+
+const hex = (pfn: number) => `0x${pfn.toString(16)}`
+
+export async function replay(seed: number, directory: string | undefined): Promise<void> {
+  const made = makeRecording(seed)
+  printTruth(made)
+  const { findings } = await account(made.recording())
+  const { findings: scored } = score(made, findings)
+  let next = 0
+  for (const finding of findings) {
+    const verdict =
+      scored[next]?.kind === finding.kind && scored[next]?.pfn === finding.pfn ? scored[next++] : undefined
+    printFinding(finding)
+    if (verdict !== undefined)
+      console.log(`  -> fault ${verdict.fault}, culprit ${verdict.culprit}; true: ${verdict.truth}`)
+  }
+  if (directory !== undefined) writeRecording(made, directory)
+}
+
+function printTruth({ seed, driver, conditions, truth, rows, run }: SimulatedRecording): void {
+  console.log(`seed ${seed}: ${JSON.stringify(driver)}`)
+  console.log(`subsystems: ${run.subsystems.map(({ name }) => name).join(' ')}`)
+  console.log(`conditions: ${JSON.stringify(conditions)}; ${rows.length} events recorded`)
+  for (const { kind, pfn, functions, units, time, subsystem, mode, why } of truth.faults)
+    console.log(
+      `TRUE ${kind} page ${hex(pfn)} by ${functions.join(' or ')} (${subsystem} ${mode}), ${units} at ${time}` +
+        (why === undefined ? '' : `; not decidable: ${why}`),
+    )
+  const cascade = truth.cascade.map(({ pfn, time }) => `${hex(pfn)} from ${time}`)
+  if (cascade.length > 0) console.log(`spoilt: ${cascade.slice(0, 12).join(', ')}${cascade.length > 12 ? ', ...' : ''}`)
+  console.log(`held at the end by others: ${truth.held.length} references`)
+}
+
+function printFinding({ kind, pfn, certainty, culprit, count, expected, references, life, evidence }: Finding): void {
+  const who =
+    culprit === undefined ? 'nobody named' : `${culprit.frame?.name ?? '?'} (${culprit.task}) at ${culprit.time}`
+  console.log(
+    `FOUND ${kind} page ${hex(pfn)}, ${certainty}: ${who}; count ${count}, expected ${expected}, references ${references}, ` +
+      `life ${life.began}..${life.ended}`,
+  )
+  for (const sentence of evidence) console.log(`  ${sentence}`)
+}

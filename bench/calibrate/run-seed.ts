@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** One seed: simulate, judge, score. A ledger that throws is counted, not fatal. */
+import { account } from '../../src/ledger/index.ts'
+import { makeRecording } from '../../testkit/drivers/make.ts'
+import { type Scored, score, tagsOf } from './score.ts'
+
+export async function runSeed(seed: number): Promise<Scored> {
+  const start = performance.now()
+  const made = makeRecording(seed)
+  const judged = performance.now()
+  const base = { seed, events: made.rows.length, correct: made.truth.correct, tags: tagsOf(made) }
+  const ms = () => ({ make: judged - start, judge: performance.now() - judged })
+  try {
+    const { findings } = await account(made.recording())
+    const scored = score(made, findings)
+    return { ...base, ...scored, ms: ms() }
+  } catch (error) {
+    const none = { findings: [], faults: [], reports: 0 }
+    return { ...base, ...none, ms: ms(), error: error instanceof Error ? `${error.stack}` : String(error) }
+  }
+}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** Holds the findings about one simulated recording against its truth: was there this fault on this page, and who did it? */
+import type { Actor, Certainty, Finding } from '../../src/ledger/findings/finding.ts'
+import { ACCUSATIONS } from '../../src/ledger/findings/kinds.ts'
+import type { SimulatedRecording } from '../../testkit/drivers/make.ts'
+import type { Culprit } from '../../testkit/drivers/stacks.ts'
+import type { TrueFault } from '../../testkit/drivers/truth.ts'
+
+/** Fields that findings may have besides those of today. */
+interface LaterFields {
+  culpritCertainty?: Certainty | undefined
+  candidates?: readonly { actor: Actor }[] | undefined
+}
+
+export interface ScoredFinding {
+  kind: string
+  pfn: number
+  certainty: Certainty
+  /** `consequence`: on a page that an earlier fault has spoilt; neither right nor wrong. */
+  fault: 'right' | 'wrong' | 'consequence'
+  /** How sure the culprit is; `candidates` where several are named and none alone. */
+  culpritCertainty: Certainty | 'candidates'
+  culprit: 'right' | 'wrong' | 'unnamed'
+  /** Functions named. */
+  named: string[]
+  /** What there was on the page. */
+  truth: string
+}
+
+export interface ScoredFault {
+  kind: string
+  subsystem: string
+  mode: string
+  decidable: boolean
+  why: string | undefined
+  /** A finding of a right kind on the page; one that also names a right function. */
+  found: boolean
+  functionFound: boolean
+  /** The surest finding that is right about it. */
+  certainty: Certainty | undefined
+  /** The page was accused, of something else. */
+  pageAccused: boolean
+}
+
+export interface Scored {
+  seed: number
+  events: number
+  correct: boolean
+  tags: string[]
+  findings: ScoredFinding[]
+  faults: ScoredFault[]
+  /** Findings that report and do not accuse. */
+  reports: number
+  ms: { make: number; judge: number }
+  error?: string
+}
+
+const LEVELS: readonly Certainty[] = ['certain', 'likely', 'possible']
+
+/** Names as the source has them: the compiler's suffixes say nothing about who it was. */
+const plain = (name: string) => name.replace(/\.(isra|constprop|part|cold|llvm)\b.*$/, '')
+
+/** True if the actor is this culprit: the function acts, below a helper if that is what shows, or its caller is named. */
+function isCulprit(actor: Actor, culprit: Culprit): boolean {
+  if (actor.frame === undefined) return false
+  const name = plain(actor.frame.name)
+  if (culprit.caller === undefined) return name === plain(culprit.function)
+  const caller = plain(culprit.caller)
+  if (name === caller) return true
+  return name === plain(culprit.function) && actor.stack.some(frame => plain(frame.name) === caller)
+}
+
+/** How far a recorded time may be from the truth's, by clock. */
+function slack(made: SimulatedRecording): number {
+  const { kind } = made.conditions.clock
+  return kind === 'counter' ? 100 : kind === 'uptime' ? 8e6 : 2e6
+}
+
+/**
+ * True if everything that the finding speaks of was over by `time`: then it cannot be about what happened there. The
+ * lifetime alone does not say so: a put on a free page comes after it.
+ */
+function overBefore({ life, culprit, history }: Finding, time: number): boolean {
+  if (life.ended === undefined) return false
+  return Math.max(life.ended, culprit?.time ?? life.ended, ...history.map(event => event.time)) < time
+}
+
+export function score(
+  made: SimulatedRecording,
+  findings: readonly Finding[],
+): Pick<Scored, 'findings' | 'faults' | 'reports'> {
+  const { truth } = made
+  const accusing = findings.filter(finding => ACCUSATIONS.has(finding.kind))
+  const spoilt = new Map(truth.cascade.map(({ pfn, time }) => [pfn, time]))
+  const margin = slack(made)
+  const matches = accusing.map(finding =>
+    truth.faults.filter(
+      fault =>
+        fault.pfn === finding.pfn && fault.accepted.includes(finding.kind) && !overBefore(finding, fault.time - margin),
+    ),
+  )
+  const scored = accusing.map((finding, i) => scoreOne(finding, matches[i]!, spoilt, margin, truth.faults))
+  const faults = truth.faults.map(fault => {
+    const about = scored.filter((_, i) => matches[i]!.includes(fault))
+    return {
+      kind: fault.kind,
+      subsystem: fault.subsystem,
+      mode: fault.mode,
+      decidable: fault.decidable,
+      why: fault.why,
+      found: about.length > 0,
+      functionFound: accusing.some(
+        (finding, i) => matches[i]!.includes(fault) && culpritOf(finding, [fault]).culprit === 'right',
+      ),
+      certainty: LEVELS.find(level => about.some(({ certainty }) => certainty === level)),
+      pageAccused: accusing.some(({ pfn }) => pfn === fault.pfn),
+    }
+  })
+  return { findings: scored, faults, reports: findings.length - accusing.length }
+}
+
+function scoreOne(
+  finding: Finding,
+  matching: readonly TrueFault[],
+  spoilt: ReadonlyMap<number, number>,
+  margin: number,
+  all: readonly TrueFault[],
+): ScoredFinding {
+  const since = spoilt.get(finding.pfn)
+  const consequence = since !== undefined && !overBefore(finding, since - margin)
+  const fault = matching.length > 0 ? 'right' : consequence ? 'consequence' : 'wrong'
+  const { culprit, named, level } = culpritOf(finding, matching)
+  const there = all
+    .filter(({ pfn }) => pfn === finding.pfn)
+    .map(({ kind, functions }) => `${kind} by ${functions.join(' or ')}`)
+  return {
+    kind: finding.kind,
+    pfn: finding.pfn,
+    certainty: finding.certainty,
+    fault,
+    culpritCertainty: level,
+    culprit,
+    named,
+    truth: there.join('; ') || (consequence ? 'spoilt by a fault' : 'no fault on the page'),
+  }
+}
+
+function culpritOf(
+  finding: Finding,
+  faults: readonly TrueFault[],
+): { culprit: ScoredFinding['culprit']; named: string[]; level: Certainty | 'candidates' } {
+  const { culpritCertainty, candidates } = finding as Finding & LaterFields
+  const several = finding.culprit === undefined && candidates !== undefined && candidates.length > 0
+  const actors = several ? candidates.map(({ actor }) => actor) : finding.culprit ? [finding.culprit] : []
+  const named = actors.flatMap(({ frame }) => (frame === undefined ? [] : [frame.name]))
+  const right = actors.some(actor => faults.some(({ culprits }) => culprits.some(one => isCulprit(actor, one))))
+  const culprit = named.length === 0 ? 'unnamed' : right ? 'right' : 'wrong'
+  return { culprit, named, level: culpritCertainty ?? (several ? 'candidates' : finding.certainty) }
+}
+
+/** What the recording was like, for the table by condition. */
+export function tagsOf({ conditions, driver }: SimulatedRecording): string[] {
+  const { clock, start, stacks, markedGaps, unmarked, end } = conditions
+  const ideal =
+    start === 'whole' && stacks && markedGaps === 0 && unmarked === 'none' && !['uptime', 'text'].includes(clock.kind)
+  return [
+    'all',
+    ideal ? 'whole, exact clock, no loss' : 'any of those below',
+    `protocol ${driver.protocol}`,
+    `clock ${clock.kind}${clock.offsets.some(offset => offset > 0) ? ', skewed' : ''}`,
+    `losses ${markedGaps > 0 ? 'marked' : unmarked === 'none' ? 'none' : `unmarked: ${unmarked}`}`,
+    `start ${start}`,
+    `end ${end}`,
+    ...(stacks ? [] : ['no stacks']),
+    `cpus ${driver.cpus}`,
+  ]
+}

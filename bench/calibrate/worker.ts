@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** A thread that simulates recordings, judges and scores them, seed after seed. */
+import { parentPort, workerData } from 'node:worker_threads'
+import { runSeed } from './run-seed.ts'
+
+const { seeds } = workerData as { seeds: number[] }
+for (const seed of seeds) parentPort!.postMessage(await runSeed(seed))

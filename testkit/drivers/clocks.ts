@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** What a recording's clock makes of the times of the simulated machine. */
+import type { SourceInfo } from '../../src/trace/events.ts'
+
+export const CLOCKS = ['local', 'text', 'uptime', 'counter', 'perf'] as const
+export type ClockKind = (typeof CLOCKS)[number]
+
+/** One jiffy of a kernel with HZ=250, in nanoseconds. */
+const JIFFY = 4_000_000
+const MICROSECOND = 1000
+
+export interface Clock {
+  kind: ClockKind
+  /** How far each CPU's clock is ahead, in nanoseconds. */
+  offsets: readonly number[]
+}
+
+/** A time of the machine, as a CPU's clock shows it. Ticks of the counter are given out later, event by event. */
+export function shown({ kind, offsets }: Clock, time: number, cpu: number): number {
+  const local = time + offsets[cpu]!
+  switch (kind) {
+    case 'text':
+      return Math.floor(local / MICROSECOND) * MICROSECOND
+    case 'uptime':
+      return Math.floor(time / JIFFY) * JIFFY
+    case 'counter':
+      return time
+    default:
+      return local
+  }
+}
+
+/** What the head of such a recording says. Text has neither the top bits of the flags nor addresses in the stacks. */
+export function sourceOf(kind: ClockKind): Partial<SourceInfo> {
+  switch (kind) {
+    case 'text':
+      return { format: 'ftrace text', clock: 'local', rawFlags: false }
+    case 'perf':
+      return { format: 'perf.data', clock: 'perf', rawFlags: true }
+    default:
+      return { format: 'trace.dat v7', clock: kind, rawFlags: true }
+  }
+}

@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** The operations on page counts, with their events, and what the core does when a count reaches its idle value. */
+
+import { type Frame, Op } from '../../src/trace/events.ts'
+import type { Random } from '../../test/support/random.ts'
+import type { FreeList } from './free-list.ts'
+import type { Context, Landing, Machine, Moments, Operation, Steps, Task } from './machine.ts'
+import type { Page, Reference } from './pages.ts'
+import type { Rules } from './protocols.ts'
+import { IRQ_ENTRY, type Site, SOFTIRQ_TAILS, Tail } from './stacks.ts'
+
+export type Role = 'setup' | 'hand-out' | 'take' | 'put' | 'surplus' | 'stale' | 'reset' | 'look' | 'teardown'
+
+/** An event as it truly was; the recording is made of these later. */
+export interface TrueEvent {
+  moments: Moments
+  cpu: number
+  pid: number
+  op: Op
+  page: Page
+  val: number
+  ret: number
+  /** The count just after the operation. */
+  after: number
+  stack: readonly Frame[]
+  site: Site
+  role: Role
+  reference: Reference | undefined
+}
+
+export interface Change {
+  page: Page
+  op: Op
+  val: number
+  site: Site
+  role: Role
+  reference?: Reference | undefined
+  /** Checked under a lock with the operation: if it fails, nothing is done. */
+  when?: (() => boolean) | undefined
+  /** Runs with the atomic operation. */
+  done?: ((event: TrueEvent) => void) | undefined
+}
+
+export interface TakeOptions {
+  op?: Op
+  val?: number
+  units?: number
+  when?: () => boolean
+}
+
+export class Kernel {
+  readonly events: TrueEvent[] = []
+  readonly references: Reference[] = []
+  /** The same events by page. */
+  readonly byPage = new Map<Page, TrueEvent[]>()
+  readonly machine: Machine
+  readonly rules: Rules
+  readonly free: FreeList
+  /** Tasks by CPU, for interrupts to land on. */
+  readonly tasks: Task[] = []
+  readonly #random: Random
+  readonly #ksoftirqd: number[]
+
+  constructor(machine: Machine, rules: Rules, free: FreeList, random: Random, ksoftirqd: number[]) {
+    this.machine = machine
+    this.rules = rules
+    this.free = free
+    this.#random = random
+    this.#ksoftirqd = ksoftirqd
+  }
+
+  record(event: TrueEvent): void {
+    this.events.push(event)
+    const there = this.byPage.get(event.page)
+    if (there === undefined) this.byPage.set(event.page, [event])
+    else there.push(event)
+  }
+
+  /** Does one change; returns undefined if its condition failed. */
+  *change(context: Context, change: Change): Steps<TrueEvent | undefined> {
+    const operation = new ChangeOperation(this, context, change)
+    yield operation
+    return operation.event
+  }
+
+  *take(
+    context: Context,
+    page: Page,
+    site: Site,
+    owner: string,
+    options: TakeOptions = {},
+  ): Steps<Reference | undefined> {
+    const { op = Op.MOD, units = 1, val = units } = options
+    const reference = this.#reference(page, site, owner, units, false)
+    const event = yield* this.change(context, {
+      page,
+      op,
+      val,
+      site,
+      role: 'take',
+      reference,
+      when: options.when,
+      done: ({ ret }) => {
+        if (op !== Op.MOD_UNLESS || ret === 1) this.#hold(reference)
+      },
+    })
+    return event === undefined || (op === Op.MOD_UNLESS && event.ret === 0) ? undefined : reference
+  }
+
+  /** Further units of a reference that was taken in two steps, as a pin by get_user_pages_fast(). */
+  *more(context: Context, reference: Reference, site: Site, val: number): Steps {
+    yield* this.change(context, { page: reference.page, op: Op.MOD, val, site, role: 'take', reference })
+  }
+
+  /** Gives units of the reference back. `op` is that of a single put unless the driver uses another. */
+  *put(
+    context: Context,
+    reference: Reference,
+    site: Site,
+    options: { units?: number; op?: Op; unmaps?: boolean; extra?: number } = {},
+  ): Steps<TrueEvent> {
+    const { units = reference.left, op = this.rules.putOp, unmaps = false, extra = 0 } = options
+    const { page } = reference
+    const event = yield* this.change(context, {
+      page,
+      op,
+      val: -(units + extra),
+      site,
+      role: extra > 0 ? 'surplus' : 'put',
+      reference,
+      when: () => {
+        // Before the operation: an entry is cleared before its reference is put.
+        if (unmaps) page.setMapcount(page.mapcount - 1, this.machine.now)
+        this.#giveUp(reference, units, site)
+        if (extra > 0) page.taint(this.machine.now)
+        return true
+      },
+      done: event => this.#checkFreed(event),
+    })
+    yield* this.#freed(context, event!)
+    return event!
+  }
+
+  /** A put that nobody holds a reference for. */
+  *surplusPut(context: Context, page: Page, site: Site, units: number, op = this.rules.putOp): Steps<TrueEvent> {
+    const event = yield* this.change(context, {
+      page,
+      op,
+      val: -units,
+      site,
+      role: 'surplus',
+      done: event => {
+        page.taint(event.moments.opTime)
+        this.#checkFreed(event)
+      },
+    })
+    yield* this.#freed(context, event!)
+    return event!
+  }
+
+  /** Hands the page out; `init` is false where the driver forgets to. Returns the reference that its user now holds. */
+  *handOut(context: Context, page: Page, site: Site, init = true): Steps<Reference | undefined> {
+    const { handOut, reuse } = this.rules
+    const reference = this.#reference(page, site, 'root', 1, true)
+    // The owner has taken the page from its list, whenever the operation follows.
+    if (page.live && reuse !== 'when-released') page.taint(this.machine.now)
+    page.live = true
+    const begin = () => {
+      if (page.count !== this.#expected(page)) page.taint(this.machine.now)
+      page.lives++
+      this.#hold(reference)
+      return true
+    }
+    if (handOut === undefined || !init) {
+      begin()
+      return reference
+    }
+    const event = yield* this.change(context, { page, ...handOut, site, role: 'hand-out', reference, when: begin })
+    if (event!.op !== Op.MOD_UNLESS || event!.ret === 1) return reference
+    this.#giveUp(reference, 1, site)
+    return undefined
+  }
+
+  /** The count of a page that is not handed out, with the references that others have, e.g. one who looks at idle pages. */
+  #expected(page: Page): number {
+    let count = this.rules.idle
+    for (const { left, root } of page.open) if (!root) count += left
+    return count
+  }
+
+  #reference(page: Page, site: Site, owner: string, units: number, root: boolean): Reference {
+    return {
+      page,
+      life: page.lives,
+      owner,
+      site,
+      taken: this.machine.now,
+      units,
+      left: units,
+      root,
+      returned: undefined,
+      putSites: [],
+      leaked: false,
+    }
+  }
+
+  #hold(reference: Reference): void {
+    reference.life = reference.page.lives
+    reference.taken = this.machine.now
+    reference.page.open.add(reference)
+    this.references.push(reference)
+  }
+
+  #giveUp(reference: Reference, units: number, site: Site): void {
+    reference.left -= units
+    if (reference.putSites.at(-1) !== site) reference.putSites.push(site)
+    if (reference.left > 0) return
+    reference.returned = this.machine.now
+    reference.page.open.delete(reference)
+    if (reference.root) reference.page.live = false
+  }
+
+  #isFree(event: TrueEvent): boolean {
+    return (event.op === Op.MOD_AND_TEST || event.op === Op.MOD_AND_RETURN) && event.ret === 1
+  }
+
+  /** A page that becomes free while somebody still holds it is a consequence of an earlier fault. */
+  #checkFreed(event: TrueEvent): void {
+    if (this.#isFree(event) && this.rules.reuse === 'callback' && event.page.open.size > 0)
+      event.page.taint(event.moments.opTime)
+  }
+
+  /** free_zone_device_folio() and its like: the callback, the count that the core sets, or a file system's wake-up. */
+  *#freed(context: Context, event: TrueEvent): Steps {
+    const { page, site } = event
+    const { resetTo, reuse } = this.rules
+    if (reuse === 'when-released') {
+      if (event.reference?.root && !this.free.has(page)) this.free.push(page)
+    }
+    if (!this.#isFree(event)) return
+    if (resetTo !== undefined) {
+      const where = site.through('free_zone_device_folio+0x8e __folio_put+0x45')
+      yield* this.change(context, { page, op: Op.SET, val: resetTo, site: where, role: 'reset' })
+    }
+    if (reuse === 'callback') this.free.push(page)
+    if (reuse === 'when-idle' && !page.live && !this.free.has(page)) this.free.push(page)
+  }
+
+  /** What a softirq came upon on this CPU. */
+  landing(cpu: number, outer: TrueEvent | undefined): Landing {
+    const random = this.#random
+    if (outer !== undefined) return { pid: outer.pid, tail: new Tail([...IRQ_ENTRY, ...outer.stack]) }
+    const chance = random()
+    if (chance < 0.25) return { pid: this.#ksoftirqd[cpu]!, tail: SOFTIRQ_TAILS.ksoftirqd }
+    if (chance < 0.7) return { pid: 0, tail: SOFTIRQ_TAILS.idle[cpu === 0 ? 0 : 1]! }
+    const there = this.tasks.filter(task => task.cpu === cpu)
+    return { pid: there.length > 0 ? random.pick(there).pid : 0, tail: random.pick(SOFTIRQ_TAILS.interrupted) }
+  }
+}
+
+class ChangeOperation implements Operation {
+  readonly context: Context
+  moments?: Moments
+  event: TrueEvent | undefined
+  readonly #kernel: Kernel
+  readonly #change: Change
+
+  constructor(kernel: Kernel, context: Context, change: Change) {
+    this.#kernel = kernel
+    this.context = context
+    this.#change = change
+  }
+
+  apply(moments: Moments, cpu: number, outer: Operation | undefined): boolean {
+    const { page, op, val, site, role, reference, when, done } = this.#change
+    if (when !== undefined && !when()) return false
+    const ret = count(page, op, val, moments.opTime)
+    const { pid, stack } = this.#where(cpu, outer)
+    this.event = { moments, cpu, pid, op, page, val, ret, after: page.count, stack, site, role, reference }
+    this.#kernel.record(this.event)
+    done?.(this.event)
+    return true
+  }
+
+  #where(cpu: number, outer: Operation | undefined): { pid: number; stack: readonly Frame[] } {
+    const { op, site } = this.#change
+    const { context } = this
+    if (context.task !== undefined) return { pid: context.task.pid, stack: site.stack(op, context.tail) }
+    const { pid, tail } = (context.landing ??= this.#kernel.landing(cpu, (outer as ChangeOperation | undefined)?.event))
+    return { pid, stack: site.stackOn(op, [...context.handler.frames, ...tail.frames]) }
+  }
+}
+
+/** The atomic operation itself, as lib/atomic does it; returns what the event has as `ret`. */
+function count(page: Page, op: Op, val: number, time: number): number {
+  if (op === Op.MOD_UNLESS && page.count === 0) return 0
+  page.setCount(op === Op.SET ? val : page.count + val, time)
+  if (op === Op.MOD_AND_TEST) return page.count === 0 ? 1 : 0
+  if (op === Op.MOD_AND_RETURN) return page.count
+  return op === Op.MOD_UNLESS ? 1 : 0
+}

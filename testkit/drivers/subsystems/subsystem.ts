@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** What every subsystem of a simulated driver is: it takes references for its users and gives them back in its own way. */
+import type { Context, Steps } from '../machine.ts'
+import type { Page, Reference } from '../pages.ts'
+import type { Site } from '../stacks.ts'
+import type { World } from '../world.ts'
+
+export interface PutOptions {
+  units?: number
+  op?: number
+  unmaps?: boolean
+}
+
+export abstract class Subsystem {
+  abstract readonly name: string
+  /** Faults that the subsystem can have. */
+  readonly modes: readonly string[] = ['leak', 'surplus']
+  /** True if it keeps references for as long as nothing takes their place. */
+  readonly keeps: boolean = false
+  protected readonly world: World
+
+  constructor(world: World) {
+    this.world = world
+  }
+
+  /** The user, who holds a reference, uses the page once. */
+  abstract use(user: Context, page: Page): Steps
+
+  /** Starts threads that run for as long as there is traffic. */
+  start(): void {}
+
+  /** Gives back what is kept, at the end. */
+  *drain(): Steps {}
+
+  protected strikes(mode: string, page: Page): boolean {
+    return this.world.faults.strikes(this.name, mode, page)
+  }
+
+  protected take(context: Context, page: Page, site: Site, options = {}): Steps<Reference | undefined> {
+    return this.world.kernel.take(context, page, site, this.name, options)
+  }
+
+  /** Gives the reference back, unless a fault forgets it; another fault gives it back twice. */
+  protected *giveBack(context: Context, reference: Reference, site: Site, options: PutOptions = {}): Steps {
+    const { kernel, faults, machine } = this.world
+    if (this.strikes('leak', reference.page)) {
+      faults.leak(reference, 'leak', machine.now)
+      return
+    }
+    const units = options.units ?? reference.left
+    yield* kernel.put(context, reference, site, options as object)
+    if (this.strikes('surplus', reference.page))
+      yield* this.putAgain(context, reference, site, 'surplus', units, options)
+  }
+
+  /** The surplus put comes at once, or much later, when the page may be free or somebody else's. */
+  protected *putAgain(
+    context: Context,
+    reference: Reference,
+    site: Site,
+    mode: string,
+    units = reference.units,
+    options: PutOptions = {},
+  ): Steps {
+    const { world } = this
+    const { kernel, faults } = world
+    yield world.random.chance(0.6) ? world.pause() : world.wait(world.think * 5)
+    const again: Context = context.task === undefined ? { ...context, landing: undefined } : context
+    const event = yield* kernel.surplusPut(again, reference.page, site, units, options.op as never)
+    faults.surplus(event, reference, mode, units, [site, ...reference.putSites])
+  }
+}

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * Which planted faults the recording shows well enough that somebody who knows only the recording could name the culprit.
+ * The question is asked of the truth: does any other function explain the life as well, given who was ever seen to give
+ * back what whom took? On the safe side: what is called decidable should be found, what is not may be.
+ */
+import type { LostEvents } from '../../src/trace/events.ts'
+import type { Conditions } from './conditions.ts'
+import type { Memory, Operation, Plant, Token } from './memory.ts'
+
+/** Good examples of a reference's way that must have been seen before a bad one can be told from them. */
+const EXAMPLES = 3
+
+interface End {
+  function: string
+  time: number
+  units: number
+}
+
+export interface Evidence {
+  conditions: Conditions
+  memory: Memory
+  /** Operations whose events the recording has. */
+  seen: ReadonlySet<Operation>
+  lost: readonly LostEvents[]
+  /** When the recording ended. */
+  end: number
+}
+
+export class Judge {
+  readonly #evidence: Evidence
+  readonly #takes = new Map<Token, Operation[]>()
+  readonly #puts = new Map<Token, Operation>()
+  /** Functions that gave back, by the function that took; how many, and the longest time between. */
+  readonly #ways = new Map<string, { by: Set<string>; count: number; longest: number }>()
+
+  constructor(evidence: Evidence) {
+    this.#evidence = evidence
+    const { memory, seen } = evidence
+    for (const operation of memory.log) {
+      for (const token of operation.take) {
+        if (!token.phantom) this.#takes.set(token, [...(this.#takes.get(token) ?? []), operation])
+      }
+      for (const token of operation.give) this.#puts.set(token, operation)
+    }
+    for (const [token, put] of this.#puts) {
+      if (!seen.has(put) || !this.#takes.get(token)?.every(take => seen.has(take))) continue
+      const way = this.#ways.get(token.function) ?? { by: new Set(), count: 0, longest: 0 }
+      way.by.add(put.function)
+      way.count++
+      way.longest = Math.max(way.longest, put.time - token.taken)
+      this.#ways.set(token.function, way)
+    }
+  }
+
+  decidable(plant: Plant): boolean {
+    const { conditions, seen } = this.#evidence
+    if (!conditions.clocks.stacks || plant.spoilt || !this.#whole(plant)) return false
+    switch (plant.kind) {
+      case 'leak':
+        return this.#overdue(plant) && !this.#otherGet(plant)
+      case 'surplus-put':
+        return conditions.clocks.grain <= 1000 && seen.has(plant.operation!) && !this.#otherPut(plant)
+      default:
+        // Where an idle page has a count of 1, to take one is to be handed it.
+        return conditions.protocol === 'private' && conditions.clocks.grain <= 1000
+    }
+  }
+
+  #tokens({ page, life }: Plant): Token[] {
+    return [...this.#takes.keys()].filter(token => token.page === page && token.life === life)
+  }
+
+  /** Whether the recording has all of the life, and nothing that might belong to it is missing. */
+  #whole(plant: Plant): boolean {
+    const { memory, seen, lost } = this.#evidence
+    const { page, life, operation } = plant
+    const tokens = this.#tokens(plant)
+    const own = memory.log.filter(other => other.page === page && other.life === life)
+    const given = tokens.map(token => this.#puts.get(token)).filter(put => put !== undefined)
+    const all = [...own, ...given, ...(operation ? [operation] : [])]
+    if (all.length === 0 || !all.every(each => seen.has(each))) return false
+    const from = Math.min(...all.map(({ time }) => time))
+    const to = plant.kind === 'leak' ? Number.POSITIVE_INFINITY : Math.max(...all.map(({ time }) => time))
+    return !lost.some(gap => gap.from <= to && gap.to >= from)
+  }
+
+  /** Whether the reference was held far longer than others like it, or all others are gone. */
+  #overdue({ functions, time }: Plant): boolean {
+    const { conditions, end } = this.#evidence
+    const way = this.#ways.get(functions[0]!)
+    if (way === undefined || way.count < EXAMPLES) return false
+    return conditions.end === 'drained' || end - time > 2 * way.longest
+  }
+
+  /** Whether a reference taken by another function may be the one that did not come back. */
+  #otherGet(plant: Plant): boolean {
+    const tokens = this.#tokens(plant)
+    const gets = tokens.map(({ function: name, taken: time, units }) => ({ function: name, time, units }))
+    const puts = tokens.flatMap(token => this.#putOf(token))
+    const others = new Set(gets.map(get => get.function).filter(name => !plant.functions.includes(name)))
+    // Whoever still holds a reference at the end has not given it back either.
+    if (tokens.some(token => !token.leaked && !this.#puts.has(token))) return true
+    return [...others].some(name => {
+      const without = gets.findIndex(get => get.function === name)
+      const rest = gets.filter((_, i) => i !== without)
+      return allMatched(puts, rest, (put, get) => this.#goes(get, put))
+    })
+  }
+
+  /** Whether a put by another function may be the one that was too many. */
+  #otherPut(plant: Plant): boolean {
+    const tokens = this.#tokens(plant)
+    const back = tokens.filter(token => this.#puts.has(token))
+    if (back.length < tokens.length) return true
+    const gets = back.map(({ function: name, taken: time, units }) => ({ function: name, time, units }))
+    const { function: name, time, val } = plant.operation!
+    const puts = [...back.flatMap(token => this.#putOf(token)), { function: name, time, units: -val }]
+    const others = new Set(puts.map(put => put.function).filter(other => !plant.functions.includes(other)))
+    return [...others].some(other => {
+      const without = puts.findIndex(put => put.function === other)
+      const rest = puts.filter((_, i) => i !== without)
+      return allMatched(gets, rest, (get, put) => this.#goes(get, put))
+    })
+  }
+
+  #putOf(token: Token): End[] {
+    const put = this.#puts.get(token)
+    return put ? [{ function: put.function, time: put.time, units: token.units }] : []
+  }
+
+  #goes(get: End, put: End): boolean {
+    return get.time < put.time && get.units === put.units && this.#ways.get(get.function)?.by.has(put.function) === true
+  }
+}
+
+/** Whether each of the first kind finds a partner of its own: augmenting paths, which is enough for the size of a life. */
+export function allMatched<A, B>(as: readonly A[], bs: readonly B[], fits: (a: A, b: B) => boolean): boolean {
+  if (as.length > bs.length) return false
+  const partner = new Array<number>(bs.length).fill(-1)
+  const find = (a: number, tried: Set<number>): boolean =>
+    bs.some((b, i) => {
+      if (tried.has(i) || !fits(as[a]!, b)) return false
+      tried.add(i)
+      if (partner[i]! >= 0 && !find(partner[i]!, tried)) return false
+      partner[i] = a
+      return true
+    })
+  return as.every((_, a) => find(a, new Set()))
+}

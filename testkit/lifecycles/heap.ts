@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** A queue ordered by time; what is due at one time comes out in the order in which it went in, so that runs repeat. */
+interface Entry<T> {
+  time: number
+  sequence: number
+  value: T
+}
+
+const before = <T>(a: Entry<T>, b: Entry<T>) => a.time < b.time || (a.time === b.time && a.sequence < b.sequence)
+
+export class Heap<T> {
+  readonly #entries: Entry<T>[] = []
+  #sequence = 0
+
+  get size(): number {
+    return this.#entries.length
+  }
+
+  /** Time of what comes out next. */
+  get next(): number {
+    return this.#entries[0]?.time ?? Number.POSITIVE_INFINITY
+  }
+
+  push(time: number, value: T): void {
+    const entries = this.#entries
+    const entry = { time, sequence: this.#sequence++, value }
+    let at = entries.length
+    entries.push(entry)
+    while (at > 0) {
+      const parent = (at - 1) >> 1
+      if (!before(entry, entries[parent]!)) break
+      entries[at] = entries[parent]!
+      at = parent
+    }
+    entries[at] = entry
+  }
+
+  pop(): T | undefined {
+    const entries = this.#entries
+    const first = entries[0]
+    const last = entries.pop()
+    if (first === undefined || last === undefined || entries.length === 0) return first?.value
+    let at = 0
+    for (;;) {
+      let child = 2 * at + 1
+      if (child >= entries.length) break
+      if (child + 1 < entries.length && before(entries[child + 1]!, entries[child]!)) child++
+      if (!before(entries[child]!, last)) break
+      entries[at] = entries[child]!
+      at = child
+    }
+    entries[at] = last
+    return first.value
+  }
+}

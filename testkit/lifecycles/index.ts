@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** Recordings of random drivers with known truth: `makeRecording(seed)` is always the same for a seed. */
+import type { Recording } from '../../src/trace/events.ts'
+import { fakeRecording, type Row } from '../../test/support/fake-recording.ts'
+import { random } from '../../test/support/random.ts'
+import { type Conditions, recorded } from './conditions.ts'
+import { Judge } from './decide.ts'
+import type { Operation, Plant } from './memory.ts'
+import { type Run, simulate } from './simulate.ts'
+
+export interface Planted {
+  kind: Plant['kind']
+  /** Kinds of findings that are right about it. */
+  kinds: string[]
+  pfn: number
+  /** Right culprits; of a leak, who took the reference whose put is missing. */
+  functions: string[]
+  units: number
+  /** By a clock that is right; the recording's may be off or coarse. */
+  time: number
+  /** Whether the recording shows enough that it should be found. */
+  decidable: boolean
+  /** Other pages that went wrong afterwards. */
+  cascade: number[]
+  /** Which mutation of the driver it was: for whoever looks at one case. */
+  cause: string
+}
+
+export interface LifecycleRecording {
+  seed: number
+  recording(batch?: number): Recording
+  truth: {
+    planted: Planted[]
+    /** Pages that somebody rightly holds at the end. */
+    held: number[]
+  }
+  conditions: Conditions
+  rows: Row[]
+}
+
+const KINDS: Record<Plant['kind'], string[]> = {
+  leak: ['leak'],
+  'surplus-put': ['surplus-put', 'put-on-free-page'],
+  'get-on-free-page': ['get-on-free-page'],
+  'no-init': ['get-on-free-page', 'put-on-free-page', 'surplus-put'],
+}
+
+/** `change` sets conditions that would otherwise be drawn. */
+export function makeRecording(seed: number, change: Partial<Conditions> = {}): LifecycleRecording {
+  return recordingOf(seed, simulate(seed, change))
+}
+
+/** What a recording of that run has. */
+export function recordingOf(seed: number, run: Run): LifecycleRecording {
+  const { conditions, kernel, recorder, firstPfn, setUp, end } = run
+  const all = recorder.rows.map((row, i) => ({ row, i })).sort((a, b) => a.row.time - b.row.time || a.i - b.i)
+  const kept = recorded(
+    all.map(({ row }) => row),
+    conditions,
+    setUp,
+    random(~seed),
+  )
+  const seen = new Set(kept.rows.map(row => recorder.operations.get(row)!))
+  const tasks = new Map([...kernel.tasks, ...kernel.workers].map(({ pid, name }) => [pid, name]))
+  const silent = conditions.end !== 'cut' && conditions.silence > 0
+  const info = silent ? { endTime: recorder.clock(0, end) } : {}
+  const recording = (batch?: number) =>
+    fakeRecording(kept.rows, kept.lost, {
+      tasks: tasks.set(0, '<idle>'),
+      cpus: conditions.cpus,
+      info,
+      ...(batch === undefined ? {} : { batch }),
+    })
+  const judge = new Judge({ conditions, memory: run.memory, seen, lost: kept.lost, end })
+  const planted = truthOf(run, seen, judge)
+  return {
+    seed,
+    recording,
+    truth: { planted, held: heldOf(run).map(page => firstPfn + page) },
+    conditions,
+    rows: kept.rows,
+  }
+}
+
+function heldOf({ memory }: Run): number[] {
+  const taken = new Set(memory.log.flatMap(({ take }) => take))
+  const holds = memory.tokens.filter(
+    token => taken.has(token) && !token.phantom && !token.leaked && token.given === undefined,
+  )
+  return [...new Set(holds.map(({ page }) => page))].sort((a, b) => a - b)
+}
+
+/** Faults of pages that the recording has, those of one life and cause as one. */
+function truthOf({ memory, firstPfn }: Run, seen: ReadonlySet<Operation>, judge: Judge): Planted[] {
+  const pages = new Set([...seen].map(({ page }) => page))
+  const plants = new Map<string, Plant>()
+  for (const plant of memory.plants.filter(({ page }) => pages.has(page))) {
+    const key = [plant.page, plant.life, plant.kind, plant.cause, ...plant.functions].join()
+    const same = plants.get(key)
+    if (same) same.units += plant.units
+    else plants.set(key, { ...plant })
+  }
+  return [...plants.values()].map(plant => {
+    const { kind, page, life, units, time, cause } = plant
+    const everybody = memory.log
+      .filter(other => other.page === page && other.life === life)
+      .map(other => other.function)
+    const functions = kind === 'no-init' ? [...plant.functions, ...everybody] : plant.functions
+    const wrong = kind === 'leak' ? [] : [...memory.spoilt].filter(([other, since]) => other !== page && since >= time)
+    return {
+      kind,
+      kinds: KINDS[kind],
+      pfn: firstPfn + page,
+      functions: [...new Set(functions)],
+      units,
+      time,
+      decidable: judge.decidable(plant),
+      cascade: wrong.map(([other]) => firstPfn + other),
+      cause,
+    }
+  })
+}
