@@ -18,6 +18,8 @@ export interface OddLifetime {
   balance: Balance
   /** True if it is the one that was open when the recording ended. */
   isOpen: boolean
+  /** True if an event that no order explains is in it, or came before. */
+  isBroken: boolean
 }
 
 export interface PageHistory {
@@ -40,32 +42,44 @@ export function unitsOf({ op, val, delta }: LifetimeEvent, idle: number): number
 
 /** Returns the histories of all pages on which laws are uneven, by row. */
 export function pageHistories(ledger: Ledger): Map<number, PageHistory> {
-  const { log, nodes, pages } = ledger
+  const { log, nodes, pages, incidents } = ledger
   const histories = new Map<number, PageHistory>()
   const kinds = new Map<number, Balance>()
   const inPart = new Set<number>()
+  /** Pages that went wrong and were not followed to the end: what is known of them ends there. */
+  const ended = new Set<number>()
   for (let entry = 0; entry < log.length; entry++) {
     const row = log.row[entry]!
+    if (ended.has(row)) continue
     if (log.state[entry] === LifetimeState.PARTIAL || log.incomplete.has(row)) {
-      histories.delete(row)
       inPart.add(row)
+      if (hasGoneWrong(histories.get(row))) ended.add(row)
+      else histories.delete(row)
       continue
     }
     const balance = balanceOfEntry(ledger, entry, kinds)
-    if (balance.size === 0 && !histories.has(row)) continue
-    if (balance.size > 0) extend(histories, row, { events: nodes.chain(log.head[entry]!), balance, isOpen: false })
+    const isBroken = log.state[entry] === LifetimeState.BROKEN
+    if (balance.size > 0 || isBroken)
+      extend(histories, row, { events: nodes.chain(log.head[entry]!), balance, isOpen: false, isBroken })
   }
   for (let row = 0; row < pages.length; row++) {
+    if (ended.has(row)) continue
     const events = ledger.lifeEvents(row)
-    if (!ledger.mayClaim(row)) histories.delete(row)
-    else if (events.length > 0 && (histories.has(row) || ledger.incidents.of(row)))
-      extend(histories, row, { events, balance: balanceOf(events, ledger.idleCount(row) ?? 0, ledger.book), isOpen: true })
+    if (ledger.mayClaim(row)) {
+      if (events.length === 0 || !(histories.has(row) || incidents.of(row))) continue
+      const balance = balanceOf(events, ledger.idleCount(row) ?? 0, ledger.book)
+      extend(histories, row, { events, balance, isOpen: true, isBroken: incidents.of(row) !== undefined })
+    } else if (!hasGoneWrong(histories.get(row))) histories.delete(row)
   }
   for (const history of histories.values()) {
     const { initialised } = ledger.pagemaps.list[pages.pagemap[history.row]!]!
     history.isWhole = initialised && !inPart.has(history.row)
   }
   return histories
+}
+
+function hasGoneWrong(history: PageHistory | undefined): boolean {
+  return history?.lifetimes.some(({ isBroken }) => isBroken) ?? false
 }
 
 function balanceOfEntry(ledger: Ledger, entry: number, kinds: Map<number, Balance>): Balance {
@@ -89,15 +103,26 @@ export function balanceOf(events: readonly LifetimeEvent[], idle: number, book: 
   return balance
 }
 
-/** Adds a lifetime to a page's history, and drops the history once all laws are even again. */
+/**
+ * Adds a lifetime to a page's history, and drops the history once all laws are even again. After an event that no order explains
+ * the count is off, and what looks like the end of a lifetime is none: all that follows is taken as one.
+ */
 function extend(histories: Map<number, PageHistory>, row: number, lifetime: OddLifetime): void {
   const history: PageHistory = histories.get(row) ?? { row, lifetimes: [], total: new Map(), isWhole: false }
-  history.lifetimes.push(lifetime)
-  for (const [account, units] of lifetime.balance) {
-    const sum = (history.total.get(account) ?? 0) + units
-    if (sum === 0) history.total.delete(account)
-    else history.total.set(account, sum)
-  }
-  if (history.total.size === 0) histories.delete(row)
+  const last = history.lifetimes.at(-1)
+  if (last?.isBroken) {
+    last.events.push(...lifetime.events)
+    add(last.balance, lifetime.balance)
+  } else history.lifetimes.push({ ...lifetime, balance: new Map(lifetime.balance) })
+  add(history.total, lifetime.balance)
+  if (history.total.size === 0 && !hasGoneWrong(history)) histories.delete(row)
   else histories.set(row, history)
+}
+
+function add(total: Balance, balance: Balance): void {
+  for (const [law, units] of balance) {
+    const sum = (total.get(law) ?? 0) + units
+    if (sum === 0) total.delete(law)
+    else total.set(law, sum)
+  }
 }

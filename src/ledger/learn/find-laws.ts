@@ -306,7 +306,7 @@ class LawSearch {
 
 /** True if the law holds mostly, and deviates in one direction where it does not. */
 function isBrokenOneWay({ touched, held, over, under }: Law): boolean {
-  const isOneSided = Math.min(over, under) * 20 <= Math.max(over, under)
+  const isOneSided = Math.min(over, under) * 6 <= Math.max(over, under)
   return touched >= 5 * MIN_TOUCHED && held >= MIN_HELD_ONE_SIDED * touched && isOneSided
 }
 
