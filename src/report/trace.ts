@@ -226,9 +226,7 @@ function heldBySite(held: readonly Finding[]): string[] {
 
 function heldLine(finding: Finding, account: Account): string[] {
   const { culprit } = finding
-  const since = culprit
-    ? ` since ${timeText(culprit.time, account)} by ${printable(culprit.task)}-${culprit.pid}`
-    : ''
+  const since = culprit ? ` since ${timeText(culprit.time, account)} by ${printable(culprit.task)}-${culprit.pid}` : ''
   const where = culprit?.frame ? ` in ${siteText(culprit.frame)}` : ''
   return wrap(`${pfnText(finding.pfn)} count ${finding.count}${since}${where}`, '  ', '    ')
 }

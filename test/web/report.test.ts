@@ -263,7 +263,9 @@ needs(chromium()).describe('in a browser', () => {
     await page.getByRole('button', { name: 'Copy for a mail' }).click()
     await page.getByRole('button', { name: 'Copied' }).waitFor()
     const text = await page.evaluate(() => navigator.clipboard.readText())
-    expect(text).toMatch(/^leak \(fault likely\): one of these took a reference to page 0xfcf83fc that never came back:\n/)
+    expect(text).toMatch(
+      /^leak \(fault likely\): one of these took a reference to page 0xfcf83fc that never came back:\n/,
+    )
     expect(text).toContain('from zdbug_work+0x2d2 [zdbug]: nothing that came back fits it\n')
     await context.close()
   })

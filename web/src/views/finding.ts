@@ -58,7 +58,13 @@ export function findingBody(context: Context, finding: FindingJson, style: Style
       'div',
       { class: 'columns' },
       h('div', {}, ...who),
-      h('div', {}, evidenceList(finding), culprit !== null && culpritReasons(candidates, style), consequences(finding, style)),
+      h(
+        'div',
+        {},
+        evidenceList(finding),
+        culprit !== null && culpritReasons(candidates, style),
+        consequences(finding, style),
+      ),
     ),
     h('p', { class: 'buttons' }, copyButton(context, finding, style)),
   ]
@@ -107,12 +113,20 @@ function culpritReasons([culprit, ...others]: readonly CandidateJson[], style: S
   )
 }
 
-function consequences({ consequences: list, moreConsequences, culprit }: FindingJson, { times }: Style): HTMLElement | false {
+function consequences(
+  { consequences: list, moreConsequences, culprit }: FindingJson,
+  { times }: Style,
+): HTMLElement | false {
   if (list.length === 0) return false
   const more = moreConsequences > 0 ? `, and ${moreConsequences} more` : ''
   const line = (each: ConsequenceJson) => {
     const later = culprit ? `, ${times.span(each.time - culprit.time)} later` : ''
-    return h('li', {}, `${each.kind} on ${each.pfn} at ${times.text(each.time)}${later} by `, name(each.function ?? '?'))
+    return h(
+      'li',
+      {},
+      `${each.kind} on ${each.pfn} at ${times.text(each.time)}${later} by `,
+      name(each.function ?? '?'),
+    )
   }
   return h(
     'details',
