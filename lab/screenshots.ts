@@ -23,7 +23,7 @@ const SHOTS: Shot[] = [
   { name: 'first-screen', at: '', ready: '.welcome', height: 1000 },
   { name: 'findings', at: 'example=leak-6.12&view=findings', ready: '.finding', height: 640 },
   { name: 'life', at: 'example=leak-6.12&view=life&finding=0', ready: '.life-events', height: 860 },
-  { name: 'sites', at: 'example=migrate-6.12&view=sites', ready: '.sites tbody tr', height: 420 },
+  { name: 'laws', at: 'example=migrate-6.12&view=laws', ready: '.laws tbody tr', height: 420 },
   { name: 'pages', at: 'example=leak-6.12&view=pages', ready: '.timeline', height: 860 },
   { name: 'pages-dark', at: 'example=leak-6.12&view=pages', ready: '.timeline', height: 860, scheme: 'dark' },
   { name: 'verdicts', at: 'example=matrix&view=verdicts&filter=test_hmm', ready: '.matrix' },

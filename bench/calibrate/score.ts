@@ -1,15 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Holds the findings about one simulated recording against its truth: was there this fault on this page, and who did it? */
-import { ACCUSATIONS, type Actor, type Certainty, type Finding } from '../../src/ledger/findings.ts'
+import type { Actor, Certainty, Finding } from '../../src/ledger/findings/finding.ts'
+import { ACCUSATIONS } from '../../src/ledger/findings/kinds.ts'
 import type { SimulatedRecording } from '../../testkit/drivers/make.ts'
 import type { Culprit } from '../../testkit/drivers/stacks.ts'
 import type { TrueFault } from '../../testkit/drivers/truth.ts'
-
-/** Fields that findings may have besides those of today. */
-interface LaterFields {
-  culpritCertainty?: Certainty | undefined
-  candidates?: readonly { actor: Actor }[] | undefined
-}
 
 export interface ScoredFinding {
   kind: string
@@ -148,8 +143,8 @@ function culpritOf(
   finding: Finding,
   faults: readonly TrueFault[],
 ): { culprit: ScoredFinding['culprit']; named: string[]; level: Certainty | 'candidates' } {
-  const { culpritCertainty, candidates } = finding as Finding & LaterFields
-  const several = finding.culprit === undefined && candidates !== undefined && candidates.length > 0
+  const { culpritCertainty, candidates } = finding
+  const several = finding.culprit === undefined && candidates.length > 0
   const actors = several ? candidates.map(({ actor }) => actor) : finding.culprit ? [finding.culprit] : []
   const named = actors.flatMap(({ frame }) => (frame === undefined ? [] : [frame.name]))
   const right = actors.some(actor => faults.some(({ culprits }) => culprits.some(one => isCulprit(actor, one))))

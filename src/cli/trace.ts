@@ -2,6 +2,7 @@
 /** `lastput trace`: what became of every page reference in a recording. */
 import { Command } from 'commander'
 import { account } from '../ledger/account.ts'
+import { KINDS } from '../ledger/findings/registry.ts'
 import { damageText, hasAccusation, select, type TraceFilter, traceText } from '../report/trace.ts'
 import { traceJson } from '../report/trace-json.ts'
 import type { Recording } from '../trace/events.ts'
@@ -30,17 +31,28 @@ export interface TraceFlags extends RecordingFlags {
   to?: bigint
   older?: bigint
   top: number
+  each?: boolean
 }
 
+/** Kinds of findings, one a line. */
+const kindLines = (accuses: boolean) =>
+  KINDS.filter(kind => kind.accuses === accuses)
+    .map(({ id, help, shownBy }) => `  ${id.padEnd(18)}${help}${shownBy === 'probes' ? ' (by probes)' : ''}`)
+    .join('\n')
+
 const NOTES = `
-Findings that accuse: leak, surplus-put, get-on-free-page, put-on-free-page,
-count-mismatch; where the recording has probes (docs/recording.md) also
-touch-after-free, free-twice, freed-in-use, pagemap-gone, alloc-after-kill.
-Findings that only tell: held-at-end (pages merely held), teardown-waits,
-fault-retries. How sure a finding is stands with it: certain (no other history
-fits), likely, possible. What follows from one fault is listed under it.
-Reports of the kernel's own (error_report_end: a WARN, KASAN) are shown as it
-told them.
+Findings that accuse:
+${kindLines(true)}
+Findings that only report:
+${kindLines(false)}
+docs/findings.md says how each is found, docs/recording.md how to set probes.
+
+Each finding says how sure the fault is and, apart from that, who did it:
+certain (so it is in every history that the recording allows), likely, possible.
+Where several call sites could be it, they are listed, and none is accused.
+Findings that one bug made are one cause, told by one of them. What follows
+from a fault is listed under it. Reports of the kernel's own (error_report_end:
+a WARN, KASAN) are shown as it told them.
 
 Examples:
   lastput trace trace.dat                          what was found
@@ -56,7 +68,7 @@ export function traceCommand(): Command {
   return recordingOptions(new Command('trace'))
     .description('account for every page reference in a recording of page_ref events')
     .argument('<file...>', 'trace.dat, perf.data or ftrace text; "-" is standard input')
-    .option('--json', 'JSON (schema lastput.trace/1); an array where several files are given')
+    .option('--json', 'JSON (schema lastput.trace/2); an array where several files are given')
     .option('--html <file>', 'write a report that any browser opens: one file, with all it needs inside')
     .option('--full', 'with --html: put the whole recording into the report, with every page over time')
     .option('--pfn <pfn>', 'findings of this page only', parsePfn)
@@ -64,7 +76,8 @@ export function traceCommand(): Command {
     .option('--from <seconds>', 'findings from this time on', parseTime)
     .option('--to <seconds>', 'findings up to this time', parseTime)
     .option('--older <seconds>', 'of the pages held at the end, those held for at least that long', parseTime)
-    .option('--top <n>', 'findings and held pages to show', parseCount, 20)
+    .option('--top <n>', 'causes and held pages to show', parseCount, 20)
+    .option('--each', 'show every finding in full, not only one for each cause')
     .option('--all-pages', 'account for ordinary pages too, not only for device pages')
     .addHelpText('after', NOTES)
     .action((files: string[], flags: TraceFlags) => guarded('trace', () => traceAll(files, flags)))
@@ -113,7 +126,7 @@ export async function traceRecording(recording: Recording, flags: TraceFlags): P
   const { damage } = recording
   if (flags.json) for (const each of damage) process.stderr.write(`lastput trace: ${damageText(each)}\n`)
   return {
-    text: traceText(selected, damage, flags.top),
+    text: traceText(selected, damage, { top: flags.top, each: flags.each }),
     json: traceJson(selected, damage),
     accused: hasAccusation(selected),
   }

@@ -36,7 +36,7 @@ export function whoCommand(): Command {
     .argument('<file>', 'trace.dat, perf.data or ftrace text; "-" is standard input')
     .requiredOption('--pfn <pfn>', 'the page', parsePfn)
     .option('--at <seconds>', 'time, as the recording counts it (default: its end)', parseTime)
-    .option('--json', 'JSON (schema lastput.who/1)')
+    .option('--json', 'JSON (schema lastput.who/2)')
     .addHelpText('after', NOTES)
     .action((file: string, flags: WhoFlags) => guarded('who', () => who(file, flags)))
 }

@@ -4,13 +4,14 @@ import type { ProtocolId } from '../linux/protocols/rules.ts'
 import { newBatch } from '../trace/batch.ts'
 import { copyRows } from '../trace/columns.ts'
 import { type EventBatch, type Frame, OP_NAMES, type Recording, type SourceInfo } from '../trace/events.ts'
-import { isPut, signatureOf } from './learn/call-site-laws.ts'
-import type { ErrorReport, Finding } from './findings.ts'
 import { type Cause, causesOf } from './diagnose/causes.ts'
 import { Diagnosis } from './diagnose/diagnosis.ts'
-import { LearningTracker } from './learn/learning-tracker.ts'
 import type { Holder } from './diagnose/open-findings.ts'
 import { type OpenReferences, openReferences } from './diagnose/open-references.ts'
+import { tellingCallers } from './diagnose/telling-callers.ts'
+import type { ErrorReport, Finding } from './findings/finding.ts'
+import { isPut, signatureOf } from './learn/call-site-laws.ts'
+import { LearningTracker } from './learn/learning-tracker.ts'
 import { PageBit } from './track/page-state.ts'
 import { protocolOf } from './track/protocol-recognition.ts'
 import type { LifetimeTotals } from './track/tables.ts'
@@ -32,10 +33,17 @@ export interface PagemapSummary {
   device: boolean
 }
 
+/** A call site of a law. */
+export interface LawSite extends Frame {
+  /** Callers, innermost first, that tell it from other call sites at the same address; empty where it is the only one. */
+  callers: Frame[]
+}
+
 /** A law: what is taken at its gets is given back at its puts. */
 export interface LawSummary {
-  gets: (Frame | undefined)[]
-  puts: (Frame | undefined)[]
+  /** undefined: events without a stack. */
+  gets: (LawSite | undefined)[]
+  puts: (LawSite | undefined)[]
   /** Complete lifetimes with a reference of the law; those in which it held; more taken than given back, and less. */
   lifetimes: number
   held: number
@@ -86,6 +94,8 @@ export interface PageHolders {
   count: number
   idleCount: number | undefined
   holders: Holder[]
+  /** The laws of the whole recording, by number. */
+  laws: LawSummary[]
   /** Events may be missing, so that holders may be, too. */
   lossy: boolean
 }
@@ -106,7 +116,14 @@ export async function whoHolds(
   const state = ledger.watched
   if (!state) return undefined
   const diagnosis = new Diagnosis(ledger, recording.tasks, recording.info.endTime)
-  return { pfn, count: state.count, idleCount: state.idle, holders: diagnosis.holders(state), lossy: state.lossy }
+  return {
+    pfn,
+    count: state.count,
+    idleCount: state.idle,
+    holders: diagnosis.holders(state),
+    laws: lawSummaries(ledger),
+    lossy: state.lossy,
+  }
 }
 
 /** Accounts for every page reference in a recording. */
@@ -135,7 +152,12 @@ export async function readLedger(recording: Recording, options: AccountOptions =
   return ledger
 }
 
-function startLedger(recording: Recording, options: AccountOptions, first: LearningTracker, beginning: EventBatch[]): LearningTracker {
+function startLedger(
+  recording: Recording,
+  options: AccountOptions,
+  first: LearningTracker,
+  beginning: EventBatch[],
+): LearningTracker {
   for (const batch of beginning) first.add(batch)
   first.finish()
   const ledger = new LearningTracker(recording.stacks, options, recording.info, first)
@@ -218,7 +240,10 @@ function openLives(ledger: LearningTracker): number {
 }
 
 function lawSummaries({ book, sites }: LearningTracker): LawSummary[] {
-  const frame = (key: number) => sites.actingFrame(signatureOf(key))
+  const frame = (key: number): LawSite | undefined => {
+    const acting = sites.actingFrame(signatureOf(key))
+    return acting && { ...acting, callers: tellingCallers(sites, book, key) }
+  }
   return book.laws.map(law => ({
     gets: law.sites.filter(key => !isPut(key)).map(frame),
     puts: law.sites.filter(isPut).map(frame),
@@ -255,10 +280,11 @@ function ledgerNotes(ledger: LearningTracker): string[] {
   const { unrecorded, firstUnrecorded: first } = anomalies
   if (unrecorded > 0)
     notes.push(
-      `${unrecorded} times a count had changed without a recorded event, first that of page 0x${ledger.pages.pfn[first!.row]!.toString(16)}: events are missing (a filter, a CPU that was not recorded, a module without tracepoints), and nothing is claimed of such a life`,
+      `${unrecorded} times a count had changed without a recorded event, first that of page 0x${ledger.pages.pfn[first!.row]!.toString(16)}: events are missing (a filter, a CPU that was not recorded, a module without tracepoints), and nothing is claimed of such a lifetime`,
     )
   if (anomalies.dropped > 0)
     notes.push(`${anomalies.dropped} more incidents than can be kept: the findings are not all`)
-  if (kinds.uncounted > 0) notes.push(`${kinds.uncounted} lifetimes were of more kinds than are kept: no law was learned from them`)
+  if (kinds.uncounted > 0)
+    notes.push(`${kinds.uncounted} lifetimes were of more kinds than are kept: no law was learned from them`)
   return notes
 }

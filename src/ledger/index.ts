@@ -4,19 +4,14 @@ export {
   type Account,
   type AccountOptions,
   account,
+  type LawSummary,
   type PageHolders,
   type PagemapSummary,
-  type LawSummary,
   whoHolds,
 } from './account.ts'
 export type { Cause } from './diagnose/causes.ts'
-export {
-  ACCUSATIONS,
-  type Actor,
-  type Candidate,
-  type Certainty,
-  type ErrorReport,
-  type Finding,
-  type FindingKind,
-} from './findings.ts'
 export type { Holder } from './diagnose/open-findings.ts'
+export type { Actor, Candidate, Certainty, ErrorReport, Finding } from './findings/finding.ts'
+export type { KindOfFinding } from './findings/finding-kind.ts'
+export { ACCUSATIONS, kindOf } from './findings/kinds.ts'
+export { type FindingKind, KINDS } from './findings/registry.ts'

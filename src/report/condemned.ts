@@ -1,27 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** What `lastput trace` makes of a counterexample that was written as ftrace text: whether it sees the promise broken. */
 import type { Account } from '../ledger/account.ts'
-import { ACCUSATIONS, type ErrorReport, type Finding, type FindingKind } from '../ledger/findings.ts'
+import type { ErrorReport, Finding } from '../ledger/findings/finding.ts'
+import { ACCUSATIONS, kindOf } from '../ledger/findings/kinds.ts'
 import type { Verified } from '../linux/verify.ts'
 import { replay } from './check.ts'
-import { sentence } from './sentence.ts'
-import { frameText, pfnText } from './words.ts'
+import { byWhom, findingSentence } from './finding-words.ts'
+import { frameText, functionName, pfnText } from './words.ts'
 
-/** The kinds of findings that say of a recording what a property says of the model; a report of the kernel's is a kind too. */
-const SAYS: Readonly<Record<string, readonly (FindingKind | 'report')[]>> = {
-  'free-once': ['free-twice'],
-  'get-on-free': ['get-on-free-page'],
-  'touch-after-free': ['touch-after-free'],
-  'pte-on-free': ['freed-in-use'],
-  // Also of a page that is handed out when memunmap_pages() has returned: its first wrong is that it is handed out.
-  'pagemap-outlives': ['pagemap-gone', 'alloc-after-kill'],
-  count: ['leak', 'surplus-put', 'put-on-free-page', 'count-mismatch'],
-  'alloc-after-kill': ['alloc-after-kill'],
-  warn: ['report'],
-  bounds: ['report', 'surplus-put', 'put-on-free-page'],
-  deadlock: ['teardown-waits'],
-  finishes: ['teardown-waits', 'fault-retries'],
-}
+/** Properties that a report of the kernel's own shows to be broken. Findings say so themselves (src/ledger/findings/kinds). */
+const SHOWN_BY_REPORTS: ReadonlySet<string> = new Set(['warn', 'bounds'])
 
 export interface Condemned {
   /** Findings that name the promise that the counterexample breaks. */
@@ -31,10 +19,10 @@ export interface Condemned {
 
 /** @param account of the counterexample's text */
 export function condemned({ verdict }: Verified, account: Account): Condemned {
-  const kinds = SAYS[verdict.property ?? ''] ?? []
+  const property = verdict.property ?? ''
   return {
-    findings: account.findings.filter(f => kinds.includes(f.kind)),
-    reports: kinds.includes('report') ? account.reports : [],
+    findings: account.findings.filter(({ kind }) => kindOf(kind)?.properties.includes(property)),
+    reports: SHOWN_BY_REPORTS.has(property) ? account.reports : [],
   }
 }
 
@@ -52,9 +40,12 @@ function signText({ findings: [finding], reports: [report] }: Condemned): string
   return report && `the kernel warned${report.frame ? ` in ${frameText(report.frame)}` : ''}`
 }
 
-function findingText({ kind, pfn, references, culprit }: Finding): string {
-  const known = culprit !== undefined
-  return `${kind}, ${sentence({ kind, pfn: pfnText(pfn), references, who: culprit?.frame?.name, known })}`
+function findingText({ kind, pfn, references, culprit, candidates }: Finding): string {
+  const by = byWhom(culprit, candidates)
+  const names = candidates.map(({ actor }) => (actor.frame ? functionName(actor.frame) : 'an unknown site'))
+  const who = culprit?.frame && functionName(culprit.frame)
+  const sentence = findingSentence({ kind, pages: pfnText(pfn), references, by, who })
+  return `${kind}, ${sentence}${by === 'candidates' ? ` (${names.join(' or ')})` : ''}`
 }
 
 /** Why a recording does not show it: of the last step, or of what is done again and again. */

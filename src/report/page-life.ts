@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** One life of a page out of a whole recording, in the shape of a finding's life in lastput.trace/1. */
-import type { HistoryEvent } from '../ledger/findings.ts'
-import type { Ledger } from '../ledger/ledger.ts'
-import { solveLife } from '../ledger/lives.ts'
-import { MAX_SOLVED } from '../ledger/matching.ts'
-import type { LifetimeEvent as LifeEvent } from '../ledger/track/lifetime-event.ts'
+/** One lifetime of a page out of a whole recording, in the shape of a finding's lifetime in lastput.trace/2. */
+import { pairReferences } from '../ledger/diagnose/references.ts'
+import type { HistoryEvent } from '../ledger/findings/finding.ts'
+import type { LearningTracker } from '../ledger/learn/learning-tracker.ts'
+import type { LifetimeEvent } from '../ledger/track/lifetime-event.ts'
 import { OP_NAMES, Op, type Recording } from '../trace/events.ts'
 import { timeNumber } from '../trace/times.ts'
 import type { RecordedEvent, TimelineRecorder } from './recorder.ts'
@@ -15,7 +14,7 @@ import { pfnText } from './words.ts'
 export interface PageLifeSource {
   timeline: Pick<Timeline, 'pfns' | 'start' | 'idle'>
   recorder: TimelineRecorder
-  ledger: Ledger
+  ledger: LearningTracker
   recording: Recording
 }
 
@@ -32,17 +31,17 @@ export function pageLifeJson({ timeline, recorder, recording, ledger }: PageLife
   const events = Array.from({ length: to - from }, (_, i) => recorder.event(from + i))
   const idle = timeline.idle[page] === NO_IDLE ? undefined : timeline.idle[page]!
   const before = from > timeline.start[page]! ? recorder.event(from - 1).count : countBefore(events[0]!)
-  const life = events.map((event, i) => lifeEvent(event, times[i]!, i === 0 ? before : events[i - 1]!.count, ledger))
+  const life = events.map((event, i) => lifeEvent(event, i, times[i]!, i === 0 ? before : events[i - 1]!.count, ledger))
   // Attempts that failed are no part of it.
   const told = life.filter(event => event.delta !== 0)
   const held = Math.max(0, before - (idle ?? 0))
-  const partners = told.length <= MAX_SOLVED ? solveLife(told, held, ledger.model).partners : []
+  const { partners } = pairReferences(told, held, ledger.book)
   const ended = events.at(-1)!.count === (idle ?? 0)
   let count = before
   return {
     pfn: pfnText(timeline.pfns[page]!),
     idle: idle ?? null,
-    life: {
+    lifetime: {
       began: held > 0 ? null : timeNumber(times[0]!, recording),
       ended: ended ? timeNumber(times.at(-1)!, recording) : null,
       events: told.map((event, i) => {
@@ -58,7 +57,13 @@ function countBefore({ op, count, delta }: RecordedEvent): number {
   return op === Op.SET ? 0 : count - delta
 }
 
-function lifeEvent(event: RecordedEvent, time: number, before: number, { sites }: Ledger): LifeEvent {
+function lifeEvent(
+  event: RecordedEvent,
+  i: number,
+  time: number,
+  before: number,
+  { sites }: LearningTracker,
+): LifetimeEvent {
   const { op, stack, count, delta } = event
   return {
     ...event,
@@ -73,12 +78,13 @@ function lifeEvent(event: RecordedEvent, time: number, before: number, { sites }
     mapped: false,
     taskSeq: 0,
     signatureSeq: 0,
+    ordinal: i,
   }
 }
 
 function historyOf(
-  { stack: id, pid, cpu, time, op, delta }: LifeEvent,
-  { sites }: Ledger,
+  { stack: id, pid, cpu, time, op, delta }: LifetimeEvent,
+  { sites }: LearningTracker,
   { tasks }: Recording,
 ): Omit<HistoryEvent, 'count' | 'partner'> {
   const stack = sites.framesFromActing(id)

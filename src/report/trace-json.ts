@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** The account of a recording as JSON: docs/schema/lastput.trace-1.schema.json. */
-import type { Account } from '../ledger/account.ts'
-import type { Actor, ErrorReport, Finding } from '../ledger/findings.ts'
+/** The account of a recording as JSON: docs/schema/lastput.trace-2.schema.json. */
+import type { Account, LawSite, LawSummary } from '../ledger/account.ts'
+import { baseName } from '../ledger/callsites/symbol-lists.ts'
+import type { Cause } from '../ledger/diagnose/causes.ts'
+import type { Actor, ErrorReport, Finding } from '../ledger/findings/finding.ts'
 import type { Damage, Frame, SourceInfo } from '../trace/events.ts'
 import { decimals, type Timed, timeNumber } from '../trace/times.ts'
 import { pfnText } from './words.ts'
 
-/** The account in the shape of schema lastput.trace/1. */
+/** The account in the shape of schema lastput.trace/2. */
 export function traceJson(account: Account, damage: readonly Damage[]): object {
   const { info, lost } = account
   return {
-    schema: 'lastput.trace/1',
+    schema: 'lastput.trace/2',
     source: {
       file: info.file,
       format: info.format,
@@ -34,11 +36,17 @@ export function traceJson(account: Account, damage: readonly Damage[]): object {
       protocol: map.protocol,
       recognisedBy: map.recognisedBy,
     })),
-    lives: account.lives,
+    lifetimes: account.lives,
+    causes: account.causes.map(cause => causeJson(cause, account)),
     findings: account.findings.map(finding => findingJson(finding, account)),
     reports: account.reports.map(report => reportJson(report, account)),
-    pairs: account.pairs.map(({ get, put, lives }) => ({ get: functionJson(get), put: functionJson(put), lives })),
-    open: account.open.map(({ get, pfn, ...counts }) => ({ get: functionJson(get), ...counts, pfn: pfnText(pfn) })),
+    laws: account.laws.map(lawJson),
+    open: account.open.map(({ get, law, pfn, ...counts }) => ({
+      get: functionJson(get),
+      law: law ?? null,
+      ...counts,
+      pfn: pfnText(pfn),
+    })),
     notes: account.notes,
   }
 }
@@ -54,11 +62,26 @@ export function clockJson(info: SourceInfo): object {
   }
 }
 
+function causeJson(cause: Cause, timed: Timed): object {
+  return {
+    kind: cause.kind,
+    law: cause.law ?? null,
+    functions: cause.frames.map(functionJson),
+    findings: cause.findings,
+    certainty: cause.certainty,
+    culpritCertainty: cause.culpritCertainty ?? null,
+    pages: cause.pages.map(({ first, last }) => ({ first: pfnText(first), last: pfnText(last) })),
+    references: cause.references,
+    first: timeNumber(cause.first, timed),
+    last: timeNumber(cause.last, timed),
+  }
+}
+
 function findingJson(finding: Finding, account: Account): object {
   return {
     kind: finding.kind,
     pfn: pfnText(finding.pfn),
-    life: {
+    lifetime: {
       began: finding.life.began === undefined ? null : timeNumber(finding.life.began, account),
       ended: finding.life.ended === undefined ? null : timeNumber(finding.life.ended, account),
       events: finding.history.map(event => ({
@@ -71,9 +94,10 @@ function findingJson(finding: Finding, account: Account): object {
     expected: finding.expected,
     references: finding.references,
     certainty: finding.certainty,
-    margin: finding.margin ?? null,
     culprit: finding.culprit ? actorJson(finding.culprit, account) : null,
-    ...(finding.counterpart === undefined ? {} : { counterpart: counterpartJson(finding.counterpart) }),
+    culpritCertainty: finding.culpritCertainty ?? null,
+    candidates: finding.candidates.map(({ actor, reasons }) => ({ ...actorJson(actor, account), reasons })),
+    law: finding.law ?? null,
     consequences: finding.consequences.map(each => ({
       kind: each.kind,
       pfn: pfnText(each.pfn),
@@ -89,7 +113,7 @@ function findingJson(finding: Finding, account: Account): object {
   }
 }
 
-function reportJson(report: ErrorReport, account: Account): object {
+function reportJson(report: ErrorReport, timed: Timed): object {
   const { detector, address, frame, stack, task, pid, cpu, time, page, times } = report
   return {
     detector,
@@ -99,14 +123,28 @@ function reportJson(report: ErrorReport, account: Account): object {
     task,
     pid,
     cpu,
-    time: timeNumber(time, account),
+    time: timeNumber(time, timed),
     page: page === undefined ? null : pfnText(page),
     times,
   }
 }
 
-function counterpartJson(counterpart: NonNullable<Finding['counterpart']>): object {
-  return { ...functionJson(counterpart.frame), lives: counterpart.lives }
+/** A law in the shape that both lastput.trace and lastput.who have it. */
+export function lawJson({ gets, puts, lifetimes, held, over, under, isAmbiguous }: LawSummary): object {
+  return {
+    gets: gets.map(lawSiteJson),
+    puts: puts.map(lawSiteJson),
+    lifetimes,
+    held,
+    over,
+    under,
+    ambiguous: isAmbiguous,
+  }
+}
+
+function lawSiteJson(site: LawSite | undefined): object {
+  if (!site || site.callers.length === 0) return functionJson(site)
+  return { ...frameJson(site), callers: site.callers.map(frameJson) }
 }
 
 export function actorJson(actor: Actor, timed: Timed): object {
@@ -127,9 +165,12 @@ function functionJson(frame: Frame | undefined): object {
   return frameJson(frame)
 }
 
+/** A script that compares functions of two builds wants their names, not what the compiler made of them. */
 function frameJson(frame: Frame): object {
+  const name = baseName(frame.name)
   return {
-    function: frame.name,
+    function: name,
+    ...(name === frame.name ? {} : { symbol: frame.name }),
     ...(frame.offset === undefined ? {} : { offset: frame.offset }),
     ...(frame.module === undefined ? {} : { module: frame.module }),
     ...(frame.address === 0n ? {} : { address: `0x${frame.address.toString(16)}` }),

@@ -1,23 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** The account of a recording as text that fits a mail. */
 import type { Account, PagemapSummary } from '../ledger/account.ts'
-import {
-  ACCUSATIONS,
-  type Actor,
-  type ConsequenceFinding,
-  type ErrorReport,
-  type Finding,
-  type FindingKind,
-} from '../ledger/findings.ts'
+import { causesOf } from '../ledger/diagnose/causes.ts'
+import type { ErrorReport, Finding } from '../ledger/findings/finding.ts'
+import { ACCUSATIONS } from '../ledger/findings/kinds.ts'
 import { CPU_SKEW } from '../trace/clock.ts'
-import type { Damage, Frame, SourceInfo } from '../trace/events.ts'
+import type { Damage, SourceInfo } from '../trace/events.ts'
 import { spanText, timeText } from '../trace/times.ts'
+import { FindingText, stackText } from './cause-text.ts'
 import { printable } from './printable.ts'
-import { sentence } from './sentence.ts'
-import { frameText, grouped, marginText, pfnText, plural, wrap } from './words.ts'
-
-/** Frames of a stack that the text shows; the JSON has all. */
-const SHOWN_FRAMES = 8
+import { frameText, functionName, grouped, pfnText, plural, siteText, wrap } from './words.ts'
 
 /** Held pages from which on they are also counted by site, and sites shown. */
 const FEW_HELD = 10
@@ -32,8 +24,6 @@ export interface TraceFilter {
   to?: number | undefined
   /** References held at the end for less than this, in units of `EventBatch.time`, are left out. */
   older?: number | undefined
-  /** Findings of each kind that the text shows. */
-  top?: number | undefined
 }
 
 /** The same account with only the findings and the kernel's reports that the filter lets through. */
@@ -46,11 +36,13 @@ export function select(account: Account, filter: TraceFilter): Account {
     return (filter.from === undefined || time >= filter.from) && (filter.to === undefined || time <= filter.to)
   }
   const findings = account.findings.filter(finding => {
-    const time = finding.culprit?.time ?? finding.life.began ?? account.firstTime
+    const { culprit, candidates, life } = finding
+    const time = culprit?.time ?? candidates[0]?.actor.time ?? life.began ?? account.firstTime
     if (!passes(finding.pfn, time)) return false
     return filter.older === undefined || finding.kind !== 'held-at-end' || end - time >= filter.older
   })
-  return { ...account, findings, reports: account.reports.filter(report => passes(report.page, report.time)) }
+  const reports = account.reports.filter(report => passes(report.page, report.time))
+  return { ...account, findings, causes: causesOf(findings), reports }
 }
 
 /** Whether something is wrong: a finding that accuses, or a report of the kernel's own. */
@@ -64,27 +56,50 @@ function covers(map: PagemapSummary, pfn: number): boolean {
 
 // --- text -----------------------------------------------------------------------------------------------------------------
 
+/** How much of an account the text shows. */
+export interface TextOptions {
+  /** Causes, and findings of each kind that only reports. */
+  top?: number | undefined
+  /** Every finding on its own, instead of one in full for each cause. */
+  each?: boolean | undefined
+}
+
 /** The whole report, as lines. */
-export function traceText(account: Account, damage: readonly Damage[], top = 20): string[] {
+export function traceText(account: Account, damage: readonly Damage[], { top = 20, each }: TextOptions = {}): string[] {
   const { findings, reports } = account
-  const accused = findings.filter(finding => ACCUSATIONS.has(finding.kind))
+  const text = new FindingText(account)
   const held = findings.filter(finding => finding.kind === 'held-at-end')
-  const stuck = findings.filter(({ kind }) => kind === 'teardown-waits' || kind === 'fault-retries')
+  const stuck = findings.filter(({ kind }) => !ACCUSATIONS.has(kind) && kind !== 'held-at-end')
   return [
     ...headText(account),
     ...account.pagemaps.filter(map => map.device).flatMap(pagemapText),
     ...ordinaryText(account.pagemaps.filter(map => !map.device)),
     '',
-    ...livesText(account),
-    ...damage.flatMap(each => wrap(damageText(each), 'damaged: ', '  ')),
+    ...lifetimesText(account),
+    ...damage.flatMap(one => wrap(damageText(one), 'damaged: ', '  ')),
     ...account.notes.flatMap(note => wrap(printable(note), 'note: ', '  ')),
-    ...(accused.length > 0 ? ['', `${plural(accused.length, 'finding')}:`] : []),
     ...(hasAccusation(account) ? [] : ['', stuck.length > 0 ? 'Nobody is accused.' : 'Nothing was found.']),
-    ...accused.slice(0, top).flatMap((finding, i) => ['', ...findingText(finding, account, `${i + 1}. `)]),
-    ...moreText(accused.length - top, 'findings'),
-    ...reportsText(reports, account, top),
-    ...stuckText(stuck, account, top),
+    ...accusedText(account, text, top, each === true),
+    ...reportsText(reports, text, top),
+    ...stuckText(stuck, text, top),
     ...heldText(held, account, top),
+  ]
+}
+
+/** What accuses: cause by cause, or every finding on its own. */
+function accusedText({ findings, causes }: Account, text: FindingText, top: number, each: boolean): string[] {
+  const accused = findings.filter(({ kind }) => ACCUSATIONS.has(kind))
+  if (accused.length === 0) return []
+  const many = plural(accused.length, 'finding')
+  const isGrouped = causes.length < accused.length
+  const paragraphs = each
+    ? accused.slice(0, top).map((finding, i) => text.finding(finding, `${i + 1}. `))
+    : causes.slice(0, top).map((cause, i) => text.cause(cause, `${i + 1}. `))
+  return [
+    '',
+    isGrouped ? `${many} of ${plural(causes.length, 'cause')}:` : `${many}:`,
+    ...paragraphs.flatMap(lines => ['', ...lines]),
+    ...moreText((each ? accused.length : causes.length) - top, each || !isGrouped ? 'finding' : 'cause'),
   ]
 }
 
@@ -138,10 +153,10 @@ function ordinaryText(maps: readonly PagemapSummary[]): string[] {
   return [`ordinary pages ${pfnText(first)}-${pfnText(last)}: ${plural(pages, 'page')} seen`]
 }
 
-function livesText(account: Account): string[] {
+function lifetimesText(account: Account): string[] {
   const { complete, partial, broken, openAtEnd, unknown } = account.lives
   const parts = [
-    `${plural(complete, 'life').replace('lifes', 'lives')} complete`,
+    `${plural(complete, 'lifetime')} complete`,
     partial > 0 ? `${grouped(partial)} seen in part` : '',
     broken > 0 ? `${grouped(broken)} broken` : '',
     `${grouped(openAtEnd)} open at the end`,
@@ -150,62 +165,8 @@ function livesText(account: Account): string[] {
   return wrap(`${parts.filter(part => part !== '').join(', ')}.`, '', '  ')
 }
 
-function sentenceOf({ kind, pfn, references, culprit }: Finding): string {
-  return sentence({ kind, pfn: pfnText(pfn), references, who: culprit?.frame?.name, known: culprit !== undefined })
-}
-
-function findingText(finding: Finding, account: Account, first: string): string[] {
-  const { kind, references, culprit, consequences, moreConsequences } = finding
-  const indent = ' '.repeat(first.length)
-  const lines = wrap(`${kind} (${finding.certainty}): ${sentenceOf(finding)}.`, first, indent)
-  if (kind !== 'teardown-waits' || references > 0) lines.push(`${indent}${countText(finding)}`)
-  if (culprit) lines.push(...actorText(culprit, account, indent))
-  if (finding.evidence.length > 0) lines.push(`${indent}evidence:`)
-  for (const each of finding.evidence) lines.push(...wrap(printable(each), `${indent}- `, `${indent}  `))
-  if (finding.margin !== undefined) lines.push(...wrap(marginText(finding.margin), `${indent}- `, `${indent}  `))
-  if (consequences.length > 0) lines.push(`${indent}which led to:`)
-  for (const each of consequences) lines.push(...wrap(consequenceText(each, account), `${indent}- `, `${indent}  `))
-  if (moreConsequences > 0) lines.push(`${indent}- ${moreConsequences} more`)
-  return lines
-}
-
-/** Kinds that say how a page was left. */
-const AT_THE_END: ReadonlySet<FindingKind> = new Set(['leak', 'held-at-end', 'teardown-waits', 'fault-retries'])
-
-/** The count that gave the fault away. */
-function countText({ kind, count, expected }: Finding): string {
-  const idle = `an idle page has ${expected}`
-  if (AT_THE_END.has(kind)) return `count ${count} at the end; ${idle}`
-  if (kind === 'pagemap-gone') return `count ${count} when memunmap_pages() returned; ${idle}`
-  return `count ${count} before the event that showed it; ${idle}`
-}
-
-function actorText(actor: Actor, account: Account, indent: string): string[] {
-  const change = actor.delta === 0 ? '' : actor.delta > 0 ? ` +${actor.delta}` : ` ${actor.delta}`
-  return [`${indent}${taskText(actor, account)}: ${actor.operation}${change}`, ...stackText(actor.stack, indent)]
-}
-
-/** When, where, and which task. */
-function taskText({ time, cpu, task, pid }: Actor | ErrorReport, account: Account): string {
-  return `${timeText(time, account)} [${String(cpu).padStart(3, '0')}] ${printable(task)}-${pid}`
-}
-
-function stackText(stack: readonly Frame[], indent: string): string[] {
-  const shown = stack.slice(0, SHOWN_FRAMES)
-  const more = stack.length - shown.length
-  return [
-    ...shown.map(frame => `${indent}  ${frameText(frame)}`),
-    ...(more > 0 ? [`${indent}  (${more} more frames)`] : []),
-  ]
-}
-
-function consequenceText(each: ConsequenceFinding, account: Account): string {
-  const who = each.actor.frame ? ` by ${printable(each.actor.frame.name)}` : ''
-  return `${each.kind} on ${pfnText(each.pfn)} at ${timeText(each.time, account)}${who}`
-}
-
 /** The kernel's own findings, as it told them. */
-function reportsText(reports: readonly ErrorReport[], account: Account, top: number): string[] {
+function reportsText(reports: readonly ErrorReport[], findingText: FindingText, top: number): string[] {
   if (reports.length === 0) return []
   const text = (report: ErrorReport) => {
     const { detector, frame, address, page, times } = report
@@ -215,7 +176,7 @@ function reportsText(reports: readonly ErrorReport[], account: Account, top: num
     return [
       '',
       ...wrap(`${printable(detector)} at ${where}${about}${again}`, '- ', '  '),
-      `  ${taskText(report, account)}`,
+      `  ${findingText.taskText(report)}`,
       ...stackText(report.stack, '  '),
     ]
   }
@@ -223,18 +184,18 @@ function reportsText(reports: readonly ErrorReport[], account: Account, top: num
     '',
     `${plural(reports.length, 'report')} of the kernel's own:`,
     ...reports.slice(0, top).flatMap(text),
-    ...moreText(reports.length - top, 'reports'),
+    ...moreText(reports.length - top, 'report'),
   ]
 }
 
 /** What comes to no end, and may still: no accusation. */
-function stuckText(findings: readonly Finding[], account: Account, top: number): string[] {
+function stuckText(findings: readonly Finding[], text: FindingText, top: number): string[] {
   if (findings.length === 0) return []
   return [
     '',
     'What had not come to an end when the recording did, which is no accusation:',
-    ...findings.slice(0, top).flatMap(finding => ['', ...findingText(finding, account, '- ')]),
-    ...moreText(findings.length - top, 'of these'),
+    ...findings.slice(0, top).flatMap(finding => ['', ...text.finding(finding, '- ')]),
+    ...moreText(findings.length - top, 'finding'),
   ]
 }
 
@@ -247,7 +208,7 @@ function heldText(held: readonly Finding[], account: Account, top: number): stri
     ...(held.length > FEW_HELD ? heldBySite(held) : []),
     'Longest held first:',
     ...byAge.slice(0, top).flatMap(finding => heldLine(finding, account)),
-    ...moreText(held.length - top, 'pages'),
+    ...moreText(held.length - top, 'page'),
   ]
 }
 
@@ -255,11 +216,7 @@ function heldText(held: readonly Finding[], account: Account, top: number): stri
 function heldBySite(held: readonly Finding[]): string[] {
   const pages = new Map<string, number>()
   for (const { culprit } of held) {
-    const site = culprit?.frame
-      ? printable(culprit.frame.name)
-      : culprit
-        ? `${culprit.operation} (no stack)`
-        : 'not told'
+    const site = culprit?.frame ? functionName(culprit.frame) : culprit ? `${culprit.operation} (no stack)` : 'not told'
     pages.set(site, (pages.get(site) ?? 0) + 1)
   }
   const sorted = [...pages].sort((a, b) => b[1] - a[1])
@@ -270,12 +227,13 @@ function heldBySite(held: readonly Finding[]): string[] {
 function heldLine(finding: Finding, account: Account): string[] {
   const { culprit } = finding
   const since = culprit ? ` since ${timeText(culprit.time, account)} by ${printable(culprit.task)}-${culprit.pid}` : ''
-  const where = culprit?.frame ? ` in ${frameText(culprit.frame)}` : ''
+  const where = culprit?.frame ? ` in ${siteText(culprit.frame)}` : ''
   return wrap(`${pfnText(finding.pfn)} count ${finding.count}${since}${where}`, '  ', '    ')
 }
 
+/** That not all is shown. @param what one of them */
 function moreText(more: number, what: string): string[] {
-  return more > 0 ? ['', `... and ${grouped(more)} more ${what}: --top shows more, --json all`] : []
+  return more > 0 ? ['', `... and ${plural(more, `more ${what}`)}: --top shows more, --json all`] : []
 }
 
 export function damageText(damage: Damage): string {

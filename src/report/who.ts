@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Who holds a page at a time, as text and as JSON (schema lastput.who/1). */
-import type { PageHolders } from '../ledger/account.ts'
-import type { Holder } from '../ledger/open-findings.ts'
+/** Who holds a page at a time, as text and as JSON (schema lastput.who/2). */
+import type { LawSummary, PageHolders } from '../ledger/account.ts'
+import type { Holder } from '../ledger/diagnose/open-findings.ts'
 import type { Recording } from '../trace/events.ts'
 import { type Timed, timeNumber, timeText } from '../trace/times.ts'
 import { printable } from './printable.ts'
-import { actorJson, clockJson } from './trace-json.ts'
-import { frameText, marginText, pfnText, plural, wrap } from './words.ts'
+import { actorJson, clockJson, lawJson } from './trace-json.ts'
+import { frameText, grouped, pfnText, plural, siteText, wrap } from './words.ts'
 
 /** @param at as `EventBatch.time`, Infinity for the end */
 export function whoText(found: PageHolders, at: number, timed: Timed): string[] {
@@ -18,13 +18,17 @@ export function whoText(found: PageHolders, at: number, timed: Timed): string[] 
     lines.push(found.count === (found.idleCount ?? 0) ? 'nobody holds it' : 'whose the references are cannot be told')
   }
   found.holders.forEach((holder, i) => {
-    lines.push('', ...holderText(holder, i + 1, timed))
+    lines.push('', ...holderText(holder, i + 1, found.laws, timed))
   })
   return lines
 }
 
-function holderText(holder: Holder, number: number, timed: Timed): string[] {
-  const { actor, units } = holder
+function holderText(
+  { actor, units, law }: Holder,
+  number: number,
+  laws: readonly LawSummary[],
+  timed: Timed,
+): string[] {
   if (!actor) return [`${number}. ${plural(units, 'reference')} from before the recording`]
   const task = `${printable(actor.task)}-${actor.pid}`
   const lines = [
@@ -32,23 +36,21 @@ function holderText(holder: Holder, number: number, timed: Timed): string[] {
     ...actor.stack.map(frame => `     ${frameText(frame)}`),
   ]
   if (actor.stack.length === 0) lines.push('     (no stack recorded)')
-  if (holder.counterpart?.frame) {
-    lines.push(
-      ...wrap(
-        `usually given back by ${frameText(holder.counterpart.frame)} (${plural(holder.counterpart.lives, 'time')})`,
-        '   ',
-        '     ',
-      ),
-    )
-  }
-  if (holder.margin !== undefined) lines.push(...wrap(marginText(holder.margin), '   ', '     '))
+  if (law !== undefined) lines.push(...wrap(givenBackText(laws[law]!), '   ', '     '))
   return lines
+}
+
+/** Where such a reference comes back, by the law that its call site obeys. */
+function givenBackText({ puts, held, lifetimes }: LawSummary): string {
+  const sites = puts.map(site => (site ? [site, ...site.callers].map(siteText).join(' from ') : 'a put without stack'))
+  const how = held === lifetimes ? `all ${grouped(lifetimes)}` : `${grouped(held)} of ${grouped(lifetimes)}`
+  return `given back by ${sites.join(' or ')} in ${how} complete lifetimes with such a reference`
 }
 
 export function whoJson(found: PageHolders, at: number, recording: Pick<Recording, 'timeBase' | 'info'>): object {
   const { info } = recording
   return {
-    schema: 'lastput.who/1',
+    schema: 'lastput.who/2',
     source: { file: info.file, format: info.format, kernel: info.kernel ?? null, clock: clockJson(info) },
     pfn: pfnText(found.pfn),
     at: timeNumber(at, recording),
@@ -57,11 +59,9 @@ export function whoJson(found: PageHolders, at: number, recording: Pick<Recordin
     lossy: found.lossy,
     holders: found.holders.map(holder => ({
       references: holder.units,
-      margin: holder.margin ?? null,
       taken: holder.actor ? actorJson(holder.actor, recording) : null,
-      usuallyPutBy: holder.counterpart?.frame
-        ? { function: holder.counterpart.frame.name, lives: holder.counterpart.lives }
-        : null,
+      law: holder.law ?? null,
     })),
+    laws: found.laws.map(lawJson),
   }
 }

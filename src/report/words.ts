@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** How pages and functions are written in reports; times are in src/trace/times.ts. */
+import { baseName } from '../ledger/callsites/symbol-lists.ts'
 import type { Frame } from '../trace/events.ts'
 import { printable } from './printable.ts'
 
@@ -9,10 +10,20 @@ export function pfnText(pfn: number): string {
   return `0x${pfn.toString(16)}`
 }
 
-/** function+offset [module] */
+/** A frame as a line of a stack shows it: function+offset [module], the function as the kernel's symbol table has it. */
 export function frameText(frame: Frame): string {
   const offset = frame.offset === undefined ? '' : `+0x${frame.offset.toString(16)}`
   return `${printable(frame.name)}${offset}${frame.module === undefined ? '' : ` [${printable(frame.module)}]`}`
+}
+
+/** A call site in a sentence: as a line of a stack, without what the compiler appended to the function's name. */
+export function siteText(frame: Frame): string {
+  return frameText({ ...frame, name: baseName(frame.name) })
+}
+
+/** The name of a frame's function without what the compiler appended. */
+export function functionName(frame: Frame): string {
+  return printable(baseName(frame.name))
 }
 
 /** Breaks text at blanks so that no line is wider than a mail, unless a word is. Names in it are made {@link printable}. */
@@ -45,14 +56,4 @@ export function plural(n: number, noun: string): string {
 /** What the message of a violation says beyond the property's name. */
 export function newsOf(property: string, message: string | undefined): string {
   return message === undefined || message === property || message === `${property} does not hold` ? '' : message
-}
-
-/** Margin in bits above which the odds are not worth a number. */
-const LARGE_MARGIN = 20
-
-/** How much better an attribution is than the second best. @param bits -log2 of the ratio of their probabilities */
-export function marginText(bits: number): string {
-  if (bits < 1) return `the next best explanation is nearly as likely (${bits.toFixed(1)} bits)`
-  const times = bits > LARGE_MARGIN ? 'over a million' : grouped(Math.round(2 ** bits))
-  return `the next best explanation is ${times} times less likely (${bits.toFixed(1)} bits)`
 }

@@ -44,7 +44,9 @@ describe('lastput trace', () => {
     const { status, stdout, stderr } = lastput(['trace', leak])
     expect(status).toBe(1)
     expect(stderr).toBe('')
-    expect(stdout).toContain('leak (likely): zdbug_bug_leak_get took a reference to page 0xfcf83fc')
+    expect(stdout.replace(/\s+/g, ' ')).toContain(
+      '1. leak (fault likely, culprit likely): zdbug_bug_leak_get took a reference to page 0xfcf83fc that never came back.',
+    )
     expect(Math.max(...stdout.split('\n').map(line => line.length))).toBeLessThanOrEqual(80)
     expect(stdout).not.toContain('\x1b')
   })
@@ -62,8 +64,8 @@ describe('lastput trace', () => {
     const { status, stdout } = lastput(['trace', leak, leak, '--json'])
     expect(status).toBe(1)
     expect(JSON.parse(stdout).map((each: { schema: string }) => each.schema)).toEqual([
-      'lastput.trace/1',
-      'lastput.trace/1',
+      'lastput.trace/2',
+      'lastput.trace/2',
     ])
     expect(lastput(['trace', leak, leak]).stdout.match(/1 finding:/g)).toHaveLength(2)
   })
@@ -71,7 +73,7 @@ describe('lastput trace', () => {
   test('text on standard input', () => {
     const good = lastput(['trace', '-'], text('worker', 1))
     expect(good.status).toBe(0)
-    expect(good.stdout).toContain('5 lives complete, 0 open at the end.')
+    expect(good.stdout).toContain('5 lifetimes complete, 0 open at the end.')
     const bad = lastput(['trace', '-', '--json'], text('worker', 2))
     expect(bad.status).toBe(1)
     expect(JSON.parse(bad.stdout).findings).toMatchObject([
@@ -129,7 +131,7 @@ describe('lastput who', () => {
     expect(end.stdout).toContain('count 1 (0 while idle)')
     expect(end.stdout).toContain('zdbug_bug_leak_get')
     const then = JSON.parse(lastput(['who', leak, '--pfn', '0xfcf83fc', '--at', '5.966999', '--json']).stdout)
-    expect(then).toMatchObject({ schema: 'lastput.who/1', count: 4, idleCount: 0, lossy: false })
+    expect(then).toMatchObject({ schema: 'lastput.who/2', count: 4, idleCount: 0, lossy: false })
     expect(then.holders.map((each: { taken: { function: string } }) => each.taken.function)).toEqual([
       'zdbug_alloc',
       'zdbug_user_get',

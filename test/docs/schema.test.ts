@@ -11,16 +11,16 @@ import type { Damage, Recording } from '../../src/trace/events.ts'
 import { fakeRecording } from '../support/fake-recording.ts'
 import { FAULTS, history, PROTOCOLS, TYPICAL } from '../support/histories.ts'
 
-const file = join(import.meta.dirname, '../../docs/schema/lastput.trace-1.schema.json')
+const file = join(import.meta.dirname, '../../docs/schema/lastput.trace-2.schema.json')
 const schema = JSON.parse(readFileSync(file, 'utf8'))
 const ajv = new Ajv2020({ strict: true, strictTypes: false, allErrors: true })
 const validate = ajv.compile(schema)
-const validateWho = ajv.compile(JSON.parse(readFileSync(file.replace('trace-1', 'who-1'), 'utf8')))
+const validateWho = ajv.compile(JSON.parse(readFileSync(file.replace('trace-2', 'who-2'), 'utf8')))
 
 /** As much of the JSON as these tests touch. */
 interface TraceJson {
   source: { lost?: unknown; damage: unknown[] }
-  lives: Record<string, number>
+  lifetimes: Record<string, number>
   findings: { kind: string; pfn: unknown; certainty: string; culprit: Record<string, unknown> }[]
 }
 
@@ -97,7 +97,7 @@ test('the schema refuses what is missing, misspelt or of another type', async ()
       json.findings[0]!.culprit.surname = 'x'
     },
     json => {
-      json.lives.completed = 3
+      json.lifetimes.completed = 3
     },
   ]
   for (const change of spoil) {
@@ -126,8 +126,8 @@ test('who holds a page, at the end and before, with and without stacks, with los
           if (!found) continue
           const json = JSON.parse(JSON.stringify(whoJson(found, at, recording)))
           expect(validateWho(json) ? [] : validateWho.errors).toEqual([])
-          for (const { taken, usuallyPutBy } of json.holders) seen.add(`${taken !== null} ${usuallyPutBy !== null}`)
-          expect(validateWho({ ...json, holders: [{ ...json.holders[0], margin: 'large' }] })).toBe(false)
+          for (const { taken, law } of json.holders) seen.add(`${taken !== null} ${law !== null}`)
+          expect(validateWho({ ...json, holders: [{ ...json.holders[0], law: 'first' }] })).toBe(false)
         }
     }
   expect([...seen].sort()).toEqual(['false false', 'true false', 'true true'])

@@ -81,7 +81,7 @@ async function accountFor(bytes: Uint8Array, random: Random): Promise<Outcome> {
   assert.ok(events >= 0 && Object.values(lives).every(count => Number.isInteger(count) && count >= 0))
   for (const { firstPfn, lastPfn } of pagemaps) assert.ok(firstPfn <= lastPfn)
   const selected = select(made, {})
-  checkShown(traceText(selected, recording.damage, 20))
+  checkShown(traceText(selected, recording.damage))
   assert.ok(JSON.stringify(traceJson(selected, recording.damage)).length > 0)
   if (random.chance(0.3)) {
     const again = await open()

@@ -78,7 +78,9 @@ describe('laws', () => {
       )
       const minimal = bruteForce(matrix)
       for (const law of found(matrix)) expect(minimal, `seed ${seed}`).toContain(law)
-      expect(found(matrix), `seed ${seed}`).toEqual(expect.arrayContaining(lawsOf(driver).filter(law => minimal.includes(law))))
+      expect(found(matrix), `seed ${seed}`).toEqual(
+        expect.arrayContaining(lawsOf(driver).filter(law => minimal.includes(law))),
+      )
     }
   })
 

@@ -37,24 +37,19 @@ function isRight({ kind, pfn, culprit }: Finding, { kinds, pfn: page, functions 
   return kinds.includes(kind) && pfn === page && functions.includes(culprit?.frame?.name ?? '')
 }
 
-/** By the account of the recording as it was: whether one function gives back what another takes. */
-function givesBack({ pairs }: Account): (get: string, put: string) => boolean {
-  const lives = new Map<string, number>()
-  const add = (key: string, n: number) => lives.set(key, (lives.get(key) ?? 0) + n)
-  for (const { get, put, lives: n } of pairs) {
-    add(`${get?.name} ${put?.name}`, n)
-    add(`${put?.name}`, n)
-  }
-  return (get, put) => (lives.get(`${get} ${put}`) ?? 0) > (lives.get(put) ?? 0) / 10
+/** By the account of the recording as it was: whether a law has one function give back what another takes. */
+function givesBack({ laws }: Account): (get: string, put: string) => boolean {
+  return (get, put) =>
+    laws.some(({ gets, puts }) => gets.some(site => site?.name === get) && puts.some(site => site?.name === put))
 }
 
 async function plantsOf(rows: Rows): Promise<Planted[]> {
   const recording = recordingOf(rows)
   const ledger = await readLedger(recording)
-  const pairs = givesBack(summarise(recording, ledger))
+  const isPair = givesBack(summarise(recording, ledger))
   const garden = new Garden(rows, rulesOf(ledger))
   const all = PLANTS.flatMap(plant => Array.from({ length: SEEDS }, (_, seed) => ({ plant, seed })))
-  return all.flatMap(({ plant, seed }) => garden.plant(plant, random(seed * 7919 + plant.length), pairs) ?? [])
+  return all.flatMap(({ plant, seed }) => garden.plant(plant, random(seed * 7919 + plant.length), isPair) ?? [])
 }
 
 needs(some(recordings)).describe('faults planted into well-behaved recordings', () => {

@@ -2,7 +2,7 @@
 /** Scores made-up findings about simulated recordings: what the truth says is right, and anything else is not. */
 import { describe, expect, it } from 'vitest'
 import { score } from '../../bench/calibrate/score.ts'
-import type { Actor, Finding } from '../../src/ledger/findings.ts'
+import type { Actor, Finding } from '../../src/ledger/findings/finding.ts'
 import { makeRecording, type SimulatedRecording } from '../../testkit/drivers/make.ts'
 import type { TrueFault } from '../../testkit/drivers/truth.ts'
 
@@ -12,9 +12,10 @@ function actor(name: string, callers: string[], time: number): Actor {
 }
 
 function finding(kind: Finding['kind'], pfn: number, time: number, culprit: Actor | undefined): Finding {
-  const nothing = { history: [], consequences: [], moreConsequences: 0, evidence: [], counterpart: undefined }
-  const counts = { pagemap: 0, count: 1, expected: 0, references: 1, margin: undefined }
-  return { kind, pfn, life: { began: time, ended: undefined }, certainty: 'certain', culprit, ...counts, ...nothing }
+  const nothing = { history: [], consequences: [], moreConsequences: 0, evidence: [], candidates: [], law: undefined }
+  const counts = { pagemap: 0, count: 1, expected: 0, references: 1 }
+  const sure = { certainty: 'certain', culprit, culpritCertainty: culprit && 'certain' } as const
+  return { kind, pfn, life: { began: time, ended: undefined }, ...sure, ...counts, ...nothing }
 }
 
 function truly(fault: TrueFault): Finding {
@@ -72,8 +73,8 @@ describe('the score', () => {
   it('is content with one right candidate of several', () => {
     const [made] = withFaults()
     const right = truly(made!.truth.faults[0]!)
-    const candidates = [{ actor: actor('somebody_else', [], 0) }, { actor: right.culprit! }]
-    const several = { ...right, culprit: undefined, candidates }
+    const candidates = [actor('somebody_else', [], 0), right.culprit!].map(each => ({ actor: each, reasons: [] }))
+    const several = { ...right, culprit: undefined, culpritCertainty: undefined, candidates }
     expect(score(made!, [several]).findings[0]).toMatchObject({ culprit: 'right', culpritCertainty: 'candidates' })
   })
 

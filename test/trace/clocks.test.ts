@@ -15,7 +15,8 @@ import { reportText } from '../../src/trace/report.ts'
 import { openText } from '../../src/trace/text.ts'
 import { sourceInput } from '../../src/trace/text-lines.ts'
 import { exactTimeText, givenTime, shownStep, spanText, timeNumber, timeText } from '../../src/trace/times.ts'
-import { dataPath, haveData, haveProgram, run } from '../support/data.ts'
+import { data, dataPath, program, run } from '../support/data.ts'
+import { needs } from '../support/needs.ts'
 import { type BufferSpec, type SynthRecord, type TraceDatSpec, writeTraceDat } from '../support/tracedat-writer.ts'
 
 const encoder = new TextEncoder()
@@ -156,11 +157,10 @@ describe('a trace.dat by', () => {
   })
 })
 
-const traceCmd = haveProgram('trace-cmd')
 const folder = mkdtempSync(join(tmpdir(), 'lastput-clocks-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 
-describe.skipIf(!traceCmd)('lastput events shows times as trace-cmd does by', () => {
+needs(program('trace-cmd')).describe('lastput events shows times as trace-cmd does by', () => {
   const clocks = ['local', 'global', 'perf', 'mono', 'mono_raw', 'boot', 'tai', 'uptime', 'counter']
   const machines = ['x86-tsc', 'ppc-tb', 's390-tod', 'tsc2nsec']
   const measured = calibration(357_913_941, 30)
@@ -356,7 +356,7 @@ describe('times as text', () => {
 
 const SLOW = 'glint/g-ok-clock-uptime-b1/trace.dat'
 
-it.skipIf(!haveData(SLOW))('a recording by -C uptime of a kernel has its times in seconds', async () => {
+needs(data(SLOW)).test('a recording by -C uptime of a kernel has its times in seconds', async () => {
   const source = new FileSource(dataPath(SLOW))
   const { recording, times } = await readAll(await openRecording(source, { codecs: nodeCodecs }))
   source.close()

@@ -63,8 +63,8 @@ needs(chromium()).describe('in a browser', () => {
       await seen('.life-events')
       await click('Pages over time')
       await seen('.timeline')
-      await click('Sites')
-      await seen('.sites tbody tr')
+      await click('Laws')
+      await seen('.laws tbody tr')
       // The reference that leaked, and the one that the eviction kept: both on the same page.
       const out = page.getByRole('row').filter({ hasText: '1 reference: 0xfcffff6' })
       await expect(out.count()).resolves.toBe(2)

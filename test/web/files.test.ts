@@ -94,11 +94,11 @@ needs(chromium()).describe('a file', () => {
       ] as const) {
         const path = join(folder, name.replace(/\.gz$/, ''))
         writeFileSync(path, name.endsWith('.gz') ? (name.includes('dat') ? readFileSync(example) : text) : content)
-        const { source, lives } = JSON.parse(lastput(['trace', path, '--json']))
+        const { source, lifetimes } = JSON.parse(lastput(['trace', path, '--json']))
         const shown = await dropped(page, name, content)
         expect(shown).toContain(source.format)
         expect(shown).toContain(`${source.events.toLocaleString('en-US')} page_ref event`)
-        expect(shown).toContain(`${lives.complete} live`)
+        expect(shown).toContain(`${lifetimes.complete} lifetime`)
       }
       expect(errors).toEqual([])
     })
@@ -197,12 +197,12 @@ needs(chromium()).describe('a file', () => {
     'large enough for decoders of its own says what the command line says',
     async () => {
       const large = dataPath('6.12/hmm-private-stacks/trace.dat')
-      const { source, pagemaps, lives, findings } = JSON.parse(lastput(['trace', large, '--json']))
+      const { source, pagemaps, lifetimes, findings } = JSON.parse(lastput(['trace', large, '--json']))
       await show(browser, [large], '#view=findings', async (page, errors) => {
         await page.locator('.summary').waitFor({ timeout: 60_000 })
         const shown = await summary(page)
         expect(shown).toContain(`${source.events.toLocaleString('en-US')} page_ref events`)
-        expect(shown).toContain(`${lives.complete.toLocaleString('en-US')} lives complete`)
+        expect(shown).toContain(`${lifetimes.complete.toLocaleString('en-US')} lifetimes complete`)
         for (const { firstPfn, protocol } of pagemaps) {
           expect(shown).toContain(firstPfn)
           expect(shown).toContain(`protocol ${protocol}`)

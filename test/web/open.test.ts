@@ -139,7 +139,7 @@ needs(chromium()).describe('the viewer', () => {
     })
   })
 
-  test('selecting a page shows its life, with its pairs; arrows go from page to page and event to event', async () => {
+  test('selecting a page shows its lifetime, with what belongs together; arrows go from page to page and event to event', async () => {
     await show(browser, [example], '#view=pages', async (page, errors) => {
       await page.getByLabel('Pages', { exact: true }).selectOption('findings')
       await page.locator('.timeline').focus()
@@ -147,7 +147,7 @@ needs(chromium()).describe('the viewer', () => {
       await page.locator('.detail .life-events').waitFor()
       await expect(page.locator('.detail').textContent()).resolves.toContain('zdbug_bug_leak_get took a reference')
       await expect(page.locator('tr.unmatched').count()).resolves.toBe(1)
-      // Back through the page's events into an earlier life, which is whole.
+      // Back through the page's events into an earlier lifetime, which is whole.
       for (let i = 0; i < 8; i++) await page.keyboard.press('ArrowLeft')
       await page.locator('.detail .life-events tr').first().waitFor()
       await expect.poll(() => page.locator('tr.unmatched').count()).toBe(0)
@@ -215,8 +215,8 @@ needs(chromium()).describe('the viewer', () => {
       await page.getByRole('link', { name: 'took a reference' }).click()
       await page.locator('.life-events').waitFor()
       expect(await shown()).toContain('\\x1b[31m&lt;b&gt;')
-      await page.getByRole('link', { name: 'Sites' }).click()
-      await page.locator('.sites').waitFor()
+      await page.getByRole('link', { name: 'Laws' }).click()
+      await page.locator('.laws').waitFor()
       await page.getByRole('link', { name: 'Pages over time' }).click()
       await page.locator('.timeline').focus()
       await page.keyboard.press('ArrowDown')

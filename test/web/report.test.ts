@@ -71,7 +71,7 @@ needs(chromium()).describe('in a browser', () => {
     await page.close()
   })
 
-  test('a life: pairs, who held it, what never came back', async () => {
+  test('a lifetime: which put gave back which get, who held it, what never came back', async () => {
     const { page, errors } = await open(report, '#view=life&finding=0')
     const rows = page.locator('.life-events tbody tr')
     await expect(rows.count()).resolves.toBe(7)
@@ -97,12 +97,12 @@ needs(chromium()).describe('in a browser', () => {
     await page.reload()
     await expect(page.locator('tr[aria-selected=true]').textContent()).resolves.toContain('5.967139')
     await expect(page.getByLabel('to the scale of time').isChecked()).resolves.toBe(true)
-    await page.getByRole('link', { name: 'Sites' }).click()
+    await page.getByRole('link', { name: 'Laws' }).click()
     await page.getByRole('searchbox').fill('alloc')
     await page.getByRole('button', { name: 'Given back by' }).click()
-    const shown = await page.locator('.sites tbody').textContent()
+    const shown = await page.locator('.laws tbody').textContent()
     const { page: other } = await open(report, new URL(page.url()).hash)
-    await expect(other.locator('.sites tbody').textContent()).resolves.toBe(shown)
+    await expect(other.locator('.laws tbody').textContent()).resolves.toBe(shown)
     await expect(other.locator('th[aria-sort=ascending]').textContent()).resolves.toContain('Given back by')
     expect(await serious(other)).toEqual([])
     await page.goBack()
@@ -123,7 +123,7 @@ needs(chromium()).describe('in a browser', () => {
     await page.close()
   })
 
-  test('by keyboard alone: from the list to the life and back', async () => {
+  test('by keyboard alone: from the list to the lifetime and back', async () => {
     const { page } = await open(report)
     await page.keyboard.press('Tab')
     await expect(page.evaluate(() => document.activeElement?.textContent)).resolves.toBe('Skip to the content')
@@ -148,7 +148,7 @@ needs(chromium()).describe('in a browser', () => {
     await page.getByRole('button', { name: 'Copied' }).waitFor()
     const text = await page.evaluate(() => navigator.clipboard.readText())
     expect(text).toMatch(
-      /^leak \(likely\): zdbug_bug_leak_get took a reference to page 0xfcf83fc that never came back\.\n/,
+      /^leak \(fault likely, culprit likely\): zdbug_bug_leak_get took a reference to page 0xfcf83fc that never came back\.\n/,
     )
     expect(text).toContain('    zdbug_bug_leak_get+0x30 [zdbug]\n')
     await context.close()
@@ -177,7 +177,7 @@ needs(chromium()).describe('in a browser', () => {
     const [finding] = data.findings
     let next = 0
     const hostile = () => HOSTILE[next++ % HOSTILE.length]!
-    for (const event of [...finding.life.events, finding.culprit]) {
+    for (const event of [...finding.lifetime.events, finding.culprit]) {
       event.task = hostile()
       event.function = hostile()
       event.module = hostile()
@@ -187,10 +187,16 @@ needs(chromium()).describe('in a browser', () => {
     data.source.kernel = HOSTILE[0]
     data.notes = HOSTILE
     finding.evidence = HOSTILE
-    data.pairs = HOSTILE.map(each => ({ get: { function: each }, put: { function: each, module: each }, lives: 1 }))
+    const counts = { lifetimes: 1, held: 1, over: 0, under: 0, ambiguous: false }
+    data.laws = HOSTILE.map(each => ({
+      gets: [{ function: each, callers: [{ function: each }] }],
+      puts: [{ function: each, module: each }],
+      ...counts,
+    }))
+    finding.candidates[0].reasons = HOSTILE
     const file = join(folder, 'hostile.html')
     writeFileSync(file, await reportHtml(data, HOSTILE[1]!, bundle()))
-    for (const hash of ['', '#view=life&finding=0', '#view=sites']) {
+    for (const hash of ['', '#view=life&finding=0', '#view=laws']) {
       const { page, errors } = await open(file, hash)
       await page.locator('h1').waitFor()
       expect(errors).toEqual([])
@@ -202,6 +208,66 @@ needs(chromium()).describe('in a browser', () => {
       expect(text).toContain('\\x1b[31mred')
       await page.close()
     }
+  })
+
+  test('a cause with many findings is told once, with a way to each of them', async () => {
+    const data = JSON.parse(lastput(['trace', recording, '--json']))
+    const [finding] = data.findings
+    const [cause] = data.causes
+    data.findings = Array.from({ length: 300 }, (_, i) => ({ ...finding, pfn: `0x${(0x1000 + i).toString(16)}` }))
+    cause.findings = data.findings.map((_: unknown, i: number) => i)
+    cause.pages = [{ first: '0x1000', last: '0x112b' }]
+    cause.references = 300
+    const file = join(folder, 'many.html')
+    writeFileSync(file, await reportHtml(data, 'many', bundle()))
+    const { page, errors } = await open(file)
+    await expect(page.locator('.findings > li').count()).resolves.toBe(1)
+    await expect(page.locator('.finding h2').textContent()).resolves.toBe(
+      'zdbug_bug_leak_get took 300 references to 300 pages that never came back.',
+    )
+    await expect(page.locator('.finding .certainty').textContent()).resolves.toBe('fault likely, culprit likely')
+    await expect(page.locator('.cause').textContent()).resolves.toContain('Pages 0x1000-0x112b')
+    expect(await serious(page)).toEqual([])
+    await page.getByRole('searchbox').fill('0x1007')
+    await expect(page.locator('.cause summary').textContent()).resolves.toBe('All 1 finding')
+    await page.locator('.cause summary').click()
+    await page.getByRole('link', { name: 'page 0x1007' }).click()
+    await page.locator('.life-events').waitFor()
+    await expect(page.locator('h1').textContent()).resolves.toBe('Page 0x1007')
+    expect(errors).toEqual([])
+    await page.close()
+  })
+
+  test('where several could be it, all are named with their reasons, and none is accused', async () => {
+    const data = JSON.parse(lastput(['trace', recording, '--json']))
+    const [finding] = data.findings
+    const [candidate] = finding.candidates
+    const [, ...callers] = candidate.stack
+    const other = { ...candidate, stack: [candidate.stack[0], ...callers.slice(1)], reasons: ['it was there, too'] }
+    Object.assign(finding, { culprit: null, culpritCertainty: null, candidates: [candidate, other] })
+    const file = join(folder, 'candidates.html')
+    writeFileSync(file, await reportHtml(data, 'candidates', bundle()))
+    const context = await browser.newContext({ permissions: ['clipboard-read', 'clipboard-write'] })
+    const page = await context.newPage()
+    await page.goto(String(pathToFileURL(file)))
+    await expect(page.locator('.finding h2').textContent()).resolves.toBe(
+      'One of these took a reference to page 0xfcf83fc that never came back.',
+    )
+    await expect(page.locator('.finding .certainty').textContent()).resolves.toBe('fault likely')
+    // One function and offset, two call sites: the callers tell them apart.
+    await expect(page.locator('.candidates > li > .name').allInnerTexts()).resolves.toEqual([
+      'zdbug_bug_leak_get+0x30 [zdbug] from zdbug_work+0x2d2 [zdbug]',
+      expect.stringMatching(/^zdbug_bug_leak_get\+0x30 \[zdbug\] from (?!zdbug_work)/),
+    ])
+    expect(await serious(page)).toEqual([])
+    await page.getByRole('button', { name: 'Copy for a mail' }).click()
+    await page.getByRole('button', { name: 'Copied' }).waitFor()
+    const text = await page.evaluate(() => navigator.clipboard.readText())
+    expect(text).toMatch(
+      /^leak \(fault likely\): one of these took a reference to page 0xfcf83fc that never came back:\n/,
+    )
+    expect(text).toContain('from zdbug_work+0x2d2 [zdbug]: nothing that came back fits it\n')
+    await context.close()
   })
 
   test('a full report holds the recording, and shows it from disk without asking for anything', async () => {
@@ -223,11 +289,11 @@ needs(chromium()).describe('in a browser', () => {
   needs(data('6.12/hmm-private-stacks')).test('a large recording is decoded by several workers', async () => {
     const large = dataPath('6.12/hmm-private-stacks/trace.dat')
     const file = join(folder, 'large.html')
-    const { lives } = JSON.parse(lastput(['trace', large, '--json', '--full', '--html', file]))
+    const { lifetimes } = JSON.parse(lastput(['trace', large, '--json', '--full', '--html', file]))
     const { page, errors } = await open(file)
     await page.locator('.summary').waitFor({ timeout: 60_000 })
     await expect(page.locator('.summary').textContent()).resolves.toContain(
-      `${lives.complete.toLocaleString('en-US')} lives complete`,
+      `${lifetimes.complete.toLocaleString('en-US')} lifetimes complete`,
     )
     expect(errors).toEqual([])
     await page.close()
@@ -249,8 +315,8 @@ needs(chromium()).describe('in a browser', () => {
       null,
       [],
       {},
-      { schema: 'lastput.trace/1' },
-      { schema: 'lastput.trace/1', findings: [{}] },
+      { schema: 'lastput.trace/2' },
+      { schema: 'lastput.trace/2', findings: [{}] },
       'x',
       7,
     ]) {

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { readLedger, summarise } from '../../src/ledger/account.ts'
-import { Ledger } from '../../src/ledger/ledger.ts'
+import { LearningTracker } from '../../src/ledger/learn/learning-tracker.ts'
 import { pageLifeJson } from '../../src/report/page-life.ts'
 import { TimelineRecorder } from '../../src/report/recorder.ts'
 import { lifeAround, type Timeline } from '../../src/report/timeline.ts'
@@ -72,11 +72,11 @@ test("a page's life has the events and the pairs that the finding on it has", as
   const [finding] = made.trace.findings
   const p = made.timeline.pfns.indexOf(Number(finding!.pfn))
   const told = lifeOf(made, p, made.timeline.start[p + 1]! - 1)
-  expect(JSON.parse(JSON.stringify(told.life))).toEqual(JSON.parse(JSON.stringify(finding!.life)))
+  expect(JSON.parse(JSON.stringify(told.lifetime))).toEqual(JSON.parse(JSON.stringify(finding!.lifetime)))
   const earlier = lifeOf(made, p, made.timeline.start[p]! + 1)
-  expect(earlier.life.ended).not.toBeNull()
-  expect(earlier.life.events.every(event => event.partner !== null)).toBe(true)
-  expect(earlier.life.events.at(-1)!.count).toBe(earlier.idle)
+  expect(earlier.lifetime.ended).not.toBeNull()
+  expect(earlier.lifetime.events.every(event => event.partner !== null)).toBe(true)
+  expect(earlier.lifetime.events.at(-1)!.count).toBe(earlier.idle)
 })
 
 needs(data('6.12/zdbug-ok')).test(
@@ -87,7 +87,7 @@ needs(data('6.12/zdbug-ok')).test(
     let lives = 0
     for (let p = 0; p < timeline.pfns.length; p++) {
       for (let at = timeline.start[p]!; at < timeline.start[p + 1]!; lives++) {
-        const { life } = lifeOf(made, p, at)
+        const { lifetime: life } = lifeOf(made, p, at)
         expect(life.events.filter(event => event.partner === null && life.ended !== null)).toEqual([])
         at += Math.max(1, life.events.length)
       }
@@ -156,7 +156,7 @@ test('counts are added up from one certain value to the next; behind lost events
         recorder.add(batch)
       }
       const stacks = { size: 1, frames: () => new Uint32Array(0), frame: () => ({}) as Frame }
-      const ledger = new Ledger(stacks, { allPages: true })
+      const ledger = new LearningTracker(stacks, { allPages: true })
       for (const page of [0, 1, 2]) ledger.pages.add(page, ledger.pagemaps.covering(page), 0)
       const timeline = recorder.timeline(ledger)
       recorder.sort()

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Which faults a driver shall have, when they strike, and what really happened: the truth that findings are held against. */
-import type { FindingKind } from '../../src/ledger/findings.ts'
+import type { FindingKind } from '../../src/ledger/findings/registry.ts'
 import type { TrueEvent } from './kernel.ts'
 import type { Page, Reference } from './pages.ts'
 import type { Culprit, Site } from './stacks.ts'

@@ -105,6 +105,8 @@ export function recordingOf(
       format: 'trace.dat v7',
       kernel: undefined,
       clock: 'local',
+      unit: 'ns',
+      resolution: 1,
       rawFlags: true,
       machine: undefined,
       ...info,

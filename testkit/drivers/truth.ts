@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** The truth about a recording: which faults happened, whether its events tell them at all, and who holds what at the end. */
-import type { FindingKind } from '../../src/ledger/findings.ts'
+import type { FindingKind } from '../../src/ledger/findings/registry.ts'
 import type { LostEvents } from '../../src/trace/events.ts'
 import { shown } from './clocks.ts'
 import type { Conditions } from './conditions.ts'

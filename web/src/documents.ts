@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** The JSON that `lastput trace`, `check` and `explain` write, as the viewer reads it, and telling one from the other. */
-import type { FindingKind } from '../../src/ledger/findings.ts'
-
 export interface FunctionJson {
   /** null: the recording has no stack there. */
   function: string | null
+  /** The kernel's symbol, where the compiler appended something to the function's name. */
+  symbol?: string
   offset?: number
   module?: string
   address?: string
@@ -43,20 +43,43 @@ export interface LifeJson {
   events: EventJson[]
 }
 
+/** One of those who could be it. */
+export interface CandidateJson extends ActorJson {
+  reasons: string[]
+}
+
 export interface FindingJson {
-  kind: FindingKind
+  kind: string
   pfn: string
-  life: Omit<LifeJson, 'pfn'>
+  lifetime: Omit<LifeJson, 'pfn'>
   count: number
   expected: number
   references: number
+  /** Of the fault. */
   certainty: string
-  margin: number | null
   culprit: ActorJson | null
-  counterpart?: FunctionJson & { lives: number }
+  culpritCertainty: string | null
+  /** By what speaks for each; the culprit, if there is one, comes first. */
+  candidates: CandidateJson[]
+  law: number | null
   consequences: ConsequenceJson[]
   moreConsequences: number
   evidence: string[]
+}
+
+/** Findings that one bug made. */
+export interface CauseJson {
+  kind: string
+  law: number | null
+  functions: FunctionJson[]
+  /** Places in the list of findings, the example first. */
+  findings: number[]
+  certainty: string
+  culpritCertainty: string | null
+  pages: { first: string; last: string }[]
+  references: number
+  first: number
+  last: number
 }
 
 export interface PagemapJson {
@@ -68,15 +91,26 @@ export interface PagemapJson {
   recognisedBy: string
 }
 
-export interface PairJson {
-  get: FunctionJson
-  put: FunctionJson
-  lives: number
+/** A call site of a law, with the callers that tell it from others at the same address. */
+export interface LawSiteJson extends FunctionJson {
+  callers?: FunctionJson[]
+}
+
+/** What is taken at the gets is given back at the puts. */
+export interface LawJson {
+  gets: LawSiteJson[]
+  puts: LawSiteJson[]
+  lifetimes: number
+  held: number
+  over: number
+  under: number
+  ambiguous: boolean
 }
 
 /** References of one site that are out when the recording ends; `pfn` is one of the pages. */
 export interface OpenJson {
   get: FunctionJson
+  law: number | null
   references: number
   pages: number
   pfn: string
@@ -103,19 +137,18 @@ export interface ClockJson {
   resolution: number
 }
 
-/** lastput.trace/1 */
+/** lastput.trace/2 */
 export interface TraceJson {
-  schema: 'lastput.trace/1'
+  schema: 'lastput.trace/2'
   source: {
     file: string
     format: string
     kernel: string | null
     cpus: number
-    /** Not in reports of before there was one: seconds. */
-    clock?: ClockJson
+    clock: ClockJson
     events: number
     skipped: number
-    probes?: number
+    probes: number
     lost: number | null
     gaps: number
     firstTime: number | null
@@ -123,11 +156,12 @@ export interface TraceJson {
     damage: { offset: number; expected: string }[]
   }
   pagemaps: PagemapJson[]
-  lives: { complete: number; partial: number; broken: number; openAtEnd: number; unknown: number }
+  lifetimes: { complete: number; partial: number; broken: number; openAtEnd: number; unknown: number }
+  causes: CauseJson[]
   findings: FindingJson[]
-  reports?: ReportJson[]
-  pairs?: PairJson[]
-  open?: OpenJson[]
+  reports: ReportJson[]
+  laws: LawJson[]
+  open: OpenJson[]
   notes: string[]
 }
 
@@ -242,9 +276,11 @@ export function readDocument(json: unknown): Document {
   const list = Array.isArray(json) ? json : [json]
   const first: unknown = list[0]
   if (!isObject(first)) throw new Error('expected JSON of lastput trace, check, run or explain')
-  if (first.schema === 'lastput.trace/1') {
+  if (first.schema === 'lastput.trace/1')
+    throw new Error('expected lastput.trace/2; this is of an earlier lastput: account for the recording again')
+  if (first.schema === 'lastput.trace/2') {
     if (list.length > 1) throw new Error('expected the JSON of one recording, found that of several')
-    if (!isTrace(first)) throw new Error('expected lastput.trace/1 with source, pagemaps and findings')
+    if (!isTrace(first)) throw new Error('expected lastput.trace/2 with source, pagemaps, findings and causes')
     return { kind: 'trace', trace: first }
   }
   if (first.schema === 'lastput.explain/1') {
@@ -259,7 +295,7 @@ export function readDocument(json: unknown): Document {
     return { kind: 'run', run: first }
   }
   if (list.every(isCheck)) return { kind: 'check', checks: list }
-  throw new Error('expected lastput.trace/1, check/1, run/1 or explain/1, or the JSON of lastput check --matrix')
+  throw new Error('expected lastput.trace/2, check/1, run/1 or explain/1, or the JSON of lastput check --matrix')
 }
 
 function isObject(json: unknown): json is Record<string, unknown> {
@@ -267,9 +303,22 @@ function isObject(json: unknown): json is Record<string, unknown> {
 }
 
 function isTrace(json: object): json is TraceJson {
-  const { source, pagemaps, findings, lives, notes } = json as Partial<TraceJson>
-  if (!isObject(source) || !isObject(lives) || !Array.isArray(notes) || !Array.isArray(pagemaps)) return false
-  return Array.isArray(findings) && findings.every(each => Array.isArray(each?.life?.events) && isTextual(each))
+  const { source, pagemaps, findings, causes, lifetimes, reports, laws, open, notes } = json as Partial<TraceJson>
+  if (!isObject(source) || !isObject(lifetimes)) return false
+  if (![notes, pagemaps, reports, laws, open].every(Array.isArray)) return false
+  if (!Array.isArray(findings) || !findings.every(isFinding)) return false
+  return Array.isArray(causes) && causes.every(cause => isCause(cause, findings.length))
+}
+
+function isFinding(json: unknown): boolean {
+  const { lifetime, candidates } = (json ?? {}) as Partial<FindingJson>
+  return Array.isArray(lifetime?.events) && Array.isArray(candidates) && isTextual(json as FindingJson)
+}
+
+function isCause(json: unknown, findings: number): boolean {
+  const { findings: list, pages } = (json ?? {}) as Partial<CauseJson>
+  const isThere = (i: unknown) => Number.isInteger(i) && (i as number) >= 0 && (i as number) < findings
+  return Array.isArray(list) && list.length > 0 && list.every(isThere) && Array.isArray(pages)
 }
 
 function isTextual({ kind, pfn, evidence, consequences }: FindingJson): boolean {

@@ -50,7 +50,7 @@ export const EXAMPLES: readonly Example[] = [
     id: 'ok-7.3',
     kind: 'recording',
     title: 'Nothing wrong',
-    text: 'Linux 7.3: the test driver without a fault, 256 lives from idle to idle.',
+    text: 'Linux 7.3: the test driver without a fault, 256 lifetimes from idle to idle.',
     at: { view: 'pages' },
   },
   {

@@ -17,7 +17,7 @@ export type Request =
 export interface PageLife {
   pfn: string
   idle: number | null
-  life: Omit<LifeJson, 'pfn'>
+  lifetime: Omit<LifeJson, 'pfn'>
 }
 
 export type Reply =

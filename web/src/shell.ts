@@ -6,11 +6,11 @@ import type { Opened } from './opening.ts'
 import type { Missing, Source, Sources } from './sources.ts'
 import { executionView, findCounterexample, runView } from './views/counterexample.ts'
 import { findingsView } from './views/findings.ts'
+import { lawsView } from './views/laws.ts'
 import { lifeView } from './views/life.ts'
 import { pagesView } from './views/pages.ts'
 import { protocolsView } from './views/protocols.ts'
 import { reading } from './views/reading.ts'
-import { sitesView } from './views/sites.ts'
 import { verdictsView } from './views/verdicts.ts'
 import type { Context, View } from './views/view.ts'
 import { welcome } from './views/welcome.ts'
@@ -183,7 +183,7 @@ function tabsOf({ document: opened, recording }: Opened): Tab[] {
   return [
     { view: 'findings', title: 'Findings' },
     ...(recording ? [{ view: 'pages', title: 'Pages over time' }] : []),
-    { view: 'sites', title: 'Sites' },
+    { view: 'laws', title: 'Laws' },
   ]
 }
 
@@ -197,10 +197,10 @@ function viewOf(wanted: string, { document: opened, recording }: Opened, context
     return executionView(context, found)
   }
   const { trace } = opened
-  if (wanted === 'sites') return sitesView(context, trace, recording !== undefined)
+  if (wanted === 'laws') return lawsView(context, trace, recording !== undefined)
   if (wanted === 'pages' && recording) return pagesView(context, trace, recording)
   if (wanted !== 'life') return findingsView(context, trace)
   const finding = trace.findings[context.address.index('finding', trace.findings.length) ?? -1]
   if (!finding) throw new Error('there is no such finding')
-  return lifeView(context, { life: { pfn: finding.pfn, ...finding.life }, finding, idle: finding.expected, trace })
+  return lifeView(context, { life: { pfn: finding.pfn, ...finding.lifetime }, finding, idle: finding.expected, trace })
 }

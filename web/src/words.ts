@@ -1,15 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** How the viewer writes functions, times and findings; the sentences are those of the terminal's report. */
+import { CallSiteNames } from '../../src/report/call-site-names.ts'
+import { byWhom, certaintyText, countText, findingSentence as sentence } from '../../src/report/finding-words.ts'
 import { printable } from '../../src/report/printable.ts'
-import { sentence } from '../../src/report/sentence.ts'
-import type { ActorJson, FindingJson, FunctionJson, TraceJson } from './documents.ts'
+import type { ActorJson, CauseJson, FindingJson, FunctionJson, LawSiteJson, TraceJson } from './documents.ts'
 import { name } from './dom.ts'
 
-/** function+offset [module] */
+/** A line of a stack, with the kernel's own symbol: function+offset [module] */
 export function functionText(of: FunctionJson): string {
-  if (of.function === null) return '(no stack recorded)'
-  const offset = of.offset === undefined ? '' : `+0x${of.offset.toString(16)}`
-  return `${printable(of.function)}${offset}${of.module === undefined ? '' : ` [${printable(of.module)}]`}`
+  return of.function === null ? '(no stack recorded)' : placed(of.symbol ?? of.function, of)
+}
+
+/** A call site in a sentence or a table: without what the compiler appended to the function's name. */
+export function siteText(of: FunctionJson): string {
+  return of.function === null ? '(no stack recorded)' : placed(of.function, of)
+}
+
+function placed(functionOrSymbol: string, { offset, module }: FunctionJson): string {
+  const at = offset === undefined ? '' : `+0x${offset.toString(16)}`
+  return `${printable(functionOrSymbol)}${at}${module === undefined ? '' : ` [${printable(module)}]`}`
+}
+
+/** `X+0x5d`, or `X+0x5d from Y+0x10` where another call site has the same address. */
+export function lawSiteText(site: LawSiteJson): string {
+  return [site, ...(site.callers ?? [])].map(siteText).join(' from ')
 }
 
 export function functionName(of: FunctionJson): HTMLElement {
@@ -23,8 +37,8 @@ export class Times {
   readonly unit: 's' | 'ticks'
 
   constructor({ source: { clock } }: TraceJson) {
-    this.unit = clock?.unit ?? 's'
-    this.#decimals = clock?.decimals ?? 6
+    this.unit = clock.unit
+    this.#decimals = clock.decimals
   }
 
   /** Units of the timeline's times in one of the document's. */
@@ -53,19 +67,83 @@ export function taskText({ task, pid }: { task: string; pid: number }): string {
   return `${printable(task)}-${pid}`
 }
 
-export function findingSentence(finding: FindingJson): string {
-  const { kind, pfn, references, culprit } = finding
-  return sentence({ kind, pfn, references, who: culprit?.function ?? undefined, known: culprit !== null })
+/** Names of the call sites that a recording's findings accuse. */
+function callSiteNames({ findings }: TraceJson): CallSiteNames {
+  const actors = findings.flatMap(({ culprit, candidates }) => [...(culprit ? [culprit] : []), ...candidates])
+  return new CallSiteNames(actors.map(({ stack }) => stack.map(siteText)))
+}
+
+/** The name of an actor's call site among others. */
+export function actorName(names: CallSiteNames, actor: ActorJson): string {
+  return actor.stack.length > 0 ? names.name(actor.stack.map(siteText)) : siteText(actor)
+}
+
+/** @param names adds the callers that tell the culprit from another call site at the same address */
+export function findingSentence(finding: FindingJson, names?: CallSiteNames): string {
+  const { kind, pfn, references, culprit, candidates } = finding
+  return sentence({ kind, pages: pfn, references, by: byWhom(culprit, candidates), who: culpritName(culprit, names) })
+}
+
+/** One sentence about all findings of a cause. */
+export function causeSentence(cause: CauseJson, example: FindingJson, names?: CallSiteNames): string {
+  const { kind, references, pages } = cause
+  const { culprit, candidates } = example
+  const [only] = pages
+  const isOnePage = pages.length === 1 && only!.first === only!.last
+  return sentence({
+    kind,
+    pages: isOnePage ? only!.first : pageCount(cause),
+    references,
+    by: byWhom(culprit, candidates),
+    who: culpritName(culprit, names),
+  })
+}
+
+/** Pages on which a cause has findings. */
+export function pageCount({ pages }: CauseJson): number {
+  return pages.reduce((sum, { first, last }) => sum + Number(last) - Number(first) + 1, 0)
+}
+
+export function rangeText({ first, last }: { first: string; last: string }): string {
+  return first === last ? first : `${first}-${last}`
+}
+
+function culpritName(culprit: ActorJson | null, names: CallSiteNames | undefined): string | undefined {
+  if (!culprit || culprit.function === null) return undefined
+  const callers = names?.callers(culprit.stack.map(siteText)) ?? []
+  return [culprit, ...culprit.stack.slice(1, callers.length + 1)].map(of => of.function ?? '?').join(' from ')
+}
+
+/** How a recording's findings name call sites, and write times. */
+export interface Style {
+  names: CallSiteNames
+  times: Times
+}
+
+export function styleOf(trace: TraceJson): Style {
+  return { names: callSiteNames(trace), times: new Times(trace) }
 }
 
 /** A finding as text for a mail. */
-export function findingMail(finding: FindingJson, times: Times): string {
-  const { culprit } = finding
-  const lines = [`${finding.kind} (${finding.certainty}): ${findingSentence(finding)}.`]
-  lines.push(`  count ${finding.count}, expected ${finding.expected}`)
+export function findingMail(finding: FindingJson, { names, times }: Style): string {
+  const { culprit, candidates, evidence } = finding
+  const isOpen = byWhom(culprit, candidates) === 'candidates'
+  const said = findingSentence(finding, names)
+  const lines = [`${finding.kind} (${certaintyText(finding)}): ${said}${isOpen ? ':' : '.'}`]
+  if (isOpen) for (const each of candidates) lines.push(...candidateMail(each, { names, times }))
+  lines.push(`  ${countText(finding)}`)
   if (culprit) lines.push(`  ${actorLine(culprit, times)}`, ...culprit.stack.map(frame => `    ${functionText(frame)}`))
-  lines.push(...finding.evidence.map(each => `  - ${printable(each)}`))
+  lines.push(...evidence.map(each => `  - ${printable(each)}`))
+  if (culprit && candidates[0]) lines.push(...candidates[0].reasons.map(each => `  - ${printable(each)}`))
   return `${lines.join('\n')}\n`
+}
+
+function candidateMail(candidate: FindingJson['candidates'][number], { names, times }: Style): string[] {
+  return [
+    `  * ${actorName(names, candidate)}: ${candidate.reasons.map(printable).join('; ')}`,
+    `    ${actorLine(candidate, times)}`,
+    ...candidate.stack.map(frame => `      ${functionText(frame)}`),
+  ]
 }
 
 /** What a violation's message says beyond the property's name. */

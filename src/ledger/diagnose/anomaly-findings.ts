@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** From what contradicted the rules while reading to findings. */
 import { OP_NAMES } from '../../trace/events.ts'
-import type { Certainty, Finding } from '../findings.ts'
-import type { Anomaly } from '../track/anomalies.ts'
+import type { Certainty, Finding } from '../findings/finding.ts'
 import type { LearningTracker } from '../learn/learning-tracker.ts'
+import type { Anomaly } from '../track/anomalies.ts'
 import type { LifetimeEvent } from '../track/lifetime-event.ts'
 import { ALWAYS } from './leak.ts'
 import { duration, type Naming } from './naming.ts'
@@ -56,7 +56,7 @@ export class AnomalyFindings {
     const { event, count } = anomaly
     const since = duration(event.time - (finding.culprit ?? finding.candidates[0]!.actor).time)
     finding.evidence.push(
-      `${this.#naming.site(event.signature)}, which came ${since} later, found the count at ${count}, as if nobody held the page`,
+      `${this.#naming.site(event.signature, event.val)}, which came ${since} later, found the count at ${count}, as if nobody held the page`,
     )
     finding.consequences.push(this.#naming.consequence(anomaly.kind, finding.pfn, event, count))
     return this.#withConsequences(anomaly, finding)
@@ -64,7 +64,13 @@ export class AnomalyFindings {
 
   #plain(anomaly: Anomaly, certainty: Certainty, isKnown: boolean): Finding {
     const { row, event, life, lastLives, count, idle, kind } = anomaly
-    const violating: LifetimeEvent = { ...event, delta: event.val, mapped: false, taskSeq: 0, signatureSeq: 0 } as LifetimeEvent
+    const violating: LifetimeEvent = {
+      ...event,
+      delta: event.val,
+      mapped: false,
+      taskSeq: 0,
+      signatureSeq: 0,
+    } as LifetimeEvent
     const events = [...life, violating]
     const { partners } = pairReferences(events, 0, this.#ledger.book)
     const actor = this.#naming.actor(event)
@@ -126,7 +132,9 @@ export class AnomalyFindings {
   #lastPut({ lastLives, event }: Anomaly): string[] {
     const last = lastLives[0]?.at(-1)
     if (!last || last.delta >= 0) return []
-    return [`its last reference had been put ${duration(event.time - last.time)} before by ${this.#naming.site(last.signature)}`]
+    return [
+      `its last reference had been put ${duration(event.time - last.time)} before by ${this.#naming.site(last.signature)}`,
+    ]
   }
 }
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Findings that one bug made: the same kind, law and call site on many pages. */
 import type { Frame } from '../../trace/events.ts'
-import { ACCUSATIONS, type Certainty, type Finding, type FindingKind } from '../findings.ts'
+import type { Certainty, Finding } from '../findings/finding.ts'
+import { ACCUSATIONS } from '../findings/kinds.ts'
+import type { FindingKind } from '../findings/registry.ts'
 
 export interface Cause {
   kind: FindingKind
@@ -36,12 +38,17 @@ export function causesOf(findings: readonly Finding[]): Cause[] {
   })
   return [...groups.values()]
     .map(group => causeOf(group, findings))
-    .sort((a, b) => SURENESS[b.certainty] - SURENESS[a.certainty] || b.findings.length - a.findings.length || a.first - b.first)
+    .sort(
+      (a, b) =>
+        SURENESS[b.certainty] - SURENESS[a.certainty] || b.findings.length - a.findings.length || a.first - b.first,
+    )
 }
 
 function causeOf(group: readonly number[], findings: readonly Finding[]): Cause {
   const sorted = [...group].sort(
-    (a, b) => SURENESS[findings[b]!.certainty] - SURENESS[findings[a]!.certainty] || timeOf(findings[a]!) - timeOf(findings[b]!),
+    (a, b) =>
+      SURENESS[findings[b]!.certainty] - SURENESS[findings[a]!.certainty] ||
+      timeOf(findings[a]!) - timeOf(findings[b]!),
   )
   const all = sorted.map(i => findings[i]!)
   const example = all[0]!

@@ -4,9 +4,9 @@
  * have left; a reference that is merely held is reported as held. Asking twice gives the same answer.
  */
 import type { TaskTable } from '../../trace/events.ts'
-import type { ErrorReport, Finding } from '../findings.ts'
-import type { Anomaly } from '../track/anomalies.ts'
+import type { ErrorReport, Finding } from '../findings/finding.ts'
 import type { LearningTracker } from '../learn/learning-tracker.ts'
+import type { Anomaly } from '../track/anomalies.ts'
 import type { PageState } from '../track/lifetime-event.ts'
 import { PageBit } from '../track/page-state.ts'
 import { AnomalyFindings } from './anomaly-findings.ts'
@@ -19,8 +19,8 @@ import { type Holder, OpenFindings } from './open-findings.ts'
 import { type PageHistory, pageHistories } from './page-history.ts'
 import { ProbeFindings } from './probe-findings.ts'
 import { retryFindings } from './retry-findings.ts'
-import { ShortageFindings } from './shortage-findings.ts'
 import { type Shortage, shortages } from './shortage.ts'
+import { ShortageFindings } from './shortage-findings.ts'
 
 export class Diagnosis {
   readonly #ledger: LearningTracker
@@ -35,7 +35,7 @@ export class Diagnosis {
   constructor(ledger: LearningTracker, tasks: TaskTable, endTime: number | undefined) {
     this.#ledger = ledger
     this.#end = Math.max(endTime ?? ledger.lastTime, ledger.lastTime)
-    const naming = new Naming(ledger.sites, tasks)
+    const naming = new Naming(ledger.sites, tasks, ledger.book)
     const isHandOut = handOuts(ledger.sampleLifetimes())
     this.#naming = naming
     this.#shortages = new ShortageFindings(ledger, naming, isHandOut)
@@ -109,7 +109,10 @@ export class Diagnosis {
     const idle = this.#ledger.idleCount(anomaly.row) ?? 0
     const closed = (history?.lifetimes ?? []).filter(({ isOpen }) => !isOpen)
     if (!closed.every(({ events }) => isConsistent(events, idle, this.#ledger.order.window))) return false
-    return isConsistent(anomaly.life, anomaly.count, this.#ledger.order.window) && anomaly.event.count === anomaly.count + anomaly.event.val
+    return (
+      isConsistent(anomaly.life, anomaly.count, this.#ledger.order.window) &&
+      anomaly.event.count === anomaly.count + anomaly.event.val
+    )
   }
 
   /**

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Anomalies that have an innocent reason which only the whole recording shows. */
-import type { Anomaly } from '../track/anomalies.ts'
+
 import type { LearningTracker } from '../learn/learning-tracker.ts'
+import type { Anomaly } from '../track/anomalies.ts'
 import { PageBit } from '../track/page-state.ts'
 
 /** Pages that may go wrong in one recording in the same way, each by a fault of its own. */

@@ -11,7 +11,7 @@ const MAX_NAMED = 4
 export function lawEquation(ledger: LearningTracker, naming: Naming, law: number): string {
   const { sites } = ledger.book.laws[law]!
   const side = (keys: readonly number[]) => {
-    const names = keys.slice(0, MAX_NAMED).map(key => naming.site(signatureOf(key)))
+    const names = keys.slice(0, MAX_NAMED).map(key => naming.site(signatureOf(key), isPut(key) ? -1 : 1))
     const more = keys.length > MAX_NAMED ? [`${keys.length - MAX_NAMED} more`] : []
     return [...names, ...more].join(' + ')
   }

@@ -17,7 +17,7 @@ export function leakSentences(
   return [
     facts.hasLaw
       ? lawSentence(ledger, naming, reference.law)
-      : `no law of the recording says what gives back a reference that ${naming.site(event.signature)} took`,
+      : `no law of the recording says what gives back a reference that ${naming.site(event.signature, event.delta)} took`,
     orderSentence(facts),
     facts.maybeWith !== undefined && isOvertaken(facts)
       ? `${naming.task(facts.maybeWith)}, which gives back such references, has given back none that was taken later: it may still work on this one`
@@ -39,6 +39,9 @@ function orderSentence(facts: LeakFacts): string {
 
 function aloneSentence({ others, tables, isGivenUp }: LeakFacts): string {
   if (others > 0) return ''
-  if (tables > 0) return `all other references of this lifetime came back, but for ${tables} of page tables that map the page`
-  return isGivenUp ? 'all other references of this lifetime came back, that of the hand-out, too' : 'all other references of this lifetime came back'
+  if (tables > 0)
+    return `all other references of this lifetime came back, but for ${tables} of page tables that map the page`
+  return isGivenUp
+    ? 'all other references of this lifetime came back, that of the hand-out, too'
+    : 'all other references of this lifetime came back'
 }

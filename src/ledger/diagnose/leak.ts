@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Whether a reference that is out when the recording ends is leaked or held: by order, never by the time that passed. */
-import type { Certainty } from '../findings.ts'
+import type { Certainty } from '../findings/finding.ts'
 
 /** What the recording shows about one reference that is out at its end. */
 export interface LeakFacts {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-import type { Finding } from '../findings.ts'
+import type { Finding } from '../findings/finding.ts'
 
 const MAX_CONSEQUENCES = 16
 

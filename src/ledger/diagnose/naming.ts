@@ -2,17 +2,24 @@
 /** How findings name functions, events and times. */
 import type { Frame, TaskTable } from '../../trace/events.ts'
 import { OP_NAMES, Op } from '../../trace/events.ts'
-import type { Actor, ConsequenceFinding, HistoryEvent } from '../findings.ts'
-import type { LedgerEvent, LifetimeEvent } from '../track/lifetime-event.ts'
 import type { CallSites } from '../callsites/call-sites.ts'
+import { baseName } from '../callsites/symbol-lists.ts'
+import type { Actor, ConsequenceFinding, HistoryEvent } from '../findings/finding.ts'
+import { unitKey } from '../learn/call-site-laws.ts'
+import type { LawBook } from '../learn/law-book.ts'
+import type { LedgerEvent, LifetimeEvent } from '../track/lifetime-event.ts'
+import { tellingCallers } from './telling-callers.ts'
 
 export class Naming {
   readonly #sites: CallSites
   readonly #tasks: TaskTable
+  readonly #book: LawBook
+  readonly #siteNames = new Map<string, string>()
 
-  constructor(sites: CallSites, tasks: TaskTable) {
+  constructor(sites: CallSites, tasks: TaskTable, book: LawBook) {
     this.#sites = sites
     this.#tasks = tasks
+    this.#book = book
   }
 
   actor(event: Pick<LedgerEvent, 'stack' | 'op' | 'pid' | 'cpu' | 'time' | 'val'>): Actor {
@@ -42,11 +49,21 @@ export class Naming {
     return this.#sites.actingFrame(signature)
   }
 
-  /** Function of a signature, with its offset where that is known. */
-  site(signature: number): string {
+  /**
+   * Names a call site: its function and offset, and its callers where others share these.
+   *
+   * @param units references that it takes (positive) or gives back
+   */
+  site(signature: number, units = -1): string {
+    const key = `${signature} ${units < 0}`
+    const known = this.#siteNames.get(key)
+    if (known !== undefined) return known
     const frame = this.frame(signature)
-    if (!frame) return `a ${OP_NAMES[signature] ?? 'reference from before the recording'} without stack`
-    return frame.offset === undefined ? frame.name : `${frame.name}+0x${frame.offset.toString(16)}`
+    const name = frame
+      ? [frame, ...tellingCallers(this.#sites, this.#book, unitKey(signature, units))].map(frameName).join(' from ')
+      : `a ${OP_NAMES[signature] ?? 'reference from before the recording'} without stack`
+    this.#siteNames.set(key, name)
+    return name
   }
 
   consequence(kind: string, pfn: number, event: LedgerEvent, count: number): ConsequenceFinding {
@@ -70,6 +87,11 @@ export class Naming {
       return { ...this.actor(event), delta: event.delta, count, partner: partners[i] }
     })
   }
+}
+
+function frameName({ name, offset }: Frame): string {
+  const base = baseName(name)
+  return offset === undefined ? base : `${base}+0x${offset.toString(16)}`
 }
 
 /** A time span given in ns. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-import type { Finding, FindingKind } from '../findings.ts'
+import type { Finding } from '../findings/finding.ts'
+import type { FindingKind } from '../findings/registry.ts'
 import type { LearningTracker } from '../learn/learning-tracker.ts'
 
 /** A finding about a page that says nothing yet, with what is told of it. */

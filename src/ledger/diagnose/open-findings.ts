@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** What is out at the end of the recording: who holds it, and whether it will come back. */
 import { Op } from '../../trace/events.ts'
-import type { Actor, Candidate, Finding } from '../findings.ts'
 import { StackTrait } from '../callsites/symbol-lists.ts'
+import type { Actor, Candidate, Finding } from '../findings/finding.ts'
 import { NO_LAW } from '../learn/law-book.ts'
 import type { LearningTracker } from '../learn/learning-tracker.ts'
-import type { LifetimeEvent, PageState } from '../track/lifetime-event.ts'
-import { NEVER_CLOSES } from '../track/rule-recognition.ts'
-import { PageBit } from '../track/page-state.ts'
 import type { UnmapCall } from '../probes/unmap-tracker.ts'
+import type { LifetimeEvent, PageState } from '../track/lifetime-event.ts'
+import { PageBit } from '../track/page-state.ts'
+import { NEVER_CLOSES } from '../track/rule-recognition.ts'
 import { isConsistent } from './consistency.ts'
 import { type LeakFacts, leakCertainty } from './leak.ts'
 import { leakSentences } from './leak-words.ts'
@@ -144,7 +144,14 @@ export class OpenFindings {
       if (!reference.event) return []
       const facts = this.#factsOf(row, events, reference, open)
       // An ordinary page may be held for ever by right (a page cache, a kernel's own memory): it is never called leaked.
-      return [{ reference, event: reference.event, facts, certainty: isDevice && (isEven || facts.waits) ? leakCertainty(facts) : undefined }]
+      return [
+        {
+          reference,
+          event: reference.event,
+          facts,
+          certainty: isDevice && (isEven || facts.waits) ? leakCertainty(facts) : undefined,
+        },
+      ]
     })
     const leaked = known.filter(each => each.certainty !== undefined).sort((a, b) => rank(b.facts) - rank(a.facts))
     const chosen = leaked[0] ?? known[0]
@@ -180,7 +187,11 @@ export class OpenFindings {
     finding.certainty = certainty
     finding.candidates = this.#candidates(reference)
     const isAlone = finding.candidates.length === 1
-    finding.culpritCertainty = isAlone ? (certainty === 'certain' && reference.law === NO_LAW ? 'likely' : certainty) : undefined
+    finding.culpritCertainty = isAlone
+      ? certainty === 'certain' && reference.law === NO_LAW
+        ? 'likely'
+        : certainty
+      : undefined
     if (!isAlone) finding.culprit = undefined
   }
 
@@ -188,8 +199,15 @@ export class OpenFindings {
   #candidates({ event, law, alternatives }: OpenReference): Candidate[] {
     const { sites, book } = this.#ledger
     const all = [event!, ...alternatives]
-    const distinct = all.filter((each, i) => all.findIndex(other => sites.site(other.signature) === sites.site(each.signature)) === i)
-    const equation = law === NO_LAW ? '' : book.laws[law]!.isAmbiguous ? 'the lifetimes do not tell for sure which put gives it back' : ''
+    const distinct = all.filter(
+      (each, i) => all.findIndex(other => sites.site(other.signature) === sites.site(each.signature)) === i,
+    )
+    const equation =
+      law === NO_LAW
+        ? ''
+        : book.laws[law]!.isAmbiguous
+          ? 'the lifetimes do not tell for sure which put gives it back'
+          : ''
     return distinct.map((each, i) => ({
       actor: this.#naming.actor(each),
       reasons: [

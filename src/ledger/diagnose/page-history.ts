@@ -4,11 +4,12 @@
  * references that were out then break twice: they are short in a later lifetime of what they had over in this one. So what
  * counts is the sum over lifetimes, which does not depend on where one ends and the next begins.
  */
+
+import { Op } from '../../trace/events.ts'
 import { unitKey } from '../learn/call-site-laws.ts'
 import type { Balance, LawBook } from '../learn/law-book.ts'
 import type { LearningTracker } from '../learn/learning-tracker.ts'
 import type { LifetimeEvent } from '../track/lifetime-event.ts'
-import { Op } from '../../trace/events.ts'
 import { LifetimeState } from '../track/lifetime-log.ts'
 
 /** A lifetime in which not every law held. */

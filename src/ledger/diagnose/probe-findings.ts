@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** From what probes raised suspicion of to findings: what stands once the whole recording is known. */
 import { Op } from '../../trace/events.ts'
-import { StackTrait } from '../callsites/symbol-lists.ts'
-import type { Actor, Certainty, Finding } from '../findings.ts'
-import { ALWAYS } from './leak.ts'
+import { baseName, StackTrait } from '../callsites/symbol-lists.ts'
+import type { Actor, Certainty, Finding } from '../findings/finding.ts'
 import type { LearningTracker } from '../learn/learning-tracker.ts'
-import { newFinding } from './new-finding.ts'
-import { pairReferences } from './references.ts'
-import { duration, type Naming } from './naming.ts'
-import type { Holder, OpenFindings } from './open-findings.ts'
 import type { Candidate as Suspicion } from '../probes/candidates.ts'
 import type { Stamp } from '../probes/stamps.ts'
 import type { HeldPage, UnmapCall as Teardown } from '../probes/unmap-tracker.ts'
 import type { LedgerEvent, LifetimeEvent as LifeEvent } from '../track/lifetime-event.ts'
 import { NEVER_CLOSES } from '../track/rule-recognition.ts'
+import { ALWAYS } from './leak.ts'
+import { duration, type Naming } from './naming.ts'
+import { newFinding } from './new-finding.ts'
+import type { Holder, OpenFindings } from './open-findings.ts'
+import { pairReferences } from './references.ts'
 
 /** Times that something may go wrong in one recording in the same way, each by a fault of its own. */
 const FEW = 2
@@ -92,7 +92,8 @@ export class ProbeFindings {
 
   #stands({ kind, row, event, since, freed, restsOnAllocs, isWithdrawn }: Suspicion): boolean {
     const { pages, pagemaps, probes } = this.#ledger
-    if (isWithdrawn || this.#isGap(since - this.#ledger.order.slack, event.time + this.#ledger.order.slack)) return false
+    if (isWithdrawn || this.#isGap(since - this.#ledger.order.slack, event.time + this.#ledger.order.slack))
+      return false
     const index = pages.pagemap[row]!
     const { votes } = pagemaps.list[index]!
     const isSplit = votes.frozen > 0 && (restsOnAllocs || kind === 'free-twice')
@@ -336,7 +337,7 @@ export class ProbeFindings {
   #holderWords({ actor, units }: Holder, returned: LedgerEvent): string {
     const what = units === 1 ? 'a reference' : `${units} references`
     if (!actor) return `${what} from before the recording`
-    const site = actor.frame?.name ?? 'a site without stack'
+    const site = actor.frame ? baseName(actor.frame.name) : 'a site without stack'
     return `${what} taken by ${site} in ${actor.task}-${actor.pid}, ${duration(returned.time - actor.time)} before memunmap_pages() returned`
   }
 
@@ -383,7 +384,8 @@ export class ProbeFindings {
   }
 
   #site(stack: number): string {
-    return this.#ledger.functions(stack)[0] ?? 'no stack'
+    const [name] = this.#ledger.functions(stack)
+    return name === undefined ? 'no stack' : baseName(name)
   }
 }
 

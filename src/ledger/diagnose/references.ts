@@ -144,7 +144,8 @@ function pairAcrossLaws(
     const isRelated = (position: number) => book.related(events[position]!.signature, each.event.signature)
     const isSameTask = (position: number) => events[position]!.pid === each.event.pid
     const best =
-      before.findLast(({ taken }) => isRelated(taken.position)) ?? before.findLast(({ taken }) => isSameTask(taken.position))
+      before.findLast(({ taken }) => isRelated(taken.position)) ??
+      before.findLast(({ taken }) => isSameTask(taken.position))
     if (!best) continue
     best.out.splice(best.out.indexOf(best.taken), 1)
     partners[at] = best.taken.position

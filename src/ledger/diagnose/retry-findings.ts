@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** What is told of a fault that is tried again and again: how often, and whose reference may be in its way. */
 import { Op } from '../../trace/events.ts'
-import type { Attempts } from '../track/fault-retries.ts'
-import type { Finding } from '../findings.ts'
-import { StackTrait, traitsOf } from '../callsites/symbol-lists.ts'
+import { baseName, StackTrait, traitsOf } from '../callsites/symbol-lists.ts'
+import type { Finding } from '../findings/finding.ts'
 import type { LearningTracker } from '../learn/learning-tracker.ts'
+import type { Attempts } from '../track/fault-retries.ts'
 import type { PageState } from '../track/lifetime-event.ts'
+import { PageBit } from '../track/page-state.ts'
 import { duration, type Naming } from './naming.ts'
 import { newFinding } from './new-finding.ts'
 import type { Holder, OpenFindings } from './open-findings.ts'
-import { PageBit } from '../track/page-state.ts'
 
 /** Others' references that are named. */
 const SHOWN = 8
@@ -66,6 +66,6 @@ function othersWords(open: OpenFindings, state: PageState, tasks: readonly Attem
 function otherWords({ actor, units }: Holder): string {
   const what = units === 1 ? 'one reference is out' : `${units} references are out`
   if (!actor) return `${what} from before the recording`
-  const site = actor.frame?.name ?? 'a site without stack'
+  const site = actor.frame ? baseName(actor.frame.name) : 'a site without stack'
   return `${what} that ${site} took in ${actor.task}-${actor.pid}`
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** From a law that is short on a page to a finding: a put too many, or a page that was handed out in silence. */
-import type { Certainty, Finding } from '../findings.ts'
+import type { Certainty, Finding } from '../findings/finding.ts'
 import type { LearningTracker } from '../learn/learning-tracker.ts'
 import type { LifetimeEvent } from '../track/lifetime-event.ts'
-import { ALWAYS } from './leak.ts'
 import { lawSentence } from './law-words.ts'
+import { ALWAYS } from './leak.ts'
 import { duration, type Naming, references } from './naming.ts'
 import { newFinding } from './new-finding.ts'
 import { unitsOf } from './page-history.ts'
@@ -120,7 +120,10 @@ export class ShortageFindings {
           ? 'in this lifetime nothing was taken under that law'
           : `in this lifetime ${references(taken)} ${taken === 1 ? 'was' : 'were'} taken under that law, and ${taken + units} given back`,
       )
-    if (out > 0) words.push(`${references(out)} of it ${out === 1 ? 'was' : 'were'} out when ${site} gave back ${-unitsOf(put, 0)}`)
+    if (out > 0)
+      words.push(
+        `${references(out)} of it ${out === 1 ? 'was' : 'were'} out when ${site} gave back ${-unitsOf(put, 0)}`,
+      )
     const end = lifetime.events.at(-1)
     const [next] = deferred
     if (next && end)

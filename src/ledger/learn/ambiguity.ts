@@ -36,7 +36,9 @@ export function preferredLaws(laws: readonly Law[], affinity: (get: number, put:
     const all = [...new Set(component.flatMap(law => law.columns))]
     return bestChoice(component, score).map(law => ({
       law,
-      rivals: all.filter(column => component.some(other => other !== law && shares(other, law) && other.columns.includes(column))),
+      rivals: all.filter(column =>
+        component.some(other => other !== law && shares(other, law) && other.columns.includes(column)),
+      ),
     }))
   })
 }

@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** The laws known so far, and by how much units deviate from them. */
 import type { LifetimeEvent } from '../track/lifetime-event.ts'
-import { type CallSiteDepths, type CallSiteLaw, type LifetimeCounts, learnLaws, type UnitKey } from './call-site-laws.ts'
+import {
+  type CallSiteDepths,
+  type CallSiteLaw,
+  type LifetimeCounts,
+  learnLaws,
+  type UnitKey,
+} from './call-site-laws.ts'
 
 /** In place of a law's number: all call sites that no law has. */
 export const NO_LAW = -1
@@ -46,8 +52,11 @@ export class LawBook {
     this.#learnedFrom = lifetimes
     const rest: LifetimeCounts = {
       size: counts.size,
-      forEach: each =>
-        counts.forEach((units, n) => each(new Map([...units].filter(([key]) => this.lawOf(key) < 0)), n)),
+      forEach: each => {
+        counts.forEach((units, n) => {
+          each(new Map([...units].filter(([key]) => this.lawOf(key) < 0)), n)
+        })
+      },
     }
     this.laws.push(...learnLaws(rest, sites, samples))
     this.#index()

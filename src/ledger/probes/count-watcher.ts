@@ -62,7 +62,8 @@ export class CountWatcher {
     for (const open of this.#probes.candidates.open(row))
       if (earliest(event, this.#tables.order) < open.event.time) open.restsOnAllocs = true
     this.#table.state[row]! |= TOUCHED
-    const isAfter = isSameTask(freed, event) || freed.time + this.#tables.order.slack < earliest(event, this.#tables.order)
+    const isAfter =
+      isSameTask(freed, event) || freed.time + this.#tables.order.slack < earliest(event, this.#tables.order)
     const isAnnouncing = this.#announcing.has(sites.site(event.signature))
     // A set hands out, unless its function announces that; so does a get at 1 that new owners begin with. At 0 the counts tell.
     const isSet = event.op === Op.SET

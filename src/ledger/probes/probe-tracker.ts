@@ -162,7 +162,9 @@ export class ProbeTracker {
     const put = this.#view.lastLives(row)[0]?.at(-1)
     if (put?.pid !== event.pid) return false
     return this.#view.waiting(row).some(get => {
-      const isBetween = put.time + this.#tables.order.slack < earliest(get, this.#tables.order) && get.time + this.#tables.order.slack < event.time
+      const isBetween =
+        put.time + this.#tables.order.slack < earliest(get, this.#tables.order) &&
+        get.time + this.#tables.order.slack < event.time
       return get.val > 0 && isBetween && !isSameTask(get, event) && this.pages.isOwner(row, get)
     })
   }
@@ -174,11 +176,13 @@ export class ProbeTracker {
   #isPlaced(row: number, event: LedgerEvent): boolean {
     const table = this.#table
     const recent = this.pages.candidates.recent(row)
-    const isNear = (stamp: Stamp | undefined) => stamp !== undefined && stamp.time > 0 && !isBefore(stamp, event, this.#tables.order)
+    const isNear = (stamp: Stamp | undefined) =>
+      stamp !== undefined && stamp.time > 0 && !isBefore(stamp, event, this.#tables.order)
     for (const candidate of recent)
       if (isNear(candidate.event) || isNear(candidate.freed) || isNear(candidate.handedOut))
         candidate.isWithdrawn = true
-    const isNew = table.state[row] === 0 && this.#tables.pages.resyncedAt[row]! + 2 * this.#tables.order.slack >= event.time
+    const isNew =
+      table.state[row] === 0 && this.#tables.pages.resyncedAt[row]! + 2 * this.#tables.order.slack >= event.time
     if (table.note(row, event.cpu, event.time, this.#tables.order.slack) && !isNew) return true
     // Neither is it known how the time before it ended.
     if (table.state[row]! & UNANNOUNCED) this.pages.countsFor(row).unannounced--

@@ -143,7 +143,8 @@ export class UnmapTracker {
       if (!sites.isTelling(event.stack) || sites.traits(event.stack) & StackTrait.INIT) return
     }
     if (returned) {
-      if (returned.time + this.#tables.order.slack < earliest(event, this.#tables.order)) this.#tooLate(call, row, event)
+      if (returned.time + this.#tables.order.slack < earliest(event, this.#tables.order))
+        this.#tooLate(call, row, event)
       return
     }
     const pagemap = pages.pagemap[row]!
@@ -158,7 +159,8 @@ export class UnmapTracker {
     const { pages } = this.#tables
     const call = this.#current(pages.pfn[row]!)
     if (!call) return
-    if (pages.bits[row]! & PageBit.unmapped && time - call.returned!.time > this.#tables.order.window) this.#look(call, row)
+    if (pages.bits[row]! & PageBit.unmapped && time - call.returned!.time > this.#tables.order.window)
+      this.#look(call, row)
     call.isOver = true
     call.isRemapped = true
     this.#looked.delete(row)

@@ -102,7 +102,8 @@ export class Contradictions {
     const off = contradicts ? countBefore(event) - before : event.count - resulting(before, event.op, event.val)
     if (off === 0) return false
     const earlier = this.#lifetimes.last(row)
-    const isNear = (other: OrderedEvent) => other.pid !== event.pid && Math.abs(other.time - event.time) < this.#order.near
+    const isNear = (other: OrderedEvent) =>
+      other.pid !== event.pid && Math.abs(other.time - event.time) < this.#order.near
     // One that came before by its stamp may have come after the count was read, and the other way round.
     const changes = [
       ...(earlier && isNear(earlier) ? [-earlier.val] : []),

@@ -56,12 +56,7 @@ export class Lifetimes {
   readonly #makeRoom: MakeRoom | undefined
   readonly #weights = new KeyWeights()
 
-  constructor(
-    tables: Tables,
-    rules: PageRules,
-    compact: Compact | undefined,
-    makeRoom: MakeRoom | undefined,
-  ) {
+  constructor(tables: Tables, rules: PageRules, compact: Compact | undefined, makeRoom: MakeRoom | undefined) {
     this.#tables = tables
     this.#pages = tables.pages
     this.#nodes = tables.nodes

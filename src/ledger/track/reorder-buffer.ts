@@ -97,7 +97,10 @@ export class ReorderBuffer {
     const order = this.#orderWithPast(row, waiting, false) ?? this.#orderWithPast(row, waiting, true)
     if (order) return order
     // What the operations returned still says in which order they were, where one of them broke the rule.
-    return { kind: 'contradiction', order: linearize(this.#pages.count[row]!, waiting, NO_LIMITS, this.#order) ?? waiting }
+    return {
+      kind: 'contradiction',
+      order: linearize(this.#pages.count[row]!, waiting, NO_LIMITS, this.#order) ?? waiting,
+    }
   }
 
   /** Returns an order of some events that contradicts nothing, if there is one; none of the page's events wait then. */
@@ -137,7 +140,8 @@ export class ReorderBuffer {
   #awaitPut(row: number, waiting: LedgerEvent[], event: LedgerEvent): Outcome {
     const set = waiting[0]!
     waiting.push(event)
-    if (event.time > set.time + this.#order.slack || waiting.length > MAX_WAITING_UNSURE) return this.#release(row, waiting)
+    if (event.time > set.time + this.#order.slack || waiting.length > MAX_WAITING_UNSURE)
+      return this.#release(row, waiting)
     return (event.cpu !== set.cpu && this.order(row, waiting)) || WAITING
   }
 
@@ -156,7 +160,8 @@ export class ReorderBuffer {
     if (resets) this.#pagemaps.learnReset(this.#pages.pagemap[row]!)
     // What the same task did later cannot explain what it did before.
     if (resets || (event.pid !== first.pid && isCheckpoint(waiting.length))) {
-      const order = this.order(row, waiting) ?? (late > this.#order.near ? this.#orderWithPast(row, waiting, false) : undefined)
+      const order =
+        this.order(row, waiting) ?? (late > this.#order.near ? this.#orderWithPast(row, waiting, false) : undefined)
       if (order) return order
     }
     const most = canClaim(this.#pages.bits[row]!) ? MAX_WAITING : MAX_WAITING_UNSURE

@@ -25,7 +25,7 @@ export class Rows {
     trace.findings.forEach((finding, i) => {
       const page = pageOf(timeline, Number.parseInt(finding.pfn, 16))
       if (page === undefined) return
-      const at = finding.culprit?.time ?? finding.life.began
+      const at = (finding.culprit ?? finding.candidates[0])?.time ?? finding.lifetime.began
       const time = at === null ? undefined : (at - origin) * times.scale
       this.marks.set(page, [...(this.marks.get(page) ?? []), { finding, i, time }])
     })

@@ -1,20 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** The findings of a recording: what was found, how sure it is, why, and what followed from it. */
-import { printable } from '../../../src/report/printable.ts'
-import { grouped, marginText, plural } from '../../../src/report/words.ts'
+/** The findings of a recording, cause by cause: what was found, how sure that is, who did it, why, and what followed from it. */
+import { grouped, plural } from '../../../src/report/words.ts'
 import { linkTo } from '../address.ts'
-import type { ConsequenceJson, FindingJson, ReportJson, TraceJson } from '../documents.ts'
+import type { CauseJson, FindingJson, ReportJson, TraceJson } from '../documents.ts'
 import { h, name } from '../dom.ts'
-import { actorLine, findingMail, findingSentence, functionText, Times, whereLine } from '../words.ts'
+import { causeSentence, functionText, rangeText, type Style, styleOf, type Times, whereLine } from '../words.ts'
+import { findingBody, findingItem, kindHeader, sentenceTitle, stackElement } from './finding.ts'
 import { summary } from './summary.ts'
 import type { Context, View } from './view.ts'
 
-/** Findings put on the page at once; more come by a button. */
+/** Entries put on the page at once; more come by a button. Findings listed below a cause, and ranges of its pages. */
 const SHOWN = 100
+const SHOWN_RANGES = 8
+
+/** A cause with those of its findings that are wanted, or a finding that has no cause. */
+interface Entry {
+  cause: CauseJson | undefined
+  findings: number[]
+}
 
 export function findingsView(context: Context, trace: TraceJson): View {
   const { address } = context
-  const times = new Times(trace)
+  const style = styleOf(trace)
+  const entries = entriesOf(trace)
   const list = h('ol', { class: 'findings' })
   const status = h('p', { class: 'muted', role: 'status' })
   const text = h('input', {
@@ -35,16 +43,22 @@ export function findingsView(context: Context, trace: TraceJson): View {
 
   function refresh(filter: string, wanted: string): void {
     address.note({ filter, kind: wanted })
-    const chosen = trace.findings.flatMap((finding, i) =>
-      (wanted === '' || finding.kind === wanted) && mentions(finding, filter) ? [{ finding, i }] : [],
-    )
-    status.textContent = `${chosen.length} of ${plural(trace.findings.length, 'finding')}`
+    const isWanted = (i: number) => {
+      const finding = trace.findings[i]!
+      return (wanted === '' || finding.kind === wanted) && mentions(finding, filter)
+    }
+    const chosen = entries
+      .map(({ cause, findings }) => ({ cause, findings: findings.filter(isWanted) }))
+      .filter(({ findings }) => findings.length > 0)
+    const shown = chosen.reduce((sum, { findings }) => sum + findings.length, 0)
+    const causes = trace.causes.length > 0 ? `, ${plural(trace.causes.length, 'cause')}` : ''
+    status.textContent = `${grouped(shown)} of ${plural(trace.findings.length, 'finding')}${causes}`
     list.replaceChildren()
     show(chosen, 0)
   }
 
-  function show(chosen: { finding: FindingJson; i: number }[], from: number): void {
-    list.append(...chosen.slice(from, from + SHOWN).map(({ finding, i }) => item(context, finding, i, times)))
+  function show(chosen: readonly Entry[], from: number): void {
+    list.append(...chosen.slice(from, from + SHOWN).map(entry => entryItem(context, trace, entry, style)))
     if (chosen.length <= from + SHOWN) return
     const more = h('button', { type: 'button' }, `Show ${Math.min(SHOWN, chosen.length - from - SHOWN)} more`)
     const holder = h('li', { class: 'more' }, more)
@@ -56,13 +70,71 @@ export function findingsView(context: Context, trace: TraceJson): View {
   }
 
   refresh(text.value, kind.value)
-  const reports = reportsList(trace.reports ?? [], times)
+  const reports = reportsList(trace.reports, style.times)
   const none = !reports && h('p', { class: 'nothing' }, 'Nothing was found.')
   const many = [h('div', { class: 'filters', role: 'search' }, text, kind, status), list]
   return {
     element: h('div', {}, summary(trace), ...(trace.findings.length === 0 ? [none] : many), reports),
     onKey: key => step(list, key),
   }
+}
+
+/** Causes first, then what has none: findings that only report. */
+function entriesOf({ causes, findings }: TraceJson): Entry[] {
+  const caused = new Set(causes.flatMap(cause => cause.findings))
+  const alone = findings.flatMap((_, i) => (caused.has(i) ? [] : [{ cause: undefined, findings: [i] }]))
+  return [...causes.map(cause => ({ cause, findings: cause.findings })), ...alone]
+}
+
+function entryItem(context: Context, trace: TraceJson, { cause, findings }: Entry, style: Style): HTMLElement {
+  const [first] = findings as [number]
+  if (!cause || cause.findings.length === 1) return findingItem(context, trace.findings[first]!, first, style)
+  return causeItem(context, trace, cause, findings, style)
+}
+
+/** A cause with several findings: what they have in common, one of them in full, and a list of all. */
+function causeItem(
+  context: Context,
+  { findings }: TraceJson,
+  cause: CauseJson,
+  wanted: readonly number[],
+  style: Style,
+): HTMLElement {
+  const [first] = wanted as [number]
+  const example = findings[first]!
+  const { pages } = cause
+  const { times } = style
+  const ranges = pages.slice(0, SHOWN_RANGES).map(rangeText).join(', ')
+  const more = pages.length > SHOWN_RANGES ? ` and ${plural(pages.length - SHOWN_RANGES, 'more range')}` : ''
+  const links = wanted.slice(0, SHOWN).map(i => {
+    const { pfn, certainty, culprit, candidates } = findings[i]!
+    const at = (culprit ?? candidates[0])?.time
+    return h(
+      'li',
+      {},
+      h('a', { href: linkTo({ view: 'life', finding: i }) }, `page ${pfn}`),
+      `${at === undefined ? '' : ` at ${times.text(at)}`}, ${certainty}`,
+    )
+  })
+  return h(
+    'li',
+    { class: 'finding cause' },
+    kindHeader(
+      cause,
+      `${plural(cause.findings.length, 'finding')}, ${times.text(cause.first)} to ${times.text(cause.last)} ${times.unit}`,
+    ),
+    sentenceTitle(causeSentence(cause, example, style.names), linkTo({ view: 'life', finding: first })),
+    h('p', { class: 'muted' }, `Pages ${ranges}${more}`),
+    h('p', {}, `One of them in full, page ${example.pfn}:`),
+    ...findingBody(context, example, style),
+    h(
+      'details',
+      {},
+      h('summary', {}, `All ${plural(wanted.length, 'finding')}`),
+      h('ul', { class: 'each' }, ...links),
+      wanted.length > SHOWN && h('p', { class: 'muted' }, `and ${plural(wanted.length - SHOWN, 'more finding')}`),
+    ),
+  )
 }
 
 /** What the kernel itself reported while it was recorded. */
@@ -77,7 +149,7 @@ function reportsList(reports: readonly ReportJson[], times: Times): HTMLElement 
       { class: 'finding' },
       h('h3', {}, ...title, `${about}${again > 1 ? `, ${grouped(again)} times` : ''}`),
       h('p', { class: 'actor' }, whereLine(report, times)),
-      report.stack.length > 0 && stack(report.stack.map(functionText)),
+      report.stack.length > 0 && stackElement(report),
     )
   }
   return h(
@@ -98,112 +170,9 @@ function step(list: HTMLElement, key: string): boolean {
   return true
 }
 
-function mentions(finding: FindingJson, filter: string): boolean {
+function mentions({ pfn, culprit, candidates }: FindingJson, filter: string): boolean {
   if (filter === '') return true
-  const { culprit, pfn } = finding
-  const words = [pfn, culprit?.task ?? '', ...(culprit?.stack ?? []).map(frame => frame.function ?? '')]
+  const actors = [...(culprit ? [culprit] : []), ...candidates]
+  const words = [pfn, ...actors.flatMap(({ task, stack }) => [task, ...stack.map(frame => frame.function ?? '')])]
   return words.some(word => word.toLowerCase().includes(filter.toLowerCase()))
-}
-
-function item(context: Context, finding: FindingJson, i: number, times: Times): HTMLElement {
-  const { culprit } = finding
-  const said = `${capital(findingSentence(finding))}.`
-  // What waits for no page has no life to be looked at.
-  const isOfPage = finding.references > 0 || finding.life.events.length > 0
-  const title = isOfPage ? h('a', { href: linkTo({ view: 'life', finding: i }) }, said) : said
-  return h(
-    'li',
-    { class: 'finding' },
-    h(
-      'header',
-      {},
-      h('span', { class: `kind ${finding.kind}` }, finding.kind),
-      h('span', { class: 'certainty' }, finding.certainty),
-      isOfPage && h('span', { class: 'muted' }, countText(finding)),
-    ),
-    h('h2', {}, title),
-    h(
-      'div',
-      { class: 'columns' },
-      h(
-        'div',
-        {},
-        culprit !== null && h('p', { class: 'actor' }, actorLine(culprit, times)),
-        culprit !== null && culprit.stack.length > 0 && stack(culprit.stack.map(functionText)),
-      ),
-      h('div', {}, evidenceList(finding), consequences(finding, times)),
-    ),
-    h('p', { class: 'buttons' }, copyButton(context, finding, times)),
-  )
-}
-
-function countText({ count, expected }: FindingJson): string {
-  return count === expected ? `count ${count}, that of a free page` : `count ${count}, expected ${expected}`
-}
-
-function evidenceList({ evidence, margin }: FindingJson): HTMLElement | false {
-  if (evidence.length === 0 && margin === null) return false
-  return h(
-    'ul',
-    { class: 'evidence', 'aria-label': 'Evidence' },
-    ...evidence.map(each => h('li', {}, printable(each))),
-    margin !== null && h('li', {}, marginText(margin)),
-  )
-}
-
-function stack(frames: string[]): HTMLElement {
-  return h('pre', { class: 'stack' }, frames.join('\n'))
-}
-
-function consequences(
-  { consequences: list, moreConsequences, culprit }: FindingJson,
-  times: Times,
-): HTMLElement | false {
-  if (list.length === 0) return false
-  const more = moreConsequences > 0 ? `, and ${moreConsequences} more` : ''
-  const line = (each: ConsequenceJson) => {
-    const later = culprit ? `, ${times.span(each.time - culprit.time)} later` : ''
-    return h(
-      'li',
-      {},
-      `${each.kind} on ${each.pfn} at ${times.text(each.time)}${later} by `,
-      name(each.function ?? '?'),
-    )
-  }
-  return h(
-    'details',
-    {},
-    h('summary', {}, `Led to ${list.length} other thing${list.length === 1 ? '' : 's'}${more}`),
-    h('ul', {}, ...list.map(line)),
-  )
-}
-
-function copyButton({ say }: Context, finding: FindingJson, times: Times): HTMLElement {
-  const button = h('button', { type: 'button' }, 'Copy for a mail')
-  button.addEventListener('click', async () => {
-    const done = await copy(findingMail(finding, times))
-    button.textContent = done ? 'Copied' : 'The browser refused'
-    say(button.textContent)
-    setTimeout(() => (button.textContent = 'Copy for a mail'), 2000)
-  })
-  return button
-}
-
-/** The clipboard of the browser is not there for a file that was opened from disk, in some. */
-async function copy(text: string): Promise<boolean> {
-  try {
-    await navigator.clipboard.writeText(text)
-    return true
-  } catch {
-    const area = h('textarea', {}, text)
-    document.body.append(area)
-    area.select()
-    const done = document.execCommand('copy')
-    area.remove()
-    return done
-  }
-}
-
-function capital(text: string): string {
-  return text.startsWith('page ') ? `P${text.slice(1)}` : text
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** One life of a page: its gets and puts, which belong together, and who held the page at the event looked at. */
+/** One lifetime of a page: its gets and puts, which belong together, and who held the page at the event looked at. */
+import { certaintyText } from '../../../src/report/finding-words.ts'
 import { printable } from '../../../src/report/printable.ts'
-import { plural } from '../../../src/report/words.ts'
-import type { EventJson, FindingJson, LifeJson, TraceJson } from '../documents.ts'
+import { grouped } from '../../../src/report/words.ts'
+import type { EventJson, FindingJson, LawJson, LifeJson, TraceJson } from '../documents.ts'
 import { h, name } from '../dom.ts'
 import { holdersAt, isUnmatched, lanesOf } from '../holders.ts'
-import { livesByPair, pairKey } from '../pairs.ts'
+import { lawOf } from '../laws.ts'
 import { findingSentence, functionName, functionText, signed, Times, taskText } from '../words.ts'
 import { countChart } from './count-chart.ts'
 import { laneDrawing } from './lanes.ts'
@@ -17,7 +18,7 @@ export interface LifeOptions {
   finding?: FindingJson | undefined
   /** Count of the page while nobody holds it. */
   idle: number | undefined
-  /** What else the recording teaches of pairs. */
+  /** The recording, for its laws. */
   trace: TraceJson
   /** Shown below something else. */
   part?: boolean
@@ -27,7 +28,6 @@ export function lifeView(context: Context, { life, finding, idle, trace, part }:
   const { address } = context
   const { events } = life
   const lanes = lanesOf(events)
-  const seen = livesByPair(trace)
   const times = new Times(trace)
   const holders = h('section', { class: 'holders', 'aria-live': 'polite', 'aria-label': 'Who held it' })
   const rows = events.map((event, i) => eventRow(event, i, events, times))
@@ -42,7 +42,7 @@ export function lifeView(context: Context, { life, finding, idle, trace, part }:
     }
     selected = i
     chart.select(i)
-    holders.replaceChildren(...holdersText(life, i, seen, times))
+    holders.replaceChildren(...holdersText(life, i, trace.laws, times))
     address.note({ event: i })
     if (focus) rows[i]!.focus()
   }
@@ -79,7 +79,7 @@ export function lifeView(context: Context, { life, finding, idle, trace, part }:
             h(
               'p',
               { class: 'nothing' },
-              'The events of this life were not kept: there were too many, or they are lost.',
+              'The events of this lifetime were not kept: there were too many, or they are lost.',
             ),
           ]
         : [chart.element, h('div', { class: 'beside' }, table, holders)]),
@@ -105,14 +105,14 @@ export function lifeView(context: Context, { life, finding, idle, trace, part }:
 function headline({ began, ended }: LifeJson, finding: FindingJson | undefined, times: Times): (string | Node)[] {
   const at = (time: number) => `at ${times.text(time)} ${times.unit}`
   const until = ended === null ? 'and had not ended when the recording did' : `and ended ${at(ended)}`
-  const life = `This life began ${began === null ? 'before the recording' : at(began)} ${until}.`
+  const life = `This lifetime began ${began === null ? 'before the recording' : at(began)} ${until}.`
   if (!finding) return [life]
-  return [h('b', {}, `${finding.kind} (${finding.certainty}): ${findingSentence(finding)}.`), ` ${life}`]
+  return [h('b', {}, `${finding.kind} (${certaintyText(finding)}): ${findingSentence(finding)}.`), ` ${life}`]
 }
 
-/** The event that the finding accuses; otherwise one without partner, or the last. */
+/** The event that the finding accuses or comes nearest to accusing; otherwise one without partner, or the last. */
 function culpritOf(events: EventJson[], finding: FindingJson | undefined): number {
-  const { culprit } = finding ?? {}
+  const culprit = finding?.culprit ?? finding?.candidates[0]
   const accused = events.findIndex(
     event => culprit && event.time === culprit.time && event.pid === culprit.pid && event.function === culprit.function,
   )
@@ -147,22 +147,23 @@ function partnerText({ val, partner }: EventJson, events: readonly EventJson[]):
   return `${val > 0 ? 'given back by' : 'taken by'} ${who} (${partner! + 1})`
 }
 
-/** Why two events belong together: in how many lives of the recording their functions do. */
-function evidenceText(event: EventJson, events: EventJson[], seen: Map<string, number>): string | undefined {
+/** Why two events belong together: by which law, and how often that holds. */
+function evidenceText(event: EventJson, events: EventJson[], laws: readonly LawJson[]): string | undefined {
   const partner = event.partner === null ? undefined : events[event.partner]
   if (!partner) return undefined
   const [get, put] = event.val > 0 ? [event, partner] : [partner, event]
-  const lives = seen.get(pairKey(get, put))
-  return lives === undefined
-    ? undefined
-    : `So it is in ${plural(lives, 'life').replace('lifes', 'lives')} of this recording.`
+  const law = lawOf(laws, get, put)
+  if (!law) return undefined
+  const how =
+    law.held === law.lifetimes ? `all ${grouped(law.lifetimes)}` : `${grouped(law.held)} of ${grouped(law.lifetimes)}`
+  return `By a law of this recording: as many are given back there as taken in ${how} lifetimes.`
 }
 
-function holdersText({ events }: LifeJson, at: number, seen: Map<string, number>, times: Times): HTMLElement[] {
+function holdersText({ events }: LifeJson, at: number, laws: readonly LawJson[], times: Times): HTMLElement[] {
   const event = events[at]!
   const { events: held, others } = holdersAt(events, at)
   const many = held.length + (others > 0 ? 1 : 0)
-  const evidence = evidenceText(event, events, seen)
+  const evidence = evidenceText(event, events, laws)
   return [
     h('h2', {}, `After ${times.text(event.time)} ${times.unit}: count ${event.count}`),
     many === 0

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Pages over time: the count of every page through the recording, and the life of the one that is selected. */
+/** Pages over time: the count of every page through the recording, and the lifetime of the one that is selected. */
 import { pfnText } from '../../../src/report/words.ts'
 import { linkTo } from '../address.ts'
 import type { TraceJson } from '../documents.ts'
@@ -21,7 +21,7 @@ const CHOICES: [Choice, string][] = [
   ['findings', 'pages with findings'],
 ]
 
-const KEYS = 'w s zoom, a d move, arrows select, Enter shows the life; Ctrl and wheel zoom, drag moves'
+const KEYS = 'w s zoom, a d move, arrows select, Enter shows the lifetime; Ctrl and wheel zoom, drag moves'
 
 export function pagesView(context: Context, trace: TraceJson, live: LiveRecording): View {
   return new PagesView(context, trace, live)
@@ -35,7 +35,7 @@ class PagesView implements View {
   readonly #board: Board
   readonly #legend = legend()
   readonly #hover = h('p', { class: 'muted hover', role: 'status' }, ' ')
-  readonly #detail = h('section', { class: 'detail', 'aria-label': 'Life of the selected page' })
+  readonly #detail = h('section', { class: 'detail', 'aria-label': 'Lifetime of the selected page' })
   readonly #table = h('div', { class: 'twin' })
   #life: View | undefined
   #isGone = false
@@ -206,7 +206,7 @@ class PagesView implements View {
     const { selected, rows } = this.#board.scene
     // Another page may have been selected meanwhile.
     if (selected?.event !== event || this.#isGone) return
-    const life = { pfn: told.pfn, ...told.life }
+    const life = { pfn: told.pfn, ...told.lifetime }
     this.#life = lifeView(this.#context, { life, idle: told.idle ?? undefined, trace: this.#trace, part: true })
     const findings = (rows.marks.get(page) ?? []).map(({ finding, i }) =>
       h(

@@ -7,7 +7,7 @@ import { Times } from '../words.ts'
 
 /** What a recording is, and what must be known to believe in its findings: pagemaps, lost events, damage. */
 export function summary(trace: TraceJson): HTMLElement {
-  const { source, lives, notes, pagemaps } = trace
+  const { source, lifetimes, notes, pagemaps } = trace
   const times = new Times(trace)
   const kernel = source.kernel === null ? '' : `, Linux ${printable(source.kernel)}`
   const warnings = [
@@ -22,7 +22,7 @@ export function summary(trace: TraceJson): HTMLElement {
       'p',
       {},
       `${source.format}${kernel}, ${plural(source.cpus, 'CPU')}. ${plural(source.events, 'page_ref event')}`,
-      source.probes !== undefined && source.probes > 0 && ` and ${plural(source.probes, 'probe')}`,
+      source.probes > 0 && ` and ${plural(source.probes, 'probe')}`,
       ` from ${times.text(source.firstTime)} to ${times.text(source.lastTime)} ${times.unit}`,
       source.skipped > 0 && `, ${plural(source.skipped, 'event')} of ordinary pages left out`,
       source.gaps === 0 && ', none lost',
@@ -37,7 +37,7 @@ export function summary(trace: TraceJson): HTMLElement {
         h('span', { class: 'muted' }, `(${printable(map.recognisedBy)})`),
       ),
     ),
-    h('p', {}, livesText(lives)),
+    h('p', {}, lifetimesText(lifetimes)),
     warnings.length > 0 && h('ul', { class: 'warnings' }, ...warnings.map(each => h('li', {}, each))),
     ...notes.map(note => h('p', { class: 'muted' }, `note: ${printable(note)}`)),
   )
@@ -48,10 +48,10 @@ function lostText({ gaps, lost }: TraceJson['source']): string {
   return `${many} LOST in ${plural(gaps, 'gap')}: nothing is claimed that rests on them`
 }
 
-function livesText({ complete, partial, broken, openAtEnd, unknown }: TraceJson['lives']): string {
+function lifetimesText({ complete, partial, broken, openAtEnd, unknown }: TraceJson['lifetimes']): string {
   const n = (count: number) => count.toLocaleString('en-US')
   const parts = [
-    `${n(complete)} ${complete === 1 ? 'life' : 'lives'} complete`,
+    `${plural(complete, 'lifetime')} complete`,
     partial > 0 && `${n(partial)} seen in part`,
     broken > 0 && `${n(broken)} broken`,
     `${n(openAtEnd)} open at the end`,

@@ -1,25 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-import type { Frame } from '../trace/events.ts'
-import type { AnomalyKind as IncidentKind } from './track/anomalies.ts'
-
-/** What probes show and counts alone do not; named after the properties of src/linux/properties.ts. */
-export type ProbeKind = 'touch-after-free' | 'free-twice' | 'freed-in-use' | 'pagemap-gone' | 'alloc-after-kill'
-
-/** What a finding says. The last three report, the others accuse. */
-export type FindingKind = 'leak' | IncidentKind | ProbeKind | 'held-at-end' | 'teardown-waits' | 'fault-retries'
-
-export const ACCUSATIONS: ReadonlySet<FindingKind> = new Set<FindingKind>([
-  'leak',
-  'surplus-put',
-  'get-on-free-page',
-  'put-on-free-page',
-  'count-mismatch',
-  'touch-after-free',
-  'free-twice',
-  'freed-in-use',
-  'pagemap-gone',
-  'alloc-after-kill',
-])
+/** What the ledger found in a recording. */
+import type { Frame } from '../../trace/events.ts'
+import type { FindingKind } from './registry.ts'
 
 /**
  * `certain`: every history that the recording allows has this fault (this culprit). `likely`: the evidence listed speaks for it

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** A page that was freed again before it was handed out. */
+import { BEFORE_THE_EVENT, type KindOfFinding } from '../finding-kind.ts'
+
+export const freeTwice = {
+  id: 'free-twice',
+  promise: 'a page is freed exactly once in a lifetime',
+  properties: ['free-once'],
+  accuses: true,
+  shownBy: 'probes',
+  sentence: ({ who, pages }) => `${who} freed ${pages} a second time`,
+  countedWhen: BEFORE_THE_EVENT,
+  help: 'a page freed twice',
+  docs: '`page_free()` twice with no hand-out between',
+} as const satisfies KindOfFinding

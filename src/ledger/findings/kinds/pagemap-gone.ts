@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** A pagemap that was torn down while a page of it was in use. */
+import { type KindOfFinding, were } from '../finding-kind.ts'
+
+export const pagemapGone = {
+  id: 'pagemap-gone',
+  promise: 'the pagemap, and with it every struct page, outlives whoever uses its pages',
+  properties: ['pagemap-outlives'],
+  accuses: true,
+  shownBy: 'probes',
+  sentence: said =>
+    `memunmap_pages() returned while ${said.pages} ${were(said)} in use${said.isKnown ? ` by ${said.who}` : ''}`,
+  countedWhen: 'when memunmap_pages() returned',
+  help: 'memunmap_pages() returned, a page is in use',
+  docs: '`memunmap_pages()` returned, and references to a page of its range came back later than the stamp of any put can lag, or never; or the page was handed out and mapped',
+} as const satisfies KindOfFinding

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** A put of a page that nobody held. */
+import { BEFORE_THE_EVENT, type KindOfFinding, theyWere } from '../finding-kind.ts'
+
+export const putOnFreePage = {
+  id: 'put-on-free-page',
+  promise: 'a page that nobody holds is not put',
+  properties: ['count', 'bounds'],
+  accuses: true,
+  shownBy: 'counts',
+  sentence: said => `${said.who} put ${said.pages} while ${theyWere(said)} free`,
+  countedWhen: BEFORE_THE_EVENT,
+  help: 'a put of a page that was free',
+  docs: 'a put that takes the count below that of an idle page, in every order that the stamps allow',
+} as const satisfies KindOfFinding

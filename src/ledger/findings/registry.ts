@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** Every kind of finding: one file each in kinds/, one line each here. All that speaks of kinds follows this list. */
+import type { KindOfFinding } from './finding-kind.ts'
+import { allocAfterKill } from './kinds/alloc-after-kill.ts'
+import { countMismatch } from './kinds/count-mismatch.ts'
+import { faultRetries } from './kinds/fault-retries.ts'
+import { freeTwice } from './kinds/free-twice.ts'
+import { freedInUse } from './kinds/freed-in-use.ts'
+import { getOnFreePage } from './kinds/get-on-free-page.ts'
+import { heldAtEnd } from './kinds/held-at-end.ts'
+import { leak } from './kinds/leak.ts'
+import { pagemapGone } from './kinds/pagemap-gone.ts'
+import { putOnFreePage } from './kinds/put-on-free-page.ts'
+import { surplusPut } from './kinds/surplus-put.ts'
+import { teardownWaits } from './kinds/teardown-waits.ts'
+import { touchAfterFree } from './kinds/touch-after-free.ts'
+
+/** In the order in which they are listed wherever they are. */
+export const KINDS = [
+  leak,
+  surplusPut,
+  getOnFreePage,
+  putOnFreePage,
+  countMismatch,
+  touchAfterFree,
+  freeTwice,
+  freedInUse,
+  pagemapGone,
+  allocAfterKill,
+  heldAtEnd,
+  teardownWaits,
+  faultRetries,
+] as const satisfies readonly KindOfFinding[]
+
+type Kind = (typeof KINDS)[number]
+
+/** What a finding says. */
+export type FindingKind = Kind['id']
+
+/** What only probes show. */
+export type ProbeKind = Extract<Kind, { shownBy: 'probes' }>['id']
