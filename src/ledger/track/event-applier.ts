@@ -109,7 +109,8 @@ export class EventApplier {
       this.#pagemaps.decide(index)
     }
     if (rule && pages.has(row, PageBit.anomalous)) pages.set(row, PageBit.handedOutAgain)
-    if (event.val !== count) this.change(row, event.val - count, event)
+    // A page that went wrong and is handed out at the count that it has is still handed out.
+    if (event.val !== count || pages.has(row, PageBit.anomalous)) this.change(row, event.val - count, event)
   }
 
   /** True if the function that put the last reference sets the count again. */

@@ -26,6 +26,10 @@ export interface Stages {
   lifetimes: Lifetimes
 }
 
+/** State bits of a page at which a refused attempt says nothing new: its count is not known, or zero for another reason. */
+const NOT_REFUSABLE =
+  PageBit.lossy | PageBit.countUncertain | PageBit.resyncing | PageBit.frozen | PageBit.waiting | PageBit.anomalous
+
 export class EventPipeline {
   readonly #tables: Tables
   readonly #firstSight: FirstSight
@@ -34,6 +38,8 @@ export class EventPipeline {
   readonly #applier: EventApplier
   readonly #contradictions: Contradictions
   readonly #lifetimes: Lifetimes
+  /** Pages that are in use and were found free, with the first event of the lifetime and the time of the finding. */
+  readonly #refused = new Map<number, { lifetime: number; time: number }>()
 
   constructor(tables: Tables, stages: Stages) {
     this.#tables = tables
@@ -62,6 +68,36 @@ export class EventPipeline {
     } else this.#place(row, event)
   }
 
+  /**
+   * Takes in a get_page_unless_zero() that was refused: the page's count was zero, though by what was recorded the page is in
+   * use. Either puts are still to come whose stamps are late, or they are missing.
+   *
+   * @param since the operation came after this
+   */
+  refused(row: number, since: number, time: number): void {
+    const { pages, gaps, nodes, order } = this.#tables
+    const head = pages.head[row]!
+    if (!pages.has(row, PageBit.open) || pages.has(row, NOT_REFUSABLE) || head < 0) return
+    if (pages.epoch[row] !== gaps.epoch || this.#refused.has(row)) return
+    // It may have come before the page was handed out.
+    if (nodes.time[head]! + order.slack >= since) return
+    this.#refused.set(row, { lifetime: nodes.ordinal[head]!, time })
+  }
+
+  /** Decides about all refusals that no put has explained in time. */
+  finishRefused(end: number): void {
+    const { pages, nodes, order, anomalies } = this.#tables
+    for (const [row, { lifetime, time }] of this.#refused) {
+      const head = pages.head[row]!
+      if (!pages.has(row, PageBit.open) || head < 0 || nodes.ordinal[head] !== lifetime) this.#refused.delete(row)
+      else if (end - time > order.window || end === Infinity) {
+        this.#refused.delete(row)
+        pages.set(row, PageBit.lossy)
+        anomalies.addUnrecorded(row, time)
+      }
+    }
+  }
+
   /** Holds an uncertain count against what an event read, once everything else was done with the event. */
   confirm(row: number, event: LedgerEvent): void {
     if (this.#tables.pages.has(row, PageBit.countUncertain)) this.#firstSight.confirm(row, event)
@@ -75,6 +111,7 @@ export class EventPipeline {
   /** Gives up all events that have waited since before that time. */
   giveUpBefore(time: number): void {
     for (const row of this.#buffer.overdue(time)) this.giveUp(row)
+    if (this.#refused.size > 0 && Number.isFinite(time)) this.finishRefused(time + this.#tables.order.window)
   }
 
   /** What waits, and what was found provisionally, says nothing behind a gap. */

@@ -128,9 +128,12 @@ export class Tracker {
       }
       let row = pages.find(pfn[i]!)
       if (kind === Op.MOD_UNLESS && ret[i] === 0) {
-        // An attempt that failed changed nothing.
+        // An attempt that failed changed nothing, but it found the page free.
         if (skips && row >= 0 && this.#isSkipped(row, stack[i]!)) this.skipped++
-        else this.events++
+        else {
+          this.events++
+          if (row >= 0 && pages.count[row]! > 0) this.#pipeline.refused(row, since, time[i]!)
+        }
         continue
       }
       if (row < 0) row = this.#addPage(batch, i)
@@ -161,6 +164,7 @@ export class Tracker {
   /** Settles what is still open at the end of the recording. */
   finish(): void {
     this.#pipeline.giveUpBefore(Infinity)
+    this.#pipeline.finishRefused(this.lastTime)
     this.gaps.pass(Infinity)
     if (this.#watch && this.#watchAt === this.#watch.at) this.#takeWatched()
     this.pagemaps.list.forEach((_, index) => {
