@@ -54,12 +54,13 @@ function replay(log: readonly Operation[], idle: number, spoiltFrom: (page: numb
     const [after, returns] = kernelSays(operation, before)
     if (before !== operation.before || after !== operation.after || returns !== ret) complain(operation, 'wrong count')
     counts.set(page, after)
-    for (const token of give) if (!out.delete(token)) complain(operation, 'given back without being held')
+    const held = give.every(token => out.delete(token))
     if (op !== Op.MOD_UNLESS || ret !== 0) for (const token of take) out.add(token)
     if (time >= spoiltFrom(page)) continue
     if (op === Op.SET && operation.life === 0) continue
     const changed = op === Op.SET ? val : after - before
     units.set(page, (units.get(page) ?? 0) + changed)
+    if (!held) complain(operation, 'given back without being held')
     if (after < idle) complain(operation, 'below idle')
     if (units.get(page) !== after - idle) complain(operation, 'count and references differ')
     const handsOut = op === Op.SET || (idle === 1 && before === idle && op === Op.MOD)

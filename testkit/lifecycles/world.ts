@@ -137,13 +137,9 @@ export class World {
       if (stale) {
         const site = stale.site ?? act.site
         const operation = yield* memory.change({ page, op: Op.MOD, val: 1, site, take: [token] })
-        if (operation.before === memory.idle)
-          memory.plant({
-            ...this.#mischief.plantOf(stale, page),
-            kind: 'get-on-free-page',
-            functions: [site.function],
-            operation,
-          })
+        const { time } = operation
+        const plant = { ...this.#mischief.plantOf(stale, page), time, functions: [site.function], operation }
+        if (operation.before === memory.idle) memory.plant({ ...plant, kind: 'get-on-free-page' })
       } else {
         const { ret } = yield* memory.change({ page, op: Op.MOD_UNLESS, val: 1, site: act.site, take: [token] })
         const ignored = ret === 0 && this.#faults.fires(act, 'ignored-failure')
