@@ -73,6 +73,8 @@ interface Change {
   surplus?: boolean
   /** A page table's entry goes before a put, or comes after a get. */
   mapped?: boolean
+  /** Called when it has happened, before anybody else does anything: to note that it was wrong. */
+  note?: ((operation: Operation) => void) | undefined
 }
 
 export class Memory {
@@ -172,6 +174,7 @@ export class Memory {
     const { page, op, site } = change
     if (change.mapped && change.val < 0) this.mapcounts[page]! += change.val
     const operation = this.#operate(change, this.#kernel.now)
+    change.note?.(operation)
     yield* this.#recorder.event(
       operation,
       (way, idle) => this.#names.stack(op, this.#helper(change), site, way, idle),
@@ -228,8 +231,8 @@ export class Memory {
   }
 
   /** A put of that many references that its caller does not have. */
-  *surplus(page: number, units: number, site: Site): Code<Operation> {
-    return yield* this.#drop({ page, op: this.#putOp(), val: -units, site, surplus: true })
+  *surplus(page: number, units: number, site: Site, note: (operation: Operation) => void): Code<Operation> {
+    return yield* this.#drop({ page, op: this.#putOp(), val: -units, site, surplus: true, note })
   }
 
   #putOp(): Op {
