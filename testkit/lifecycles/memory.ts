@@ -24,6 +24,8 @@ export interface Token {
   given: number | undefined
   /** By a fault, nobody will give it back. */
   leaked: boolean
+  /** Of a page that was handed out without its count being set: to forget it does no harm. */
+  uncounted: boolean
   /** Recorded in an object, but never taken: get_page_unless_zero() had failed. */
   phantom: boolean
 }
@@ -200,6 +202,7 @@ export class Memory {
       givenBy: undefined,
       given: undefined,
       leaked: false,
+      uncounted: false,
       phantom: false,
     }
     this.tokens.push(token)
@@ -213,6 +216,7 @@ export class Memory {
     this.lives[page]!++
     if (this.counts[page] !== this.idle) this.#goesWrong(page)
     const token = this.token(page, 1, site)
+    token.uncounted = silently
     if (!silently) {
       const op = this.protocol === 'private' ? Op.SET : Op.MOD
       yield* this.change({ page, op, val: 1, site, take: [token], mapped })

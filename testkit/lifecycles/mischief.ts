@@ -81,7 +81,9 @@ export class Mischief {
     thing.unheld = { cause: 'free-early', function: site.function }
   }
 
-  leak(tokens: readonly Token[], fault: Fault): void {
+  leak(all: readonly Token[], fault: Fault): void {
+    const tokens = all.filter(({ phantom, uncounted }) => !phantom && !uncounted)
+    for (const token of all) if (token.uncounted) token.given = this.#kernel.now
     for (const name of new Set(tokens.map(token => token.function))) {
       const lost = tokens.filter(token => token.function === name)
       for (const token of lost) token.leaked = true

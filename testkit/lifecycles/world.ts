@@ -192,10 +192,7 @@ export class World {
       thing.slots[act.slot] = thing.slots[act.slot]!.filter(token => !tokens.includes(token))
       if (tokens.length === 0) continue
       if (hit(dropped, page)) {
-        this.#mischief.leak(
-          tokens.filter(({ phantom }) => !phantom),
-          dropped!,
-        )
+        this.#mischief.leak(tokens, dropped!)
         continue
       }
       yield* this.#putAll(tokens, act, mapped)
