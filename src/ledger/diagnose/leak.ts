@@ -15,6 +15,10 @@ export interface LeakFacts {
   lifetimes: number
   mostLifetimes: number
   sinceLifetimes: number
+  /** References of the law that are out and were overtaken like that, this one included. */
+  alike: number
+  /** The law is the one by which pages are handed out. */
+  isHandOut: boolean
   /** A task that gives back such references and has given back none that was taken later: it may still work on this one. */
   maybeWith: number | undefined
   /** References of the law came back by the task that took them, all of them. */
@@ -64,17 +68,25 @@ const MARGIN = 10
 /** References that a call site took and that are all out, up to which they are exceptions. */
 const SEVERAL = 2
 
+/** One in so many of a law's references may stay out as an exception. */
+const RARELY = 50
+
 /** Later events of a task that count as "went on". */
 const WENT_ON = 50
 
 /** True if it was overtaken by so many that it is not waiting its turn. */
 export function isOvertaken({ returned, most, since, lawLifetimes }: LeakFacts): boolean {
-  return lawLifetimes >= KNOWN_LAW && returned >= ENOUGH && since > FACTOR * most + MARGIN
+  return lawLifetimes >= KNOWN_LAW && returned >= ENOUGH && isFar(since, most)
+}
+
+/** True if so many references that overtook one are far more than the most that ever overtook one that came back. */
+export function isFar(since: number, most: number): boolean {
+  return since > FACTOR * most + MARGIN
 }
 
 /** The same for the lifetime of its page. */
 export function isLifetimeOvertaken({ lifetimes, mostLifetimes, sinceLifetimes }: LeakFacts): boolean {
-  return lifetimes >= ENOUGH && sinceLifetimes > FACTOR * mostLifetimes + MARGIN
+  return lifetimes >= ENOUGH && isFar(sinceLifetimes, mostLifetimes)
 }
 
 /** How sure it is that the reference is leaked; undefined: it may well come back. */
@@ -84,10 +96,20 @@ export function leakCertainty(facts: LeakFacts): Certainty | undefined {
   if (isHeadless || isEviction || isMapped) return undefined
   if (facts.wasEvicted) return 'likely'
   if (facts.mayBeMissing) return undefined
-  if (facts.hasLaw && isOvertaken(facts) && facts.maybeWith === undefined) return isPin ? 'possible' : 'likely'
+  if (facts.hasLaw && isOvertaken(facts) && facts.maybeWith === undefined) return overtaken(facts)
   if (facts.hasLaw) return holderIsGone(facts)
   if (isPin) return undefined
   return neverReturned(facts)
+}
+
+/**
+ * A reference that was overtaken by more than any. Where many are out like that, some holders may keep what they take for good; and
+ * a page that its owner keeps, which is what the hand-out's reference says, is kept by right as long as others use it.
+ */
+function overtaken({ isHandOut, others, alike, returned, isPin }: LeakFacts): Certainty | undefined {
+  const isException = alike <= Math.max(SEVERAL, returned / RARELY)
+  if (isHandOut) return others === 0 && isException ? 'likely' : undefined
+  return isPin || !isException ? 'possible' : 'likely'
 }
 
 /** A reference that only its task can give back, and the task has exited. */

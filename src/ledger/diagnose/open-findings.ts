@@ -3,6 +3,7 @@
 import { Op } from '../../trace/events.ts'
 import { StackTrait } from '../callsites/symbol-lists.ts'
 import type { Actor, Candidate, Finding } from '../findings/finding.ts'
+import { unitKey } from '../learn/call-site-laws.ts'
 import { NO_LAW } from '../learn/law-book.ts'
 import type { LearningTracker } from '../learn/learning-tracker.ts'
 import type { UnmapCall } from '../probes/unmap-tracker.ts'
@@ -10,7 +11,7 @@ import type { LifetimeEvent, PageState } from '../track/lifetime-event.ts'
 import { PageBit } from '../track/page-state.ts'
 import { NEVER_CLOSES } from '../track/rule-recognition.ts'
 import { isConsistent } from './consistency.ts'
-import { type LeakFacts, leakCertainty } from './leak.ts'
+import { isFar, type LeakFacts, leakCertainty } from './leak.ts'
 import { leakSentences } from './leak-words.ts'
 import { duration, type Naming, references } from './naming.ts'
 import { newFinding } from './new-finding.ts'
@@ -165,7 +166,7 @@ export class OpenFindings {
       finding.history = this.#naming.history(events, partners, finding.count)
     finding.evidence.push(...leakSentences(this.#ledger, this.#naming, chosen.event, chosen.reference, chosen.facts))
     if (!chosen.certainty) return
-    this.#accuse(finding, chosen.reference, chosen.certainty)
+    this.#accuse(finding, chosen.reference, events, chosen.certainty)
     const others = known.filter(each => each !== chosen)
     if (others.length > 0)
       finding.evidence.push(
@@ -173,7 +174,12 @@ export class OpenFindings {
       )
   }
 
-  #accuse(finding: Finding, reference: OpenReference, certainty: Finding['certainty']): void {
+  #accuse(
+    finding: Finding,
+    reference: OpenReference,
+    events: readonly LifetimeEvent[],
+    certainty: Finding['certainty'],
+  ): void {
     if (finding.kind === 'teardown-waits')
       finding.consequences.push({
         kind: 'teardown-waits',
@@ -185,7 +191,7 @@ export class OpenFindings {
     finding.kind = 'leak'
     finding.references = reference.units
     finding.certainty = certainty
-    finding.candidates = this.#candidates(reference)
+    finding.candidates = this.#candidates(reference, events)
     const isAlone = finding.candidates.length === 1
     finding.culpritCertainty = isAlone
       ? certainty === 'certain' && reference.law === NO_LAW
@@ -196,25 +202,20 @@ export class OpenFindings {
   }
 
   /** Gets of which the reference that is out may be one, one for each call site, the likeliest first. */
-  #candidates({ event, law, alternatives }: OpenReference): Candidate[] {
+  #candidates(reference: OpenReference, events: readonly LifetimeEvent[]): Candidate[] {
+    const { event, law, alternatives } = reference
     const { sites, book } = this.#ledger
-    const all = [event!, ...alternatives]
-    const distinct = all.filter(
-      (each, i) => all.findIndex(other => sites.site(other.signature) === sites.site(each.signature)) === i,
-    )
-    const equation =
-      law === NO_LAW
-        ? ''
-        : book.laws[law]!.isAmbiguous
-          ? 'the lifetimes do not tell for sure which put gives it back'
-          : ''
-    return distinct.map((each, i) => ({
-      actor: this.#naming.actor(each),
-      reasons: [
-        i === 0 ? 'nothing that came back fits it' : 'its reference comes back by the same puts',
-        ...(equation ? [equation] : []),
-      ],
-    }))
+    const rivals = law === NO_LAW ? [] : book.laws[law]!.rivals
+    const others = events.filter(({ signature, delta }) => delta > 0 && rivals.includes(unitKey(signature, delta)))
+    const bySite = new Map<number, Candidate>()
+    const add = (get: LifetimeEvent, reason: string) => {
+      const site = sites.site(get.signature)
+      if (!bySite.has(site)) bySite.set(site, { actor: this.#naming.actor(get), reasons: [reason] })
+    }
+    add(event!, alternatives.length > 1 ? 'it took the oldest of those that may be out' : 'it took the only one that is out by the laws')
+    for (const get of alternatives) add(get, 'its references come back by the same puts')
+    for (const get of others) add(get, 'the lifetimes do not tell whether its references come back by these puts')
+    return [...bySite.values()]
   }
 
   #factsOf(
@@ -241,6 +242,8 @@ export class OpenFindings {
       lifetimes: lifetimes.returned,
       mostLifetimes: lifetimes.most,
       sinceLifetimes: lifetimes.since(taken),
+      alike: law.out.filter(other => isFar(law.all.since(other), law.all.most)).length,
+      isHandOut: this.#isHandOut(event.signature),
       maybeWith: maybeWith(law, taken),
       isOwnTask: law.bySameTask === law.all.returned,
       takenHere: tasks.ticksOfSignature(event.signature),

@@ -99,7 +99,7 @@ export class ShortageFindings {
   #culpritCertainty({ law, candidates, put, out, units }: Shortage, isSure: boolean): Certainty {
     // A put that gives back more than is left takes what others will give back, whoever else put before it.
     const isOver = out > 0 && -unitsOf(put, 0) > out
-    if (candidates.length > 1 && !isOver) return 'possible'
+    if ((candidates.length > 1 && !isOver) || put.stack === 0) return 'possible'
     if (law < 0) return 'likely'
     const known = this.#ledger.book.laws[law]!
     const isKnown = known.touched >= WELL_KNOWN && known.touched - known.held <= ALWAYS && !known.isAmbiguous

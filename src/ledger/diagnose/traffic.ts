@@ -19,6 +19,8 @@ export interface Giver {
 /** How the references of one law came back. */
 export interface LawTraffic {
   all: Overtaking
+  /** When the references were taken that are out; where it may be one of several, the last of them. */
+  out: readonly number[]
   /** References that came back by the task that took them. */
   bySameTask: number
   givers: ReadonlyMap<number, Giver>
@@ -26,11 +28,12 @@ export interface LawTraffic {
 
 interface Collected {
   returned: Returned[]
+  out: number[]
   bySameTask: number
   givers: Map<number, Giver>
 }
 
-const NOTHING: LawTraffic = { all: new Overtaking([]), bySameTask: 0, givers: new Map() }
+const NOTHING: LawTraffic = { all: new Overtaking([]), bySameTask: 0, out: [], givers: new Map() }
 
 /** Events of a lifetime above which its references are not paired. */
 const MAX_EVENTS = 4096
@@ -55,8 +58,7 @@ export class Traffic {
       const events = ledger.lifeEvents(row)
       if (events.length <= MAX_EVENTS) collect(laws, events, ledger)
     }
-    for (const [law, { returned, bySameTask, givers }] of laws)
-      this.#laws.set(law, { all: new Overtaking(returned), bySameTask, givers })
+    for (const [law, { returned, ...rest }] of laws) this.#laws.set(law, { all: new Overtaking(returned), ...rest })
     for (const [pagemap, returned] of lifetimes) this.#lifetimes.set(pagemap, new Overtaking(returned))
   }
 
@@ -70,20 +72,29 @@ export class Traffic {
 }
 
 function collect(laws: Map<number, Collected>, events: readonly LifetimeEvent[], ledger: LearningTracker): void {
-  const { partners } = pairReferences(events, 0, ledger.book)
+  const { partners, open } = pairReferences(events, 0, ledger.book)
+  for (const { law, event, alternatives } of open)
+    if (event) collectedOf(laws, law).out.push((alternatives.at(-1) ?? event).ordinal)
   partners.forEach((partner, position) => {
     const get = events[position]!
     if (partner === undefined || get.delta <= 0 || partner < position) return
     const put = events[partner]!
     const law = ledger.book.lawOf(get.signature * 2)
-    const known: Collected = laws.get(law) ?? { returned: [], bySameTask: 0, givers: new Map() }
+    const known = collectedOf(laws, law)
     known.returned.push({ taken: get.ordinal, given: put.ordinal })
     if (get.pid === put.pid) known.bySameTask++
     // An interrupt gives back in the name of whatever task it interrupts.
     const traits = ledger.sites.traits(put.stack)
     if (!(traits & StackTrait.INTERRUPT)) note(known.givers, get, put, (traits & StackTrait.WORKER) !== 0)
-    laws.set(law, known)
   })
+}
+
+function collectedOf(laws: Map<number, Collected>, law: number): Collected {
+  const known = laws.get(law)
+  if (known) return known
+  const made: Collected = { returned: [], bySameTask: 0, out: [], givers: new Map() }
+  laws.set(law, made)
+  return made
 }
 
 function note(givers: Map<number, Giver>, get: LifetimeEvent, put: LifetimeEvent, isWorker: boolean): void {
