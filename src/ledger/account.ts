@@ -115,7 +115,7 @@ export async function whoHolds(
   const ledger = await readLedger(recording, { ...options, allPages: true, watch: { pfn, at } })
   const state = ledger.watched
   if (!state) return undefined
-  const diagnosis = new Diagnosis(ledger, recording.tasks, recording.info.endTime)
+  const diagnosis = new Diagnosis(ledger, recording)
   return {
     pfn,
     count: state.count,
@@ -177,7 +177,7 @@ function copyOf(batch: EventBatch): EventBatch {
 
 /** The account of a recording that a ledger has read to its end. */
 export function summarise(recording: Recording, ledger: LearningTracker): Account {
-  const diagnosis = new Diagnosis(ledger, recording.tasks, recording.info.endTime)
+  const diagnosis = new Diagnosis(ledger, recording)
   const { gaps, anomalies, kinds } = ledger
   const { sites: open, more } = openReferences(ledger, diagnosis)
   const findings = diagnosis.findings()

@@ -6,7 +6,7 @@ import type { LearningTracker } from '../learn/learning-tracker.ts'
 import type { Anomaly } from '../track/anomalies.ts'
 import type { LifetimeEvent } from '../track/lifetime-event.ts'
 import { ALWAYS } from './leak.ts'
-import { duration, type Naming } from './naming.ts'
+import type { Naming } from './naming.ts'
 import { newFinding } from './new-finding.ts'
 import type { PageHistory } from './page-history.ts'
 import { pairReferences } from './references.ts'
@@ -54,7 +54,7 @@ export class AnomalyFindings {
   /** The event was rightful: what broke a law earlier had freed the page. */
   #explained(anomaly: Anomaly, finding: Finding): Finding {
     const { event, count } = anomaly
-    const since = duration(event.time - (finding.culprit ?? finding.candidates[0]!.actor).time)
+    const since = this.#naming.span(event.time - (finding.culprit ?? finding.candidates[0]!.actor).time)
     finding.evidence.push(
       `${this.#naming.site(event.signature, event.val)}, which came ${since} later, found the count at ${count}, as if nobody held the page`,
     )
@@ -133,7 +133,7 @@ export class AnomalyFindings {
     const last = lastLives[0]?.at(-1)
     if (!last || last.delta >= 0) return []
     return [
-      `its last reference had been put ${duration(event.time - last.time)} before by ${this.#naming.site(last.signature)}`,
+      `its last reference had been put ${this.#naming.span(event.time - last.time)} before by ${this.#naming.site(last.signature)}`,
     ]
   }
 }

@@ -3,7 +3,7 @@
  * From what was tracked and the laws that were learned to findings. An accusation needs evidence that nothing innocent would
  * have left; a reference that is merely held is reported as held. Asking twice gives the same answer.
  */
-import type { TaskTable } from '../../trace/events.ts'
+import type { Recording } from '../../trace/events.ts'
 import type { ErrorReport, Finding } from '../findings/finding.ts'
 import type { LearningTracker } from '../learn/learning-tracker.ts'
 import type { Anomaly } from '../track/anomalies.ts'
@@ -32,10 +32,10 @@ export class Diagnosis {
   readonly #probes: ProbeFindings
   readonly #naming: Naming
 
-  constructor(ledger: LearningTracker, tasks: TaskTable, endTime: number | undefined) {
+  constructor(ledger: LearningTracker, recording: Pick<Recording, 'tasks' | 'info'>) {
     this.#ledger = ledger
-    this.#end = Math.max(endTime ?? ledger.lastTime, ledger.lastTime)
-    const naming = new Naming(ledger.sites, tasks, ledger.book)
+    this.#end = Math.max(recording.info.endTime ?? ledger.lastTime, ledger.lastTime)
+    const naming = new Naming(ledger.sites, ledger.book, recording)
     const isHandOut = handOuts(ledger.sampleLifetimes())
     this.#naming = naming
     this.#shortages = new ShortageFindings(ledger, naming, isHandOut)

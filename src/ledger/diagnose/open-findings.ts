@@ -13,7 +13,7 @@ import { NEVER_CLOSES } from '../track/rule-recognition.ts'
 import { isConsistent } from './consistency.ts'
 import { isFar, type LeakFacts, leakCertainty } from './leak.ts'
 import { leakSentences } from './leak-words.ts'
-import { duration, type Naming, references } from './naming.ts'
+import { type Naming, references } from './naming.ts'
 import { newFinding } from './new-finding.ts'
 import { type OpenReference, pairReferences } from './references.ts'
 import { type LawTraffic, Traffic } from './traffic.ts'
@@ -127,7 +127,7 @@ export class OpenFindings {
     const teardown = this.#teardowns.find(each => pfn >= each.firstPfn && pfn < each.firstPfn + each.pages)
     if (!teardown) return undefined
     const { pid, time } = teardown.entered
-    return `${this.#naming.task(pid)} entered memunmap_pages() ${duration(this.#end - time)} before the recording ends, and has not returned`
+    return `${this.#naming.task(pid)} entered memunmap_pages() ${this.#naming.span(this.#end - time)} before the recording ends, and has not returned`
   }
 
   /** Names the holder of an open lifetime's references, and accuses it where the evidence is enough. */

@@ -10,7 +10,7 @@ import type { HeldPage, UnmapCall as Teardown } from '../probes/unmap-tracker.ts
 import type { LedgerEvent, LifetimeEvent as LifeEvent } from '../track/lifetime-event.ts'
 import { NEVER_CLOSES } from '../track/rule-recognition.ts'
 import { ALWAYS } from './leak.ts'
-import { duration, type Naming } from './naming.ts'
+import type { Naming } from './naming.ts'
 import { newFinding } from './new-finding.ts'
 import type { Holder, OpenFindings } from './open-findings.ts'
 import { pairReferences } from './references.ts'
@@ -210,7 +210,7 @@ export class ProbeFindings {
         return this.#whileFree(suspicion)
       case 'free-twice':
         return [
-          `${this.#who(suspicion.freed)} had given the page back ${span(suspicion.freed, suspicion.event)} before, and nothing has handed it out since`,
+          `${this.#who(suspicion.freed)} had given the page back ${this.#span(suspicion.freed, suspicion.event)} before, and nothing has handed it out since`,
         ]
       case 'freed-in-use':
         return this.#inUse(suspicion)
@@ -237,7 +237,7 @@ export class ProbeFindings {
     const isAnnounced = this.#ledger.probes.countsOf(this.#ledger.pages.pagemap[row]!).allocs > 0
     const since = isAnnounced ? 'no lastput_alloc has come for it since' : 'nothing has handed it out since'
     const held = this.#isHeld(row, life, freed) ? ['references to the page were out when it was given back'] : []
-    return [`${this.#who(freed)} had given the page back ${span(freed, event)} before, and ${since}`, ...held]
+    return [`${this.#who(freed)} had given the page back ${this.#span(freed, event)} before, and ${since}`, ...held]
   }
 
   /** Whether references to the page were out when it was given back. */
@@ -253,8 +253,8 @@ export class ProbeFindings {
       ? []
       : ['the new owner found the count at 0, so that this set, which was stamped later, came later']
     return [
-      `the same task had given the page back ${span(freed, event)} before, by ${this.#site(freed.stack)}`,
-      `${this.#naming.task(handedOut.pid)} had been handed the page ${span(handedOut, event)} before`,
+      `the same task had given the page back ${this.#span(freed, event)} before, by ${this.#site(freed.stack)}`,
+      `${this.#naming.task(handedOut.pid)} had been handed the page ${this.#span(handedOut, event)} before`,
       ...order,
     ]
   }
@@ -264,7 +264,7 @@ export class ProbeFindings {
     if (!teardown) return []
     const { entered, handedOut } = teardown
     return [
-      `${this.#naming.task(entered.pid)} had entered memunmap_pages() ${span(entered, event)} before`,
+      `${this.#naming.task(entered.pid)} had entered memunmap_pages() ${this.#span(entered, event)} before`,
       ...(handedOut > 1 ? [`${handedOut} pages of the range were handed out since then`] : []),
     ]
   }
@@ -274,7 +274,7 @@ export class ProbeFindings {
     if (!teardown?.returned) return []
     const { returned, late } = teardown
     return [
-      `memunmap_pages() had returned ${span(returned, event)} before`,
+      `memunmap_pages() had returned ${this.#span(returned, event)} before`,
       ...(late > 1 ? [`${late} events of pages of the range came since then`] : []),
     ]
   }
@@ -310,7 +310,7 @@ export class ProbeFindings {
     if (!first && !late && !handedOut) return undefined
     const isMapped = this.#ledger.isMapped(state.row)
     const handed = handedOut && [
-      `${this.#who(handedOut)} was handed the page ${span(handedOut, returned)} before memunmap_pages() returned, and it has not been given back${isMapped ? ': a page table maps it' : ''}`,
+      `${this.#who(handedOut)} was handed the page ${this.#span(handedOut, returned)} before memunmap_pages() returned, and it has not been given back${isMapped ? ': a page table maps it' : ''}`,
     ]
     return {
       ...this.#plain('pagemap-gone', state.row, state),
@@ -328,8 +328,8 @@ export class ProbeFindings {
         ...(handed ?? []),
         ...holders.slice(0, SHOWN_HOLDERS).map(holder => this.#holderWords(holder, returned)),
         late
-          ? `the page's next event came ${span(returned, late)} after memunmap_pages() had returned`
-          : `${duration(this.#end - returned.time)} after memunmap_pages() returned nothing has come back`,
+          ? `the page's next event came ${this.#span(returned, late)} after memunmap_pages() had returned`
+          : `${this.#naming.span(this.#end - returned.time)} after memunmap_pages() returned nothing has come back`,
       ],
     }
   }
@@ -338,7 +338,7 @@ export class ProbeFindings {
     const what = units === 1 ? 'a reference' : `${units} references`
     if (!actor) return `${what} from before the recording`
     const site = actor.frame ? baseName(actor.frame.name) : 'a site without stack'
-    return `${what} taken by ${site} in ${actor.task}-${actor.pid}, ${duration(returned.time - actor.time)} before memunmap_pages() returned`
+    return `${what} taken by ${site} in ${actor.task}-${actor.pid}, ${this.#naming.span(returned.time - actor.time)} before memunmap_pages() returned`
   }
 
   #waits({ entered, firstPfn, pages }: Teardown): Finding {
@@ -351,7 +351,7 @@ export class ProbeFindings {
       pfn: firstPfn,
       certainty: anyReturned && waited > this.#ledger.order.window ? 'certain' : 'likely',
       evidence: [
-        `${this.#naming.task(entered.pid)} entered memunmap_pages() ${duration(waited)} before the recording ends, and has not returned`,
+        `${this.#naming.task(entered.pid)} entered memunmap_pages() ${this.#naming.span(waited)} before the recording ends, and has not returned`,
         ...(waited > this.#ledger.order.window ? [] : ['that is too short to say that it waits for anything']),
         'no page of the range is in use by its count: what it waits for is a reference on the pagemap itself (its percpu_ref), which no page_ref event shows',
         ...(anyReturned
@@ -383,14 +383,14 @@ export class ProbeFindings {
     return `${this.#naming.task(stamp.pid)} (${this.#site(stamp.stack)})`
   }
 
+  #span(from: { time: number }, to: { time: number }): string {
+    return this.#naming.span(to.time - from.time)
+  }
+
   #site(stack: number): string {
     const [name] = this.#ledger.functions(stack)
     return name === undefined ? 'no stack' : baseName(name)
   }
-}
-
-function span(from: { time: number }, to: { time: number }): string {
-  return duration(to.time - from.time)
 }
 
 /** Gaps as stretches of time that do not overlap, in order. */

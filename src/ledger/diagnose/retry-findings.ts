@@ -7,7 +7,7 @@ import type { LearningTracker } from '../learn/learning-tracker.ts'
 import type { Attempts } from '../track/fault-retries.ts'
 import type { PageState } from '../track/lifetime-event.ts'
 import { PageBit } from '../track/page-state.ts'
-import { duration, type Naming } from './naming.ts'
+import type { Naming } from './naming.ts'
 import { newFinding } from './new-finding.ts'
 import type { Holder, OpenFindings } from './open-findings.ts'
 
@@ -46,7 +46,7 @@ function retryFinding(
 }
 
 function attemptWords({ pid, times, first, last }: Attempts, naming: Naming): string {
-  return `${naming.task(pid)} tried ${times} times within ${duration(last - first)}, each time took its reference and gave it back, and the page stays where it is`
+  return `${naming.task(pid)} tried ${times} times within ${naming.span(last - first)}, each time took its reference and gave it back, and the page stays where it is`
 }
 
 /** A migration fails while a reference is out that it does not know of. */

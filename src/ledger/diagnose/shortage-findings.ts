@@ -5,7 +5,7 @@ import type { LearningTracker } from '../learn/learning-tracker.ts'
 import type { LifetimeEvent } from '../track/lifetime-event.ts'
 import { lawSentence } from './law-words.ts'
 import { ALWAYS } from './leak.ts'
-import { duration, type Naming, references } from './naming.ts'
+import { type Naming, references } from './naming.ts'
 import { newFinding } from './new-finding.ts'
 import { unitsOf } from './page-history.ts'
 import { pairReferences } from './references.ts'
@@ -128,7 +128,7 @@ export class ShortageFindings {
     const [next] = deferred
     if (next && end)
       words.push(
-        `that ended the lifetime early: ${this.#naming.site(next.signature)} gave back ${duration(next.time - end.time)} after its end what had been taken in it`,
+        `that ended the lifetime early: ${this.#naming.site(next.signature)} gave back ${this.#naming.span(next.time - end.time)} after its end what had been taken in it`,
       )
     return words
   }
