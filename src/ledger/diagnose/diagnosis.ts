@@ -5,6 +5,7 @@
  */
 import type { Recording } from '../../trace/events.ts'
 import type { ErrorReport, Finding } from '../findings/finding.ts'
+import { NO_LAW } from '../learn/law-book.ts'
 import type { LearningTracker } from '../learn/learning-tracker.ts'
 import type { Anomaly } from '../track/anomalies.ts'
 import type { PageState } from '../track/lifetime-event.ts'
@@ -90,14 +91,17 @@ export class Diagnosis {
       const history = histories.get(anomaly.row)
       // Where events are missing without a mark, a page may be accused only if no count that was read speaks of one there.
       if (ledger.anomalies.unrecorded > 0 && !this.#isFollowed(anomaly, history)) continue
-      const finding = this.#anomalies.of(anomaly, history, shortOn(anomaly.row))
+      const found = shortOn(anomaly.row)
+      // Where whole lifetimes pass between two steps of the clock, only what laws add up to over all of them says something.
+      if (ledger.order.isCoarse && !isClear(found, history)) continue
+      const finding = this.#anomalies.of(anomaly, history, found)
       if (finding) causes.set(anomaly, finding)
     }
     const short = new Map<number, Finding>()
     for (const row of histories.keys()) {
       if (ledger.anomalies.of(row) || !ledger.isCounted(row)) continue
       // Without an impossible event, only references that came back too late show that the page was freed early.
-      if (ledger.anomalies.unrecorded > 0) continue
+      if (ledger.anomalies.unrecorded > 0 || ledger.order.isCoarse) continue
       const shortage = shortOn(row).find(each => each.deferred.length > 0)
       if (shortage) short.set(row, this.#shortages.of(row, shortage, 'likely', false))
     }
@@ -183,4 +187,11 @@ export class Diagnosis {
       if (this.#ledger.isCounted(row) && pages.bits[row]! & PageBit.open && !this.#ledger.mayClaim(row)) unknown++
     return unknown
   }
+}
+
+/** True if one law is short by one on the page and all others are even, or over by what may rightly be out. */
+function isClear(found: readonly Shortage[], history: PageHistory | undefined): boolean {
+  const [only] = found
+  if (!history || !only || found.length > 1 || only.law === NO_LAW || only.units > 1) return false
+  return history.total.size <= 2
 }
