@@ -4,7 +4,7 @@ import { Op } from '../../trace/events.ts'
 import { StackTrait } from '../callsites/symbol-lists.ts'
 import type { Actor, Candidate, Finding } from '../findings/finding.ts'
 import { unitKey } from '../learn/call-site-laws.ts'
-import { NO_LAW } from '../learn/law-book.ts'
+import { type LawBook, NO_LAW } from '../learn/law-book.ts'
 import type { LearningTracker } from '../learn/learning-tracker.ts'
 import type { UnmapCall } from '../probes/unmap-tracker.ts'
 import type { LifetimeEvent, PageState } from '../track/lifetime-event.ts'
@@ -205,8 +205,7 @@ export class OpenFindings {
   #candidates(reference: OpenReference, events: readonly LifetimeEvent[]): Candidate[] {
     const { event, law, alternatives } = reference
     const { sites, book } = this.#ledger
-    const rivals = law === NO_LAW ? [] : book.laws[law]!.rivals
-    const others = events.filter(({ signature, delta }) => delta > 0 && rivals.includes(unitKey(signature, delta)))
+    const others = law === NO_LAW ? [] : rivalGets(events, law, book)
     const bySite = new Map<number, Candidate>()
     const add = (get: LifetimeEvent, reason: string) => {
       const site = sites.site(get.signature)
@@ -288,4 +287,17 @@ function maybeWith({ all, givers }: LawTraffic, taken: number): number | undefin
 /** How far beyond its discipline a reference was overtaken: the one that was furthest is told first. */
 function rank({ since, most }: LeakFacts): number {
   return since - most
+}
+
+/**
+ * Gets of rival laws that may have taken what is out. Rival call sites go alike in all other lifetimes, so where this one has more
+ * gets of the law than of its rivals, it is the law's own that is too many.
+ */
+function rivalGets(events: readonly LifetimeEvent[], law: number, book: LawBook): LifetimeEvent[] {
+  const { rivals } = book.laws[law]!
+  const gets = events.filter(({ delta }) => delta > 0)
+  const own = gets.filter(({ signature }) => book.lawOf(unitKey(signature, 1)) === law)
+  const others = gets.filter(({ signature }) => rivals.includes(unitKey(signature, 1)))
+  const units = (all: readonly LifetimeEvent[]) => all.reduce((sum, { delta }) => sum + delta, 0)
+  return units(own) > units(others) ? [] : others
 }
