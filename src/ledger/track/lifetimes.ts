@@ -3,12 +3,15 @@
  * Lifetimes of pages: from the event that takes an idle page into use to the one that makes it idle again. An open lifetime
  * keeps its events; a closed one is counted, by its shape where it is complete.
  */
+import { newBatch } from '../../trace/batch.ts'
 import { type EventBatch, Op } from '../../trace/events.ts'
 import type { CallSites } from '../callsites/call-sites.ts'
 import { StackTrait } from '../callsites/symbol-lists.ts'
 import { isCheckpoint } from './checkpoints.ts'
 import type { EventPool } from './event-pool.ts'
-import type { LedgerEvent, LifetimeEvent } from './lifetime-event.ts'
+import type { FaultRetries } from './fault-retries.ts'
+import { type LedgerEvent, type LifetimeEvent, putRow } from './lifetime-event.ts'
+import type { LifetimeShapes } from './lifetime-shapes.ts'
 import type { PageRules } from './page-rules.ts'
 import { canClaim, LIFETIME_BITS, PageBit } from './page-state.ts'
 import type { PageTable } from './page-table.ts'
@@ -45,7 +48,11 @@ export class Lifetimes {
   readonly #nodes: EventPool
   readonly #tasks: TaskActivity
   readonly #sites: CallSites
+  readonly #shapes: LifetimeShapes
+  readonly #retries: FaultRetries
   readonly #rules: PageRules
+  /** The one event that is applied on its own, as a batch. */
+  readonly #single = newBatch(1)
   readonly #compact: Compact | undefined
 
   constructor(tables: Tables, rules: PageRules, compact: Compact | undefined) {
@@ -54,6 +61,8 @@ export class Lifetimes {
     this.#nodes = tables.nodes
     this.#tasks = tables.tasks
     this.#sites = tables.sites
+    this.#shapes = tables.shapes
+    this.#retries = tables.retries
     this.#rules = rules
     this.#compact = compact
   }
@@ -72,64 +81,62 @@ export class Lifetimes {
     if (!this.#pages.has(row, PageBit.open)) this.open(row)
   }
 
-  /** Applies an event of a batch that changes the count by its own value. */
-  applyRow(row: number, batch: EventBatch, i: number, signature: number, since: number): void {
-    const delta = batch.val[i]!
-    this.#append(row, this.#nodes.addRow(batch, i, delta, signature, since), delta)
-  }
-
   /** Applies an event: changes the count by `delta`, and closes the lifetime where the page is idle again. */
   apply(row: number, delta: number, event: LedgerEvent): void {
-    this.#append(row, this.#nodes.add(event, delta), delta)
+    putRow(this.#single, 0, event)
+    this.applyRow(row, delta, this.#single, 0, event.signature, event.since)
   }
 
-  #append(row: number, node: number, delta: number): void {
+  /** Applies an event of a batch. This is the hot path: one function, so that each column is looked up once. */
+  applyRow(row: number, delta: number, batch: EventBatch, i: number, signature: number, since: number): void {
     const pages = this.#pages
     const nodes = this.#nodes
-    const mapcount = nodes.mapcount[node]!
-    const pid = nodes.pid[node]!
-    const stack = nodes.stack[node]!
-    const signature = nodes.signature[node]!
+    const time = batch.time[i]!
+    const pid = batch.pid[i]!
+    const stack = batch.stack[i]!
+    const mapcount = batch.mapcount[i]!
     if (mapcount < 0) this.#tables.rawMapcount = true
-    this.reach(row)
-    nodes.taskSeq[node] = this.#tasks.tick(pid, nodes.time[node]!, stack, row)
+    if ((pages.bits[row]! & PageBit.open) === 0) this.open(row)
+    const node = nodes.take()
+    nodes.time[node] = time
+    nodes.since[node] = since
+    nodes.signature[node] = signature
+    nodes.stack[node] = stack
+    nodes.delta[node] = delta
+    nodes.pid[node] = pid
+    nodes.cpu[node] = batch.cpu[i]!
+    nodes.op[node] = batch.op[i]!
+    nodes.val[node] = batch.val[i]!
+    nodes.ret[node] = batch.ret[i]!
+    nodes.mapcount[node] = mapcount
+    nodes.count[node] = batch.count[i]!
+    nodes.taskSeq[node] = this.#tasks.tick(pid, time, stack, row)
     nodes.signatureSeq[node] = this.#tasks.tickSignature(signature)
-    this.#link(row, node, delta)
-    pages.events[row]!++
-    pages.lastSignature[row] = signature
-    pages.lastPid[row] = pid
-    pages.lastMapcount[row] = mapcount
-    if (delta > 0 && this.#sites.traits(stack) & StackTrait.FAULT)
-      this.#tables.retries.add(row, pid, nodes.cpu[node]!, signature, stack, nodes.time[node]!)
-    const count = pages.count[row]! + delta
-    pages.count[row] = count
-    const events = pages.events[row]!
-    if (count === this.#rules.closesAt(row)) this.close(row)
-    else if (events % LONG_LIFETIME === 0 && isCheckpoint(events)) this.#compact?.(row, this.#tables)
-  }
-
-  /** Adds a node to the end of the open lifetime. A mapping raises the map count after its get and lowers it before its put. */
-  #link(row: number, node: number, delta: number): void {
-    const pages = this.#pages
-    const nodes = this.#nodes
-    const mapcount = nodes.mapcount[node]!
+    nodes.next[node] = -1
     const last = pages.tail[row]!
     if (last < 0) {
       pages.head[row] = node
       nodes.mapped[node] = 0
-    } else {
-      nodes.next[last] = node
-      nodes.mapped[node] = delta < 0 && mapcount < nodes.mapcount[last]! ? 1 : 0
-      if (nodes.delta[last]! > 0 && mapcount > nodes.mapcount[last]!) nodes.mapped[last] = 1
-    }
+    } else nodes.link(last, node)
     pages.tail[row] = node
+    const events = pages.events[row]! + 1
+    pages.events[row] = events
+    pages.lastSignature[row] = signature
+    pages.lastPid[row] = pid
+    pages.lastMapcount[row] = mapcount
+    if (delta > 0 && this.#sites.traits(stack) & StackTrait.FAULT)
+      this.#retries.add(row, pid, batch.cpu[i]!, signature, stack, time)
+    const count = pages.count[row]! + delta
+    pages.count[row] = count
+    if (count === this.#rules.closesAt(row)) this.close(row)
+    else if (events % LONG_LIFETIME === 0 && isCheckpoint(events)) this.#compact?.(row, this.#tables)
   }
 
   /** Closes the open lifetime: its page is idle. */
   close(row: number): void {
     const pages = this.#pages
-    const { lives, retries, anomalies, closed } = this.#tables
-    retries.end(row)
+    const { lives, anomalies, closed } = this.#tables
+    this.#retries.end(row)
     anomalies.lifetimeEnded(row)
     const bits = pages.bits[row]!
     const head = pages.head[row]!
@@ -139,7 +146,8 @@ export class Lifetimes {
     else {
       lives.complete++
       this.#rules.pagemap(row).lives++
-      if (head >= 0) this.#learn(row, head, tail)
+      if (head >= 0) this.#shapes.addChain(this.#nodes, head, tail, pages.events[row]!)
+      if (head >= 0 && lives.complete % MAPCOUNT_SAMPLE === 0) this.#sampleMapcount(row)
     }
     if (head >= 0) pages.lastClosed[row] = closed.add(head, tail, pages.lastClosed[row]!)
     pages.head[row] = pages.tail[row] = -1
@@ -166,12 +174,10 @@ export class Lifetimes {
     anomalies.markFreedTwice(cause, this.#pages.pagemap[row]!)
   }
 
-  /** Learns from a complete lifetime: its shape, and now and then the map count of an idle page. */
-  #learn(row: number, head: number, tail: number): void {
-    const { shapes, lives } = this.#tables
-    shapes.addChain(this.#nodes, head, tail, this.#pages.events[row]!)
+  /** Counts the map count of an idle page. */
+  #sampleMapcount(row: number): void {
     const { idleMapcounts } = this.#rules.pagemap(row)
-    if (lives.complete % MAPCOUNT_SAMPLE !== 0 || idleMapcounts.size >= MAX_IDLE_MAPCOUNTS) return
+    if (idleMapcounts.size >= MAX_IDLE_MAPCOUNTS) return
     const mapcount = this.#pages.lastMapcount[row]!
     idleMapcounts.set(mapcount, (idleMapcounts.get(mapcount) ?? 0) + 1)
   }

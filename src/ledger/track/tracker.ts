@@ -15,7 +15,7 @@ import { EventApplier } from './event-applier.ts'
 import { EventPipeline } from './event-pipeline.ts'
 import { FastPath } from './fast-path.ts'
 import { FirstSight } from './first-sight.ts'
-import type { LedgerEvent, LifetimeEvent, PageState } from './lifetime-event.ts'
+import { eventOf, type LedgerEvent, type LifetimeEvent, type PageState } from './lifetime-event.ts'
 import { type Compact, Lifetimes } from './lifetimes.ts'
 import { hitsZero } from './op-semantics.ts'
 import { ORDER_WINDOW } from './order-limits.ts'
@@ -45,9 +45,6 @@ export interface TrackerParts {
   /** A tracker that has seen the recording's beginning: the rules that it recognised hold from the start. */
   hints?: Tracker | undefined
 }
-
-/** Page flags proper; above them stand zone, node and section. */
-const PAGE_FLAGS = (1 << 24) - 1
 
 export class Tracker {
   /** page_ref events taken into account, and those of pages that are none of ours. */
@@ -145,7 +142,7 @@ export class Tracker {
           ? fastPath.takeSet(row, val[i]!, stack[i]!)
           : fastPath.isPlain(row, kind, val[i]!, ret[i]!, stack[i]!, pid[i]!))
       )
-        lifetimes.applyRow(row, batch, i, signature, since)
+        lifetimes.applyRow(row, val[i]!, batch, i, signature, since)
       else this.#takeSlowly(row, eventOf(batch, i, signature, since))
     }
     if (batch.length > 0) this.lastTime = Math.max(this.lastTime, time[order[batch.length - 1]!]!)
@@ -321,22 +318,5 @@ export class Tracker {
   /** Returns the names of the functions on a stack, innermost first. */
   functions(stack: number): string[] {
     return this.sites.functions(stack)
-  }
-}
-
-function eventOf(batch: EventBatch, i: number, signature: number, since: number): LedgerEvent {
-  return {
-    time: batch.time[i]!,
-    since,
-    pid: batch.pid[i]!,
-    cpu: batch.cpu[i]!,
-    op: batch.op[i]!,
-    val: batch.val[i]!,
-    ret: batch.ret[i]!,
-    signature,
-    stack: batch.stack[i]!,
-    mapcount: batch.mapcount[i]!,
-    count: batch.count[i]!,
-    flags: batch.flagsLow[i]! & PAGE_FLAGS,
   }
 }
