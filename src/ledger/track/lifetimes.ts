@@ -165,7 +165,7 @@ export class Lifetimes {
     this.close(row)
   }
 
-  /** A page that was got while free, and is put to idle without having been handed out, is filed as free twice. */
+  /** Counts a lifetime after an anomaly. A page that was got while free, and put to idle unallocated, is filed as free twice. */
   #closeBroken(row: number): void {
     const { lives, anomalies } = this.#tables
     lives.broken++

@@ -37,7 +37,7 @@ export interface TrackerOptions {
   watch?: { pfn: number; at: number } | undefined
 }
 
-/** What a tracker works with. */
+/** Parts that a tracker is given. */
 export interface TrackerParts {
   sites: CallSites
   /** Called for a lifetime that has become long. */
@@ -159,6 +159,7 @@ export class Tracker {
     })
   }
 
+  /** Takes in an event that needs a closer look. */
   #takeSlowly(row: number, event: LedgerEvent): void {
     if (this.probes.areSeen) this.probes.seen(row, event)
     if (event.mapcount < 0) this.#tables.rawMapcount = true
@@ -179,6 +180,7 @@ export class Tracker {
     return true
   }
 
+  /** Takes in a probe. */
   #takeProbe(batch: EventBatch, i: number, since: number): void {
     const event = () => eventOf(batch, i, this.sites.keyOf(batch.stack[i]!, batch.op[i]!), since)
     if (batch.op[i] === Op.PAGE_FREE) this.#learnFree(batch.pfn[i]!, batch.pid[i]!)
@@ -186,7 +188,7 @@ export class Tracker {
     if (batch.op[i] === Op.REPORT) this.reports.add(batch, i)
   }
 
-  /** A page that its task has put to zero is given back to its driver: then the core will set its count to 1 again. */
+  /** Learns from a page that its task has put to zero and now gives back to its driver: the core will set its count to 1. */
   #learnFree(pfn: number, pid: number): void {
     const row = this.pages.find(pfn)
     if (row < 0) return
@@ -194,7 +196,7 @@ export class Tracker {
     if (put && put.pid === pid && put.val < 0 && hitsZero(put)) this.pagemaps.learnReset(this.pages.pagemap[row]!)
   }
 
-  /** Some readers learn of a gap only at its end: what was found meanwhile may have another reason. */
+  /** Takes in a gap. Some readers learn of one only at its end: what was found meanwhile may have another reason. */
   #addGap(gap: LostEvents): void {
     const { pages, gaps, anomalies } = this.#tables
     gaps.add(gap)
@@ -205,6 +207,7 @@ export class Tracker {
     }
   }
 
+  /** Adds a page that is seen for the first time, and returns its row. */
   #addPage(batch: EventBatch, i: number): number {
     const { pages, pagemaps, sites, gaps } = this.#tables
     const index = pagemaps.covering(batch.pfn[i]!)
@@ -216,6 +219,7 @@ export class Tracker {
     return row
   }
 
+  /** True if the page is none of ours. Code that runs for device pages only makes its pagemap one of device memory. */
   #isSkipped(row: number, stack: number): boolean {
     if (this.#rules.isCounted(row)) return false
     if (!(this.sites.traits(stack) & StackTrait.DEVICE)) return true
@@ -223,6 +227,7 @@ export class Tracker {
     return false
   }
 
+  /** Remembers the state of the watched page. */
   #takeWatched(): void {
     this.#watchAt = Infinity
     const row = this.pages.find(this.#watch!.pfn)
@@ -253,14 +258,17 @@ export class Tracker {
     return this.#tables.lives
   }
 
+  /** Call sites, as keys. */
   get sites(): Tables['sites'] {
     return this.#tables.sites
   }
 
+  /** Pagemaps, each with the rule that its pages follow. */
   get pagemaps(): Tables['pagemaps'] {
     return this.#tables.pagemaps
   }
 
+  /** What the rules rule out, as it was met. */
   get anomalies(): Tables['anomalies'] {
     return this.#tables.anomalies
   }
@@ -270,7 +278,7 @@ export class Tracker {
     return this.#tables.gaps
   }
 
-  /** What each task did last, and how much. */
+  /** Last actions of each task, and the number of its events. */
   get tasks(): Tables['tasks'] {
     return this.#tables.tasks
   }
