@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** The laws known so far, and by how much units deviate from them. */
-import type { LifetimeEvent } from '../track/lifetime-event.ts'
+
 import { grown, lengthFor } from '../../util/growable.ts'
+import type { LifetimeEvent } from '../track/lifetime-event.ts'
 import {
   type CallSiteDepths,
   type CallSiteLaw,

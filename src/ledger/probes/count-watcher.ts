@@ -73,7 +73,7 @@ export class CountWatcher {
       this.#probes.raise('get-on-free-page', row, event, { restsOnAllocs: true, isOrdered: true })
   }
 
-  /** The core sets the count of the page that its own task gave back; without probes of hand-outs only gets tell of one. */
+  /** Takes in the core's set on the page that its own task gave back; without probes of hand-outs only gets tell of one. */
   #seenReset(row: number, event: LedgerEvent): void {
     for (const { kind, event: get } of this.#probes.candidates.open(row)) {
       if (kind !== 'get-on-free-page' || isSameTask(get, event)) continue
@@ -85,8 +85,8 @@ export class CountWatcher {
   }
 
   /**
-   * The core's set on a page whose new owner is known to have found the count at 0: it waits for an explanation, and the set
-   * came after it, however near the stamps are.
+   * Takes in the core's set on a page whose new owner is known to have found the count at 0: the owner's get waits for an
+   * explanation, and the set came after it, however near the stamps are. Returns true if it was that.
    */
   #seenLateSet(row: number, event: LedgerEvent): boolean {
     const { pages } = this.#tables

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What two stacks say of the call that gave a page back: whether its task is still in it. */
+/** Tells from two stacks if a task is still in the call that gave a page back. */
 import type { CallSites } from '../callsites/call-sites.ts'
 
 /** Functions of mm/memremap.c and include/linux/mm.h that call a driver's page_free() or folio_free(). */

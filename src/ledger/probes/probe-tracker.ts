@@ -142,7 +142,7 @@ export class ProbeTracker {
     this.#tables.pages.set(row, PageBit.freed)
   }
 
-  /** Given back though the page table that maps it, its new owner, or whom memunmap_pages() passes over has a reference. */
+  /** Looks for a page that is given back though the page table that maps it, its new owner, or whom memunmap_pages() passes over has a reference. */
   #freedInUse(row: number, event: LedgerEvent): void {
     const { pages, sites } = this.#tables
     const { count, lastPid } = pages
@@ -192,7 +192,7 @@ export class ProbeTracker {
     return false
   }
 
-  /** Given back twice without a hand-out that was announced. */
+  /** Looks at a page that is given back twice without a hand-out that was announced. */
   #freedAgain(row: number, event: LedgerEvent): void {
     const { pages } = this.#tables
     const state = this.#table.state[row]!
@@ -215,7 +215,7 @@ export class ProbeTracker {
     else if (state & WAS_FREE) this.#usedByFormer(row, event)
   }
 
-  /** Used after it was given back, but not by page_free() itself. */
+  /** Looks at a use after the page was given back, but not by page_free() itself. */
   #usedWhileFree(row: number, event: LedgerEvent, state: number): void {
     const freed = this.#table.freedOf(row)
     if (state & SILENT || !isBefore(freed, event, this.#tables.order)) return
@@ -226,7 +226,7 @@ export class ProbeTracker {
     })
   }
 
-  /** Used by the task that gave the page back, which has been handed to another since. */
+  /** Looks at a use by the task that gave the page back, which has been handed to another since. */
   #usedByFormer(row: number, event: LedgerEvent): void {
     const { freed, handed } = this.pages.holders(row)
     if (!isSameTask(freed, event) || isSameTask(handed, event)) return

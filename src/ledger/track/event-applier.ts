@@ -74,6 +74,7 @@ export class EventApplier {
     pages.lastSignature[row] = event.signature
   }
 
+  /** Gives a frozen page its references back. */
   #unfreeze(row: number, event: LedgerEvent): void {
     const pages = this.#pages
     if (!pages.has(row, PageBit.frozen)) {
@@ -91,6 +92,7 @@ export class EventApplier {
     pages.count[row] = pages.frozen[row]!
   }
 
+  /** Applies a set: a reset by the core, or a hand-out or its reversal. */
   #set(row: number, event: LedgerEvent): void {
     const pages = this.#pages
     if (pages.has(row, PageBit.frozen)) this.#freedWhileFrozen(row, event)
@@ -122,7 +124,7 @@ export class EventApplier {
     )
   }
 
-  /** A frozen page that is handed out anew was freed by whoever froze it. */
+  /** Applies the free of a frozen page that is handed out anew: whoever froze it freed it. */
   #freedWhileFrozen(row: number, event: LedgerEvent): void {
     const signature = this.#pages.lastSignature[row]!
     this.#thaw(row)
@@ -130,7 +132,7 @@ export class EventApplier {
     this.change(row, -this.#pages.frozen[row]!, { ...event, op: Op.FREEZE, signature, stack })
   }
 
-  /** What a page does after an anomaly may explain it, until the page is handed out anew. */
+  /** Keeps an event that came after an anomaly of its page and may explain it, until the page is handed out anew. */
   #noteAfter(row: number, event: LedgerEvent): void {
     const anomaly = this.#anomalies.of(row)
     if (!anomaly || anomaly.event === event || this.#pages.has(row, PageBit.handedOutAgain)) return

@@ -114,14 +114,14 @@ export class EventPipeline {
     if (this.#refused.size > 0 && Number.isFinite(time)) this.finishRefused(time + this.#tables.order.window)
   }
 
-  /** What waits, and what was found provisionally, says nothing behind a gap. */
+  /** Takes up a page behind a gap: what waits, and what was found provisionally, says nothing any more. */
   #resume(row: number, event: LedgerEvent): void {
     this.#buffer.drop(row)
     this.#tables.anomalies.dropProvisional(row)
     this.#firstSight.resume(row, event)
   }
 
-  /** A put that is held back as one of an idle page was part of a sweep. */
+  /** Applies a put that was held back as one of an idle page: it was part of a sweep. */
   #sweepEarlier(row: number): void {
     const put = this.#buffer.takeOnly(row)
     if (!put) return
@@ -129,6 +129,7 @@ export class EventPipeline {
     this.#sweep.apply(row, put)
   }
 
+  /** Puts an event through the reorder buffer. */
   #place(row: number, event: LedgerEvent): void {
     const outcome = this.#buffer.push(row, event)
     if (outcome.kind === 'overdue') this.giveUp(row)

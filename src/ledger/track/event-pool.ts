@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-import { type EventBatch, Op } from '../../trace/events.ts'
+import { Op } from '../../trace/events.ts'
 import { growColumns } from '../../util/growable.ts'
-import type { LedgerEvent, LifetimeEvent } from './lifetime-event.ts'
+import type { LifetimeEvent } from './lifetime-event.ts'
 
 const FIRST_SIZE = 4096
 
@@ -37,44 +37,23 @@ export class EventPool {
   #free = -1
   #used = 0
 
-  /** Returns a node for an event of a batch. */
-  addRow(batch: EventBatch, i: number, delta: number, signature: number, since: number, ordinal: number): number {
-    const node = this.#take()
-    this.time[node] = batch.time[i]!
-    this.since[node] = since
-    this.signature[node] = signature
-    this.stack[node] = batch.stack[i]!
-    this.delta[node] = delta
-    this.pid[node] = batch.pid[i]!
-    this.cpu[node] = batch.cpu[i]!
-    this.op[node] = batch.op[i]!
-    this.val[node] = batch.val[i]!
-    this.ret[node] = batch.ret[i]!
-    this.mapcount[node] = batch.mapcount[i]!
-    this.count[node] = batch.count[i]!
-    this.ordinal[node] = ordinal
-    this.next[node] = -1
-    return node
+  /** Returns a node that stands for nothing yet. */
+  take(): number {
+    if (this.#free >= 0) {
+      const node = this.#free
+      this.#free = this.next[node]!
+      return node
+    }
+    if (this.#used === this.next.length) growColumns(this, this.#used * 2)
+    return this.#used++
   }
 
-  /** Returns a node for an event. */
-  add(event: LedgerEvent, delta: number): number {
-    const node = this.#take()
-    this.time[node] = event.time
-    this.since[node] = event.since
-    this.signature[node] = event.signature
-    this.stack[node] = event.stack
-    this.delta[node] = delta
-    this.pid[node] = event.pid
-    this.cpu[node] = event.cpu
-    this.op[node] = event.op
-    this.val[node] = event.val
-    this.ret[node] = event.ret
-    this.mapcount[node] = event.mapcount
-    this.count[node] = event.count
-    this.ordinal[node] = event.ordinal
-    this.next[node] = -1
-    return node
+  /** Links a node behind the last one of its chain. A mapping raises the map count after its get and lowers it before its put. */
+  link(last: number, node: number): void {
+    const raised = this.mapcount[node]! - this.mapcount[last]!
+    this.next[last] = node
+    this.mapped[node] = this.delta[node]! < 0 && raised < 0 ? 1 : 0
+    if (this.delta[last]! > 0 && raised > 0) this.mapped[last] = 1
   }
 
   /** Gives back one node. */
@@ -138,22 +117,28 @@ export class EventPool {
 
   /** Puts the base reference in front of a chain, and returns the node for it. */
   addBase(first: number): number {
-    const base = this.baseEvent(first)
-    const node = this.add(base, base.delta)
-    this.mapped[node] = 0
-    this.taskSeq[node] = base.taskSeq
-    this.signatureSeq[node] = base.signatureSeq
+    const node = this.take()
+    this.#put(node, this.baseEvent(first))
     this.next[node] = first
     return node
   }
 
-  #take(): number {
-    if (this.#free >= 0) {
-      const node = this.#free
-      this.#free = this.next[node]!
-      return node
-    }
-    if (this.#used === this.next.length) growColumns(this, this.#used * 2)
-    return this.#used++
+  #put(node: number, event: LifetimeEvent): void {
+    this.time[node] = event.time
+    this.ordinal[node] = event.ordinal
+    this.since[node] = event.since
+    this.signature[node] = event.signature
+    this.stack[node] = event.stack
+    this.delta[node] = event.delta
+    this.pid[node] = event.pid
+    this.cpu[node] = event.cpu
+    this.op[node] = event.op
+    this.val[node] = event.val
+    this.ret[node] = event.ret
+    this.mapcount[node] = event.mapcount
+    this.count[node] = event.count
+    this.mapped[node] = event.mapped ? 1 : 0
+    this.taskSeq[node] = event.taskSeq
+    this.signatureSeq[node] = event.signatureSeq
   }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 import type { CallSites } from '../callsites/call-sites.ts'
 import { StackTrait } from '../callsites/symbol-lists.ts'
-import { after, IMPOSSIBLE } from './op-semantics.ts'
+import { fitsResult } from './op-semantics.ts'
 import type { PageTable } from './page-table.ts'
 import type { PagemapTable } from './pagemap-table.ts'
 import type { Tables } from './tables.ts'
@@ -38,9 +38,9 @@ export class FastPath {
     const count = this.#pages.count[row]!
     const { limits, rule } = this.#pagemaps.list[this.#pages.pagemap[row]!]!
     if (!rule || (val === -1 && rule.idle === 1 && this.#sweep.mayBeBasePut(row, stack, pid))) return false
-    if (after(count, op, val, ret, limits) === IMPOSSIBLE) return false
+    if (!fitsResult(count, op, val, ret)) return false
     // A get from zero and a put to zero say something about the rule, so they are looked at.
-    if (val > 0) return count > 0
+    if (val > 0) return count >= limits.getFrom && count > 0
     const next = count + val
     return val < 0 && next >= limits.putTo && (next > 0 || limits.putTo === 0)
   }

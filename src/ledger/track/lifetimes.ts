@@ -3,13 +3,14 @@
  * Lifetimes of pages: from the event that takes an idle page into use to the one that makes it idle again. An open lifetime
  * keeps its events; a closed one is counted, by its shape where it is complete.
  */
+import { newBatch } from '../../trace/batch.ts'
 import { type EventBatch, Op } from '../../trace/events.ts'
 import type { CallSites } from '../callsites/call-sites.ts'
 import { StackTrait } from '../callsites/symbol-lists.ts'
 import { type UnitKey, unitKey } from '../learn/call-site-laws.ts'
 import { isCheckpoint } from './checkpoints.ts'
 import type { EventPool } from './event-pool.ts'
-import type { LedgerEvent, LifetimeEvent } from './lifetime-event.ts'
+import { type LedgerEvent, type LifetimeEvent, putRow } from './lifetime-event.ts'
 import { KeyWeights, NO_KIND } from './lifetime-kinds.ts'
 import { LifetimeState } from './lifetime-log.ts'
 import type { PageRules } from './page-rules.ts'
@@ -52,6 +53,8 @@ export class Lifetimes {
   readonly #tasks: TaskActivity
   readonly #sites: CallSites
   readonly #rules: PageRules
+  /** The one event that is applied on its own, as a batch. */
+  readonly #single = newBatch(1)
   readonly #compact: Compact | undefined
   readonly #makeRoom: MakeRoom | undefined
   readonly #weights = new KeyWeights()
@@ -82,39 +85,67 @@ export class Lifetimes {
     if (!this.#pages.has(row, PageBit.open)) this.open(row)
   }
 
-  /** Applies an event of a batch that changes the count by its own value. */
-  applyRow(row: number, batch: EventBatch, i: number, signature: number, since: number, ordinal: number): void {
-    const delta = batch.val[i]!
-    this.#append(row, this.#nodes.addRow(batch, i, delta, signature, since, ordinal), delta)
-  }
-
   /** Applies an event: changes the count by `delta`, and closes the lifetime where the page is idle again. */
   apply(row: number, delta: number, event: LedgerEvent): void {
-    this.#append(row, this.#nodes.add(event, delta), delta)
+    putRow(this.#single, 0, event)
+    this.applyRow(row, delta, this.#single, 0, event.signature, event.since, event.ordinal)
   }
 
-  #append(row: number, node: number, delta: number): void {
+  /** Applies an event of a batch. This is the hot path: one function, so that each column is looked up once. */
+  applyRow(
+    row: number,
+    delta: number,
+    batch: EventBatch,
+    i: number,
+    signature: number,
+    since: number,
+    ordinal: number,
+  ): void {
     const pages = this.#pages
     const nodes = this.#nodes
-    const mapcount = nodes.mapcount[node]!
-    const pid = nodes.pid[node]!
-    const stack = nodes.stack[node]!
-    const signature = nodes.signature[node]!
+    const time = batch.time[i]!
+    const pid = batch.pid[i]!
+    const stack = batch.stack[i]!
+    const mapcount = batch.mapcount[i]!
     if (mapcount < 0) this.#tables.rawMapcount = true
-    this.reach(row)
-    nodes.taskSeq[node] = this.#tasks.tick(pid, nodes.time[node]!, stack, row)
+    if ((pages.bits[row]! & PageBit.open) === 0) this.open(row)
+    const node = nodes.take()
+    nodes.time[node] = time
+    nodes.since[node] = since
+    nodes.signature[node] = signature
+    nodes.stack[node] = stack
+    nodes.delta[node] = delta
+    nodes.pid[node] = pid
+    nodes.cpu[node] = batch.cpu[i]!
+    nodes.op[node] = batch.op[i]!
+    nodes.val[node] = batch.val[i]!
+    nodes.ret[node] = batch.ret[i]!
+    nodes.mapcount[node] = mapcount
+    nodes.count[node] = batch.count[i]!
+    nodes.taskSeq[node] = this.#tasks.tick(pid, time, stack, row)
     nodes.signatureSeq[node] = this.#tasks.tickSignature(signature)
-    this.#link(row, node, delta)
-    pages.events[row]!++
+    nodes.ordinal[node] = ordinal
+    nodes.next[node] = -1
+    const last = pages.tail[row]!
+    if (last < 0) {
+      pages.head[row] = node
+      nodes.mapped[node] = 0
+    } else nodes.link(last, node)
+    pages.tail[row] = node
+    const events = pages.events[row]! + 1
+    pages.events[row] = events
     pages.lastSignature[row] = signature
     pages.lastPid[row] = pid
     pages.lastMapcount[row] = mapcount
     if (delta > 0 && this.#sites.traits(stack) & StackTrait.FAULT)
-      this.#tables.retries.add(row, pid, nodes.cpu[node]!, signature, stack, nodes.time[node]!)
-    this.addToHash(row, signature, delta)
+      this.#tables.retries.add(row, pid, batch.cpu[i]!, signature, stack, time)
+    const key = unitKey(signature, delta)
+    const weights = this.#weights
+    if (key >= weights.low.length) weights.grow(key)
+    pages.hashLow[row]! += Math.imul(weights.low[key]!, delta)
+    pages.hashHigh[row]! += Math.imul(weights.high[key]!, delta)
     const count = pages.count[row]! + delta
     pages.count[row] = count
-    const events = pages.events[row]!
     if (count === this.#rules.closesAt(row)) this.close(row)
     else if (events % LONG_LIFETIME === 0 && isCheckpoint(events)) this.#compact?.(row, this.#tables)
   }
@@ -126,23 +157,6 @@ export class Lifetimes {
     if (key >= weights.low.length) weights.grow(key)
     this.#pages.hashLow[row]! += Math.imul(weights.low[key]!, units)
     this.#pages.hashHigh[row]! += Math.imul(weights.high[key]!, units)
-  }
-
-  /** Adds a node to the end of the open lifetime. A mapping raises the map count after its get and lowers it before its put. */
-  #link(row: number, node: number, delta: number): void {
-    const pages = this.#pages
-    const nodes = this.#nodes
-    const mapcount = nodes.mapcount[node]!
-    const last = pages.tail[row]!
-    if (last < 0) {
-      pages.head[row] = node
-      nodes.mapped[node] = 0
-    } else {
-      nodes.next[last] = node
-      nodes.mapped[node] = delta < 0 && mapcount < nodes.mapcount[last]! ? 1 : 0
-      if (nodes.delta[last]! > 0 && mapcount > nodes.mapcount[last]!) nodes.mapped[last] = 1
-    }
-    pages.tail[row] = node
   }
 
   /** Closes the open lifetime: its page is idle. */

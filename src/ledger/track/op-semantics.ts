@@ -51,14 +51,16 @@ export function after(count: number, op: number, val: number, ret: number, limit
       return count === val ? 0 : IMPOSSIBLE
     case Op.UNFREEZE:
       return count === 0 ? val : IMPOSSIBLE
-    case Op.MOD_AND_TEST:
-      if ((ret !== 0) !== (count + val === 0)) return IMPOSSIBLE
-      break
-    case Op.MOD_AND_RETURN:
-      if (count + val !== ret) return IMPOSSIBLE
   }
+  if (!fitsResult(count, op, val, ret)) return IMPOSSIBLE
   if (val > 0) return count >= limits.getFrom ? count + val : IMPOSSIBLE
   return count + val >= limits.putTo ? count + val : IMPOSSIBLE
+}
+
+/** True if a get or put that found the count at `count` has the result that it would have. */
+export function fitsResult(count: number, op: number, val: number, ret: number): boolean {
+  if (op === Op.MOD_AND_TEST) return (ret !== 0) === (count + val === 0)
+  return op !== Op.MOD_AND_RETURN || count + val === ret
 }
 
 /** True if a set may find that count. A driver that fails after it set the count takes its set back by another. */

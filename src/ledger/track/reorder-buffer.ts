@@ -17,7 +17,7 @@ import type { PageTable } from './page-table.ts'
 import type { PagemapTable } from './pagemap-table.ts'
 import type { Tables } from './tables.ts'
 
-/** What is to be done next with the events of a page. */
+/** Says what is to be done next with the events of a page. */
 export type Outcome =
   /** Nothing yet. `isFirst` tells that an event begins to wait because it is impossible now. */
   | { kind: 'waiting'; isFirst: boolean }

@@ -16,7 +16,7 @@ import { EventApplier } from './event-applier.ts'
 import { EventPipeline } from './event-pipeline.ts'
 import { FastPath } from './fast-path.ts'
 import { FirstSight } from './first-sight.ts'
-import type { LedgerEvent, LifetimeEvent, PageState } from './lifetime-event.ts'
+import { eventOf, type LedgerEvent, type LifetimeEvent, type PageState } from './lifetime-event.ts'
 import { type Compact, Lifetimes, type MakeRoom } from './lifetimes.ts'
 import { hitsZero } from './op-semantics.ts'
 import { OrderLimits } from './order-limits.ts'
@@ -38,7 +38,7 @@ export interface TrackerOptions {
   watch?: { pfn: number; at: number } | undefined
 }
 
-/** What a tracker works with. */
+/** Parts that a tracker is given. */
 export interface TrackerParts {
   sites: CallSites
   /** Called for a lifetime that has become long. */
@@ -50,9 +50,6 @@ export interface TrackerParts {
   /** A tracker that has seen the recording's beginning: the rules that it recognised hold from the start. */
   hints?: Tracker | undefined
 }
-
-/** Page flags proper; above them stand zone, node and section. */
-const PAGE_FLAGS = (1 << 24) - 1
 
 export class Tracker {
   /** page_ref events taken into account, and those of pages that are none of ours. */
@@ -154,7 +151,7 @@ export class Tracker {
           ? fastPath.takeSet(row, val[i]!, stack[i]!)
           : fastPath.isPlain(row, kind, val[i]!, ret[i]!, stack[i]!, pid[i]!))
       )
-        lifetimes.applyRow(row, batch, i, signature, since, this.events)
+        lifetimes.applyRow(row, val[i]!, batch, i, signature, since, this.events)
       else this.#takeSlowly(row, eventOf(batch, i, signature, since, this.events))
     }
     if (batch.length > 0) this.lastTime = Math.max(this.lastTime, time[order[batch.length - 1]!]!)
@@ -172,6 +169,7 @@ export class Tracker {
     })
   }
 
+  /** Takes in an event that needs a closer look. */
   #takeSlowly(row: number, event: LedgerEvent): void {
     if (this.probes.areSeen) this.probes.seen(row, event)
     if (event.mapcount < 0) this.#tables.rawMapcount = true
@@ -192,6 +190,7 @@ export class Tracker {
     return true
   }
 
+  /** Takes in a probe. */
   #takeProbe(batch: EventBatch, i: number, since: number): void {
     const event = () => eventOf(batch, i, this.sites.keyOf(batch.stack[i]!, batch.op[i]!), since, this.events)
     if (batch.op[i] === Op.PAGE_FREE) this.#learnFree(batch.pfn[i]!, batch.pid[i]!)
@@ -199,7 +198,7 @@ export class Tracker {
     if (batch.op[i] === Op.REPORT) this.reports.add(batch, i)
   }
 
-  /** A page that its task has put to zero is given back to its driver: then the core will set its count to 1 again. */
+  /** Learns from a page that its task has put to zero and now gives back to its driver: the core will set its count to 1. */
   #learnFree(pfn: number, pid: number): void {
     const row = this.pages.find(pfn)
     if (row < 0) return
@@ -207,7 +206,7 @@ export class Tracker {
     if (put && put.pid === pid && put.val < 0 && hitsZero(put)) this.pagemaps.learnReset(this.pages.pagemap[row]!)
   }
 
-  /** Some readers learn of a gap only at its end: what was found meanwhile may have another reason. */
+  /** Takes in a gap. Some readers learn of one only at its end: what was found meanwhile may have another reason. */
   #addGap(gap: LostEvents): void {
     const { pages, gaps, anomalies } = this.#tables
     gaps.add(gap)
@@ -218,6 +217,7 @@ export class Tracker {
     }
   }
 
+  /** Adds a page that is seen for the first time, and returns its row. */
   #addPage(batch: EventBatch, i: number): number {
     const { pages, pagemaps, sites, gaps } = this.#tables
     const index = pagemaps.covering(batch.pfn[i]!)
@@ -229,6 +229,7 @@ export class Tracker {
     return row
   }
 
+  /** True if the page is none of ours. Code that runs for device pages only makes its pagemap one of device memory. */
   #isSkipped(row: number, stack: number): boolean {
     if (this.#rules.isCounted(row)) return false
     if (!(this.sites.traits(stack) & StackTrait.DEVICE)) return true
@@ -236,6 +237,7 @@ export class Tracker {
     return false
   }
 
+  /** Remembers the state of the watched page. */
   #takeWatched(): void {
     this.#watchAt = Infinity
     const row = this.pages.find(this.#watch!.pfn)
@@ -276,14 +278,17 @@ export class Tracker {
     return this.#tables.lives
   }
 
+  /** Call sites, as keys. */
   get sites(): Tables['sites'] {
     return this.#tables.sites
   }
 
+  /** Pagemaps, each with the rule that its pages follow. */
   get pagemaps(): Tables['pagemaps'] {
     return this.#tables.pagemaps
   }
 
+  /** What the rules rule out, as it was met. */
   get anomalies(): Tables['anomalies'] {
     return this.#tables.anomalies
   }
@@ -293,7 +298,7 @@ export class Tracker {
     return this.#tables.gaps
   }
 
-  /** What each task did last, and how much. */
+  /** Last actions of each task, and the number of its events. */
   get tasks(): Tables['tasks'] {
     return this.#tables.tasks
   }
@@ -346,23 +351,5 @@ export class Tracker {
   /** Returns the names of the functions on a stack, innermost first. */
   functions(stack: number): string[] {
     return this.sites.functions(stack)
-  }
-}
-
-function eventOf(batch: EventBatch, i: number, signature: number, since: number, ordinal: number): LedgerEvent {
-  return {
-    time: batch.time[i]!,
-    since,
-    pid: batch.pid[i]!,
-    cpu: batch.cpu[i]!,
-    op: batch.op[i]!,
-    val: batch.val[i]!,
-    ret: batch.ret[i]!,
-    signature,
-    stack: batch.stack[i]!,
-    mapcount: batch.mapcount[i]!,
-    count: batch.count[i]!,
-    flags: batch.flagsLow[i]! & PAGE_FLAGS,
-    ordinal,
   }
 }

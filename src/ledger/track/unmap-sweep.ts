@@ -15,7 +15,7 @@ import type { Tables } from './tables.ts'
 /** Neighbouring pages put in a row that make a sweep. */
 const SWEEP = 8
 
-/** Whether a put is one of memunmap_pages(), and the pages whose puts before it turn out to have been some, too. */
+/** Tells if a put is one of memunmap_pages(), and names the pages whose puts before it turn out to have been some, too. */
 export interface Recognised {
   isBasePut: boolean
   earlier: readonly number[]
