@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The state bits of a page: which may occur together, in real recordings that are cut and lose events, and what they allow.
 import { describe, expect, test } from 'vitest'
-import { Ledger } from '../../src/ledger/ledger.ts'
+import { LearningTracker } from '../../src/ledger/learn/learning-tracker.ts'
 import {
   canClaim,
   canCountReferences,
@@ -19,7 +19,7 @@ const RECORDINGS = ['zd2-pintwice-6.12', 'zd2-scanleak-5.10', 'probes/zd3-dying-
 
 /** Holds the state of every page against the list of legal ones after each batch, and counts the states that were met. */
 async function statesOf(recording: Recording): Promise<Map<number, number>> {
-  const ledger = new Ledger(recording.stacks)
+  const ledger = new LearningTracker(recording.stacks)
   const states = new Map<number, number>()
   const look = () => {
     for (let row = 0; row < ledger.pages.length; row++) {

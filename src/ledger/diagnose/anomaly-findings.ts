@@ -5,7 +5,8 @@ import type { Certainty, Finding } from '../findings/finding.ts'
 import type { LearningTracker } from '../learn/learning-tracker.ts'
 import type { Anomaly } from '../track/anomalies.ts'
 import type { LifetimeEvent } from '../track/lifetime-event.ts'
-import { ALWAYS } from './leak.ts'
+import { NO_LAW } from '../learn/law-book.ts'
+import { ALWAYS, ENOUGH } from './leak.ts'
 import type { Naming } from './naming.ts'
 import { newFinding } from './new-finding.ts'
 import type { PageHistory } from './page-history.ts'
@@ -35,8 +36,9 @@ export class AnomalyFindings {
     // The core has not set the count of a page that was handed out meanwhile: its own fault, which probes may show.
     if (anomaly.kind === 'get-on-free-page' && anomaly.isOwners) return undefined
     if (!rule || (anomaly.kind === 'get-on-free-page' && rule.idle === 0 && rule.handOut === 'get')) return undefined
-    const certainty = this.#certainty(anomaly)
     const [first] = found
+    const isShort = first !== undefined && first.law !== NO_LAW
+    const certainty = this.#certainty(anomaly, history, isShort)
     if (!first || first.put.time > anomaly.event.time) return this.#plain(anomaly, certainty, history !== undefined)
     if (first.put.time === anomaly.event.time && first.put.pid === anomaly.event.pid)
       return this.#confirmed(anomaly, this.#shortages.of(anomaly.row, first, certainty, history!.isWhole))
@@ -104,12 +106,26 @@ export class AnomalyFindings {
     return finding
   }
 
-  /** `certain` wants a rule that other lifetimes followed and a recording in which no event is known to be missing. */
-  #certainty({ row, kind }: Anomaly): Certainty {
-    const { pages, pagemaps, anomalies } = this.#ledger
+  /**
+   * `certain` wants a rule that other lifetimes followed, a page of which nothing is missing since its initialisation, a recording in
+   * which no event is known to be missing, and either a law that is short on the page, which no order of events changes, or an order
+   * of its events that no clock leaves open.
+   */
+  #certainty(anomaly: Anomaly, history: PageHistory | undefined, isShort: boolean): Certainty {
+    const { row, kind } = anomaly
+    const { pages, pagemaps, anomalies, order } = this.#ledger
     const { lives, votes } = pagemaps.list[pages.pagemap[row]!]!
-    if (kind === 'count-mismatch' || lives < ALWAYS || anomalies.unrecorded > 0) return 'likely'
-    return kind === 'get-on-free-page' && votes.setAtZero < ALWAYS ? 'likely' : 'certain'
+    if (kind === 'count-mismatch' || lives < ENOUGH || anomalies.unrecorded > 0 || order.isCoarse) return 'likely'
+    if (!history?.isWhole || (kind === 'get-on-free-page' && votes.setAtZero < ALWAYS)) return 'likely'
+    return isShort || this.#isOrdered(anomaly) ? 'certain' : 'likely'
+  }
+
+  /** True if the event read the count that it leaves, and no other CPU was at the page at that time. */
+  #isOrdered({ event, count, life, lastLives, after }: Anomaly): boolean {
+    if (event.count !== count + event.val) return false
+    const { near, slack } = this.#ledger.order
+    const neighbours = [...(lastLives[0]?.slice(-1) ?? []), ...life.slice(-1), ...after.slice(0, 1)]
+    return neighbours.every(({ cpu, time }) => cpu === event.cpu || Math.abs(time - event.time) > 2 * (near + slack))
   }
 
   #countSentence({ kind, count, idle, event, row }: Anomaly): string {

@@ -56,7 +56,7 @@ export interface LeakFacts {
 export const ALWAYS = 3
 
 /** References that must have come back before their order is a discipline. */
-const ENOUGH = 20
+export const ENOUGH = 20
 
 /** Complete lifetimes that must have obeyed a law before its order says something. */
 const KNOWN_LAW = 10
@@ -92,7 +92,7 @@ export function isLifetimeOvertaken({ lifetimes, mostLifetimes, sinceLifetimes }
 /** How sure it is that the reference is leaked; undefined: it may well come back. */
 export function leakCertainty(facts: LeakFacts): Certainty | undefined {
   const { waits, hasStack, isHeadless, isEviction, isMapped, isPin, lifetimes } = facts
-  if (waits) return hasStack && lifetimes >= ALWAYS && !facts.mayBeMissing ? 'certain' : 'likely'
+  if (waits) return hasStack && lifetimes >= ENOUGH && !isHeadless && !facts.mayBeMissing ? 'certain' : 'likely'
   if (isHeadless || isEviction || isMapped) return undefined
   if (facts.wasEvicted) return 'likely'
   if (facts.mayBeMissing) return undefined
