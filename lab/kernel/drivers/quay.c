@@ -76,7 +76,7 @@ module_param(slow, bool, 0444);
  */
 #define STAY_IN_STACK() barrier()
 
-#define MOST_PAGES 512UL
+#define MOST_PAGES 128U
 #define NR_RINGS 2
 #define RING_ENTRIES 8
 #define NR_LEASES 16
@@ -973,14 +973,14 @@ static int __init quay_init(void)
 	int err, i;
 	void *at;
 
-	pages = clamp(pages, 32U, (uint)MOST_PAGES);
+	pages = clamp(pages, 32U, MOST_PAGES);
 	err = arm_faults();
 	if (err)
 		return err;
 	crates = kcalloc(MOST_PAGES, sizeof(*crates), GFP_KERNEL);
 	ring_wq = alloc_workqueue("qy-ring", WQ_PERCPU, 0);
 	sg_wq = alloc_workqueue("qy-sg", WQ_UNBOUND, 4);
-	area = request_free_mem_region(&iomem_resource, MOST_PAGES << PAGE_SHIFT, "quay");
+	area = request_free_mem_region(&iomem_resource, (u64)MOST_PAGES << PAGE_SHIFT, "quay");
 	if (IS_ERR(area))
 		return PTR_ERR(area);
 	pagemap.type = MEMORY_DEVICE_PRIVATE;
