@@ -518,7 +518,7 @@ static SEEN void qy_lease_cancel(struct lease *lease, struct page *page)
 		guilty("leak", page, "qy_lease_start");
 		return;
 	}
-	if (!ours && trip(fault_leasetwice, page, 2)) {
+	if (!ours && trip(fault_leasetwice, page, 1)) {
 		guilty("surplus-put", page, "qy_lease_cancel,qy_lease_expire");
 		ours = true;
 	}
