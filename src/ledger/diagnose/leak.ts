@@ -23,6 +23,16 @@ export interface LeakFacts {
   maybeWith: number | undefined
   /** References of the law came back by the task that took them, all of them. */
   isOwnTask: boolean
+  /** Of those: references that the same task took later and gave back, and the most that overtook one of any task's. */
+  sinceByTask: number
+  mostByTask: number
+  /** Times that all references of the law that came back were back, and the most of them that were out at once. */
+  drains: number
+  peak: number
+  /** References of the law that were taken later and are out, too. */
+  outLater: number
+  /** Pages of the pagemap that are in use at the end. */
+  openPages: number
   /** References taken at its call site in the whole recording. */
   takenHere: number
   /** False for a call site that no law has: what is taken there is not known to come back. */
@@ -63,7 +73,7 @@ const KNOWN_LAW = 10
 
 /** How much further than any that came back a reference must have been overtaken. */
 const FACTOR = 2
-const MARGIN = 10
+const MARGIN = 20
 
 /** References that a call site took and that are all out, up to which they are exceptions. */
 const SEVERAL = 2
@@ -77,6 +87,25 @@ const WENT_ON = 50
 /** True if it was overtaken by so many that it is not waiting its turn. */
 export function isOvertaken({ returned, most, since, lawLifetimes }: LeakFacts): boolean {
   return lawLifetimes >= KNOWN_LAW && returned >= ENOUGH && isFar(since, most)
+}
+
+/** True if its task has since taken and given back so many others that it does not keep this one for later. */
+export function isPassedByItsTask({ isOwnTask, sinceByTask, mostByTask, returned, lawLifetimes }: LeakFacts): boolean {
+  const isKnown = isOwnTask && lawLifetimes >= KNOWN_LAW && returned >= ENOUGH
+  return isKnown && sinceByTask > FACTOR * mostByTask + 1
+}
+
+/** References that are out at once in a cache or table, at least. */
+const CACHED = 4
+
+/**
+ * True if it is all that is left of a driver that has come to rest: hardly a page is in use, all references of its law that were
+ * taken later are back, and the law's references used to come back all at once, or are many where now there is this one.
+ */
+export function isLeftOver(facts: LeakFacts): boolean {
+  const { openPages, lifetimes, drains, peak, since, outLater, lawLifetimes, mayBeMissing } = facts
+  if (openPages > SEVERAL || lifetimes < ENOUGH || lawLifetimes < KNOWN_LAW || mayBeMissing) return false
+  return (drains >= KNOWN_LAW || peak >= CACHED) && outLater === 0 && since > SEVERAL + 1
 }
 
 /** True if so many references that overtook one are far more than the most that ever overtook one that came back. */
@@ -96,10 +125,10 @@ export function leakCertainty(facts: LeakFacts): Certainty | undefined {
   if (isHeadless || isEviction || isMapped) return undefined
   if (facts.wasEvicted) return 'likely'
   if (facts.mayBeMissing) return undefined
-  if (facts.hasLaw && isOvertaken(facts) && facts.maybeWith === undefined) return overtaken(facts)
-  if (facts.hasLaw) return holderIsGone(facts)
-  if (isPin) return undefined
-  return neverReturned(facts)
+  if (!facts.hasLaw) return isPin ? undefined : neverReturned(facts)
+  if (isPassedByItsTask(facts)) return overtaken(facts)
+  if (!facts.isOwnTask && isOvertaken(facts) && facts.maybeWith === undefined) return overtaken(facts)
+  return isLeftOver(facts) ? 'likely' : holderIsGone(facts)
 }
 
 /**

@@ -38,6 +38,8 @@ export class OpenFindings {
   readonly #end: number
   readonly #teardowns: readonly UnmapCall[]
   #traffic: Traffic | undefined
+  /** Pages in use by pagemap, counted when first asked for. */
+  readonly #open: number[] = []
   #detailed = 0
 
   /** @param end of the recording, as the time of its events */
@@ -234,8 +236,9 @@ export class OpenFindings {
     const law = this.#traffic.of(reference.law)
     const lifetimes = this.#traffic.lifetimesOf(pages.pagemap[row]!)
     const traits = sites.traits(event.stack)
-    // Where several references of the law were taken since none was out, it may be the last one that is.
-    const taken = (reference.alternatives.at(-1) ?? event).ordinal
+    // Where several references of the law were taken since none was out, it may be the last one that is, unless calls nest.
+    const isNested = law.bySameTask === law.all.returned && [...law.byTask.values()].every(({ most }) => most === 0)
+    const taken = isNested ? event.ordinal : (reference.alternatives.at(-1) ?? event).ordinal
     const others = open.filter(other => other !== reference && !this.#isEviction(other.event))
     const tables = others.filter(other => other.event?.mapped)
     return {
@@ -250,6 +253,12 @@ export class OpenFindings {
       isHandOut: this.#isHandOut(event.signature),
       maybeWith: maybeWith(law, taken),
       isOwnTask: law.bySameTask === law.all.returned,
+      sinceByTask: law.byTask.get(event.pid)?.since(taken) ?? 0,
+      mostByTask: Math.max(0, ...[...law.byTask.values()].map(({ most }) => most)),
+      drains: law.all.drains,
+      peak: law.all.peak,
+      outLater: law.out.filter(other => other > taken).length,
+      openPages: this.#openPages(pages.pagemap[row]!),
       takenHere: tasks.ticksOfSignature(event.signature),
       hasLaw: reference.law !== NO_LAW,
       hasStack: event.stack !== 0,
@@ -268,6 +277,16 @@ export class OpenFindings {
     }
   }
 
+  /** Pages of a pagemap that are in use, as far as their events are known. */
+  #openPages(pagemap: number): number {
+    const { pages } = this.#ledger
+    if (this.#open.length === 0)
+      for (let row = 0; row < pages.length; row++)
+        if (pages.has(row, PageBit.open) && this.#ledger.mayClaim(row))
+          this.#open[pages.pagemap[row]!] = (this.#open[pages.pagemap[row]!] ?? 0) + 1
+    return this.#open[pagemap] ?? 0
+  }
+
   #isEviction(event: LifetimeEvent | undefined): boolean {
     return event !== undefined && event.delta > 0 && (this.#ledger.sites.traits(event.stack) & StackTrait.EVICT) !== 0
   }
@@ -278,7 +297,7 @@ function maybeWith({ all, givers }: LawTraffic, taken: number): number | undefin
   for (const [pid, { latest, last, isWorker }] of givers) {
     if (latest >= taken) continue
     // A worker that had been idle for longer than references wait has not been woken for this one.
-    if (isWorker && last < taken && all.between(last, taken) > all.most) continue
+    if (isWorker && last < taken && isFar(all.between(last, taken), all.most)) continue
     return pid
   }
   return undefined

@@ -104,7 +104,7 @@ function giveBack(
 
 /**
  * The get that a put most likely gave back: of as many units, of the same task and kind of mapping. Of several the oldest, as
- * a queue has it; where no law of call sites says that they belong together, the latest, as calls nest.
+ * a queue has it; of one task, or where no law of call sites says that they belong together, the latest, as calls nest.
  */
 function bestPartner(
   out: readonly Taken[],
@@ -118,7 +118,8 @@ function bestPartner(
   out.forEach(({ position, units }, i) => {
     const get = events[position]!
     const score = (units === left ? 4 : 0) + (get.mapped === put.mapped ? 2 : 0) + (get.pid === put.pid ? 1 : 0)
-    if (isNested ? score < bestScore : score <= bestScore) return
+    const isLater = isNested || get.pid === put.pid ? score >= bestScore : score > bestScore
+    if (!isLater) return
     best = i
     bestScore = score
   })

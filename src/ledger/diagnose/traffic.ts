@@ -19,6 +19,8 @@ export interface Giver {
 /** How the references of one law came back. */
 export interface LawTraffic {
   all: Overtaking
+  /** The same of the references that one task took, by task; only where tasks give back what they took themselves. */
+  byTask: ReadonlyMap<number, Overtaking>
   /** When the references were taken that are out; where it may be one of several, the last of them. */
   out: readonly number[]
   /** References that came back by the task that took them. */
@@ -33,7 +35,7 @@ interface Collected {
   givers: Map<number, Giver>
 }
 
-const NOTHING: LawTraffic = { all: new Overtaking([]), bySameTask: 0, out: [], givers: new Map() }
+const NOTHING: LawTraffic = { all: new Overtaking([]), byTask: new Map(), bySameTask: 0, out: [], givers: new Map() }
 
 /** Events of a lifetime above which its references are not paired. */
 const MAX_EVENTS = 4096
@@ -52,13 +54,18 @@ export class Traffic {
       const events = nodes.chain(log.head[entry]!)
       collect(laws, events, ledger)
       if (log.state[entry] === LifetimeState.COMPLETE && events.length > 0)
-        push(lifetimes, pages.pagemap[log.row[entry]!]!, { taken: events[0]!.ordinal, given: events.at(-1)!.ordinal })
+        push(lifetimes, pages.pagemap[log.row[entry]!]!, {
+          taken: events[0]!.ordinal,
+          given: events.at(-1)!.ordinal,
+          pid: events[0]!.pid,
+        })
     }
     for (let row = 0; row < pages.length; row++) {
       const events = ledger.lifeEvents(row)
       if (events.length <= MAX_EVENTS) collect(laws, events, ledger)
     }
-    for (const [law, { returned, ...rest }] of laws) this.#laws.set(law, { all: new Overtaking(returned), ...rest })
+    for (const [law, { returned, ...rest }] of laws)
+      this.#laws.set(law, { all: new Overtaking(returned), byTask: byTask(returned, rest.bySameTask), ...rest })
     for (const [pagemap, returned] of lifetimes) this.#lifetimes.set(pagemap, new Overtaking(returned))
   }
 
@@ -81,12 +88,19 @@ function collect(laws: Map<number, Collected>, events: readonly LifetimeEvent[],
     const put = events[partner]!
     const law = ledger.book.lawOf(get.signature * 2)
     const known = collectedOf(laws, law)
-    known.returned.push({ taken: get.ordinal, given: put.ordinal })
+    known.returned.push({ taken: get.ordinal, given: put.ordinal, pid: get.pid })
     if (get.pid === put.pid) known.bySameTask++
     // An interrupt gives back in the name of whatever task it interrupts.
     const traits = ledger.sites.traits(put.stack)
     if (!(traits & StackTrait.INTERRUPT)) note(known.givers, get, put, (traits & StackTrait.WORKER) !== 0)
   })
+}
+
+function byTask(returned: readonly Returned[], bySameTask: number): Map<number, Overtaking> {
+  if (bySameTask < returned.length) return new Map()
+  const tasks = new Map<number, Returned[]>()
+  for (const each of returned) push(tasks, each.pid, each)
+  return new Map([...tasks].map(([pid, own]) => [pid, new Overtaking(own)]))
 }
 
 function collectedOf(laws: Map<number, Collected>, law: number): Collected {
