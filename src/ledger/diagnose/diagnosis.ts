@@ -56,13 +56,13 @@ export class Diagnosis {
       const own = anomalies.of(row)
       // What is dismissed has left its page with a count that was not followed.
       if (own && !causes.has(own)) continue
-      const finding = this.#open.of(row)
-      if (!finding) continue
-      held.add(finding.pfn)
-      const cause = anomalies.cause(row, pages.pagemap[row]!)
-      const caused = probed.get(row) ?? (cause && causes.get(cause)) ?? short.get(row)
-      if (caused) addConsequence(caused, finding)
-      else open.push(finding)
+      for (const finding of this.#open.of(row)) {
+        held.add(finding.pfn)
+        const cause = anomalies.cause(row, pages.pagemap[row]!)
+        const caused = probed.get(row) ?? (cause && causes.get(cause)) ?? short.get(row)
+        if (caused) addConsequence(caused, finding)
+        else open.push(finding)
+      }
     }
     return [
       ...new Set([...causes.values(), ...short.values(), ...probed.values()]),

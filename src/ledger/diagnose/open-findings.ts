@@ -2,7 +2,7 @@
 /** What is out at the end of the recording: who holds it, and whether it will come back. */
 import { Op } from '../../trace/events.ts'
 import { StackTrait } from '../callsites/symbol-lists.ts'
-import type { Actor, Candidate, Finding } from '../findings/finding.ts'
+import type { Actor, Candidate, Certainty, Finding } from '../findings/finding.ts'
 import { unitKey } from '../learn/call-site-laws.ts'
 import { type LawBook, NO_LAW } from '../learn/law-book.ts'
 import type { LearningTracker } from '../learn/learning-tracker.ts'
@@ -31,6 +31,17 @@ export interface Holder {
   law: number | undefined
 }
 
+/** A reference that is out and whose get is known. */
+interface KnownReference {
+  reference: OpenReference
+  event: LifetimeEvent
+  /** References that are out like this one, itself included. */
+  units: number
+  facts: LeakFacts
+  /** How sure it is that it is leaked; undefined: it may well come back. */
+  certainty: Certainty | undefined
+}
+
 export class OpenFindings {
   readonly #ledger: LearningTracker
   readonly #naming: Naming
@@ -51,15 +62,18 @@ export class OpenFindings {
     this.#teardowns = ledger.probes.unmaps.waiting()
   }
 
-  /** What there is to say of a page at the end; undefined if it is idle, or if events may be missing. */
-  of(row: number): Finding | undefined {
+  /**
+   * What there is to say of a page at the end: that it is held, or a finding for each law by which a reference was leaked. Nothing if
+   * it is idle, or if events may be missing.
+   */
+  of(row: number): Finding[] {
     const { pages, pagemaps } = this.#ledger
     const bits = pages.bits[row]!
     if (!(bits & PageBit.open) || bits & PageBit.frozen || !this.#ledger.mayClaim(row) || !this.#ledger.isCounted(row))
-      return undefined
+      return []
     const idle = this.#ledger.idleCount(row) ?? 0
     const count = pages.count[row]!
-    if ((count <= idle && !this.#isReset(row)) || count <= 0) return undefined
+    if ((count <= idle && !this.#isReset(row)) || count <= 0) return []
     const events = this.#ledger.lifeEvents(row)
     const finding = this.#held(row, count, idle, events)
     const isDevice = pagemaps.list[pages.pagemap[row]!]!.device
@@ -68,14 +82,13 @@ export class OpenFindings {
         finding.evidence.push(
           `its lifetime has ${events.length} events without an idle moment: too many to tell whose reference stayed`,
         )
-      return finding
+      return [finding]
     }
     const { open, partners } = pairReferences(events, this.#ledger.stateOf(row).heldBefore, this.#ledger.book)
     const users = open.filter(({ event }) => !this.#isCores(row, event))
-    if (users.length === 0 && this.#isReset(row)) return undefined
-    if (isDevice && !isConsistent(events, this.#countWithBase(row), this.#ledger.order.window)) return undefined
-    this.#attribute(row, finding, events, users, partners)
-    return finding
+    if (users.length === 0 && this.#isReset(row)) return []
+    if (isDevice && !isConsistent(events, this.#countWithBase(row), this.#ledger.order.window)) return []
+    return this.#attribute(row, finding, events, users, partners)
   }
 
   /** Who holds a page's references in that state, oldest first. */
@@ -132,56 +145,71 @@ export class OpenFindings {
     return `${this.#naming.task(pid)} entered memunmap_pages() ${this.#naming.span(this.#end - time)} before the recording ends, and has not returned`
   }
 
-  /** Names the holder of an open lifetime's references, and accuses it where the evidence is enough. */
+  /** Names the holder of an open lifetime's references, and accuses those who leaked them where the evidence is enough. */
   #attribute(
     row: number,
-    finding: Finding,
+    held: Finding,
     events: readonly LifetimeEvent[],
     open: readonly OpenReference[],
     partners: readonly (number | undefined)[],
-  ): void {
-    const isDevice = this.#ledger.pagemaps.list[finding.pagemap]!.device
+  ): Finding[] {
+    const known = this.#factsOfAll(row, held, events, open)
+    if (known.length === 0) {
+      held.evidence.push('held since before the recording began')
+      return [held]
+    }
+    const leaked = known.filter(each => each.certainty !== undefined).sort((a, b) => rank(b.facts) - rank(a.facts))
+    // What keeps memunmap_pages() waiting is one finding, whoever else has a part in it.
+    const chosen = leaked[0]?.facts.waits ? leaked.slice(0, 1) : onePerLaw(leaked)
+    if (chosen.length > 0 || this.#detailed++ < MAX_DETAILED)
+      held.history = this.#naming.history(events, partners, held.count)
+    if (chosen.length === 0) {
+      this.#tell(held, known[0]!)
+      return [held]
+    }
+    return chosen.map(each => {
+      const finding = { ...held, evidence: [...held.evidence], consequences: [] }
+      this.#tell(finding, each)
+      this.#accuse(finding, each, events)
+      const others = known.filter(other => !chosen.some(one => one.reference.law === other.reference.law))
+      const units = others.reduce((sum, other) => sum + other.reference.units, 0)
+      if (units > 0)
+        finding.evidence.push(
+          `${references(units)} of other call sites ${units === 1 ? 'is' : 'are'} out, too, which may be by right`,
+        )
+      return finding
+    })
+  }
+
+  /** The references whose get is known, several of one law and call site as one, with what is known of each. */
+  #factsOfAll(
+    row: number,
+    held: Finding,
+    events: readonly LifetimeEvent[],
+    open: readonly OpenReference[],
+  ): KnownReference[] {
+    const isDevice = this.#ledger.pagemaps.list[held.pagemap]!.device
     // Where what is out by the laws is not what the count says, a reference went another way than the laws have it.
-    const isEven = this.#isReset(row) || open.reduce((sum, { units }) => sum + units, 0) === finding.references
-    const known = open.flatMap(reference => {
+    const isEven = this.#isReset(row) || open.reduce((sum, { units }) => sum + units, 0) === held.references
+    return open.flatMap(reference => {
       if (!reference.event) return []
       const facts = this.#factsOf(row, events, reference, open)
       // An ordinary page may be held for ever by right (a page cache, a kernel's own memory): it is never called leaked.
-      return [
-        {
-          reference,
-          event: reference.event,
-          facts,
-          certainty: isDevice && (isEven || facts.waits) ? leakCertainty(facts) : undefined,
-        },
-      ]
+      const certainty = isDevice && (isEven || facts.waits) ? leakCertainty(facts) : undefined
+      return [{ reference, event: reference.event, units: reference.units, facts, certainty }]
     })
-    const leaked = known.filter(each => each.certainty !== undefined).sort((a, b) => rank(b.facts) - rank(a.facts))
-    const chosen = leaked[0] ?? known[0]
-    if (!chosen) {
-      finding.evidence.push('held since before the recording began')
-      return
-    }
-    finding.law = chosen.reference.law === NO_LAW ? undefined : chosen.reference.law
-    finding.culprit = this.#naming.actor(chosen.event)
-    if (chosen.certainty || this.#detailed++ < MAX_DETAILED)
-      finding.history = this.#naming.history(events, partners, finding.count)
-    finding.evidence.push(...leakSentences(this.#ledger, this.#naming, chosen.event, chosen.reference, chosen.facts))
-    if (!chosen.certainty) return
-    this.#accuse(finding, chosen.reference, events, chosen.certainty)
-    const others = known.filter(each => each !== chosen)
-    if (others.length > 0)
-      finding.evidence.push(
-        `${references(others.reduce((sum, each) => sum + each.reference.units, 0))} of other call sites ${others.length === 1 ? 'is' : 'are'} out, too, which may be by right`,
-      )
   }
 
-  #accuse(
-    finding: Finding,
-    reference: OpenReference,
-    events: readonly LifetimeEvent[],
-    certainty: Finding['certainty'],
-  ): void {
+  /** Tells who took a reference, and what is known of it. */
+  #tell(finding: Finding, { reference, event, facts }: KnownReference): void {
+    finding.law = reference.law === NO_LAW ? undefined : reference.law
+    finding.culprit = this.#naming.actor(event)
+    finding.evidence.push(...leakSentences(this.#ledger, this.#naming, event, reference, facts))
+  }
+
+  #accuse(finding: Finding, known: KnownReference, events: readonly LifetimeEvent[]): void {
+    const { reference, units } = known
+    const certainty = known.certainty!
     if (finding.kind === 'teardown-waits')
       finding.consequences.push({
         kind: 'teardown-waits',
@@ -191,7 +219,7 @@ export class OpenFindings {
         actor: finding.culprit!,
       })
     finding.kind = 'leak'
-    finding.references = reference.units
+    finding.references = units
     finding.certainty = certainty
     finding.candidates = this.#candidates(reference, events)
     const isAlone = finding.candidates.length === 1
@@ -319,4 +347,16 @@ function rivalGets(events: readonly LifetimeEvent[], law: number, book: LawBook)
   const others = gets.filter(({ signature }) => rivals.includes(unitKey(signature, 1)))
   const units = (all: readonly LifetimeEvent[]) => all.reduce((sum, { delta }) => sum + delta, 0)
   return units(own) > units(others) ? [] : others
+}
+
+/** Leaked references, those of one law as one. */
+function onePerLaw(leaked: readonly KnownReference[]): KnownReference[] {
+  const byLaw = new Map<number, KnownReference>()
+  for (const each of leaked) {
+    const { law, units } = each.reference
+    const first = byLaw.get(law)
+    if (first) first.units += units
+    else byLaw.set(law, { ...each, units })
+  }
+  return [...byLaw.values()]
 }
