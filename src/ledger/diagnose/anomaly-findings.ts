@@ -37,7 +37,7 @@ export class AnomalyFindings {
     if (anomaly.kind === 'get-on-free-page' && anomaly.isOwners) return undefined
     if (!rule || (anomaly.kind === 'get-on-free-page' && rule.idle === 0 && rule.handOut === 'get')) return undefined
     const [first] = found
-    const isShort = first !== undefined && first.law !== NO_LAW
+    const isShort = found.length === 1 && this.#isClean(first!.law)
     const certainty = this.#certainty(anomaly, history, isShort)
     if (!first || first.put.time > anomaly.event.time) return this.#plain(anomaly, certainty, history !== undefined)
     if (first.put.time === anomaly.event.time && first.put.pid === anomaly.event.pid)
@@ -83,7 +83,7 @@ export class AnomalyFindings {
       expected: idle,
       certainty: isKnown ? certainty : weaker(certainty),
       culprit: actor,
-      culpritCertainty: 'likely',
+      culpritCertainty: kind === 'get-on-free-page' && certainty !== 'possible' ? 'likely' : 'possible',
       candidates: [{ actor, reasons: ['it is what contradicts the count'] }],
       references: Math.abs(event.val),
       evidence: [this.#countSentence(anomaly), ...this.#lastPut(anomaly)],
@@ -118,6 +118,13 @@ export class AnomalyFindings {
     if (kind === 'count-mismatch' || lives < ENOUGH || anomalies.unrecorded > 0 || order.isCoarse) return 'likely'
     if (!history?.isWhole || (kind === 'get-on-free-page' && votes.setAtZero < ALWAYS)) return 'likely'
     return isShort || this.#isOrdered(anomaly) ? 'certain' : 'likely'
+  }
+
+  /** True if the law held in nearly all lifetimes: what breaks it on this page is an exception. */
+  #isClean(law: number): boolean {
+    if (law === NO_LAW) return false
+    const { touched, held, isAmbiguous } = this.#ledger.book.laws[law]!
+    return touched >= ENOUGH && touched - held <= Math.max(ALWAYS, touched / 50) && !isAmbiguous
   }
 
   /** True if the event read the count that it leaves, and no other CPU was at the page at that time. */

@@ -156,6 +156,10 @@ function pairAcrossLaws(
 }
 
 function openOf(law: number, { out, since }: Account, events: readonly LifetimeEvent[]): OpenReference[] {
-  const alternatives = since.map(position => events[position]!)
-  return out.map(({ position, units }) => ({ law, units, event: events[position]!, alternatives }))
+  const all = since.map(position => events[position]!)
+  return out.map(({ position, units }) => {
+    const event = events[position]!
+    // Without a law nothing says that what one call site took may come back for another.
+    return { law, units, event, alternatives: law === NO_LAW ? [event] : all }
+  })
 }

@@ -96,11 +96,13 @@ export class ShortageFindings {
     return this.#ledger.book.laws[law]!.sites.every(key => (key & 1) === 1 || this.#isHandOut(key >> 1))
   }
 
-  #culpritCertainty({ law, candidates, put, out, units }: Shortage, isSure: boolean): Certainty {
+  #culpritCertainty({ law, candidates, put, out, units, taken }: Shortage, isSure: boolean): Certainty {
     // A put that gives back more than is left takes what others will give back, whoever else put before it.
     const isOver = out > 0 && -unitsOf(put, 0) > out
     if ((candidates.length > 1 && !isOver) || put.stack === 0) return 'possible'
     if (law < 0) return 'likely'
+    // What it gave back may have been taken in a lifetime before, which another put had ended.
+    if (taken === 0) return 'possible'
     const known = this.#ledger.book.laws[law]!
     const isKnown = known.touched >= WELL_KNOWN && known.touched - known.held <= ALWAYS && !known.isAmbiguous
     const puts = known.sites.filter(key => (key & 1) === 1).length
