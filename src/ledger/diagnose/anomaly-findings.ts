@@ -2,6 +2,7 @@
 /** From what contradicted the rules while reading to findings. */
 import { OP_NAMES } from '../../trace/events.ts'
 import type { Certainty, Finding } from '../findings/finding.ts'
+import { signatureOf } from '../learn/call-site-laws.ts'
 import { NO_LAW } from '../learn/law-book.ts'
 import type { LearningTracker } from '../learn/learning-tracker.ts'
 import type { Anomaly } from '../track/anomalies.ts'
@@ -9,7 +10,7 @@ import type { LifetimeEvent } from '../track/lifetime-event.ts'
 import { ALWAYS, ENOUGH } from './leak.ts'
 import type { Naming } from './naming.ts'
 import { newFinding } from './new-finding.ts'
-import type { PageHistory } from './page-history.ts'
+import { balanceOf, type PageHistory } from './page-history.ts'
 import { pairReferences } from './references.ts'
 import type { Shortage } from './shortage.ts'
 import type { ShortageFindings } from './shortage-findings.ts'
@@ -37,7 +38,7 @@ export class AnomalyFindings {
     if (anomaly.kind === 'get-on-free-page' && anomaly.isOwners) return undefined
     if (!rule || (anomaly.kind === 'get-on-free-page' && rule.idle === 0 && rule.handOut === 'get')) return undefined
     const [first] = found
-    const isShort = found.length === 1 && this.#isClean(first!.law)
+    const isShort = found.length === 1 && this.isClean(first!.law)
     const certainty = this.#certainty(anomaly, history, isShort)
     if (!first || first.put.time > anomaly.event.time) return this.#plain(anomaly, certainty, history !== undefined)
     if (first.put.time === anomaly.event.time && first.put.pid === anomaly.event.pid)
@@ -117,13 +118,22 @@ export class AnomalyFindings {
     const { lives, votes } = pagemaps.list[pages.pagemap[row]!]!
     if (kind === 'count-mismatch' || lives < ENOUGH || anomalies.unrecorded > 0 || order.isCoarse) return 'likely'
     if (!history?.isWhole || (kind === 'get-on-free-page' && votes.setAtZero < ALWAYS)) return 'likely'
-    return isShort || this.#isOrdered(anomaly) ? 'certain' : 'likely'
+    return isShort || (this.#isOrdered(anomaly) && this.#beganWell(anomaly)) ? 'certain' : 'likely'
+  }
+
+  /** True if the lifetime before, in which a put too many may hide, took and gave back what laws have it, at known call sites. */
+  #beganWell({ lastLives, idle }: Anomaly): boolean {
+    const [before] = lastLives
+    if (!before) return true
+    return before.every(({ stack }) => stack !== 0) && balanceOf(before, idle, this.#ledger.book).size === 0
   }
 
   /** True if the law held in nearly all lifetimes: what breaks it on this page is an exception. */
-  #isClean(law: number): boolean {
+  isClean(law: number): boolean {
     if (law === NO_LAW) return false
-    const { touched, held, isAmbiguous } = this.#ledger.book.laws[law]!
+    const { touched, held, isAmbiguous, sites } = this.#ledger.book.laws[law]!
+    // Without stacks all that is known of a call site is the operation.
+    if (sites.some(key => this.#naming.frame(signatureOf(key)) === undefined)) return false
     return touched >= ENOUGH && touched - held <= Math.max(ALWAYS, touched / 50) && !isAmbiguous
   }
 

@@ -102,7 +102,7 @@ export class Diagnosis {
       if (ledger.anomalies.of(row) || !ledger.isCounted(row)) continue
       // Without an impossible event, only references that came back too late show that the page was freed early.
       if (ledger.anomalies.unrecorded > 0 || ledger.order.isCoarse) continue
-      const shortage = shortOn(row).find(each => each.deferred.length > 0)
+      const shortage = shortOn(row).find(each => each.deferred.length > 0 && this.#anomalies.isClean(each.law))
       if (shortage) short.set(row, this.#shortages.of(row, shortage, 'likely', false))
     }
     return { causes, short }

@@ -126,7 +126,7 @@ export function leakCertainty(facts: LeakFacts): Certainty | undefined {
   if (facts.wasEvicted) return 'likely'
   if (facts.mayBeMissing) return undefined
   if (!facts.hasLaw) return isPin ? undefined : neverReturned(facts)
-  if (isPassedByItsTask(facts)) return overtaken(facts)
+  if (isPassedByItsTask(facts)) return isPin ? 'possible' : 'likely'
   if (!facts.isOwnTask && isOvertaken(facts) && facts.maybeWith === undefined) return overtaken(facts)
   return isLeftOver(facts) ? 'likely' : holderIsGone(facts)
 }

@@ -87,7 +87,7 @@ export class OpenFindings {
     const { open, partners } = pairReferences(events, this.#ledger.stateOf(row).heldBefore, this.#ledger.book)
     const users = open.filter(({ event }) => !this.#isCores(row, event))
     if (users.length === 0 && this.#isReset(row)) return []
-    if (isDevice && !isConsistent(events, this.#countWithBase(row), this.#ledger.order.window)) return []
+    if (isDevice && !this.#isFollowed(row, events)) return []
     return this.#attribute(row, finding, events, users, partners)
   }
 
@@ -104,10 +104,13 @@ export class OpenFindings {
       }))
   }
 
-  /** The page's count with the base reference that memunmap_pages() put, which its events still read. */
-  #countWithBase(row: number): number {
-    const { count, bits } = this.#ledger.pages
-    return count[row]! + (bits[row]! & PageBit.basePut ? 1 : 0)
+  /** True if the counts that events read are those that the recorded changes explain. */
+  #isFollowed(row: number, events: readonly LifetimeEvent[]): boolean {
+    const { pages, order } = this.#ledger
+    const count = pages.count[row]!
+    if (isConsistent(events, count, order.window)) return true
+    // Events from before memunmap_pages() put the base reference have read it.
+    return pages.has(row, PageBit.basePut) && isConsistent(events, count + 1, order.window)
   }
 
   /** True if the core sets the page's count back, so that the count alone does not tell whether the page is in use. */
@@ -128,7 +131,8 @@ export class OpenFindings {
       life: { began: events[0]?.time, ended: undefined },
       count,
       expected: idle,
-      certainty: 'certain',
+      // Where events are missing without a mark, the put may be one of them.
+      certainty: this.#ledger.anomalies.unrecorded > 0 ? 'possible' : 'certain',
       references: count - idle,
       evidence: waits ? [waits] : [],
     })

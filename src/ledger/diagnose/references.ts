@@ -49,6 +49,8 @@ export function pairReferences(events: readonly LifetimeEvent[], held: number, b
   const accounts = new Map<number, Account>()
   const partners = new Array<number | undefined>(events.length).fill(undefined)
   const surplus: SurplusPut[] = []
+  /** Puts that no law has: what they gave back is known once laws have had their say. */
+  const lawless: SurplusPut[] = []
   let before = held
   const accountOf = (law: number) => {
     const known = accounts.get(law)
@@ -66,6 +68,10 @@ export function pairReferences(events: readonly LifetimeEvent[], held: number, b
       account.since.push(position)
       return
     }
+    if (law === NO_LAW && book.laws.length > 0) {
+      lawless.push({ law, units: -event.delta, event })
+      return
+    }
     let left = giveBack(account, events, position, partners, law === NO_LAW || event.stack === 0)
     const fromBefore = Math.min(before, left)
     before -= fromBefore
@@ -73,7 +79,13 @@ export function pairReferences(events: readonly LifetimeEvent[], held: number, b
     if (left > 0) surplus.push({ law, units: left, event })
     if (account.out.length === 0) account.since = []
   })
-  pairAcrossLaws(surplus, accounts, events, partners, book)
+  for (const put of lawless) {
+    pairAcrossLaws(put, accounts, events, partners, book)
+    const fromBefore = Math.min(before, put.units)
+    before -= fromBefore
+    put.units -= fromBefore
+    surplus.push(put)
+  }
   const open = [...accounts].flatMap(([law, account]) => openOf(law, account, events))
   if (before > 0) open.unshift({ law: NO_LAW, units: before, event: undefined, alternatives: [] })
   return { open, surplus: surplus.filter(({ units }) => units > 0), partners }
@@ -127,32 +139,39 @@ function bestPartner(
 }
 
 /**
- * A put without a law may be a rare way by which a reference of a law comes back: of one that is out, the latest that was taken
- * by a related function, or else by the same task.
+ * A put without a law gives back what a get without a law took, or is a rare way by which a reference of a law comes back: one that
+ * a related function or the same task took.
  */
 function pairAcrossLaws(
-  surplus: SurplusPut[],
+  put: SurplusPut,
   accounts: ReadonlyMap<number, Account>,
   events: readonly LifetimeEvent[],
   partners: (number | undefined)[],
   book: LawBook,
 ): void {
-  for (const each of surplus) {
-    if (each.law !== NO_LAW) continue
-    const at = events.indexOf(each.event)
-    const all = [...accounts.values()].flatMap(({ out }) => out.map(taken => ({ out, taken })))
-    const before = all.filter(({ taken }) => taken.position < at && taken.units === each.units)
-    const isRelated = (position: number) => book.related(events[position]!.signature, each.event.signature)
-    const isSameTask = (position: number) => events[position]!.pid === each.event.pid
-    const best =
-      before.findLast(({ taken }) => isRelated(taken.position)) ??
-      before.findLast(({ taken }) => isSameTask(taken.position))
-    if (!best) continue
-    best.out.splice(best.out.indexOf(best.taken), 1)
-    partners[at] = best.taken.position
-    partners[best.taken.position] = at
-    each.units = 0
+  const at = events.indexOf(put.event)
+  let best: { out: Taken[]; taken: Taken; score: number } | undefined
+  for (const [law, { out }] of accounts) {
+    for (const taken of out) {
+      const get = events[taken.position]!
+      const isRelated = book.related(get.signature, put.event.signature)
+      const isSameTask = get.pid === put.event.pid
+      if (taken.position > at || taken.units < put.units || !(law === NO_LAW || isRelated || isSameTask)) continue
+      const score =
+        (get.mapped === put.event.mapped ? 4 : 0) +
+        (taken.units === put.units ? 2 : 0) +
+        (isRelated ? 2 : 0) +
+        (isSameTask ? 1 : 0)
+      const isLater = best !== undefined && score === best.score && taken.position > best.taken.position
+      if (!best || score > best.score || isLater) best = { out, taken, score }
+    }
   }
+  if (!best) return
+  best.taken.units -= put.units
+  if (best.taken.units === 0) best.out.splice(best.out.indexOf(best.taken), 1)
+  partners[at] = best.taken.position
+  partners[best.taken.position] ??= at
+  put.units = 0
 }
 
 function openOf(law: number, { out, since }: Account, events: readonly LifetimeEvent[]): OpenReference[] {

@@ -24,7 +24,7 @@ export interface Shortage {
   candidates: LifetimeEvent[]
   /** References taken under the law in that lifetime. */
   taken: number
-  /** Puts by other laws in later lifetimes of what was taken before the page was freed early. */
+  /** Puts under other laws in later lifetimes of what was taken before the page was freed early. */
   deferred: LifetimeEvent[]
 }
 
@@ -121,7 +121,7 @@ function deferredPuts(
   idle: number,
   book: LawBook,
 ): LifetimeEvent[] {
-  const out = new Map([...lifetimes[at]!.balance].filter(([other, units]) => other !== law && units > 0))
+  const out = new Map([...lifetimes[at]!.balance].filter(([other, units]) => other !== law && other !== NO_LAW && units > 0))
   const puts: LifetimeEvent[] = []
   for (const { events, balance } of lifetimes.slice(at + 1)) {
     for (const [other, units] of balance) {

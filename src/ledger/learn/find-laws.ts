@@ -65,6 +65,7 @@ class LawSearch {
   readonly #rejected = new Set<string>()
   readonly #sums: Int32Array
   readonly #random = generator()
+  #lifetimes: number | undefined
 
   constructor(matrix: UnitMatrix) {
     this.#matrix = matrix
@@ -241,9 +242,10 @@ class LawSearch {
     return keys.slice(0, size).map(({ r }) => r)
   }
 
-  #try(columns: number[]): void {
+  #try(all: number[]): void {
+    const columns = all.filter(column => !this.#isRare(column))
     const key = columns.join()
-    if (this.#laws.has(key) || this.#rejected.has(key)) return
+    if (columns.length < 2 || this.#laws.has(key) || this.#rejected.has(key)) return
     const law = this.#evaluate(columns)
     if (law.touched >= MIN_TOUCHED && law.held >= MIN_HELD * law.touched) {
       this.#laws.set(key, law)
@@ -251,6 +253,14 @@ class LawSearch {
     }
     this.#rejected.add(key)
     if (isBrokenOneWay(law)) this.#oneSided.set(key, law)
+  }
+
+  /** True if so few lifetimes have the column that nothing can be said of it, where others are seen more often. */
+  #isRare(column: number): boolean {
+    const { rows, rowsOf } = this.#matrix
+    const count = (all: readonly number[]) => all.reduce((sum, r) => sum + rows[r]!.lifetimes, 0)
+    this.#lifetimes ??= count(rows.map((_, r) => r))
+    return this.#lifetimes >= 5 * MIN_TOUCHED && count(rowsOf[column]!) < MIN_TOUCHED
   }
 
   #evaluate(columns: number[]): Law {

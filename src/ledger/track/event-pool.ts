@@ -108,6 +108,7 @@ export class EventPool {
       op: Op.SET,
       val: 1,
       ret: 0,
+      count: 1,
       signature: Op.SET,
       stack: 0,
       delta: 1,
