@@ -113,8 +113,12 @@ describe('with one fault', () => {
 /**
  * Of 20 typical histories with that fault, the share that is recognised at least, where it is not nearly all. A leaked
  * mapping leaves the page mapped, so it is reported as held; so is a pin, which is meant to last, as long as its task does.
+ * By protocol A many call sites share 40 lives, too few to learn for each what gives its references back: there a put too many can
+ * be laid at another's door, and a page without its first reference can look like one with a put too many.
  */
 const HARD: Partial<Record<`${Protocol} ${Fault}`, number>> = {
+  'A no-init': 0.7,
+  'A surplus-put-early': 0.6,
   'GENERIC driver-leak': 0.1,
   'FSDAX_612 driver-leak': 0.7,
 }

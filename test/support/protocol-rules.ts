@@ -50,6 +50,12 @@ const getSite = (op: Op, helpers: string, acting: string, callers: string) =>
   site(eventOf(op), helpers, acting, callers)
 export const putSite = (op: Op, acting: string, callers: string) => site(eventOf(op), putHelper(op), acting, callers)
 
+/** Where pages are pinned for the driver's ioctl: the driver acts, the core's way to the page stands above it. */
+function pinSite(op: Op, helpers: string, by: string): Site {
+  const [acting, ...callers] = IOCTL.split(' ')
+  return getSite(op, `${helpers} gup_fast_fallback+0x2d1 ${by}`, acting!, callers.join(' '))
+}
+
 /** Kinds that drivers and the core add on top, with puts by `op`. Two share a put site, two share function names. */
 function commonKinds(op: Op, pin: number): Kind[] {
   const user = (offset: number): Kind => ({
@@ -59,34 +65,14 @@ function commonKinds(op: Op, pin: number): Kind[] {
   })
   const pinned: Kind['get'] =
     pin === 1
-      ? [
-          [
-            Op.MOD_UNLESS,
-            1,
-            getSite(
-              Op.MOD_UNLESS,
-              'try_grab_folio_fast+0x71',
-              'gup_fast_fallback+0x2d1',
-              `pin_user_pages_fast+0x39 ${IOCTL}`,
-            ),
-          ],
-        ]
+      ? [[Op.MOD_UNLESS, 1, pinSite(Op.MOD_UNLESS, 'try_grab_folio_fast+0x71', 'pin_user_pages_fast+0x39')]]
       : [
           [
             Op.MOD_UNLESS,
             1,
-            getSite(
-              Op.MOD_UNLESS,
-              'try_get_folio+0x31 try_grab_folio_fast+0x20',
-              'gup_fast_fallback+0x2d1',
-              `pin_user_pages_fast+0x39 ${IOCTL}`,
-            ),
+            pinSite(Op.MOD_UNLESS, 'try_get_folio+0x31 try_grab_folio_fast+0x20', 'pin_user_pages_fast+0x39'),
           ],
-          [
-            Op.MOD,
-            pin - 1,
-            getSite(Op.MOD, 'try_grab_folio_fast+0x98', 'gup_fast_fallback+0x2d1', `pin_user_pages_fast+0x39 ${IOCTL}`),
-          ],
+          [Op.MOD, pin - 1, pinSite(Op.MOD, 'try_grab_folio_fast+0x98', 'pin_user_pages_fast+0x39')],
         ]
   return [
     user(0x10),
@@ -220,12 +206,7 @@ export function rulesOf(protocol: Protocol): Rules {
         alloc: [
           Op.MOD_UNLESS,
           1,
-          site(
-            'mod_unless',
-            'try_get_folio+0x31',
-            'gup_fast_devmap_leaf+0x9b',
-            `gup_fast_fallback+0x2d1 get_user_pages_fast+0x39 ${IOCTL}`,
-          ),
+          pinSite(Op.MOD_UNLESS, 'try_get_folio+0x31 gup_fast_devmap_leaf+0x9b', 'get_user_pages_fast+0x39'),
         ],
         root: [
           Op.MOD_AND_RETURN,

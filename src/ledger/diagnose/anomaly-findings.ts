@@ -38,7 +38,7 @@ export class AnomalyFindings {
     if (anomaly.kind === 'get-on-free-page' && anomaly.isOwners) return undefined
     if (!rule || (anomaly.kind === 'get-on-free-page' && rule.idle === 0 && rule.handOut === 'get')) return undefined
     const [first] = found
-    const isShort = found.length === 1 && this.isClean(first!.law)
+    const isShort = found.length === 1 && first!.put.time <= anomaly.event.time && this.isClean(first!.law)
     const certainty = this.#certainty(anomaly, history, isShort)
     if (!first || first.put.time > anomaly.event.time) return this.#plain(anomaly, certainty, history !== undefined)
     if (first.put.time === anomaly.event.time && first.put.pid === anomaly.event.pid)
@@ -118,6 +118,8 @@ export class AnomalyFindings {
     const { lives, votes } = pagemaps.list[pages.pagemap[row]!]!
     if (kind === 'count-mismatch' || lives < ENOUGH || anomalies.unrecorded > 0 || order.isCoarse) return 'likely'
     if (!history?.isWhole || (kind === 'get-on-free-page' && votes.setAtZero < ALWAYS)) return 'likely'
+    // What the event itself read contradicts the count: another CPU was at the page, and the order is open.
+    if (anomaly.event.count !== anomaly.count + anomaly.event.val) return 'likely'
     return isShort || (this.#isOrdered(anomaly) && this.#beganWell(anomaly)) ? 'certain' : 'likely'
   }
 
@@ -137,9 +139,8 @@ export class AnomalyFindings {
     return touched >= ENOUGH && touched - held <= Math.max(ALWAYS, touched / 50) && !isAmbiguous
   }
 
-  /** True if the event read the count that it leaves, and no other CPU was at the page at that time. */
-  #isOrdered({ event, count, life, lastLives, after }: Anomaly): boolean {
-    if (event.count !== count + event.val) return false
+  /** True if no other CPU was at the page at that time. */
+  #isOrdered({ event, life, lastLives, after }: Anomaly): boolean {
     const { near, slack } = this.#ledger.order
     const neighbours = [...(lastLives[0]?.slice(-1) ?? []), ...life.slice(-1), ...after.slice(0, 1)]
     return neighbours.every(({ cpu, time }) => cpu === event.cpu || Math.abs(time - event.time) > 2 * (near + slack))

@@ -12,13 +12,14 @@ const LATEST = 24
  *
  * @param countAtEnd count after the last event
  * @param late how long after its operation an event may be stamped, in the unit of event times
+ * @param base references that were put meanwhile without being among the events, so that earlier ones read them, too
  */
-export function isConsistent(events: readonly LifetimeEvent[], countAtEnd: number, late: number): boolean {
+export function isConsistent(events: readonly LifetimeEvent[], countAtEnd: number, late: number, base = 0): boolean {
   const last = events.slice(-LATEST)
   let count = countAtEnd - last.reduce((sum, { delta }) => sum + delta, 0)
   return last.every((event, i) => {
     count += event.delta
-    return isExplained(last, i, count, late)
+    return isExplained(last, i, count, late) || (base > 0 && isExplained(last, i, count + base, late))
   })
 }
 

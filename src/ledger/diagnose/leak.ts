@@ -81,6 +81,9 @@ const SEVERAL = 2
 /** One in so many of a law's references may stay out as an exception. */
 const RARELY = 50
 
+/** References that must have come back before all ways back are known. */
+const ALL_WAYS = 500
+
 /** Later events of a task that count as "went on". */
 const WENT_ON = 50
 
@@ -132,13 +135,15 @@ export function leakCertainty(facts: LeakFacts): Certainty | undefined {
 }
 
 /**
- * A reference that was overtaken by more than any. Where many are out like that, some holders may keep what they take for good; and
- * a page that its owner keeps, which is what the hand-out's reference says, is kept by right as long as others use it.
+ * A reference that was overtaken by more than any. Where many are out like that, some holders may keep what they take for good, or a
+ * slower way back has not shown itself yet; and a page that its owner keeps, which is what the hand-out's reference says, is kept by
+ * right as long as others use it.
  */
 function overtaken({ isHandOut, others, alike, returned, isPin }: LeakFacts): Certainty | undefined {
   const isException = alike <= Math.max(SEVERAL, returned / RARELY)
   if (isHandOut) return others === 0 && isException ? 'likely' : undefined
-  return isPin || !isException ? 'possible' : 'likely'
+  if (!isException) return returned >= ALL_WAYS ? 'possible' : undefined
+  return isPin ? 'possible' : 'likely'
 }
 
 /** A reference that only its task can give back, and the task has exited. */

@@ -107,10 +107,8 @@ export class OpenFindings {
   /** True if the counts that events read are those that the recorded changes explain. */
   #isFollowed(row: number, events: readonly LifetimeEvent[]): boolean {
     const { pages, order } = this.#ledger
-    const count = pages.count[row]!
-    if (isConsistent(events, count, order.window)) return true
-    // Events from before memunmap_pages() put the base reference have read it.
-    return pages.has(row, PageBit.basePut) && isConsistent(events, count + 1, order.window)
+    const base = pages.has(row, PageBit.basePut) ? 1 : 0
+    return isConsistent(events, pages.count[row]!, order.window, base)
   }
 
   /** True if the core sets the page's count back, so that the count alone does not tell whether the page is in use. */
