@@ -9,11 +9,13 @@ import { Diagnosis } from './diagnose/diagnosis.ts'
 import type { Holder } from './diagnose/open-findings.ts'
 import { tellingCallers } from './diagnose/telling-callers.ts'
 import type { ErrorReport, Finding } from './findings/finding.ts'
-import { isPut, signatureOf } from './learn/call-site-laws.ts'
+import { isPut, signatureOf, type UnitKey } from './learn/call-site-laws.ts'
+import type { LawBook } from './learn/law-book.ts'
 import { Ledger, type LedgerOptions, type LifeCounts } from './ledger.ts'
 import { type OpenReferences, openReferences } from './open-references.ts'
 import { protocolOf } from './pagemaps.ts'
 import { PageBit } from './pages.ts'
+import type { Sites } from './sites.ts'
 
 /** Events at the beginning of a recording that are looked at first, to learn the rules by which all are judged. */
 const FIRST_LOOK = 200_000
@@ -233,19 +235,31 @@ function openLives(ledger: Ledger): number {
 }
 
 function lawSummaries({ book, sites }: Ledger): LawSummary[] {
-  const frame = (key: number): LawSite | undefined => {
-    const acting = sites.actingFrame(signatureOf(key))
-    return acting && { ...acting, callers: tellingCallers(sites, book, key) }
-  }
   return book.laws.map(law => ({
-    gets: law.sites.filter(key => !isPut(key)).map(frame),
-    puts: law.sites.filter(isPut).map(frame),
+    gets: lawSites(
+      law.keys.filter(key => !isPut(key)),
+      sites,
+      book,
+    ),
+    puts: lawSites(law.keys.filter(isPut), sites, book),
     lifetimes: law.touched,
     held: law.held,
     over: law.over,
     under: law.under,
     isAmbiguous: law.isAmbiguous,
   }))
+}
+
+/** Call sites of one side of a law: calls by several callers are one, unless another law has the same function and offset. */
+function lawSites(keys: readonly UnitKey[], sites: Sites, book: LawBook): (LawSite | undefined)[] {
+  const byName = new Map<string, LawSite | undefined>()
+  for (const key of keys) {
+    const frame = sites.actingFrame(signatureOf(key))
+    const callers = frame ? tellingCallers(sites, book, key) : []
+    const name = frame ? [frame, ...callers].map(each => `${each.address} ${each.name} ${each.offset}`).join() : ''
+    if (!byName.has(name)) byName.set(name, frame && { ...frame, callers })
+  }
+  return [...byName.values()]
 }
 
 function probeNotes({ probes, reports }: Ledger, diagnosis: Diagnosis): string[] {

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** Sentences that speak for one of those who could be it. */
+import type { Candidate } from '../../src/ledger/findings/finding.ts'
+import { eventOf, isAtAny, lawOf, type Problem, type Subject, UNCHECKED, unitsUnder } from './subject.ts'
+
+type Check = (subject: Subject, candidate: Candidate) => Problem | typeof UNCHECKED
+
+const takesUnder: Check = ({ page }, { actor }) =>
+  (eventOf(page, actor)?.delta ?? 0) > 0 ? undefined : 'it took nothing'
+
+const isAmbiguous: Check = ({ account, finding }) =>
+  finding.law !== undefined && account.laws[finding.law]?.isAmbiguous ? undefined : 'the law is not ambiguous'
+
+const putsUnder: Check = (subject, { actor }) => {
+  const put = eventOf(subject.page, actor)
+  const law = lawOf(subject)
+  if (!put || put.delta >= 0) return 'it put nothing'
+  if (subject.finding.law === undefined) return 'the finding has no law'
+  return law && !isAtAny(put, law.puts) ? 'its put is none of the law' : undefined
+}
+
+const gaveMore: Check = (subject, { actor }) => {
+  const put = eventOf(subject.page, actor)
+  return !put || put.delta >= 0 ? 'it put nothing' : undefined
+}
+
+const nothingOut: Check = (subject, { actor }) => {
+  const { finding, page } = subject
+  const put = eventOf(page, actor)
+  if (!put || put.delta >= 0) return 'it put nothing'
+  if (finding.law === undefined) return 'there is no law'
+  const law = lawOf(subject)
+  if (!law || !page.isClean) return UNCHECKED
+  const from = finding.life.began ?? -Infinity
+  const before = page.events.filter(({ ordinal, time }) => ordinal < put.ordinal && time >= from)
+  const out = before.reduce((sum, event) => sum + unitsUnder(law, event), 0)
+  return out > 0 ? `${out} references of the law were out` : undefined
+}
+
+const REASONS: readonly [string, Check][] = [
+  ['nothing that came back fits it', takesUnder],
+  ['its reference comes back by the same puts', takesUnder],
+  ['the lifetimes do not tell for sure which put gives it back', isAmbiguous],
+  ['it puts under the same law', putsUnder],
+  ['it gave back more than was out', gaveMore],
+  ['nothing of its law was out when it came', nothingOut],
+  ['it was the first to find the page free', () => undefined],
+  ['it is what contradicts the count', () => undefined],
+]
+
+export const REASON_CHECKS: ReadonlyMap<string, Check> = new Map(REASONS)
