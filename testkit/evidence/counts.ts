@@ -69,14 +69,14 @@ function nothingToGiveBack(subject: Subject, [, name]: readonly string[]): Probl
 
 function nothingTaken(subject: Subject): Problem | typeof UNCHECKED {
   const law = lawOf(subject)
-  if (!law) return UNCHECKED
+  if (!law || subject.page.isReset) return UNCHECKED
   const taken = lifetimeEvents(subject).filter(event => unitsUnder(law, event) > 0)
   return taken.length > 0 ? `${taken.length} events of the lifetime took something under the law` : undefined
 }
 
 function takenAndGiven(subject: Subject, [, taken, verb, given]: readonly string[]): Problem | typeof UNCHECKED {
   const law = lawOf(subject)
-  if (!law) return UNCHECKED
+  if (!law || subject.page.isReset) return UNCHECKED
   if ((Number(taken) === 1) !== (verb === 'was')) return `"${taken} ${verb} taken" is no English`
   const units = lifetimeEvents(subject).map(event => unitsUnder(law, event))
   const sum = (sign: 1 | -1) => units.reduce((all, n) => all + Math.max(0, n * sign), 0)

@@ -48,11 +48,10 @@ function lawHolds(subject: Subject, [, gets, puts, held, touched]: readonly stri
   } else if (isCut) return UNCHECKED
   if (subject.page.isReset) return UNCHECKED
   const { least, most } = lawCounts(subject, known ?? said)
-  // What began before the recording, as far as the ledger can tell, is no complete lifetime.
-  const { partial } = subject.account.lives
+  const uncounted = uncountedLifetimes(subject)
   return (
-    outside('lifetimes with it', all, least.touched - partial, most.touched) ??
-    outside('lifetimes in which it held', count, least.held - partial, most.held)
+    outside('lifetimes with it', all, least.touched - uncounted, most.touched) ??
+    outside('lifetimes in which it held', count, least.held - uncounted, most.held)
   )
 }
 
@@ -117,6 +116,11 @@ function lawCounts({ reading, account }: Subject, law: NamedLaw) {
     }
   }
   return { least, most }
+}
+
+/** Lifetimes that began before the recording, as far as the ledger can tell, or closed after something odd: they are not complete. */
+function uncountedLifetimes({ account: { lives } }: Subject): number {
+  return lives.partial + lives.broken
 }
 
 function isCounted(account: Subject['account'], pfn: number): boolean {
@@ -227,11 +231,11 @@ function lifetimeOrder(subject: Subject, [, since, all, most]: readonly string[]
     unclean.flatMap(({ events }) => events.filter(({ delta, ordinal }) => delta < 0 && ordinal > from)).length
   const doubtful = complete.length - sure.length + unclean.length
   return (
-    outside('lifetimes', Number(all), sure.length - account.lives.partial, complete.length + hidden(-1)) ??
+    outside('lifetimes', Number(all), sure.length - uncountedLifetimes(subject), complete.length + hidden(-1)) ??
     outside(
       'lifetimes that began later',
       Number(since),
-      later(sure, between[1]) - account.lives.partial,
+      later(sure, between[1]) - uncountedLifetimes(subject),
       later(complete, between[0]) + hidden(between[0]),
     ) ??
     outside('the most overtaken', Number(most), overtaken - doubtful, overtaken + doubtful)
@@ -262,15 +266,21 @@ function maybeWith(subject: Subject, [, task]: readonly string[]): Problem | typ
 
 // --- what else is out -----------------------------------------------------------------------------------------------------------
 
-/** References of the page that are out at the end, beyond those of the finding. */
-function othersOut({ page, finding }: Subject): number {
-  return page.events.at(-1)!.after - finding.expected - finding.references
+/** References of the page that are out at the end, beyond those that the finding is about: at least and at most. */
+function othersOut({ page, finding }: Subject): [least: number, most: number] {
+  const last = page.events.at(-1)!
+  const accused = accusedOf(finding)
+  // A page that is merely held is told of by one of its holders, of whose references some may have come back.
+  const units = accused ? Math.abs(eventOf(page, accused)?.delta ?? 1) : 1
+  const [few, many] = finding.kind === 'leak' ? [finding.references, finding.references] : [1, units]
+  const counts = page.isClean ? [last.after] : [last.after, last.count]
+  return [Math.min(...counts) - finding.expected - many, Math.max(...counts) - finding.expected - few]
 }
 
 function othersBack(subject: Subject, [sentence, tables]: readonly string[]): Problem | typeof UNCHECKED {
   const { page, finding } = subject
   if (page.isReset) return UNCHECKED
-  const problem = outside('references that others have out', Number(tables ?? 0), othersOut(subject))
+  const problem = outside('references that others have out', Number(tables ?? 0), ...othersOut(subject))
   if (problem) return problem
   const lifetime = openLifetime(subject)
   if (!sentence!.endsWith('that of the hand-out, too') || !lifetime) return undefined
@@ -284,7 +294,7 @@ function othersAreOut(subject: Subject, [, n, verb]: readonly string[]): Problem
   const { page, finding } = subject
   if (page.isReset) return UNCHECKED
   if ((Number(n) === 1) !== (verb === 'is')) return `"${n} references ${verb}" is no English`
-  const problem = outside('references that others have out', Number(n), othersOut(subject))
+  const problem = outside('references that others have out', Number(n), ...othersOut(subject))
   const lifetime = openLifetime(subject)
   if (problem || !lifetime) return problem
   const accused = finding.culprit ? [finding.culprit] : finding.candidates.map(({ actor }) => actor)
@@ -324,7 +334,7 @@ function wasEvicted(subject: Subject): Problem {
     ({ time, delta, functions }) => time >= accused.time && delta > 0 && functions.some(name => EVICTION.test(name)),
   )
   if (!isLater) return 'no later event of the page is of an eviction'
-  return othersOut(subject) + subject.finding.references > 0 ? undefined : 'the page is free'
+  return page.events.at(-1)!.after > subject.finding.expected ? undefined : 'the page is free'
 }
 
 function teardownWaits({ page, reading }: Subject): Problem | typeof UNCHECKED {

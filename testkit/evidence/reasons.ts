@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Sentences that speak for one of those who could be it. */
 import type { Candidate } from '../../src/ledger/findings/finding.ts'
-import { eventOf, isAtAny, lawOf, type Problem, type Subject, UNCHECKED, unitsUnder } from './subject.ts'
+import { Op } from '../../src/trace/events.ts'
+import { eventOf, eventsOf, isAtAny, lawOf, type Problem, type Subject, UNCHECKED, unitsUnder } from './subject.ts'
 
 type Check = (subject: Subject, candidate: Candidate) => Problem | typeof UNCHECKED
 
+// Where the core sets counts back, a hand-out's set takes a reference without changing the count.
 const takesUnder: Check = ({ page }, { actor }) =>
-  (eventOf(page, actor)?.delta ?? 0) > 0 ? undefined : 'it took nothing'
+  eventsOf(page, actor).some(({ delta, op, val }) => delta > 0 || (op === Op.SET && val > 0))
+    ? undefined
+    : 'it took nothing'
 
 const isAmbiguous: Check = ({ account, finding }) =>
   finding.law !== undefined && account.laws[finding.law]?.isAmbiguous ? undefined : 'the law is not ambiguous'
@@ -30,7 +34,7 @@ const nothingOut: Check = (subject, { actor }) => {
   if (!put || put.delta >= 0) return 'it put nothing'
   if (finding.law === undefined) return 'there is no law'
   const law = lawOf(subject)
-  if (!law || !page.isClean) return UNCHECKED
+  if (!law || !page.isClean || page.isReset) return UNCHECKED
   const from = finding.life.began ?? -Infinity
   const before = page.events.filter(({ ordinal, time }) => ordinal < put.ordinal && time >= from)
   const out = before.reduce((sum, event) => sum + unitsUnder(law, event), 0)
