@@ -8,17 +8,18 @@ const only = (from, allowed) => ({
 module.exports = {
   forbidden: [
     { name: 'no-circular', comment: 'of types neither', severity: 'error', from: {}, to: { circular: true } },
-    only('trace', []),
+    only('util', []),
+    only('trace', ['util']),
     only('core', []),
     only('engine', []),
     only('linux', ['engine']),
-    only('ledger', ['trace', 'linux']),
-    only('report', ['trace', 'ledger', 'engine', 'linux', 'core']),
+    only('ledger', ['trace', 'linux', 'util']),
+    only('report', ['trace', 'ledger', 'engine', 'linux', 'core', 'util']),
     {
       name: 'runs-in-a-browser',
       comment: 'file access and threads are handed in by src/cli',
       severity: 'error',
-      from: { path: '^src/(trace|ledger|engine|linux|report)/' },
+      from: { path: '^src/(util|trace|ledger|engine|linux|report)/' },
       to: { dependencyTypes: ['core'] },
     },
     { name: 'resolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },

@@ -4,18 +4,20 @@ import type { ProtocolId } from '../linux/protocols/rules.ts'
 import { newBatch } from '../trace/batch.ts'
 import { copyRows } from '../trace/columns.ts'
 import { type EventBatch, type Frame, OP_NAMES, type Recording, type SourceInfo } from '../trace/events.ts'
+import type { CallSites } from './callsites/call-sites.ts'
 import { type Cause, causesOf } from './diagnose/causes.ts'
 import { Diagnosis } from './diagnose/diagnosis.ts'
 import type { Holder } from './diagnose/open-findings.ts'
+import { type OpenReferences, openReferences } from './diagnose/open-references.ts'
 import { tellingCallers } from './diagnose/telling-callers.ts'
 import type { ErrorReport, Finding } from './findings/finding.ts'
 import { isPut, signatureOf, type UnitKey } from './learn/call-site-laws.ts'
 import type { LawBook } from './learn/law-book.ts'
-import { Ledger, type LedgerOptions, type LifeCounts } from './ledger.ts'
-import { type OpenReferences, openReferences } from './open-references.ts'
-import { protocolOf } from './pagemaps.ts'
-import { PageBit } from './pages.ts'
-import type { Sites } from './sites.ts'
+import { LearningTracker } from './learn/learning-tracker.ts'
+import { PageBit } from './track/page-state.ts'
+import { protocolOf } from './track/protocol-recognition.ts'
+import type { LifetimeTotals } from './track/tables.ts'
+import type { TrackerOptions } from './track/tracker.ts'
 
 /** Events at the beginning of a recording that are looked at first, to learn the rules by which all are judged. */
 const FIRST_LOOK = 200_000
@@ -66,7 +68,7 @@ export interface Account {
   lastTime: number
   lost: { gaps: number; events: number | undefined; from: number; to: number }
   pagemaps: PagemapSummary[]
-  lives: LifeCounts & { openAtEnd: number; unknown: number }
+  lives: LifetimeTotals & { openAtEnd: number; unknown: number }
   findings: Finding[]
   /** Findings that accuse, grouped by the bug that made them. */
   causes: Cause[]
@@ -82,7 +84,7 @@ export interface Account {
   dropped: { incidents: number; shapes: number }
 }
 
-export interface AccountOptions extends LedgerOptions {
+export interface AccountOptions extends TrackerOptions {
   protocol?: ProtocolId | undefined
   /** Called after each batch. */
   onProgress?: ((progress: { events: number; done: number; total: number | undefined }) => void) | undefined
@@ -115,7 +117,7 @@ export async function whoHolds(
   const ledger = await readLedger(recording, { ...options, allPages: true, watch: { pfn, at } })
   const state = ledger.watched
   if (!state) return undefined
-  const diagnosis = new Diagnosis(ledger, recording.tasks, recording.info.endTime)
+  const diagnosis = new Diagnosis(ledger, recording)
   return {
     pfn,
     count: state.count,
@@ -133,10 +135,10 @@ export async function account(recording: Recording, options: AccountOptions = {}
 }
 
 /** Reads a recording to its end. Its beginning is read twice: once to learn the rules, once to judge by them. */
-export async function readLedger(recording: Recording, options: AccountOptions = {}): Promise<Ledger> {
-  const first = new Ledger(recording.stacks, options)
+export async function readLedger(recording: Recording, options: AccountOptions = {}): Promise<LearningTracker> {
+  const first = new LearningTracker(recording.stacks, options, recording.info)
   const beginning: EventBatch[] = []
-  let ledger: Ledger | undefined
+  let ledger: LearningTracker | undefined
   let events = 0
   for await (const batch of recording.batches()) {
     events += batch.length
@@ -152,10 +154,15 @@ export async function readLedger(recording: Recording, options: AccountOptions =
   return ledger
 }
 
-function startLedger(recording: Recording, options: AccountOptions, first: Ledger, beginning: EventBatch[]): Ledger {
+function startLedger(
+  recording: Recording,
+  options: AccountOptions,
+  first: LearningTracker,
+  beginning: EventBatch[],
+): LearningTracker {
   for (const batch of beginning) first.add(batch)
   first.finish()
-  const ledger = new Ledger(recording.stacks, options, first)
+  const ledger = new LearningTracker(recording.stacks, options, recording.info, first)
   for (const batch of beginning) ledger.add(batch)
   beginning.length = 0
   return ledger
@@ -171,9 +178,9 @@ function copyOf(batch: EventBatch): EventBatch {
 }
 
 /** The account of a recording that a ledger has read to its end. */
-export function summarise(recording: Recording, ledger: Ledger): Account {
-  const diagnosis = new Diagnosis(ledger, recording.tasks, recording.info.endTime)
-  const { gaps, incidents, counts } = ledger
+export function summarise(recording: Recording, ledger: LearningTracker): Account {
+  const diagnosis = new Diagnosis(ledger, recording)
+  const { gaps, anomalies, kinds } = ledger
   const { sites: open, more } = openReferences(ledger, diagnosis)
   const findings = diagnosis.findings()
   return {
@@ -203,14 +210,14 @@ export function summarise(recording: Recording, ledger: Ledger): Account {
       ...probeNotes(ledger, diagnosis),
       ...(more > 0 ? [`${more} more pages are held than open references are counted of`] : []),
     ],
-    dropped: { incidents: incidents.dropped, shapes: counts.uncounted },
+    dropped: { incidents: anomalies.dropped, shapes: kinds.uncounted },
   }
 }
 
 /** The protocols are about device pages. */
 const ORDINARY = { protocol: 'none', recognisedBy: 'ordinary pages' }
 
-function pagemapSummaries(recording: Recording, ledger: Ledger): PagemapSummary[] {
+function pagemapSummaries(recording: Recording, ledger: LearningTracker): PagemapSummary[] {
   const counted = ledger.pagemaps.list.filter(
     pagemap => pagemap.pages > 0 && (pagemap.device || !ledger.pagemaps.anyDevice),
   )
@@ -225,16 +232,16 @@ function pagemapSummaries(recording: Recording, ledger: Ledger): PagemapSummary[
   }))
 }
 
-function openLives(ledger: Ledger): number {
+function openLives(ledger: LearningTracker): number {
   const { pages } = ledger
   let open = 0
   for (let row = 0; row < pages.length; row++) {
-    if (pages.bits[row]! & PageBit.OPEN && ledger.isCounted(row) && pages.count[row] !== ledger.idleCount(row)) open++
+    if (pages.bits[row]! & PageBit.open && ledger.isCounted(row) && pages.count[row] !== ledger.idleCount(row)) open++
   }
   return open
 }
 
-function lawSummaries({ book, sites }: Ledger): LawSummary[] {
+function lawSummaries({ book, sites }: LearningTracker): LawSummary[] {
   return book.laws.map(law => ({
     gets: lawSites(
       law.keys.filter(key => !isPut(key)),
@@ -251,7 +258,7 @@ function lawSummaries({ book, sites }: Ledger): LawSummary[] {
 }
 
 /** Call sites of one side of a law: calls by several callers are one, unless another law has the same function and offset. */
-function lawSites(keys: readonly UnitKey[], sites: Sites, book: LawBook): (LawSite | undefined)[] {
+function lawSites(keys: readonly UnitKey[], sites: CallSites, book: LawBook): (LawSite | undefined)[] {
   const byName = new Map<string, LawSite | undefined>()
   for (const key of keys) {
     const frame = sites.actingFrame(signatureOf(key))
@@ -262,7 +269,7 @@ function lawSites(keys: readonly UnitKey[], sites: Sites, book: LawBook): (LawSi
   return [...byName.values()]
 }
 
-function probeNotes({ probes, reports }: Ledger, diagnosis: Diagnosis): string[] {
+function probeNotes({ probes, reports }: LearningTracker, diagnosis: Diagnosis): string[] {
   if (probes.count === 0) return []
   const kinds = probes.byOp.flatMap((n, op) => (n > 0 ? [`${n} ${OP_NAMES[op]}`] : []))
   const notes = [`probes: ${kinds.join(', ')}`]
@@ -271,27 +278,27 @@ function probeNotes({ probes, reports }: Ledger, diagnosis: Diagnosis): string[]
     notes.push(
       `pages of the pagemap at ${untrusted.join(', ')} are handed out without lastput_alloc: nothing rests on its absence there`,
     )
-  const { dropped, teardowns } = probes
-  if (dropped + teardowns.dropped + reports.dropped > 0)
-    notes.push(`probes showed more than can be kept: ${dropped + teardowns.dropped + reports.dropped} were left out`)
+  const { dropped, unmaps } = probes
+  if (dropped + unmaps.dropped + reports.dropped > 0)
+    notes.push(`probes showed more than can be kept: ${dropped + unmaps.dropped + reports.dropped} were left out`)
   return notes
 }
 
-function ledgerNotes(ledger: Ledger): string[] {
+function ledgerNotes(ledger: LearningTracker): string[] {
   const notes: string[] = []
-  const { incidents, counts, pagemaps } = ledger
+  const { anomalies, kinds, pagemaps } = ledger
   if (!pagemaps.anyDevice && ledger.events > 0)
     notes.push('no ZONE_DEVICE page was recognised: all pages are accounted for')
   if (ledger.sites.areNameless)
     notes.push('stacks have no symbols: pass --kallsyms FILE, a copy of /proc/kallsyms of that boot')
-  const { unrecorded, firstUnrecorded: first } = incidents
+  const { unrecorded, firstUnrecorded: first } = anomalies
   if (unrecorded > 0)
     notes.push(
       `${unrecorded} times a count had changed without a recorded event, first that of page 0x${ledger.pages.pfn[first!.row]!.toString(16)}: events are missing (a filter, a CPU that was not recorded, a module without tracepoints), and nothing is claimed of such a lifetime`,
     )
-  if (incidents.dropped > 0)
-    notes.push(`${incidents.dropped} more incidents than can be kept: the findings are not all`)
-  if (counts.uncounted > 0)
-    notes.push(`${counts.uncounted} lifetimes were of more kinds than are kept: no law was learned from them`)
+  if (anomalies.dropped > 0)
+    notes.push(`${anomalies.dropped} more incidents than can be kept: the findings are not all`)
+  if (kinds.uncounted > 0)
+    notes.push(`${kinds.uncounted} lifetimes were of more kinds than are kept: no law was learned from them`)
   return notes
 }

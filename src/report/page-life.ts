@@ -2,8 +2,8 @@
 /** One lifetime of a page out of a whole recording, in the shape of a finding's lifetime in lastput.trace/2. */
 import { pairReferences } from '../ledger/diagnose/references.ts'
 import type { HistoryEvent } from '../ledger/findings/finding.ts'
-import type { Ledger } from '../ledger/ledger.ts'
-import type { LifeEvent } from '../ledger/life.ts'
+import type { LearningTracker } from '../ledger/learn/learning-tracker.ts'
+import type { LifetimeEvent } from '../ledger/track/lifetime-event.ts'
 import { OP_NAMES, Op, type Recording } from '../trace/events.ts'
 import { timeNumber } from '../trace/times.ts'
 import type { RecordedEvent, TimelineRecorder } from './recorder.ts'
@@ -14,7 +14,7 @@ import { pfnText } from './words.ts'
 export interface PageLifeSource {
   timeline: Pick<Timeline, 'pfns' | 'start' | 'idle'>
   recorder: TimelineRecorder
-  ledger: Ledger
+  ledger: LearningTracker
   recording: Recording
 }
 
@@ -57,7 +57,13 @@ function countBefore({ op, count, delta }: RecordedEvent): number {
   return op === Op.SET ? 0 : count - delta
 }
 
-function lifeEvent(event: RecordedEvent, i: number, time: number, before: number, { sites }: Ledger): LifeEvent {
+function lifeEvent(
+  event: RecordedEvent,
+  i: number,
+  time: number,
+  before: number,
+  { sites }: LearningTracker,
+): LifetimeEvent {
   const { op, stack, count, delta } = event
   return {
     ...event,
@@ -65,7 +71,7 @@ function lifeEvent(event: RecordedEvent, i: number, time: number, before: number
     since: time,
     val: delta,
     ret: 0,
-    signature: sites.signature(stack, op),
+    signature: sites.keyOf(stack, op),
     mapcount: 0,
     flags: 0,
     delta: op === Op.SET ? count - before : delta,
@@ -77,8 +83,8 @@ function lifeEvent(event: RecordedEvent, i: number, time: number, before: number
 }
 
 function historyOf(
-  { stack: id, pid, cpu, time, op, delta }: LifeEvent,
-  { sites }: Ledger,
+  { stack: id, pid, cpu, time, op, delta }: LifetimeEvent,
+  { sites }: LearningTracker,
   { tasks }: Recording,
 ): Omit<HistoryEvent, 'count' | 'partner'> {
   const stack = sites.framesFromActing(id)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Keeps a whole recording while the ledger reads it: 33 bytes an event, of which 10 go to the page that draws them. */
-import type { Ledger } from '../ledger/ledger.ts'
-import { PageTable } from '../ledger/pages.ts'
+import type { LearningTracker } from '../ledger/learn/learning-tracker.ts'
+import { PageTable } from '../ledger/track/page-table.ts'
 import { type EventBatch, isProbe, Op, type Recording } from '../trace/events.ts'
 import { densityOf, extremes, NO_IDLE, type Timeline } from './timeline.ts'
 
@@ -124,7 +124,7 @@ export class TimelineRecorder {
   }
 
   /** What is drawn of the pages that the ledger accounts for. Called once, before `sort`. */
-  timeline(ledger: Ledger): Timeline {
+  timeline(ledger: LearningTracker): Timeline {
     const pages = this.#countedPages(ledger)
     this.#rows = new Int32Array(this.#pages.length).fill(-1)
     this.#start = new Uint32Array(pages.length + 1)
@@ -176,7 +176,7 @@ export class TimelineRecorder {
     return { count: count[i]!, delta: delta[i]!, pid: pid[i]!, stack: stack[i]!, cpu: cpu[i]!, op: op[i]! }
   }
 
-  #countedPages(ledger: Ledger): number[] {
+  #countedPages(ledger: LearningTracker): number[] {
     const pages: number[] = []
     for (let page = 0; page < this.#pages.length; page++) {
       const row = ledger.pages.find(this.#pages.pfn[page]!)
@@ -239,7 +239,7 @@ function scatterDrawn(chunk: Chunk, rows: Int32Array, next: Uint32Array, time: F
 }
 
 /** The count while nobody holds the page, as the protocol has it before memunmap_pages(). */
-function idleOf(ledger: Ledger, pfn: number): number {
+function idleOf(ledger: LearningTracker, pfn: number): number {
   const row = ledger.pages.find(pfn)
   return ledger.pagemaps.list[ledger.pages.pagemap[row]!]!.rule?.idle ?? NO_IDLE
 }

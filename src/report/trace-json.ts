@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** The account of a recording as JSON: docs/schema/lastput.trace-2.schema.json. */
 import type { Account, LawSite, LawSummary } from '../ledger/account.ts'
+import { baseName } from '../ledger/callsites/symbol-lists.ts'
 import type { Cause } from '../ledger/diagnose/causes.ts'
 import type { Actor, ErrorReport, Finding } from '../ledger/findings/finding.ts'
-import { baseName } from '../ledger/frames.ts'
 import type { Damage, Frame, SourceInfo } from '../trace/events.ts'
 import { decimals, type Timed, timeNumber } from '../trace/times.ts'
 import { pfnText } from './words.ts'

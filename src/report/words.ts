@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** How pages and functions are written in reports; times are in src/trace/times.ts. */
-import { baseName } from '../ledger/frames.ts'
+import { baseName } from '../ledger/callsites/symbol-lists.ts'
 import type { Frame } from '../trace/events.ts'
 import { printable } from './printable.ts'
 

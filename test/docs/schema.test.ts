@@ -113,13 +113,13 @@ test('who holds a page, at the end and before, with and without stacks, with los
     for (const [stacks, gaps, from] of [
       [true, 0, 0],
       [false, 2, 0],
-      [true, 0, 0.5],
+      [true, 0, 0.3],
     ] as const) {
       const cut = { from, to: 0.7 }
       const make = () =>
         history({ ...TYPICAL, seed: 3, protocol, fault: 'leak', stacks, gaps, lives: 40, cut }).recording()
       const { firstTime, lastTime, findings } = await account(make())
-      for (const { pfn } of findings.slice(0, 3))
+      for (const { pfn } of findings.slice(0, 6))
         for (const at of [Number.POSITIVE_INFINITY, (firstTime + lastTime) / 2]) {
           const recording = make()
           const found = await whoHolds(recording, pfn, at)

@@ -15,6 +15,7 @@ import {
   type Protocol,
   TYPICAL,
 } from '../support/histories.ts'
+import { namesAny } from '../support/named.ts'
 import { canShow } from '../support/protocol-rules.ts'
 
 /** Histories are the same in every run; another seed looks at others. */
@@ -25,9 +26,12 @@ async function accusationsOf(one: History, batch?: number): Promise<Finding[]> {
   return findings.filter(({ kind }) => ACCUSATIONS.has(kind))
 }
 
-function answers({ kind, pfn, culprit }: Finding, wanted: ExpectedFault, stacks: boolean): boolean {
-  const named = !stacks || wanted.functions.includes(culprit?.frame?.name ?? '')
-  return wanted.kinds.includes(kind) && pfn === wanted.pfn && named
+function isFault({ kind, pfn }: Finding, wanted: ExpectedFault): boolean {
+  return wanted.kinds.includes(kind) && pfn === wanted.pfn
+}
+
+function answers(finding: Finding, wanted: ExpectedFault, stacks: boolean): boolean {
+  return isFault(finding, wanted) && (!stacks || namesAny(finding, wanted.functions))
 }
 
 const say = ({ kind, pfn, certainty, culprit }: Finding) =>
@@ -85,8 +89,10 @@ describe('with one fault', () => {
       const { expected, options } = one
       expect(found.length).toBeLessThanOrEqual(1)
       expect(found.filter(({ pfn }) => pfn !== expected?.pfn).map(say)).toEqual([])
-      const wrong = found.filter(finding => !expected || !answers(finding, expected, options.stacks))
+      const wrong = found.filter(finding => !expected || !isFault(finding, expected))
       expect(wrong.filter(isCertain).map(say)).toEqual([])
+      const wrongCulprit = found.filter(finding => !expected || !answers(finding, expected, options.stacks))
+      expect(wrongCulprit.filter(({ culpritCertainty }) => culpritCertainty === 'certain').map(say)).toEqual([])
     })
   })
 

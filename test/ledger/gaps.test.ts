@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { Gaps } from '../../src/ledger/gaps.ts'
+import { Gaps } from '../../src/ledger/track/lost-events.ts'
 
 const time = fc.oneof(
   fc.integer({ min: 0, max: 30 }),

@@ -3,8 +3,8 @@
  * Faults planted into recordings of real kernels: an event of one page is taken out or put in, and what all later events of
  * that page returned and read is what they would have returned and read.
  */
-import { baseName, isHelper, StackTrait, traitsOf } from '../../src/ledger/frames.ts'
-import type { Ledger } from '../../src/ledger/ledger.ts'
+import { baseName, isHelper, StackTrait, traitsOf } from '../../src/ledger/callsites/symbol-lists.ts'
+import type { LearningTracker } from '../../src/ledger/learn/learning-tracker.ts'
 import { type Frame, Op } from '../../src/trace/events.ts'
 import type { Row } from './fake-recording.ts'
 import type { Random } from './random.ts'
@@ -61,7 +61,7 @@ interface Life {
 }
 
 /** The rules by which a ledger judged the pages of a recording. */
-export function rulesOf(ledger: Ledger): (pfn: number) => Rule | undefined {
+export function rulesOf(ledger: LearningTracker): (pfn: number) => Rule | undefined {
   return pfn => {
     const row = ledger.pages.find(pfn)
     if (row < 0) return undefined

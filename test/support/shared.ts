@@ -22,6 +22,8 @@ export interface DataTruth {
   droppedMarkers?: number
   pfnRanges?: { pfn_first: string; pfn_end_exclusive: string; type?: string; free_count?: number }[]
   countsAtEnd?: Record<string, number>
+  /** Counts of pages that were in use when the driver had come to rest. */
+  countsNotIdleWhenSettled?: Record<string, number>
 }
 
 export interface DataRecording {
@@ -44,7 +46,9 @@ export function dataRecordings(): DataRecording[] {
   return folders.flatMap(name => {
     const folder = join(data, name)
     const truth = JSON.parse(readFileSync(join(folder, 'truth.json'), 'utf8')) as DataTruth
-    const files = readdirSync(folder).filter(file => RECORDINGS.test(file))
+    const files = readdirSync(folder, { withFileTypes: true })
+      .filter(entry => entry.isFile() && RECORDINGS.test(entry.name))
+      .map(({ name: file }) => file)
     const symbols = join(folder, 'kallsyms.txt')
     return files.map(file => ({
       name: files.length > 1 ? `${name}/${file}` : name,

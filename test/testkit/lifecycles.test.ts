@@ -14,7 +14,7 @@ import type { Operation, Token } from '../../testkit/lifecycles/memory.ts'
 import { type Run, simulate } from '../../testkit/lifecycles/simulate.ts'
 import { random } from '../support/random.ts'
 
-const SEEDS = Array.from({ length: 60 }, (_, seed) => seed)
+const SEEDS = Array.from({ length: 40 }, (_, seed) => seed)
 /** The whole of what happens, as no recording has to have it. */
 const WHOLE: Partial<Conditions> = { start: 0, filter: 'none', lost: 'none' }
 
@@ -54,12 +54,13 @@ function replay(log: readonly Operation[], idle: number, spoiltFrom: (page: numb
     const [after, returns] = kernelSays(operation, before)
     if (before !== operation.before || after !== operation.after || returns !== ret) complain(operation, 'wrong count')
     counts.set(page, after)
-    for (const token of give) if (!out.delete(token)) complain(operation, 'given back without being held')
+    const held = give.every(token => out.delete(token))
     if (op !== Op.MOD_UNLESS || ret !== 0) for (const token of take) out.add(token)
     if (time >= spoiltFrom(page)) continue
     if (op === Op.SET && operation.life === 0) continue
     const changed = op === Op.SET ? val : after - before
     units.set(page, (units.get(page) ?? 0) + changed)
+    if (!held) complain(operation, 'given back without being held')
     if (after < idle) complain(operation, 'below idle')
     if (units.get(page) !== after - idle) complain(operation, 'count and references differ')
     const handsOut = op === Op.SET || (idle === 1 && before === idle && op === Op.MOD)
@@ -96,9 +97,7 @@ describe('the log agrees with the truth', () => {
     expect(ids(planted('leak').flatMap(({ tokens }) => tokens))).toEqual(ids(leaked))
     const surplus = memory.log.filter(operation => operation.surplus)
     const blamed = new Set(planted('surplus-put').map(({ operation }) => operation))
-    // The end of a recording may come between a put and the note about it.
-    const unnoted = surplus.filter(operation => !blamed.delete(operation)).length
-    expect(unnoted).toBeLessThanOrEqual(conditions.end === 'cut' ? 8 : 0)
+    expect(surplus.filter(operation => !blamed.delete(operation))).toEqual([])
     expect(blamed.size).toBe(0)
     expect(leaked.every(token => out.has(token))).toBe(true)
     if (conditions.faults === 0) expect([faults.list, memory.plants, [...memory.spoilt]]).toEqual([[], [], []])
@@ -161,7 +160,8 @@ describe('a recording is what tracing makes of the log', () => {
       last.set(row.cpu, row.time)
     }
     expect(wrong).toEqual([])
-    expect(memory.log.length - recorder.rows.length).toBeLessThanOrEqual(conditions.end === 'cut' ? 100 : 0)
+    // The end may come between an operation and its event.
+    expect(memory.log.length - recorder.rows.length).toBeLessThanOrEqual(conditions.end === 'drained' ? 0 : 100)
   })
 })
 
@@ -181,7 +181,7 @@ test('everything there is comes up, and recordings are of the size that they sho
   const seen = new Set<string>()
   let decidable = 0
   for (let seed = 100; seed < 260; seed++) {
-    const { truth, conditions, rows } = makeRecording(seed)
+    const { truth, conditions, rows } = makeRecording(seed, seed % 4 === 0 ? {} : { events: 1500 })
     for (const { cause } of truth.planted) causes.add(cause)
     decidable += truth.planted.filter(planted => planted.decidable).length
     for (const key of ['protocol', 'end', 'lost', 'filter', 'policy'] as const) seen.add(`${key} ${conditions[key]}`)

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { readLedger, summarise } from '../../src/ledger/account.ts'
-import { Ledger } from '../../src/ledger/ledger.ts'
+import { LearningTracker } from '../../src/ledger/learn/learning-tracker.ts'
 import { pageLifeJson } from '../../src/report/page-life.ts'
 import { TimelineRecorder } from '../../src/report/recorder.ts'
 import { lifeAround, type Timeline } from '../../src/report/timeline.ts'
@@ -156,7 +156,7 @@ test('counts are added up from one certain value to the next; behind lost events
         recorder.add(batch)
       }
       const stacks = { size: 1, frames: () => new Uint32Array(0), frame: () => ({}) as Frame }
-      const ledger = new Ledger(stacks, { allPages: true })
+      const ledger = new LearningTracker(stacks, { allPages: true })
       for (const page of [0, 1, 2]) ledger.pages.add(page, ledger.pagemaps.covering(page), 0)
       const timeline = recorder.timeline(ledger)
       recorder.sort()

@@ -34,10 +34,14 @@ export function shown({ kind, offsets }: Clock, time: number, cpu: number): numb
 export function sourceOf(kind: ClockKind): Partial<SourceInfo> {
   switch (kind) {
     case 'text':
-      return { format: 'ftrace text', clock: 'local', rawFlags: false }
+      return { format: 'ftrace text', clock: 'local', unit: 'ns', resolution: MICROSECOND, rawFlags: false }
     case 'perf':
-      return { format: 'perf.data', clock: 'perf', rawFlags: true }
+      return { format: 'perf.data', clock: 'perf', unit: 'ns', resolution: 1, rawFlags: true }
+    case 'uptime':
+      return { format: 'trace.dat v7', clock: kind, unit: 'ns', resolution: JIFFY, rawFlags: true }
+    case 'counter':
+      return { format: 'trace.dat v7', clock: kind, unit: 'ticks', resolution: 1, rawFlags: true }
     default:
-      return { format: 'trace.dat v7', clock: kind, rawFlags: true }
+      return { format: 'trace.dat v7', clock: kind, unit: 'ns', resolution: 1, rawFlags: true }
   }
 }

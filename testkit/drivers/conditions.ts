@@ -45,7 +45,7 @@ export function drawConditions(r: Random, run: Run): Conditions {
     [7, 'counter'],
     [10, 'perf'],
   ] as const)
-  const skewed = kind === 'local' && r.chance(0.25)
+  const skewed = kind === 'local' && run.options.cpus > 1 && r.chance(0.25)
   const losses = weighted(r, [
     [70, 'none'],
     [15, 'marked'],

@@ -158,7 +158,8 @@ function* watch(world: World, options: DriverOptions, limit: number, kernel: Ker
   while (kernel.events.length < limit && quiet < 50) {
     quiet = kernel.events.length === before ? quiet + 1 : 0
     before = kernel.events.length
-    yield world.think * 4
+    // A user that has lost its CPU may be silent for a few milliseconds.
+    yield quiet === 0 ? world.think * 4 : Math.max(world.think * 4, 400_000)
   }
   world.traffic = false
   if (options.end === 'cut') world.machine.stop()

@@ -73,6 +73,7 @@ function dropSilently(rows: RecordedRow[], filter: Filter, run: Run, r: Random):
       return rows.filter(row => row.event.role === 'setup' || row.pid !== pid)
     }
     case 'cpu': {
+      if (run.options.cpus === 1) return rows
       const { cpu } = r.pick(used)
       return rows.filter(row => row.event.role === 'setup' || row.cpu !== cpu)
     }

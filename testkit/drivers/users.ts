@@ -69,11 +69,12 @@ export class Root {
 
   *release(user: Context, root: Reference): Steps {
     const { faults, machine, kernel, random } = this.#world
+    const unmaps = this.#maps || kernel.rules.mapsRoot === 'is-mapping'
     if (faults.strikes(ROOT, 'leak', root.page)) {
+      if (unmaps) root.page.setMapcount(root.page.mapcount - 1, machine.now)
       faults.leak(root, 'leak', machine.now)
       return
     }
-    const unmaps = this.#maps || kernel.rules.mapsRoot === 'is-mapping'
     const site = unmaps ? this.#unmap : random.pick(this.#releases)
     yield* kernel.put(user, root, site, { unmaps })
     if (!faults.strikes(ROOT, 'surplus', root.page)) return

@@ -5,7 +5,7 @@
  * decide what a call site is called. It sorts nothing: where the stamps of a page contradict its results, it says so, and what
  * is counted there is a range.
  */
-import { baseName, isHelper } from '../../src/ledger/frames.ts'
+import { baseName, isHelper } from '../../src/ledger/callsites/symbol-lists.ts'
 import { type LostEvents, Op, type Recording } from '../../src/trace/events.ts'
 
 export interface ReadEvent {

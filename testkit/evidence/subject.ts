@@ -3,7 +3,7 @@
 import type { Account, LawSite, PagemapSummary } from '../../src/ledger/account.ts'
 import type { Actor, Finding } from '../../src/ledger/findings/finding.ts'
 import { ACCUSATIONS } from '../../src/ledger/findings/kinds.ts'
-import { baseName } from '../../src/ledger/frames.ts'
+import { baseName } from '../../src/ledger/callsites/symbol-lists.ts'
 import { OP_NAMES } from '../../src/trace/events.ts'
 import type { Lifetime, Page, PageEvent, ReadEvent, Reading } from './reading.ts'
 

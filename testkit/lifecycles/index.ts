@@ -33,7 +33,14 @@ export interface LifecycleRecording {
     planted: Planted[]
     /** Pages that somebody rightly holds at the end. */
     held: number[]
+    /**
+     * What the objects wait for that hold them: a time, a place in a cache that others need, everything to be taken down,
+     * or something that goes on. By counts alone the second and third are like leaks.
+     */
+    waits: { pfn: number; for: 'time' | 'cache' | 'end' | 'others' }[]
   }
+  /** Habits of the driver that make it hard to judge. */
+  driver: { keeps: boolean; caches: number }
   conditions: Conditions
   rows: Row[]
 }
@@ -76,7 +83,8 @@ export function recordingOf(seed: number, run: Run): LifecycleRecording {
   return {
     seed,
     recording,
-    truth: { planted, held: heldOf(run).map(page => firstPfn + page) },
+    truth: { planted, held: heldOf(run).map(page => firstPfn + page), waits: waitsOf(run) },
+    driver: { keeps: run.driver.keeps, caches: run.driver.caches.length },
     conditions,
     rows: kept.rows,
   }
@@ -88,6 +96,14 @@ function heldOf({ memory }: Run): number[] {
     token => taken.has(token) && !token.phantom && !token.leaked && token.given === undefined,
   )
   return [...new Set(holds.map(({ page }) => page))].sort((a, b) => a - b)
+}
+
+function waitsOf({ world, firstPfn }: Run): LifecycleRecording['truth']['waits'] {
+  const waits = [...world.schedule.live].flatMap(thing => {
+    const pages = new Set(thing.slots.flat().map(({ page }) => page))
+    return [...pages].map(page => ({ pfn: firstPfn + page, for: thing.pending?.edge.when.by ?? ('others' as const) }))
+  })
+  return waits.sort((a, b) => a.pfn - b.pfn)
 }
 
 /** Faults of pages that the recording has, those of one life and cause as one. */

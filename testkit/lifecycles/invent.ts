@@ -26,6 +26,8 @@ interface Style {
   /** How long things take: a factor on all times. */
   pace: number
   depth: number
+  /** Whether some objects of a kind stay until everything is taken down while others of it go. */
+  keeps: boolean
 }
 
 class Inventor {
@@ -50,6 +52,7 @@ class Inventor {
       byDriver: r.pick([0, 0, 0.1, 0.4]),
       pace: 10 ** (r() * 1.2 - 0.6),
       depth: r.int(1, 3),
+      keeps: r.chance(0.3),
     }
     this.#outer = Array.from({ length: r.int(1, 4) }, () => names.function())
     this.#wrappers = { take: names.function(), give: names.function() }
@@ -67,7 +70,7 @@ class Inventor {
     if (this.#protocol === 'private') for (let n = r.int(0, 2); n > 0; n--) this.#kind('lookup', leaves)
     for (let n = r.int(1, 4); n > 0; n--) this.#kind('fresh', inner)
     const setUp = this.#names.site(this.#names.function(), [])
-    return { protocol: this.#protocol, kinds: this.kinds, caches: this.caches, setUp }
+    return { protocol: this.#protocol, kinds: this.kinds, caches: this.caches, keeps: this.#style.keeps, setUp }
   }
 
   #kind(origin: Kind['origin'], spawnable: readonly number[]): void {
@@ -131,7 +134,7 @@ class Inventor {
     for (let n = r.pick([1, 1, 2, 2, 3]); n > 0; n--) {
       const edge = this.#edge(state, END, n === 1 ? 1 : 10 ** -r())
       if (cached && n === 1) edge.when = { by: 'cache', cache: this.#cache() }
-      else if (n > 1 && r.chance(0.15)) edge.when = { by: 'end' }
+      else if (n > 1 && this.#style.keeps && r.chance(0.4)) edge.when = { by: 'end' }
       if (splits && n === 1) this.#split(kind, edge, filled)
       else edge.acts.push(...this.#giveAll(kind, filled))
       kind.edges.push(edge)

@@ -86,6 +86,8 @@ export interface Driver {
   protocol: 'private' | 'fsdax'
   kinds: Kind[]
   caches: { capacity: number; policy: 'lru' | 'random' }[]
+  /** Whether objects of some kinds may stay until everything is taken down: what looks like a leak until then is none. */
+  keeps: boolean
   /** Who sets the pagemap up. */
   setUp: Site
 }

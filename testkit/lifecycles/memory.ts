@@ -24,6 +24,8 @@ export interface Token {
   given: number | undefined
   /** By a fault, nobody will give it back. */
   leaked: boolean
+  /** Of a page that was handed out without its count being set: to forget it does no harm. */
+  uncounted: boolean
   /** Recorded in an object, but never taken: get_page_unless_zero() had failed. */
   phantom: boolean
 }
@@ -73,6 +75,8 @@ interface Change {
   surplus?: boolean
   /** A page table's entry goes before a put, or comes after a get. */
   mapped?: boolean
+  /** Called when it has happened, before anybody else does anything: to note that it was wrong. */
+  note?: ((operation: Operation) => void) | undefined
 }
 
 export class Memory {
@@ -172,6 +176,7 @@ export class Memory {
     const { page, op, site } = change
     if (change.mapped && change.val < 0) this.mapcounts[page]! += change.val
     const operation = this.#operate(change, this.#kernel.now)
+    change.note?.(operation)
     yield* this.#recorder.event(
       operation,
       (way, idle) => this.#names.stack(op, this.#helper(change), site, way, idle),
@@ -197,6 +202,7 @@ export class Memory {
       givenBy: undefined,
       given: undefined,
       leaked: false,
+      uncounted: false,
       phantom: false,
     }
     this.tokens.push(token)
@@ -210,6 +216,7 @@ export class Memory {
     this.lives[page]!++
     if (this.counts[page] !== this.idle) this.#goesWrong(page)
     const token = this.token(page, 1, site)
+    token.uncounted = silently
     if (!silently) {
       const op = this.protocol === 'private' ? Op.SET : Op.MOD
       yield* this.change({ page, op, val: 1, site, take: [token], mapped })
@@ -228,8 +235,8 @@ export class Memory {
   }
 
   /** A put of that many references that its caller does not have. */
-  *surplus(page: number, units: number, site: Site): Code<Operation> {
-    return yield* this.#drop({ page, op: this.#putOp(), val: -units, site, surplus: true })
+  *surplus(page: number, units: number, site: Site, note: (operation: Operation) => void): Code<Operation> {
+    return yield* this.#drop({ page, op: this.#putOp(), val: -units, site, surplus: true, note })
   }
 
   #putOp(): Op {

@@ -4,7 +4,7 @@ import type { Random } from '../../test/support/random.ts'
 import type { Fault } from './faults.ts'
 import type { Code, Kernel } from './kernel.ts'
 import type { Edge, Give } from './machine.ts'
-import type { Memory, Plant, Token } from './memory.ts'
+import type { Memory, Operation, Plant, Token } from './memory.ts'
 import type { Site } from './names.ts'
 import type { Thing } from './things.ts'
 
@@ -27,17 +27,34 @@ export class Mischief {
   *again(tokens: readonly Token[], act: Give, fault: Fault): Code {
     const { page } = tokens[0]!
     const units = act.how === 'bulk' ? tokens.reduce((sum, token) => sum + token.units, 0) : tokens[0]!.units
-    const code = this.#surplus(page, tokens[0]!.life, units, fault.site ?? act.site, fault)
+    const site = fault.site ?? act.site
+    const note = this.notePut({ cause: fault.cause, functions: [site.function], life: tokens[0]!.life })
+    const code = this.#extra(page, units, site, note)
     if (fault.cause === 'double-put') return yield* code
     const kernel = this.#kernel
     const delay = this.#random.int(1000, 3_000_000)
     kernel.at(kernel.now + delay, () => kernel.submit(this.#random.pick([...kernel.tasks, ...kernel.workers]), code))
   }
 
-  *#surplus(page: number, life: number, units: number, site: Site, fault: Fault): Code {
-    const operation = yield* this.#memory.surplus(page, units, site)
-    const plant = { ...this.plantOf(fault, page), life, units, operation, time: operation.time }
-    this.#memory.plant({ ...plant, kind: 'surplus-put', functions: [site.function] })
+  *#extra(page: number, units: number, site: Site, note: (operation: Operation) => void): Code {
+    yield* this.#memory.surplus(page, units, site, note)
+  }
+
+  /** Notes a put as one too many, of references of that life. */
+  notePut(blame: Pick<Plant, 'cause' | 'functions' | 'life'>): (operation: Operation) => void {
+    return operation => {
+      const { page, time, val } = operation
+      this.#memory.plant({ ...blame, kind: 'surplus-put', page, units: -val, time, tokens: [], operation })
+    }
+  }
+
+  /** Notes a get as wrong if it found a free page; on a page in use it does no harm that a count would show. */
+  noteGet(cause: string, functions: string[], units: number): (operation: Operation) => void {
+    return operation => {
+      const { page, time, before } = operation
+      if (before !== this.#memory.idle) return
+      this.#memory.plant({ kind: 'get-on-free-page', cause, functions, page, units, time, tokens: [], operation })
+    }
   }
 
   /** Gives everything back and forgets to forget it. */
@@ -49,10 +66,8 @@ export class Mischief {
       if (act.act !== 'give' || act.part === 'one') continue
       for (const { page, units, phantom, life } of thing.slots[act.slot]!) {
         if (phantom) continue
-        const operation = yield* this.#memory.surplus(page, units, act.site)
-        const { time } = operation
-        const plant = { cause: 'both-paths', page, life, functions, units, time, tokens: [], operation }
-        this.#memory.plant({ ...plant, kind: 'surplus-put' })
+        const note = this.notePut({ cause: 'both-paths', functions, life })
+        yield* this.#memory.surplus(page, units, act.site, note)
       }
     }
   }
@@ -63,10 +78,12 @@ export class Mischief {
     const give = thing.kind.edges.flatMap(({ acts }) => acts).find(act => act.act === 'give' && act.slot === 0) as Give
     const site = fault.site ?? give.site
     for (const token of tokens) yield* this.#memory.put(token.page, [token], site, thing.kind.mapped)
-    thing.early = site.function
+    thing.unheld = { cause: 'free-early', function: site.function }
   }
 
-  leak(tokens: readonly Token[], fault: Fault): void {
+  leak(all: readonly Token[], fault: Fault): void {
+    const tokens = all.filter(({ phantom, uncounted }) => !phantom && !uncounted)
+    for (const token of all) if (token.uncounted) token.given = this.#kernel.now
     for (const name of new Set(tokens.map(token => token.function))) {
       const lost = tokens.filter(token => token.function === name)
       for (const token of lost) token.leaked = true

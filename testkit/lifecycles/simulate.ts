@@ -76,7 +76,7 @@ function load(
     if (over) return
     faults.progress = (rows.length - before) / events
     world.make()
-    kernel.at(kernel.now + 1 - Math.log(1 - r()) * between, next)
+    kernel.at(kernel.now + 1 - Math.round(Math.log(1 - r()) * between), next)
   }
   kernel.at(kernel.now, next)
   kernel.run(Number.POSITIVE_INFINITY, enough)
@@ -87,11 +87,11 @@ function load(
 function finish({ end, silence }: Conditions, kernel: Kernel, { schedule }: World, r: Random): number {
   if (end === 'cut') return kernel.now
   const { now } = kernel
-  kernel.run(now + now * r() * 0.3)
+  kernel.run(Math.round(now + now * r() * 0.3))
   if (end === 'drained') {
     schedule.drain()
     kernel.run(Number.POSITIVE_INFINITY)
   }
-  kernel.run(kernel.now + now * silence)
+  kernel.run(Math.round(kernel.now + now * silence))
   return kernel.now
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** The objects of a running driver, and when and in whose context each of their transitions is taken. */
 import type { Random } from '../../test/support/random.ts'
+import type { Cause } from './faults.ts'
 import type { Code, Kernel, Thread } from './kernel.ts'
 import { type Driver, type Edge, END, type Kind } from './machine.ts'
 import type { Token } from './memory.ts'
@@ -18,8 +19,8 @@ export interface Thing {
   /** The transition that is planned: whoever starts it takes it away. */
   pending: { edge: Edge } | undefined
   cached: number | undefined
-  /** By a fault, it let its pages go too early: the function that did. */
-  early: string | undefined
+  /** By a fault, it does not hold its pages, or not all: the function whose fault that is. */
+  unheld: { cause: Cause; function: string } | undefined
 }
 
 export type RunEdge = (thing: Thing, edge: Edge) => Code
@@ -57,7 +58,7 @@ export class Schedule {
       deferred: undefined,
       pending: undefined,
       cached: undefined,
-      early: undefined,
+      unheld: undefined,
     }
     this.live.add(thing)
     return thing

@@ -136,20 +136,15 @@ export class World {
       const stale = this.#faults.fires(act, 'stale-get')
       if (stale) {
         const site = stale.site ?? act.site
-        const operation = yield* memory.change({ page, op: Op.MOD, val: 1, site, take: [token] })
-        if (operation.before === memory.idle)
-          memory.plant({
-            ...this.#mischief.plantOf(stale, page),
-            kind: 'get-on-free-page',
-            functions: [site.function],
-            operation,
-          })
+        const note = this.#mischief.noteGet(stale.cause, [site.function], 1)
+        yield* memory.change({ page, op: Op.MOD, val: 1, site, take: [token], note })
       } else {
         const { ret } = yield* memory.change({ page, op: Op.MOD_UNLESS, val: 1, site: act.site, take: [token] })
         const ignored = ret === 0 && this.#faults.fires(act, 'ignored-failure')
         if (ret === 0) {
           token.phantom = true
           if (!ignored) continue
+          thing.unheld = { cause: 'ignored-failure', function: act.site.function }
         }
       }
       found.push(page)
@@ -160,20 +155,10 @@ export class World {
 
   *#get(thing: Thing, page: number, units: number, site: Site, mapped: boolean): Code<Token[]> {
     const memory = this.#memory
-    const early = thing.early ?? thing.holds?.early
+    const unheld = thing.unheld ?? thing.holds?.unheld
     const take = Array.from({ length: units }, () => memory.token(page, 1, site))
-    const operation = yield* memory.change({ page, op: Op.MOD, val: units, site, take, mapped })
-    if (early !== undefined && operation.before === memory.idle)
-      memory.plant({
-        cause: 'free-early',
-        kind: 'get-on-free-page',
-        page,
-        functions: [site.function, early],
-        units,
-        time: operation.time,
-        tokens: [],
-        operation,
-      })
+    const note = unheld && this.#mischief.noteGet(unheld.cause, [site.function, unheld.function], units)
+    yield* memory.change({ page, op: Op.MOD, val: units, site, take, mapped, note })
     yield { busy: this.#random.int(20, 400) }
     return take
   }
@@ -207,10 +192,7 @@ export class World {
       thing.slots[act.slot] = thing.slots[act.slot]!.filter(token => !tokens.includes(token))
       if (tokens.length === 0) continue
       if (hit(dropped, page)) {
-        this.#mischief.leak(
-          tokens.filter(({ phantom }) => !phantom),
-          dropped!,
-        )
+        this.#mischief.leak(tokens, dropped!)
         continue
       }
       yield* this.#putAll(tokens, act, mapped)
@@ -222,19 +204,9 @@ export class World {
     const memory = this.#memory
     for (const token of tokens.filter(({ phantom }) => phantom)) {
       const { page } = token
-      const operation = yield* memory.surplus(page, token.units, act.site)
       const functions = [...new Set([act.site.function, token.function])]
-      const { time } = operation
-      memory.plant({
-        cause: 'ignored-failure',
-        kind: 'surplus-put',
-        page,
-        functions,
-        units: 1,
-        time,
-        tokens: [],
-        operation,
-      })
+      const note = this.#mischief.notePut({ cause: 'ignored-failure', functions, life: token.life })
+      yield* memory.surplus(page, token.units, act.site, note)
     }
     const real = tokens.filter(({ phantom }) => !phantom)
     for (let at = 0; at < real.length; ) {
@@ -259,7 +231,7 @@ export class World {
       if (pages.length === 0) continue
       const child = this.schedule.make(kind, pages, thing.home)
       child.slots[0]!.push(...own)
-      child.early = thing.early
+      child.unheld = thing.unheld
       if (act.hold) {
         child.holds = thing
         thing.holders++

@@ -2,11 +2,12 @@
 /** From what contradicted the rules while reading to findings. */
 import { OP_NAMES } from '../../trace/events.ts'
 import type { Certainty, Finding } from '../findings/finding.ts'
-import type { Incident as Anomaly } from '../incidents.ts'
-import type { Ledger } from '../ledger.ts'
-import type { LifeEvent as LifetimeEvent } from '../life.ts'
-import { ALWAYS } from './leak.ts'
-import { duration, type Naming } from './naming.ts'
+import { NO_LAW } from '../learn/law-book.ts'
+import type { LearningTracker } from '../learn/learning-tracker.ts'
+import type { Anomaly } from '../track/anomalies.ts'
+import type { LifetimeEvent } from '../track/lifetime-event.ts'
+import { ALWAYS, ENOUGH } from './leak.ts'
+import type { Naming } from './naming.ts'
 import { newFinding } from './new-finding.ts'
 import type { PageHistory } from './page-history.ts'
 import { pairReferences } from './references.ts'
@@ -14,11 +15,11 @@ import type { Shortage } from './shortage.ts'
 import type { ShortageFindings } from './shortage-findings.ts'
 
 export class AnomalyFindings {
-  readonly #ledger: Ledger
+  readonly #ledger: LearningTracker
   readonly #naming: Naming
   readonly #shortages: ShortageFindings
 
-  constructor(ledger: Ledger, naming: Naming, shortages: ShortageFindings) {
+  constructor(ledger: LearningTracker, naming: Naming, shortages: ShortageFindings) {
     this.#ledger = ledger
     this.#naming = naming
     this.#shortages = shortages
@@ -35,8 +36,9 @@ export class AnomalyFindings {
     // The core has not set the count of a page that was handed out meanwhile: its own fault, which probes may show.
     if (anomaly.kind === 'get-on-free-page' && anomaly.isOwners) return undefined
     if (!rule || (anomaly.kind === 'get-on-free-page' && rule.idle === 0 && rule.handOut === 'get')) return undefined
-    const certainty = this.#certainty(anomaly)
     const [first] = found
+    const isShort = found.length === 1 && this.#isClean(first!.law)
+    const certainty = this.#certainty(anomaly, history, isShort)
     if (!first || first.put.time > anomaly.event.time) return this.#plain(anomaly, certainty, history !== undefined)
     if (first.put.time === anomaly.event.time && first.put.pid === anomaly.event.pid)
       return this.#confirmed(anomaly, this.#shortages.of(anomaly.row, first, certainty, history!.isWhole))
@@ -54,7 +56,7 @@ export class AnomalyFindings {
   /** The event was rightful: what broke a law earlier had freed the page. */
   #explained(anomaly: Anomaly, finding: Finding): Finding {
     const { event, count } = anomaly
-    const since = duration(event.time - (finding.culprit ?? finding.candidates[0]!.actor).time)
+    const since = this.#naming.span(event.time - (finding.culprit ?? finding.candidates[0]!.actor).time)
     finding.evidence.push(
       `${this.#naming.site(event.signature, event.val)}, which came ${since} later, found the count at ${count}, as if nobody held the page`,
     )
@@ -64,7 +66,13 @@ export class AnomalyFindings {
 
   #plain(anomaly: Anomaly, certainty: Certainty, isKnown: boolean): Finding {
     const { row, event, life, lastLives, count, idle, kind } = anomaly
-    const violating: LifetimeEvent = { ...event, delta: event.val, mapped: false, taskSeq: 0, signatureSeq: 0 } as LifetimeEvent
+    const violating: LifetimeEvent = {
+      ...event,
+      delta: event.val,
+      mapped: false,
+      taskSeq: 0,
+      signatureSeq: 0,
+    } as LifetimeEvent
     const events = [...life, violating]
     const { partners } = pairReferences(events, 0, this.#ledger.book)
     const actor = this.#naming.actor(event)
@@ -75,7 +83,7 @@ export class AnomalyFindings {
       expected: idle,
       certainty: isKnown ? certainty : weaker(certainty),
       culprit: actor,
-      culpritCertainty: 'likely',
+      culpritCertainty: kind === 'get-on-free-page' && certainty !== 'possible' ? 'likely' : 'possible',
       candidates: [{ actor, reasons: ['it is what contradicts the count'] }],
       references: Math.abs(event.val),
       evidence: [this.#countSentence(anomaly), ...this.#lastPut(anomaly)],
@@ -98,12 +106,33 @@ export class AnomalyFindings {
     return finding
   }
 
-  /** `certain` wants a rule that other lifetimes followed and a recording in which no event is known to be missing. */
-  #certainty({ row, kind }: Anomaly): Certainty {
-    const { pages, pagemaps, incidents } = this.#ledger
+  /**
+   * `certain` wants a rule that other lifetimes followed, a page of which nothing is missing since its initialisation, a recording in
+   * which no event is known to be missing, and either a law that is short on the page, which no order of events changes, or an order
+   * of its events that no clock leaves open.
+   */
+  #certainty(anomaly: Anomaly, history: PageHistory | undefined, isShort: boolean): Certainty {
+    const { row, kind } = anomaly
+    const { pages, pagemaps, anomalies, order } = this.#ledger
     const { lives, votes } = pagemaps.list[pages.pagemap[row]!]!
-    if (kind === 'count-mismatch' || lives < ALWAYS || incidents.unrecorded > 0) return 'likely'
-    return kind === 'get-on-free-page' && votes.setAtZero < ALWAYS ? 'likely' : 'certain'
+    if (kind === 'count-mismatch' || lives < ENOUGH || anomalies.unrecorded > 0 || order.isCoarse) return 'likely'
+    if (!history?.isWhole || (kind === 'get-on-free-page' && votes.setAtZero < ALWAYS)) return 'likely'
+    return isShort || this.#isOrdered(anomaly) ? 'certain' : 'likely'
+  }
+
+  /** True if the law held in nearly all lifetimes: what breaks it on this page is an exception. */
+  #isClean(law: number): boolean {
+    if (law === NO_LAW) return false
+    const { touched, held, isAmbiguous } = this.#ledger.book.laws[law]!
+    return touched >= ENOUGH && touched - held <= Math.max(ALWAYS, touched / 50) && !isAmbiguous
+  }
+
+  /** True if the event read the count that it leaves, and no other CPU was at the page at that time. */
+  #isOrdered({ event, count, life, lastLives, after }: Anomaly): boolean {
+    if (event.count !== count + event.val) return false
+    const { near, slack } = this.#ledger.order
+    const neighbours = [...(lastLives[0]?.slice(-1) ?? []), ...life.slice(-1), ...after.slice(0, 1)]
+    return neighbours.every(({ cpu, time }) => cpu === event.cpu || Math.abs(time - event.time) > 2 * (near + slack))
   }
 
   #countSentence({ kind, count, idle, event, row }: Anomaly): string {
@@ -126,7 +155,9 @@ export class AnomalyFindings {
   #lastPut({ lastLives, event }: Anomaly): string[] {
     const last = lastLives[0]?.at(-1)
     if (!last || last.delta >= 0) return []
-    return [`its last reference had been put ${duration(event.time - last.time)} before by ${this.#naming.site(last.signature)}`]
+    return [
+      `its last reference had been put ${this.#naming.span(event.time - last.time)} before by ${this.#naming.site(last.signature)}`,
+    ]
   }
 }
 

@@ -38,12 +38,17 @@ export function causesOf(findings: readonly Finding[]): Cause[] {
   })
   return [...groups.values()]
     .map(group => causeOf(group, findings))
-    .sort((a, b) => SURENESS[b.certainty] - SURENESS[a.certainty] || b.findings.length - a.findings.length || a.first - b.first)
+    .sort(
+      (a, b) =>
+        SURENESS[b.certainty] - SURENESS[a.certainty] || b.findings.length - a.findings.length || a.first - b.first,
+    )
 }
 
 function causeOf(group: readonly number[], findings: readonly Finding[]): Cause {
   const sorted = [...group].sort(
-    (a, b) => SURENESS[findings[b]!.certainty] - SURENESS[findings[a]!.certainty] || timeOf(findings[a]!) - timeOf(findings[b]!),
+    (a, b) =>
+      SURENESS[findings[b]!.certainty] - SURENESS[findings[a]!.certainty] ||
+      timeOf(findings[a]!) - timeOf(findings[b]!),
   )
   const all = sorted.map(i => findings[i]!)
   const example = all[0]!

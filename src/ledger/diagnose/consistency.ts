@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Whether the counts that events read are those that the recorded changes add up to. */
 import { Op } from '../../trace/events.ts'
-import type { LifeEvent as LifetimeEvent } from '../life.ts'
+import type { LifetimeEvent } from '../track/lifetime-event.ts'
 
 /** Events looked at: of a long lifetime earlier ones may have been set aside. */
 const LATEST = 24

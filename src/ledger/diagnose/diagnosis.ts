@@ -3,13 +3,13 @@
  * From what was tracked and the laws that were learned to findings. An accusation needs evidence that nothing innocent would
  * have left; a reference that is merely held is reported as held. Asking twice gives the same answer.
  */
-import type { TaskTable } from '../../trace/events.ts'
+import type { Recording } from '../../trace/events.ts'
 import type { ErrorReport, Finding } from '../findings/finding.ts'
-import type { Incident as Anomaly } from '../incidents.ts'
-import type { Ledger } from '../ledger.ts'
-import type { PageState } from '../life.ts'
-import { ORDER_WINDOW } from '../order.ts'
-import { PageBit } from '../pages.ts'
+import { NO_LAW } from '../learn/law-book.ts'
+import type { LearningTracker } from '../learn/learning-tracker.ts'
+import type { Anomaly } from '../track/anomalies.ts'
+import type { PageState } from '../track/lifetime-event.ts'
+import { PageBit } from '../track/page-state.ts'
 import { AnomalyFindings } from './anomaly-findings.ts'
 import { isConsistent } from './consistency.ts'
 import { dismissed } from './dismissed.ts'
@@ -20,11 +20,11 @@ import { type Holder, OpenFindings } from './open-findings.ts'
 import { type PageHistory, pageHistories } from './page-history.ts'
 import { ProbeFindings } from './probe-findings.ts'
 import { retryFindings } from './retry-findings.ts'
-import { ShortageFindings } from './shortage-findings.ts'
 import { type Shortage, shortages } from './shortage.ts'
+import { ShortageFindings } from './shortage-findings.ts'
 
 export class Diagnosis {
-  readonly #ledger: Ledger
+  readonly #ledger: LearningTracker
   /** End of the recording, or the last event where that is not known. */
   readonly #end: number
   readonly #shortages: ShortageFindings
@@ -33,10 +33,10 @@ export class Diagnosis {
   readonly #probes: ProbeFindings
   readonly #naming: Naming
 
-  constructor(ledger: Ledger, tasks: TaskTable, endTime: number | undefined) {
+  constructor(ledger: LearningTracker, recording: Pick<Recording, 'tasks' | 'info'>) {
     this.#ledger = ledger
-    this.#end = Math.max(endTime ?? ledger.lastTime, ledger.lastTime)
-    const naming = new Naming(ledger.sites, tasks, ledger.book)
+    this.#end = Math.max(recording.info.endTime ?? ledger.lastTime, ledger.lastTime)
+    const naming = new Naming(ledger.sites, ledger.book, recording)
     const isHandOut = handOuts(ledger.sampleLifetimes())
     this.#naming = naming
     this.#shortages = new ShortageFindings(ledger, naming, isHandOut)
@@ -47,22 +47,22 @@ export class Diagnosis {
 
   /** All findings, accusations first, by time. */
   findings(): Finding[] {
-    const { pages, incidents } = this.#ledger
+    const { pages, anomalies } = this.#ledger
     const { causes, short } = this.#causes()
     const probed = this.#mergeProbes(causes)
     const open: Finding[] = []
     const held = new Set<number>()
     for (let row = 0; row < pages.length; row++) {
-      const own = incidents.of(row)
+      const own = anomalies.of(row)
       // What is dismissed has left its page with a count that was not followed.
       if (own && !causes.has(own)) continue
-      const finding = this.#open.of(row)
-      if (!finding) continue
-      held.add(finding.pfn)
-      const cause = incidents.cause(row, pages.pagemap[row]!)
-      const caused = probed.get(row) ?? (cause && causes.get(cause)) ?? short.get(row)
-      if (caused) addConsequence(caused, finding)
-      else open.push(finding)
+      for (const finding of this.#open.of(row)) {
+        held.add(finding.pfn)
+        const cause = anomalies.cause(row, pages.pagemap[row]!)
+        const caused = probed.get(row) ?? (cause && causes.get(cause)) ?? short.get(row)
+        if (caused) addConsequence(caused, finding)
+        else open.push(finding)
+      }
     }
     return [
       ...new Set([...causes.values(), ...short.values(), ...probed.values()]),
@@ -86,19 +86,22 @@ export class Diagnosis {
     }
     const causes = new Map<Anomaly, Finding>()
     const out = dismissed(ledger)
-    for (const anomaly of ledger.incidents.list) {
+    for (const anomaly of ledger.anomalies.list) {
       if (out.has(anomaly) || this.#mayBeExplainedLater(anomaly)) continue
       const history = histories.get(anomaly.row)
       // Where events are missing without a mark, a page may be accused only if no count that was read speaks of one there.
-      if (ledger.incidents.unrecorded > 0 && !this.#isFollowed(anomaly, history)) continue
-      const finding = this.#anomalies.of(anomaly, history, shortOn(anomaly.row))
+      if (ledger.anomalies.unrecorded > 0 && !this.#isFollowed(anomaly, history)) continue
+      const found = shortOn(anomaly.row)
+      // Where whole lifetimes pass between two steps of the clock, only what laws add up to over all of them says something.
+      if (ledger.order.isCoarse && !isClear(found, history)) continue
+      const finding = this.#anomalies.of(anomaly, history, found)
       if (finding) causes.set(anomaly, finding)
     }
     const short = new Map<number, Finding>()
     for (const row of histories.keys()) {
-      if (ledger.incidents.of(row) || !ledger.isCounted(row)) continue
+      if (ledger.anomalies.of(row) || !ledger.isCounted(row)) continue
       // Without an impossible event, only references that came back too late show that the page was freed early.
-      if (ledger.incidents.unrecorded > 0) continue
+      if (ledger.anomalies.unrecorded > 0 || ledger.order.isCoarse) continue
       const shortage = shortOn(row).find(each => each.deferred.length > 0)
       if (shortage) short.set(row, this.#shortages.of(row, shortage, 'likely', false))
     }
@@ -109,8 +112,11 @@ export class Diagnosis {
   #isFollowed(anomaly: Anomaly, history: PageHistory | undefined): boolean {
     const idle = this.#ledger.idleCount(anomaly.row) ?? 0
     const closed = (history?.lifetimes ?? []).filter(({ isOpen }) => !isOpen)
-    if (!closed.every(({ events }) => isConsistent(events, idle, ORDER_WINDOW))) return false
-    return isConsistent(anomaly.life, anomaly.count, ORDER_WINDOW) && anomaly.event.count === anomaly.count + anomaly.event.val
+    if (!closed.every(({ events }) => isConsistent(events, idle, this.#ledger.order.window))) return false
+    return (
+      isConsistent(anomaly.life, anomaly.count, this.#ledger.order.window) &&
+      anomaly.event.count === anomaly.count + anomaly.event.val
+    )
   }
 
   /**
@@ -120,11 +126,11 @@ export class Diagnosis {
    * @returns findings by page
    */
   #mergeProbes(causes: Map<Anomaly, Finding>): Map<number, Finding> {
-    const { incidents, pages } = this.#ledger
+    const { anomalies, pages } = this.#ledger
     const found = new Map<number, Finding>()
     for (const { finding, row, time, put } of this.#probes.accusations()) {
       const before = found.get(row)
-      const anomaly = incidents.cause(row, pages.pagemap[row]!)
+      const anomaly = anomalies.cause(row, pages.pagemap[row]!)
       const counted = anomaly && causes.get(anomaly)
       if (before) addConsequence(before, finding)
       else if (counted && anomaly.event.time <= time) addConsequence(counted, finding, anomaly.event.time === time)
@@ -149,7 +155,7 @@ export class Diagnosis {
 
   /** What contradicts the count at the very end may be explained by an event whose stamp came after it. */
   #mayBeExplainedLater(anomaly: Anomaly): boolean {
-    return anomaly.kind === 'count-mismatch' && this.#end - anomaly.event.time < ORDER_WINDOW
+    return anomaly.kind === 'count-mismatch' && this.#end - anomaly.event.time < this.#ledger.order.window
   }
 
   /** What the kernel itself reported. */
@@ -178,7 +184,14 @@ export class Diagnosis {
     const { pages } = this.#ledger
     let unknown = 0
     for (let row = 0; row < pages.length; row++)
-      if (this.#ledger.isCounted(row) && pages.bits[row]! & PageBit.OPEN && !this.#ledger.mayClaim(row)) unknown++
+      if (this.#ledger.isCounted(row) && pages.bits[row]! & PageBit.open && !this.#ledger.mayClaim(row)) unknown++
     return unknown
   }
+}
+
+/** True if one law is short by one on the page and all others are even, or over by what may rightly be out. */
+function isClear(found: readonly Shortage[], history: PageHistory | undefined): boolean {
+  const [only] = found
+  if (!history || !only || found.length > 1 || only.law === NO_LAW || only.units > 1) return false
+  return history.total.size <= 2
 }

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Laws as sentences. */
 import { isPut, signatureOf } from '../learn/call-site-laws.ts'
-import type { Ledger } from '../ledger.ts'
+import type { LearningTracker } from '../learn/learning-tracker.ts'
 import type { Naming } from './naming.ts'
 
 /** Call sites of one side of a law that are named; of more only the number is told. */
 const MAX_NAMED = 4
 
 /** `n(ring_submit+0x9a) = n(ring_complete+0x5d)`, with units instead of numbers of calls where they differ. */
-export function lawEquation(ledger: Ledger, naming: Naming, law: number): string {
+export function lawEquation(ledger: LearningTracker, naming: Naming, law: number): string {
   const { keys: all } = ledger.book.laws[law]!
   const side = (keys: readonly number[]) => {
     // Calls by several callers are one call site, unless another law has it as well.
@@ -20,7 +20,7 @@ export function lawEquation(ledger: Ledger, naming: Naming, law: number): string
 }
 
 /** How often the law held. */
-export function lawSentence(ledger: Ledger, naming: Naming, law: number): string {
+export function lawSentence(ledger: LearningTracker, naming: Naming, law: number): string {
   const { held, touched } = ledger.book.laws[law]!
   const how = held === touched ? `in all ${touched}` : `in ${held} of ${touched}`
   return `what ${lawEquation(ledger, naming, law).replace(' = ', ' take, ')} give back: as many references ${how} complete lifetimes`

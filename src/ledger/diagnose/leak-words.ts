@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** What speaks for and against a leak, as sentences. */
-import type { Ledger } from '../ledger.ts'
-import type { LifeEvent as LifetimeEvent } from '../life.ts'
+import type { LearningTracker } from '../learn/learning-tracker.ts'
+import type { LifetimeEvent } from '../track/lifetime-event.ts'
 import { lawSentence } from './law-words.ts'
-import { isLifetimeOvertaken, isOvertaken, type LeakFacts } from './leak.ts'
+import { isLeftOver, isLifetimeOvertaken, isOvertaken, isPassedByItsTask, type LeakFacts } from './leak.ts'
 import type { Naming } from './naming.ts'
 import type { OpenReference } from './references.ts'
 
 export function leakSentences(
-  ledger: Ledger,
+  ledger: LearningTracker,
   naming: Naming,
   event: LifetimeEvent,
   reference: OpenReference,
@@ -30,8 +30,12 @@ export function leakSentences(
 }
 
 function orderSentence(facts: LeakFacts): string {
+  if (facts.hasLaw && isPassedByItsTask(facts))
+    return `its task took ${facts.sinceByTask} others of that law later and gave them back; a task gives back what it took, and never kept one while it gave back more than ${facts.mostByTask} that it took later`
   if (facts.hasLaw && isOvertaken(facts))
     return `${facts.since} references of that law were taken later and have come back; of the ${facts.returned} that came back none was overtaken by more than ${facts.most}`
+  if (facts.hasLaw && isLeftOver(facts))
+    return `${facts.openPages === 1 ? 'this is the only page' : `these are the only ${facts.openPages} pages`} in use at the end; all ${facts.since} references of that law that were taken later have come back, and up to ${facts.peak} were out at once before`
   if (isLifetimeOvertaken(facts))
     return `${facts.sinceLifetimes} pages were handed out later and are free again; of ${facts.lifetimes} lifetimes none was overtaken by more than ${facts.mostLifetimes}`
   return ''
@@ -39,6 +43,9 @@ function orderSentence(facts: LeakFacts): string {
 
 function aloneSentence({ others, tables, isGivenUp }: LeakFacts): string {
   if (others > 0) return ''
-  if (tables > 0) return `all other references of this lifetime came back, but for ${tables} of page tables that map the page`
-  return isGivenUp ? 'all other references of this lifetime came back, that of the hand-out, too' : 'all other references of this lifetime came back'
+  if (tables > 0)
+    return `all other references of this lifetime came back, but for ${tables} of page tables that map the page`
+  return isGivenUp
+    ? 'all other references of this lifetime came back, that of the hand-out, too'
+    : 'all other references of this lifetime came back'
 }

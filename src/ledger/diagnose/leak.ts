@@ -15,10 +15,24 @@ export interface LeakFacts {
   lifetimes: number
   mostLifetimes: number
   sinceLifetimes: number
+  /** References of the law that are out and were overtaken like that, this one included. */
+  alike: number
+  /** The law is the one by which pages are handed out. */
+  isHandOut: boolean
   /** A task that gives back such references and has given back none that was taken later: it may still work on this one. */
   maybeWith: number | undefined
   /** References of the law came back by the task that took them, all of them. */
   isOwnTask: boolean
+  /** Of those: references that the same task took later and gave back, and the most that overtook one of any task's. */
+  sinceByTask: number
+  mostByTask: number
+  /** Times that all references of the law that came back were back, and the most of them that were out at once. */
+  drains: number
+  peak: number
+  /** References of the law that were taken later and are out, too. */
+  outLater: number
+  /** Pages of the pagemap that are in use at the end. */
+  openPages: number
   /** References taken at its call site in the whole recording. */
   takenHere: number
   /** False for a call site that no law has: what is taken there is not known to come back. */
@@ -52,42 +66,79 @@ export interface LeakFacts {
 export const ALWAYS = 3
 
 /** References that must have come back before their order is a discipline. */
-const ENOUGH = 20
+export const ENOUGH = 20
 
 /** Complete lifetimes that must have obeyed a law before its order says something. */
 const KNOWN_LAW = 10
 
 /** How much further than any that came back a reference must have been overtaken. */
 const FACTOR = 2
-const MARGIN = 10
+const MARGIN = 20
 
 /** References that a call site took and that are all out, up to which they are exceptions. */
 const SEVERAL = 2
+
+/** One in so many of a law's references may stay out as an exception. */
+const RARELY = 50
 
 /** Later events of a task that count as "went on". */
 const WENT_ON = 50
 
 /** True if it was overtaken by so many that it is not waiting its turn. */
 export function isOvertaken({ returned, most, since, lawLifetimes }: LeakFacts): boolean {
-  return lawLifetimes >= KNOWN_LAW && returned >= ENOUGH && since > FACTOR * most + MARGIN
+  return lawLifetimes >= KNOWN_LAW && returned >= ENOUGH && isFar(since, most)
+}
+
+/** True if its task has since taken and given back so many others that it does not keep this one for later. */
+export function isPassedByItsTask({ isOwnTask, sinceByTask, mostByTask, returned, lawLifetimes }: LeakFacts): boolean {
+  const isKnown = isOwnTask && lawLifetimes >= KNOWN_LAW && returned >= ENOUGH
+  return isKnown && sinceByTask > FACTOR * mostByTask + 1
+}
+
+/** References that are out at once in a cache or table, at least. */
+const CACHED = 4
+
+/**
+ * True if it is all that is left of a driver that has come to rest: hardly a page is in use, all references of its law that were
+ * taken later are back, and the law's references used to come back all at once, or are many where now there is this one.
+ */
+export function isLeftOver(facts: LeakFacts): boolean {
+  const { openPages, lifetimes, drains, peak, since, outLater, lawLifetimes, mayBeMissing } = facts
+  if (openPages > SEVERAL || lifetimes < ENOUGH || lawLifetimes < KNOWN_LAW || mayBeMissing) return false
+  return (drains >= KNOWN_LAW || peak >= CACHED) && outLater === 0 && since > SEVERAL + 1
+}
+
+/** True if so many references that overtook one are far more than the most that ever overtook one that came back. */
+export function isFar(since: number, most: number): boolean {
+  return since > FACTOR * most + MARGIN
 }
 
 /** The same for the lifetime of its page. */
 export function isLifetimeOvertaken({ lifetimes, mostLifetimes, sinceLifetimes }: LeakFacts): boolean {
-  return lifetimes >= ENOUGH && sinceLifetimes > FACTOR * mostLifetimes + MARGIN
+  return lifetimes >= ENOUGH && isFar(sinceLifetimes, mostLifetimes)
 }
 
 /** How sure it is that the reference is leaked; undefined: it may well come back. */
 export function leakCertainty(facts: LeakFacts): Certainty | undefined {
   const { waits, hasStack, isHeadless, isEviction, isMapped, isPin, lifetimes } = facts
-  if (waits) return hasStack && lifetimes >= ALWAYS && !facts.mayBeMissing ? 'certain' : 'likely'
+  if (waits) return hasStack && lifetimes >= ENOUGH && !isHeadless && !facts.mayBeMissing ? 'certain' : 'likely'
   if (isHeadless || isEviction || isMapped) return undefined
   if (facts.wasEvicted) return 'likely'
   if (facts.mayBeMissing) return undefined
-  if (facts.hasLaw && isOvertaken(facts) && facts.maybeWith === undefined) return isPin ? 'possible' : 'likely'
-  if (facts.hasLaw) return holderIsGone(facts)
-  if (isPin) return undefined
-  return neverReturned(facts)
+  if (!facts.hasLaw) return isPin ? undefined : neverReturned(facts)
+  if (isPassedByItsTask(facts)) return overtaken(facts)
+  if (!facts.isOwnTask && isOvertaken(facts) && facts.maybeWith === undefined) return overtaken(facts)
+  return isLeftOver(facts) ? 'likely' : holderIsGone(facts)
+}
+
+/**
+ * A reference that was overtaken by more than any. Where many are out like that, some holders may keep what they take for good; and
+ * a page that its owner keeps, which is what the hand-out's reference says, is kept by right as long as others use it.
+ */
+function overtaken({ isHandOut, others, alike, returned, isPin }: LeakFacts): Certainty | undefined {
+  const isException = alike <= Math.max(SEVERAL, returned / RARELY)
+  if (isHandOut) return others === 0 && isException ? 'likely' : undefined
+  return isPin || !isException ? 'possible' : 'likely'
 }
 
 /** A reference that only its task can give back, and the task has exited. */

@@ -1,24 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** How findings name functions, events and times. */
-import type { Frame, TaskTable } from '../../trace/events.ts'
-import { OP_NAMES, Op } from '../../trace/events.ts'
+import { type Frame, OP_NAMES, Op, type Recording, type TaskTable } from '../../trace/events.ts'
+import { spanText, type TimeStyle } from '../../trace/times.ts'
+import type { CallSites } from '../callsites/call-sites.ts'
+import { baseName } from '../callsites/symbol-lists.ts'
 import type { Actor, ConsequenceFinding, HistoryEvent } from '../findings/finding.ts'
-import { baseName } from '../frames.ts'
 import { unitKey } from '../learn/call-site-laws.ts'
 import type { LawBook } from '../learn/law-book.ts'
-import type { LedgerEvent, LifeEvent as LifetimeEvent } from '../life.ts'
-import type { Sites } from '../sites.ts'
+import type { LedgerEvent, LifetimeEvent } from '../track/lifetime-event.ts'
 import { tellingCallers } from './telling-callers.ts'
 
 export class Naming {
-  readonly #sites: Sites
+  readonly #sites: CallSites
   readonly #tasks: TaskTable
+  readonly #times: TimeStyle
   readonly #book: LawBook
   readonly #siteNames = new Map<string, string>()
 
-  constructor(sites: Sites, tasks: TaskTable, book: LawBook) {
+  constructor(sites: CallSites, book: LawBook, { tasks, info }: Pick<Recording, 'tasks' | 'info'>) {
     this.#sites = sites
     this.#tasks = tasks
+    this.#times = info
     this.#book = book
   }
 
@@ -43,6 +45,11 @@ export class Naming {
 
   task(pid: number): string {
     return `${this.name(pid)}-${pid}`
+  }
+
+  /** How long something took. @param time in units of `EventBatch.time` */
+  span(time: number): string {
+    return spanText(time, this.#times)
   }
 
   frame(signature: number): Frame | undefined {
@@ -92,12 +99,6 @@ export class Naming {
 function frameName({ name, offset }: Frame): string {
   const base = baseName(name)
   return offset === undefined ? base : `${base}+0x${offset.toString(16)}`
-}
-
-/** A time span given in ns. */
-export function duration(ns: number): string {
-  if (ns < 1e6) return `${(ns / 1e3).toFixed(0)} us`
-  return ns < 1e9 ? `${(ns / 1e6).toFixed(1)} ms` : `${(ns / 1e9).toFixed(1)} s`
 }
 
 export function references(n: number): string {

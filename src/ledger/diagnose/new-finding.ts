@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 import type { Finding } from '../findings/finding.ts'
 import type { FindingKind } from '../findings/registry.ts'
-import type { Ledger } from '../ledger.ts'
+import type { LearningTracker } from '../learn/learning-tracker.ts'
 
 /** A finding about a page that says nothing yet, with what is told of it. */
-export function newFinding(ledger: Ledger, kind: FindingKind, row: number, told: Partial<Finding>): Finding {
+export function newFinding(ledger: LearningTracker, kind: FindingKind, row: number, told: Partial<Finding>): Finding {
   const { pages } = ledger
   return {
     kind,

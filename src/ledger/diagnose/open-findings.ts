@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** What is out at the end of the recording: who holds it, and whether it will come back. */
 import { Op } from '../../trace/events.ts'
-import type { Actor, Candidate, Finding } from '../findings/finding.ts'
-import { StackTrait } from '../frames.ts'
-import { NO_LAW } from '../learn/law-book.ts'
-import type { Ledger } from '../ledger.ts'
-import type { LifeEvent as LifetimeEvent, PageState } from '../life.ts'
-import { ORDER_WINDOW } from '../order.ts'
-import { NEVER_CLOSES } from '../pagemaps.ts'
-import { PageBit } from '../pages.ts'
-import type { Teardown } from '../teardowns.ts'
+import { StackTrait } from '../callsites/symbol-lists.ts'
+import type { Actor, Candidate, Certainty, Finding } from '../findings/finding.ts'
+import { unitKey } from '../learn/call-site-laws.ts'
+import { type LawBook, NO_LAW } from '../learn/law-book.ts'
+import type { LearningTracker } from '../learn/learning-tracker.ts'
+import type { UnmapCall } from '../probes/unmap-tracker.ts'
+import type { LifetimeEvent, PageState } from '../track/lifetime-event.ts'
+import { PageBit } from '../track/page-state.ts'
+import { NEVER_CLOSES } from '../track/rule-recognition.ts'
 import { isConsistent } from './consistency.ts'
-import { type LeakFacts, leakCertainty } from './leak.ts'
+import { isFar, type LeakFacts, leakCertainty } from './leak.ts'
 import { leakSentences } from './leak-words.ts'
-import { duration, type Naming, references } from './naming.ts'
+import { type Naming, references } from './naming.ts'
 import { newFinding } from './new-finding.ts'
 import { type OpenReference, pairReferences } from './references.ts'
 import { type LawTraffic, Traffic } from './traffic.ts'
@@ -31,33 +31,49 @@ export interface Holder {
   law: number | undefined
 }
 
+/** A reference that is out and whose get is known. */
+interface KnownReference {
+  reference: OpenReference
+  event: LifetimeEvent
+  /** References that are out like this one, itself included. */
+  units: number
+  facts: LeakFacts
+  /** How sure it is that it is leaked; undefined: it may well come back. */
+  certainty: Certainty | undefined
+}
+
 export class OpenFindings {
-  readonly #ledger: Ledger
+  readonly #ledger: LearningTracker
   readonly #naming: Naming
   readonly #isHandOut: (signature: number) => boolean
   readonly #end: number
-  readonly #teardowns: readonly Teardown[]
+  readonly #teardowns: readonly UnmapCall[]
   #traffic: Traffic | undefined
+  /** Pages in use by pagemap, counted when first asked for. */
+  readonly #open: number[] = []
   #detailed = 0
 
   /** @param end of the recording, as the time of its events */
-  constructor(ledger: Ledger, naming: Naming, isHandOut: (signature: number) => boolean, end: number) {
+  constructor(ledger: LearningTracker, naming: Naming, isHandOut: (signature: number) => boolean, end: number) {
     this.#ledger = ledger
     this.#naming = naming
     this.#isHandOut = isHandOut
     this.#end = end
-    this.#teardowns = ledger.probes.teardowns.waiting()
+    this.#teardowns = ledger.probes.unmaps.waiting()
   }
 
-  /** What there is to say of a page at the end; undefined if it is idle, or if events may be missing. */
-  of(row: number): Finding | undefined {
+  /**
+   * What there is to say of a page at the end: that it is held, or a finding for each law by which a reference was leaked. Nothing if
+   * it is idle, or if events may be missing.
+   */
+  of(row: number): Finding[] {
     const { pages, pagemaps } = this.#ledger
     const bits = pages.bits[row]!
-    if (!(bits & PageBit.OPEN) || bits & PageBit.FROZEN || !this.#ledger.mayClaim(row) || !this.#ledger.isCounted(row))
-      return undefined
+    if (!(bits & PageBit.open) || bits & PageBit.frozen || !this.#ledger.mayClaim(row) || !this.#ledger.isCounted(row))
+      return []
     const idle = this.#ledger.idleCount(row) ?? 0
     const count = pages.count[row]!
-    if ((count <= idle && !this.#isReset(row)) || count <= 0) return undefined
+    if ((count <= idle && !this.#isReset(row)) || count <= 0) return []
     const events = this.#ledger.lifeEvents(row)
     const finding = this.#held(row, count, idle, events)
     const isDevice = pagemaps.list[pages.pagemap[row]!]!.device
@@ -66,14 +82,13 @@ export class OpenFindings {
         finding.evidence.push(
           `its lifetime has ${events.length} events without an idle moment: too many to tell whose reference stayed`,
         )
-      return finding
+      return [finding]
     }
     const { open, partners } = pairReferences(events, this.#ledger.stateOf(row).heldBefore, this.#ledger.book)
     const users = open.filter(({ event }) => !this.#isCores(row, event))
-    if (users.length === 0 && this.#isReset(row)) return undefined
-    if (isDevice && !isConsistent(events, this.#countWithBase(row), ORDER_WINDOW)) return undefined
-    this.#attribute(row, finding, events, users, partners)
-    return finding
+    if (users.length === 0 && this.#isReset(row)) return []
+    if (isDevice && !isConsistent(events, this.#countWithBase(row), this.#ledger.order.window)) return []
+    return this.#attribute(row, finding, events, users, partners)
   }
 
   /** Who holds a page's references in that state, oldest first. */
@@ -92,13 +107,13 @@ export class OpenFindings {
   /** The page's count with the base reference that memunmap_pages() put, which its events still read. */
   #countWithBase(row: number): number {
     const { count, bits } = this.#ledger.pages
-    return count[row]! + (bits[row]! & PageBit.UNMAPPED ? 1 : 0)
+    return count[row]! + (bits[row]! & PageBit.basePut ? 1 : 0)
   }
 
   /** True if the core sets the page's count back, so that the count alone does not tell whether the page is in use. */
   #isReset(row: number): boolean {
     const { pages, pagemaps } = this.#ledger
-    return pagemaps.list[pages.pagemap[row]!]!.closesAt === NEVER_CLOSES && !(pages.bits[row]! & PageBit.UNMAPPED)
+    return pagemaps.list[pages.pagemap[row]!]!.closesAt === NEVER_CLOSES && !(pages.bits[row]! & PageBit.basePut)
   }
 
   /** The reference that the core's reset gave the page, which nobody took. */
@@ -107,7 +122,7 @@ export class OpenFindings {
   }
 
   #held(row: number, count: number, idle: number, events: readonly LifetimeEvent[]): Finding {
-    const isUnmapped = (this.#ledger.pages.bits[row]! & PageBit.UNMAPPED) !== 0
+    const isUnmapped = (this.#ledger.pages.bits[row]! & PageBit.basePut) !== 0
     const waits = this.#waitSentence(row)
     return newFinding(this.#ledger, isUnmapped || waits ? 'teardown-waits' : 'held-at-end', row, {
       life: { began: events[0]?.time, ended: undefined },
@@ -122,52 +137,79 @@ export class OpenFindings {
   /** That a memunmap_pages() of the page's range was entered and has not returned, in words. */
   #waitSentence(row: number): string | undefined {
     const { pages } = this.#ledger
-    if (!(pages.bits[row]! & PageBit.KILLED)) return undefined
+    if (!(pages.bits[row]! & PageBit.unmapping)) return undefined
     const pfn = pages.pfn[row]!
     const teardown = this.#teardowns.find(each => pfn >= each.firstPfn && pfn < each.firstPfn + each.pages)
     if (!teardown) return undefined
     const { pid, time } = teardown.entered
-    return `${this.#naming.task(pid)} entered memunmap_pages() ${duration(this.#end - time)} before the recording ends, and has not returned`
+    return `${this.#naming.task(pid)} entered memunmap_pages() ${this.#naming.span(this.#end - time)} before the recording ends, and has not returned`
   }
 
-  /** Names the holder of an open lifetime's references, and accuses it where the evidence is enough. */
+  /** Names the holder of an open lifetime's references, and accuses those who leaked them where the evidence is enough. */
   #attribute(
     row: number,
-    finding: Finding,
+    held: Finding,
     events: readonly LifetimeEvent[],
     open: readonly OpenReference[],
     partners: readonly (number | undefined)[],
-  ): void {
-    const isDevice = this.#ledger.pagemaps.list[finding.pagemap]!.device
+  ): Finding[] {
+    const known = this.#factsOfAll(row, held, events, open)
+    if (known.length === 0) {
+      held.evidence.push('held since before the recording began')
+      return [held]
+    }
+    const leaked = known.filter(each => each.certainty !== undefined).sort((a, b) => rank(b.facts) - rank(a.facts))
+    // What keeps memunmap_pages() waiting is one finding, whoever else has a part in it.
+    const chosen = leaked[0]?.facts.waits ? leaked.slice(0, 1) : onePerLaw(leaked)
+    if (chosen.length > 0 || this.#detailed++ < MAX_DETAILED)
+      held.history = this.#naming.history(events, partners, held.count)
+    if (chosen.length === 0) {
+      this.#tell(held, known[0]!)
+      return [held]
+    }
+    return chosen.map(each => {
+      const finding = { ...held, evidence: [...held.evidence], consequences: [] }
+      this.#tell(finding, each)
+      this.#accuse(finding, each, events)
+      const others = known.filter(other => !chosen.some(one => one.reference.law === other.reference.law))
+      const units = others.reduce((sum, other) => sum + other.reference.units, 0)
+      if (units > 0)
+        finding.evidence.push(
+          `${references(units)} of other call sites ${units === 1 ? 'is' : 'are'} out, too, which may be by right`,
+        )
+      return finding
+    })
+  }
+
+  /** The references whose get is known, several of one law and call site as one, with what is known of each. */
+  #factsOfAll(
+    row: number,
+    held: Finding,
+    events: readonly LifetimeEvent[],
+    open: readonly OpenReference[],
+  ): KnownReference[] {
+    const isDevice = this.#ledger.pagemaps.list[held.pagemap]!.device
     // Where what is out by the laws is not what the count says, a reference went another way than the laws have it.
-    const isEven = this.#isReset(row) || open.reduce((sum, { units }) => sum + units, 0) === finding.references
-    const known = open.flatMap(reference => {
+    const isEven = this.#isReset(row) || open.reduce((sum, { units }) => sum + units, 0) === held.references
+    return open.flatMap(reference => {
       if (!reference.event) return []
       const facts = this.#factsOf(row, events, reference, open)
       // An ordinary page may be held for ever by right (a page cache, a kernel's own memory): it is never called leaked.
-      return [{ reference, event: reference.event, facts, certainty: isDevice && (isEven || facts.waits) ? leakCertainty(facts) : undefined }]
+      const certainty = isDevice && (isEven || facts.waits) ? leakCertainty(facts) : undefined
+      return [{ reference, event: reference.event, units: reference.units, facts, certainty }]
     })
-    const leaked = known.filter(each => each.certainty !== undefined).sort((a, b) => rank(b.facts) - rank(a.facts))
-    const chosen = leaked[0] ?? known[0]
-    if (!chosen) {
-      finding.evidence.push('held since before the recording began')
-      return
-    }
-    finding.law = chosen.reference.law === NO_LAW ? undefined : chosen.reference.law
-    finding.culprit = this.#naming.actor(chosen.event)
-    if (chosen.certainty || this.#detailed++ < MAX_DETAILED)
-      finding.history = this.#naming.history(events, partners, finding.count)
-    finding.evidence.push(...leakSentences(this.#ledger, this.#naming, chosen.event, chosen.reference, chosen.facts))
-    if (!chosen.certainty) return
-    this.#accuse(finding, chosen.reference, chosen.certainty)
-    const others = known.filter(each => each !== chosen)
-    if (others.length > 0)
-      finding.evidence.push(
-        `${references(others.reduce((sum, each) => sum + each.reference.units, 0))} of other call sites ${others.length === 1 ? 'is' : 'are'} out, too, which may be by right`,
-      )
   }
 
-  #accuse(finding: Finding, reference: OpenReference, certainty: Finding['certainty']): void {
+  /** Tells who took a reference, and what is known of it. */
+  #tell(finding: Finding, { reference, event, facts }: KnownReference): void {
+    finding.law = reference.law === NO_LAW ? undefined : reference.law
+    finding.culprit = this.#naming.actor(event)
+    finding.evidence.push(...leakSentences(this.#ledger, this.#naming, event, reference, facts))
+  }
+
+  #accuse(finding: Finding, known: KnownReference, events: readonly LifetimeEvent[]): void {
+    const { reference, units } = known
+    const certainty = known.certainty!
     if (finding.kind === 'teardown-waits')
       finding.consequences.push({
         kind: 'teardown-waits',
@@ -177,27 +219,37 @@ export class OpenFindings {
         actor: finding.culprit!,
       })
     finding.kind = 'leak'
-    finding.references = reference.units
+    finding.references = units
     finding.certainty = certainty
-    finding.candidates = this.#candidates(reference)
+    finding.candidates = this.#candidates(reference, events)
     const isAlone = finding.candidates.length === 1
-    finding.culpritCertainty = isAlone ? (certainty === 'certain' && reference.law === NO_LAW ? 'likely' : certainty) : undefined
+    finding.culpritCertainty = isAlone
+      ? certainty === 'certain' && reference.law === NO_LAW
+        ? 'likely'
+        : certainty
+      : undefined
     if (!isAlone) finding.culprit = undefined
   }
 
   /** Gets of which the reference that is out may be one, one for each call site, the likeliest first. */
-  #candidates({ event, law, alternatives }: OpenReference): Candidate[] {
+  #candidates(reference: OpenReference, events: readonly LifetimeEvent[]): Candidate[] {
+    const { event, law, alternatives } = reference
     const { sites, book } = this.#ledger
-    const all = [event!, ...alternatives]
-    const distinct = all.filter((each, i) => all.findIndex(other => sites.site(other.signature) === sites.site(each.signature)) === i)
-    const equation = law === NO_LAW ? '' : book.laws[law]!.isAmbiguous ? 'the lifetimes do not tell for sure which put gives it back' : ''
-    return distinct.map((each, i) => ({
-      actor: this.#naming.actor(each),
-      reasons: [
-        i === 0 ? 'nothing that came back fits it' : 'its reference comes back by the same puts',
-        ...(equation ? [equation] : []),
-      ],
-    }))
+    const others = law === NO_LAW ? [] : rivalGets(events, law, book)
+    const bySite = new Map<number, Candidate>()
+    const add = (get: LifetimeEvent, reason: string) => {
+      const site = sites.site(get.signature)
+      if (!bySite.has(site)) bySite.set(site, { actor: this.#naming.actor(get), reasons: [reason] })
+    }
+    add(
+      event!,
+      alternatives.length > 1
+        ? 'it took the oldest of those that may be out'
+        : 'it took the only one that is out by the laws',
+    )
+    for (const get of alternatives) add(get, 'its references come back by the same puts')
+    for (const get of others) add(get, 'the lifetimes do not tell whether its references come back by these puts')
+    return [...bySite.values()]
   }
 
   #factsOf(
@@ -206,14 +258,15 @@ export class OpenFindings {
     reference: OpenReference,
     open: readonly OpenReference[],
   ): LeakFacts {
-    const { tasks, pages, sites, incidents, book } = this.#ledger
+    const { tasks, pages, sites, anomalies, book } = this.#ledger
     this.#traffic ??= new Traffic(this.#ledger)
     const event = reference.event!
     const law = this.#traffic.of(reference.law)
     const lifetimes = this.#traffic.lifetimesOf(pages.pagemap[row]!)
     const traits = sites.traits(event.stack)
-    // Where several references of the law were taken since none was out, it may be the last one that is.
-    const taken = (reference.alternatives.at(-1) ?? event).ordinal
+    // Where several references of the law were taken since none was out, it may be the last one that is, unless calls nest.
+    const isNested = law.bySameTask === law.all.returned && [...law.byTask.values()].every(({ most }) => most === 0)
+    const taken = isNested ? event.ordinal : (reference.alternatives.at(-1) ?? event).ordinal
     const others = open.filter(other => other !== reference && !this.#isEviction(other.event))
     const tables = others.filter(other => other.event?.mapped)
     return {
@@ -224,8 +277,16 @@ export class OpenFindings {
       lifetimes: lifetimes.returned,
       mostLifetimes: lifetimes.most,
       sinceLifetimes: lifetimes.since(taken),
+      alike: law.out.filter(other => isFar(law.all.since(other), law.all.most)).length,
+      isHandOut: this.#isHandOut(event.signature),
       maybeWith: maybeWith(law, taken),
       isOwnTask: law.bySameTask === law.all.returned,
+      sinceByTask: law.byTask.get(event.pid)?.since(taken) ?? 0,
+      mostByTask: Math.max(0, ...[...law.byTask.values()].map(({ most }) => most)),
+      drains: law.all.drains,
+      peak: law.all.peak,
+      outLater: law.out.filter(other => other > taken).length,
+      openPages: this.#openPages(pages.pagemap[row]!),
       takenHere: tasks.ticksOfSignature(event.signature),
       hasLaw: reference.law !== NO_LAW,
       hasStack: event.stack !== 0,
@@ -234,14 +295,24 @@ export class OpenFindings {
       wasEvicted: events.some(other => other.ordinal > event.ordinal && this.#isEviction(other)),
       exited: (sites.traits(tasks.lastStackOf(event.pid)) & StackTrait.EXIT) !== 0,
       taskEvents: tasks.ticksOf(event.pid) - event.taskSeq - 1,
-      waits: (pages.bits[row]! & PageBit.UNMAPPED) !== 0,
-      isHeadless: (pages.bits[row]! & PageBit.HEADLESS) !== 0,
+      waits: (pages.bits[row]! & PageBit.basePut) !== 0,
+      isHeadless: (pages.bits[row]! & PageBit.begunEarlier) !== 0,
       isGivenUp: !open.some(other => other.event && this.#isHandOut(other.event.signature)),
       isMapped: event.mapped,
       tables: tables.length,
       others: others.length - tables.length,
-      mayBeMissing: incidents.unrecorded > 0,
+      mayBeMissing: anomalies.unrecorded > 0,
     }
+  }
+
+  /** Pages of a pagemap that are in use, as far as their events are known. */
+  #openPages(pagemap: number): number {
+    const { pages } = this.#ledger
+    if (this.#open.length === 0)
+      for (let row = 0; row < pages.length; row++)
+        if (pages.has(row, PageBit.open) && this.#ledger.mayClaim(row))
+          this.#open[pages.pagemap[row]!] = (this.#open[pages.pagemap[row]!] ?? 0) + 1
+    return this.#open[pagemap] ?? 0
   }
 
   #isEviction(event: LifetimeEvent | undefined): boolean {
@@ -254,7 +325,7 @@ function maybeWith({ all, givers }: LawTraffic, taken: number): number | undefin
   for (const [pid, { latest, last, isWorker }] of givers) {
     if (latest >= taken) continue
     // A worker that had been idle for longer than references wait has not been woken for this one.
-    if (isWorker && last < taken && all.between(last, taken) > all.most) continue
+    if (isWorker && last < taken && isFar(all.between(last, taken), all.most)) continue
     return pid
   }
   return undefined
@@ -263,4 +334,29 @@ function maybeWith({ all, givers }: LawTraffic, taken: number): number | undefin
 /** How far beyond its discipline a reference was overtaken: the one that was furthest is told first. */
 function rank({ since, most }: LeakFacts): number {
   return since - most
+}
+
+/**
+ * Gets of rival laws that may have taken what is out. Rival call sites go alike in all other lifetimes, so where this one has more
+ * gets of the law than of its rivals, it is the law's own that is too many.
+ */
+function rivalGets(events: readonly LifetimeEvent[], law: number, book: LawBook): LifetimeEvent[] {
+  const { rivals } = book.laws[law]!
+  const gets = events.filter(({ delta }) => delta > 0)
+  const own = gets.filter(({ signature }) => book.lawOf(unitKey(signature, 1)) === law)
+  const others = gets.filter(({ signature }) => rivals.includes(unitKey(signature, 1)))
+  const units = (all: readonly LifetimeEvent[]) => all.reduce((sum, { delta }) => sum + delta, 0)
+  return units(own) > units(others) ? [] : others
+}
+
+/** Leaked references, those of one law as one. */
+function onePerLaw(leaked: readonly KnownReference[]): KnownReference[] {
+  const byLaw = new Map<number, KnownReference>()
+  for (const each of leaked) {
+    const { law, units } = each.reference
+    const first = byLaw.get(law)
+    if (first) first.units += units
+    else byLaw.set(law, { ...each, units })
+  }
+  return [...byLaw.values()]
 }

@@ -5,10 +5,11 @@
  * order counts: time that passes while nothing moves proves nothing.
  */
 
-/** One reference that came back, by the numbers of the events that took it and gave it back. */
+/** One reference that came back, by the numbers of the events that took it and gave it back, and the task that took it. */
 export interface Returned {
   taken: number
   given: number
+  pid: number
 }
 
 export class Overtaking {
@@ -21,7 +22,15 @@ export class Overtaking {
     const sorted = [...returned].sort((a, b) => a.taken - b.taken)
     this.#taken = Float64Array.from(sorted, ({ taken }) => taken)
     this.most = mostOvertaken(sorted)
+    this.drains = drainsOf(sorted)
+    this.peak = peakOf(sorted)
   }
+
+  /** Times that all of these references were back. */
+  readonly drains: number
+
+  /** The most of these references that were out at once. */
+  readonly peak: number
 
   /** References that came back. */
   get returned(): number {
@@ -63,4 +72,25 @@ function mostOvertaken(sorted: readonly Returned[]): number {
     for (let at = rank[i]! + 1; at <= sorted.length; at += at & -at) counted[at]!++
   }
   return most
+}
+
+function drainsOf(sorted: readonly Returned[]): number {
+  let drains = 0
+  let back = -1
+  for (const { taken, given } of sorted) {
+    if (back >= 0 && taken > back) drains++
+    back = Math.max(back, given)
+  }
+  return drains + (sorted.length > 0 ? 1 : 0)
+}
+
+function peakOf(sorted: readonly Returned[]): number {
+  const given = sorted.map(each => each.given).sort((a, b) => a - b)
+  let back = 0
+  let peak = 0
+  sorted.forEach(({ taken }, i) => {
+    while (back < given.length && given[back]! < taken) back++
+    peak = Math.max(peak, i + 1 - back)
+  })
+  return peak
 }

@@ -4,11 +4,12 @@
  * references that were out then break twice: they are short in a later lifetime of what they had over in this one. So what
  * counts is the sum over lifetimes, which does not depend on where one ends and the next begins.
  */
+
+import { Op } from '../../trace/events.ts'
 import { unitKey } from '../learn/call-site-laws.ts'
 import type { Balance, LawBook } from '../learn/law-book.ts'
-import type { Ledger } from '../ledger.ts'
-import type { LifeEvent as LifetimeEvent } from '../life.ts'
-import { Op } from '../../trace/events.ts'
+import type { LearningTracker } from '../learn/learning-tracker.ts'
+import type { LifetimeEvent } from '../track/lifetime-event.ts'
 import { LifetimeState } from '../track/lifetime-log.ts'
 
 /** A lifetime in which not every law held. */
@@ -41,8 +42,8 @@ export function unitsOf({ op, val, delta }: LifetimeEvent, idle: number): number
 }
 
 /** Returns the histories of all pages on which laws are uneven, by row. */
-export function pageHistories(ledger: Ledger): Map<number, PageHistory> {
-  const { log, nodes, pages, incidents } = ledger
+export function pageHistories(ledger: LearningTracker): Map<number, PageHistory> {
+  const { log, nodes, pages, anomalies } = ledger
   const histories = new Map<number, PageHistory>()
   const kinds = new Map<number, Balance>()
   const inPart = new Set<number>()
@@ -66,9 +67,9 @@ export function pageHistories(ledger: Ledger): Map<number, PageHistory> {
     if (ended.has(row)) continue
     const events = ledger.lifeEvents(row)
     if (ledger.mayClaim(row)) {
-      if (events.length === 0 || !(histories.has(row) || incidents.of(row))) continue
+      if (events.length === 0 || !(histories.has(row) || anomalies.of(row))) continue
       const balance = balanceOf(events, ledger.idleCount(row) ?? 0, ledger.book)
-      extend(histories, row, { events, balance, isOpen: true, isBroken: incidents.of(row) !== undefined })
+      extend(histories, row, { events, balance, isOpen: true, isBroken: anomalies.of(row) !== undefined })
     } else if (!hasGoneWrong(histories.get(row))) histories.delete(row)
   }
   for (const history of histories.values()) {
@@ -82,13 +83,13 @@ function hasGoneWrong(history: PageHistory | undefined): boolean {
   return history?.lifetimes.some(({ isBroken }) => isBroken) ?? false
 }
 
-function balanceOfEntry(ledger: Ledger, entry: number, kinds: Map<number, Balance>): Balance {
-  const { log, counts, book, nodes } = ledger
+function balanceOfEntry(ledger: LearningTracker, entry: number, kinds: Map<number, Balance>): Balance {
+  const { log, book, nodes } = ledger
   const kind = log.kind[entry]!
   if (kind < 0) return balanceOf(nodes.chain(log.head[entry]!), ledger.idleCount(log.row[entry]!) ?? 0, book)
   let balance = kinds.get(kind)
   if (!balance) {
-    balance = book.balanceOf(counts.unitsOf(kind))
+    balance = book.balanceOf(ledger.kinds.unitsOf(kind))
     kinds.set(kind, balance)
   }
   return balance

@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** From what probes raised suspicion of to findings: what stands once the whole recording is known. */
 import { Op } from '../../trace/events.ts'
+import { baseName, StackTrait } from '../callsites/symbol-lists.ts'
 import type { Actor, Certainty, Finding } from '../findings/finding.ts'
-import { baseName, StackTrait } from '../frames.ts'
+import type { LearningTracker } from '../learn/learning-tracker.ts'
+import type { Candidate as Suspicion } from '../probes/candidates.ts'
+import type { Stamp } from '../probes/stamps.ts'
+import type { HeldPage, UnmapCall as Teardown } from '../probes/unmap-tracker.ts'
+import type { LedgerEvent, LifetimeEvent as LifeEvent } from '../track/lifetime-event.ts'
+import { NEVER_CLOSES } from '../track/rule-recognition.ts'
 import { ALWAYS } from './leak.ts'
-import type { Ledger } from '../ledger.ts'
-import type { LedgerEvent, LifeEvent } from '../life.ts'
+import type { Naming } from './naming.ts'
 import { newFinding } from './new-finding.ts'
-import { pairReferences } from './references.ts'
-import { duration, type Naming } from './naming.ts'
 import type { Holder, OpenFindings } from './open-findings.ts'
-import { CLOCK_SLACK, ORDER_WINDOW } from '../order.ts'
-import { NEVER_CLOSES } from '../pagemaps.ts'
-import type { Stamp } from '../stamps.ts'
-import type { Suspicion } from '../suspicions.ts'
-import type { HeldPage, Teardown } from '../teardowns.ts'
+import { pairReferences } from './references.ts'
 
 /** Times that something may go wrong in one recording in the same way, each by a fault of its own. */
 const FEW = 2
@@ -38,13 +37,13 @@ export interface ProbeFinding {
 }
 
 export class ProbeFindings {
-  readonly #ledger: Ledger
+  readonly #ledger: LearningTracker
   readonly #naming: Naming
   readonly #open: OpenFindings
   readonly #end: number
   readonly #gaps: { from: number; to: number }[]
 
-  constructor(ledger: Ledger, naming: Naming, open: OpenFindings, end: number) {
+  constructor(ledger: LearningTracker, naming: Naming, open: OpenFindings, end: number) {
     this.#ledger = ledger
     this.#naming = naming
     this.#open = open
@@ -55,8 +54,8 @@ export class ProbeFindings {
   /** Accusations by time. */
   accusations(): ProbeFinding[] {
     const { probes } = this.#ledger
-    probes.teardowns.finish(this.#end)
-    const standing = probes.suspicions.filter(suspicion => this.#stands(suspicion))
+    probes.unmaps.finish(this.#end)
+    const standing = probes.candidates.filter(suspicion => this.#stands(suspicion))
     const repeated = this.#repeated(standing)
     const suspected = standing
       .filter(suspicion => !repeated.has(suspicion))
@@ -67,13 +66,13 @@ export class ProbeFindings {
         time: suspicion.handedOut?.time ?? suspicion.event.time,
         put: this.#freeingPut(suspicion),
       }))
-    const gone = probes.teardowns.list.flatMap(teardown => this.#gone(teardown))
+    const gone = probes.unmaps.list.flatMap(teardown => this.#gone(teardown))
     return [...suspected, ...gone].sort((a, b) => a.time - b.time)
   }
 
   /** memunmap_pages() that waits, though no page is known to be in use: what is, has findings of its own. */
   waiting(isHeld: (pfn: number) => boolean): Finding[] {
-    return this.#ledger.probes.teardowns.waiting().flatMap(teardown => {
+    return this.#ledger.probes.unmaps.waiting().flatMap(teardown => {
       const { firstPfn, pages } = teardown
       if (pages === 0 || this.#isGap(teardown.entered.time, this.#end)) return []
       return this.#anyHeld(firstPfn, pages, isHeld) ? [] : [this.#waits(teardown)]
@@ -93,7 +92,8 @@ export class ProbeFindings {
 
   #stands({ kind, row, event, since, freed, restsOnAllocs, isWithdrawn }: Suspicion): boolean {
     const { pages, pagemaps, probes } = this.#ledger
-    if (isWithdrawn || this.#isGap(since - CLOCK_SLACK, event.time + CLOCK_SLACK)) return false
+    if (isWithdrawn || this.#isGap(since - this.#ledger.order.slack, event.time + this.#ledger.order.slack))
+      return false
     const index = pages.pagemap[row]!
     const { votes } = pagemaps.list[index]!
     const isSplit = votes.frozen > 0 && (restsOnAllocs || kind === 'free-twice')
@@ -191,7 +191,7 @@ export class ProbeFindings {
     const { probes, pages, pagemaps } = this.#ledger
     const index = pages.pagemap[row]!
     const { allocs, unannounced } = probes.countsOf(index)
-    if (kind === 'alloc-after-kill') return event.time - since > ORDER_WINDOW ? 'likely' : 'possible'
+    if (kind === 'alloc-after-kill') return event.time - since > this.#ledger.order.window ? 'likely' : 'possible'
     const isProven = allocs >= ALWAYS && unannounced <= (kind === 'free-twice' ? 1 : 0)
     // Other pages were given back with no page table that maps them.
     if (kind === 'freed-in-use') return isOrdered && probes.countsOf(index).frees > ALWAYS ? 'certain' : 'likely'
@@ -210,7 +210,7 @@ export class ProbeFindings {
         return this.#whileFree(suspicion)
       case 'free-twice':
         return [
-          `${this.#who(suspicion.freed)} had given the page back ${span(suspicion.freed, suspicion.event)} before, and nothing has handed it out since`,
+          `${this.#who(suspicion.freed)} had given the page back ${this.#span(suspicion.freed, suspicion.event)} before, and nothing has handed it out since`,
         ]
       case 'freed-in-use':
         return this.#inUse(suspicion)
@@ -237,7 +237,7 @@ export class ProbeFindings {
     const isAnnounced = this.#ledger.probes.countsOf(this.#ledger.pages.pagemap[row]!).allocs > 0
     const since = isAnnounced ? 'no lastput_alloc has come for it since' : 'nothing has handed it out since'
     const held = this.#isHeld(row, life, freed) ? ['references to the page were out when it was given back'] : []
-    return [`${this.#who(freed)} had given the page back ${span(freed, event)} before, and ${since}`, ...held]
+    return [`${this.#who(freed)} had given the page back ${this.#span(freed, event)} before, and ${since}`, ...held]
   }
 
   /** Whether references to the page were out when it was given back. */
@@ -253,8 +253,8 @@ export class ProbeFindings {
       ? []
       : ['the new owner found the count at 0, so that this set, which was stamped later, came later']
     return [
-      `the same task had given the page back ${span(freed, event)} before, by ${this.#site(freed.stack)}`,
-      `${this.#naming.task(handedOut.pid)} had been handed the page ${span(handedOut, event)} before`,
+      `the same task had given the page back ${this.#span(freed, event)} before, by ${this.#site(freed.stack)}`,
+      `${this.#naming.task(handedOut.pid)} had been handed the page ${this.#span(handedOut, event)} before`,
       ...order,
     ]
   }
@@ -264,7 +264,7 @@ export class ProbeFindings {
     if (!teardown) return []
     const { entered, handedOut } = teardown
     return [
-      `${this.#naming.task(entered.pid)} had entered memunmap_pages() ${span(entered, event)} before`,
+      `${this.#naming.task(entered.pid)} had entered memunmap_pages() ${this.#span(entered, event)} before`,
       ...(handedOut > 1 ? [`${handedOut} pages of the range were handed out since then`] : []),
     ]
   }
@@ -274,13 +274,13 @@ export class ProbeFindings {
     if (!teardown?.returned) return []
     const { returned, late } = teardown
     return [
-      `memunmap_pages() had returned ${span(returned, event)} before`,
+      `memunmap_pages() had returned ${this.#span(returned, event)} before`,
       ...(late > 1 ? [`${late} events of pages of the range came since then`] : []),
     ]
   }
 
   #teardown(entered: number): Teardown | undefined {
-    return this.#ledger.probes.teardowns.list.find(teardown => teardown.entered.time === entered)
+    return this.#ledger.probes.unmaps.list.find(teardown => teardown.entered.time === entered)
   }
 
   // --- memunmap_pages() -----------------------------------------------------------------------------------------------
@@ -310,7 +310,7 @@ export class ProbeFindings {
     if (!first && !late && !handedOut) return undefined
     const isMapped = this.#ledger.isMapped(state.row)
     const handed = handedOut && [
-      `${this.#who(handedOut)} was handed the page ${span(handedOut, returned)} before memunmap_pages() returned, and it has not been given back${isMapped ? ': a page table maps it' : ''}`,
+      `${this.#who(handedOut)} was handed the page ${this.#span(handedOut, returned)} before memunmap_pages() returned, and it has not been given back${isMapped ? ': a page table maps it' : ''}`,
     ]
     return {
       ...this.#plain('pagemap-gone', state.row, state),
@@ -328,8 +328,8 @@ export class ProbeFindings {
         ...(handed ?? []),
         ...holders.slice(0, SHOWN_HOLDERS).map(holder => this.#holderWords(holder, returned)),
         late
-          ? `the page's next event came ${span(returned, late)} after memunmap_pages() had returned`
-          : `${duration(this.#end - returned.time)} after memunmap_pages() returned nothing has come back`,
+          ? `the page's next event came ${this.#span(returned, late)} after memunmap_pages() had returned`
+          : `${this.#naming.span(this.#end - returned.time)} after memunmap_pages() returned nothing has come back`,
       ],
     }
   }
@@ -338,21 +338,21 @@ export class ProbeFindings {
     const what = units === 1 ? 'a reference' : `${units} references`
     if (!actor) return `${what} from before the recording`
     const site = actor.frame ? baseName(actor.frame.name) : 'a site without stack'
-    return `${what} taken by ${site} in ${actor.task}-${actor.pid}, ${duration(returned.time - actor.time)} before memunmap_pages() returned`
+    return `${what} taken by ${site} in ${actor.task}-${actor.pid}, ${this.#naming.span(returned.time - actor.time)} before memunmap_pages() returned`
   }
 
   #waits({ entered, firstPfn, pages }: Teardown): Finding {
     const row = this.#anyRow(firstPfn, pages)
     const idle = row < 0 ? 0 : (this.#ledger.idleCount(row) ?? 0)
     const waited = this.#end - entered.time
-    const { anyReturned } = this.#ledger.probes.teardowns
+    const { anyReturned } = this.#ledger.probes.unmaps
     return {
       ...this.#plain('teardown-waits', Math.max(0, row), { count: idle, idle }),
       pfn: firstPfn,
-      certainty: anyReturned && waited > ORDER_WINDOW ? 'certain' : 'likely',
+      certainty: anyReturned && waited > this.#ledger.order.window ? 'certain' : 'likely',
       evidence: [
-        `${this.#naming.task(entered.pid)} entered memunmap_pages() ${duration(waited)} before the recording ends, and has not returned`,
-        ...(waited > ORDER_WINDOW ? [] : ['that is too short to say that it waits for anything']),
+        `${this.#naming.task(entered.pid)} entered memunmap_pages() ${this.#naming.span(waited)} before the recording ends, and has not returned`,
+        ...(waited > this.#ledger.order.window ? [] : ['that is too short to say that it waits for anything']),
         'no page of the range is in use by its count: what it waits for is a reference on the pagemap itself (its percpu_ref), which no page_ref event shows',
         ...(anyReturned
           ? []
@@ -383,14 +383,14 @@ export class ProbeFindings {
     return `${this.#naming.task(stamp.pid)} (${this.#site(stamp.stack)})`
   }
 
+  #span(from: { time: number }, to: { time: number }): string {
+    return this.#naming.span(to.time - from.time)
+  }
+
   #site(stack: number): string {
     const [name] = this.#ledger.functions(stack)
     return name === undefined ? 'no stack' : baseName(name)
   }
-}
-
-function span(from: { time: number }, to: { time: number }): string {
-  return duration(to.time - from.time)
 }
 
 /** Gaps as stretches of time that do not overlap, in order. */

@@ -2,7 +2,7 @@
 /** Which reference of a lifetime came back by which put, as far as laws tell, and which are out. */
 import { unitKey } from '../learn/call-site-laws.ts'
 import { type LawBook, NO_LAW } from '../learn/law-book.ts'
-import type { LifeEvent as LifetimeEvent } from '../life.ts'
+import type { LifetimeEvent } from '../track/lifetime-event.ts'
 
 /** References of one law that are out. */
 export interface OpenReference {
@@ -104,7 +104,7 @@ function giveBack(
 
 /**
  * The get that a put most likely gave back: of as many units, of the same task and kind of mapping. Of several the oldest, as
- * a queue has it; where no law of call sites says that they belong together, the latest, as calls nest.
+ * a queue has it; of one task, or where no law of call sites says that they belong together, the latest, as calls nest.
  */
 function bestPartner(
   out: readonly Taken[],
@@ -118,7 +118,8 @@ function bestPartner(
   out.forEach(({ position, units }, i) => {
     const get = events[position]!
     const score = (units === left ? 4 : 0) + (get.mapped === put.mapped ? 2 : 0) + (get.pid === put.pid ? 1 : 0)
-    if (isNested ? score < bestScore : score <= bestScore) return
+    const isLater = isNested || get.pid === put.pid ? score >= bestScore : score > bestScore
+    if (!isLater) return
     best = i
     bestScore = score
   })
@@ -144,7 +145,8 @@ function pairAcrossLaws(
     const isRelated = (position: number) => book.related(events[position]!.signature, each.event.signature)
     const isSameTask = (position: number) => events[position]!.pid === each.event.pid
     const best =
-      before.findLast(({ taken }) => isRelated(taken.position)) ?? before.findLast(({ taken }) => isSameTask(taken.position))
+      before.findLast(({ taken }) => isRelated(taken.position)) ??
+      before.findLast(({ taken }) => isSameTask(taken.position))
     if (!best) continue
     best.out.splice(best.out.indexOf(best.taken), 1)
     partners[at] = best.taken.position
@@ -154,6 +156,10 @@ function pairAcrossLaws(
 }
 
 function openOf(law: number, { out, since }: Account, events: readonly LifetimeEvent[]): OpenReference[] {
-  const alternatives = since.map(position => events[position]!)
-  return out.map(({ position, units }) => ({ law, units, event: events[position]!, alternatives }))
+  const all = since.map(position => events[position]!)
+  return out.map(({ position, units }) => {
+    const event = events[position]!
+    // Without a law nothing says that what one call site took may come back for another.
+    return { law, units, event, alternatives: law === NO_LAW ? [event] : all }
+  })
 }

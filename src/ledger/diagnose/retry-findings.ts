@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** What is told of a fault that is tried again and again: how often, and whose reference may be in its way. */
 import { Op } from '../../trace/events.ts'
-import type { Attempts } from '../fault-retries.ts'
+import { baseName, StackTrait, traitsOf } from '../callsites/symbol-lists.ts'
 import type { Finding } from '../findings/finding.ts'
-import { baseName, StackTrait, traitsOf } from '../frames.ts'
-import type { Ledger } from '../ledger.ts'
-import type { PageState } from '../life.ts'
-import { duration, type Naming } from './naming.ts'
+import type { LearningTracker } from '../learn/learning-tracker.ts'
+import type { Attempts } from '../track/fault-retries.ts'
+import type { PageState } from '../track/lifetime-event.ts'
+import { PageBit } from '../track/page-state.ts'
+import type { Naming } from './naming.ts'
 import { newFinding } from './new-finding.ts'
 import type { Holder, OpenFindings } from './open-findings.ts'
-import { PageBit } from '../pages.ts'
 
 /** Others' references that are named. */
 const SHOWN = 8
 
-export function retryFindings(ledger: Ledger, naming: Naming, open: OpenFindings): Finding[] {
+export function retryFindings(ledger: LearningTracker, naming: Naming, open: OpenFindings): Finding[] {
   return [...ledger.retries.repeated()].flatMap(({ row, tasks }) => {
     const finding = retryFinding(ledger, naming, open, row, tasks)
     return finding ? [finding] : []
@@ -22,7 +22,7 @@ export function retryFindings(ledger: Ledger, naming: Naming, open: OpenFindings
 }
 
 function retryFinding(
-  ledger: Ledger,
+  ledger: LearningTracker,
   naming: Naming,
   open: OpenFindings,
   row: number,
@@ -33,7 +33,7 @@ function retryFinding(
   const [first] = tasks as [Attempts]
   const idle = state.idle ?? 0
   // References that all stay out are a leak, and told as such.
-  if (state.lossy || pages.bits[row]! & PageBit.DOUBT || state.count - idle > first.times / 2) return undefined
+  if (state.lossy || pages.bits[row]! & PageBit.countUncertain || state.count - idle > first.times / 2) return undefined
   return newFinding(ledger, 'fault-retries', row, {
     life: { began: state.events[0]?.time, ended: undefined },
     count: state.count,
@@ -46,7 +46,7 @@ function retryFinding(
 }
 
 function attemptWords({ pid, times, first, last }: Attempts, naming: Naming): string {
-  return `${naming.task(pid)} tried ${times} times within ${duration(last - first)}, each time took its reference and gave it back, and the page stays where it is`
+  return `${naming.task(pid)} tried ${times} times within ${naming.span(last - first)}, each time took its reference and gave it back, and the page stays where it is`
 }
 
 /** A migration fails while a reference is out that it does not know of. */

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** From a law that is short on a page to a finding: a put too many, or a page that was handed out in silence. */
 import type { Certainty, Finding } from '../findings/finding.ts'
-import type { Ledger } from '../ledger.ts'
-import type { LifeEvent as LifetimeEvent } from '../life.ts'
-import { ALWAYS } from './leak.ts'
+import type { LearningTracker } from '../learn/learning-tracker.ts'
+import type { LifetimeEvent } from '../track/lifetime-event.ts'
 import { lawSentence } from './law-words.ts'
-import { duration, type Naming, references } from './naming.ts'
+import { ALWAYS } from './leak.ts'
+import { type Naming, references } from './naming.ts'
 import { newFinding } from './new-finding.ts'
 import { unitsOf } from './page-history.ts'
 import { pairReferences } from './references.ts'
@@ -18,11 +18,11 @@ const WELL_KNOWN = 50
 const MAX_SHOWN = 4096
 
 export class ShortageFindings {
-  readonly #ledger: Ledger
+  readonly #ledger: LearningTracker
   readonly #naming: Naming
   readonly #isHandOut: (signature: number) => boolean
 
-  constructor(ledger: Ledger, naming: Naming, isHandOut: (signature: number) => boolean) {
+  constructor(ledger: LearningTracker, naming: Naming, isHandOut: (signature: number) => boolean) {
     this.#ledger = ledger
     this.#naming = naming
     this.#isHandOut = isHandOut
@@ -96,11 +96,13 @@ export class ShortageFindings {
     return this.#ledger.book.laws[law]!.sites.every(key => (key & 1) === 1 || this.#isHandOut(key >> 1))
   }
 
-  #culpritCertainty({ law, candidates, put, out, units }: Shortage, isSure: boolean): Certainty {
+  #culpritCertainty({ law, candidates, put, out, units, taken }: Shortage, isSure: boolean): Certainty {
     // A put that gives back more than is left takes what others will give back, whoever else put before it.
     const isOver = out > 0 && -unitsOf(put, 0) > out
-    if (candidates.length > 1 && !isOver) return 'possible'
+    if ((candidates.length > 1 && !isOver) || put.stack === 0) return 'possible'
     if (law < 0) return 'likely'
+    // What it gave back may have been taken in a lifetime before, which another put had ended.
+    if (taken === 0) return 'possible'
     const known = this.#ledger.book.laws[law]!
     const isKnown = known.touched >= WELL_KNOWN && known.touched - known.held <= ALWAYS && !known.isAmbiguous
     const puts = known.sites.filter(key => (key & 1) === 1).length
@@ -120,12 +122,15 @@ export class ShortageFindings {
           ? 'in this lifetime nothing was taken under that law'
           : `in this lifetime ${references(taken)} ${taken === 1 ? 'was' : 'were'} taken under that law, and ${taken + units} given back`,
       )
-    if (out > 0) words.push(`${references(out)} of it ${out === 1 ? 'was' : 'were'} out when ${site} gave back ${-unitsOf(put, 0)}`)
+    if (out > 0)
+      words.push(
+        `${references(out)} of it ${out === 1 ? 'was' : 'were'} out when ${site} gave back ${-unitsOf(put, 0)}`,
+      )
     const end = lifetime.events.at(-1)
     const [next] = deferred
     if (next && end)
       words.push(
-        `that ended the lifetime early: ${this.#naming.site(next.signature)} gave back ${duration(next.time - end.time)} after its end what had been taken in it`,
+        `that ended the lifetime early: ${this.#naming.site(next.signature)} gave back ${this.#naming.span(next.time - end.time)} after its end what had been taken in it`,
       )
     return words
   }

@@ -5,7 +5,7 @@
  */
 import { unitKey } from '../learn/call-site-laws.ts'
 import { type LawBook, NO_LAW } from '../learn/law-book.ts'
-import type { LifeEvent as LifetimeEvent } from '../life.ts'
+import type { LifetimeEvent } from '../track/lifetime-event.ts'
 import { type OddLifetime, type PageHistory, unitsOf } from './page-history.ts'
 
 export interface Shortage {
@@ -66,7 +66,10 @@ function shortageOf(
   const own = lifetime.events.filter(isOf)
   const puts = own.filter(event => unitsOf(event, idle) < 0)
   if (puts.length === 0) return undefined
-  const { put, out } = law === NO_LAW ? { put: rarest(puts, sites), out: 0 } : (firstBelow(own, Math.max(0, before), idle) ?? { put: puts.at(-1)!, out: 0 })
+  const { put, out } =
+    law === NO_LAW
+      ? { put: rarest(puts, sites), out: 0 }
+      : (firstBelow(own, Math.max(0, before), idle) ?? { put: puts.at(-1)!, out: 0 })
   const isAlone = law === NO_LAW && sites.events(put.signature) <= RARE
   const candidates = isAlone ? [put] : onePerSite([put, ...puts], sites)
   const taken = own.reduce((sum, event) => sum + Math.max(0, unitsOf(event, idle)), 0)

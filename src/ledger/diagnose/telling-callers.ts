@@ -4,15 +4,15 @@
  * their callers, and one function with its offset would stand for two call sites that a report says different things of.
  */
 import type { Frame } from '../../trace/events.ts'
+import type { CallSites } from '../callsites/call-sites.ts'
 import { signatureOf, type UnitKey } from '../learn/call-site-laws.ts'
 import type { LawBook } from '../learn/law-book.ts'
-import type { Sites } from '../sites.ts'
 
 /**
  * Returns the callers that tell a call site from those of other laws at the same address, innermost first; none where it needs
  * none.
  */
-export function tellingCallers(sites: Sites, book: LawBook, key: UnitKey): Frame[] {
+export function tellingCallers(sites: CallSites, book: LawBook, key: UnitKey): Frame[] {
   const signature = signatureOf(key)
   const others = ofOtherLaws(sites, book, key)
   if (others.length === 0) return []
@@ -23,7 +23,7 @@ export function tellingCallers(sites: Sites, book: LawBook, key: UnitKey): Frame
 }
 
 /** Signatures with the same acting frame that take, or give back, under another law. */
-function ofOtherLaws(sites: Sites, book: LawBook, key: UnitKey): number[] {
+function ofOtherLaws(sites: CallSites, book: LawBook, key: UnitKey): number[] {
   const signature = signatureOf(key)
   const law = book.lawOf(key)
   const others: number[] = []

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** How references come back, by law, as the lifetimes that are kept show it. Made once, when the first question is asked. */
-import { StackTrait } from '../frames.ts'
-import type { Ledger } from '../ledger.ts'
-import type { LifeEvent as LifetimeEvent } from '../life.ts'
+import { StackTrait } from '../callsites/symbol-lists.ts'
+import type { LearningTracker } from '../learn/learning-tracker.ts'
+import type { LifetimeEvent } from '../track/lifetime-event.ts'
 import { LifetimeState } from '../track/lifetime-log.ts'
 import { Overtaking, type Returned } from './overtaking.ts'
 import { pairReferences } from './references.ts'
@@ -19,6 +19,10 @@ export interface Giver {
 /** How the references of one law came back. */
 export interface LawTraffic {
   all: Overtaking
+  /** The same of the references that one task took, by task; only where tasks give back what they took themselves. */
+  byTask: ReadonlyMap<number, Overtaking>
+  /** When the references were taken that are out; where it may be one of several, the last of them. */
+  out: readonly number[]
   /** References that came back by the task that took them. */
   bySameTask: number
   givers: ReadonlyMap<number, Giver>
@@ -26,11 +30,12 @@ export interface LawTraffic {
 
 interface Collected {
   returned: Returned[]
+  out: number[]
   bySameTask: number
   givers: Map<number, Giver>
 }
 
-const NOTHING: LawTraffic = { all: new Overtaking([]), bySameTask: 0, givers: new Map() }
+const NOTHING: LawTraffic = { all: new Overtaking([]), byTask: new Map(), bySameTask: 0, out: [], givers: new Map() }
 
 /** Events of a lifetime above which its references are not paired. */
 const MAX_EVENTS = 4096
@@ -40,7 +45,7 @@ export class Traffic {
   /** Whole lifetimes, from hand-out to free, by pagemap. */
   readonly #lifetimes = new Map<number, Overtaking>()
 
-  constructor(ledger: Ledger) {
+  constructor(ledger: LearningTracker) {
     const laws = new Map<number, Collected>()
     const lifetimes = new Map<number, Returned[]>()
     const { log, nodes, pages } = ledger
@@ -49,14 +54,18 @@ export class Traffic {
       const events = nodes.chain(log.head[entry]!)
       collect(laws, events, ledger)
       if (log.state[entry] === LifetimeState.COMPLETE && events.length > 0)
-        push(lifetimes, pages.pagemap[log.row[entry]!]!, { taken: events[0]!.ordinal, given: events.at(-1)!.ordinal })
+        push(lifetimes, pages.pagemap[log.row[entry]!]!, {
+          taken: events[0]!.ordinal,
+          given: events.at(-1)!.ordinal,
+          pid: events[0]!.pid,
+        })
     }
     for (let row = 0; row < pages.length; row++) {
       const events = ledger.lifeEvents(row)
       if (events.length <= MAX_EVENTS) collect(laws, events, ledger)
     }
-    for (const [law, { returned, bySameTask, givers }] of laws)
-      this.#laws.set(law, { all: new Overtaking(returned), bySameTask, givers })
+    for (const [law, { returned, ...rest }] of laws)
+      this.#laws.set(law, { all: new Overtaking(returned), byTask: byTask(returned, rest.bySameTask), ...rest })
     for (const [pagemap, returned] of lifetimes) this.#lifetimes.set(pagemap, new Overtaking(returned))
   }
 
@@ -69,21 +78,37 @@ export class Traffic {
   }
 }
 
-function collect(laws: Map<number, Collected>, events: readonly LifetimeEvent[], ledger: Ledger): void {
-  const { partners } = pairReferences(events, 0, ledger.book)
+function collect(laws: Map<number, Collected>, events: readonly LifetimeEvent[], ledger: LearningTracker): void {
+  const { partners, open } = pairReferences(events, 0, ledger.book)
+  for (const { law, event, alternatives } of open)
+    if (event) collectedOf(laws, law).out.push((alternatives.at(-1) ?? event).ordinal)
   partners.forEach((partner, position) => {
     const get = events[position]!
     if (partner === undefined || get.delta <= 0 || partner < position) return
     const put = events[partner]!
     const law = ledger.book.lawOf(get.signature * 2)
-    const known: Collected = laws.get(law) ?? { returned: [], bySameTask: 0, givers: new Map() }
-    known.returned.push({ taken: get.ordinal, given: put.ordinal })
+    const known = collectedOf(laws, law)
+    known.returned.push({ taken: get.ordinal, given: put.ordinal, pid: get.pid })
     if (get.pid === put.pid) known.bySameTask++
     // An interrupt gives back in the name of whatever task it interrupts.
     const traits = ledger.sites.traits(put.stack)
     if (!(traits & StackTrait.INTERRUPT)) note(known.givers, get, put, (traits & StackTrait.WORKER) !== 0)
-    laws.set(law, known)
   })
+}
+
+function byTask(returned: readonly Returned[], bySameTask: number): Map<number, Overtaking> {
+  if (bySameTask < returned.length) return new Map()
+  const tasks = new Map<number, Returned[]>()
+  for (const each of returned) push(tasks, each.pid, each)
+  return new Map([...tasks].map(([pid, own]) => [pid, new Overtaking(own)]))
+}
+
+function collectedOf(laws: Map<number, Collected>, law: number): Collected {
+  const known = laws.get(law)
+  if (known) return known
+  const made: Collected = { returned: [], bySameTask: 0, out: [], givers: new Map() }
+  laws.set(law, made)
+  return made
 }
 
 function note(givers: Map<number, Giver>, get: LifetimeEvent, put: LifetimeEvent, isWorker: boolean): void {

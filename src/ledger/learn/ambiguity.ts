@@ -4,7 +4,7 @@
  * one back at each of two others, both ways of pairing them are laws; what the lifetimes do not tell, order, tasks, page tables
  * and names may suggest. Such a law is marked, and nobody is accused by it alone.
  */
-import type { LifeEvent as LifetimeEvent } from '../life.ts'
+import type { LifetimeEvent } from '../track/lifetime-event.ts'
 import type { CallSiteDepths, UnitKey } from './call-site-laws.ts'
 import type { Law } from './find-laws.ts'
 
@@ -36,7 +36,9 @@ export function preferredLaws(laws: readonly Law[], affinity: (get: number, put:
     const all = [...new Set(component.flatMap(law => law.columns))]
     return bestChoice(component, score).map(law => ({
       law,
-      rivals: all.filter(column => component.some(other => other !== law && shares(other, law) && other.columns.includes(column))),
+      rivals: all.filter(column =>
+        component.some(other => other !== law && shares(other, law) && other.columns.includes(column)),
+      ),
     }))
   })
 }

@@ -4,7 +4,7 @@
  * return address; callers are added where that splits a law into finer ones, as it does for a helper that several parts of
  * a driver share.
  */
-import type { LifeEvent as LifetimeEvent } from '../life.ts'
+import type { LifetimeEvent } from '../track/lifetime-event.ts'
 import { affinity, preferredLaws } from './ambiguity.ts'
 import { findLaws, type Law } from './find-laws.ts'
 import { MatrixBuilder, type UnitMatrix } from './unit-matrix.ts'
@@ -41,7 +41,17 @@ export interface LifetimeCounts {
   forEach(each: (units: ReadonlyMap<UnitKey, number>, lifetimes: number) => void): void
 }
 
+/** A call site at the depth that tells it from others: all keys that are alike in so many frames. */
+export interface SiteGroup {
+  /** What `CallSiteDepths.at` gives for all of them. */
+  at: number
+  depth: number
+  isPut: boolean
+}
+
 export interface CallSiteLaw {
+  /** The call sites, one for each of `sites`. */
+  groups: SiteGroup[]
   /** Every key that belongs to the law, and those that stand for its call sites: one for each. */
   keys: UnitKey[]
   sites: UnitKey[]
@@ -68,6 +78,7 @@ export function learnLaws(
   const laws = learning.laws()
   return preferredLaws(laws, (get, put) => affinity(learning.keysOf(get), learning.keysOf(put), sites, samples)).map(
     ({ law, rivals }) => ({
+      groups: law.columns.map(column => learning.groupOf(column)),
       keys: law.columns.flatMap(column => learning.keysOf(column)),
       sites: law.columns.map(column => learning.keysOf(column)[0]!),
       touched: law.touched,
@@ -85,6 +96,8 @@ class Learning {
   readonly #counts: LifetimeCounts
   readonly #sites: CallSiteDepths
   readonly #groups: UnitKey[][] = []
+  /** Per group, the frames by which its keys are alike. */
+  readonly #depths: number[] = []
 
   constructor(counts: LifetimeCounts, sites: CallSiteDepths) {
     this.#counts = counts
@@ -95,12 +108,18 @@ class Learning {
     return this.#groups[column]!
   }
 
+  groupOf(column: number): SiteGroup {
+    const [key] = this.#groups[column] as [UnitKey]
+    const depth = this.#depths[column]!
+    return { at: this.#sites.at(signatureOf(key), depth), depth, isPut: isPut(key) }
+  }
+
   laws(): Law[] {
     const keys = new Set<UnitKey>()
     this.#counts.forEach(units => {
       for (const key of units.keys()) keys.add(key)
     })
-    this.#groups.push(...this.#grouped([...keys], 1))
+    this.#addGroups(this.#grouped([...keys], 1), 1)
     const laws = findLaws(this.#matrixOf(this.#groups))
     const left = this.#uncovered(laws)
     const deeper = this.#split(left, 2)
@@ -126,8 +145,14 @@ class Learning {
   #split(columns: readonly number[], depth: number): Law[] {
     const children = columns.flatMap(column => this.#grouped(this.#groups[column]!, depth))
     if (children.length <= columns.length) return []
-    const first = this.#groups.push(...children) - children.length
+    const first = this.#addGroups(children, depth)
     return findLaws(this.#matrixOf(children)).map(law => ({ ...law, columns: law.columns.map(c => first + c) }))
+  }
+
+  /** Adds groups, and returns the number of the first. */
+  #addGroups(groups: readonly UnitKey[][], depth: number): number {
+    for (const _ of groups) this.#depths.push(depth)
+    return this.#groups.push(...groups) - groups.length
   }
 
   /** True if the parts share nothing, say something each, and hold as well as the whole. */

@@ -1,7 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** The laws known so far, and by how much units deviate from them. */
-import type { LifeEvent as LifetimeEvent } from '../life.ts'
-import { type CallSiteDepths, type CallSiteLaw, type LifetimeCounts, learnLaws, type UnitKey } from './call-site-laws.ts'
+
+import { grown, lengthFor } from '../../util/growable.ts'
+import type { LifetimeEvent } from '../track/lifetime-event.ts'
+import {
+  type CallSiteDepths,
+  type CallSiteLaw,
+  isPut,
+  type LifetimeCounts,
+  learnLaws,
+  type SiteGroup,
+  signatureOf,
+  type UnitKey,
+} from './call-site-laws.ts'
+
+/** In place of a law's number: not looked up yet. */
+const UNKNOWN = -2
 
 /** In place of a law's number: all call sites that no law has. */
 export const NO_LAW = -1
@@ -11,8 +25,11 @@ export type Balance = Map<number, number>
 
 export class LawBook {
   laws: CallSiteLaw[] = []
-  /** Law of a key, -1 for none. */
+  /** Law of a key, `UNKNOWN` where it was not looked up yet. */
   #lawOf = new Int32Array(0)
+  /** Law by call site, see `groupName`. */
+  readonly #byGroup = new Map<string, number>()
+  #sites: CallSiteDepths | undefined
   /** True if two signatures have a function in common. */
   related: (a: number, b: number) => boolean = () => false
   /** Lifetimes counted when the laws were learned. */
@@ -32,6 +49,7 @@ export class LawBook {
   ): void {
     this.#learnedFrom = lifetimes
     this.related = (a, b) => sites.related(a, b)
+    this.#sites = sites
     this.laws = learnLaws(counts, sites, samples)
     this.#index()
   }
@@ -46,16 +64,31 @@ export class LawBook {
     this.#learnedFrom = lifetimes
     const rest: LifetimeCounts = {
       size: counts.size,
-      forEach: each =>
-        counts.forEach((units, n) => each(new Map([...units].filter(([key]) => this.lawOf(key) < 0)), n)),
+      forEach: each => {
+        counts.forEach((units, n) => {
+          each(new Map([...units].filter(([key]) => this.lawOf(key) < 0)), n)
+        })
+      },
     }
+    this.#sites = sites
     this.laws.push(...learnLaws(rest, sites, samples))
     this.#index()
   }
 
   /** Index of the law that a key belongs to, `NO_LAW` if it belongs to none. */
   lawOf(key: UnitKey): number {
-    return key < this.#lawOf.length ? this.#lawOf[key]! : NO_LAW
+    if (key >= this.#lawOf.length) this.#lawOf = grown(this.#lawOf, lengthFor(key, this.#lawOf.length), UNKNOWN)
+    const known = this.#lawOf[key]!
+    return known === UNKNOWN ? this.#lookUp(key) : known
+  }
+
+  /** A key that no complete lifetime had belongs to the law of the call site that it is a way to. */
+  #lookUp(key: UnitKey): number {
+    let law: number | undefined
+    for (let depth = this.#sites?.depth ?? 0; depth > 0 && law === undefined; depth--)
+      law = this.#byGroup.get(groupName({ at: this.#sites!.at(signatureOf(key), depth), depth, isPut: isPut(key) }))
+    this.#lawOf[key] = law ?? NO_LAW
+    return law ?? NO_LAW
   }
 
   /** Adds units to a balance. */
@@ -73,10 +106,14 @@ export class LawBook {
   }
 
   #index(): void {
-    const most = this.laws.reduce((max, law) => Math.max(max, ...law.keys), -1)
-    this.#lawOf = new Int32Array(most + 1).fill(NO_LAW)
+    this.#lawOf.fill(UNKNOWN)
+    this.#byGroup.clear()
     this.laws.forEach((law, index) => {
-      for (const key of law.keys) this.#lawOf[key] = index
+      for (const group of law.groups) this.#byGroup.set(groupName(group), index)
     })
   }
+}
+
+function groupName({ at, depth, isPut }: SiteGroup): string {
+  return `${at} ${depth} ${isPut ? 'put' : 'get'}`
 }

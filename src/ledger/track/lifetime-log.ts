@@ -3,7 +3,7 @@
  * The lifetimes that have ended, by page, with their events. A fault shows on its page only later, maybe lifetimes later, so
  * all are kept while there is room; then those that obey every law are let go, but for the latest.
  */
-import type { NodePool as EventPool } from '../nodes.ts'
+import type { EventPool } from './event-pool.ts'
 
 /** Lifetimes kept, events kept, and the latest lifetimes that stay whatever they are. */
 const MAX_LIFETIMES = 1 << 15

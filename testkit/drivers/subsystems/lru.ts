@@ -11,7 +11,10 @@ export class Lru extends Subsystem {
   readonly #evict = this.world.names.site('put')
   readonly #reclaimer = this.world.thread()
   readonly #drainer = this.world.workQueue()
-  readonly #capacity = Math.max(2, Math.floor(this.world.pages.length * this.world.random.pick([0.05, 0.1, 0.2, 0.4])))
+  readonly #capacity = Math.max(
+    2,
+    Math.floor(this.world.pages.length * this.world.random.pick([0.03, 0.06, 0.12, 0.2])),
+  )
   readonly #batch = this.world.random.int(1, 12)
   /** Oldest first. */
   readonly #pages: Reference[] = []

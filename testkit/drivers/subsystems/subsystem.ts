@@ -44,6 +44,8 @@ export abstract class Subsystem {
   protected *giveBack(context: Context, reference: Reference, site: Site, options: PutOptions = {}): Steps {
     const { kernel, faults, machine } = this.world
     if (this.strikes('leak', reference.page)) {
+      // The entry of a page table is cleared all the same; only its reference stays.
+      if (options.unmaps) reference.page.setMapcount(reference.page.mapcount - 1, machine.now)
       faults.leak(reference, 'leak', machine.now)
       return
     }

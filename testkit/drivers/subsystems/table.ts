@@ -19,7 +19,9 @@ export class Table extends Subsystem {
   readonly #rcu = this.world.random.chance(0.4)
   readonly #grace = this.world.latency(5, 50)
   readonly #lookups = this.world.random.pick([0, 0.5, 0.8])
-  readonly #slots: (Reference | undefined)[] = new Array(this.world.random.pick([4, 8, 16, 32])).fill(undefined)
+  readonly #slots: (Reference | undefined)[] = new Array(
+    Math.min(this.world.random.pick([4, 8, 16, 32]), this.world.pages.length >> 3),
+  ).fill(undefined)
 
   constructor(world: Subsystem['world'], name: string) {
     super(world)

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * `npm run answers -- --save FILE` keeps what the program says of every recording it can find, `-- --compare FILE` prints
+ * where it now says something else, by recording and JSON path, and exits with 1 if it does anywhere. A change that only
+ * moves code has to leave all answers as they are.
+ *
+ * Recordings are those under the shared data, in `examples` and in `test/ledger/recordings`; a `kallsyms.txt` or `kallsyms`
+ * beside one is used with it. `--bugs` and `--matrix` add `check --bugs` and `check --matrix`, `--only TEXT` limits the
+ * recordings to those whose name has it, `--program FILE` asks another build than the one in `dist`.
+ */
+import { spawn } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { SHARED } from '../test/support/data.ts'
+
+type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
+
+/** One question to the program. */
+interface Question {
+  name: string
+  args: string[]
+}
+
+/** Answers by the name of their question. */
+type Answers = Record<string, Json>
+
+/** Programs that run at the same time. */
+const WORKERS = 2
+
+/** Differences that are printed of one answer. */
+const MAX_SHOWN = 20
+
+/** Parts of an answer that differ from run to run: what a check cost, not what it found. */
+const VOLATILE = new Set(['seconds', 'milliseconds', 'elapsed', 'statesPerSecond', 'heapBytes'])
+
+const RECORDING = /^(data|perf\.data\.zst|.*\.(dat|data)|trace.*\.txt|ftrace.*\.txt|zd.*\.txt)$/
+
+// Compiled, this file stands in .tools/bench.
+const root = fileURLToPath(new URL('../..', import.meta.url))
+
+function option(name: string): string | undefined {
+  const i = process.argv.indexOf(name)
+  return i < 0 ? undefined : process.argv[i + 1]
+}
+
+const program = option('--program') ?? join(root, 'dist/cli/main.js')
+
+/** Files below a folder that look like recordings; `data` is the one in a folder that `perf record` made. */
+function recordingsIn(folder: string): string[] {
+  if (!existsSync(folder)) return []
+  return readdirSync(folder, { withFileTypes: true }).flatMap(entry => {
+    const path = join(folder, entry.name)
+    if (entry.isDirectory()) return recordingsIn(path)
+    return RECORDING.test(entry.name) ? [path] : []
+  })
+}
+
+function kallsymsBeside(file: string): string[] {
+  const found = ['kallsyms.txt', 'kallsyms'].map(name => join(file, '..', name)).find(path => existsSync(path))
+  return found ? ['--kallsyms', found] : []
+}
+
+/** Every question, in an order that does not depend on the file system. */
+function questions(): Question[] {
+  const only = option('--only') ?? ''
+  const sources: [label: string, folder: string][] = [
+    ['data', join(SHARED, 'data')],
+    ['examples', join(root, 'examples')],
+    ['recordings', join(root, 'test/ledger/recordings')],
+  ]
+  const asked = sources.flatMap(([label, folder]) =>
+    recordingsIn(folder).map(file => ({
+      name: `${label}${file.slice(folder.length)}`,
+      args: ['trace', '--json', ...kallsymsBeside(file), file],
+    })),
+  )
+  const recordings = asked.filter(({ name }) => name.includes(only)).sort((a, b) => (a.name < b.name ? -1 : 1))
+  const checks = ['bugs', 'matrix'].filter(check => process.argv.includes(`--${check}`))
+  return [
+    ...recordings,
+    ...checks.map(check => ({ name: `check --${check}`, args: ['check', `--${check}`, '--json'] })),
+  ]
+}
+
+/** What the program says: its JSON, or, where it refuses the input, its exit code and message. */
+function ask({ args }: Question): Promise<Json> {
+  const child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const out: Buffer[] = []
+  const err: Buffer[] = []
+  child.stdout.on('data', (chunk: Buffer) => out.push(chunk))
+  child.stderr.on('data', (chunk: Buffer) => err.push(chunk))
+  return new Promise((resolve, reject) => {
+    child.on('error', reject)
+    child.on('close', code => {
+      const text = Buffer.concat(out).toString()
+      if (text !== '') resolve({ exit: code, json: normalise(JSON.parse(text) as Json) })
+      else resolve({ exit: code, error: withoutFolders(Buffer.concat(err).toString()) })
+    })
+  })
+}
+
+/** Leaves out what another machine or another run would say differently. */
+function normalise(value: Json): Json {
+  if (typeof value === 'string') return withoutFolders(value)
+  if (Array.isArray(value)) return value.map(normalise)
+  if (value === null || typeof value !== 'object') return value
+  const kept = Object.entries(value).filter(([key]) => !VOLATILE.has(key))
+  return Object.fromEntries(kept.map(([key, inner]) => [key, normalise(inner)]))
+}
+
+function withoutFolders(text: string): string {
+  return text.replaceAll(SHARED, 'SHARED').replaceAll(root, 'ROOT/')
+}
+
+async function askAll(asked: Question[]): Promise<Answers> {
+  const answers: Answers = {}
+  const queue = [...asked]
+  const work = async () => {
+    for (let next = queue.shift(); next; next = queue.shift()) answers[next.name] = await ask(next)
+  }
+  await Promise.all(Array.from({ length: WORKERS }, work))
+  return Object.fromEntries(asked.map(({ name }) => [name, answers[name]!]))
+}
+
+/** Paths at which two answers differ, with both values. */
+function* differences(before: Json | undefined, now: Json | undefined, path: string): Generator<string> {
+  const isParent = (value: Json | undefined) => value !== null && typeof value === 'object'
+  if (!isParent(before) || !isParent(now) || Array.isArray(before) !== Array.isArray(now)) {
+    if (before !== now) yield `${path}: ${JSON.stringify(before)} -> ${JSON.stringify(now)}`
+    return
+  }
+  const [old, young] = [before as Record<string, Json>, now as Record<string, Json>]
+  for (const key of new Set([...Object.keys(old), ...Object.keys(young)]))
+    yield* differences(old[key], young[key], Array.isArray(now) ? `${path}[${key}]` : `${path}.${key}`)
+}
+
+/** Prints every difference; returns the number of answers that have one. */
+function compare(before: Answers, now: Answers): number {
+  let changed = 0
+  for (const name of Object.keys(now)) {
+    const found = [...differences(before[name], now[name], '$')]
+    if (found.length === 0) continue
+    changed++
+    console.log(name)
+    for (const line of found.slice(0, MAX_SHOWN)) console.log(`  ${line}`)
+    if (found.length > MAX_SHOWN) console.log(`  and ${found.length - MAX_SHOWN} more`)
+  }
+  return changed
+}
+
+const [save, against] = [option('--save'), option('--compare')]
+if (!save && !against) throw new Error('usage: npm run answers -- (--save FILE | --compare FILE) [--bugs] [--matrix]')
+const answers = await askAll(questions())
+const count = Object.keys(answers).length
+if (count === 0) throw new Error('no recordings: LASTPUT_SHARED names the folder of the shared data')
+if (save) {
+  writeFileSync(save, JSON.stringify(answers))
+  console.log(`${count} answers saved`)
+}
+if (against) {
+  const changed = compare(JSON.parse(readFileSync(against, 'utf8')) as Answers, answers)
+  console.log(`${changed} of ${count} answers differ`)
+  process.exitCode = changed > 0 ? 1 : 0
+}

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+import type { Frame, StackTable } from '../../trace/events.ts'
+import { OP_NAMES } from '../../trace/events.ts'
+import { grown, lengthFor } from '../../util/growable.ts'
+import { baseName, isHelper, type ObservedType, StackTrait, traitsOf, typeByInitialiser } from './symbol-lists.ts'
+
+/** Frames from the acting one outwards that tell two uses of one function apart. */
+const KEY_DEPTH = 4
+
+/** Key of references that were held before the recording began. */
+export const BEFORE = OP_NAMES.length
+
+/** Distinct keys kept; real recordings have thousands. What comes after shares the key of the first operation. */
+const MAX_KEYS = 1 << 17
+
+/**
+ * Call sites of gets and puts. A call site is the frame that acted: the first below the reference helpers. A *key* (the
+ * `signature` of an event) is a call site with its callers, by return address: compilers fold, inline and tail-call
+ * functions, so a name alone is no identity. Recordings without stacks have one key per operation.
+ */
+export class CallSites {
+  readonly #stacks: StackTable
+  /** Per stack id, its key + 1; 0 where not yet known. */
+  #keyOf = new Uint32Array(1024)
+  #traitsOf = new Uint16Array(1024)
+  #named = 0
+  #nameless = 0
+  readonly #ids = new Map<string, number>()
+  /** Per key: a stack that has it (0: none, an operation without stack), and its acting frame's id. */
+  readonly #example: number[] = []
+  readonly #acting: number[] = []
+  readonly #namesOf: (readonly string[] | undefined)[] = []
+  readonly #siteIds = new Map<number, number>()
+  /** Per key, the number of its call site (the acting frame alone). */
+  readonly #site: number[] = []
+  /** Per key, the first key with the same first frames, by number of frames. */
+  readonly #prefixes: number[][] = []
+  readonly #prefixIds = new Map<string, number>()
+
+  constructor(stacks: StackTable) {
+    this.#stacks = stacks
+    for (let op = 0; op <= OP_NAMES.length; op++) this.#add(`op${op}`, 0, -1 - op)
+  }
+
+  get size(): number {
+    return this.#example.length
+  }
+
+  /** Returns the key of an event: of its stack, or of its operation where it has none. */
+  keyOf(stack: number, op: number): number {
+    if (stack === 0) return op
+    if (stack >= this.#keyOf.length) this.#grow(stack)
+    const known = this.#keyOf[stack]!
+    return known !== 0 ? known - 1 : this.#learn(stack, op)
+  }
+
+  /** Returns the `StackTrait` bits of a stack. */
+  traits(stack: number): number {
+    if (stack === 0) return 0
+    if (stack >= this.#keyOf.length || this.#keyOf[stack] === 0) this.keyOf(stack, 0)
+    return this.#traitsOf[stack]!
+  }
+
+  /** True if the functions on a stack are known: without that it tells as much as none, but for which stacks are alike. */
+  isTelling(stack: number): boolean {
+    return stack !== 0 && (this.traits(stack) & StackTrait.NAMELESS) === 0
+  }
+
+  /** True if the recording has stacks, and none with a name on it. */
+  get areNameless(): boolean {
+    return this.#nameless > 0 && this.#named === 0
+  }
+
+  /** Frames that tell two keys apart, the acting one included. */
+  readonly depth = KEY_DEPTH
+
+  /** Returns a number that keys share which are alike in so many frames, from the acting one outwards. */
+  at(signature: number, depth: number): number {
+    return depth >= KEY_DEPTH ? signature : this.#prefixes[signature]![depth - 1]!
+  }
+
+  /** Returns the number of the call site of a key; keys with one acting frame share it. */
+  site(signature: number): number {
+    return this.#site[signature]!
+  }
+
+  /** Returns a stack with that key; 0 where it stands for events without stack. */
+  exampleStack(signature: number): number {
+    return this.#example[signature]!
+  }
+
+  /** Returns the frame that acted: the first below the reference helpers; undefined without a stack. */
+  actingFrame(signature: number): Frame | undefined {
+    const id = this.#acting[signature]!
+    return id < 0 ? undefined : this.#stacks.frame(id)
+  }
+
+  /** Returns the names of the functions on a stack, innermost first. */
+  functions(stack: number): string[] {
+    return Array.from(this.#stacks.frames(stack), id => baseName(this.#stacks.frame(id).name))
+  }
+
+  /** Returns the type of the pages that the code on a stack sets up; undefined if it does not tell. */
+  pageType(stack: number): ObservedType | undefined {
+    if (stack === 0) return undefined
+    for (const id of this.#stacks.frames(stack)) {
+      const type = typeByInitialiser(this.#stacks.frame(id).name)
+      if (type) return type
+    }
+    return undefined
+  }
+
+  /**
+   * Returns the frames of a stack, innermost first, from the acting one on.
+   *
+   * @param entered its first frame is a function just called
+   */
+  framesFromActing(stack: number, entered = false): Frame[] {
+    const all = this.#stacks.frames(stack)
+    const frames = entered && all.length > 1 ? all.subarray(1) : all
+    return Array.from(frames.subarray(this.#actingIndex(frames)), id => this.#stacks.frame(id))
+  }
+
+  /** True if two keys have a function in common, be it the acting one or a caller. */
+  related(a: number, b: number): boolean {
+    const names = this.#names(b)
+    return this.#names(a).some(name => names.includes(name))
+  }
+
+  #names(key: number): readonly string[] {
+    let names = this.#namesOf[key]
+    if (!names) {
+      const stack = this.#example[key]!
+      names =
+        stack === 0
+          ? []
+          : this.framesFromActing(stack)
+              .slice(0, KEY_DEPTH)
+              .map(frame => baseName(frame.name))
+      this.#namesOf[key] = names
+    }
+    return names
+  }
+
+  #learn(stack: number, op: number): number {
+    const frames = this.#stacks.frames(stack)
+    let traits = 0
+    for (const id of frames) traits |= traitsOf(this.#stacks.frame(id).name)
+    if (this.#isNameless(frames)) {
+      traits |= StackTrait.NAMELESS
+      this.#nameless++
+    } else this.#named++
+    this.#traitsOf[stack] = traits
+    const first = this.#actingIndex(frames)
+    const key = frames.subarray(first, first + KEY_DEPTH).join(' ')
+    const id = this.#ids.get(key) ?? this.#add(key, stack, frames[first] ?? -1 - op)
+    this.#keyOf[stack] = id + 1
+    return id
+  }
+
+  #isNameless(frames: Uint32Array): boolean {
+    return frames.every(id => {
+      const { name, offset } = this.#stacks.frame(id)
+      return offset === undefined && name.startsWith('0x')
+    })
+  }
+
+  #actingIndex(frames: Uint32Array): number {
+    // Where nothing has a name, the innermost frame is that of the tracepoint.
+    let i = frames.length > 1 && this.#isNameless(frames) ? 1 : 0
+    while (i < frames.length - 1 && isHelper(this.#stacks.frame(frames[i]!).name)) i++
+    return i
+  }
+
+  #add(key: string, stack: number, acting: number): number {
+    if (this.#example.length >= MAX_KEYS) return 0
+    const id = this.#example.length
+    this.#ids.set(key, id)
+    this.#example.push(stack)
+    this.#acting.push(acting)
+    const site = this.#siteIds.get(acting) ?? this.#siteIds.size
+    this.#siteIds.set(acting, site)
+    this.#site.push(site)
+    this.#prefixes.push(this.#prefixesOf(key, id))
+    return id
+  }
+
+  #prefixesOf(key: string, id: number): number[] {
+    const frames = key.split(' ')
+    return Array.from({ length: KEY_DEPTH - 1 }, (_, d) => {
+      const prefix = frames.slice(0, d + 1).join(' ')
+      const known = this.#prefixIds.get(prefix) ?? id
+      this.#prefixIds.set(prefix, known)
+      return known
+    })
+  }
+
+  #grow(stack: number): void {
+    const length = lengthFor(stack, this.#keyOf.length)
+    this.#keyOf = grown(this.#keyOf, length)
+    this.#traitsOf = grown(this.#traitsOf, length)
+  }
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+import type { Frame } from '../../trace/events.ts'
+import type { LearningTracker } from '../learn/learning-tracker.ts'
+import { PageBit } from '../track/page-state.ts'
+import type { Diagnosis } from './diagnosis.ts'
+
+/** Open references by the frame that took them and their law. */
+type OpenSites = Map<Frame | undefined, Map<number | undefined, OpenReferences>>
+
+/** Pages whose lives are solved for it; ordinary pages are held by the hundred thousand. */
+const MAX_PAGES = 20_000
+
+/** References of one site that are out when the recording ends. */
+export interface OpenReferences {
+  /** undefined: no stack was recorded, or they are from before the recording. */
+  get: Frame | undefined
+  /** Number of the law that gives them back; undefined where no law tells. */
+  law: number | undefined
+  references: number
+  pages: number
+  /** One of the pages. */
+  pfn: number
+}
+
+/** The references that are out at the end, by site, most first. `more` pages are held beyond those looked at. */
+export function openReferences(
+  ledger: LearningTracker,
+  diagnosis: Diagnosis,
+): { sites: OpenReferences[]; more: number } {
+  const sites: OpenSites = new Map()
+  let looked = 0
+  let more = 0
+  for (let row = 0; row < ledger.pages.length; row++) {
+    if (!isHeld(ledger, row)) continue
+    if (looked++ >= MAX_PAGES) more++
+    else addPage(sites, ledger, diagnosis, row)
+  }
+  const all = [...sites.values()].flatMap(byLaw => [...byLaw.values()])
+  return { sites: all.sort((a, b) => b.references - a.references), more }
+}
+
+/** Whether the page is in use at the end, as far as its events are known. */
+function isHeld(ledger: LearningTracker, row: number): boolean {
+  const { pages, gaps } = ledger
+  const bits = pages.bits[row]!
+  if (!(bits & PageBit.open) || bits & (PageBit.lossy | PageBit.countUncertain | PageBit.frozen)) return false
+  if (pages.epoch[row] !== gaps.epoch || !ledger.isCounted(row)) return false
+  return pages.count[row]! > Math.max(0, ledger.idleCount(row) ?? 0)
+}
+
+function addPage(sites: OpenSites, ledger: LearningTracker, diagnosis: Diagnosis, row: number): void {
+  const seen = new Set<OpenReferences>()
+  for (const { actor, units, law } of diagnosis.holders(ledger.stateOf(row))) {
+    const site = openSite(sites, actor?.frame, law, ledger.pages.pfn[row]!)
+    site.references += units
+    if (!seen.has(site)) site.pages++
+    seen.add(site)
+  }
+}
+
+function openSite(sites: OpenSites, get: Frame | undefined, law: number | undefined, pfn: number): OpenReferences {
+  const byLaw = sites.get(get) ?? new Map<number | undefined, OpenReferences>()
+  sites.set(get, byLaw)
+  const site = byLaw.get(law) ?? { get, law, references: 0, pages: 0, pfn }
+  byLaw.set(law, site)
+  return site
+}

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+import type { LifetimeEvent } from './lifetime-event.ts'
+import type { OrderLimits } from './order-limits.ts'
+import { PageBit } from './page-state.ts'
+import type { PageTable } from './page-table.ts'
+
+/**
+ * True if the last event of a page's lifetime read the count that the tracker has, or if another task's event at that time
+ * may be why it did not. Otherwise a change of the count was not recorded.
+ */
+export function isCountConsistent(
+  { window }: OrderLimits,
+  pages: PageTable,
+  row: number,
+  events: readonly LifetimeEvent[],
+): boolean {
+  const last = events.at(-1)
+  if (!last || pages.has(row, PageBit.basePut) || last.count === pages.count[row]) return true
+  const before = events.at(-2)
+  return before !== undefined && before.pid !== last.pid && last.time - before.time < window
+}

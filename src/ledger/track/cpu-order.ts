@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+import { grown, lengthFor } from '../../util/growable.ts'
+import type { OrderLimits } from './order-limits.ts'
+import type { TaskActivity } from './task-activity.ts'
+
+/** Bounds the time of an operation from below, by the stamps before its own on the same CPU. */
+export class CpuOrder {
+  readonly #tasks: TaskActivity
+  readonly #limits: OrderLimits
+  /** Time and task of each CPU's last event. */
+  #time = new Float64Array(0)
+  #pid = new Int32Array(0)
+
+  constructor(tasks: TaskActivity, limits: OrderLimits) {
+    this.#tasks = tasks
+    this.#limits = limits
+  }
+
+  /** Returns a time that the operation of an event, which is stamped now, surely came after. */
+  since(cpu: number, pid: number, time: number): number {
+    if (cpu >= this.#time.length) this.#grow(cpu)
+    const before = this.#time[cpu]!
+    // A task that was taken from the CPU between operation and stamp: only its own last stamp is a bound.
+    const since = this.#pid[cpu] === pid ? before : Math.min(before, this.#tasks.lastTimeOf(pid))
+    this.#time[cpu] = time
+    this.#pid[cpu] = pid
+    // An interrupt runs in the name of the task that it interrupted, also one between that task's operation and its stamp.
+    return Math.min(since, time - this.#limits.interrupt)
+  }
+
+  #grow(cpu: number): void {
+    const length = lengthFor(cpu, this.#time.length)
+    this.#time = grown(this.#time, length, -Infinity)
+    this.#pid = grown(this.#pid, length, -1)
+  }
+}

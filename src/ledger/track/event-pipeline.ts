@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * The way of an event that needs a closer look, stage by stage: initialisation, first sight or taking up again, sweep of
+ * memunmap_pages(), reorder buffer, and then application or contradiction. Each stage returns to this file, which calls
+ * the next one; none calls back.
+ */
+import { Op } from '../../trace/events.ts'
+import type { Contradictions } from './contradiction.ts'
+import type { EventApplier } from './event-applier.ts'
+import type { FirstSight } from './first-sight.ts'
+import type { LedgerEvent } from './lifetime-event.ts'
+import type { Lifetimes } from './lifetimes.ts'
+import { MAX_RECENT } from './order-limits.ts'
+import { PageBit } from './page-state.ts'
+import type { Outcome, ReorderBuffer } from './reorder-buffer.ts'
+import type { Tables } from './tables.ts'
+import type { UnmapSweep } from './unmap-sweep.ts'
+
+/** The stages, in their order. */
+export interface Stages {
+  firstSight: FirstSight
+  sweep: UnmapSweep
+  buffer: ReorderBuffer
+  applier: EventApplier
+  contradictions: Contradictions
+  lifetimes: Lifetimes
+}
+
+/** State bits of a page at which a refused attempt says nothing new: its count is not known, or zero for another reason. */
+const NOT_REFUSABLE =
+  PageBit.lossy | PageBit.countUncertain | PageBit.resyncing | PageBit.frozen | PageBit.waiting | PageBit.anomalous
+
+export class EventPipeline {
+  readonly #tables: Tables
+  readonly #firstSight: FirstSight
+  readonly #sweep: UnmapSweep
+  readonly #buffer: ReorderBuffer
+  readonly #applier: EventApplier
+  readonly #contradictions: Contradictions
+  readonly #lifetimes: Lifetimes
+  /** Pages that are in use and were found free, with the first event of the lifetime and the time of the finding. */
+  readonly #refused = new Map<number, { lifetime: number; time: number }>()
+
+  constructor(tables: Tables, stages: Stages) {
+    this.#tables = tables
+    this.#firstSight = stages.firstSight
+    this.#sweep = stages.sweep
+    this.#buffer = stages.buffer
+    this.#applier = stages.applier
+    this.#contradictions = stages.contradictions
+    this.#lifetimes = stages.lifetimes
+  }
+
+  /** Takes in the next event of a page, which is no initialisation. */
+  take(row: number, event: LedgerEvent): void {
+    const { pages, gaps } = this.#tables
+    if (!pages.has(row, PageBit.countKnown)) this.#firstSight.first(row, event)
+    else if (this.#firstSight.isBehindGap(row)) this.#resume(row, event)
+    pages.epoch[row] = gaps.epoch
+    if (pages.has(row, PageBit.resyncing)) this.#firstSight.resync(row, event)
+    // A freeze that failed changed nothing.
+    if (event.op === Op.FREEZE && event.ret === 0) return
+    const { isBasePut, earlier } = this.#sweep.recognise(row, event)
+    for (const other of earlier) this.#sweepEarlier(other)
+    if (isBasePut) {
+      this.giveUp(row)
+      this.#sweep.apply(row, event)
+    } else this.#place(row, event)
+  }
+
+  /**
+   * Takes in a get_page_unless_zero() that was refused: the page's count was zero, though by what was recorded the page is in
+   * use. Either puts are still to come whose stamps are late, or they are missing.
+   *
+   * @param since the operation came after this
+   */
+  refused(row: number, since: number, time: number): void {
+    const { pages, gaps, nodes, order } = this.#tables
+    const head = pages.head[row]!
+    if (!pages.has(row, PageBit.open) || pages.has(row, NOT_REFUSABLE) || head < 0) return
+    if (pages.epoch[row] !== gaps.epoch || this.#refused.has(row)) return
+    // It may have come before the page was handed out.
+    if (nodes.time[head]! + order.slack >= since) return
+    this.#refused.set(row, { lifetime: nodes.ordinal[head]!, time })
+  }
+
+  /** Decides about all refusals that no put has explained in time. */
+  finishRefused(end: number): void {
+    const { pages, nodes, order, anomalies } = this.#tables
+    for (const [row, { lifetime, time }] of this.#refused) {
+      const head = pages.head[row]!
+      if (!pages.has(row, PageBit.open) || head < 0 || nodes.ordinal[head] !== lifetime) this.#refused.delete(row)
+      else if (end - time > order.window || end === Infinity) {
+        this.#refused.delete(row)
+        pages.set(row, PageBit.lossy)
+        anomalies.addUnrecorded(row, time)
+      }
+    }
+  }
+
+  /** Holds an uncertain count against what an event read, once everything else was done with the event. */
+  confirm(row: number, event: LedgerEvent): void {
+    if (this.#tables.pages.has(row, PageBit.countUncertain)) this.#firstSight.confirm(row, event)
+  }
+
+  /** Makes what can be made of the events of a page that wait, without any more to come. */
+  giveUp(row: number): void {
+    while (this.#buffer.holds(row)) this.#carryOut(row, this.#buffer.giveUp(row))
+  }
+
+  /** Gives up all events that have waited since before that time. */
+  giveUpBefore(time: number): void {
+    for (const row of this.#buffer.overdue(time)) this.giveUp(row)
+    if (this.#refused.size > 0 && Number.isFinite(time)) this.finishRefused(time + this.#tables.order.window)
+  }
+
+  /** Takes up a page behind a gap: what waits, and what was found provisionally, says nothing any more. */
+  #resume(row: number, event: LedgerEvent): void {
+    this.#buffer.drop(row)
+    this.#tables.anomalies.dropProvisional(row)
+    this.#firstSight.resume(row, event)
+  }
+
+  /** Applies a put that was held back as one of an idle page: it was part of a sweep. */
+  #sweepEarlier(row: number): void {
+    const put = this.#buffer.takeOnly(row)
+    if (!put) return
+    this.#tables.anomalies.dropProvisional(row)
+    this.#sweep.apply(row, put)
+  }
+
+  /** Puts an event through the reorder buffer. */
+  #place(row: number, event: LedgerEvent): void {
+    const outcome = this.#buffer.push(row, event)
+    if (outcome.kind === 'overdue') this.giveUp(row)
+    else if (outcome.kind === 'waiting') {
+      if (outcome.isFirst) this.#contradictions.noteProvisional(row, event)
+    } else this.#carryOut(row, outcome)
+  }
+
+  /** Does what the reorder buffer says. */
+  #carryOut(row: number, outcome: Outcome): void {
+    switch (outcome.kind) {
+      case 'settled':
+        this.#lifetimes.undo(row, outcome.undone)
+        for (const event of outcome.order) this.#applier.accept(row, event)
+        break
+      case 'released':
+        this.#applier.accept(row, outcome.set)
+        for (const event of outcome.later) this.#place(row, event)
+        break
+      case 'contradiction':
+        this.#contradict(row, outcome.order)
+    }
+  }
+
+  /** Applies events of which at least one is impossible; what comes after that one may still be explained. */
+  #contradict(row: number, order: readonly LedgerEvent[]): void {
+    for (const [done, event] of order.entries()) {
+      if (this.#buffer.isPossible(row, event)) {
+        this.#applier.accept(row, event)
+        continue
+      }
+      const rest = order.slice(done + 1)
+      this.#contradictions.explain(row, event, rest)
+      const settled = rest.length > 0 && rest.length < MAX_RECENT ? this.#buffer.order(row, rest) : undefined
+      if (settled) {
+        this.#carryOut(row, settled)
+        return
+      }
+    }
+  }
+}

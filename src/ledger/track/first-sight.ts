@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * Counts that are read off an event instead of followed: of a page that is seen for the first time, and of one that may have
+ * missed something. Such a count may include what others did meanwhile, so it is uncertain until later events confirm it.
+ */
+import type { LedgerEvent } from './lifetime-event.ts'
+import type { Lifetimes } from './lifetimes.ts'
+import type { Gaps } from './lost-events.ts'
+import { countBefore, isExact } from './op-semantics.ts'
+import type { OrderLimits } from './order-limits.ts'
+import type { PageRules } from './page-rules.ts'
+import { PageBit } from './page-state.ts'
+import type { PageTable } from './page-table.ts'
+import type { Tables } from './tables.ts'
+
+/** Events in a row that must read the expected count before an uncertain one is trusted. */
+const CONFIRMATIONS = 4
+
+export class FirstSight {
+  readonly #pages: PageTable
+  readonly #order: OrderLimits
+  readonly #gaps: Gaps
+  readonly #rules: PageRules
+  readonly #lifetimes: Lifetimes
+
+  constructor({ pages, gaps, order }: Tables, rules: PageRules, lifetimes: Lifetimes) {
+    this.#pages = pages
+    this.#order = order
+    this.#gaps = gaps
+    this.#rules = rules
+    this.#lifetimes = lifetimes
+  }
+
+  /** True if events of the page may be lost since its last one, or just now. */
+  isBehindGap(row: number): boolean {
+    return this.#pages.epoch[row] !== this.#gaps.epoch || this.#gaps.open > 0
+  }
+
+  /**
+   * Deduces the count of a page that was there before the recording. A count that was read after the operation may
+   * include what others did, so the page's first lifetime is not to be relied on.
+   */
+  first(row: number, event: LedgerEvent): void {
+    const pages = this.#pages
+    pages.set(row, PageBit.countKnown)
+    pages.count[row] = countBefore(event)
+    this.read(row, event)
+    if (pages.count[row] === this.#rules.closesAt(row) && isExact(event)) return
+    this.#lifetimes.open(row)
+    pages.set(row, PageBit.begunEarlier)
+  }
+
+  /** Takes up a page again behind a gap in the recording. */
+  resume(row: number, event: LedgerEvent): void {
+    const pages = this.#pages
+    const lifetimes = this.#lifetimes
+    pages.clear(row, PageBit.frozen)
+    const count = countBefore(event)
+    const isIdle = count === this.#rules.closesAt(row)
+    this.read(row, event)
+    if (pages.has(row, PageBit.open)) {
+      lifetimes.correct(row, count - pages.count[row]!)
+      pages.set(row, PageBit.lossy)
+      if (isIdle) lifetimes.close(row)
+      return
+    }
+    pages.count[row] = count
+    if (isIdle && isExact(event) && this.#gaps.open === 0) return
+    this.#openLossy(row)
+  }
+
+  /** Notes that the count was read off this event. */
+  read(row: number, event: LedgerEvent): void {
+    this.#pages.resyncedAt[row] = event.time
+    this.#pages.set(row, PageBit.resyncing)
+    if (!isExact(event) || this.#gaps.open > 0) this.doubt(row)
+  }
+
+  /** Doubts a count that was read a moment ago, if the operation of a later event may have come before it was read. */
+  resync(row: number, event: LedgerEvent): void {
+    const pages = this.#pages
+    const age = event.time - pages.resyncedAt[row]!
+    if (age > this.#order.window) pages.clear(row, PageBit.resyncing)
+    else if (age > 0 && event.since - this.#order.slack < pages.resyncedAt[row]!) this.doubt(row)
+  }
+
+  /** Makes the count of a page uncertain. */
+  doubt(row: number): void {
+    this.#pages.set(row, PageBit.countUncertain)
+    this.#pages.confirmed[row] = 0
+  }
+
+  /** Trusts an uncertain count once an event told it exactly, or several in a row read the same; otherwise corrects it. */
+  confirm(row: number, event: LedgerEvent): void {
+    const pages = this.#pages
+    if (this.#gaps.open > 0 || pages.has(row, PageBit.waiting)) return
+    const off = event.count - pages.count[row]!
+    if (off === 0) {
+      pages.confirmed[row]!++
+      if (isExact(event) || pages.confirmed[row]! >= CONFIRMATIONS) pages.clear(row, PageBit.countUncertain)
+      return
+    }
+    pages.confirmed[row] = 0
+    if (!pages.has(row, PageBit.open)) this.#openLossy(row)
+    this.#lifetimes.correct(row, off)
+    if (pages.count[row] === this.#rules.closesAt(row)) this.#lifetimes.close(row)
+  }
+
+  #openLossy(row: number): void {
+    this.#lifetimes.open(row)
+    this.#pages.set(row, PageBit.lossy)
+  }
+}

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * Lifetimes by kind: how many references each call site took and gave back, whatever the order. Most lifetimes of a driver
+ * are of few kinds, so each is stored once, with the number of lifetimes that were of it.
+ *
+ * The kind of a lifetime is looked up by a hash that is linear in its units. It is kept up to date with two multiplications
+ * an event, and a lifetime whose kind is known is counted without looking at its events again.
+ */
+import { grown, lengthFor } from '../../util/growable.ts'
+import type { LifetimeCounts, UnitKey } from '../learn/call-site-laws.ts'
+
+/** Kinds kept, and their entries. Lifetimes of further kinds are still judged by the laws, but teach none. */
+const MAX_KINDS = 1 << 16
+const MAX_ENTRIES = 1 << 22
+
+/** Kind of a lifetime that found no place. */
+export const NO_KIND = -1
+
+export class LifetimeKinds implements LifetimeCounts {
+  /** Entries of kind k: `keys` and `units` in `[offset[k], offset[k + 1])`, ascending by key. */
+  keys = new Int32Array(1 << 12)
+  units = new Int32Array(1 << 12)
+  readonly offset: number[] = [0]
+  readonly lifetimes: number[] = []
+  /** Lifetimes that found no place. */
+  uncounted = 0
+  readonly #low: number[] = []
+  readonly #high: number[] = []
+  #slots = new Int32Array(1 << 10).fill(-1)
+
+  get size(): number {
+    return this.lifetimes.length
+  }
+
+  /** Counts a lifetime of that hash if its kind is known; returns the kind, `NO_KIND` otherwise. */
+  count(low: number, high: number): number {
+    const kind = this.#slots[this.#slot(low, high)]!
+    if (kind >= 0) this.lifetimes[kind]!++
+    return kind
+  }
+
+  /** Counts the first lifetime of its kind. */
+  add(low: number, high: number, units: ReadonlyMap<UnitKey, number>): number {
+    const start = this.offset[this.size]!
+    if (this.size >= MAX_KINDS || start + units.size > MAX_ENTRIES) {
+      this.uncounted++
+      return NO_KIND
+    }
+    let end = start
+    if (start + units.size > this.keys.length) this.#growEntries(units.size)
+    for (const [key, n] of [...units].sort((a, b) => a[0] - b[0])) {
+      if (n === 0) continue
+      this.keys[end] = key
+      this.units[end++] = n
+    }
+    const kind = this.size
+    this.#slots[this.#slot(low, high)] = kind
+    this.#low.push(low)
+    this.#high.push(high)
+    this.lifetimes.push(1)
+    this.offset.push(end)
+    if (this.size * 2 > this.#slots.length) this.#rehash()
+    return kind
+  }
+
+  unitsOf(kind: number): Map<UnitKey, number> {
+    const units = new Map<UnitKey, number>()
+    for (let i = this.offset[kind]!; i < this.offset[kind + 1]!; i++) units.set(this.keys[i]!, this.units[i]!)
+    return units
+  }
+
+  forEach(each: (units: ReadonlyMap<UnitKey, number>, lifetimes: number) => void): void {
+    for (let kind = 0; kind < this.size; kind++) each(this.unitsOf(kind), this.lifetimes[kind]!)
+  }
+
+  #slot(low: number, high: number): number {
+    const mask = this.#slots.length - 1
+    let slot = (low ^ Math.imul(high, 0x9e3779b1)) & mask
+    for (let kind = this.#slots[slot]!; kind >= 0; kind = this.#slots[slot]!) {
+      if (this.#low[kind] === low && this.#high[kind] === high) break
+      slot = (slot + 1) & mask
+    }
+    return slot
+  }
+
+  #rehash(): void {
+    this.#slots = new Int32Array(this.#slots.length * 4).fill(-1)
+    for (let kind = 0; kind < this.size; kind++) this.#slots[this.#slot(this.#low[kind]!, this.#high[kind]!)] = kind
+  }
+
+  #growEntries(more: number): void {
+    const size = Math.max(this.keys.length * 2, this.keys.length + more)
+    this.keys = grown(this.keys, size)
+    this.units = grown(this.units, size)
+  }
+}
+
+/** The weights of keys in the hash of a lifetime, in two halves. */
+export class KeyWeights {
+  low = new Int32Array(0)
+  high = new Int32Array(0)
+
+  /** Makes room for a key. */
+  grow(key: UnitKey): void {
+    const length = Math.max(lengthFor(key, this.low.length), 256)
+    this.low = Int32Array.from({ length }, (_, each) => weight(each, 0x2545f491))
+    this.high = Int32Array.from({ length }, (_, each) => weight(each, 0x1b873593))
+  }
+}
+
+/** A number that says nothing about the key, by the finalizer of MurmurHash3. */
+function weight(key: UnitKey, salt: number): number {
+  let x = Math.imul(key + 1, 0x9e3779b1) ^ salt
+  x = Math.imul(x ^ (x >>> 15), 0x85ebca6b)
+  x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35)
+  return x ^ (x >>> 16)
+}

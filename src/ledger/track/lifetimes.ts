@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * Lifetimes of pages: from the event that takes an idle page into use to the one that makes it idle again. An open lifetime
+ * keeps its events; a closed one is counted, by its shape where it is complete.
+ */
+import { newBatch } from '../../trace/batch.ts'
+import { type EventBatch, Op } from '../../trace/events.ts'
+import type { CallSites } from '../callsites/call-sites.ts'
+import { StackTrait } from '../callsites/symbol-lists.ts'
+import { type UnitKey, unitKey } from '../learn/call-site-laws.ts'
+import { isCheckpoint } from './checkpoints.ts'
+import type { EventPool } from './event-pool.ts'
+import { type LedgerEvent, type LifetimeEvent, putRow } from './lifetime-event.ts'
+import { KeyWeights, NO_KIND } from './lifetime-kinds.ts'
+import { LifetimeState } from './lifetime-log.ts'
+import type { PageRules } from './page-rules.ts'
+import { canClaim, LIFETIME_BITS, PageBit } from './page-state.ts'
+import type { PageTable } from './page-table.ts'
+import { NEVER_CLOSES } from './rule-recognition.ts'
+import type { Tables } from './tables.ts'
+import type { TaskActivity } from './task-activity.ts'
+
+/** Sets aside references of an open lifetime that surely belong together. */
+export type Compact = (row: number, tables: Tables) => void
+
+/** Lets go of closed lifetimes that say nothing more. */
+export type MakeRoom = (tables: Tables) => void
+
+/** Events of one lifetime after which it is compacted. */
+const LONG_LIFETIME = 64
+
+/**
+ * Lifetimes that are looked at again when something is wrong, and their events: a put too many can end one before its time,
+ * and each reference that is taken then looks like a lifetime of its own.
+ */
+const EARLIER_LIFETIMES = 32
+const EARLIER_EVENTS = 96
+
+/** Map counts of idle pages are sampled: one lifetime in so many, up to so many different ones. */
+const MAPCOUNT_SAMPLE = 16
+const MAX_IDLE_MAPCOUNTS = 8
+
+/** An applied event and what it did to the count. */
+export interface AppliedEvent {
+  event: LedgerEvent
+  delta: number
+}
+
+export class Lifetimes {
+  readonly #tables: Tables
+  readonly #pages: PageTable
+  readonly #nodes: EventPool
+  readonly #tasks: TaskActivity
+  readonly #sites: CallSites
+  readonly #rules: PageRules
+  /** The one event that is applied on its own, as a batch. */
+  readonly #single = newBatch(1)
+  readonly #compact: Compact | undefined
+  readonly #makeRoom: MakeRoom | undefined
+  readonly #weights = new KeyWeights()
+
+  constructor(tables: Tables, rules: PageRules, compact: Compact | undefined, makeRoom: MakeRoom | undefined) {
+    this.#tables = tables
+    this.#pages = tables.pages
+    this.#nodes = tables.nodes
+    this.#tasks = tables.tasks
+    this.#sites = tables.sites
+    this.#rules = rules
+    this.#compact = compact
+    this.#makeRoom = makeRoom
+  }
+
+  /** Opens a lifetime at the page's present count. */
+  open(row: number): void {
+    const pages = this.#pages
+    pages.set(row, PageBit.open)
+    pages.before[row] = pages.count[row]!
+    pages.head[row] = pages.tail[row] = -1
+    pages.events[row] = 0
+    pages.hashLow[row] = pages.hashHigh[row] = 0
+  }
+
+  /** Opens a lifetime unless one is open. */
+  reach(row: number): void {
+    if (!this.#pages.has(row, PageBit.open)) this.open(row)
+  }
+
+  /** Applies an event: changes the count by `delta`, and closes the lifetime where the page is idle again. */
+  apply(row: number, delta: number, event: LedgerEvent): void {
+    putRow(this.#single, 0, event)
+    this.applyRow(row, delta, this.#single, 0, event.signature, event.since, event.ordinal)
+  }
+
+  /** Applies an event of a batch. This is the hot path: one function, so that each column is looked up once. */
+  applyRow(
+    row: number,
+    delta: number,
+    batch: EventBatch,
+    i: number,
+    signature: number,
+    since: number,
+    ordinal: number,
+  ): void {
+    const pages = this.#pages
+    const nodes = this.#nodes
+    const time = batch.time[i]!
+    const pid = batch.pid[i]!
+    const stack = batch.stack[i]!
+    const mapcount = batch.mapcount[i]!
+    if (mapcount < 0) this.#tables.rawMapcount = true
+    if ((pages.bits[row]! & PageBit.open) === 0) this.open(row)
+    const node = nodes.take()
+    nodes.time[node] = time
+    nodes.since[node] = since
+    nodes.signature[node] = signature
+    nodes.stack[node] = stack
+    nodes.delta[node] = delta
+    nodes.pid[node] = pid
+    nodes.cpu[node] = batch.cpu[i]!
+    nodes.op[node] = batch.op[i]!
+    nodes.val[node] = batch.val[i]!
+    nodes.ret[node] = batch.ret[i]!
+    nodes.mapcount[node] = mapcount
+    nodes.count[node] = batch.count[i]!
+    nodes.taskSeq[node] = this.#tasks.tick(pid, time, stack, row)
+    nodes.signatureSeq[node] = this.#tasks.tickSignature(signature)
+    nodes.ordinal[node] = ordinal
+    nodes.next[node] = -1
+    const last = pages.tail[row]!
+    if (last < 0) {
+      pages.head[row] = node
+      nodes.mapped[node] = 0
+    } else nodes.link(last, node)
+    pages.tail[row] = node
+    const events = pages.events[row]! + 1
+    pages.events[row] = events
+    pages.lastSignature[row] = signature
+    pages.lastPid[row] = pid
+    pages.lastMapcount[row] = mapcount
+    if (delta > 0 && this.#sites.traits(stack) & StackTrait.FAULT)
+      this.#tables.retries.add(row, pid, batch.cpu[i]!, signature, stack, time)
+    const key = unitKey(signature, delta)
+    const weights = this.#weights
+    if (key >= weights.low.length) weights.grow(key)
+    pages.hashLow[row]! += Math.imul(weights.low[key]!, delta)
+    pages.hashHigh[row]! += Math.imul(weights.high[key]!, delta)
+    const count = pages.count[row]! + delta
+    pages.count[row] = count
+    if (count === this.#rules.closesAt(row)) this.close(row)
+    else if (events % LONG_LIFETIME === 0 && isCheckpoint(events)) this.#compact?.(row, this.#tables)
+  }
+
+  /** Adds units of references to the hash of a page's open lifetime. */
+  addToHash(row: number, signature: number, units: number): void {
+    const key = unitKey(signature, units)
+    const weights = this.#weights
+    if (key >= weights.low.length) weights.grow(key)
+    this.#pages.hashLow[row]! += Math.imul(weights.low[key]!, units)
+    this.#pages.hashHigh[row]! += Math.imul(weights.high[key]!, units)
+  }
+
+  /** Closes the open lifetime: its page is idle. */
+  close(row: number): void {
+    const pages = this.#pages
+    const { lives, retries, anomalies, log } = this.#tables
+    retries.end(row)
+    anomalies.lifetimeEnded(row)
+    const bits = pages.bits[row]!
+    const head = pages.head[row]!
+    let state: LifetimeState = LifetimeState.PARTIAL
+    let kind = NO_KIND
+    if (bits & PageBit.anomalous) {
+      this.#closeBroken(row)
+      state = LifetimeState.BROKEN
+    } else if (!canClaim(bits)) lives.partial++
+    else {
+      lives.complete++
+      this.#rules.pagemap(row).lives++
+      state = LifetimeState.COMPLETE
+      kind = this.#count(row)
+    }
+    if (head >= 0) {
+      if (log.isFull) this.#makeRoom?.(this.#tables)
+      const before = pages.lastClosed[row]!
+      pages.lastClosed[row] = log.add(row, kind, state, head, pages.tail[row]!, pages.events[row]!, before)
+    }
+    pages.head[row] = pages.tail[row] = -1
+    pages.bits[row] = bits & ~LIFETIME_BITS
+  }
+
+  /** Closes the lifetime of a page whose count the core sets back to 1: the put before gave back the core's own reference. */
+  closeByReset(row: number): void {
+    const pages = this.#pages
+    pages.count[row] = 1
+    const head = pages.head[row]!
+    if (!pages.has(row, PageBit.open) || head < 0) return
+    pages.head[row] = this.#nodes.addBase(head)
+    pages.events[row]!++
+    this.addToHash(row, Op.SET, 1)
+    this.close(row)
+  }
+
+  /** A page that was got while free, and is put to idle without having been handed out, is filed as free twice. */
+  #closeBroken(row: number): void {
+    const { lives, anomalies } = this.#tables
+    lives.broken++
+    const cause = anomalies.of(row)
+    if (cause?.kind !== 'get-on-free-page' || this.#pages.has(row, PageBit.handedOutAgain)) return
+    anomalies.markFreedTwice(cause, this.#pages.pagemap[row]!)
+  }
+
+  /** Counts a complete lifetime by its kind, and looks now and then at the map count of an idle page. */
+  #count(row: number): number {
+    const pages = this.#pages
+    const nodes = this.#nodes
+    const { kinds } = this.#tables
+    this.#sampleMapcount(row)
+    const low = pages.hashLow[row]!
+    const high = pages.hashHigh[row]!
+    const known = kinds.count(low, high)
+    if (known !== NO_KIND) return known
+    const units = new Map<UnitKey, number>()
+    for (let node = pages.head[row]!; node >= 0; node = nodes.next[node]!) {
+      const key = unitKey(nodes.signature[node]!, nodes.delta[node]!)
+      units.set(key, (units.get(key) ?? 0) + nodes.delta[node]!)
+    }
+    return kinds.add(low, high, units)
+  }
+
+  #sampleMapcount(row: number): void {
+    const { idleMapcounts } = this.#rules.pagemap(row)
+    if (this.#tables.lives.complete % MAPCOUNT_SAMPLE !== 0 || idleMapcounts.size >= MAX_IDLE_MAPCOUNTS) return
+    const mapcount = this.#pages.lastMapcount[row]!
+    idleMapcounts.set(mapcount, (idleMapcounts.get(mapcount) ?? 0) + 1)
+  }
+
+  /** Forgets an open lifetime: its page was set up anew. */
+  drop(row: number): void {
+    const pages = this.#pages
+    if (!pages.has(row, PageBit.open)) return
+    this.#tables.lives.partial++
+    this.#tables.retries.end(row)
+    if (pages.head[row]! >= 0) this.#nodes.giveChain(pages.head[row]!, pages.tail[row]!)
+    pages.head[row] = pages.tail[row] = -1
+  }
+
+  /** Notes that references were held before the first event of the open lifetime: so many more than was thought. */
+  correct(row: number, off: number): void {
+    this.#pages.before[row]! += off
+    this.#pages.count[row]! += off
+  }
+
+  /** Returns the last events of the open lifetime that may be put into question, oldest first, no older than `since`. */
+  recent(row: number, since: number, most: number): AppliedEvent[] {
+    const pages = this.#pages
+    const nodes = this.#nodes
+    const recent: AppliedEvent[] = []
+    if (!pages.has(row, PageBit.open)) return recent
+    for (let node = pages.head[row]!; node >= 0; node = nodes.next[node]!) {
+      if (nodes.op[node]! >= Op.FREEZE || nodes.op[node] === Op.SET) recent.length = 0
+      else if (nodes.time[node]! >= since) recent.push({ event: nodes.event(node), delta: nodes.delta[node]! })
+      if (recent.length > most) recent.shift()
+    }
+    return recent
+  }
+
+  /** Takes back the last events of the open lifetime. */
+  undo(row: number, events: number): void {
+    const pages = this.#pages
+    const nodes = this.#nodes
+    for (let left = events; left > 0; left--) {
+      const last = pages.tail[row]!
+      pages.count[row]! -= nodes.delta[last]!
+      this.addToHash(row, nodes.signature[last]!, -nodes.delta[last]!)
+      let before = -1
+      for (let node = pages.head[row]!; node !== last; node = nodes.next[node]!) before = node
+      if (before < 0) pages.head[row] = -1
+      else nodes.next[before] = -1
+      pages.tail[row] = before
+      pages.events[row]!--
+      nodes.give(last)
+    }
+  }
+
+  /** Returns the last event of the open lifetime. */
+  last(row: number): LifetimeEvent | undefined {
+    const tail = this.#pages.tail[row]!
+    return this.#pages.has(row, PageBit.open) && tail >= 0 ? this.#nodes.event(tail) : undefined
+  }
+
+  /** Returns the events of the open lifetime, oldest first. Where the core counts idle pages, its reference comes first. */
+  events(row: number): LifetimeEvent[] {
+    const pages = this.#pages
+    const head = pages.head[row]!
+    if (!pages.has(row, PageBit.open) || head < 0) return []
+    const events = this.#nodes.chain(head)
+    if (this.#rules.closesAt(row) !== NEVER_CLOSES || pages.has(row, PageBit.begunEarlier)) return events
+    return [this.#nodes.baseEvent(head), ...events]
+  }
+
+  /** Returns the lifetimes of a page that ended last, the latest first. */
+  lastClosed(row: number): LifetimeEvent[][] {
+    const { log } = this.#tables
+    const lifetimes: LifetimeEvent[][] = []
+    let events = 0
+    for (let entry = this.#pages.lastClosed[row]!; entry >= 0; entry = log.before[entry]!) {
+      if (lifetimes.length >= EARLIER_LIFETIMES || events >= EARLIER_EVENTS) break
+      const lifetime = this.#nodes.chain(log.head[entry]!)
+      lifetimes.push(lifetime)
+      events += lifetime.length
+    }
+    return lifetimes
+  }
+}

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * Finds the order in which neighbouring operations on one page took effect. A tracepoint fires after its atomic operation, so
+ * two CPUs can stamp the other way round; what the operations returned tells. The events of a page are a concurrent history
+ * of an atomic counter, and the search is the one of Wing and Gong for a linearization of it, which remembers the states from
+ * which there is none.
+ */
+import { Op } from '../../trace/events.ts'
+import type { OrderedEvent } from './lifetime-event.ts'
+import { after, IMPOSSIBLE, type Limits } from './op-semantics.ts'
+import { MAX_RECENT, type OrderLimits } from './order-limits.ts'
+
+/** Steps of one search: these, and some for each event. */
+const MIN_STEPS = 20_000
+const STEPS_PER_EVENT = 4
+
+/**
+ * Returns an order of the events in which none contradicts; undefined if there is none. Events of one task keep their order,
+ * and no operation is moved before a stamp that it surely followed. Of several orders, the one nearest to the stamps.
+ *
+ * @param events sorted by time
+ * @param young sets from this time on must hand out: none of them may find the count that it sets
+ */
+export function linearize<E extends OrderedEvent>(
+  count: number,
+  events: readonly E[],
+  limits: Limits,
+  order: OrderLimits,
+  young = Infinity,
+): E[] | undefined {
+  return new Search(tasksOf(events), limits, order, young).from(count)
+}
+
+/** As `linearize`, for events that nothing else explains: one of them may be an interrupt's, stamped before that of the
+ * operation it interrupted. */
+export function linearizeInterrupted<E extends OrderedEvent>(
+  count: number,
+  events: readonly E[],
+  limits: Limits,
+  order: OrderLimits,
+): E[] | undefined {
+  if (events.length > 2 * MAX_RECENT) return undefined
+  for (let i = 0; i + 1 < events.length; i++) {
+    const [first, second] = [events[i]!, events[i + 1]!]
+    if (first.pid !== second.pid || first.cpu !== second.cpu) continue
+    if (second.time - first.time > order.interrupt) continue
+    const swapped = [...events]
+    swapped[i] = { ...second, time: first.time, since: first.since }
+    swapped[i + 1] = { ...first, time: second.time }
+    const found = linearize(count, swapped, limits, order)
+    if (found) return found
+  }
+  return undefined
+}
+
+function tasksOf<E extends OrderedEvent>(events: readonly E[]): E[][] {
+  const tasks = new Map<number, E[]>()
+  for (const event of events) {
+    const queue = tasks.get(event.pid)
+    if (queue) queue.push(event)
+    else tasks.set(event.pid, [event])
+  }
+  return [...tasks.values()]
+}
+
+/** Searches depth first over the merges of the tasks' queues, earliest stamp first. */
+class Search<E extends OrderedEvent> {
+  readonly #tasks: readonly E[][]
+  readonly #limits: Limits
+  readonly #slack: number
+  readonly #young: number
+  readonly #position: number[]
+  readonly #order: E[] = []
+  /** The tasks that the events in `order` are of. */
+  readonly #path: number[] = []
+  readonly #total: number
+  /** Positions from which no merge of the rest was found; the count follows from them, but for sets. */
+  readonly #failed = new Set<string>()
+
+  constructor(tasks: readonly E[][], limits: Limits, { slack }: OrderLimits, young: number) {
+    this.#tasks = tasks
+    this.#limits = limits
+    this.#slack = slack
+    this.#young = young
+    this.#position = tasks.map(() => 0)
+    this.#total = tasks.reduce((sum, queue) => sum + queue.length, 0)
+  }
+
+  from(count: number): E[] | undefined {
+    const most = MIN_STEPS + STEPS_PER_EVENT * this.#total
+    /** Of each event in `order`: the count before it, and the tasks still to be tried in its place. */
+    const counts = [count]
+    const untried = [this.#heads()]
+    for (let steps = 0; this.#order.length < this.#total; steps++) {
+      if (steps > most) return undefined
+      const depth = this.#order.length
+      const task = untried[depth]!.shift()
+      if (task === undefined) {
+        if (depth === 0) return undefined
+        this.#failed.add(this.#state(counts[depth]!))
+        this.#takeBack()
+        counts.length = untried.length = depth
+        continue
+      }
+      const event = this.#tasks[task]![this.#position[task]!]!
+      const next = after(counts[depth]!, event.op, event.val, event.ret, this.#limits)
+      if (next === IMPOSSIBLE || this.#isEarly(event, counts[depth]!)) continue
+      this.#advance(task, event)
+      if (this.#failed.size > 0 && this.#failed.has(this.#state(next))) {
+        this.#takeBack()
+        continue
+      }
+      counts.push(next)
+      untried.push(this.#heads())
+    }
+    return this.#order
+  }
+
+  /** True if a set finds what it sets while the put that it followed may still be to come. */
+  #isEarly({ op, val, time }: E, count: number): boolean {
+    const { setOn } = this.#limits
+    return op === Op.SET && val === count && time >= this.#young && setOn !== undefined && setOn !== count
+  }
+
+  #advance(task: number, event: E): void {
+    this.#position[task]!++
+    this.#order.push(event)
+    this.#path.push(task)
+  }
+
+  #takeBack(): void {
+    this.#order.pop()
+    this.#position[this.#path.pop()!]!--
+  }
+
+  #state(count: number): string {
+    return `${this.#position} ${count}`
+  }
+
+  /** Returns the tasks whose next event may be the next of all, by time. */
+  #heads(): number[] {
+    const heads: number[] = []
+    let earliest = Infinity
+    for (let t = 0; t < this.#tasks.length; t++) {
+      const event = this.#tasks[t]![this.#position[t]!]
+      if (!event) continue
+      heads.push(t)
+      earliest = Math.min(earliest, event.time)
+    }
+    const head = (t: number) => this.#tasks[t]![this.#position[t]!]!
+    return heads.filter(t => head(t).since - this.#slack < earliest).sort((a, b) => head(a).time - head(b).time)
+  }
+}

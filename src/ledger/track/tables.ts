@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+import type { CallSites } from '../callsites/call-sites.ts'
+import { Anomalies } from './anomalies.ts'
+import { EventPool } from './event-pool.ts'
+import { FaultRetries } from './fault-retries.ts'
+import { LifetimeKinds } from './lifetime-kinds.ts'
+import { LifetimeLog } from './lifetime-log.ts'
+import { Gaps } from './lost-events.ts'
+import type { OrderLimits } from './order-limits.ts'
+import { PageTable } from './page-table.ts'
+import type { PagemapTable } from './pagemap-table.ts'
+import { TaskActivity } from './task-activity.ts'
+
+/** Closed lifetimes, by how they ended. */
+export interface LifetimeTotals {
+  /** From idle to idle, with every reference returned. */
+  complete: number
+  /** Begun before the recording, or with events lost: closed, but nothing is learned from them. */
+  partial: number
+  /** Closed after an anomaly was found on their page. */
+  broken: number
+}
+
+/** The data that the stages of tracking read and write. None of it calls anything but data below it. */
+export class Tables {
+  readonly pages = new PageTable()
+  readonly nodes = new EventPool()
+  readonly log = new LifetimeLog(this.nodes)
+  readonly kinds = new LifetimeKinds()
+  readonly anomalies = new Anomalies()
+  readonly gaps = new Gaps()
+  readonly tasks = new TaskActivity()
+  readonly retries = new FaultRetries()
+  readonly lives: LifetimeTotals = { complete: 0, partial: 0, broken: 0 }
+  readonly sites: CallSites
+  readonly pagemaps: PagemapTable
+  readonly order: OrderLimits
+  /** True once the mapcount field was seen to be the raw one, -1 for unmapped (newer kernels). */
+  rawMapcount = false
+
+  constructor(sites: CallSites, pagemaps: PagemapTable, order: OrderLimits) {
+    this.sites = sites
+    this.pagemaps = pagemaps
+    this.order = order
+  }
+}

@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * Follows the count of every page through a recording: what each event did to it, where a lifetime begins and ends, and what
+ * no protocol allows. This is the hot loop and the public surface; the stages are in files of their own.
+ */
+import type { ProtocolId } from '../../linux/protocols/rules.ts'
+import type { StampInfo } from '../../trace/clock.ts'
+import { type EventBatch, isProbe, type LostEvents, Op, type StackTable } from '../../trace/events.ts'
+import type { CallSites } from '../callsites/call-sites.ts'
+import { StackTrait } from '../callsites/symbol-lists.ts'
+import { ProbeTracker } from '../probes/probe-tracker.ts'
+import { Contradictions } from './contradiction.ts'
+import { CpuOrder } from './cpu-order.ts'
+import { ErrorReports } from './error-reports.ts'
+import { EventApplier } from './event-applier.ts'
+import { EventPipeline } from './event-pipeline.ts'
+import { FastPath } from './fast-path.ts'
+import { FirstSight } from './first-sight.ts'
+import { eventOf, type LedgerEvent, type LifetimeEvent, type PageState } from './lifetime-event.ts'
+import { type Compact, Lifetimes, type MakeRoom } from './lifetimes.ts'
+import { hitsZero } from './op-semantics.ts'
+import { OrderLimits } from './order-limits.ts'
+import { PageInit } from './page-init.ts'
+import { PageQueries } from './page-queries.ts'
+import { PageRules } from './page-rules.ts'
+import { hasAllEvents, isOrdinary, PageBit } from './page-state.ts'
+import { PagemapTable } from './pagemap-table.ts'
+import { ReorderBuffer } from './reorder-buffer.ts'
+import { Tables } from './tables.ts'
+import { UnmapSweep } from './unmap-sweep.ts'
+
+export interface TrackerOptions {
+  /** Account for ordinary pages too, not only for those of pagemaps. */
+  allPages?: boolean | undefined
+  /** Follow every page by this protocol instead of the one recognised. */
+  protocol?: ProtocolId | undefined
+  /** Remember the state of this page at a time (as `EventBatch.time`; Infinity: at the end). */
+  watch?: { pfn: number; at: number } | undefined
+}
+
+/** Parts that a tracker is given. */
+export interface TrackerParts {
+  sites: CallSites
+  /** Called for a lifetime that has become long. */
+  compact?: Compact | undefined
+  /** Called when the log of lifetimes is full. */
+  makeRoom?: MakeRoom | undefined
+  /** What is known of the recording's clock; it may change while the recording is read. */
+  stamps?: StampInfo | undefined
+  /** A tracker that has seen the recording's beginning: the rules that it recognised hold from the start. */
+  hints?: Tracker | undefined
+}
+
+export class Tracker {
+  /** page_ref events taken into account, and those of pages that are none of ours. */
+  events = 0
+  skipped = 0
+  firstTime = Infinity
+  lastTime = -Infinity
+  readonly reports: ErrorReports
+  readonly probes: ProbeTracker
+  /** State of the watched page; undefined if it was never seen until then. */
+  watched: PageState | undefined
+  readonly #tables: Tables
+  readonly #rules: PageRules
+  readonly #buffer: ReorderBuffer
+  readonly #pageInit: PageInit
+  readonly #fastPath: FastPath
+  readonly #lifetimes: Lifetimes
+  readonly #pipeline: EventPipeline
+  readonly #queries: PageQueries
+  readonly #cpus: CpuOrder
+  readonly #allPages: boolean
+  readonly #watch: TrackerOptions['watch']
+  #watchAt = Infinity
+
+  constructor(stacks: StackTable, options: TrackerOptions, { sites, compact, makeRoom, hints, stamps }: TrackerParts) {
+    const pagemaps = new PagemapTable(options.protocol, hints?.pagemaps)
+    const tables = new Tables(sites, pagemaps, new OrderLimits(stamps))
+    if (hints) tables.rawMapcount = hints.#tables.rawMapcount
+    this.#tables = tables
+    this.#allPages = options.allPages ?? false
+    this.#watch = options.watch
+    this.#watchAt = options.watch?.at ?? Infinity
+    this.#cpus = new CpuOrder(tables.tasks, tables.order)
+    this.reports = new ErrorReports(stacks, tables.tasks)
+    const rules = new PageRules(tables.pages, pagemaps, this.#allPages)
+    const lifetimes = new Lifetimes(tables, rules, compact, makeRoom)
+    const buffer = new ReorderBuffer(tables, rules, lifetimes)
+    this.#queries = new PageQueries(tables, rules, lifetimes, buffer)
+    this.probes = new ProbeTracker(tables, this.#queries)
+    const applier = new EventApplier(tables, lifetimes)
+    const firstSight = new FirstSight(tables, rules, lifetimes)
+    const owners = this.probes.pages
+    const contradictions = new Contradictions(tables, { rules, lifetimes, applier, firstSight, owners })
+    const sweep = new UnmapSweep(tables, lifetimes, contradictions)
+    this.#rules = rules
+    this.#lifetimes = lifetimes
+    this.#buffer = buffer
+    this.#pageInit = new PageInit(tables, lifetimes)
+    this.#fastPath = new FastPath(tables, sweep)
+    this.#pipeline = new EventPipeline(tables, { firstSight, sweep, buffer, applier, contradictions, lifetimes })
+  }
+
+  /** Takes in a batch of events, in its order. */
+  add(batch: EventBatch): void {
+    this.#tables.order.update()
+    for (const gap of batch.lost) this.#addGap(gap)
+    const { order, time, pid, pfn, op, val, ret, stack, cpu } = batch
+    const { pages, gaps, sites } = this.#tables
+    const cpus = this.#cpus
+    const lifetimes = this.#lifetimes
+    const fastPath = this.#fastPath
+    const skips = !this.#allPages
+    if (batch.length > 0) this.firstTime = Math.min(this.firstTime, time[order[0]!]!)
+    for (let k = 0; k < batch.length; k++) {
+      const i = order[k]!
+      const since = cpus.since(cpu[i]!, pid[i]!, time[i]!)
+      if (time[i]! > this.#watchAt) this.#takeWatched()
+      if (time[i]! >= gaps.nextEdge) gaps.pass(time[i]!)
+      const kind = op[i]!
+      if (isProbe(kind)) {
+        this.#takeProbe(batch, i, since)
+        continue
+      }
+      let row = pages.find(pfn[i]!)
+      if (kind === Op.MOD_UNLESS && ret[i] === 0) {
+        // An attempt that failed changed nothing, but it found the page free.
+        if (skips && row >= 0 && this.#isSkipped(row, stack[i]!)) this.skipped++
+        else {
+          this.events++
+          if (row >= 0 && pages.count[row]! > 0) this.#pipeline.refused(row, since, time[i]!)
+        }
+        continue
+      }
+      if (row < 0) row = this.#addPage(batch, i)
+      // A set may be the initialisation that makes its page one of a pagemap.
+      if (skips && kind !== Op.SET && this.#isSkipped(row, stack[i]!)) {
+        this.skipped++
+        continue
+      }
+      this.events++
+      const signature = sites.keyOf(stack[i]!, kind)
+      const isFollowed = pages.epoch[row] === gaps.epoch && gaps.open === 0
+      // Whatever is out of the ordinary goes through an event object; the rest stays in columns.
+      if (
+        isFollowed &&
+        kind < Op.FREEZE &&
+        isOrdinary(pages.bits[row]!) &&
+        (kind === Op.SET
+          ? fastPath.takeSet(row, val[i]!, stack[i]!)
+          : fastPath.isPlain(row, kind, val[i]!, ret[i]!, stack[i]!, pid[i]!))
+      )
+        lifetimes.applyRow(row, val[i]!, batch, i, signature, since, this.events)
+      else this.#takeSlowly(row, eventOf(batch, i, signature, since, this.events))
+    }
+    if (batch.length > 0) this.lastTime = Math.max(this.lastTime, time[order[batch.length - 1]!]!)
+    this.#pipeline.giveUpBefore(this.lastTime - this.#tables.order.window)
+  }
+
+  /** Settles what is still open at the end of the recording. */
+  finish(): void {
+    this.#pipeline.giveUpBefore(Infinity)
+    this.#pipeline.finishRefused(this.lastTime)
+    this.gaps.pass(Infinity)
+    if (this.#watch && this.#watchAt === this.#watch.at) this.#takeWatched()
+    this.pagemaps.list.forEach((_, index) => {
+      this.pagemaps.decide(index)
+    })
+  }
+
+  /** Takes in an event that needs a closer look. */
+  #takeSlowly(row: number, event: LedgerEvent): void {
+    if (this.probes.areSeen) this.probes.seen(row, event)
+    if (event.mapcount < 0) this.#tables.rawMapcount = true
+    if (event.op !== Op.SET || !this.#takeOtherSet(row, event)) this.#pipeline.take(row, event)
+    this.#pipeline.confirm(row, event)
+  }
+
+  /** Takes in a set that is no change of a tracked page: its initialisation, or a set of a page that is none of ours. */
+  #takeOtherSet(row: number, event: LedgerEvent): boolean {
+    if (this.#pageInit.isInitialisation(row, event)) {
+      if (this.probes.areSeen) this.probes.initialised(row, event.time)
+      this.#pageInit.initialise(row, event)
+      return true
+    }
+    if (!this.#isSkipped(row, event.stack)) return false
+    this.events--
+    this.skipped++
+    return true
+  }
+
+  /** Takes in a probe. */
+  #takeProbe(batch: EventBatch, i: number, since: number): void {
+    const event = () => eventOf(batch, i, this.sites.keyOf(batch.stack[i]!, batch.op[i]!), since, this.events)
+    if (batch.op[i] === Op.PAGE_FREE) this.#learnFree(batch.pfn[i]!, batch.pid[i]!)
+    this.probes.take(batch, i, event)
+    if (batch.op[i] === Op.REPORT) this.reports.add(batch, i)
+  }
+
+  /** Learns from a page that its task has put to zero and now gives back to its driver: the core will set its count to 1. */
+  #learnFree(pfn: number, pid: number): void {
+    const row = this.pages.find(pfn)
+    if (row < 0) return
+    const put = this.#buffer.waiting(row).at(-1)
+    if (put && put.pid === pid && put.val < 0 && hitsZero(put)) this.pagemaps.learnReset(this.pages.pagemap[row]!)
+  }
+
+  /** Takes in a gap. Some readers learn of one only at its end: what was found meanwhile may have another reason. */
+  #addGap(gap: LostEvents): void {
+    const { pages, gaps, anomalies } = this.#tables
+    gaps.add(gap)
+    if (gap.from >= this.lastTime) return
+    for (const row of anomalies.withdrawSince(gap.from)) {
+      pages.clear(row, PageBit.anomalous)
+      if (pages.has(row, PageBit.open)) pages.set(row, PageBit.lossy)
+    }
+  }
+
+  /** Adds a page that is seen for the first time, and returns its row. */
+  #addPage(batch: EventBatch, i: number): number {
+    const { pages, pagemaps, sites, gaps } = this.#tables
+    const index = pagemaps.covering(batch.pfn[i]!)
+    const pagemap = pagemaps.list[index]!
+    pagemap.pages++
+    if (!pagemap.device && sites.traits(batch.stack[i]!) & StackTrait.DEVICE) pagemaps.markDevice(index)
+    const row = pages.add(batch.pfn[i]!, index, gaps.epoch)
+    if (this.probes.areSeen) pages.bits[row] = this.probes.unmaps.bitsOf(batch.pfn[i]!)
+    return row
+  }
+
+  /** True if the page is none of ours. Code that runs for device pages only makes its pagemap one of device memory. */
+  #isSkipped(row: number, stack: number): boolean {
+    if (this.#rules.isCounted(row)) return false
+    if (!(this.sites.traits(stack) & StackTrait.DEVICE)) return true
+    this.pagemaps.markDevice(this.pages.pagemap[row]!)
+    return false
+  }
+
+  /** Remembers the state of the watched page. */
+  #takeWatched(): void {
+    this.#watchAt = Infinity
+    const row = this.pages.find(this.#watch!.pfn)
+    if (row < 0) return
+    this.#pipeline.giveUp(row)
+    this.watched = this.stateOf(row)
+  }
+
+  // --- what was tracked; nothing here changes it ----------------------------------------------------------------------
+
+  /** Pages that were seen, as columns. */
+  get pages(): Tables['pages'] {
+    return this.#tables.pages
+  }
+
+  /** Events of open lifetimes, and of those that closed last. */
+  get nodes(): Tables['nodes'] {
+    return this.#tables.nodes
+  }
+
+  /** Complete lifetimes by kind. */
+  get kinds(): Tables['kinds'] {
+    return this.#tables.kinds
+  }
+
+  /** Closed lifetimes, as far as they are kept. */
+  get log(): Tables['log'] {
+    return this.#tables.log
+  }
+
+  /** How far stamps tell the order of operations. */
+  get order(): Tables['order'] {
+    return this.#tables.order
+  }
+
+  /** Number of closed lifetimes, by how they ended. */
+  get lives(): Tables['lives'] {
+    return this.#tables.lives
+  }
+
+  /** Call sites, as keys. */
+  get sites(): Tables['sites'] {
+    return this.#tables.sites
+  }
+
+  /** Pagemaps, each with the rule that its pages follow. */
+  get pagemaps(): Tables['pagemaps'] {
+    return this.#tables.pagemaps
+  }
+
+  /** What the rules rule out, as it was met. */
+  get anomalies(): Tables['anomalies'] {
+    return this.#tables.anomalies
+  }
+
+  /** Gaps in the recording. */
+  get gaps(): Tables['gaps'] {
+    return this.#tables.gaps
+  }
+
+  /** Last actions of each task, and the number of its events. */
+  get tasks(): Tables['tasks'] {
+    return this.#tables.tasks
+  }
+
+  /** Faults that are tried again and again. */
+  get retries(): Tables['retries'] {
+    return this.#tables.retries
+  }
+
+  /** Returns the state of a page now. */
+  stateOf(row: number): PageState {
+    return this.#queries.stateOf(row)
+  }
+
+  /** Returns the count of a page while idle; undefined where the rule is not known. */
+  idleCount(row: number): number | undefined {
+    return this.#queries.idleCount(row)
+  }
+
+  /** True if the page belongs to the account: it is device memory, or all pages are asked for. */
+  isCounted(row: number): boolean {
+    return this.#queries.isCounted(row)
+  }
+
+  /** True if everything that happened to the page in its open lifetime is known, as far as the recording can tell. */
+  mayClaim(row: number): boolean {
+    return hasAllEvents(this.pages.bits[row]!) && this.pages.epoch[row] === this.gaps.epoch
+  }
+
+  /** True if a page table maps that page, by its last event, where the map count says so plainly. */
+  isMapped(row: number): boolean {
+    return this.#queries.isMapped(row)
+  }
+
+  /** Returns the events of a page that wait for others which explain them. */
+  waiting(row: number): readonly LedgerEvent[] {
+    return this.#queries.waiting(row)
+  }
+
+  /** Returns the events of the open lifetime, oldest first. Where the core counts idle pages, its reference comes first. */
+  lifeEvents(row: number): LifetimeEvent[] {
+    return this.#queries.lifeEvents(row)
+  }
+
+  /** Returns the lifetimes of a page that ended last, the latest first. */
+  lastLives(row: number): LifetimeEvent[][] {
+    return this.#queries.lastLives(row)
+  }
+
+  /** Returns the names of the functions on a stack, innermost first. */
+  functions(stack: number): string[] {
+    return this.sites.functions(stack)
+  }
+}
