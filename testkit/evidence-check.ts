@@ -7,11 +7,13 @@
 import type { Account } from '../src/ledger/account.ts'
 import type { Finding } from '../src/ledger/findings/finding.ts'
 import type { Recording } from '../src/trace/events.ts'
-import { COUNT_CHECKS } from './evidence/counts.ts'
-import { LAW_CHECKS } from './evidence/laws.ts'
-import { PROBE_CHECKS } from './evidence/probes.ts'
+import { COUNT_CHECKS } from './evidence/count-checks.ts'
+import { LAW_CHECKS } from './evidence/law-checks.ts'
+import { LEAK_CHECKS } from './evidence/leak-checks.ts'
+import { ORDER_CHECKS } from './evidence/order-checks.ts'
+import { PROBE_CHECKS } from './evidence/probe-checks.ts'
 import { Reading } from './evidence/reading.ts'
-import { REASON_CHECKS } from './evidence/reasons.ts'
+import { REASON_CHECKS } from './evidence/reason-checks.ts'
 import { type Problem, pagemapOf, type Subject, UNCHECKED } from './evidence/subject.ts'
 
 export interface FalseSentence {
@@ -28,7 +30,7 @@ export interface EvidenceResult {
   unchecked: string[]
 }
 
-const CHECKS = [...LAW_CHECKS, ...COUNT_CHECKS, ...PROBE_CHECKS]
+const CHECKS = [...LAW_CHECKS, ...ORDER_CHECKS, ...LEAK_CHECKS, ...COUNT_CHECKS, ...PROBE_CHECKS]
 
 /**
  * Checks all sentences of an account.

@@ -26,9 +26,13 @@ const KNOWN: readonly [sentence: RegExp, why: string][] = [
   [/that of the hand-out, too$/, 'the lifetime has no hand-out'],
   [/ of other call sites (is|are) out, too/, 'what is out by the laws is more than the count has'],
   [/^(nothing of its law was out when it came|it puts under the same law)$/, 'the finding has no law'],
-  [/^its reference comes back by the same puts$/, 'a set by the core stands for a reference, told as an event that was none'],
+  [
+    /^its references come back by the same puts$/,
+    'a set by the core stands for a reference, told as an event that was none',
+  ],
   [/^no reference was taken that .+ could give back/, 'other lifetimes have such puts, which no law has'],
-  [/^\d+ references of that law were taken later/, 'references set aside from long lifetimes are not counted'],
+  [/^(\d+ references of|its task took \d+ others of) that law/, 'what is set aside from long lifetimes is not counted'],
+  [/, which gives back such references, has given back none that was taken later/, 'as before'],
   [
     /^in this lifetime \d+ references? (was|were) taken under that law/,
     'long lifetimes are shortened; later ones count',

@@ -183,6 +183,8 @@ function changeOf({ op, val, ret }: ReadEvent, before: number | undefined): numb
 function resultOf({ op, val, ret }: ReadEvent): number | undefined {
   if (op === Op.SET || op === Op.UNFREEZE) return val
   if (op === Op.MOD_AND_RETURN) return ret
+  // A reference is refused to a page that has none.
+  if (op === Op.MOD_UNLESS && ret === 0) return 0
   if (op === Op.MOD_AND_TEST && ret !== 0) return 0
   return op === Op.FREEZE && ret !== 0 ? 0 : undefined
 }

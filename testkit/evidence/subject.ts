@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** What a sentence speaks of: a finding with its page and its law, as the events themselves show them. */
 import type { Account, LawSite, PagemapSummary } from '../../src/ledger/account.ts'
+import { baseName } from '../../src/ledger/callsites/symbol-lists.ts'
 import type { Actor, Finding } from '../../src/ledger/findings/finding.ts'
 import { ACCUSATIONS } from '../../src/ledger/findings/kinds.ts'
-import { baseName } from '../../src/ledger/callsites/symbol-lists.ts'
 import { OP_NAMES } from '../../src/trace/events.ts'
 import type { Lifetime, Page, PageEvent, ReadEvent, Reading } from './reading.ts'
 

@@ -6,7 +6,7 @@
  */
 import { Op } from '../../src/trace/events.ts'
 import { type Check, check, type Recompute } from './check.ts'
-import { lawCountsIn } from './laws.ts'
+import { lawCountsIn } from './law-checks.ts'
 import type { PageEvent } from './reading.ts'
 import {
   accusedOf,
@@ -122,9 +122,10 @@ function withoutHandOut(subject: Subject): Problem {
 function cameLater(subject: Subject, [, name, span, count]: readonly string[]): Problem {
   const { finding, page } = subject
   const since = accusedOf(finding)!.time
-  const met = page.events.find(event => isAt(event, name!) && isSpan(span!, event.time - since))
-  if (!met) return `no event of the page at ${name} came ${span} later`
-  return countBefore(subject, met, Number(count))
+  const met = page.events.filter(event => isAt(event, name!) && isSpan(span!, event.time - since))
+  if (met.length === 0) return `no event of the page at ${name} came ${span} later`
+  const problems = met.map(event => countBefore(subject, event, Number(count)))
+  return problems.includes(undefined) ? undefined : problems[0]
 }
 
 function countOfPut(subject: Subject, [, count, idle]: readonly string[], put: PageEvent): Problem {
@@ -176,9 +177,10 @@ function resultDiffers(subject: Subject, [, count, val, what]: readonly string[]
 function lastPut(subject: Subject, [, span, name]: readonly string[], accused: PageEvent): Problem {
   const { page, idle } = subject
   const before = page.events.filter(({ ordinal, delta }) => ordinal < accused.ordinal && delta < 0)
-  const met = before.find(event => isAt(event, name!) && isSpan(span!, accused.time - event.time))
-  if (!met) return `no put of the page at ${name} came ${span} before`
-  return page.isClean ? outside('the count that it left', met.after, idle) : undefined
+  const met = before.filter(event => isAt(event, name!) && isSpan(span!, accused.time - event.time))
+  if (met.length === 0) return `no put of the page at ${name} came ${span} before`
+  const isLast = !page.isClean || met.some(({ after }) => after === idle)
+  return isLast ? undefined : `the put left ${met.map(({ after }) => after).join(' or ')}`
 }
 
 function onlyOne(subject: Subject, _: readonly string[], accused: PageEvent): Problem {

@@ -2,7 +2,17 @@
 /** Sentences that speak for one of those who could be it. */
 import type { Candidate } from '../../src/ledger/findings/finding.ts'
 import { Op } from '../../src/trace/events.ts'
-import { eventOf, eventsOf, isAtAny, lawOf, type Problem, type Subject, UNCHECKED, unitsUnder } from './subject.ts'
+import {
+  eventOf,
+  eventsOf,
+  isAtAny,
+  lawOf,
+  openLifetime,
+  type Problem,
+  type Subject,
+  UNCHECKED,
+  unitsUnder,
+} from './subject.ts'
 
 type Check = (subject: Subject, candidate: Candidate) => Problem | typeof UNCHECKED
 
@@ -11,9 +21,6 @@ const takesUnder: Check = ({ page }, { actor }) =>
   eventsOf(page, actor).some(({ delta, op, val }) => delta > 0 || (op === Op.SET && val > 0))
     ? undefined
     : 'it took nothing'
-
-const isAmbiguous: Check = ({ account, finding }) =>
-  finding.law !== undefined && account.laws[finding.law]?.isAmbiguous ? undefined : 'the law is not ambiguous'
 
 const putsUnder: Check = (subject, { actor }) => {
   const put = eventOf(subject.page, actor)
@@ -41,10 +48,21 @@ const nothingOut: Check = (subject, { actor }) => {
   return out > 0 ? `${out} references of the law were out` : undefined
 }
 
+/** The references of the law that are out are those that the finding is about. */
+const onlyOut: Check = (subject, candidate) => {
+  const { finding, page } = subject
+  const law = lawOf(subject)
+  const lifetime = openLifetime(subject)
+  if (!law || !lifetime || !page.isClean || page.isReset) return takesUnder(subject, candidate)
+  const out = lifetime.events.reduce((sum, event) => sum + unitsUnder(law, event), 0)
+  return out < finding.references ? `${out} references of the law are out` : takesUnder(subject, candidate)
+}
+
 const REASONS: readonly [string, Check][] = [
-  ['nothing that came back fits it', takesUnder],
-  ['its reference comes back by the same puts', takesUnder],
-  ['the lifetimes do not tell for sure which put gives it back', isAmbiguous],
+  ['it took the only one that is out by the laws', onlyOut],
+  ['it took the oldest of those that may be out', onlyOut],
+  ['its references come back by the same puts', takesUnder],
+  ['the lifetimes do not tell whether its references come back by these puts', takesUnder],
   ['it puts under the same law', putsUnder],
   ['it gave back more than was out', gaveMore],
   ['nothing of its law was out when it came', nothingOut],
