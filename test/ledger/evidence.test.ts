@@ -37,6 +37,9 @@ const KNOWN: readonly [sentence: RegExp, why: string][] = [
     /^in this lifetime \d+ references? (was|were) taken under that law/,
     'long lifetimes are shortened; later ones count',
   ],
+  [/^(this is the only page|these are the only \d+ pages) in use/, 'a page whose count went wrong counts as in use'],
+  [/^that ended the lifetime early: .+ gave back -/, 'the put is stamped before the end'],
+  [/^its count became that of a free page twice/, 'a set at the count that the page has is not seen as a hand-out'],
 ]
 
 const unknown = ({ sentence }: FalseSentence) => !KNOWN.some(([known]) => known.test(sentence))
