@@ -4,13 +4,15 @@ import type { ProtocolId } from '../linux/protocols/rules.ts'
 import { newBatch } from '../trace/batch.ts'
 import { copyRows } from '../trace/columns.ts'
 import { type EventBatch, type Frame, OP_NAMES, type Recording, type SourceInfo } from '../trace/events.ts'
+import type { CallSites } from './callsites/call-sites.ts'
 import { type Cause, causesOf } from './diagnose/causes.ts'
 import { Diagnosis } from './diagnose/diagnosis.ts'
 import type { Holder } from './diagnose/open-findings.ts'
 import { type OpenReferences, openReferences } from './diagnose/open-references.ts'
 import { tellingCallers } from './diagnose/telling-callers.ts'
 import type { ErrorReport, Finding } from './findings/finding.ts'
-import { isPut, signatureOf } from './learn/call-site-laws.ts'
+import { isPut, signatureOf, type UnitKey } from './learn/call-site-laws.ts'
+import type { LawBook } from './learn/law-book.ts'
 import { LearningTracker } from './learn/learning-tracker.ts'
 import { PageBit } from './track/page-state.ts'
 import { protocolOf } from './track/protocol-recognition.ts'
@@ -240,19 +242,31 @@ function openLives(ledger: LearningTracker): number {
 }
 
 function lawSummaries({ book, sites }: LearningTracker): LawSummary[] {
-  const frame = (key: number): LawSite | undefined => {
-    const acting = sites.actingFrame(signatureOf(key))
-    return acting && { ...acting, callers: tellingCallers(sites, book, key) }
-  }
   return book.laws.map(law => ({
-    gets: law.sites.filter(key => !isPut(key)).map(frame),
-    puts: law.sites.filter(isPut).map(frame),
+    gets: lawSites(
+      law.keys.filter(key => !isPut(key)),
+      sites,
+      book,
+    ),
+    puts: lawSites(law.keys.filter(isPut), sites, book),
     lifetimes: law.touched,
     held: law.held,
     over: law.over,
     under: law.under,
     isAmbiguous: law.isAmbiguous,
   }))
+}
+
+/** Call sites of one side of a law: calls by several callers are one, unless another law has the same function and offset. */
+function lawSites(keys: readonly UnitKey[], sites: CallSites, book: LawBook): (LawSite | undefined)[] {
+  const byName = new Map<string, LawSite | undefined>()
+  for (const key of keys) {
+    const frame = sites.actingFrame(signatureOf(key))
+    const callers = frame ? tellingCallers(sites, book, key) : []
+    const name = frame ? [frame, ...callers].map(each => `${each.address} ${each.name} ${each.offset}`).join() : ''
+    if (!byName.has(name)) byName.set(name, frame && { ...frame, callers })
+  }
+  return [...byName.values()]
 }
 
 function probeNotes({ probes, reports }: LearningTracker, diagnosis: Diagnosis): string[] {

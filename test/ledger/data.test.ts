@@ -4,8 +4,8 @@ import { openSync, readFileSync, readSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { ACCUSATIONS, type Account, account, type Finding } from '../../src/ledger/index.ts'
 import { openFile } from '../../src/node/open.ts'
-import { needs, some } from '../support/needs.ts'
 import { namesAny } from '../support/named.ts'
+import { needs, some } from '../support/needs.ts'
 import { type DataRecording, type DataTruth, dataRecordings, type ExpectedFinding } from '../support/shared.ts'
 
 /** Probes of a stock kernel at addresses that no format names yet: read as events without pages. */

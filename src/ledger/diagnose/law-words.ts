@@ -9,13 +9,14 @@ const MAX_NAMED = 4
 
 /** `n(ring_submit+0x9a) = n(ring_complete+0x5d)`, with units instead of numbers of calls where they differ. */
 export function lawEquation(ledger: LearningTracker, naming: Naming, law: number): string {
-  const { sites } = ledger.book.laws[law]!
+  const { keys: all } = ledger.book.laws[law]!
   const side = (keys: readonly number[]) => {
-    const names = keys.slice(0, MAX_NAMED).map(key => naming.site(signatureOf(key), isPut(key) ? -1 : 1))
-    const more = keys.length > MAX_NAMED ? [`${keys.length - MAX_NAMED} more`] : []
-    return [...names, ...more].join(' + ')
+    // Calls by several callers are one call site, unless another law has it as well.
+    const names = [...new Set(keys.map(key => naming.site(signatureOf(key), isPut(key) ? -1 : 1)))]
+    const more = names.length > MAX_NAMED ? [`${names.length - MAX_NAMED} more`] : []
+    return [...names.slice(0, MAX_NAMED), ...more].join(' + ')
   }
-  return `${side(sites.filter(key => !isPut(key)))} = ${side(sites.filter(isPut))}`
+  return `${side(all.filter(key => !isPut(key)))} = ${side(all.filter(isPut))}`
 }
 
 /** How often the law held. */

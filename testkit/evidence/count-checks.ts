@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * Sentences about puts too many and counts that contradict. A page's count is taken as its events add up to it in the order of
+ * their stamps; where that order contradicts a result, a count may be off by what other CPUs did within the time that a stamp can
+ * lag, so that it is checked against all counts of that stretch.
+ */
+import { Op } from '../../src/trace/events.ts'
+import { type Check, check, type Recompute } from './check.ts'
+import { lawCountsIn } from './law-checks.ts'
+import type { PageEvent } from './reading.ts'
+import {
+  accusedOf,
+  eventsOf,
+  isAt,
+  isSpan,
+  lawOf,
+  outside,
+  type Problem,
+  type Subject,
+  UNCHECKED,
+  unitsUnder,
+} from './subject.ts'
+
+/** How long after its operation an event may be stamped, in ns: as long as a virtual CPU may be taken away. */
+const STAMP_LAG = 50_000_000
+
+/** Runs a check of the event that a finding accuses, or comes nearest to accusing: of several with its stamp, one has to pass. */
+function ofAccused(
+  recompute: (subject: Subject, match: readonly string[], event: PageEvent) => Problem | typeof UNCHECKED,
+): Recompute {
+  return (subject, match) => {
+    const actor = accusedOf(subject.finding)
+    const problems = (actor ? eventsOf(subject.page, actor) : []).map(event => recompute(subject, match, event))
+    if (problems.length === 0) return 'the accused event is none of the page'
+    return problems.includes(undefined) ? undefined : problems[0]
+  }
+}
+
+/** Events of the lifetime that a finding is about, by its times. */
+function lifetimeEvents({ finding: { life }, page }: Subject): PageEvent[] {
+  const [from, to] = [life.began ?? -Infinity, life.ended ?? Infinity]
+  return page.events.filter(({ time, delta }) => time >= from && time <= to && delta !== 0)
+}
+
+/** Says that no count that the page can have had at an event is the one that is said. */
+function countBefore(subject: Subject, event: PageEvent, said: number): Problem {
+  const { page } = subject
+  if (event.before === said) return undefined
+  const near = page.events.filter(({ time }) => Math.abs(time - event.time) <= STAMP_LAG)
+  const possible = near.flatMap(({ before, after }) => [before!, after])
+  if (!page.isClean && said >= Math.min(...possible) && said <= Math.max(...possible)) return undefined
+  return outside('the count before it', said, event.before!)
+}
+
+// --- a put too many ---------------------------------------------------------------------------------------------------------------
+
+function nothingToGiveBack(subject: Subject, [, name]: readonly string[]): Problem {
+  const { account, reading, finding } = subject
+  const isOfLaw = account.laws.some(law => lawCountsIn(law, name!))
+  if (isOfLaw) return `a law has a put at ${name}`
+  const elsewhere = reading.lifetimes.filter(
+    ({ pfn, isComplete, events }) =>
+      isComplete && pfn !== finding.pfn && events.some(event => event.delta < 0 && isAt(event, name!)),
+  )
+  return elsewhere.length > 0
+    ? `${elsewhere.length} complete lifetimes of other pages have a put at ${name}`
+    : undefined
+}
+
+function nothingTaken(subject: Subject): Problem | typeof UNCHECKED {
+  const law = lawOf(subject)
+  if (!law || subject.page.isReset) return UNCHECKED
+  const taken = lifetimeEvents(subject).filter(event => unitsUnder(law, event) > 0)
+  return taken.length > 0 ? `${taken.length} events of the lifetime took something under the law` : undefined
+}
+
+function takenAndGiven(subject: Subject, [, taken, verb, given]: readonly string[]): Problem | typeof UNCHECKED {
+  const law = lawOf(subject)
+  if (!law || subject.page.isReset) return UNCHECKED
+  if ((Number(taken) === 1) !== (verb === 'was')) return `"${taken} ${verb} taken" is no English`
+  const units = lifetimeEvents(subject).map(event => unitsUnder(law, event))
+  const sum = (sign: 1 | -1) => units.reduce((all, n) => all + Math.max(0, n * sign), 0)
+  return (
+    outside('references taken under the law', Number(taken), sum(1)) ??
+    outside('references given back', Number(given), sum(-1))
+  )
+}
+
+function wereOut(
+  subject: Subject,
+  [, out, , name, given]: readonly string[],
+  put: PageEvent,
+): Problem | typeof UNCHECKED {
+  const law = lawOf(subject)
+  if (!law || !subject.page.isClean) return UNCHECKED
+  if (!isAt(put, name!)) return `the put is not at ${name}`
+  const before = lifetimeEvents(subject).filter(({ ordinal }) => ordinal < put.ordinal)
+  const sum = before.reduce((all, event) => all + unitsUnder(law, event), 0)
+  return (
+    outside('references of the law that were out', Number(out), sum) ??
+    outside('what the put gave back', Number(given), -put.delta)
+  )
+}
+
+function endedEarly({ finding, page }: Subject, [, name, span]: readonly string[]): Problem {
+  const { ended } = finding.life
+  if (ended === undefined) return 'the lifetime has no end'
+  const later = page.events.filter(event => event.time > ended && event.delta < 0 && isAt(event, name!))
+  if (later.length === 0) return `${name} put nothing after the lifetime`
+  return later.some(({ time }) => isSpan(span!, time - ended))
+    ? undefined
+    : `no put of ${name} came ${span} after the lifetime`
+}
+
+function withoutHandOut(subject: Subject): Problem {
+  const [first] = lifetimeEvents(subject)
+  return first?.op === Op.SET ? 'the lifetime began with a set of the count' : undefined
+}
+
+// --- what contradicted ------------------------------------------------------------------------------------------------------------
+
+function cameLater(subject: Subject, [, name, span, count]: readonly string[]): Problem {
+  const { finding, page } = subject
+  const since = accusedOf(finding)!.time
+  const met = page.events.filter(event => isAt(event, name!) && isSpan(span!, event.time - since))
+  if (met.length === 0) return `no event of the page at ${name} came ${span} later`
+  const problems = met.map(event => countBefore(subject, event, Number(count)))
+  return problems.includes(undefined) ? undefined : problems[0]
+}
+
+function countOfPut(subject: Subject, [, count, idle]: readonly string[], put: PageEvent): Problem {
+  if (put.delta >= 0) return 'the accused event is no put of the page'
+  return countBefore(subject, put, Number(count)) ?? outside('the count of an idle page', Number(idle), subject.idle)
+}
+
+function countOfGet(subject: Subject, [, count, sets]: readonly string[], get: PageEvent): Problem {
+  const { account, finding, idle, reading } = subject
+  if (get.delta <= 0) return 'the accused event took nothing'
+  const problem = countBefore(subject, get, Number(count)) ?? outside('the count of an idle page', Number(count), idle)
+  if (problem || sets === undefined) return problem
+  const pagemap = account.pagemaps.find(map => finding.pfn >= map.firstPfn && finding.pfn <= map.lastPfn)
+  const all = [...reading.pages.values()].filter(
+    ({ pfn }) => pagemap && pfn >= pagemap.firstPfn && pfn <= pagemap.lastPfn,
+  )
+  const handOuts = (page: (typeof all)[number]) =>
+    page.events.filter(event => event.op === Op.SET && event.val > 0 && event.before === idle).length
+  const sure = all.filter(({ isClean }) => isClean).reduce((sum, page) => sum + handOuts(page), 0)
+  const most = all.reduce((sum, page) => sum + page.events.filter(({ op }) => op === Op.SET).length, 0)
+  // Of the pages that were set up while it was recorded, each first set is none of these.
+  return outside(
+    'sets that hand out',
+    Number(sets),
+    Math.min(sure, Number(sets) === sure ? sure : sure - all.length),
+    most,
+  )
+}
+
+function handedOutHeld(subject: Subject, [, count, out]: readonly string[], set: PageEvent): Problem {
+  if (set.op !== Op.SET) return 'the accused event is no set'
+  return (
+    countBefore(subject, set, Number(count)) ??
+    outside('references that were out', Number(out), Number(count) - subject.idle)
+  )
+}
+
+function resultDiffers(subject: Subject, [, count, val, what]: readonly string[], event: PageEvent): Problem {
+  if (event.val !== Number(val)) return `the event's value is ${event.val}`
+  const result =
+    event.op === Op.MOD_AND_RETURN ? `returned ${event.ret}` : event.ret !== 0 ? 'hit zero' : 'did not hit zero'
+  if (result !== what) return `the event ${result}`
+  // Its own result is what the count is thought to be before it, where the order of stamps gives no other.
+  return event.before === Number(count) || !subject.page.isClean
+    ? undefined
+    : outside('the count before it', Number(count), event.before!)
+}
+
+function lastPut(subject: Subject, [, span, name]: readonly string[], accused: PageEvent): Problem {
+  const { page, idle } = subject
+  const before = page.events.filter(({ ordinal, delta }) => ordinal < accused.ordinal && delta < 0)
+  const met = before.filter(event => isAt(event, name!) && isSpan(span!, accused.time - event.time))
+  if (met.length === 0) return `no put of the page at ${name} came ${span} before`
+  const isLast = !page.isClean || met.some(({ after }) => after === idle)
+  return isLast ? undefined : `the put left ${met.map(({ after }) => after).join(' or ')}`
+}
+
+function onlyOne(subject: Subject, _: readonly string[], accused: PageEvent): Problem {
+  const site = accused.site.slice(0, 4).join(' from ')
+  const all = subject.reading.events.filter(
+    event => event.site.slice(0, 4).join(' from ') === site && event.op === accused.op,
+  )
+  return all.length > 1 ? `${all.length} events of the recording are of this call site` : undefined
+}
+
+function freedTwice(subject: Subject): Problem {
+  const { page, idle } = subject
+  let ends = 0
+  for (const { op, after, delta, val } of page.events) {
+    if (op === Op.SET && val > idle) ends = 0
+    else if (delta < 0 && after === idle) ends++
+    if (ends >= 2) return undefined
+  }
+  return page.isClean ? 'between any two times at which it became free it was handed out' : undefined
+}
+
+export const COUNT_CHECKS: readonly Check[] = [
+  check(
+    /^no reference was taken that (.+) could give back: no other lifetime has a put there that any get goes with$/,
+    nothingToGiveBack,
+  ),
+  check(/^in this lifetime nothing was taken under that law$/, nothingTaken),
+  check(/^in this lifetime (\d+) references? (was|were) taken under that law, and (\d+) given back$/, takenAndGiven),
+  check(/^(\d+) references? of it (was|were) out when (.+) gave back (\d+)$/, ofAccused(wereOut)),
+  check(
+    /^that ended the lifetime early: (.+) gave back (\S+ \w+) after its end what had been taken in it$/,
+    endedEarly,
+  ),
+  check(/^nothing had handed the page out: it was taken into use without its initialisation$/, withoutHandOut),
+  check(/^(.+), which came (\S+ \w+) later, found the count at (-?\d+), as if nobody held the page$/, cameLater),
+  check(/^the count was (-?\d+) when this put came; a page that nobody holds stands at (\d+)$/, ofAccused(countOfPut)),
+  check(
+    /^the count was (-?\d+), that of an idle page, and only (?:a set of the count \((\d+) in this pagemap\)|the core) takes such a page into use$/,
+    ofAccused(countOfGet),
+  ),
+  check(
+    /^the page was handed out while its count was (-?\d+), so (\d+) reference\(s\) to it were out$/,
+    ofAccused(handedOutHeld),
+  ),
+  check(
+    /^by all recorded events the count was (-?\d+) before this one \((-?\d+)\), yet it (.+): the count was changed without an event$/,
+    ofAccused(resultDiffers),
+  ),
+  check(/^its last reference had been put (\S+ \w+) before by (.+)$/, ofAccused(lastPut)),
+  check(/^no other reference in the recording was taken here$/, ofAccused(onlyOne)),
+  check(/^its count became that of a free page twice, and nothing had handed it out in between$/, freedTwice),
+]

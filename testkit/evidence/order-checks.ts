@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * Sentences about the order in which references come back. Which put gave back which get is not known from the events: it is between
+ * oldest first and latest first, so that what rests on it is a range. References whose callers a law may leave out, and those of
+ * pages whose stamps contradict their results, widen it.
+ */
+import { type Check, check } from './check.ts'
+import { chainOf, rareCallers, uncountedLifetimes } from './law-checks.ts'
+import type { Lifetime, PageEvent, Reading } from './reading.ts'
+import {
+  accusedOf,
+  eventOf,
+  lawOf,
+  type NamedLaw,
+  outside,
+  type Problem,
+  pagemapOf,
+  type Subject,
+  spoiltPages,
+  UNCHECKED,
+  unitsUnder,
+} from './subject.ts'
+
+/** One reference that came back. */
+interface Returned {
+  taken: number
+  given: number
+  /** Task that took it. */
+  pid: number
+}
+
+/** Pairs gets and puts of a law page by page. @param isLatest each put gives back the latest that is out, else the oldest */
+function returned(reading: Reading, law: NamedLaw, isLatest: boolean): { back: Returned[]; units: number } {
+  const back: Returned[] = []
+  let units = 0
+  for (const page of reading.pages.values()) {
+    const out: { taken: number; pid: number; units: number; isBack: boolean }[] = []
+    for (const event of page.events) {
+      let left = unitsUnder(law, event)
+      if (left > 0) out.push({ taken: event.ordinal, pid: event.pid, units: left, isBack: false })
+      while (left < 0 && out.length > 0) {
+        const get = (isLatest ? out.at(-1) : out[0])!
+        const n = Math.min(get.units, -left)
+        if (!get.isBack) back.push({ taken: get.taken, given: event.ordinal, pid: get.pid })
+        get.isBack = true
+        units += n
+        get.units -= n
+        left += n
+        if (get.units === 0) out.splice(out.indexOf(get), 1)
+      }
+    }
+  }
+  return { back, units }
+}
+
+/** The most that one of them was overtaken: how many were taken later and came back earlier. */
+function mostOvertaken(back: readonly Returned[]): number {
+  const sorted = [...back].sort((a, b) => b.taken - a.taken)
+  // Those that were taken later, by when they came back.
+  const given: number[] = []
+  let most = 0
+  for (const each of sorted) {
+    const at = lowerBound(given, each.given)
+    most = Math.max(most, at)
+    given.splice(at, 0, each.given)
+  }
+  return most
+}
+
+function lowerBound(sorted: readonly number[], value: number): number {
+  let [low, high] = [0, sorted.length]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (sorted[middle]! < value) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+/** References that may have come back on pages whose order is not known, beyond those that did in the order of stamps. */
+function unordered(reading: Reading, law: NamedLaw): number {
+  let more = 0
+  for (const { events, isClean, isReset } of reading.pages.values()) {
+    if (isClean && !isReset) continue
+    more += events.filter(event => unitsUnder(law, event) > 0).length
+  }
+  return more
+}
+
+/** Events of which it is not known whether they are of the law, or in which order they came. */
+function vagueEvents(reading: Reading, law: NamedLaw): number {
+  const rare = rareCallers(reading, law)
+  return [...reading.pages.values()].flatMap(({ events, isClean, isReset }) =>
+    events.filter(event => unitsUnder(law, event) !== 0 && (!isClean || isReset || rare.has(chainOf(event)))),
+  ).length
+}
+
+/** Ordinals between which the reference in question was taken: where several are alike, it may be any of them. */
+function takenBetween(subject: Subject): [first: number, last: number] | undefined {
+  const accused = accusedOf(subject.finding)
+  const get = accused && eventOf(subject.page, accused)
+  if (!get) return undefined
+  const last = subject.page.events.findLast(event => event.delta > 0)!
+  return [get.ordinal, Math.max(get.ordinal, last.ordinal)]
+}
+
+function lawOrder(subject: Subject, [, since, all, most]: readonly string[]): Problem | typeof UNCHECKED {
+  const law = lawOf(subject)
+  const between = takenBetween(subject)
+  if (!law || !between) return UNCHECKED
+  const both = [false, true].map(isLatest => returned(subject.reading, law, isLatest))
+  const slack = vagueEvents(subject.reading, law)
+  const more = unordered(subject.reading, law)
+  const totals = both.flatMap(({ back, units }) => [back.length, units])
+  const later = both.flatMap(({ back }) => between.map(from => back.filter(each => each.taken > from).length))
+  const overtaken = both.map(({ back }) => mostOvertaken(back))
+  return (
+    outside('references that came back', Number(all), Math.min(...totals) - slack, Math.max(...totals) + more) ??
+    outside('those taken later', Number(since), Math.min(...later) - slack, Math.max(...later) + more) ??
+    outside('the most overtaken', Number(most), Math.min(...overtaken) - slack, Math.max(...overtaken) + slack)
+  )
+}
+
+function lifetimeOrder(subject: Subject, [, since, all, most]: readonly string[]): Problem | typeof UNCHECKED {
+  const between = takenBetween(subject)
+  const { account, reading, finding, page } = subject
+  const pagemap = pagemapOf(account, finding.pfn)
+  if (!between || !pagemap || page.isReset) return UNCHECKED
+  const spoilt = spoiltPages(account)
+  const complete = reading.lifetimes.filter(
+    ({ pfn, isComplete }) => isComplete && pfn >= pagemap.firstPfn && pfn <= pagemap.lastPfn,
+  )
+  const sure = complete.filter(({ pfn, isSure }) => isSure && !spoilt.has(pfn))
+  const back = (lifetimes: readonly Lifetime[]) =>
+    lifetimes.map(({ events }) => ({ taken: events[0]!.ordinal, given: events.at(-1)!.ordinal, pid: events[0]!.pid }))
+  const later = (lifetimes: readonly Lifetime[], from: number) =>
+    back(lifetimes).filter(each => each.taken > from).length
+  const overtaken = mostOvertaken(back(sure))
+  // On a page whose stamps contradict its results, each put may have ended one.
+  const unclean = [...reading.pages.values()].filter(
+    ({ pfn, isClean }) => (!isClean || spoilt.has(pfn)) && pfn >= pagemap.firstPfn && pfn <= pagemap.lastPfn,
+  )
+  const hidden = (from: number) =>
+    unclean.flatMap(({ events }) => events.filter(({ delta, ordinal }) => delta < 0 && ordinal > from)).length
+  const doubtful = complete.length - sure.length + unclean.length
+  return (
+    outside('lifetimes', Number(all), sure.length - uncountedLifetimes(subject), complete.length + hidden(-1)) ??
+    outside(
+      'lifetimes that began later',
+      Number(since),
+      later(sure, between[1]) - uncountedLifetimes(subject),
+      later(complete, between[0]) + hidden(between[0]),
+    ) ??
+    outside('the most overtaken', Number(most), overtaken - doubtful, overtaken + doubtful)
+  )
+}
+
+/** A task that gave back references of the law, and surely none of those that were taken later. */
+function maybeWith(subject: Subject, [, task]: readonly string[]): Problem | typeof UNCHECKED {
+  const law = lawOf(subject)
+  const between = takenBetween(subject)
+  if (!law || !between) return UNCHECKED
+  let any = false
+  for (const page of subject.reading.pages.values()) {
+    const out: PageEvent[] = []
+    for (const event of page.events) {
+      const units = unitsUnder(law, event)
+      if (units > 0) out.push(event)
+      if (units >= 0) continue
+      const isTask = subject.reading.task(event.pid) === task
+      any ||= isTask
+      if (isTask && page.isClean && out.length > 0 && out.every(get => get.ordinal > between[1]))
+        return `${task} gave one back that was taken later`
+      out.shift()
+    }
+  }
+  return any ? undefined : `${task} gives back no reference of the law`
+}
+
+/** References of the law that the same task took later and gave back itself. */
+function passedByTask(subject: Subject, [, since, most]: readonly string[]): Problem | typeof UNCHECKED {
+  const law = lawOf(subject)
+  const between = takenBetween(subject)
+  const pid = accusedOf(subject.finding)?.pid
+  if (!law || !between) return UNCHECKED
+  const both = [false, true].map(isLatest => returned(subject.reading, law, isLatest).back)
+  const slack = vagueEvents(subject.reading, law)
+  const later = both.flatMap(back =>
+    between.map(from => back.filter(each => each.pid === pid && each.taken > from).length),
+  )
+  const tasks = new Set(both.flatMap(back => back.map(each => each.pid)))
+  const overtaken = both.map(back =>
+    Math.max(0, ...[...tasks].map(task => mostOvertaken(back.filter(each => each.pid === task)))),
+  )
+  return (
+    outside('those that the task took later', Number(since), Math.min(...later) - slack, Math.max(...later)) ??
+    outside('the most overtaken', Number(most), Math.min(...overtaken) - slack, Math.max(...overtaken) + slack)
+  )
+}
+
+/** What is left of a driver that has come to rest. */
+function leftOver(subject: Subject, [, pages, since, peak]: readonly string[]): Problem | typeof UNCHECKED {
+  const { account, reading, finding, page } = subject
+  const law = lawOf(subject)
+  const between = takenBetween(subject)
+  const pagemap = pagemapOf(account, finding.pfn)
+  if (!law || !between || !pagemap || page.isReset) return UNCHECKED
+  const all = [...reading.pages.values()].filter(({ pfn }) => pfn >= pagemap.firstPfn && pfn <= pagemap.lastPfn)
+  const isInUse = (counts: readonly number[]) => counts.every(count => count > subject.idle)
+  const open = (isSure: boolean) =>
+    all.filter(({ events, isClean }) => {
+      const last = events.at(-1)!
+      return isInUse(isClean ? [last.after] : isSure ? [last.after, last.count] : [Math.max(last.after, last.count)])
+    }).length
+  const both = [false, true].map(isLatest => returned(reading, law, isLatest).back)
+  const later = both.flatMap(back => between.map(from => back.filter(each => each.taken > from).length))
+  const slack = vagueEvents(reading, law)
+  const peaks = both.map(mostOut)
+  return (
+    outside('pages in use at the end', Number(pages ?? 1), open(true), open(false)) ??
+    outside('those taken later', Number(since), Math.min(...later) - slack, Math.max(...later)) ??
+    outside('the most that were out at once', Number(peak), Math.min(...peaks) - slack, Math.max(...peaks) + slack + 1)
+  )
+}
+
+/** The most references that were out at once, of those that came back. */
+function mostOut(back: readonly Returned[]): number {
+  const steps = back.flatMap(({ taken, given }) => [
+    { at: taken, by: 1 },
+    { at: given, by: -1 },
+  ])
+  steps.sort((a, b) => a.at - b.at)
+  let [out, most] = [0, 0]
+  for (const { by } of steps) {
+    out += by
+    most = Math.max(most, out)
+  }
+  return most
+}
+
+export const ORDER_CHECKS: readonly Check[] = [
+  check(
+    /^(\d+) references of that law were taken later and have come back; of the (\d+) that came back none was overtaken by more than (\d+)$/,
+    lawOrder,
+  ),
+  check(
+    /^its task took (\d+) others of that law later and gave them back; a task gives back what it took, and never kept one while it gave back more than (\d+) that it took later$/,
+    passedByTask,
+  ),
+  check(
+    /^(?:this is the only page|these are the only (\d+) pages) in use at the end; all (\d+) references of that law that were taken later have come back, and up to (\d+) were out at once before$/,
+    leftOver,
+  ),
+  // "Pages" stands for lifetimes: a page that was handed out twice counts twice.
+  check(
+    /^(\d+) pages were handed out later and are free again; of (\d+) lifetimes none was overtaken by more than (\d+)$/,
+    lifetimeOrder,
+  ),
+  check(
+    /^(.+), which gives back such references, has given back none that was taken later: it may still work on this one$/,
+    maybeWith,
+  ),
+]

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * A plain reading of a recording, to hold sentences about it against: every event in the order in which it was delivered, page
+ * by page, with the count that the events add up to. It shares nothing with the ledger but the lists of helper functions, which
+ * decide what a call site is called. It sorts nothing: where the stamps of a page contradict its results, it says so, and what
+ * is counted there is a range.
+ */
+import { baseName, isHelper } from '../../src/ledger/callsites/symbol-lists.ts'
+import { type LostEvents, Op, type Recording } from '../../src/trace/events.ts'
+
+export interface ReadEvent {
+  /** Place among all events. */
+  ordinal: number
+  time: number
+  cpu: number
+  op: Op
+  pid: number
+  pfn: number
+  val: number
+  ret: number
+  /** As the event read it. */
+  count: number
+  mapcount: number
+  /** Call site: frames from the acting one outwards as `function+0x1f`; empty without a stack. */
+  site: string[]
+  /** Names of all functions of the stack. */
+  functions: string[]
+}
+
+/** An event of a page, with the count that the events before it add up to. */
+export interface PageEvent extends ReadEvent {
+  /** Count before it; undefined while it is not known. */
+  before: number | undefined
+  /** By how much it changed the count, and what that made of it; by its own result, where it has one. */
+  delta: number
+  after: number
+  /** False until a result has said what the page's count is: before that it is what events read, which may include others. */
+  isKnown: boolean
+}
+
+/** Events of a page from idle to idle, those at the ends included. */
+export interface Lifetime {
+  pfn: number
+  events: PageEvent[]
+  /** False while it was open at the end. */
+  isComplete: boolean
+  /** False if events may be missing, or if the page's stamps contradict its results: others may see it otherwise. */
+  isSure: boolean
+}
+
+export interface Page {
+  pfn: number
+  events: PageEvent[]
+  /** Lifetimes that began at the count of an idle page, by the events before or by what the first event found. */
+  lifetimes: Lifetime[]
+  /** The stamps' order gives every result. */
+  isClean: boolean
+  /** The core sets its count back when it is freed, so that its lifetimes do not begin and end at the count of an idle page. */
+  isReset: boolean
+}
+
+/** A pagemap, as far as it matters here. */
+export interface PagemapRange {
+  idleCount: number | undefined
+}
+
+export class Reading {
+  readonly events: ReadEvent[] = []
+  readonly lost: LostEvents[] = []
+  /** Probes, which belong to no count. */
+  readonly probes: ReadEvent[] = []
+  readonly pages = new Map<number, Page>()
+  readonly taskName: (pid: number) => string
+  readonly endTime: number
+
+  private constructor(recording: Recording) {
+    this.taskName = pid => recording.tasks.name(pid)
+    this.endTime = recording.info.endTime ?? -Infinity
+  }
+
+  /** @param pagemapOf the pagemap that a page belongs to, with the count of its idle pages as far as that is known */
+  static async of(recording: Recording, pagemapOf: (pfn: number) => PagemapRange | undefined): Promise<Reading> {
+    const reading = new Reading(recording)
+    const stacks = new Map<number, Pick<ReadEvent, 'site' | 'functions'>>()
+    const byPage = new Map<number, ReadEvent[]>()
+    for await (const batch of recording.batches()) {
+      reading.lost.push(...batch.lost)
+      for (const i of batch.order.subarray(0, batch.length)) {
+        const stack = batch.stack[i]!
+        if (!stacks.has(stack)) stacks.set(stack, stackOf(recording, stack))
+        const event: ReadEvent = {
+          ordinal: reading.events.length,
+          time: batch.time[i]!,
+          cpu: batch.cpu[i]!,
+          op: batch.op[i] as Op,
+          pid: batch.pid[i]!,
+          pfn: batch.pfn[i]!,
+          val: batch.val[i]!,
+          ret: batch.ret[i]!,
+          count: batch.count[i]!,
+          mapcount: batch.mapcount[i]!,
+          ...stacks.get(stack)!,
+        }
+        reading.events.push(event)
+        if (event.op >= Op.PAGE_FREE) reading.probes.push(event)
+        else {
+          const page = byPage.get(event.pfn)
+          if (page) page.push(event)
+          else byPage.set(event.pfn, [event])
+        }
+      }
+    }
+    return reading.#finish(recording, byPage, pagemapOf)
+  }
+
+  #finish(
+    recording: Recording,
+    byPage: Map<number, ReadEvent[]>,
+    pagemapOf: (pfn: number) => PagemapRange | undefined,
+  ): Reading {
+    for (const [pfn, events] of byPage) this.pages.set(pfn, pageOf(pfn, events))
+    // What the core does with one page it does with all of the pagemap.
+    const resets = new Set(
+      [...this.pages.values()]
+        .filter(
+          ({ pfn, events }) =>
+            pagemapOf(pfn)?.idleCount === 1 && events.some((event, i) => isCoreReset(events[i - 1], event)),
+        )
+        .map(({ pfn }) => pagemapOf(pfn)),
+    )
+    for (const page of this.pages.values()) {
+      const pagemap = pagemapOf(page.pfn)
+      page.isReset = resets.has(pagemap)
+      if (pagemap?.idleCount !== undefined && !page.isReset)
+        page.lifetimes.push(...lifetimesOf(page, pagemap.idleCount, this.lost))
+    }
+    const last = this.events.at(-1)?.time ?? 0
+    return Object.assign(this, { endTime: Math.max(recording.info.endTime ?? last, last) })
+  }
+
+  page(pfn: number): Page {
+    return this.pages.get(pfn) ?? { pfn, events: [], lifetimes: [], isClean: true, isReset: false }
+  }
+
+  get lifetimes(): Lifetime[] {
+    return [...this.pages.values()].flatMap(page => page.lifetimes)
+  }
+
+  /** `insmod-105` */
+  task(pid: number): string {
+    return `${this.taskName(pid)}-${pid}`
+  }
+}
+
+function stackOf({ stacks }: Recording, id: number): Pick<ReadEvent, 'site' | 'functions'> {
+  const frames = id === 0 ? [] : Array.from(stacks.frames(id), frame => stacks.frame(frame))
+  const isNameless =
+    frames.length > 1 && frames.every(({ name, offset }) => offset === undefined && name.startsWith('0x'))
+  // Where nothing has a name, the innermost frame is that of the tracepoint.
+  let acting = isNameless ? 1 : 0
+  while (acting < frames.length - 1 && isHelper(frames[acting]!.name)) acting++
+  const text = ({ name, offset }: (typeof frames)[number]) =>
+    offset === undefined ? baseName(name) : `${baseName(name)}+0x${offset.toString(16)}`
+  return { site: frames.slice(acting).map(text), functions: frames.map(({ name }) => baseName(name)) }
+}
+
+/** By how much an event changed the count; undefined where that takes the count before. */
+function changeOf({ op, val, ret }: ReadEvent, before: number | undefined): number | undefined {
+  switch (op) {
+    case Op.SET:
+    case Op.UNFREEZE:
+      return before === undefined ? undefined : val - before
+    case Op.MOD_UNLESS:
+      return ret !== 0 ? val : 0
+    case Op.FREEZE:
+      return ret !== 0 ? -val : 0
+    default:
+      return val
+  }
+}
+
+/** Count after an event, from its own result; undefined where it has none. */
+function resultOf({ op, val, ret }: ReadEvent): number | undefined {
+  if (op === Op.SET || op === Op.UNFREEZE) return val
+  if (op === Op.MOD_AND_RETURN) return ret
+  // A reference is refused to a page that has none.
+  if (op === Op.MOD_UNLESS && ret === 0) return 0
+  if (op === Op.MOD_AND_TEST && ret !== 0) return 0
+  return op === Op.FREEZE && ret !== 0 ? 0 : undefined
+}
+
+function pageOf(pfn: number, read: readonly ReadEvent[]): Page {
+  const page: Page = { pfn, events: [], lifetimes: [], isClean: true, isReset: false }
+  let count: number | undefined
+  let isKnown = false
+  for (const event of read) {
+    // The count that was read tells the first one's, if nobody came between; results tell for sure.
+    const delta: number = changeOf(event, count) ?? event.val
+    const result = resultOf(event)
+    const before: number | undefined = count ?? (result === undefined ? event.count - delta : result - delta)
+    const after: number = before + delta
+    const missesZero = event.op === Op.MOD_AND_TEST && event.ret === 0 && after === 0
+    if (count !== undefined && ((result !== undefined && result !== after) || missesZero)) page.isClean = false
+    isKnown ||= result !== undefined
+    count = result ?? after
+    page.events.push({ ...event, before, delta, after: count, isKnown })
+  }
+  return page
+}
+
+/** A set to one by the task that has just put the last reference. */
+function isCoreReset(put: PageEvent | undefined, set: PageEvent): boolean {
+  return (
+    put !== undefined && set.op === Op.SET && set.val === 1 && put.delta < 0 && put.pid === set.pid && set.before === 0
+  )
+}
+
+/** What takes the pagemap away. */
+export const TEARDOWN = /^(memunmap_pages|devm_memremap_pages_release)$/
+
+function lifetimesOf(page: Page, idle: number, lost: readonly LostEvents[]): Lifetime[] {
+  const lifetimes: Lifetime[] = []
+  let open: PageEvent[] | undefined
+  let last: number | undefined
+  let base = idle
+  /** The event before the open lifetime, which left the page idle. */
+  let idleSince: PageEvent | undefined
+  const isSure = (events: readonly PageEvent[]) => {
+    if (!page.isClean || !idleSince?.isKnown) return false
+    const [from, to] = [idleSince.time, events.at(-1)!.time]
+    return !lost.some(gap => gap.from <= to && gap.to >= from)
+  }
+  page.events.forEach((event, i) => {
+    const isTeardown = base > 0 && event.delta < 0 && event.functions.some(name => TEARDOWN.test(name))
+    // What a page's first event finds is what it seems to be: an idle page, if nothing came before.
+    if (!open && (last ?? event.before) === base && event.delta !== 0 && !isTeardown) {
+      open = []
+      idleSince = page.events[i - 1]
+    }
+    last = event.after
+    // memunmap_pages() puts the reference that an idle page has.
+    if (isTeardown) base--
+    if (!open || isTeardown) return
+    open.push(event)
+    if (last !== base) return
+    lifetimes.push({ pfn: page.pfn, events: open, isComplete: true, isSure: isSure(open) })
+    open = undefined
+  })
+  const left = open as PageEvent[] | undefined
+  if (left) lifetimes.push({ pfn: page.pfn, events: left, isComplete: false, isSure: isSure(left) })
+  return lifetimes
+}
