@@ -8,7 +8,7 @@ import { namesAny } from '../support/named.ts'
 import { needs, some } from '../support/needs.ts'
 import { type DataRecording, type DataTruth, dataRecordings, type ExpectedFinding } from '../support/shared.ts'
 
-/** Probes of a stock kernel at addresses that no format names yet: read as events without pages. */
+/** Of a stock kernel, which has no page_ref events: probes alone do not yet tell that a page was never freed. */
 const UNREAD = new Set(['7.3-stock/probes-leak'])
 
 const recordings = dataRecordings().filter(({ name }) => !UNREAD.has(name))
