@@ -121,7 +121,9 @@ function deferredPuts(
   idle: number,
   book: LawBook,
 ): LifetimeEvent[] {
-  const out = new Map([...lifetimes[at]!.balance].filter(([other, units]) => other !== law && other !== NO_LAW && units > 0))
+  const out = new Map(
+    [...lifetimes[at]!.balance].filter(([other, units]) => other !== law && other !== NO_LAW && units > 0),
+  )
   const puts: LifetimeEvent[] = []
   for (const { events, balance } of lifetimes.slice(at + 1)) {
     for (const [other, units] of balance) {
