@@ -11,13 +11,13 @@ import type { Holder } from './diagnose/open-findings.ts'
 import { type OpenReferences, openReferences } from './diagnose/open-references.ts'
 import { tellingCallers } from './diagnose/telling-callers.ts'
 import type { ErrorReport, Finding } from './findings/finding.ts'
-import { isPut, signatureOf, type UnitKey } from './learn/call-site-laws.ts'
 import type { LawBook } from './learn/law-book.ts'
 import { LearningTracker } from './learn/learning-tracker.ts'
 import { PageBit } from './track/page-state.ts'
 import { protocolOf } from './track/protocol-recognition.ts'
 import type { LifetimeTotals } from './track/tables.ts'
 import type { TrackerOptions } from './track/tracker.ts'
+import { isPut, signatureOf, type UnitKey } from './track/unit-key.ts'
 
 /** Events at the beginning of a recording that are looked at first, to learn the rules by which all are judged. */
 const FIRST_LOOK = 200_000

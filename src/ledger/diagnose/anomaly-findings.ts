@@ -2,11 +2,11 @@
 /** From what contradicted the rules while reading to findings. */
 import { OP_NAMES } from '../../trace/events.ts'
 import type { Certainty, Finding } from '../findings/finding.ts'
-import { signatureOf } from '../learn/call-site-laws.ts'
 import { NO_LAW } from '../learn/law-book.ts'
 import type { LearningTracker } from '../learn/learning-tracker.ts'
 import type { Anomaly } from '../track/anomalies.ts'
 import type { LifetimeEvent } from '../track/lifetime-event.ts'
+import { signatureOf } from '../track/unit-key.ts'
 import { ALWAYS, ENOUGH } from './leak.ts'
 import type { Naming } from './naming.ts'
 import { newFinding } from './new-finding.ts'

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Laws as sentences. */
-import { isPut, signatureOf } from '../learn/call-site-laws.ts'
+
 import type { LearningTracker } from '../learn/learning-tracker.ts'
+import { isPut, signatureOf } from '../track/unit-key.ts'
 import type { Naming } from './naming.ts'
 
 /** Call sites of one side of a law that are named; of more only the number is told. */

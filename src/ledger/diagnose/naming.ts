@@ -5,9 +5,9 @@ import { spanText, type TimeStyle } from '../../trace/times.ts'
 import type { CallSites } from '../callsites/call-sites.ts'
 import { baseName } from '../callsites/symbol-lists.ts'
 import type { Actor, ConsequenceFinding, HistoryEvent } from '../findings/finding.ts'
-import { unitKey } from '../learn/call-site-laws.ts'
 import type { LawBook } from '../learn/law-book.ts'
 import type { LedgerEvent, LifetimeEvent } from '../track/lifetime-event.ts'
+import { unitKey } from '../track/unit-key.ts'
 import { tellingCallers } from './telling-callers.ts'
 
 export class Naming {

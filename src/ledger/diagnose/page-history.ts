@@ -6,11 +6,11 @@
  */
 
 import { Op } from '../../trace/events.ts'
-import { unitKey } from '../learn/call-site-laws.ts'
 import type { Balance, LawBook } from '../learn/law-book.ts'
 import type { LearningTracker } from '../learn/learning-tracker.ts'
 import type { LifetimeEvent } from '../track/lifetime-event.ts'
 import { LifetimeState } from '../track/lifetime-log.ts'
+import { unitKey } from '../track/unit-key.ts'
 
 /** A lifetime in which not every law held. */
 export interface OddLifetime {

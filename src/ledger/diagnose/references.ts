@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Which reference of a lifetime came back by which put, as far as laws tell, and which are out. */
-import { unitKey } from '../learn/call-site-laws.ts'
+
 import { type LawBook, NO_LAW } from '../learn/law-book.ts'
 import type { LifetimeEvent } from '../track/lifetime-event.ts'
+import { unitKey } from '../track/unit-key.ts'
 
 /** References of one law that are out. */
 export interface OpenReference {

@@ -3,9 +3,10 @@
  * Which put of a page was one too many: the law that is short on the page for good, the lifetime in which it became so, and the
  * puts of that law there.
  */
-import { unitKey } from '../learn/call-site-laws.ts'
+
 import { type LawBook, NO_LAW } from '../learn/law-book.ts'
 import type { LifetimeEvent } from '../track/lifetime-event.ts'
+import { unitKey } from '../track/unit-key.ts'
 import { type OddLifetime, type PageHistory, unitsOf } from './page-history.ts'
 
 export interface Shortage {

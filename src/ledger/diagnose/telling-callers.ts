@@ -5,8 +5,8 @@
  */
 import type { Frame } from '../../trace/events.ts'
 import type { CallSites } from '../callsites/call-sites.ts'
-import { signatureOf, type UnitKey } from '../learn/call-site-laws.ts'
 import type { LawBook } from '../learn/law-book.ts'
+import { signatureOf, type UnitKey } from '../track/unit-key.ts'
 
 /**
  * Returns the callers that tell a call site from those of other laws at the same address, innermost first; none where it needs

@@ -4,8 +4,10 @@
  * one back at each of two others, both ways of pairing them are laws; what the lifetimes do not tell, order, tasks, page tables
  * and names may suggest. Such a law is marked, and nobody is accused by it alone.
  */
+
+import type { CallSiteDepths } from '../callsites/depths.ts'
 import type { LifetimeEvent } from '../track/lifetime-event.ts'
-import type { CallSiteDepths, UnitKey } from './call-site-laws.ts'
+import type { UnitKey } from '../track/unit-key.ts'
 import type { Law } from './find-laws.ts'
 
 export interface PreferredLaw {

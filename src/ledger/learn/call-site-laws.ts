@@ -4,42 +4,12 @@
  * return address; callers are added where that splits a law into finer ones, as it does for a helper that several parts of
  * a driver share.
  */
+import type { CallSiteDepths } from '../callsites/depths.ts'
 import type { LifetimeEvent } from '../track/lifetime-event.ts'
+import { isPut, type LifetimeCounts, type UnitKey, unitKey } from '../track/unit-key.ts'
 import { affinity, preferredLaws } from './ambiguity.ts'
 import { findLaws, type Law } from './find-laws.ts'
 import { MatrixBuilder, type UnitMatrix } from './unit-matrix.ts'
-
-/** A kind of change at a call site: `signature * 2`, plus 1 for those that give back. */
-export type UnitKey = number
-
-export function unitKey(signature: number, units: number): UnitKey {
-  return signature * 2 + (units < 0 ? 1 : 0)
-}
-
-export function isPut(key: UnitKey): boolean {
-  return (key & 1) === 1
-}
-
-export function signatureOf(key: UnitKey): number {
-  return key >> 1
-}
-
-/** What laws need to know of call sites. */
-export interface CallSiteDepths {
-  /** Callers that a signature has, the acting frame included. */
-  readonly depth: number
-  /** Number of the call site that a signature stands for with so many frames, from the acting one outwards. */
-  at(signature: number, depth: number): number
-  /** True if two signatures have a function in common. */
-  related(a: number, b: number): boolean
-}
-
-/** How many lifetimes of a kind there were. */
-export interface LifetimeCounts {
-  readonly size: number
-  /** Calls back with the keys and units of one kind of lifetime, and how many lifetimes were of it. */
-  forEach(each: (units: ReadonlyMap<UnitKey, number>, lifetimes: number) => void): void
-}
 
 /** A call site at the depth that tells it from others: all keys that are alike in so many frames. */
 export interface SiteGroup {

@@ -2,17 +2,10 @@
 /** The laws known so far, and by how much units deviate from them. */
 
 import { grown, lengthFor } from '../../util/growable.ts'
+import type { CallSiteDepths } from '../callsites/depths.ts'
 import type { LifetimeEvent } from '../track/lifetime-event.ts'
-import {
-  type CallSiteDepths,
-  type CallSiteLaw,
-  isPut,
-  type LifetimeCounts,
-  learnLaws,
-  type SiteGroup,
-  signatureOf,
-  type UnitKey,
-} from './call-site-laws.ts'
+import { isPut, type LifetimeCounts, signatureOf, type UnitKey } from '../track/unit-key.ts'
+import { type CallSiteLaw, learnLaws, type SiteGroup } from './call-site-laws.ts'
 
 /** In place of a law's number: not looked up yet. */
 const UNKNOWN = -2

@@ -7,7 +7,7 @@
  * an event, and a lifetime whose kind is known is counted without looking at its events again.
  */
 import { grown, lengthFor } from '../../util/growable.ts'
-import type { LifetimeCounts, UnitKey } from '../learn/call-site-laws.ts'
+import type { LifetimeCounts, UnitKey } from './unit-key.ts'
 
 /** Kinds kept, and their entries. Lifetimes of further kinds are still judged by the laws, but teach none. */
 const MAX_KINDS = 1 << 16

@@ -7,7 +7,6 @@ import { newBatch } from '../../trace/batch.ts'
 import { type EventBatch, Op } from '../../trace/events.ts'
 import type { CallSites } from '../callsites/call-sites.ts'
 import { StackTrait } from '../callsites/symbol-lists.ts'
-import { type UnitKey, unitKey } from '../learn/call-site-laws.ts'
 import { isCheckpoint } from './checkpoints.ts'
 import type { EventPool } from './event-pool.ts'
 import { type LedgerEvent, type LifetimeEvent, putRow } from './lifetime-event.ts'
@@ -19,6 +18,7 @@ import type { PageTable } from './page-table.ts'
 import { NEVER_CLOSES } from './rule-recognition.ts'
 import type { Tables } from './tables.ts'
 import type { TaskActivity } from './task-activity.ts'
+import { type UnitKey, unitKey } from './unit-key.ts'
 
 /** Sets aside references of an open lifetime that surely belong together. */
 export type Compact = (row: number, tables: Tables) => void

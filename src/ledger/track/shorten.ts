@@ -3,12 +3,13 @@
  * Sets aside pairs of a long lifetime that belong together by a law, so that a page that is never idle needs no more memory than
  * its open references.
  */
-import { unitKey } from '../learn/call-site-laws.ts'
+
 import type { LawBook } from '../learn/law-book.ts'
 import type { EventPool } from './event-pool.ts'
 import { MAX_RECENT } from './order-limits.ts'
 import type { PageTable } from './page-table.ts'
 import type { Tables } from './tables.ts'
+import { unitKey } from './unit-key.ts'
 
 /** Events of a lifetime from which on references without a law are paired, too: the last get of the task that puts. */
 const VERY_LONG = 1024

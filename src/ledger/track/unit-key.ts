@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** What a lifetime is made of for those who learn from it: which call sites took and gave back how much. */
+
+/** A kind of change at a call site: `signature * 2`, plus 1 for those that give back. */
+export type UnitKey = number
+
+export function unitKey(signature: number, units: number): UnitKey {
+  return signature * 2 + (units < 0 ? 1 : 0)
+}
+
+export function isPut(key: UnitKey): boolean {
+  return (key & 1) === 1
+}
+
+export function signatureOf(key: UnitKey): number {
+  return key >> 1
+}
+
+/** How many lifetimes of a kind there were. */
+export interface LifetimeCounts {
+  readonly size: number
+  /** Calls back with the keys and units of one kind of lifetime, and how many lifetimes were of it. */
+  forEach(each: (units: ReadonlyMap<UnitKey, number>, lifetimes: number) => void): void
+}
