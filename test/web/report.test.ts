@@ -266,7 +266,7 @@ needs(chromium()).describe('in a browser', () => {
     expect(text).toMatch(
       /^leak \(fault likely\): one of these took a reference to page 0xfcf83fc that never came back:\n/,
     )
-    expect(text).toContain('from zdbug_work+0x2d2 [zdbug]: nothing that came back fits it\n')
+    expect(text).toContain(`from zdbug_work+0x2d2 [zdbug]: ${candidate.reasons.join('; ')}\n`)
     await context.close()
   })
 

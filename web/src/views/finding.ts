@@ -105,11 +105,16 @@ function culpritReasons([culprit, ...others]: readonly CandidateJson[], style: S
       ` (${candidate.reasons.map(printable).join('; ')})`,
     )
   return h(
-    'ul',
-    { class: 'why', 'aria-label': 'Why this culprit' },
-    ...culprit.reasons.map(each => h('li', {}, printable(each))),
-    ...others.slice(0, 1).map(next),
-    others.length > 1 && h('li', {}, plural(others.length - 1, 'more candidate')),
+    'div',
+    {},
+    h('p', { class: 'muted' }, 'Why this culprit:'),
+    h(
+      'ul',
+      { class: 'why', 'aria-label': 'Why this culprit' },
+      ...culprit.reasons.map(each => h('li', {}, printable(each))),
+      ...others.slice(0, 1).map(next),
+      others.length > 1 && h('li', {}, plural(others.length - 1, 'more candidate')),
+    ),
   )
 }
 
