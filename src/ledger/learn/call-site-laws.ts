@@ -6,7 +6,7 @@
  */
 import type { CallSiteDepths } from '../callsites/depths.ts'
 import type { LifetimeEvent } from '../track/lifetime-event.ts'
-import { isPut, type LifetimeCounts, type UnitKey } from '../track/unit-key.ts'
+import { isPut, type LifetimeCounts, signatureOf, type UnitKey } from '../track/unit-key.ts'
 import { affinity, preferredLaws } from './ambiguity.ts'
 import { findLaws, type Law } from './find-laws.ts'
 import { MatrixBuilder, type UnitMatrix } from './unit-matrix.ts'
