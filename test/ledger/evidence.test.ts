@@ -22,24 +22,15 @@ const SEEDS = 24
 
 /** Sentences that are known to be wrong where they say this, and why. Whoever mends one takes it out of here. */
 const KNOWN: readonly [sentence: RegExp, why: string][] = [
-  [/^all other references of this lifetime came back/, 'a reference that an eviction took is out as well'],
-  [/that of the hand-out, too$/, 'the lifetime has no hand-out'],
-  [/ of other call sites (is|are) out, too/, 'what is out by the laws is more than the count has'],
-  [/^(nothing of its law was out when it came|it puts under the same law)$/, 'the finding has no law'],
+  [/^all other references of this lifetime came back/, 'a get found the page free, and was before the hand-out'],
   [
     /^its references come back by the same puts$/,
     'a set by the core stands for a reference, told as an event that was none',
   ],
-  [/^no reference was taken that .+ could give back/, 'other lifetimes have such puts, which no law has'],
   [/^(\d+ references of|its task took \d+ others of) that law/, 'what is set aside from long lifetimes is not counted'],
   [/, which gives back such references, has given back none that was taken later/, 'as before'],
-  [
-    /^in this lifetime \d+ references? (was|were) taken under that law/,
-    'long lifetimes are shortened; later ones count',
-  ],
-  [/^(this is the only page|these are the only \d+ pages) in use/, 'a page whose count went wrong counts as in use'],
-  [/^that ended the lifetime early: .+ gave back -/, 'the put is stamped before the end'],
-  [/^its count became that of a free page twice/, 'a set at the count that the page has is not seen as a hand-out'],
+  [/^in this lifetime \d+ references? (was|were) taken under that law/, 'as before'],
+  [/^nothing of its law was out when it came$/, 'as before'],
 ]
 
 const unknown = ({ sentence }: FalseSentence) => !KNOWN.some(([known]) => known.test(sentence))

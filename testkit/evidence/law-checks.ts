@@ -132,6 +132,9 @@ function withoutLaw({ account, page }: Subject, [, name]: readonly string[]): Pr
 }
 
 export const LAW_CHECKS: readonly Check[] = [
-  check(/^what (.+) take, (.+) give back: as many references in (?:all|(\d+) of) (\d+) complete lifetimes$/, lawHolds),
+  check(
+    /^what (.+) takes?, (.+) gives? back: as many references in (?:all|(\d+) of) (\d+) complete lifetimes$/,
+    lawHolds,
+  ),
   check(/^no law of the recording says what gives back a reference that (.+) took$/, withoutLaw),
 ]

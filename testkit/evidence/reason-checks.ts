@@ -58,12 +58,15 @@ const onlyOut: Check = (subject, candidate) => {
   return out < finding.references ? `${out} references of the law are out` : takesUnder(subject, candidate)
 }
 
+const withoutLaw: Check = ({ finding }) => (finding.law === undefined ? undefined : 'the finding has a law')
+
 const REASONS: readonly [string, Check][] = [
   ['it took the only one that is out by the laws', onlyOut],
   ['it took the oldest of those that may be out', onlyOut],
   ['its references come back by the same puts', takesUnder],
   ['the lifetimes do not tell whether its references come back by these puts', takesUnder],
   ['it puts under the same law', putsUnder],
+  ['no law says what it gives back', withoutLaw],
   ['it gave back more than was out', gaveMore],
   ['nothing of its law was out when it came', nothingOut],
   ['it was the first to find the page free', () => undefined],

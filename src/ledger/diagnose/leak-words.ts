@@ -41,11 +41,11 @@ function orderSentence(facts: LeakFacts): string {
   return ''
 }
 
-function aloneSentence({ others, tables, isGivenUp }: LeakFacts): string {
-  if (others > 0) return ''
+function aloneSentence({ others, tables, evictions, isGivenUp, isHandOut, hasHandOut }: LeakFacts): string {
+  if (others > 0 || evictions > 0) return ''
   if (tables > 0)
     return `all other references of this lifetime came back, but for ${tables} of page tables that map the page`
-  return isGivenUp
+  return isGivenUp && hasHandOut && !isHandOut
     ? 'all other references of this lifetime came back, that of the hand-out, too'
     : 'all other references of this lifetime came back'
 }

@@ -53,11 +53,15 @@ export interface LeakFacts {
   isHeadless: boolean
   /** The reference that handed the page out came back, and no other is out. */
   isGivenUp: boolean
+  /** The lifetime shows who was handed the page. */
+  hasHandOut: boolean
   /** A page table may hold it. */
   isMapped: boolean
   /** References out of page tables, and of others, in the same lifetime. */
   tables: number
   others: number
+  /** References that an eviction took and that are out, too. */
+  evictions: number
   /** Events are known to be missing without a mark, so that a put may be, too. */
   mayBeMissing: boolean
 }
@@ -93,9 +97,11 @@ export function isOvertaken({ returned, most, since, lawLifetimes }: LeakFacts):
 }
 
 /** True if its task has since taken and given back so many others that it does not keep this one for later. */
-export function isPassedByItsTask({ isOwnTask, sinceByTask, mostByTask, returned, lawLifetimes }: LeakFacts): boolean {
-  const isKnown = isOwnTask && lawLifetimes >= KNOWN_LAW && returned >= ENOUGH
-  return isKnown && sinceByTask > FACTOR * mostByTask + 1
+export function isPassedByItsTask(facts: LeakFacts): boolean {
+  const { isOwnTask, isHandOut, sinceByTask, mostByTask, returned, lawLifetimes } = facts
+  if (!isOwnTask || lawLifetimes < KNOWN_LAW || returned < ENOUGH) return false
+  // A page that a task was handed it may keep for longer than what it merely uses.
+  return isHandOut ? isFar(sinceByTask, mostByTask) : sinceByTask > FACTOR * mostByTask + 1
 }
 
 /** References that are out at once in a cache or table, at least. */

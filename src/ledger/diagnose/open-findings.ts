@@ -160,9 +160,10 @@ export class OpenFindings {
       held.evidence.push('held since before the recording began')
       return [held]
     }
-    const leaked = known.filter(each => each.certainty !== undefined).sort((a, b) => rank(b.facts) - rank(a.facts))
+    const leaked = known.filter(each => each.certainty !== undefined).sort(byLikelihood)
     // What keeps memunmap_pages() waiting is one finding, whoever else has a part in it.
     const chosen = leaked[0]?.facts.waits ? leaked.slice(0, 1) : onePerLaw(leaked)
+    const isAlone = onePerLaw(known).length === 1
     if (chosen.length > 0 || this.#detailed++ < MAX_DETAILED)
       held.history = this.#naming.history(events, partners, held.count)
     if (chosen.length === 0) {
@@ -172,10 +173,10 @@ export class OpenFindings {
     return chosen.map(each => {
       const finding = { ...held, evidence: [...held.evidence], consequences: [] }
       this.#tell(finding, each)
-      this.#accuse(finding, each, events)
+      this.#accuse(finding, each, events, isAlone)
       const others = known.filter(other => !chosen.some(one => one.reference.law === other.reference.law))
       const units = others.reduce((sum, other) => sum + other.reference.units, 0)
-      if (units > 0)
+      if (units > 0 && units + each.units <= held.references)
         finding.evidence.push(
           `${references(units)} of other call sites ${units === 1 ? 'is' : 'are'} out, too, which may be by right`,
         )
@@ -209,7 +210,8 @@ export class OpenFindings {
     finding.evidence.push(...leakSentences(this.#ledger, this.#naming, event, reference, facts))
   }
 
-  #accuse(finding: Finding, known: KnownReference, events: readonly LifetimeEvent[]): void {
+  /** @param isOnlyLaw no reference of another law is out, which may be the one that was to come back first */
+  #accuse(finding: Finding, known: KnownReference, events: readonly LifetimeEvent[], isOnlyLaw: boolean): void {
     const { reference, units } = known
     const certainty = known.certainty!
     if (finding.kind === 'teardown-waits')
@@ -225,11 +227,8 @@ export class OpenFindings {
     finding.certainty = certainty
     finding.candidates = this.#candidates(reference, events)
     const isAlone = finding.candidates.length === 1
-    finding.culpritCertainty = isAlone
-      ? certainty === 'certain' && reference.law === NO_LAW
-        ? 'likely'
-        : certainty
-      : undefined
+    const isSure = isOnlyLaw && reference.law !== NO_LAW
+    finding.culpritCertainty = !isAlone ? undefined : certainty === 'certain' && !isSure ? 'likely' : certainty
     if (!isAlone) finding.culprit = undefined
   }
 
@@ -270,6 +269,7 @@ export class OpenFindings {
     const isNested = law.bySameTask === law.all.returned && [...law.byTask.values()].every(({ most }) => most === 0)
     const taken = isNested ? event.ordinal : (reference.alternatives.at(-1) ?? event).ordinal
     const others = open.filter(other => other !== reference && !this.#isEviction(other.event))
+    const evictions = open.length - others.length - 1
     const tables = others.filter(other => other.event?.mapped)
     return {
       lawLifetimes: reference.law === NO_LAW ? 0 : book.laws[reference.law]!.touched,
@@ -300,21 +300,31 @@ export class OpenFindings {
       waits: (pages.bits[row]! & PageBit.basePut) !== 0,
       isHeadless: (pages.bits[row]! & PageBit.begunEarlier) !== 0,
       isGivenUp: !open.some(other => other.event && this.#isHandOut(other.event.signature)),
+      hasHandOut: events.some(({ delta, signature }) => delta > 0 && this.#isHandOut(signature)),
       isMapped: event.mapped,
       tables: tables.length,
       others: others.length - tables.length,
+      evictions,
       mayBeMissing: anomalies.unrecorded > 0,
     }
   }
 
-  /** Pages of a pagemap that are in use, as far as their events are known. */
+  /** Pages of a pagemap that are in use by their count, as far as their events are known. */
   #openPages(pagemap: number): number {
     const { pages } = this.#ledger
     if (this.#open.length === 0)
       for (let row = 0; row < pages.length; row++)
-        if (pages.has(row, PageBit.open) && this.#ledger.mayClaim(row))
-          this.#open[pages.pagemap[row]!] = (this.#open[pages.pagemap[row]!] ?? 0) + 1
+        if (this.#isInUse(row)) this.#open[pages.pagemap[row]!] = (this.#open[pages.pagemap[row]!] ?? 0) + 1
     return this.#open[pagemap] ?? 0
+  }
+
+  #isInUse(row: number): boolean {
+    const { pages } = this.#ledger
+    return (
+      pages.has(row, PageBit.open) &&
+      this.#ledger.mayClaim(row) &&
+      pages.count[row]! > (this.#ledger.idleCount(row) ?? 0)
+    )
   }
 
   #isEviction(event: LifetimeEvent | undefined): boolean {
@@ -333,9 +343,13 @@ function maybeWith({ all, givers }: LawTraffic, taken: number): number | undefin
   return undefined
 }
 
-/** How far beyond its discipline a reference was overtaken: the one that was furthest is told first. */
-function rank({ since, most }: LeakFacts): number {
-  return since - most
+/**
+ * Who leaked is told first. A page that somebody uses cannot be moved, so that page tables keep it, and its owner; of other
+ * references the one that was overtaken furthest beyond its law's discipline is it.
+ */
+function byLikelihood({ facts: a }: KnownReference, { facts: b }: KnownReference): number {
+  const kept = (facts: LeakFacts) => Number(facts.isMapped || facts.isHandOut)
+  return (a.waits ? kept(a) - kept(b) : 0) || b.since - b.most - (a.since - a.most)
 }
 
 /**

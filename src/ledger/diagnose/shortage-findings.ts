@@ -109,18 +109,18 @@ export class ShortageFindings {
     return isSure && isKnown && puts === 1 && units === 1 ? 'certain' : known.isAmbiguous ? 'possible' : 'likely'
   }
 
-  #evidence({ law, put, out, deferred, taken, lifetime, units }: Shortage): string[] {
+  #evidence({ law, put, out, deferred, taken, given, lifetime }: Shortage): string[] {
     const site = this.#naming.site(put.signature)
     const words = [
       law < 0
-        ? `no reference was taken that ${site} could give back: no other lifetime has a put there that any get goes with`
+        ? `no law of the recording says what was taken that ${site} gives back`
         : lawSentence(this.#ledger, this.#naming, law),
     ]
     if (law >= 0)
       words.push(
         taken === 0
           ? 'in this lifetime nothing was taken under that law'
-          : `in this lifetime ${references(taken)} ${taken === 1 ? 'was' : 'were'} taken under that law, and ${taken + units} given back`,
+          : `in this lifetime ${references(taken)} ${taken === 1 ? 'was' : 'were'} taken under that law, and ${given} given back`,
       )
     if (out > 0)
       words.push(
@@ -128,14 +128,15 @@ export class ShortageFindings {
       )
     const end = lifetime.events.at(-1)
     const [next] = deferred
-    if (next && end)
+    if (next && end && next.time >= end.time)
       words.push(
         `that ended the lifetime early: ${this.#naming.site(next.signature)} gave back ${this.#naming.span(next.time - end.time)} after its end what had been taken in it`,
       )
     return words
   }
 
-  #reasons(event: LifetimeEvent, { put, out }: Shortage): string[] {
+  #reasons(event: LifetimeEvent, { law, put, out }: Shortage): string[] {
+    if (law < 0) return ['no law says what it gives back']
     if (event !== put) return ['it puts under the same law']
     return [out > 0 ? 'it gave back more than was out' : 'nothing of its law was out when it came']
   }

@@ -23,8 +23,9 @@ export interface Shortage {
   out: number
   /** Puts of the law in that lifetime, one for each call site, the one above first. */
   candidates: LifetimeEvent[]
-  /** References taken under the law in that lifetime. */
+  /** References taken under the law in that lifetime, and given back. */
   taken: number
+  given: number
   /** Puts under other laws in later lifetimes of what was taken before the page was freed early. */
   deferred: LifetimeEvent[]
 }
@@ -74,7 +75,19 @@ function shortageOf(
   const isAlone = law === NO_LAW && sites.events(put.signature) <= RARE
   const candidates = isAlone ? [put] : onePerSite([put, ...puts], sites)
   const taken = own.reduce((sum, event) => sum + Math.max(0, unitsOf(event, idle)), 0)
-  return { law, units, lifetime, at, put, out, candidates, taken, deferred: deferredPuts(history, at, law, idle, book) }
+  const given = -puts.reduce((sum, event) => sum + unitsOf(event, idle), 0)
+  return {
+    law,
+    units,
+    lifetime,
+    at,
+    put,
+    out,
+    candidates,
+    taken,
+    given,
+    deferred: deferredPuts(history, at, law, idle, book),
+  }
 }
 
 function rarest(puts: readonly LifetimeEvent[], sites: CallSites): LifetimeEvent {
