@@ -17,7 +17,7 @@ const judged = async (text: string): Promise<Account> =>
 
 /** What must be found on the first page of the pagemap, and in which function; `warning` is a report of the kernel's own. */
 const FOUND: Readonly<Record<string, readonly [kind: Finding['kind'] | 'warning', where: string | undefined]>> = {
-  1: ['pagemap-gone', 'follow_page_pte'],
+  1: ['pagemap-gone', 'gup'],
   2: ['warning', 'unbind'],
   3: ['touch-after-free', 'migrate_to_ram'],
   4: ['touch-after-free', 'reset_after_free'],
@@ -38,8 +38,8 @@ const FOUND: Readonly<Record<string, readonly [kind: Finding['kind'] | 'warning'
   'new-1': ['touch-after-free', 'undo_mmap'],
   'new-2': ['touch-after-free', 'reset_after_free'],
   'new-3': ['touch-after-free', 'kvmppc_uvmem_page_free'],
-  'new-4': ['pagemap-gone', 'follow_page_pte'],
-  'new-5': ['touch-after-free', 'pin_user_page'],
+  'new-4': ['pagemap-gone', 'gup'],
+  'new-5': ['touch-after-free', 'gup'],
   'new-6': ['warning', 'remove'],
   'new-7': ['fault-retries', 'do_swap_page'],
 }
