@@ -41,9 +41,11 @@ export class AnomalyFindings {
     const isShort = found.length === 1 && first!.put.time <= anomaly.event.time && this.isClean(first!.law)
     const certainty = this.#certainty(anomaly, history, isShort)
     if (!first || first.put.time > anomaly.event.time) return this.#plain(anomaly, certainty, history !== undefined)
+    // That something is wrong is sure, but not that it is this, if the law that explains it is often broken.
+    const ofCause = isShort || certainty !== 'certain' ? certainty : 'likely'
     if (first.put.time === anomaly.event.time && first.put.pid === anomaly.event.pid)
       return this.#confirmed(anomaly, this.#shortages.of(anomaly.row, first, certainty, history!.isWhole))
-    return this.#explained(anomaly, this.#shortages.of(anomaly.row, first, certainty, history!.isWhole))
+    return this.#explained(anomaly, this.#shortages.of(anomaly.row, first, ofCause, history!.isWhole))
   }
 
   /** The event that no order explains is the one that broke a law. */

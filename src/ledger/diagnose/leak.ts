@@ -132,7 +132,8 @@ export function leakCertainty(facts: LeakFacts): Certainty | undefined {
   const { waits, hasStack, isHeadless, isEviction, isMapped, isPin, lifetimes } = facts
   if (waits) return hasStack && lifetimes >= ENOUGH && !isHeadless && !facts.mayBeMissing ? 'certain' : 'likely'
   if (isHeadless || isEviction || isMapped) return undefined
-  if (facts.wasEvicted) return 'likely'
+  // Whoever holds the page by right keeps it from being evicted, too: only what nothing is known to give back is leaked.
+  if (facts.wasEvicted && !facts.hasLaw) return 'likely'
   if (facts.mayBeMissing) return undefined
   if (!facts.hasLaw) return isPin ? undefined : neverReturned(facts)
   if (isPassedByItsTask(facts)) return isPin ? 'possible' : 'likely'

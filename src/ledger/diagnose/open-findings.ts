@@ -228,7 +228,10 @@ export class OpenFindings {
     finding.candidates = this.#candidates(reference, events)
     const isAlone = finding.candidates.length === 1
     const isSure = isOnlyLaw && reference.law !== NO_LAW
-    finding.culpritCertainty = !isAlone ? undefined : certainty === 'certain' && !isSure ? 'likely' : certainty
+    // Where nothing is known of what goes with what, another of the page's references may have stayed.
+    const isBlind = finding.consequences.length > 0 && reference.law === NO_LAW
+    const ofCulprit = isBlind ? 'possible' : certainty === 'certain' && !isSure ? 'likely' : certainty
+    finding.culpritCertainty = isAlone ? ofCulprit : undefined
     if (!isAlone) finding.culprit = undefined
   }
 
