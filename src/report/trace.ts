@@ -201,12 +201,17 @@ function stuckText(findings: readonly Finding[], text: FindingText, top: number)
 
 function heldText(held: readonly Finding[], account: Account, top: number): string[] {
   if (held.length === 0) return []
-  const byAge = [...held].sort((a, b) => (a.culprit?.time ?? Infinity) - (b.culprit?.time ?? Infinity))
+  const isDoubtful = (finding: Finding) => Number(finding.held?.doubt !== undefined)
+  const age = (finding: Finding) => finding.culprit?.time ?? Infinity
+  const byAge = [...held].sort((a, b) => isDoubtful(b) - isDoubtful(a) || age(a) - age(b))
+
   return [
     '',
     `${plural(held.length, 'page')} held at the end, which is no accusation.`,
     ...(held.length > FEW_HELD ? heldBySite(held) : []),
-    'Longest held first:',
+    held.some(finding => finding.held?.doubt)
+      ? 'What may be forgotten first, then longest held:'
+      : 'Longest held first:',
     ...byAge.slice(0, top).flatMap(finding => heldLine(finding, account)),
     ...moreText(held.length - top, 'page'),
   ]
@@ -224,11 +229,15 @@ function heldBySite(held: readonly Finding[]): string[] {
   return ['Where their references were taken:', ...rows, ...(sorted.length > SHOWN_SITES ? ['             ...'] : [])]
 }
 
+const DOUBTS = { exited: 'its task exited', overtaken: 'others that were taken later came back' }
+
 function heldLine(finding: Finding, account: Account): string[] {
   const { culprit } = finding
   const since = culprit ? ` since ${timeText(culprit.time, account)} by ${printable(culprit.task)}-${culprit.pid}` : ''
   const where = culprit?.frame ? ` in ${siteText(culprit.frame)}` : ''
-  return wrap(`${pfnText(finding.pfn)} count ${finding.count}${since}${where}`, '  ', '    ')
+  const pinned = finding.held?.isPin ? ' pinned' : ''
+  const doubt = finding.held?.doubt ? `; ${DOUBTS[finding.held.doubt]}` : ''
+  return wrap(`${pfnText(finding.pfn)} count ${finding.count}${pinned}${since}${where}${doubt}`, '  ', '    ')
 }
 
 /** That not all is shown. @param what one of them */

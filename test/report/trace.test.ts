@@ -109,3 +109,15 @@ describe('what waits and what is tried again', () => {
     expect(select(of, { older: ns(5) }).findings.map(each => each.kind)).toEqual(['teardown-waits'])
   })
 })
+
+test('of what is held, what may be forgotten comes first, and pins are told as such', () => {
+  const old = finding('held-at-end', { pfn: 0x100 })
+  const pinned = finding('held-at-end', { pfn: 0x200, held: { isPin: true, doubt: 'exited' } })
+  const overtaken = finding('held-at-end', { pfn: 0x300, held: { isPin: false, doubt: 'overtaken' } })
+  expect(text(accountOf([old], []))).toContain('Longest held first:\n  0x100 count')
+  const all = text(accountOf([old, pinned, overtaken], []))
+  expect(all).toContain('What may be forgotten first, then longest held:\n  0x200 count')
+  expect(all).toContain('0x200 count 1 pinned; its task exited')
+  expect(all).toContain('0x300 count 1; others that were taken later came back')
+  expect(all.indexOf('0x100')).toBeGreaterThan(all.indexOf('0x300'))
+})

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Whether a reference that is out when the recording ends is leaked or held: by order, never by the time that passed. */
-import type { Certainty } from '../findings/finding.ts'
+import type { Certainty, HeldReference } from '../findings/finding.ts'
 
 /** What the recording shows about one reference that is out at its end. */
 export interface LeakFacts {
@@ -115,6 +115,13 @@ export function isLeftOver(facts: LeakFacts): boolean {
   const { openPages, lifetimes, drains, peak, since, outLater, lawLifetimes, mayBeMissing } = facts
   if (openPages > SEVERAL || lifetimes < ENOUGH || lawLifetimes < KNOWN_LAW || mayBeMissing) return false
   return (drains >= KNOWN_LAW || peak >= CACHED) && outLater === 0 && since > SEVERAL + 1
+}
+
+/** Why a reference that nobody is accused of may be forgotten, though. */
+export function doubtOf(facts: LeakFacts): HeldReference['doubt'] {
+  const { exited, isOwnTask, isPin, returned } = facts
+  if (exited && (isPin || (isOwnTask && returned >= ENOUGH))) return 'exited'
+  return facts.hasLaw && (isOvertaken(facts) || isPassedByItsTask(facts)) ? 'overtaken' : undefined
 }
 
 /** True if so many references that overtook one are far more than the most that ever overtook one that came back. */

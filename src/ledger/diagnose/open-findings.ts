@@ -11,7 +11,7 @@ import { PageBit } from '../track/page-state.ts'
 import { NEVER_CLOSES } from '../track/rule-recognition.ts'
 import { unitKey } from '../track/unit-key.ts'
 import { isConsistent } from './consistency.ts'
-import { isFar, type LeakFacts, leakCertainty } from './leak.ts'
+import { doubtOf, isFar, type LeakFacts, leakCertainty } from './leak.ts'
 import { leakSentences } from './leak-words.ts'
 import { type Naming, references } from './naming.ts'
 import { newFinding } from './new-finding.ts'
@@ -167,7 +167,7 @@ export class OpenFindings {
     if (chosen.length > 0 || this.#detailed++ < MAX_DETAILED)
       held.history = this.#naming.history(events, partners, held.count)
     if (chosen.length === 0) {
-      this.#tell(held, known[0]!)
+      this.#tell(held, known.find(({ facts }) => doubtOf(facts)) ?? known[0]!)
       return [held]
     }
     return chosen.map(each => {
@@ -207,6 +207,7 @@ export class OpenFindings {
   #tell(finding: Finding, { reference, event, facts }: KnownReference): void {
     finding.law = reference.law === NO_LAW ? undefined : reference.law
     finding.culprit = this.#naming.actor(event)
+    finding.held = { isPin: facts.isPin, doubt: doubtOf(facts) }
     finding.evidence.push(...leakSentences(this.#ledger, this.#naming, event, reference, facts))
   }
 

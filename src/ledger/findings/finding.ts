@@ -48,6 +48,14 @@ export interface ConsequenceFinding {
   actor: Actor
 }
 
+/** What is worth knowing of a reference that is merely held. */
+export interface HeldReference {
+  /** Taken by pin_user_pages() or its kin, for the one who is named. */
+  isPin: boolean
+  /** Why it may be forgotten: its task exited, or later references of its law came back and it did not. */
+  doubt: 'exited' | 'overtaken' | undefined
+}
+
 export interface Finding {
   kind: FindingKind
   pfn: number
@@ -77,6 +85,8 @@ export interface Finding {
   moreConsequences: number
   /** Sentences. */
   evidence: string[]
+  /** Of a page that is held by one who is known. */
+  held?: HeldReference
 }
 
 /** A report of the kernel's own: the event error_report_end. It accuses, but nobody that the ledger would name. */
