@@ -60,8 +60,11 @@ const onlyOut: Check = (subject, candidate) => {
 
 const withoutLaw: Check = ({ finding }) => (finding.law === undefined ? undefined : 'the finding has a law')
 
+const lawlessGet: Check = (subject, candidate) => withoutLaw(subject, candidate) ?? takesUnder(subject, candidate)
+
 const REASONS: readonly [string, Check][] = [
   ['it took the only one that is out by the laws', onlyOut],
+  ['no law has its reference, and no put is left for it', lawlessGet],
   ['it took the oldest of those that may be out', onlyOut],
   ['its references come back by the same puts', takesUnder],
   ['the lifetimes do not tell whether its references come back by these puts', takesUnder],

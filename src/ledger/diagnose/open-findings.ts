@@ -246,12 +246,10 @@ export class OpenFindings {
       const site = sites.site(get.signature)
       if (!bySite.has(site)) bySite.set(site, { actor: this.#naming.actor(get), reasons: [reason] })
     }
-    add(
-      event!,
-      alternatives.length > 1
-        ? 'it took the oldest of those that may be out'
-        : 'it took the only one that is out by the laws',
-    )
+    const isOneOfMany = alternatives.length > 1
+    if (isOneOfMany) add(event!, 'it took the oldest of those that may be out')
+    else if (law === NO_LAW) add(event!, 'no law has its reference, and no put is left for it')
+    else add(event!, 'it took the only one that is out by the laws')
     for (const get of alternatives) add(get, 'its references come back by the same puts')
     for (const get of others) add(get, 'the lifetimes do not tell whether its references come back by these puts')
     return [...bySite.values()]
