@@ -2,7 +2,7 @@
 /** The systems of `check --matrix`, and what becomes of one: the same in the command's thread and in a worker. */
 import { survey } from '../engine/index.ts'
 import { build, drivers, properties, protocols } from '../linux/index.ts'
-import { type MatrixOf, type MatrixSystem, matrix } from '../linux/matrix.ts'
+import { type MatrixOf, type MatrixSystem, matrix } from '../linux/scenario/matrix.ts'
 import { type MatrixRow, matrixRow } from '../report/matrix.ts'
 import { driverOf, protocolOf, UsageError } from './model-file.ts'
 

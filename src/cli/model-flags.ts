@@ -2,8 +2,8 @@
 /** Options that `lastput check` and `lastput run` share, and what they mean to the model and the engine. */
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type CheckOptions, promises, type SearchProgress } from '../engine/index.ts'
-import { merged_fixes, proposed_fixes } from '../linux/fixes.ts'
 import { type Built, build, drivers, type Fix, fixes, properties, protocols, type Scenario } from '../linux/index.ts'
+import { merged_fixes, proposed_fixes } from '../linux/scenario/fixes.ts'
 import { guard } from '../node/guard.ts'
 import { spawn } from '../node/spawn.ts'
 import { grouped, wrap } from '../report/words.ts'

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** `lastput run`: one execution of the model, printed as page_ref events. */
 import { Command } from 'commander'
-import { drivers, Machine } from '../linux/index.ts'
+import { drivers, Simulator } from '../linux/index.ts'
 import { ftraceText } from '../report/ftrace.ts'
 import { runJson, violationText } from '../report/run.ts'
 import { grouped } from '../report/words.ts'
@@ -55,12 +55,12 @@ async function run(name: string, flags: RunFlags): Promise<number> {
   const protocol = (await protocolsOf(driver, flags.protocol)).at(-1)!
   const scenario = scenarioOf({ driver, protocol }, flags)
   const built = builtOrUsage(scenario)
-  const machine = bounded(name, () => new Machine(built))
+  const simulator = bounded(name, () => new Simulator(built))
   const show = (taken: number) => taken % 2000 === 0 && showLine(`${grouped(taken)} of ${grouped(flags.steps)} steps`)
-  bounded(name, () => machine.run(flags.seed, flags.steps, show), PATIENCE)
+  bounded(name, () => simulator.run(flags.seed, flags.steps, show), PATIENCE)
   clearProgress()
-  const { steps, violations } = machine
-  const json = () => runJson(scenario, machine, flags.seed)
+  const { steps, violations } = simulator
+  const json = () => runJson(scenario, simulator, flags.seed)
   process.stdout.write(flags.json ? `${JSON.stringify(json(), null, 2)}\n` : ftraceText(built, steps))
   for (const violation of violations)
     complain('lastput run', `${built.system.name}, seed ${flags.seed}: ${violationText(violation)}`)

@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
  * `lastput/linux`: ZONE_DEVICE page reference counting as an executable model. {@link build} puts a driver, a protocol and
- * threads together; {@link Machine} runs the result step by step, and the engine's `check` tries every interleaving.
+ * threads together; {@link Simulator} runs the result step by step, and the engine's `check` tries every interleaving.
  */
 export { AGAIN, call, cell, cells, check, repeat, type Shared, type Steps, step } from '../engine/index.ts'
 export { type DevicePrivate, device_private } from './device_private.ts'
 export { type Driver, type DriverParts, driver } from './driver.ts'
 export { drivers } from './drivers/index.ts'
-export { all_fixes, type Fix, type FixInfo, fixes } from './fixes.ts'
-export { type Built, build, type Scenario } from './kernel.ts'
-export { Machine, type MachineStep } from './machine.ts'
 export * from './mm/gup.ts'
 export * from './mm/memory.ts'
 export * from './mm/memremap.ts'
@@ -22,5 +19,8 @@ export { file_free, hand_out, type PageList, page_bitmap, page_list } from './pa
 export { type PropertyWords, properties, searches } from './properties.ts'
 export * from './protocols/index.ts'
 export type { ProtocolId } from './protocols/rules.ts'
+export { type Built, build, type Scenario } from './scenario/build.ts'
+export { all_fixes, type Fix, type FixInfo, fixes } from './scenario/fixes.ts'
+export { type SimulatedStep, Simulator } from './scenario/simulator.ts'
+export { type Verified, verify } from './scenario/verify.ts'
 export * from './types.ts'
-export { type Verified, verify } from './verify.ts'

@@ -4,8 +4,8 @@
  * protocol and a driver are. Each is built once for a system; steps pass them around by identity.
  */
 import type { Cell, Sort, Steps, Thread } from '../engine/index.ts'
-import type { Fix } from './fixes.ts'
 import type { PageType, ProtocolId } from './protocols/rules.ts'
+import type { Fix } from './scenario/fixes.ts'
 
 /** `enum memory_type` of include/linux/memremap.h, without its numbers (they changed with COHERENT). */
 export type MemoryType = PageType

@@ -2,8 +2,8 @@
 /** `lastput check --bugs` as text and JSON. */
 import type { Verdict } from '../engine/index.ts'
 import type { Bug } from '../linux/bugs/index.ts'
-import type { Scenario } from '../linux/kernel.ts'
-import type { Verified } from '../linux/verify.ts'
+import type { Scenario } from '../linux/scenario/build.ts'
+import type { Verified } from '../linux/scenario/verify.ts'
 import { checkJson } from './check.ts'
 import { grouped, newsOf, plural, wrap } from './words.ts'
 

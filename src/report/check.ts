@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Verdicts of `lastput check` as text and as JSON (`lastput.check/1`). */
 import type { CounterexampleStep, Verdict } from '../engine/index.ts'
-import type { Built } from '../linux/kernel.ts'
-import { Machine, type MachineStep } from '../linux/machine.ts'
 import { properties } from '../linux/properties.ts'
 import { protocols } from '../linux/protocols/index.ts'
-import type { Verified } from '../linux/verify.ts'
+import type { Built } from '../linux/scenario/build.ts'
+import { type SimulatedStep, Simulator } from '../linux/scenario/simulator.ts'
+import type { Verified } from '../linux/scenario/verify.ts'
 import { ftraceText } from './ftrace.ts'
 import { Holders } from './holders.ts'
 import { printable } from './printable.ts'
@@ -42,11 +42,11 @@ export interface StepJson extends Pick<CounterexampleStep, 'step' | 'thread' | '
   readonly holders: string
 }
 
-/** @param replayed the same steps, as the machine took them */
+/** @param replayed the same steps, as the simulator took them */
 export function stepsJson(
   built: Built,
   steps: readonly CounterexampleStep[],
-  replayed: readonly MachineStep[],
+  replayed: readonly SimulatedStep[],
 ): StepJson[] {
   const holders = new Holders(built)
   return steps.map(({ step, thread, function: fn, stack, operation, source, changes, choices }, i) => {
@@ -122,7 +122,7 @@ function violationText(checked: Verified): string[] {
 }
 
 /** Each step with what it changes, and who holds which references of busy pages where that has changed. */
-function stepLines(built: Built, steps: readonly MachineStep[], loop: number | undefined): string[] {
+function stepLines(built: Built, steps: readonly SimulatedStep[], loop: number | undefined): string[] {
   const holders = new Holders(built)
   const width = Math.max(6, ...steps.map(s => printable(s.thread).length))
   const lines = [`  step  ${'thread'.padEnd(width)}  function: operation, changes, who holds what`]
@@ -142,10 +142,10 @@ function stepLines(built: Built, steps: readonly MachineStep[], loop: number | u
 }
 
 /** The counterexample's steps with their page_ref events. */
-export function replay({ built, verdict }: Verified): readonly MachineStep[] {
-  const machine = new Machine(built)
-  machine.follow(verdict.counterexample ?? [])
-  return machine.steps
+export function replay({ built, verdict }: Verified): readonly SimulatedStep[] {
+  const simulator = new Simulator(built)
+  simulator.follow(verdict.counterexample ?? [])
+  return simulator.steps
 }
 
 /** The counterexample as ftrace text, for `lastput trace`. */
@@ -155,7 +155,7 @@ export function counterexampleFtrace(checked: Verified): string {
   return ftraceText(checked.built, replay(checked), endless ? { loop } : undefined)
 }
 
-function changesText(built: Built, step: MachineStep): string {
+function changesText(built: Built, step: SimulatedStep): string {
   return step.changes
     .map(({ cell, from, to }) => {
       const show = shownBy(built, cell)
@@ -170,7 +170,7 @@ function shownBy(built: Built, cell: string): (value: number) => string {
 }
 
 /** A column for each thread: who does what when, at a glance. */
-function sequence(built: Built, steps: readonly MachineStep[]): string[] {
+function sequence(built: Built, steps: readonly SimulatedStep[]): string[] {
   const threads = built.system.threads.map(t => t.name).filter(name => steps.some(s => s.thread === name))
   const rows = steps.map(s => threads.map(t => (t === s.thread ? s.operation : '|')))
   const wide = table(threads, rows).map(l => `  ${l}`)
@@ -178,7 +178,7 @@ function sequence(built: Built, steps: readonly MachineStep[]): string[] {
 }
 
 /** The same with columns so close that operations cover the ones to their right. */
-function narrowSequence(threads: readonly string[], steps: readonly MachineStep[]): string[] {
+function narrowSequence(threads: readonly string[], steps: readonly SimulatedStep[]): string[] {
   const room = WIDTH - 2
   const needs = steps.map(s => (room - s.operation.length) / Math.max(1, threads.indexOf(s.thread)))
   const pitch = Math.max(2, Math.floor(Math.min(room / threads.length, ...needs)))

@@ -3,7 +3,7 @@
 import type { Account } from '../ledger/account.ts'
 import type { ErrorReport, Finding } from '../ledger/findings/finding.ts'
 import { ACCUSATIONS, kindOf } from '../ledger/findings/kinds.ts'
-import type { Verified } from '../linux/verify.ts'
+import type { Verified } from '../linux/scenario/verify.ts'
 import { replay } from './check.ts'
 import { byWhom, findingSentence } from './finding-words.ts'
 import { frameText, functionName, pfnText } from './words.ts'

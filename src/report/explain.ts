@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** `lastput explain`: a protocol's rule in words, and the life of a page as the model lives it. */
 import { drivers } from '../linux/drivers/index.ts'
-import { build } from '../linux/kernel.ts'
-import { Machine, type MachineStep } from '../linux/machine.ts'
 import { PAGE_RULES } from '../linux/protocols/rules.ts'
+import { build } from '../linux/scenario/build.ts'
+import { type SimulatedStep, Simulator } from '../linux/scenario/simulator.ts'
 import { BUSY, type MemoryType, type Protocol } from '../linux/types.ts'
 import { table } from './table.ts'
 import { wrap } from './words.ts'
@@ -84,14 +84,14 @@ function lifeSteps(
   const roles = Object.keys(build({ driver, protocol }).parts.roles)
   const threads = wanted.filter(t => roles.includes(t))
   const built = build({ driver, protocol, pages: 1, vas: 1, threads: Object.fromEntries(threads.map(t => [t, 1])) })
-  const machine = new Machine(built)
-  for (const t of threads) machine.finish(t)
+  const simulator = new Simulator(built)
+  for (const t of threads) simulator.finish(t)
   const page = built.kernel.pgmap.pages[0]!
   const names = { count: page._refcount.name, life: page.life.name, ref: built.kernel.pgmap.ref.name }
-  return { initial: page._refcount.init, steps: machine.steps.flatMap(s => lifeStep(s, names)) }
+  return { initial: page._refcount.init, steps: simulator.steps.flatMap(s => lifeStep(s, names)) }
 }
 
-function lifeStep(step: MachineStep, names: { count: string; life: string; ref: string }): LifeStep[] {
+function lifeStep(step: SimulatedStep, names: { count: string; life: string; ref: string }): LifeStep[] {
   const change = (name: string) => step.changes.find(c => c.cell === name)
   const [count, life, ref] = [change(names.count), change(names.life), change(names.ref)]
   if (!count && !life && !ref && step.events.length === 0) return []
@@ -107,7 +107,7 @@ function lifeStep(step: MachineStep, names: { count: string; life: string; ref: 
   ]
 }
 
-function told({ events }: MachineStep, life: Change | undefined): Pick<LifeStep, 'told'> {
+function told({ events }: SimulatedStep, life: Change | undefined): Pick<LifeStep, 'told'> {
   if (life) return { told: life.to === BUSY ? 'leaves the free list' : 'is free again' }
   return events.some(e => e.event === 'page_ref_mod_unless' && e.ret === 0) ? { told: 'is found free' } : {}
 }

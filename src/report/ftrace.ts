@@ -3,10 +3,11 @@
  * Steps of the model as text of tracefs' `trace` file (Documentation/trace/ftrace.rst), as `lastput trace` reads it: page_ref
  * events, probes and the kernel's reports, each with its stack. Each thread is a task on a CPU of its own.
  */
-import type { Built } from '../linux/kernel.ts'
-import type { MachineStep } from '../linux/machine.ts'
+
 import { idle_count } from '../linux/mm/page_count.ts'
 import { is_page_ref, type PageRefEvent, type TraceEvent } from '../linux/mm/trace_events.ts'
+import type { Built } from '../linux/scenario/build.ts'
+import type { SimulatedStep } from '../linux/scenario/simulator.ts'
 import type { DevPagemap } from '../linux/types.ts'
 import { printable } from './printable.ts'
 
@@ -55,7 +56,7 @@ export interface Endless {
 }
 
 /** The whole file: how memremap_pages() set the counts, then the steps' events; of an endless execution a long beginning. */
-export function ftraceText(built: Built, steps: readonly MachineStep[], endless?: Endless): string {
+export function ftraceText(built: Built, steps: readonly SimulatedStep[], endless?: Endless): string {
   const text = new FtraceText(built.system.threads.map(t => t.name))
   for (const [event, stack] of initial(built)) text.add(START_US, MEMREMAP, pageRef(event, stack))
   let us = START_US
@@ -79,7 +80,7 @@ class FtraceText {
     this.threads = threads
   }
 
-  step(us: number, step: MachineStep): void {
+  step(us: number, step: SimulatedStep): void {
     const cpu = this.threads.indexOf(step.thread)
     const task = { name: step.thread.replace(/[^\w]/g, '_').slice(0, 15), pid: FIRST_PID + cpu, cpu: cpu + 1 }
     for (const event of step.trace)
@@ -125,7 +126,7 @@ function pageRef(e: PageRefEvent, stack: readonly string[]): Entry {
 }
 
 /** A probe or a report. A probe at a function's entry sees neither what it calls nor where in it the step stands. */
-function probe(e: Exclude<TraceEvent, PageRefEvent>, step: MachineStep): Entry {
+function probe(e: Exclude<TraceEvent, PageRefEvent>, step: SimulatedStep): Entry {
   const stack = step.stack.filter(f => !HELPERS.has(f))
   const from = (at: number) => stack.slice(Math.max(0, at))
   switch (e.event) {
@@ -187,7 +188,7 @@ function rangeText({ pages }: DevPagemap): string {
 }
 
 /** The model has no addresses: one for each place that warns, so that two are told apart. */
-function addressOf({ function: where, operation }: MachineStep): string {
+function addressOf({ function: where, operation }: SimulatedStep): string {
   let hash = 0
   for (const c of `${where} ${operation}`) hash = (Math.imul(hash, 31) + c.charCodeAt(0)) & 0xffffff
   return `ffffffff81${hash.toString(16).padStart(6, '0')}`

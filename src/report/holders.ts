@@ -3,10 +3,11 @@
  * Who holds the references of a page, step by step: page table entries, and threads by what they took and did not give back
  * or hand on to an entry.
  */
-import type { Built } from '../linux/kernel.ts'
-import type { MachineStep } from '../linux/machine.ts'
+
 import { busy_base } from '../linux/mm/page_count.ts'
 import { make_migration_entry, mk_pte } from '../linux/mm/pgtable.ts'
+import type { Built } from '../linux/scenario/build.ts'
+import type { SimulatedStep } from '../linux/scenario/simulator.ts'
 import { IDLE, type Page } from '../linux/types.ts'
 
 export class Holders {
@@ -21,7 +22,7 @@ export class Holders {
     for (const p of built.kernel.pgmap.pages) this.held.set(p, new Map())
   }
 
-  take(step: MachineStep): void {
+  take(step: SimulatedStep): void {
     const before = this.built.kernel.pgmap.pages.map(p => this.taken(p))
     for (const c of step.changes) this.value.set(c.cell, c.to)
     for (const [i, page] of this.built.kernel.pgmap.pages.entries()) {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** The table of `lastput check --matrix`, row by row as systems are done, and its JSON: a `lastput.check/1` for each cell. */
 import type { PropertyVerdict } from '../engine/index.ts'
-import { causeOf, causeText } from '../linux/causes.ts'
-import type { Built } from '../linux/kernel.ts'
-import type { MatrixSystem } from '../linux/matrix.ts'
 import { properties } from '../linux/properties.ts'
+import type { Built } from '../linux/scenario/build.ts'
+import { causeOf, causeText } from '../linux/scenario/causes.ts'
+import type { MatrixSystem } from '../linux/scenario/matrix.ts'
 import { checkJson } from './check.ts'
 import { grouped, plural, wrap } from './words.ts'
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** `lastput.run/1`: one execution of the model under a seeded scheduler, step by step. */
 import type { Violation } from '../engine/index.ts'
-import type { Scenario } from '../linux/kernel.ts'
-import type { Machine } from '../linux/machine.ts'
 import { properties } from '../linux/properties.ts'
+import type { Scenario } from '../linux/scenario/build.ts'
+import type { Simulator } from '../linux/scenario/simulator.ts'
 import { stepsJson } from './check.ts'
 import { newsOf } from './words.ts'
 
@@ -13,7 +13,7 @@ export function violationText({ property, message }: Violation): string {
   return news ? `${property}: ${news}` : property
 }
 
-export function runJson({ driver, protocol }: Scenario, { built, steps }: Machine, seed: number): object {
+export function runJson({ driver, protocol }: Scenario, { built, steps }: Simulator, seed: number): object {
   return {
     schema: 'lastput.run/1',
     system: built.system.name,

@@ -6,8 +6,8 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import { describe, expect, test } from 'vitest'
 import { survey } from '../../src/engine/index.ts'
 import { bugs } from '../../src/linux/bugs/index.ts'
-import { build, drivers, Machine, properties, protocols, type Scenario, verify } from '../../src/linux/index.ts'
-import { matrix } from '../../src/linux/matrix.ts'
+import { build, drivers, properties, protocols, type Scenario, Simulator, verify } from '../../src/linux/index.ts'
+import { matrix } from '../../src/linux/scenario/matrix.ts'
 import { bugJson } from '../../src/report/bugs.ts'
 import { checkJson } from '../../src/report/check.ts'
 import { explainJson } from '../../src/report/explain.ts'
@@ -94,10 +94,10 @@ test('run, broken and not', () => {
   const found = new Set<boolean>()
   for (let seed = 1; seed <= 30; seed++) {
     const scenario = small('test_hmm', 'D')
-    const machine = new Machine(build(scenario))
-    machine.run(seed, 60)
-    expect(errorsOf(runJson(scenario, machine, seed))).toEqual([])
-    found.add(machine.violations.length > 0)
+    const simulator = new Simulator(build(scenario))
+    simulator.run(seed, 60)
+    expect(errorsOf(runJson(scenario, simulator, seed))).toEqual([])
+    found.add(simulator.violations.length > 0)
   }
   expect(found).toEqual(new Set([true, false]))
 })

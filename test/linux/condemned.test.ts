@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { ACCUSATIONS, type Account, account, type Finding } from '../../src/ledger/index.ts'
 import { bugs } from '../../src/linux/bugs/index.ts'
-import { build, drivers, Machine, protocols, type Scenario, type Verified, verify } from '../../src/linux/index.ts'
+import { build, drivers, protocols, type Scenario, Simulator, type Verified, verify } from '../../src/linux/index.ts'
 import { counterexampleFtrace } from '../../src/report/check.ts'
 import { condemned, condemnedText } from '../../src/report/condemned.ts'
 import { ftraceText } from '../../src/report/ftrace.ts'
@@ -107,10 +107,10 @@ describe('nobody is accused where nothing is broken', () => {
   const REPORTS: ReadonlySet<string> = new Set(['teardown-waits', 'fault-retries'])
 
   async function accusations(scenario: Scenario, seed: number, steps: number): Promise<string[]> {
-    const machine = new Machine(build(scenario))
-    machine.run(seed, steps)
-    if (machine.violations.length > 0) return []
-    const { findings, reports } = await judged(ftraceText(machine.built, machine.steps))
+    const simulator = new Simulator(build(scenario))
+    simulator.run(seed, steps)
+    if (simulator.violations.length > 0) return []
+    const { findings, reports } = await judged(ftraceText(simulator.built, simulator.steps))
     const wrong = findings.filter(f => ACCUSATIONS.has(f.kind) || REPORTS.has(f.kind))
     return [...wrong.map(f => `seed ${seed}: ${f.kind}`), ...reports.map(r => `seed ${seed}: ${r.detector}`)]
   }

@@ -2,7 +2,7 @@
 // Every known bug is found in its broken form, by the step that makes the mechanism, and absent from the mended one.
 import { describe, expect, test } from 'vitest'
 import { bugs } from '../../src/linux/bugs/index.ts'
-import { build, G, Machine, verify } from '../../src/linux/index.ts'
+import { build, G, Simulator, verify } from '../../src/linux/index.ts'
 import { test_hmm_large } from '../../src/linux/lib/test_hmm_large.ts'
 
 /** The property that breaks, and the step that breaks it; for liveness the thread that never ends, for bounds the cell. */
@@ -64,11 +64,11 @@ test('a page more than the large folio has is no half of another', async () => {
 
 test('a large folio is split, and each half comes back by itself', () => {
   const built = build({ driver: test_hmm_large, protocol: G, threads: { large: 1, split: 1 } })
-  const machine = new Machine(built)
-  for (const thread of ['large', 'split']) expect(machine.finish(thread)).toBe(true)
-  expect(machine.violations).toEqual([])
+  const simulator = new Simulator(built)
+  for (const thread of ['large', 'split']) expect(simulator.finish(thread)).toBe(true)
+  expect(simulator.violations).toEqual([])
   expect(
-    machine.events.filter(e => e.event === 'page_ref_mod_and_test' && e.ret === 1).map(e => e.pfn - 0x100000),
+    simulator.events.filter(e => e.event === 'page_ref_mod_and_test' && e.ret === 1).map(e => e.pfn - 0x100000),
   ).toEqual([0, 1])
-  expect([machine.count(0), machine.count(1), machine.get(built.kernel.pgmap.ref)]).toEqual([0, 0, 1])
+  expect([simulator.count(0), simulator.count(1), simulator.get(built.kernel.pgmap.ref)]).toEqual([0, 0, 1])
 })

@@ -11,11 +11,11 @@ import {
   drivers,
   file_free,
   hand_out,
-  Machine,
   type Page,
   page_list,
   protocols,
   type Scenario,
+  Simulator,
   type Steps,
   step,
   touch_freed_page,
@@ -60,25 +60,25 @@ function shape(text: string): string[] {
     .map(l => l.replace(/pfn=0x10000/, '').replace(/ flags=.*| \[warning\].*/, ''))
 }
 
-function told(machine: Machine): string[] {
-  return shape(ftraceText(machine.built, machine.steps)).filter(l => !/^(page_ref_set: 0|tracing)/.test(l))
+function told(simulator: Simulator): string[] {
+  return shape(ftraceText(simulator.built, simulator.steps)).filter(l => !/^(page_ref_set: 0|tracing)/.test(l))
 }
 
 test('every event of a run is read back', async () => {
   const built = build(scenario('test_hmm', 'G'))
-  const machine = new Machine(built)
-  machine.run(3, 300)
-  const made = machine.steps.flatMap(s => s.events)
-  const found = await read(ftraceText(built, machine.steps))
+  const simulator = new Simulator(built)
+  simulator.run(3, 300)
+  const made = simulator.steps.flatMap(s => s.events)
+  const found = await read(ftraceText(built, simulator.steps))
   const initial = 2 * built.kernel.pgmap.pages.length
   expect(found).toHaveLength(initial + made.length)
   expect(found.slice(initial).map(e => [e.op, e.pfn, e.count])).toEqual(made.map(e => [e.event, e.pfn, e.count]))
 })
 
 test('the header counts what the buffer holds', () => {
-  const machine = new Machine(build(scenario('test_hmm', 'G')))
-  machine.run(3, 300)
-  const text = ftraceText(machine.built, machine.steps)
+  const simulator = new Simulator(build(scenario('test_hmm', 'G')))
+  simulator.run(3, 300)
+  const text = ftraceText(simulator.built, simulator.steps)
   const entries = text.split('\n').filter(l => /^ +\S+-\d+ +\[/.test(l)).length
   expect(text).toContain(`entries-written: ${entries}/${entries} `)
 })
@@ -87,9 +87,9 @@ describe('probes', () => {
   const one = { pages: 1, vas: 1 }
 
   test('a life under G, and the removal', () => {
-    const machine = new Machine(build({ ...scenario('test_hmm', 'G'), ...one }))
-    for (const thread of ['migrate', 'exit', 'unbind']) machine.finish(thread)
-    expect(told(machine)).toEqual([
+    const simulator = new Simulator(build({ ...scenario('test_hmm', 'G'), ...one }))
+    for (const thread of ['migrate', 'exit', 'unbind']) simulator.finish(thread)
+    expect(told(simulator)).toEqual([
       'lastput_alloc: (dmirror_devmem_alloc_page) 0',
       'page_ref_mod: 0',
       'page_ref_mod_and_test: 0',
@@ -102,10 +102,10 @@ describe('probes', () => {
   })
 
   test('page_free() is told where it is entered, though it files the page later', () => {
-    const machine = new Machine(build({ ...scenario('test_hmm', "C'"), ...one }))
-    machine.finish('migrate')
-    machine.finish('exit')
-    const text = ftraceText(machine.built, machine.steps)
+    const simulator = new Simulator(build({ ...scenario('test_hmm', "C'"), ...one }))
+    simulator.finish('migrate')
+    simulator.finish('exit')
+    const text = ftraceText(simulator.built, simulator.steps)
     expect(shape(text).slice(-4, -1)).toEqual([
       'page_ref_mod_and_test: 0',
       'lastput_free: (dmirror_devmem_free) 0',
@@ -116,10 +116,10 @@ describe('probes', () => {
   })
 
   test('who files pages without page_free() is told where it files them', () => {
-    const machine = new Machine(build({ ...scenario('fsdax', 'E', { fault: 1, truncate: 1 }), ...one }))
-    machine.finish('fault')
-    machine.finish('truncate')
-    expect(told(machine)).toEqual(['lastput_alloc: (dax_iomap_pte_fault) 0', 'lastput_free: (free_block) 0'])
+    const simulator = new Simulator(build({ ...scenario('fsdax', 'E', { fault: 1, truncate: 1 }), ...one }))
+    simulator.finish('fault')
+    simulator.finish('truncate')
+    expect(told(simulator)).toEqual(['lastput_alloc: (dax_iomap_pte_fault) 0', 'lastput_free: (free_block) 0'])
   })
 
   test('a driver written anywhere has them by itself', () => {
@@ -149,10 +149,10 @@ describe('probes', () => {
         })
       },
     })
-    const machine = new Machine(build({ driver: mine, protocol: protocolOf('G'), ...one }))
-    machine.finish('migrate')
-    machine.finish('exit')
-    expect(told(machine).filter(l => l.startsWith('lastput'))).toEqual([
+    const simulator = new Simulator(build({ driver: mine, protocol: protocolOf('G'), ...one }))
+    simulator.finish('migrate')
+    simulator.finish('exit')
+    expect(told(simulator).filter(l => l.startsWith('lastput'))).toEqual([
       'lastput_alloc: (my_alloc) 0',
       'lastput_free: (my_free) 0',
       'lastput_use: (my_free) 0',
@@ -186,10 +186,10 @@ describe('probes', () => {
         })
       },
     })
-    const machine = new Machine(build({ driver: calls, protocol: protocolOf('G'), ...one }))
-    machine.finish('migrate')
-    machine.finish('exit')
-    expect(told(machine).filter(l => l.startsWith('lastput_free'))).toEqual(['lastput_free: (my_file) 0'])
+    const simulator = new Simulator(build({ driver: calls, protocol: protocolOf('G'), ...one }))
+    simulator.finish('migrate')
+    simulator.finish('exit')
+    expect(told(simulator).filter(l => l.startsWith('lastput_free'))).toEqual(['lastput_free: (my_file) 0'])
   })
 
   test('a page freed or handed out twice is told twice, though the execution ends there', () => {
@@ -204,21 +204,23 @@ describe('probes', () => {
       },
     })
     const run = (role: string) => {
-      const machine = new Machine(build({ driver: twice, protocol: protocolOf('G'), ...one, threads: { [role]: 1 } }))
-      machine.finish(role)
-      machine.finish(role)
-      return [told(machine).map(l => l.split(':')[0]), machine.violations.some(v => v.property === 'free-once')]
+      const simulator = new Simulator(
+        build({ driver: twice, protocol: protocolOf('G'), ...one, threads: { [role]: 1 } }),
+      )
+      simulator.finish(role)
+      simulator.finish(role)
+      return [told(simulator).map(l => l.split(':')[0]), simulator.violations.some(v => v.property === 'free-once')]
     }
     expect(run('out')).toEqual([['lastput_alloc', 'lastput_alloc'], true])
     expect(run('in')).toEqual([['lastput_free'], true])
   })
 
   test('they are told of steps that are right as of those that are not', () => {
-    const machine = new Machine(build({ ...scenario('device_dax', 'G', { fault: 1, gup: 1 }), ...one }))
-    machine.finish('fault')
-    machine.finish('gup')
-    expect(machine.violations).toEqual([])
-    expect(told(machine)).toContain('lastput_use: (pin_user_page) 0')
+    const simulator = new Simulator(build({ ...scenario('device_dax', 'G', { fault: 1, gup: 1 }), ...one }))
+    simulator.finish('fault')
+    simulator.finish('gup')
+    expect(simulator.violations).toEqual([])
+    expect(told(simulator)).toContain('lastput_use: (pin_user_page) 0')
   })
 
   test('a warning of the kernel is its own event, and two places that warn have two addresses', async () => {
@@ -278,27 +280,27 @@ describe('the ledger condemns a counterexample for the same reason', () => {
   })
 
   test('after lives that went well, by name', async () => {
-    const machine = new Machine(build(scenario('test_hmm', 'G', { migrate: 3, leak: 1, exit: 1 })))
+    const simulator = new Simulator(build(scenario('test_hmm', 'G', { migrate: 3, leak: 1, exit: 1 })))
     for (const thread of ['migrate[0]', 'exit', 'migrate[1]', 'exit', 'migrate[2]', 'leak', 'exit'])
-      machine.finish(thread)
-    const { findings } = await judged(ftraceText(machine.built, machine.steps))
+      simulator.finish(thread)
+    const { findings } = await judged(ftraceText(simulator.built, simulator.steps))
     expect(findings.map(f => f.culprit?.frame?.name)).toEqual(['leaky_get'])
   })
 
   test('a put too many', async () => {
-    const machine = new Machine(build(scenario('test_hmm', 'G', { migrate: 1, exit: 1, 'surplus-put': 1 })))
-    machine.finish('migrate')
-    machine.finish('surplus-put')
-    machine.finish('exit')
-    const { findings } = await judged(ftraceText(machine.built, machine.steps))
+    const simulator = new Simulator(build(scenario('test_hmm', 'G', { migrate: 1, exit: 1, 'surplus-put': 1 })))
+    simulator.finish('migrate')
+    simulator.finish('surplus-put')
+    simulator.finish('exit')
+    const { findings } = await judged(ftraceText(simulator.built, simulator.steps))
     expect(findings.map(f => f.kind).some(k => k.includes('put'))).toBe(true)
   })
 
   test('a correct run is not accused', async () => {
     for (const seed of [1, 2, 3, 4, 5]) {
-      const machine = new Machine(build(scenario('test_hmm', 'G')))
-      machine.run(seed, 400)
-      const { findings } = await judged(ftraceText(machine.built, machine.steps))
+      const simulator = new Simulator(build(scenario('test_hmm', 'G')))
+      simulator.run(seed, 400)
+      const { findings } = await judged(ftraceText(simulator.built, simulator.steps))
       expect(findings.filter(f => f.kind !== 'held-at-end').map(f => f.kind)).toEqual([])
     }
   })

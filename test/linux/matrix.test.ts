@@ -4,9 +4,9 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { survey } from '../../src/engine/index.ts'
-import { causeOf, causes } from '../../src/linux/causes.ts'
 import { build, drivers, properties } from '../../src/linux/index.ts'
-import { type MatrixSystem, matrix } from '../../src/linux/matrix.ts'
+import { causeOf, causes } from '../../src/linux/scenario/causes.ts'
+import { type MatrixSystem, matrix } from '../../src/linux/scenario/matrix.ts'
 import { MatrixText, matrixRow } from '../../src/report/matrix.ts'
 
 /** Larger ones are left to the command. */

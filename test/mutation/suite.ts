@@ -6,8 +6,8 @@
 import { type CheckOptions, survey } from '../../src/engine/index.ts'
 import { bugs } from '../../src/linux/bugs/index.ts'
 import { build, drivers, type ProtocolId, properties, protocols, type Scenario, verify } from '../../src/linux/index.ts'
-import { Machine } from '../../src/linux/machine.ts'
 import { unlock_page } from '../../src/linux/mm/memremap.ts'
+import { Simulator } from '../../src/linux/scenario/simulator.ts'
 
 const LIMITS: CheckOptions = { time: 20, memory: 2 ** 30 }
 
@@ -120,10 +120,10 @@ function careless(scenario: Scenario): Scenario {
 /** Every thread once, one after the other: what the counts are in the end, and the events on the way. */
 function alone(scenario: Scenario): string {
   const built = build(scenario)
-  const machine = new Machine(built)
-  for (const t of built.system.threads) machine.finish(t.name)
-  const events = machine.events.map(e => `${e.event}:${e.val}:${e.ret ?? ''}:${e.count}:${e.mapcount}:${e.locked}`)
-  return `${events.join(' ')} ${machine.violations.map(v => v.property).join()} ${built.system.cells.map(c => machine.get(c)).join()}`
+  const simulator = new Simulator(built)
+  for (const t of built.system.threads) simulator.finish(t.name)
+  const events = simulator.events.map(e => `${e.event}:${e.val}:${e.ret ?? ''}:${e.count}:${e.mapcount}:${e.locked}`)
+  return `${events.join(' ')} ${simulator.violations.map(v => v.property).join()} ${built.system.cells.map(c => simulator.get(c)).join()}`
 }
 
 /** Protocols that the code of a file is part of: some are written as changes to another. */

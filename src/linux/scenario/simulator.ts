@@ -14,11 +14,11 @@ import {
   type State,
   type StepRequest,
   type Violation,
-} from '../engine/index.ts'
-import type { Built } from './kernel.ts'
-import { is_page_ref, type PageRefEvent, type TraceEvent, tracer, while_probing } from './mm/trace_events.ts'
+} from '../../engine/index.ts'
+import { is_page_ref, type PageRefEvent, type TraceEvent, tracer, while_probing } from '../mm/trace_events.ts'
+import type { Built } from './build.ts'
 
-export interface MachineStep extends CounterexampleStep {
+export interface SimulatedStep extends CounterexampleStep {
   /** Which of the ways a step that chooses went, from 0. */
   readonly choice: number
   readonly events: readonly PageRefEvent[]
@@ -41,10 +41,10 @@ interface Taken {
   readonly choice: number
   readonly way: Way
   readonly violations: readonly Violation[]
-  told?: MachineStep
+  told?: SimulatedStep
 }
 
-export class Machine {
+export class Simulator {
   readonly built: Built
   private readonly taken: Taken[] = []
   private readonly concrete: Concrete
@@ -67,7 +67,7 @@ export class Machine {
   }
 
   /** Every step taken so far. */
-  get steps(): readonly MachineStep[] {
+  get steps(): readonly SimulatedStep[] {
     return this.taken.map((t, i) => (t.told ??= this.tell(t, i + 1)))
   }
 
@@ -93,7 +93,7 @@ export class Machine {
   }
 
   /** Takes the thread's next step; undefined when it is blocked or has ended. @throws Error for an unknown thread. */
-  step(thread: string, choice = 0): MachineStep | undefined {
+  step(thread: string, choice = 0): SimulatedStep | undefined {
     const t = this.indexOf(thread)
     const way = this.stopped ? undefined : this.ways(t)[choice]
     if (!way) return undefined
@@ -175,7 +175,7 @@ export class Machine {
     this.taken.push({ before, thread, place, choice, way, violations: [...outcome.violations, ...this.broken()] })
   }
 
-  private tell({ before, thread, place, choice, way, violations }: Taken, step: number): MachineStep {
+  private tell({ before, thread, place, choice, way, violations }: Taken, step: number): SimulatedStep {
     const described = whole_stacks(() => describeStep(this.concrete, step, before, thread, place, way.outcome))
     return { ...described, choice, events: way.trace.filter(is_page_ref), trace: way.trace, violations }
   }

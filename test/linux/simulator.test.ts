@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The machine runs what the engine explores: replays its counterexamples, and breaks only what check says can break.
+// The simulator runs what the engine explores: replays its counterexamples, and breaks only what check says can break.
 import { describe, expect, test } from 'vitest'
 import { bugs } from '../../src/linux/bugs/index.ts'
-import { BUSY, build, drivers, G, IDLE, Machine, protocols, verify } from '../../src/linux/index.ts'
+import { BUSY, build, drivers, G, IDLE, protocols, Simulator, verify } from '../../src/linux/index.ts'
 import { replay } from '../../src/report/check.ts'
 
 const test_hmm = drivers.find(d => d.name === 'test_hmm')!
@@ -10,40 +10,40 @@ const test_hmm = drivers.find(d => d.name === 'test_hmm')!
 describe('by hand', () => {
   test('a driver is tried from a unit test', () => {
     const built = build({ driver: test_hmm, protocol: G, pages: 1, vas: 1 })
-    const machine = new Machine(built)
+    const simulator = new Simulator(built)
     const page = built.kernel.pgmap.pages[0]!
-    expect(machine.finish('migrate')).toBe(true)
-    expect([machine.count(0), machine.get(page.life)]).toEqual([1, BUSY])
-    expect(machine.finish('fault')).toBe(true)
-    expect([machine.count(0), machine.get(page.life)]).toEqual([0, IDLE])
-    expect(machine.finish('unbind')).toBe(true)
-    expect(machine.violations).toEqual([])
+    expect(simulator.finish('migrate')).toBe(true)
+    expect([simulator.count(0), simulator.get(page.life)]).toEqual([1, BUSY])
+    expect(simulator.finish('fault')).toBe(true)
+    expect([simulator.count(0), simulator.get(page.life)]).toEqual([0, IDLE])
+    expect(simulator.finish('unbind')).toBe(true)
+    expect(simulator.violations).toEqual([])
   })
 
   test('memunmap_pages() waits for a page that is mapped', () => {
-    const machine = new Machine(
+    const simulator = new Simulator(
       build({ driver: test_hmm, protocol: G, pages: 1, vas: 1, threads: { migrate: 1, leak: 1, exit: 1, unbind: 1 } }),
     )
-    machine.finish('migrate')
-    machine.finish('leak')
-    machine.finish('exit')
-    expect(machine.finish('unbind')).toBe(false)
-    expect(machine.running('unbind')).toBe(true)
-    expect(machine.count(0)).toBe(1)
+    simulator.finish('migrate')
+    simulator.finish('leak')
+    simulator.finish('exit')
+    expect(simulator.finish('unbind')).toBe(false)
+    expect(simulator.running('unbind')).toBe(true)
+    expect(simulator.count(0)).toBe(1)
   })
 
   test('an unknown thread is an error that names the known ones', () => {
-    const machine = new Machine(build({ driver: test_hmm, protocol: G }))
-    expect(() => machine.step('nobody')).toThrow('fault, migrate, exit, unbind')
+    const simulator = new Simulator(build({ driver: test_hmm, protocol: G }))
+    expect(() => simulator.step('nobody')).toThrow('fault, migrate, exit, unbind')
   })
 })
 
 describe('seeds', () => {
   test('the same seed, the same steps', () => {
     const run = (seed: number) => {
-      const machine = new Machine(build({ driver: test_hmm, protocol: G }))
-      machine.run(seed, 200)
-      return machine.steps.map(s => `${s.thread} ${s.operation} ${s.choice}`)
+      const simulator = new Simulator(build({ driver: test_hmm, protocol: G }))
+      simulator.run(seed, 200)
+      return simulator.steps.map(s => `${s.thread} ${s.operation} ${s.choice}`)
     }
     expect(run(7)).toEqual(run(7))
     expect(run(7)).not.toEqual(run(8))
@@ -52,9 +52,9 @@ describe('seeds', () => {
   test('what holds is not broken by any of 50 schedules, what does not is by some', () => {
     const broken = (protocol: (typeof protocols)[number]) =>
       Array.from({ length: 50 }, (_, seed) => {
-        const machine = new Machine(build({ driver: test_hmm, protocol, pages: 1, vas: 1 }))
-        machine.run(seed + 1, 150)
-        return machine.violations.length > 0
+        const simulator = new Simulator(build({ driver: test_hmm, protocol, pages: 1, vas: 1 }))
+        simulator.run(seed + 1, 150)
+        return simulator.violations.length > 0
       }).filter(Boolean).length
     expect(broken(G)).toBe(0)
     expect(broken(protocols.find(p => p.id === 'D')!)).toBeGreaterThan(0)

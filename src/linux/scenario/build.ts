@@ -14,12 +14,11 @@ import {
   type Thread,
   thread,
   type View,
-} from '../engine/index.ts'
-import type { Driver, DriverParts } from './driver.ts'
-import { type Fix, merged_fixes } from './fixes.ts'
-import { driver_owned } from './mm/memremap.ts'
-import { busy_base, idle_count, idle_count_of } from './mm/page_count.ts'
-import { mapcount, migration_count, pte_max, pte_page, rename_pte, show_pte } from './mm/pgtable.ts'
+} from '../../engine/index.ts'
+import type { Driver, DriverParts } from '../driver.ts'
+import { driver_owned } from '../mm/memremap.ts'
+import { busy_base, idle_count, idle_count_of } from '../mm/page_count.ts'
+import { mapcount, migration_count, pte_max, pte_page, rename_pte, show_pte } from '../mm/pgtable.ts'
 import {
   type Address,
   BUSY,
@@ -32,7 +31,8 @@ import {
   type Mm,
   type Page,
   type Protocol,
-} from './types.ts'
+} from '../types.ts'
+import { type Fix, merged_fixes } from './fixes.ts'
 
 export interface Scenario {
   readonly driver: Driver

@@ -3,7 +3,7 @@
  * Why cells of the matrix are violated, in a line each: what a kernel of that time does, what a proposal would have done, or
  * what the scenario asks for. A cell without an entry here has not been looked into; the tests hold that there is none.
  */
-import type { MemoryType } from './types.ts'
+import type { MemoryType } from '../types.ts'
 
 /** What a cell of the matrix is about. */
 export interface CellOf {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Protocol x driver x scenario: every system of `lastput check --matrix`. */
-import type { Driver, ThreadCounts } from './driver.ts'
-import { build, type Scenario } from './kernel.ts'
-import { protocols } from './protocols/index.ts'
-import type { Protocol } from './types.ts'
+import type { Driver, ThreadCounts } from '../driver.ts'
+import { protocols } from '../protocols/index.ts'
+import type { Protocol } from '../types.ts'
+import { build, type Scenario } from './build.ts'
 
 export interface MatrixSystem {
   /** `teardown` is the driver's default: users, and its removal. */

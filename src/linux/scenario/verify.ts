@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Checks one scenario for several properties, by as many searches as they need. */
-import { type CheckOptions, check, type Verdict } from '../engine/index.ts'
-import { type Built, build, type Scenario } from './kernel.ts'
-import { searches } from './properties.ts'
+import { type CheckOptions, check, type Verdict } from '../../engine/index.ts'
+import { searches } from '../properties.ts'
+import { type Built, build, type Scenario } from './build.ts'
 
 export interface Verified {
   readonly scenario: Scenario
