@@ -1,9 +1,19 @@
-// The arrows of docs/architecture.md, held by a tool: cli -> report -> (engine | ledger | core) -> linux.
+// The arrows of docs/architecture.md, held by a tool: cli -> report -> (checker | ledger | core) -> linux.
 const only = (from, allowed) => ({
   name: `${from}-imports`,
   severity: 'error',
   from: { path: `^src/${from}/` },
   to: { path: '^src/', pathNot: `^src/(${[from, ...allowed].join('|')})/` },
+})
+/** A stage of the checker: of the files beside the stages it may import what all of them share, none that runs them. */
+const stage = (name, earlier) => ({
+  name: `checker-${name}-imports`,
+  severity: 'error',
+  from: { path: `^src/checker/${name}/` },
+  to: {
+    path: '^src/checker/',
+    pathNot: `^src/checker/((${[name, ...earlier].join('|')})/|(model|verdict|options|budget|determinism|value-key)[.]ts)`,
+  },
 })
 module.exports = {
   forbidden: [
@@ -11,15 +21,22 @@ module.exports = {
     only('util', []),
     only('trace', ['util']),
     only('core', []),
-    only('engine', []),
-    only('linux', ['engine']),
+    only('checker', []),
+    stage('learn', []),
+    stage('pack', ['learn']),
+    stage('reduce', ['learn', 'pack']),
+    stage('codegen', ['learn', 'pack', 'reduce']),
+    stage('explore', ['codegen']),
+    stage('reference', []),
+    stage('explain', ['codegen', 'explore', 'pack', 'reference']),
+    only('linux', ['checker']),
     only('ledger', ['trace', 'linux', 'util']),
-    only('report', ['trace', 'ledger', 'engine', 'linux', 'core', 'util']),
+    only('report', ['trace', 'ledger', 'checker', 'linux', 'core', 'util']),
     {
       name: 'runs-in-a-browser',
       comment: 'file access and threads are handed in by src/cli',
       severity: 'error',
-      from: { path: '^src/(util|trace|ledger|engine|linux|report)/' },
+      from: { path: '^src/(util|trace|ledger|checker|linux|report)/' },
       to: { dependencyTypes: ['core'] },
     },
     { name: 'resolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** One check in a process of its own, as JSON: so that its memory is its own. */
-import { check, prepare } from '../src/engine/index.ts'
+import { check, prepare } from '../src/checker/index.ts'
 import { spawn } from '../src/node/spawn.ts'
 import { systems } from './models/index.ts'
 

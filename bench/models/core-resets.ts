@@ -16,7 +16,7 @@ import {
   system,
   threads,
   write,
-} from '../../src/engine/index.ts'
+} from '../../src/checker/index.ts'
 
 export interface CoreResets {
   pages: number

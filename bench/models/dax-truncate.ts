@@ -19,7 +19,7 @@ import {
   threads,
   unlock,
   write,
-} from '../../src/engine/index.ts'
+} from '../../src/checker/index.ts'
 
 export interface DaxTruncate {
   blocks: number

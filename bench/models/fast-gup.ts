@@ -18,7 +18,7 @@ import {
   thread,
   threads,
   write,
-} from '../../src/engine/index.ts'
+} from '../../src/checker/index.ts'
 
 export interface FastGup {
   pages: number

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** The systems that `npm run bench:check` measures, each with what its Promela twin is compiled and run with. */
-import type { System } from '../../src/engine/index.ts'
+import type { System } from '../../src/checker/index.ts'
 import { coreResets } from './core-resets.ts'
 import { daxTruncate } from './dax-truncate.ts'
 import { fastGup } from './fast-gup.ts'

@@ -20,7 +20,7 @@ import {
   trylock,
   unlock,
   wait_until,
-} from '../../src/engine/index.ts'
+} from '../../src/checker/index.ts'
 
 export interface SwapLivelock {
   pages: number

@@ -19,7 +19,7 @@ import {
   threads,
   wait_until,
   write,
-} from '../../src/engine/index.ts'
+} from '../../src/checker/index.ts'
 
 export interface Teardown {
   pages: number

@@ -12,7 +12,7 @@ import {
   threads,
   unlock,
   wait_until,
-} from '../../src/engine/index.ts'
+} from '../../src/checker/index.ts'
 
 export interface BoundedBuffer {
   slots?: number

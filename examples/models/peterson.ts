@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Peterson's mutual exclusion for two threads (1981), and what breaks when a thread gives way before it raises its flag. */
-import { always, cell, type Steps, step, system, thread, wait_until, write } from '../../src/engine/index.ts'
+import { always, cell, type Steps, step, system, thread, wait_until, write } from '../../src/checker/index.ts'
 
 export function peterson(order: 'flag first' | 'turn first' = 'flag first') {
   const flag = [cell('flag[0]', { max: 1 }), cell('flag[1]', { max: 1 })]

@@ -17,7 +17,7 @@ import {
   threads,
   unlock,
   write,
-} from '../../src/engine/index.ts'
+} from '../../src/checker/index.ts'
 
 export interface Seqlock {
   readers?: number

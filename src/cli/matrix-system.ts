@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** The systems of `check --matrix`, and what becomes of one: the same in the command's thread and in a worker. */
-import { survey } from '../engine/index.ts'
+import { survey } from '../checker/index.ts'
 import { build, drivers, properties, protocols } from '../linux/index.ts'
 import { type MatrixOf, type MatrixSystem, matrix } from '../linux/scenario/matrix.ts'
 import { type MatrixRow, matrixRow } from '../report/matrix.ts'

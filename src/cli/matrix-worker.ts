@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** A worker thread of `check --matrix`: is told the number of a system, answers with its row, or with what is wrong with it. */
 import { parentPort, workerData } from 'node:worker_threads'
-import { ModelError } from '../engine/index.ts'
+import { ModelError } from '../checker/index.ts'
 import { type MatrixAnswer, type MatrixJob, rowOf, systemsOf } from './matrix-system.ts'
 import { UsageError } from './model-file.ts'
 

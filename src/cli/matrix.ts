@@ -2,7 +2,7 @@
 /** `lastput check --matrix`: every driver under every protocol it lived under, a row for each as soon as it is known. */
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
-import { ModelError } from '../engine/index.ts'
+import { ModelError } from '../checker/index.ts'
 import { properties } from '../linux/index.ts'
 import type { MatrixSystem } from '../linux/scenario/matrix.ts'
 import { type MatrixRow, MatrixText } from '../report/matrix.ts'

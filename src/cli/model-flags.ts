@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Options that `lastput check` and `lastput run` share, and what they mean to the model and the engine. */
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { type CheckOptions, promises, type SearchProgress } from '../engine/index.ts'
+import { type CheckOptions, promises, type SearchProgress } from '../checker/index.ts'
 import { type Built, build, drivers, type Fix, fixes, properties, protocols, type Scenario } from '../linux/index.ts'
 import { merged_fixes, proposed_fixes } from '../linux/scenario/fixes.ts'
 import { guard } from '../node/guard.ts'

@@ -3,7 +3,7 @@
  * What the drivers of device-private memory have in common: user threads that migrate, fault, fork and unmap, somebody who
  * takes speculative references by pfn, and the driver's removal.
  */
-import { call, cell, repeat, type Shared, type Steps, step } from '../engine/index.ts'
+import { call, cell, repeat, type Shared, type Steps, step } from '../checker/index.ts'
 import type { DriverParts } from './driver.ts'
 import { copy_pte, handle_mm_fault, zap_pte } from './mm/memory.ts'
 import { memunmap_pages, put_page } from './mm/memremap.ts'

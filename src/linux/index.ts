@@ -3,7 +3,7 @@
  * `lastput/linux`: ZONE_DEVICE page reference counting as an executable model. {@link build} puts a driver, a protocol and
  * threads together; {@link Simulator} runs the result step by step, and the engine's `check` tries every interleaving.
  */
-export { AGAIN, call, cell, cells, check, repeat, type Shared, type Steps, step } from '../engine/index.ts'
+export { AGAIN, call, cell, cells, check, repeat, type Shared, type Steps, step } from '../checker/index.ts'
 export { type DevicePrivate, device_private } from './device_private.ts'
 export { type Driver, type DriverParts, driver } from './driver.ts'
 export { drivers } from './drivers/index.ts'

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** How owners keep free pages. Filing and taking a page also says, for the properties, who may touch it. */
-import { type Cell, cell, cells, type Shared } from '../engine/index.ts'
+import { type Cell, cell, cells, type Shared } from '../checker/index.ts'
 import { probe_page } from './mm/trace_events.ts'
 import { BUSY, IDLE, type Kernel, type Page } from './types.ts'
 

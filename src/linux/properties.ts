@@ -3,7 +3,7 @@
  * What must hold, in the kernel's own words where there are some. A driver has rules of its own beside them: whatever name its
  * steps give to `s.warn()` and `s.fail()`.
  */
-import type { CheckOptions } from '../engine/index.ts'
+import type { CheckOptions } from '../checker/index.ts'
 
 export interface PropertyWords {
   readonly rule: string

@@ -3,7 +3,7 @@
  * The structures that the modelled functions share: `struct page`, `struct dev_pagemap`, page table entries, and what a
  * protocol and a driver are. Each is built once for a system; steps pass them around by identity.
  */
-import type { Cell, Sort, Steps, Thread } from '../engine/index.ts'
+import type { Cell, Sort, Steps, Thread } from '../checker/index.ts'
 import type { PageType, ProtocolId } from './protocols/rules.ts'
 import type { Fix } from './scenario/fixes.ts'
 

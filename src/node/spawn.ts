@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Worker threads of Node for the engine. */
 import { Worker } from 'node:worker_threads'
-import type { Spawn } from '../engine/index.ts'
+import type { Spawn } from '../checker/index.ts'
 
 const PRELUDE = `
 const { parentPort } = require('node:worker_threads')

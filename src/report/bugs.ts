@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** `lastput check --bugs` as text and JSON. */
-import type { Verdict } from '../engine/index.ts'
+import type { Verdict } from '../checker/index.ts'
 import type { Bug } from '../linux/bugs/index.ts'
 import type { Scenario } from '../linux/scenario/build.ts'
 import type { Verified } from '../linux/scenario/verify.ts'

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Verdicts of `lastput check` as text and as JSON (`lastput.check/1`). */
-import type { CounterexampleStep, Verdict } from '../engine/index.ts'
+import type { CounterexampleStep, Verdict } from '../checker/index.ts'
 import { properties } from '../linux/properties.ts'
 import { protocols } from '../linux/protocols/index.ts'
 import type { Built } from '../linux/scenario/build.ts'

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** The table of `lastput check --matrix`, row by row as systems are done, and its JSON: a `lastput.check/1` for each cell. */
-import type { PropertyVerdict } from '../engine/index.ts'
+import type { PropertyVerdict } from '../checker/index.ts'
 import { properties } from '../linux/properties.ts'
 import type { Built } from '../linux/scenario/build.ts'
 import { causeOf, causeText } from '../linux/scenario/causes.ts'

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** `lastput.run/1`: one execution of the model under a seeded scheduler, step by step. */
-import type { Violation } from '../engine/index.ts'
+import type { Violation } from '../checker/index.ts'
 import { properties } from '../linux/properties.ts'
 import type { Scenario } from '../linux/scenario/build.ts'
 import type { Simulator } from '../linux/scenario/simulator.ts'

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The engine's verdicts on the model do not depend on its reductions, and are those of the naive explorer.
 import { describe, expect, test } from 'vitest'
-import { check, explore } from '../../src/engine/index.ts'
+import { check, explore } from '../../src/checker/index.ts'
 import { build, D, drivers, properties, protocols, searches, verify } from '../../src/linux/index.ts'
 
 const NAIVE_STATES = 60_000

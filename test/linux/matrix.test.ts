@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { survey } from '../../src/engine/index.ts'
+import { survey } from '../../src/checker/index.ts'
 import { build, drivers, properties } from '../../src/linux/index.ts'
 import { causeOf, causes } from '../../src/linux/scenario/causes.ts'
 import { type MatrixSystem, matrix } from '../../src/linux/scenario/matrix.ts'

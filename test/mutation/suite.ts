@@ -3,7 +3,7 @@
  * What a mutant of the model is tried against: every row of the corpus in both forms, and every driver under every protocol.
  * Bundled with the mutated file in the place of the original.
  */
-import { type CheckOptions, survey } from '../../src/engine/index.ts'
+import { type CheckOptions, survey } from '../../src/checker/index.ts'
 import { bugs } from '../../src/linux/bugs/index.ts'
 import { build, drivers, type ProtocolId, properties, protocols, type Scenario, verify } from '../../src/linux/index.ts'
 import { unlock_page } from '../../src/linux/mm/memremap.ts'

@@ -61,7 +61,7 @@ test.each([
 
 test.each([
   ['trace', 'ledger'],
-  ['engine', 'linux'],
+  ['checker', 'linux'],
   ['linux', 'trace'],
   ['ledger', 'report'],
   ['report', 'cli'],
@@ -69,6 +69,21 @@ test.each([
 ])('%s does not import %s', (from, to) => {
   const files = { [`src/${to}/x.ts`]: 'export const x = 1\n', [`src/${from}/bad.ts`]: `import '../${to}/x.ts'\n` }
   expect(violations(files)).toEqual([`src/${from}/bad.ts: ${from}-imports`])
+})
+
+test('a stage of the checker imports no later stage, and the reference checker none', () => {
+  const files = {
+    'src/checker/codegen/x.ts': 'export const x = 1\n',
+    'src/checker/prepare.ts': "import './codegen/x.ts'\n",
+    'src/checker/learn/late.ts': "import '../codegen/x.ts'\n",
+    'src/checker/learn/runs.ts': "import '../prepare.ts'\n",
+    'src/checker/reference/helped.ts': "import '../learn/late.ts'\n",
+  }
+  expect(violations(files)).toEqual([
+    'src/checker/learn/late.ts: checker-learn-imports',
+    'src/checker/learn/runs.ts: checker-learn-imports',
+    'src/checker/reference/helped.ts: checker-reference-imports',
+  ])
 })
 
 test('what must run in a browser does not import from node, packages of the tests stay in the tests', () => {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What check and explain print fits the width of a mail, whatever the counterexample.
 import { describe, expect, test } from 'vitest'
-import { survey } from '../../src/engine/index.ts'
+import { survey } from '../../src/checker/index.ts'
 import { bugs } from '../../src/linux/bugs/index.ts'
 import { build, drivers, properties, protocols, verify } from '../../src/linux/index.ts'
 import { matrix } from '../../src/linux/scenario/matrix.ts'

@@ -3,7 +3,7 @@
  * drm_pagemap: a device may hold a reference on the pagemap of another one. The last put runs the provider's destroy
  * callback, and nothing kept the provider's module loaded until then.
  */
-import { cell, type Steps, step } from '../../engine/index.ts'
+import { cell, type Steps, step } from '../../checker/index.ts'
 import { driver } from '../driver.ts'
 import type { Kernel } from '../types.ts'
 

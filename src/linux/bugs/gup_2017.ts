@@ -3,7 +3,7 @@
  * Fast GUP of 2017 (4.12-rc): in those days each reference on a ZONE_DEVICE page was a reference on its pagemap too, given
  * back by put_page(). x86's own fast GUP took both; the generic one that replaced it for a while took the page's alone.
  */
-import { cell, type Steps, step } from '../../engine/index.ts'
+import { cell, type Steps, step } from '../../checker/index.ts'
 import { driver } from '../driver.ts'
 import { page_exists, page_ref_inc } from '../mm/page_ref.ts'
 import type { Kernel } from '../types.ts'

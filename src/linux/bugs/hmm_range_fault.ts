@@ -3,7 +3,7 @@
  * CVE-2026-43404: hmm_range_fault() tries the lock of a device-private folio again and again on a CPU that it does not give
  * up. Whoever holds the lock waits for a work item that was queued on that same CPU.
  */
-import { AGAIN, cell, repeat, type Steps, step } from '../../engine/index.ts'
+import { AGAIN, cell, repeat, type Steps, step } from '../../checker/index.ts'
 import { driver } from '../driver.ts'
 import { lock_page, trylock_page, unlock_page } from '../mm/memremap.ts'
 import { hand_out } from '../page_list.ts'

@@ -3,7 +3,7 @@
  * uvm_pmm_gpu_device_p2p_init() of NVIDIA's open modules: P2PDMA pages that the driver hands to user mappings in the belief
  * that they come from memremap_pages() with the count of one that is its own. From b7e282378773 (6.15) they come with zero.
  */
-import { call, type Steps, step } from '../../engine/index.ts'
+import { call, type Steps, step } from '../../checker/index.ts'
 import { driver } from '../driver.ts'
 import { vm_insert_page, zap_pte } from '../mm/memory.ts'
 import { memunmap_pages, percpu_ref_put_many, percpu_ref_tryget_live, put_page } from '../mm/memremap.ts'

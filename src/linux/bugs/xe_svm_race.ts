@@ -3,7 +3,7 @@
  * drm/xe/svm: two devices populate one range. Each finds the other's pages in it, gets -EBUSY, evicts them and tries again.
  * What a device populates is mapped before it is bound, and between the two the other device may evict it.
  */
-import { AGAIN, cell, repeat, type Steps, step } from '../../engine/index.ts'
+import { AGAIN, cell, repeat, type Steps, step } from '../../checker/index.ts'
 import { driver } from '../driver.ts'
 import type { Kernel } from '../types.ts'
 

@@ -4,7 +4,7 @@
  * while its block belongs to the file. Left out: the entry lock (the file's invalidate lock orders enough), PMD entries,
  * reflink, and waiters that miss their wake-up: a waiter here sees the count itself.
  */
-import { AGAIN, call, cell, repeat, type Steps, step } from '../../engine/index.ts'
+import { AGAIN, call, cell, repeat, type Steps, step } from '../../checker/index.ts'
 import { driver } from '../driver.ts'
 import { irqs_off_cell, pin_user_page } from '../mm/gup.ts'
 import { copy_pte, zap_pte } from '../mm/memory.ts'

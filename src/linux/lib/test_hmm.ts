@@ -3,7 +3,7 @@
  * lib/test_hmm.c: device memory that is system memory in disguise. Each device page in use has a backing page `rpage`, an
  * ordinary page with a count of its own, which is what page_free() gives back with __free_page().
  */
-import { cells, type Steps, step } from '../../engine/index.ts'
+import { cells, type Steps, step } from '../../checker/index.ts'
 import { device_private } from '../device_private.ts'
 import { driver } from '../driver.ts'
 import { zone_device_page_init } from '../mm/memremap.ts'

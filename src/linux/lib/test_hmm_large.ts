@@ -4,7 +4,7 @@
  * pagemap references when its pages come and go at different orders. Only protocol G has such folios. Page 0 and 1 make up
  * the folio of order 1; a mapping is one entry for the whole folio.
  */
-import { call, cell, cells, type Shared, type Steps, step } from '../../engine/index.ts'
+import { call, cell, cells, type Shared, type Steps, step } from '../../checker/index.ts'
 import { driver } from '../driver.ts'
 import {
   lock_page,

@@ -3,7 +3,7 @@
  * mm/gup.c: get_user_pages_fast() and pins on pages that present entries map. Left out: faults
  * (a missing entry is the end), huge entries, and FOLL_LONGTERM.
  */
-import { type Cell, call, cell, type Steps, step } from '../../engine/index.ts'
+import { type Cell, call, cell, type Steps, step } from '../../checker/index.ts'
 import { type Address, type DevPagemap, type Kernel, LIVE, type Page } from '../types.ts'
 import { get_dev_pagemap, put_dev_pagemap, put_page } from './memremap.ts'
 import { get_page_unless_zero, touch_page, try_get_page } from './page_ref.ts'

@@ -5,7 +5,7 @@
  * What the page table lock makes indivisible is one step here. Left out: mmap_lock (MADV_DONTNEED and faults take it shared,
  * so it excludes neither), swap, copy on write, and the reference counts of system pages.
  */
-import { AGAIN, call, type Steps, step } from '../../engine/index.ts'
+import { AGAIN, call, type Steps, step } from '../../checker/index.ts'
 import { type Address, LIVE, type Page, type VmFault } from '../types.ts'
 import { put_page, trylock_page, unlock_page } from './memremap.ts'
 import { page_ref_add_unless_zero, page_ref_count, page_ref_dec, page_ref_inc, touch_page } from './page_ref.ts'

@@ -4,7 +4,7 @@
  *
  * Left out: percpu mode (only the sum matters here), altmap, ranges (one range), and memcg.
  */
-import { type Shared, type Steps, step } from '../../engine/index.ts'
+import { type Shared, type Steps, step } from '../../checker/index.ts'
 import { type DevPagemap, DRAINED, DYING, GONE, IDLE, LIVE, type Page } from '../types.ts'
 import { page_exists, set_page_count } from './page_ref.ts'
 import { entering, type PagemapProbe, tracer } from './trace_events.ts'

@@ -5,7 +5,7 @@
  * Left out: the mmu notifier (the driver's page table is not modelled), the LRU, large folios (see lib/test_hmm_large.ts), batches
  * (a range is moved page by page), and system pages: a migration of system memory has no count to fail on.
  */
-import { call, type Steps, step } from '../../engine/index.ts'
+import { call, type Steps, step } from '../../checker/index.ts'
 import type { Address, Fault, Page } from '../types.ts'
 import { put_page, trylock_page, unlock_page } from './memremap.ts'
 import { busy_base } from './page_count.ts'

@@ -3,7 +3,7 @@
  * include/linux/page_ref.h: the atomic operations on `_refcount`, and what watches them. Functions that take `s` are parts
  * of a step, for what the kernel does under the page table lock; each is one tracepoint of include/trace/events/page_ref.h.
  */
-import { type Shared, type Steps, step } from '../../engine/index.ts'
+import { type Shared, type Steps, step } from '../../checker/index.ts'
 import { BUSY, GONE, IDLE, type Page } from '../types.ts'
 import { mapcount } from './pgtable.ts'
 import { type PageRefEvent, probe_page, tracer } from './trace_events.ts'

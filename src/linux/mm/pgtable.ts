@@ -4,7 +4,7 @@
  * P2PDMA) or by a device-private swap entry; the model writes both the same way. System pages behind {@link PTE_RAM} are not
  * modelled: each entry has its own.
  */
-import type { Image, Shared, Sort, View } from '../../engine/index.ts'
+import type { Image, Shared, Sort, View } from '../../checker/index.ts'
 import type { Address, Page } from '../types.ts'
 
 export const PTE_NONE = 0

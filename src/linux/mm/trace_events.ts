@@ -3,7 +3,7 @@
  * What a recording can hold: page_ref events, probes that whoever records sets with a line each (kprobes), and the kernel's
  * own reports. They change no memory, and say what a step does, whether or not that is right.
  */
-import type { Shared, Steps } from '../../engine/index.ts'
+import type { Shared, Steps } from '../../checker/index.ts'
 import type { DevPagemap, Page } from '../types.ts'
 
 /** One `page_ref:*` event, with the fields of the tracepoint. */

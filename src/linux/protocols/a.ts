@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-import { call, type Steps } from '../../engine/index.ts'
+import { call, type Steps } from '../../checker/index.ts'
 import {
   driver_owned,
   lock_page,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-import type { Steps } from '../../engine/index.ts'
+import type { Steps } from '../../checker/index.ts'
 import { lock_page, memunmap_without_pages, page_free } from '../mm/memremap.ts'
 import { page_ref_dec_and_test, set_page_count } from '../mm/page_ref.ts'
 import type { Page, Protocol } from '../types.ts'

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-import { type Steps, step } from '../../engine/index.ts'
+import { type Steps, step } from '../../checker/index.ts'
 import {
   driver_owned,
   lock_page,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-import { type Steps, step } from '../../engine/index.ts'
+import { type Steps, step } from '../../checker/index.ts'
 import { lock_page, percpu_ref_tryget_many, warn_if_dying } from '../mm/memremap.ts'
 import { page_ref_count, set_page_count } from '../mm/page_ref.ts'
 import type { Page, Protocol } from '../types.ts'

@@ -14,7 +14,7 @@ import {
   type Thread,
   thread,
   type View,
-} from '../../engine/index.ts'
+} from '../../checker/index.ts'
 import type { Driver, DriverParts } from '../driver.ts'
 import { driver_owned } from '../mm/memremap.ts'
 import { busy_base, idle_count, idle_count_of } from '../mm/page_count.ts'

@@ -14,7 +14,7 @@ import {
   type State,
   type StepRequest,
   type Violation,
-} from '../../engine/index.ts'
+} from '../../checker/index.ts'
 import { is_page_ref, type PageRefEvent, type TraceEvent, tracer, while_probing } from '../mm/trace_events.ts'
 import type { Built } from './build.ts'
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Checks one scenario for several properties, by as many searches as they need. */
-import { type CheckOptions, check, type Verdict } from '../../engine/index.ts'
+import { type CheckOptions, check, type Verdict } from '../../checker/index.ts'
 import { searches } from '../properties.ts'
 import { type Built, build, type Scenario } from './build.ts'
 

@@ -3,7 +3,7 @@
  * drivers/dax/device.c: a character device that maps device memory. Its pages are never allocated or freed; what counts is
  * that they outlive their users. Left out: 2 MB and 1 GB pages (one page each here).
  */
-import { call, cell, type Steps, step } from '../../../engine/index.ts'
+import { call, cell, type Steps, step } from '../../../checker/index.ts'
 import { driver } from '../../driver.ts'
 import { irqs_off_cell, pin_user_page } from '../../mm/gup.ts'
 import { copy_pte, zap_pte } from '../../mm/memory.ts'

@@ -3,7 +3,7 @@
  * drivers/pci/p2pdma.c: memory of a PCI BAR behind a gen_pool. Each allocation, by the kernel or by mmap, holds the
  * pagemap's ref besides the reference that memremap_pages() took for the page. One page for each mmap.
  */
-import { call, cell, type Shared, type Steps, step } from '../../../engine/index.ts'
+import { call, cell, type Shared, type Steps, step } from '../../../checker/index.ts'
 import { driver } from '../../driver.ts'
 import { irqs_off_cell, pin_user_page } from '../../mm/gup.ts'
 import { vm_insert_page, zap_pte } from '../../mm/memory.ts'

@@ -4,7 +4,7 @@
  * use has a `pvt` in zone_device_data. `uvmem_lock` is each guest's own, and exit does not take it: it does not order the
  * bitmap and `pvt` of one guest's page_free() against another guest's allocation, so it is left out.
  */
-import { type Steps, step } from '../../../../engine/index.ts'
+import { type Steps, step } from '../../../../checker/index.ts'
 import { device_private } from '../../../device_private.ts'
 import { driver } from '../../../driver.ts'
 import { zone_device_page_init } from '../../../mm/memremap.ts'

@@ -3,7 +3,7 @@
  * drivers/gpu/drm/drm_pagemap.c, as xe's SVM uses it (6.16 and later): a page in use holds its `zdd`; so does whoever
  * populates it. The last of them gives the device memory back, so that may be the migrating thread, long after page_free().
  */
-import { cells, type Shared, type Steps, step } from '../../../../engine/index.ts'
+import { cells, type Shared, type Steps, step } from '../../../../checker/index.ts'
 import { device_private } from '../../../device_private.ts'
 import { driver } from '../../../driver.ts'
 import { zone_device_page_init } from '../../../mm/memremap.ts'

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** drivers/gpu/drm/nouveau/nouveau_dmem.c: VRAM of one chunk, with a count of the pages it has handed out. */
-import { cell, type Shared, type Steps, step } from '../../../../../engine/index.ts'
+import { cell, type Shared, type Steps, step } from '../../../../../checker/index.ts'
 import { device_private } from '../../../../device_private.ts'
 import { driver } from '../../../../driver.ts'
 import { zone_device_page_init } from '../../../../mm/memremap.ts'

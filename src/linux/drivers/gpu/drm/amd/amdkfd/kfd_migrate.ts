@@ -6,7 +6,7 @@
  * Until then svm_range_validate_svm_bo() finds the buffer object of a range that comes back, and each address has its place
  * in it: so the range gets the same page, freed or not.
  */
-import { cells, type Shared, type StepRequest, type Steps, step } from '../../../../../../engine/index.ts'
+import { cells, type Shared, type StepRequest, type Steps, step } from '../../../../../../checker/index.ts'
 import { device_private } from '../../../../../device_private.ts'
 import { driver } from '../../../../../driver.ts'
 import { zone_device_page_init } from '../../../../../mm/memremap.ts'

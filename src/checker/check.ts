@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** `check(system)`: explore every interleaving, explain what breaks. */
+
+import { type Meter, within } from './budget.ts'
+import { PARTITIONS } from './codegen/emit-store.ts'
+import { counterexampleOf, endlessOf } from './explain/counterexample.ts'
+import { coloursOf, findEndless, obligationsOf } from './explore/liveness.ts'
+import { localCrew, remoteCrew, type SearchResult, search } from './explore/search.ts'
+import type { System } from './model.ts'
+import { type CheckOptions, type SearchLimits, selector } from './options.ts'
+import { PARTIAL_ORDER, type Prepared, prepare } from './prepare.ts'
+import type { Verdict } from './verdict.ts'
+
+const GIB = 2 ** 30
+
+/**
+ * Explores every interleaving.
+ * @throws ModelError when the model is malformed; ReplayError when the engine contradicts itself.
+ */
+export async function check(system: System, options: CheckOptions = {}): Promise<Verdict> {
+  const verdict = await explore(system, options, Number.POSITIVE_INFINITY)
+  if (verdict.verdict !== 'violated' || !verdict.reductions.includes(PARTIAL_ORDER)) return verdict
+  // Partial order keeps the verdict but not the shortest way: that is looked for without it, no deeper than this one.
+  const steps = verdict.counterexample!.length
+  const rest = { ...options, partialOrder: false, time: (options.time ?? Number.POSITIVE_INFINITY) - verdict.seconds }
+  // That nothing can move shows only when the last state is expanded.
+  const shortest = await explore(system, rest, steps + 1)
+  const seconds = verdict.seconds + shortest.seconds
+  if (shortest.verdict === 'violated') return { ...shortest, seconds }
+  return { ...verdict, seconds, reductions: [...verdict.reductions, `not the shortest: ${shortest.reason}`] }
+}
+
+/**
+ * Names of the promises that steps or states of a system can break; undefined where a limit is met before they are known.
+ * @throws ModelError when the model is malformed.
+ */
+export function promises(system: System, options: CheckOptions = {}): readonly string[] | undefined {
+  const prepared = within(limitsOf(options), meter => prepare(system, {}, undefined, meter))
+  if (typeof prepared === 'string') return undefined
+  return [...prepared.properties, ...obligationsOf(system, () => true).map(o => o.property)]
+}
+
+async function explore(system: System, options: CheckOptions, depth: number): Promise<Verdict> {
+  const limits = limitsOf(options, depth)
+  const began = performance.now()
+  const obliged = obligationsOf(system, selector(options)).length > 0
+  const seconds = () => (performance.now() - began) / 1000
+  const first = within(limits, meter => prepare(system, options, undefined, meter))
+  // Where only liveness is asked for, its states are all that is needed.
+  const prepared =
+    typeof first !== 'string' && obliged && !first.safety
+      ? within(limits, meter => prepareLiveness(system, options, meter))
+      : first
+  if (typeof prepared === 'string') return { ...unprepared(system, prepared), seconds: seconds() }
+  const initial = Int32Array.from(prepared.packing.initial)
+  const start = (l: SearchLimits, crew = localCrew(prepared.kernel)) =>
+    search(crew, prepared.packing.words, prepared.most, initial, l).then(result => ({ crew, result }))
+  const workers = Math.min(options.workers ?? 1, PARTITIONS)
+  let { crew, result } = await start(
+    workers > 1 && options.spawn && prepared === first ? { ...limits, handover: options.handover ?? 250_000 } : limits,
+  )
+  try {
+    if (result.end === 'handover')
+      ({ crew, result } = await start(limits, remoteCrew(prepared.text, workers, options.spawn!)))
+    const common = {
+      system: system.name,
+      states: result.states,
+      transitions: result.transitions,
+      depth: result.depth,
+      bounds: system.bounds,
+      reductions: prepared.reductions,
+    }
+    if (result.end === 'complete') {
+      const safe: Verdict = { ...common, verdict: 'holds', seconds: 0 }
+      return { ...((await checkLiveness(system, prepared, options, limits, safe)) ?? safe), seconds: seconds() }
+    }
+    if (result.end !== 'violated')
+      return { ...common, verdict: 'inconclusive', reason: reasonOf(result), seconds: seconds() }
+    const found = result.violations[0]!
+    const told = await counterexampleOf(system, prepared, crew, prepared.kernel, found, selector(options))
+    return {
+      ...common,
+      verdict: 'violated',
+      property: prepared.properties[found.property]!,
+      message: told.message,
+      counterexample: told.steps,
+      seconds: seconds(),
+    }
+  } finally {
+    crew.end()
+  }
+}
+
+/** The verdict where a limit was met before the search. */
+export function unprepared(system: System, reason: string): Verdict {
+  const { name, bounds } = system
+  const nothing = { states: 0, transitions: 0, depth: 0, seconds: 0, reductions: [] }
+  return { system: name, verdict: 'inconclusive', reason, ...nothing, bounds }
+}
+
+/** @param depth levels to explore. */
+export function limitsOf(options: CheckOptions, depth = Number.POSITIVE_INFINITY): SearchLimits {
+  return {
+    memory: options.memory ?? 4 * GIB,
+    deadline: performance.now() + (options.time ?? Number.POSITIVE_INFINITY) * 1000,
+    depth,
+    handover: Number.POSITIVE_INFINITY,
+    signal: options.signal,
+    guard: options.guard,
+    onProgress: options.onProgress,
+    progressInterval: options.progressInterval ?? 200,
+  }
+}
+
+/** Made ready without the reductions that would mix up who moves. @throws Exhausted at a limit. */
+export function prepareLiveness(system: System, options: CheckOptions, meter: Meter): Prepared {
+  const colours = coloursOf(system, obligationsOf(system, selector(options)))
+  return prepare(system, { ...options, partialOrder: false }, colours, meter)
+}
+
+/** Looks for fair executions without an end; searches again if the first search's reductions mix up who moves. */
+async function checkLiveness(
+  system: System,
+  safety: Prepared,
+  options: CheckOptions,
+  limits: SearchLimits,
+  safe: Verdict,
+): Promise<Verdict | undefined> {
+  const selected = selector(options)
+  const obligations = obligationsOf(system, selected)
+  if (obligations.length === 0) return undefined
+  const reusable = safety.live(coloursOf(system, obligations)) && safe.states === safety.kernel.stats().states
+  const inconclusive = (reason: string): Verdict => ({
+    ...safe,
+    verdict: 'inconclusive',
+    reason: `no safety property is violated; liveness: ${reason}`,
+  })
+  const whole = reusable ? safety : within(limits, meter => prepareLiveness(system, options, meter))
+  if (typeof whole === 'string') return inconclusive(whole)
+  if (!reusable) {
+    const initial = Int32Array.from(whole.packing.initial)
+    const result = await search(localCrew(whole.kernel), whole.packing.words, whole.most, initial, limits)
+    if (result.end !== 'complete') return inconclusive(reasonOf(result))
+  }
+  const found = await findEndless(system, whole.kernel, whole.movesThreads, obligations, limits)
+  if (typeof found === 'string') return inconclusive(found)
+  const { states, transitions } = whole.kernel.stats()
+  const note = `for liveness ${whole.reductions.join(', ') || 'none'}: ${states} states`
+  if (!found) return reusable ? safe : { ...safe, reductions: [...safe.reductions, note] }
+  return {
+    ...safe,
+    verdict: 'violated',
+    property: found.obligation.property,
+    message: found.obligation.message,
+    states,
+    transitions,
+    reductions: whole.reductions,
+    ...(await endlessOf(system, whole, whole.kernel, found, selected)),
+  }
+}
+
+export function reasonOf(result: SearchResult): string {
+  const covered = `${result.states} states, every interleaving of ${result.depth} steps`
+  if (result.end === 'memory') return `out of memory after ${covered}`
+  if (result.end === 'time') return `out of time after ${covered}`
+  return `stopped after ${covered}`
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** An endless execution as steps over states as they are: the way to a fair component, and a round through it. */
+import type { Kernel } from '../codegen/search-program.ts'
+import { bitsOf, type Endless, excused } from '../explore/liveness.ts'
+import { type Crew, localCrew } from '../explore/search.ts'
+import type { System } from '../model.ts'
+import type { Packing } from '../pack/packing.ts'
+import { cheapestPath, levelsTo, type PathStep } from './shortest-path.ts'
+
+export interface Lasso {
+  readonly prefix: readonly PathStep[]
+  /** Empty when everything stands still at the end of the prefix. */
+  readonly cycle: readonly PathStep[]
+}
+
+/** @param kernel that has explored all states. */
+export async function lassoOf(system: System, kernel: Kernel, packing: Packing, endless: Endless): Promise<Lasso> {
+  const crew: Crew = localCrew(kernel)
+  const levels = await levelsTo(crew, endless.level, endless.entries)
+  const prefix = cheapestPath(kernel, packing.words, system.threads.length, packing.initial, levels)
+  const start = prefix.at(-1)?.state ?? packing.initial
+  return { prefix, cycle: new Round(system, kernel, packing, endless, start).steps() }
+}
+
+/** A round from a state back to itself in which each thread moves, or is seen unable to. */
+class Round {
+  private readonly kernel: Kernel
+  private readonly packing: Packing
+  private readonly endless: Endless
+  private readonly start: readonly number[]
+  private readonly component: number
+  private readonly members: number
+  private readonly everyone: number
+  private readonly daemons: number
+
+  constructor(system: System, kernel: Kernel, packing: Packing, endless: Endless, start: readonly number[]) {
+    this.kernel = kernel
+    this.packing = packing
+    this.endless = endless
+    this.start = start
+    this.component = this.componentOf(start)
+    this.members = bitsOf(endless.obligation.threads)
+    this.everyone = bitsOf(system.threads.map((_, t) => t))
+    this.daemons = bitsOf(system.threads.flatMap((t, i) => (t.daemon ? [i] : [])))
+  }
+
+  steps(): PathStep[] {
+    const path: PathStep[] = []
+    let waiting = this.everyone & ~this.excused(this.start)
+    while (waiting !== 0) {
+      const left = waiting
+      const leg = this.shortest(
+        path.at(-1)?.state ?? this.start,
+        ({ thread, state }) => ((left & (1 << thread)) | (left & this.excused(state))) !== 0,
+      )
+      if (!leg) throw new Error('a fair component has no fair round')
+      for (const step of leg) {
+        path.push(step)
+        waiting &= ~((1 << step.thread) | this.excused(step.state))
+      }
+    }
+    const goal = this.start.join()
+    if (path.at(-1)?.state.join() === goal) return path
+    const home = this.shortest(path.at(-1)?.state ?? this.start, ({ state }) => state.join() === goal)
+    return [...path, ...(home ?? [])]
+  }
+
+  /** A shortest way within the component whose last step is wanted. */
+  private shortest(from: readonly number[], wanted: (step: PathStep) => boolean): PathStep[] | undefined {
+    interface Visit {
+      readonly state: readonly number[]
+      readonly via: PathStep | undefined
+      readonly before: Visit | undefined
+    }
+    const queue: Visit[] = [{ state: from, via: undefined, before: undefined }]
+    const known = new Set([from.join()])
+    for (const at of queue)
+      for (const step of this.stepsInside(at.state)) {
+        const visit = { state: step.state, via: step, before: at }
+        if (wanted(step)) {
+          const path: PathStep[] = []
+          for (let v: Visit | undefined = visit; v?.via; v = v.before) path.unshift(v.via)
+          return path
+        }
+        const key = step.state.join()
+        if (known.has(key)) continue
+        known.add(key)
+        queue.push(visit)
+      }
+    return undefined
+  }
+
+  private stepsInside(state: readonly number[]): PathStep[] {
+    const { started } = this.kernel.threadsAt(Int32Array.from(state))
+    return this.packing.steps(this.kernel.successors(Int32Array.from(state))).filter(step => {
+      const after = this.kernel.threadsAt(Int32Array.from(step.state)).started
+      const mine = this.members & (1 << step.thread)
+      if ((after & this.members) === 0 || (mine & started & ~after) !== 0) return false
+      return this.componentOf(step.state) === this.component
+    })
+  }
+
+  private excused(state: readonly number[]): number {
+    const { started, can } = this.kernel.threadsAt(Int32Array.from(state))
+    return excused(started, can, this.daemons)
+  }
+
+  private componentOf(state: readonly number[]): number {
+    return this.endless.componentOf[this.kernel.numberOf(Int32Array.from(state))]!
+  }
+}

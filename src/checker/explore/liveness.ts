@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * Liveness under weak fairness: a run that has begun and never ends is a strongly connected component in which it goes on,
+ * and in which every thread that always could move does move (Manna and Pnueli 1995). Weak fairness needs no recursion into
+ * components: whoever is blocked anywhere in a component is blocked again and again on a cycle through all of it.
+ */
+
+import { ENDS, type Graph, type Kernel } from '../codegen/search-program.ts'
+import { ModelError, type System } from '../model.ts'
+import type { SearchLimits } from '../options.ts'
+import { Components } from './components.ts'
+
+export interface Obligation {
+  readonly property: string
+  readonly message: string
+  /** Threads of which one has begun, and none ever ends. */
+  readonly threads: readonly number[]
+}
+
+/** An obligation that some fair execution breaks. */
+export interface Endless {
+  readonly obligation: Obligation
+  /** Steps to the nearest states of fair components, and these states. */
+  readonly level: number
+  readonly entries: Int32Array
+  /** By number of a state, the component that it is in. */
+  readonly componentOf: Int32Array
+}
+
+/** Obligations that threads and properties make, as far as they are selected. */
+export function obligationsOf(system: System, selected: (property: string) => boolean): Obligation[] {
+  const finishes = system.threads.flatMap((t, i) =>
+    t.finishes ? [{ property: 'finishes', message: `${t.name} never ends`, threads: [i] }] : [],
+  )
+  const progress = system.properties.flatMap(p =>
+    p.kind === 'progress'
+      ? [{ property: p.name, message: `livelock: ${p.name}`, threads: p.threads.map(t => system.threads.indexOf(t)) }]
+      : [],
+  )
+  return [...finishes, ...progress].filter(o => selected(o.property))
+}
+
+/** By thread: threads of one colour are alike for all obligations and for fairness. */
+export function coloursOf(system: System, obligations: readonly Obligation[]): string[] {
+  return system.threads.map((t, i) => [t.daemon, ...obligations.map(o => o.threads.includes(i))].join())
+}
+
+/**
+ * The first obligation that some fair execution breaks.
+ * @param kernel that has explored all states.
+ * @param movesThreads whether its symmetries do.
+ * @returns a reason if memory or time runs out.
+ * @throws ModelError for more threads than a word has bits.
+ */
+export async function findEndless(
+  system: System,
+  kernel: Kernel,
+  movesThreads: boolean,
+  obligations: readonly Obligation[],
+  limits: SearchLimits,
+): Promise<Endless | string | undefined> {
+  if (system.threads.length > 32) throw new ModelError(`system ${system.name}: liveness is for at most 32 threads`)
+  const slices = new Slices(kernel, limits)
+  const graph = await slices.graph(movesThreads ? system.threads.length : 0)
+  if (typeof graph === 'string') return graph
+  const components = new Components(graph)
+  const fairness = new Fairness(system, kernel, movesThreads, graph, components)
+  for (const [i, obligation] of obligations.entries()) {
+    components.begin(bitsOf(obligation.threads))
+    const fair: number[] = []
+    const found = (states: Int32Array, from: number, to: number) => {
+      if (fairness.holds(states.subarray(from, to))) for (let k = from; k < to; k++) fair.push(states[k]!)
+    }
+    while (components.advance(EDGES, found)) {
+      const end = await slices.pause(graph.started.length - components.done)
+      if (end)
+        return `${end} in the search for endless executions: ${components.done} of ${graph.started.length} states, promise ${i + 1} of ${obligations.length}`
+    }
+    if (fair.length > 0) return { obligation, ...nearest(kernel, fair), componentOf: components.of }
+  }
+  return undefined
+}
+
+/** States and edges between looks at the clock. */
+const STATES = 10_000
+const EDGES = 100_000
+
+/** Work that is done piece by piece, so that limits hold and the host's signals come in. */
+class Slices {
+  private readonly kernel: Kernel
+  private readonly limits: SearchLimits
+  private readonly began = performance.now()
+  private last = this.began
+  private bytes = 0
+
+  constructor(kernel: Kernel, limits: SearchLimits) {
+    this.kernel = kernel
+    this.limits = limits
+  }
+
+  /** All states with their edges, or why not. @param frames bytes by state that fairness needs. */
+  async graph(frames: number): Promise<Graph | string> {
+    const n = this.kernel.number()
+    const stored = this.kernel.stats().bytes
+    const rest = 12 * n + Components.bytes(n) + frames * n
+    if (stored + rest > this.limits.memory) return `out of memory for the edges of ${n} states`
+    const outline = { offsets: new Int32Array(n + 1), started: new Int32Array(n), can: new Int32Array(n) }
+    const first = await this.over(n, (from, to) => this.kernel.outline(outline, from, to))
+    if (first) return first
+    const edges = outline.offsets[n]!
+    this.bytes = stored + rest + 5 * edges
+    if (this.bytes > this.limits.memory || edges > MOST) return `out of memory for the ${edges} edges of ${n} states`
+    const graph = { ...outline, to: new Int32Array(edges), who: new Uint8Array(edges) }
+    return (await this.over(n, (from, to) => this.kernel.link(graph, from, to))) ?? graph
+  }
+
+  /** Reports progress, lets the host's signals in; says why to stop. @param queue states still to be looked at. */
+  async pause(queue: number): Promise<string | undefined> {
+    const now = performance.now()
+    if (now - this.last >= this.limits.progressInterval) {
+      this.last = now
+      const { states, transitions, level } = this.kernel.stats()
+      const seconds = (now - this.began) / 1000
+      this.limits.onProgress?.({ states, transitions, depth: level, queue, bytes: this.bytes, seconds })
+      await new Promise(resolve => setTimeout(resolve))
+    }
+    if (this.limits.signal?.aborted) return 'stopped'
+    return now > this.limits.deadline ? 'out of time' : undefined
+  }
+
+  private async over(n: number, work: (from: number, to: number) => void): Promise<string | undefined> {
+    for (let i = 0; i < n; i += STATES) {
+      work(i, Math.min(n, i + STATES))
+      const end = await this.pause(n - i)
+      if (end) return `${end} with the edges of ${Math.min(n, i + STATES)} of ${n} states`
+    }
+    return undefined
+  }
+}
+
+/** Edges that offsets can count. */
+const MOST = 2 ** 30
+
+/** Of states in fair components, those that the fewest steps lead to. */
+function nearest(kernel: Kernel, states: readonly number[]): Pick<Endless, 'level' | 'entries'> {
+  let level = Number.POSITIVE_INFINITY
+  let entries: number[] = []
+  for (const n of states) {
+    const l = kernel.levelOf(n)
+    if (l < level) {
+      level = l
+      entries = []
+    }
+    if (l === level) entries.push(...kernel.stateAt(n))
+  }
+  return { level, entries: Int32Array.from(entries) }
+}
+
+/** Which components some fair execution goes round in for ever. */
+class Fairness {
+  private readonly kernel: Kernel
+  private readonly graph: Graph
+  private readonly components: Components
+  private readonly threads: number
+  private readonly everyone: number
+  private readonly daemons: number
+  /** By state and thread, how the thread is called in the first state of the component; empty if no symmetry moves threads. */
+  private readonly frames: Uint8Array
+
+  constructor(system: System, kernel: Kernel, movesThreads: boolean, graph: Graph, components: Components) {
+    this.kernel = kernel
+    this.graph = graph
+    this.components = components
+    this.threads = system.threads.length
+    this.everyone = this.threads === 32 ? -1 : (1 << this.threads) - 1
+    this.daemons = bitsOf(system.threads.flatMap((t, i) => (t.daemon ? [i] : [])))
+    this.frames = new Uint8Array(movesThreads ? graph.started.length * this.threads : 0)
+  }
+
+  /** Whether each thread moves somewhere in the component, or is excused somewhere. */
+  holds(states: Int32Array): boolean {
+    if (this.frames.length > 0 && (states.length > 1 || this.isRound(states[0]!))) return this.holdsForTracks(states)
+    let waiting = this.everyone
+    for (let i = 0; i < states.length && waiting !== 0; i++) waiting &= ~this.satisfied(states[i]!)
+    return waiting === 0
+  }
+
+  private isRound(n: number): boolean {
+    const { offsets, to } = this.graph
+    for (let e = offsets[n]!; e < offsets[n + 1]!; e++) if (to[e] === n && this.components.inside(e)) return true
+    return false
+  }
+
+  /**
+   * Where symmetries move threads, a thread is called otherwise from state to state. Names are carried over the component to
+   * its first state; edges that bring another name back tell which threads can come to take each other's part. A round that
+   * goes everywhere often enough takes each thread through all parts of its class (Emerson and Sistla 1997).
+   */
+  private holdsForTracks(states: Int32Array): boolean {
+    const { graph, frames, threads } = this
+    const { of } = this.components
+    const component = of[states[0]!]
+    const classes = new Classes(threads)
+    const named = new Set<number>([states[0]!])
+    for (let t = 0; t < threads; t++) frames[states[0]! * threads + t] = t
+    let fair = 0
+    for (const n of named) {
+      const satisfied = this.satisfied(n)
+      for (let t = 0; t < threads; t++) if (satisfied & (1 << t)) fair |= 1 << frames[n * threads + t]!
+      const images = this.imagesFrom(n)
+      for (let e = graph.offsets[n]!; e < graph.offsets[n + 1]!; e++) {
+        const m = graph.to[e]!
+        if (of[m] !== component || !this.components.inside(e)) continue
+        const image = images[e - graph.offsets[n]!]!
+        const known = named.has(m)
+        named.add(m)
+        for (let t = 0; t < threads; t++) {
+          const name = frames[n * threads + t]!
+          if (known) classes.join(name, frames[m * threads + image[t]!]!)
+          else frames[m * threads + image[t]!] = name
+        }
+      }
+    }
+    return classes.allMeet(fair)
+  }
+
+  /** By edge of a state, what its threads are called at the other end. */
+  private imagesFrom(n: number): Int32Array[] {
+    const list = this.kernel.successors(this.kernel.stateAt(n))
+    const count = this.graph.offsets[n + 1]! - this.graph.offsets[n]!
+    const length = count === 0 ? 0 : list.length / count
+    return Array.from({ length: count }, (_, i) => this.kernel.images(list.subarray(i * length + 1, (i + 1) * length)))
+  }
+
+  /** Threads that fairness asks nothing more of once the execution comes by a state again and again. */
+  private satisfied(n: number): number {
+    const { graph } = this
+    const { of } = this.components
+    let out = excused(graph.started[n]!, graph.can[n]!, this.daemons)
+    for (let e = graph.offsets[n]!; e < graph.offsets[n + 1]!; e++)
+      if (of[graph.to[e]!] === of[n] && this.components.inside(e)) out |= 1 << (graph.who[e]! & (ENDS - 1))
+    return out
+  }
+}
+
+/** Threads that fairness asks nothing of at a state: between runs and free to stay there, or unable to move. */
+export function excused(started: number, can: number, daemons: number): number {
+  return ~(started | daemons) | ~can
+}
+
+/** Union-find over threads. */
+class Classes {
+  private readonly parent: number[]
+
+  constructor(size: number) {
+    this.parent = Array.from({ length: size }, (_, i) => i)
+  }
+
+  join(a: number, b: number): void {
+    this.parent[this.find(a)] = this.find(b)
+  }
+
+  /** Whether each class has one of the members given by bits. */
+  allMeet(members: number): boolean {
+    const met = new Set(
+      this.parent
+        .map((_, t) => t)
+        .filter(t => members & (1 << t))
+        .map(t => this.find(t)),
+    )
+    return this.parent.every((_, t) => met.has(this.find(t)))
+  }
+
+  private find(a: number): number {
+    while (this.parent[a] !== a) a = this.parent[a]!
+    return a
+  }
+}
+
+export function bitsOf(threads: readonly number[]): number {
+  return threads.reduce((set, t) => set | (1 << t), 0)
+}

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** Drives one kernel, or one in each worker thread, level by level. */
+
+import { PARTITIONS } from '../codegen/emit-store.ts'
+import type { FoundViolation, Kernel, KernelEnv } from '../codegen/search-program.ts'
+import type { SearchLimits, Spawn } from '../options.ts'
+
+export interface SearchResult {
+  readonly end: 'complete' | 'violated' | 'memory' | 'time' | 'depth' | 'handover' | 'stopped'
+  readonly states: number
+  readonly transitions: number
+  /** Steps to the last level that has states. */
+  readonly depth: number
+  readonly bytes: number
+  /** First of each property, shortest first; the search may have ended with the first. */
+  readonly violations: readonly LocatedViolation[]
+}
+
+export interface LocatedViolation extends FoundViolation {
+  /** Of the states that break it, or of those from which one step does. */
+  readonly level: number
+}
+
+/** Steps of the shortest execution that ends in the violation. */
+export function lengthOf({ kind, level }: LocatedViolation): number {
+  return kind === 'step' ? level + 1 : level
+}
+
+type Method = Exclude<keyof Kernel, 'rebuffer'>
+
+/** One or several kernels that search together. */
+export interface Crew {
+  readonly size: number
+  readonly shared: boolean
+  rebuffer(buffers: Int32Array[], positions: Int32Array[], capacity: number): void
+  /** Calls a method of each kernel. */
+  all<M extends Method>(method: M, ...args: Parameters<Kernel[M]>): Promise<ReturnType<Kernel[M]>[]>
+  end(): void
+}
+
+export function localCrew(kernel: Kernel): Crew {
+  return {
+    size: 1,
+    shared: false,
+    rebuffer: (b, p, c) => kernel.rebuffer(b, p, c),
+    all: async (method, ...args) => [(kernel[method] as (...a: unknown[]) => never)(...args)],
+    end: () => undefined,
+  }
+}
+
+/** The text that a worker thread runs: makes its kernel, then answers calls. */
+export function workerText(text: string, env: KernelEnv): string {
+  return `
+const kernel = (function (env) {${text}
+})(${JSON.stringify(env)})
+receive(({ method, args }) => {
+  try { send({ result: kernel[method](...args) }) } catch (e) { send({ error: String(e && e.message || e) }) }
+})`
+}
+
+export function remoteCrew(text: string, size: number, spawn: Spawn): Crew {
+  const threads = Array.from({ length: size }, (_, me) => spawn(workerText(text, { me, workers: size })))
+  const waiting: { resolve: (value: never) => void; reject: (error: Error) => void }[][] = threads.map(() => [])
+  for (const [i, t] of threads.entries()) {
+    t.onMessage(m => {
+      const { result, error } = m as { result: never; error?: string }
+      const call = waiting[i]!.shift()
+      if (error === undefined) call?.resolve(result)
+      else call?.reject(new Error(`worker ${i}: ${error}`))
+    })
+    t.onError(e => {
+      for (const call of waiting[i]!.splice(0)) call.reject(e)
+    })
+  }
+  const all = (method: string, args: unknown[]) =>
+    Promise.all(
+      threads.map(
+        (t, i) =>
+          new Promise<never>((resolve, reject) => {
+            waiting[i]!.push({ resolve, reject })
+            t.post({ method, args })
+          }),
+      ),
+    )
+  return {
+    size,
+    shared: true,
+    rebuffer: (b, p, c) => void all('rebuffer', [b, p, c]).catch(() => undefined),
+    all: (method, ...args) => all(method, args),
+    end: () => {
+      for (const t of threads) t.terminate()
+    },
+  }
+}
+
+/** States in a partition's buffer: grows with the states stored, so that a round's inserts are many for each table's size. */
+const CAPACITY = { first: 512, most: 32_768 }
+
+/** Breadth first from `initial`. The crew keeps its levels for {@link Crew.all} `predecessors` afterwards. */
+export function search(
+  crew: Crew,
+  words: number,
+  most: number,
+  initial: Int32Array,
+  limits: SearchLimits,
+): Promise<SearchResult> {
+  return new Search(crew, words, most, limits).run(initial)
+}
+
+class Search {
+  private readonly crew: Crew
+  private readonly words: number
+  private readonly most: number
+  private readonly limits: SearchLimits
+  private readonly began = performance.now()
+  private lastProgress = this.began
+  private capacity = 0
+  private depth = 0
+  /** States of the frontier. */
+  private queue = 0
+  private now: Tally = { states: 0, transitions: 0, bytes: 0 }
+  private readonly violations: LocatedViolation[] = []
+
+  constructor(crew: Crew, words: number, most: number, limits: SearchLimits) {
+    this.crew = crew
+    this.words = words
+    this.most = most
+    this.limits = limits
+  }
+
+  async run(initial: Int32Array): Promise<SearchResult> {
+    this.grow()
+    await this.crew.all('seed', initial)
+    this.queue = total(await this.crew.all('advance'))
+    this.now = await tally(this.crew)
+    if (await this.broken(0)) return this.result('violated')
+    for (;;) {
+      if (this.queue === 0) return { ...this.result('complete'), depth: Math.max(0, this.depth - 1) }
+      if (this.depth >= this.limits.depth) return this.result('depth')
+      if (this.now.states > this.limits.handover) return this.result('handover')
+      this.grow()
+      const cut = await this.level()
+      if (await this.broken(this.depth + 1)) return this.result('violated')
+      if (cut) return this.result(cut)
+      this.queue = total(await this.crew.all('advance'))
+      this.depth++
+    }
+  }
+
+  /** Notes what new states, which are of `level`, and the steps to them have broken; whether that ends the search. */
+  private async broken(level: number): Promise<boolean> {
+    const found = (await this.crew.all('violations')).flat()
+    for (const kind of KINDS)
+      for (const { property } of found.filter(v => v.kind === kind).sort((a, b) => a.property - b.property))
+        if (!this.violations.some(known => known.property === property))
+          this.violations.push({ kind, property, level: kind === 'state' ? level : this.depth })
+    return !this.limits.goOn && this.violations.length > 0
+  }
+
+  /** Expands the frontier in rounds; says why if it stops before the end. */
+  private async level(): Promise<SearchResult['end'] | undefined> {
+    const before = this.now.states
+    for (let more = true; more; ) {
+      try {
+        more = (await this.crew.all('expand')).includes(true)
+        await this.crew.all('insert')
+      } catch (e) {
+        if (outOfMemory(e)) return 'memory'
+        throw e
+      }
+      this.now = await tally(this.crew)
+      const time = performance.now()
+      if (time - this.lastProgress >= this.limits.progressInterval)
+        await this.tell(time, this.queue + this.now.states - before)
+      if (this.limits.signal?.aborted) return 'stopped'
+      if (this.now.bytes > this.limits.memory) return 'memory'
+      if (time > this.limits.deadline) return 'time'
+    }
+    return undefined
+  }
+
+  private async tell(time: number, queue: number): Promise<void> {
+    this.lastProgress = time
+    this.limits.onProgress?.({ ...this.now, depth: this.depth, queue, seconds: (time - this.began) / 1000 })
+    // Lets signals and timers of the host come in.
+    await new Promise(resolve => setTimeout(resolve))
+  }
+
+  /** Buffers that suit the states stored by now. */
+  private grow(): void {
+    const wanted = Math.max(CAPACITY.first, this.now.states / PARTITIONS / 2)
+    const capacity = Math.ceil(Math.min(CAPACITY.most, wanted)) + this.most
+    if (this.capacity > 0 && capacity < this.capacity * 2) return
+    this.capacity = capacity
+    const make = (n: number) => new Int32Array(this.crew.shared ? new SharedArrayBuffer(n * 4) : new ArrayBuffer(n * 4))
+    const each = Array.from({ length: this.crew.size }, (_, i) => i)
+    this.crew.rebuffer(
+      each.map(() => make(PARTITIONS * capacity * this.words)),
+      each.map(() => make(PARTITIONS)),
+      capacity,
+    )
+  }
+
+  private result(end: SearchResult['end']): SearchResult {
+    const depth = end === 'violated' ? lengthOf(this.violations[0]!) : this.depth
+    return { end, ...this.now, depth, violations: this.violations }
+  }
+}
+
+/** Whether an array could not be had: a limit above what the machine has is a limit too. */
+function outOfMemory(error: unknown): boolean {
+  return error instanceof Error && /allocation failed|Invalid typed array length/.test(error.message)
+}
+
+interface Tally {
+  readonly states: number
+  readonly transitions: number
+  readonly bytes: number
+}
+
+async function tally(crew: Crew): Promise<Tally> {
+  const stats = await crew.all('stats')
+  return {
+    states: total(stats.map(s => s.states)),
+    transitions: total(stats.map(s => s.transitions)),
+    bytes: total(stats.map(s => s.bytes)),
+  }
+}
+
+/** The first is told of where several are as short: the same for any number of workers. */
+const KINDS = ['deadlock', 'step', 'state'] as const
+
+function total(numbers: readonly number[]): number {
+  return numbers.reduce((a, b) => a + b, 0)
+}

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** `lastput/engine`: the modelling language, and explorers that try every interleaving. */
+export { check, promises } from './check.ts'
+export * from './model.ts'
+export type { CheckOptions, SearchProgress, Spawn, WorkerThread } from './options.ts'
+export { type Prepared, prepare } from './prepare.ts'
+export { describeStep } from './reference/describe-step.ts'
+export { Concrete, type Outcome, type Place, type State } from './reference/interpreter.ts'
+export { explore, type NaiveOptions } from './reference/reference-checker.ts'
+export { type PropertyVerdict, type SurveyOptions, survey } from './survey.ts'
+export type { CounterexampleStep, Verdict, Violation } from './verdict.ts'

@@ -1,0 +1,410 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * Steps and invariants as decision diagrams: which cells are looked at, and for each combination of values what happens.
+ * Diagrams are ordered and shared (Bryant 1986, with more than two branches), so equal behaviour is equal identity.
+ */
+
+import { Exhausted, type Meter, UNLIMITED } from '../budget.ts'
+import { withoutChance } from '../determinism.ts'
+import { type Cell, ModelError, type Shared, type StepRequest, type Value, type View } from '../model.ts'
+
+/** What a diagram may test: a cell, or a weighted sum over cells. */
+export interface Variable {
+  readonly id: number
+  readonly name: string
+  readonly low: number
+  readonly size: number
+  /** The cell; undefined for a sum. */
+  readonly cell: Cell | undefined
+  /** For a sum: what each value of each cell (by value - min) weighs. */
+  readonly terms: readonly { readonly cell: number; readonly weights: readonly number[] }[]
+}
+
+/** One way in which a step can go, once the tested values are known. */
+export interface Outcome {
+  readonly id: number
+  /** Variable of a cell, and its new value. */
+  readonly writes: readonly (readonly [number, number])[]
+  /** Names of the properties that it violates. */
+  readonly violations: readonly string[]
+  readonly stops: boolean
+  /** Where the thread goes; -1 if the execution stops. */
+  readonly target: number
+}
+
+export interface Test {
+  readonly kind: 'test'
+  readonly id: number
+  readonly variable: number
+  /** By value - low. */
+  readonly children: readonly Diagram[]
+}
+/** Several outcomes: the step chooses. None: the step is blocked. */
+export interface Terminal {
+  readonly kind: 'terminal'
+  readonly id: number
+  readonly outcomes: readonly Outcome[]
+}
+export type Diagram = Test | Terminal
+
+/** An invariant, which may ask to hold only where no run has begun. */
+export interface InvariantDiagram {
+  readonly diagram: Diagram
+  readonly atRest: boolean
+}
+
+/** Different sums, branches of one step, and choices at once that are still taken to be meant. */
+const SUMS = 4096
+const BRANCHES = 100_000
+const CHOICES = 64
+
+/** Bytes, as engines of JavaScript have them today. */
+const OBJECT = 200
+const POINTER = 8
+
+/** Thrown by a body that is being learned: what it asks cannot be answered yet. */
+class Question {
+  readonly variable: Variable | undefined
+  readonly size: number
+  constructor(variable: Variable | undefined, size: number) {
+    this.variable = variable
+    this.size = size
+  }
+}
+const BLOCKED = Symbol('blocked')
+const STOPPED = Symbol('stopped')
+
+export class Decisions {
+  readonly variables: Variable[] = []
+  private readonly cellVariable = new Map<Cell, Variable>()
+  private readonly sums = new Map<string, Variable>()
+  private readonly tests = new Map<string, Test>()
+  private readonly terminals = new Map<string, Terminal>()
+  private readonly outcomes = new Map<string, Outcome>()
+  private nextId = 0
+  /** Which properties' violations are noted. */
+  readonly selected: (property: string) => boolean
+  /** Watches the limits while diagrams are made. */
+  readonly meter: Meter
+
+  /** Cells whose values name members come first in the order: a PTE is looked at before the pages it may map. */
+  constructor(cells: readonly Cell[], selected: (property: string) => boolean = () => true, meter: Meter = UNLIMITED) {
+    this.selected = selected
+    this.meter = meter
+    const ordered = [...cells.filter(c => c.refers), ...cells.filter(c => !c.refers)]
+    for (const c of ordered) {
+      const v = { id: this.variables.length, name: c.name, low: c.min, size: c.max - c.min + 1, cell: c, terms: [] }
+      this.variables.push(v)
+      this.cellVariable.set(c, v)
+    }
+  }
+
+  ofCell(cell: Cell): Variable {
+    const v = this.cellVariable.get(cell)
+    if (!v) throw new ModelError(`${nameOf(cell)} is used but not among the system's cells`)
+    return v
+  }
+
+  /** The variable for a sum of weighted cells. @throws ModelError for more than 4096 different sums. */
+  ofSum(terms: Variable['terms'], name = 'sum'): Variable {
+    const sorted = [...terms].sort((a, b) => a.cell - b.cell)
+    const key = sorted.map(t => `${t.cell}:${t.weights.join()}`).join('|')
+    let v = this.sums.get(key)
+    if (!v) {
+      let low = 0
+      let high = 0
+      for (const t of sorted) {
+        low += Math.min(...t.weights)
+        high += Math.max(...t.weights)
+      }
+      if (!(high - low < SUMS)) throw new ModelError(`${name}: a sum over ${terms.length} cells spans ${low}..${high}`)
+      const id = this.variables.length
+      v = { id, name: `sum ${id}`, low, size: high - low + 1, cell: undefined, terms: sorted }
+      this.variables.push(v)
+      this.sums.set(key, v)
+    }
+    return v
+  }
+
+  test(variable: number, children: readonly Diagram[]): Diagram {
+    const first = children[0]!
+    if (children.every(c => c === first)) return first
+    const key = `${variable}:${children.map(c => c.id).join()}`
+    let t = this.tests.get(key)
+    if (!t) {
+      this.tests.set(key, (t = { kind: 'test', id: this.nextId++, variable, children }))
+      this.keep(key, children.length)
+    }
+    return t
+  }
+
+  terminal(outcomes: readonly Outcome[]): Terminal {
+    const sorted = [...new Set(outcomes)].sort((a, b) => a.id - b.id)
+    const key = sorted.map(o => o.id).join()
+    let t = this.terminals.get(key)
+    if (!t) {
+      this.terminals.set(key, (t = { kind: 'terminal', id: this.nextId++, outcomes: sorted }))
+      this.keep(key, sorted.length)
+    }
+    return t
+  }
+
+  outcome(writes: Outcome['writes'], violations: readonly string[], stops: boolean, target: number): Outcome {
+    const sorted = [...writes].sort((a, b) => a[0] - b[0])
+    const key = `${sorted.map(w => w.join(':')).join()}|${JSON.stringify(violations)}|${stops ? 1 : 0}|${target}`
+    let o = this.outcomes.get(key)
+    if (!o) {
+      this.outcomes.set(key, (o = { id: this.outcomes.size, writes: sorted, violations, stops, target }))
+      this.keep(key, sorted.length)
+    }
+    return o
+  }
+
+  /** About what an object with its key and its entry in a table takes. */
+  private keep(key: string, items: number): void {
+    this.meter.keep(OBJECT + key.length + items * POINTER)
+  }
+
+  /** The diagram in which the choice among `children` is made by `variable`, wherever that stands in the order. */
+  select(variable: number, children: readonly Diagram[]): Diagram {
+    const memo = new Map<string, Diagram>()
+    const go = (kids: readonly Diagram[]): Diagram => {
+      this.meter.tick()
+      const top = kids.reduce((least, k) => (k.kind === 'test' ? Math.min(least, k.variable) : least), variable)
+      if (top === variable)
+        return this.test(
+          variable,
+          kids.map((k, i) => cofactor(k, variable, i)),
+        )
+      const key = kids.map(k => k.id).join()
+      let out = memo.get(key)
+      if (!out) {
+        const size = this.variables[top]!.size
+        const branches = Array.from({ length: size }, (_, u) => go(kids.map(k => cofactor(k, top, u))))
+        memo.set(key, (out = this.test(top, branches)))
+      }
+      return out
+    }
+    return go(children)
+  }
+
+  /** Either may happen. */
+  union(a: Diagram, b: Diagram): Diagram {
+    const memo = new Map<string, Diagram>()
+    const go = (x: Diagram, y: Diagram): Diagram => {
+      if (x === y) return x
+      this.meter.tick()
+      if (x.kind === 'terminal' && y.kind === 'terminal') return this.terminal([...x.outcomes, ...y.outcomes])
+      const key = `${x.id},${y.id}`
+      let out = memo.get(key)
+      if (!out) {
+        const top = Math.min(...[x, y].map(d => (d.kind === 'test' ? d.variable : Number.POSITIVE_INFINITY)))
+        const size = this.variables[top]!.size
+        const branches = Array.from({ length: size }, (_, u) => go(cofactor(x, top, u), cofactor(y, top, u)))
+        memo.set(key, (out = this.test(top, branches)))
+      }
+      return out
+    }
+    return go(a, b)
+  }
+
+  /** The same diagram with other outcomes at its ends. */
+  map(diagram: Diagram, change: (outcome: Outcome) => Outcome, memo = new Map<Diagram, Diagram>()): Diagram {
+    let out = memo.get(diagram)
+    if (!out) {
+      this.meter.tick()
+      out =
+        diagram.kind === 'terminal'
+          ? this.terminal(diagram.outcomes.map(change))
+          : this.test(
+              diagram.variable,
+              diagram.children.map(c => this.map(c, change, memo)),
+            )
+      memo.set(diagram, out)
+    }
+    return out
+  }
+
+  retarget(diagram: Diagram, to: (target: number) => number, memo?: Map<Diagram, Diagram>): Diagram {
+    const change = (o: Outcome) => (o.stops ? o : this.outcome(o.writes, o.violations, o.stops, to(o.target)))
+    return this.map(diagram, change, memo)
+  }
+
+  /**
+   * Learns a step by running its body for every combination of values that it asks for.
+   * @param targetOf numbers the step's results.
+   * @throws ModelError for a body that is not a function of what it reads, or that reads too much.
+   */
+  learnStep(request: StepRequest, targetOf: (result: Value) => number): Diagram {
+    const end = (run: Run, result: Value, stopped: boolean) =>
+      this.terminal([this.outcome(run.changes(), run.violations, stopped, stopped ? -1 : targetOf(result))])
+    return this.learn(`step "${request.name}"`, request.body, end)
+  }
+
+  /** Learns an invariant: one outcome where it holds, none where it does not. */
+  learnInvariant(name: string, holds: (view: View) => boolean): Diagram {
+    const yes = this.terminal([this.outcome([], [], false, 0)])
+    const no = this.terminal([])
+    return this.learn(`invariant "${name}"`, holds as StepRequest['body'], (_, result) => (result ? yes : no))
+  }
+
+  private learn(
+    name: string,
+    body: StepRequest['body'],
+    end: (run: Run, result: Value, stopped: boolean) => Diagram,
+  ): Diagram {
+    let branches = 0
+    const build = (answers: readonly number[], asked: readonly Question[]): Diagram => {
+      this.meter.tick()
+      const run = new Run(this, name, answers, asked)
+      this.meter.code = name
+      try {
+        return end(run, run.run(body), false)
+      } catch (e) {
+        if (e === BLOCKED) return this.terminal([])
+        if (e === STOPPED) return end(run, undefined, true)
+        if (!(e instanceof Question)) throw ofModel(e, name)
+        branches += e.size
+        if (e.variable && e.size > BRANCHES)
+          throw new ModelError(`${name} reads ${e.variable.name}, which has ${e.size} values: more than ${BRANCHES}`)
+        if (branches > BRANCHES)
+          throw new ModelError(
+            `${name} reads so many cells that it has more than ${BRANCHES} cases: use sum(), or split it`,
+          )
+        const low = e.variable?.low ?? 0
+        const kids = Array.from({ length: e.size }, (_, i) => build([...answers, low + i], [...asked, e]))
+        return e.variable ? this.select(e.variable.id, kids) : kids.reduce((a, b) => this.union(a, b))
+      }
+    }
+    return build([], [])
+  }
+}
+
+function nameOf(cell: Cell | undefined): string {
+  return typeof cell?.name === 'string' ? `cell ${cell.name}` : `${cell}, which is no cell,`
+}
+
+/** What was thrown, as an error of the model if the model's code threw it. */
+export function ofModel(error: unknown, name: string): Error {
+  if (error instanceof ModelError || error instanceof Exhausted) return error
+  return new ModelError(`${name} throws ${error instanceof Error ? `${error.name}: ${error.message}` : String(error)}`)
+}
+
+/** The branch of a diagram for one value; the diagram itself if it does not test the variable at its top. */
+export function cofactor(d: Diagram, variable: number, branch: number): Diagram {
+  return d.kind === 'test' && d.variable === variable ? d.children[branch]! : d
+}
+
+/** One run of a body in which the answers to its first questions are given. */
+class Run implements Shared {
+  readonly violations: string[] = []
+  private readonly before = new Map<number, number>()
+  private readonly now = new Map<number, number>()
+  private readonly decisions: Decisions
+  private readonly name: string
+  private readonly answers: readonly number[]
+  private readonly asked: readonly Question[]
+  private next = 0
+
+  constructor(decisions: Decisions, name: string, answers: readonly number[], asked: readonly Question[]) {
+    this.decisions = decisions
+    this.name = name
+    this.answers = answers
+    this.asked = asked
+  }
+
+  run(body: StepRequest['body']): Value {
+    const result = withoutChance(this.name, () => body(this))
+    if (this.next !== this.answers.length) this.differs()
+    return result
+  }
+
+  /** Writes that may change something. */
+  changes(): [number, number][] {
+    return [...this.now].filter(([v, value]) => this.before.get(v) !== value)
+  }
+
+  get(cell: Cell): number {
+    const v = this.decisions.ofCell(cell)
+    const known = this.now.get(v.id) ?? this.before.get(v.id)
+    if (known !== undefined) return known
+    const value = this.ask(v, v.size)
+    this.before.set(v.id, value)
+    return value
+  }
+
+  sum(cells: readonly Cell[], weight: (value: number, position: number) => number = v => v): number {
+    let known = 0
+    const terms = new Map<number, { cell: number; weights: number[] }>()
+    for (const [i, cell] of cells.entries()) {
+      const v = this.decisions.ofCell(cell)
+      const value = this.now.get(v.id) ?? this.before.get(v.id)
+      if (value !== undefined) known += weight(value, i)
+      else {
+        const weights = Array.from(
+          { length: v.size },
+          (_, k) => (terms.get(v.id)?.weights[k] ?? 0) + weight(v.low + k, i),
+        )
+        if (!weights.every(Number.isSafeInteger))
+          throw new ModelError(`${this.name}: a weight of a sum is not an integer`)
+        terms.set(v.id, { cell: v.id, weights })
+      }
+    }
+    if (terms.size === 0) return known
+    const v = this.decisions.ofSum([...terms.values()], this.name)
+    const before = this.before.get(v.id) ?? this.ask(v, v.size)
+    this.before.set(v.id, before)
+    return known + before
+  }
+
+  set(cell: Cell, value: number): void {
+    if (!Number.isInteger(value)) throw new ModelError(`${this.name}: sets ${cell.name} to ${value}, not an integer`)
+    if (value < cell.min || value > cell.max) this.stop('bounds')
+    this.now.set(this.decisions.ofCell(cell).id, value)
+  }
+
+  add(cell: Cell, delta: number): number {
+    const value = this.get(cell) + delta
+    this.set(cell, value)
+    return value
+  }
+
+  choose(n: number): number {
+    if (!Number.isInteger(n) || n < 1 || n > CHOICES)
+      throw new ModelError(`${this.name}: chooses among ${n}, not among 1..${CHOICES}`)
+    return this.ask(undefined, n)
+  }
+
+  wait(condition: boolean): void {
+    if (!condition) throw BLOCKED
+  }
+
+  warn(condition: boolean, property: string): void {
+    if (condition) this.note(property)
+  }
+
+  fail(property: string): never {
+    this.stop(property)
+  }
+
+  private stop(property: string): never {
+    this.note(property)
+    this.now.clear()
+    throw STOPPED
+  }
+
+  private note(property: string): void {
+    if (this.decisions.selected(property)) this.violations.push(property)
+  }
+
+  private ask(variable: Variable | undefined, size: number): number {
+    if (this.next === this.answers.length) throw new Question(variable, size)
+    const asked = this.asked[this.next]!
+    if (asked.variable !== variable || asked.size !== size) this.differs()
+    return this.answers[this.next++]!
+  }
+
+  private differs(): never {
+    throw new ModelError(`${this.name} is not deterministic: run again with the same values, it asks for others`)
+  }
+}

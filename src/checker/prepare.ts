@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** From a system to the text of its search: learn, minimise, find reductions, lay out, generate. */
+
+import { type Meter, UNLIMITED } from './budget.ts'
+import { mostSuccessors } from './codegen/emit-steps.ts'
+import { type Kernel, kernelOf, kernelText } from './codegen/search-program.ts'
+import { type Automata, automata } from './learn/automaton.ts'
+import { Decisions, type Diagram, type InvariantDiagram } from './learn/decision.ts'
+import { ModelError, type System } from './model.ts'
+import { type CheckOptions, selector } from './options.ts'
+import { type Layout, layout } from './pack/layout.ts'
+import { Packing } from './pack/packing.ts'
+import { independence, testedBy } from './reduce/ample-sets.ts'
+import { keepsColours, movesThreads, NONE, type Symmetry, symmetry } from './reduce/symmetry.ts'
+
+/** How partial order is named among a verdict's reductions. */
+export const PARTIAL_ORDER = 'partial order'
+
+/** A system made ready to be explored. */
+export interface Prepared {
+  readonly text: string
+  readonly kernel: Kernel
+  readonly packing: Packing
+  readonly properties: readonly string[]
+  readonly reductions: readonly string[]
+  /** Whether liveness can be told from these states: nothing is put off, and threads take the places only of their colour. */
+  readonly live: (colours: readonly string[]) => boolean
+  /** Whether some symmetry in use moves threads. */
+  readonly movesThreads: boolean
+  /** Whether a safety property is asked for. */
+  readonly safety: boolean
+  /** Most successors of one state. */
+  readonly most: number
+  readonly bits: number
+  readonly local: { readonly histories: number; readonly flat: number; readonly nodes: readonly number[] }
+}
+
+/**
+ * @param colours by thread, what liveness tells them by: only symmetries that send each to one of its colour.
+ * @throws ModelError when the model is malformed: not deterministic, endless, too large; Exhausted when the meter's limits
+ * are met.
+ */
+export function prepare(
+  system: System,
+  options: CheckOptions = {},
+  colours?: readonly string[],
+  meter: Meter = UNLIMITED,
+): Prepared {
+  const selected = selector(options)
+  const decisions = new Decisions(system.cells, selected, meter)
+  const learned = automata(system, decisions, options.minimise ?? true)
+  meter.begin('learning the properties')
+  const invariants = invariantsOf(system, decisions, selected)
+  const diagrams = invariants.map(i => i.diagram)
+  meter.begin('looking for symmetries')
+  const sym: Symmetry = options.symmetry === false ? NONE : symmetry(system, learned, invariants, colours)
+  const place = layoutOf(learned, sym)
+  meter.begin('writing the search')
+  const alone =
+    options.partialOrder === false
+      ? undefined
+      : independence(
+          learned,
+          testedBy(decisions, diagrams),
+          invariants.some(i => i.atRest),
+          sym.generators,
+        )
+  const reduces = alone?.alone.some(a => a.some(x => x !== 0))
+  const properties = [
+    ...invariants.map(i => i.name),
+    'deadlock',
+    ...violationsOf(learned.types.flatMap(t => t.nodes.flatMap(n => n.diagram ?? []))),
+  ]
+  const spec = {
+    automata: learned,
+    layout: place,
+    symmetry: sym,
+    independence: reduces ? alone : undefined,
+    properties,
+    invariants,
+    deadlock: system.deadlock && selected('deadlock'),
+  }
+  const text = kernelText(spec)
+  const packing = new Packing(system, learned, place)
+  return {
+    text,
+    kernel: kernelOf(text, { me: 0, workers: 1 }),
+    packing,
+    properties,
+    reductions: [...describe(sym), ...(reduces ? [PARTIAL_ORDER] : [])],
+    live: of => !reduces && keepsColours(sym, of),
+    movesThreads: movesThreads(sym),
+    safety: spec.deadlock || properties.length > 1,
+    most: mostSuccessors(learned),
+    bits: place.bits,
+    local: {
+      histories: learned.learned.histories,
+      flat: learned.learned.nodes,
+      nodes: learned.types.map(t => t.nodes.length),
+    },
+  }
+}
+
+function invariantsOf(system: System, decisions: Decisions, selected: (property: string) => boolean) {
+  const out: (InvariantDiagram & { name: string })[] = []
+  for (const p of system.properties)
+    if (p.kind !== 'progress' && selected(p.name)) {
+      const diagram = decisions.learnInvariant(p.name, p.holds)
+      out.push({ name: p.name, diagram, atRest: p.kind === 'at rest' })
+    }
+  return out
+}
+
+function layoutOf({ decisions, types, typeOf }: Automata, sym: Symmetry): Layout {
+  const sizes = decisions.variables.flatMap(v => (v.cell ? [v.size] : []))
+  for (const v of decisions.variables)
+    if (v.cell && v.size > 2 ** 24)
+      throw new ModelError(`cell ${v.name} has ${v.size} values; at most 2^24 are explored`)
+  const nodes = typeOf.map(t => types[t]!.nodes.length)
+  return layout(
+    sizes,
+    nodes,
+    sym.sorted.flatMap(s => s.blocks),
+  )
+}
+
+function violationsOf(diagrams: readonly Diagram[]): string[] {
+  const out = new Set<string>()
+  const seen = new Set<Diagram>()
+  const go = (d: Diagram): void => {
+    if (seen.has(d)) return
+    seen.add(d)
+    if (d.kind === 'test') d.children.forEach(go)
+    else for (const o of d.outcomes) for (const v of o.violations) out.add(v)
+  }
+  diagrams.forEach(go)
+  return [...out].sort()
+}
+
+function describe(sym: Symmetry): string[] {
+  return [
+    ...sym.sorted.map(s => `symmetry of ${s.sort.name} (${s.sort.size}, sorted)`),
+    ...sym.keys.map(k => `symmetry of ${k.sort.name} (${k.sort.size})`),
+    ...sym.refused.map(r => `no symmetry of ${r.sort.name}: ${r.why}`),
+  ]
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** One step of an execution of the interpreter, as counterexamples show it. */
+import type { Cell } from '../model.ts'
+import type { CounterexampleStep } from '../verdict.ts'
+import type { Concrete, Outcome, Place } from './interpreter.ts'
+
+/** One step of an execution, told with the functions that it is in. */
+export function describeStep(
+  concrete: Concrete,
+  step: number,
+  before: readonly number[],
+  thread: number,
+  place: Place,
+  outcome: Pick<Outcome, 'values' | 'result' | 'choices'>,
+): CounterexampleStep {
+  const sites = concrete.stack(place)
+  const names = sites.length > 0 ? sites.map(s => s.function) : place.frames.map(f => f.call.fn.name).reverse()
+  const { cells, threads } = concrete.system
+  return {
+    step,
+    thread: threads[thread]!.name,
+    function: names[0] ?? threads[thread]!.name,
+    stack: names,
+    operation: place.next!.name,
+    ...(sites[0] ? { source: sites[0].source } : {}),
+    changes: cells.flatMap((c: Cell, i) =>
+      before[i] === outcome.values[i] ? [] : [{ cell: c.name, from: before[i]!, to: outcome.values[i]! }],
+    ),
+    result: outcome.result,
+    choices: outcome.choices,
+  }
+}

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * Executes a system as written: threads are replayed from their histories, steps run on an array of values. Slow and
+ * plain. The naive explorer, the seeded scheduler and the replay of counterexamples use it; the engine does not.
+ */
+import { withoutChance } from '../determinism.ts'
+import {
+  AGAIN,
+  type CallRequest,
+  type Cell,
+  ModelError,
+  type Request,
+  type Shared,
+  type StepRequest,
+  type System,
+  sites,
+  type Thread,
+  type Value,
+  type View,
+} from '../model.ts'
+import { keyOf } from '../value-key.ts'
+import type { Violation } from '../verdict.ts'
+
+/** An activation: a function, its arguments, and what its steps and calls returned so far. */
+interface Frame {
+  readonly call: CallRequest
+  readonly history: readonly Value[]
+}
+
+/** Where a thread is: its activations, outermost first; none when its runs are over. */
+export interface Place {
+  readonly frames: readonly Frame[]
+  /** The step that it takes next; undefined when its runs are over. */
+  readonly next: StepRequest | undefined
+  /** Whether the current run has taken a step. */
+  readonly started: boolean
+  /** Runs left, the current one included. */
+  readonly runs: number
+}
+
+export interface State {
+  readonly values: readonly number[]
+  readonly places: readonly Place[]
+}
+
+/** One way in which a step can go. */
+export interface Outcome {
+  readonly result: Value
+  readonly values: readonly number[]
+  readonly violations: readonly Violation[]
+  /** The execution ends here: BUG_ON, or a value out of bounds. */
+  readonly stops: boolean
+  /** What the step chose, in order. */
+  readonly choices: readonly number[]
+}
+
+/** A line of a JavaScript stack. */
+export interface Site {
+  readonly function: string
+  /** `file:line:column`. */
+  readonly source: string
+}
+
+const LOCAL_LIMIT = 10_000
+
+class Blocked extends Error {}
+class Stopped extends Error {}
+
+export class Concrete {
+  readonly system: System
+  private readonly slot = new Map<Cell, number>()
+
+  constructor(system: System) {
+    this.system = system
+    for (const [i, c] of system.cells.entries()) this.slot.set(c, i)
+  }
+
+  slotOf(cell: Cell): number {
+    const i = this.slot.get(cell)
+    if (i === undefined)
+      throw new ModelError(`system ${this.system.name}: cell ${cell.name} is used but not among its cells`)
+    return i
+  }
+
+  initial(): State {
+    return {
+      values: this.system.cells.map(c => c.init),
+      places: this.system.threads.map(t => this.begin(t, t.times)),
+    }
+  }
+
+  /** Invariants that do not hold in a state. */
+  broken(state: State): string[] {
+    const view = this.view(state.values)
+    const resting = state.places.every(p => !p.started)
+    return this.system.properties
+      .filter(p => p.kind !== 'progress' && (p.kind === 'always' || resting) && !p.holds(view))
+      .map(p => p.name)
+  }
+
+  /** Shared memory of a state, read only. */
+  view(values: readonly number[]): View {
+    return {
+      get: c => values[this.slotOf(c)]!,
+      sum: (list, weight = v => v) => list.reduce((sum, c, i) => sum + weight(values[this.slotOf(c)]!, i), 0),
+    }
+  }
+
+  /** Every way in which the step can go in memory `values`: none if it is blocked, several if it chooses. */
+  outcomes(request: StepRequest, values: readonly number[]): Outcome[] {
+    const out: Outcome[] = []
+    const choices: { taken: number; of: number }[] = []
+    do {
+      const outcome = this.run(request, values, choices)
+      if (outcome) out.push(outcome)
+      while (choices.length > 0 && choices.at(-1)!.taken + 1 >= choices.at(-1)!.of) choices.pop()
+      if (choices.length > 0) choices.at(-1)!.taken++
+    } while (choices.length > 0)
+    return out
+  }
+
+  /** The thread after its next step returned `result`. */
+  after(thread: Thread, place: Place, result: Value): Place {
+    const top = place.frames.at(-1)!
+    const frames = [...place.frames.slice(0, -1), { call: top.call, history: [...top.history, result] }]
+    return this.settle(thread, frames, true, place.runs)
+  }
+
+  /** Modelled functions that a thread is in, innermost first, with where each is. */
+  stack(place: Place): Site[] {
+    sites.on = true
+    try {
+      return place.frames.flatMap(f => sitesOf((replay(f).value as Request).site)).reverse()
+    } finally {
+      sites.on = false
+    }
+  }
+
+  private begin(thread: Thread, runs: number): Place {
+    if (runs === 0) return { frames: [], next: undefined, started: false, runs: 0 }
+    const call: CallRequest = { kind: 'call', fn: thread.body, args: [] }
+    return this.settle(thread, [{ call, history: [] }], false, runs)
+  }
+
+  /** Runs local code until the next step: enters calls, leaves functions that return, begins the next run. */
+  private settle(thread: Thread, stack: Frame[], started: boolean, runs: number): Place {
+    for (let i = 0; i < LOCAL_LIMIT; i++) {
+      const top = stack.at(-1)!
+      const { done, value } = withoutChance(top.call.fn.name, () => replay(top))
+      if (!done) {
+        const request = value as Request
+        if (request.kind === 'step') return { frames: stack, next: request, started, runs }
+        stack = [...stack, { call: request, history: [] }]
+      } else if (stack.length === 1) {
+        if (!started) throw new ModelError(`thread ${thread.name}: a run ends without a step`)
+        return this.begin(thread, runs - 1)
+      } else if (top.call.kind === 'repeat' && value === AGAIN) {
+        stack = [...stack.slice(0, -1), { call: top.call, history: [] }]
+      } else {
+        const caller = stack.at(-2)!
+        stack = [...stack.slice(0, -2), { call: caller.call, history: [...caller.history, value] }]
+      }
+    }
+    throw new ModelError(`thread ${thread.name}: ${LOCAL_LIMIT} calls without a step between them`)
+  }
+
+  private run(request: StepRequest, before: readonly number[], choices: { taken: number; of: number }[]) {
+    const values = [...before]
+    const violations: Violation[] = []
+    let stops = false
+    let result: Value
+    let choice = 0
+    const view = this.view(values)
+    const stop = (property: string, message: string): never => {
+      violations.push({ property, message })
+      throw new Stopped()
+    }
+    const shared: Shared = {
+      ...view,
+      set: (cell, value) => {
+        if (!Number.isInteger(value)) throw new ModelError(`step "${request.name}": sets ${cell.name} to ${value}`)
+        if (value < cell.min || value > cell.max)
+          stop('bounds', `${cell.name} would become ${value} (${cell.min}..${cell.max})`)
+        values[this.slotOf(cell)] = value
+      },
+      add: (cell, delta) => {
+        const value = view.get(cell) + delta
+        shared.set(cell, value)
+        return value
+      },
+      choose: n => {
+        if (!Number.isInteger(n) || n < 1) throw new ModelError(`step "${request.name}": chooses among ${n}`)
+        if (choice === choices.length) choices.push({ taken: 0, of: n })
+        return choices[choice++]!.taken
+      },
+      wait: condition => {
+        if (!condition) throw new Blocked()
+      },
+      warn: (condition, property, message = property) => {
+        if (condition) violations.push({ property, message })
+      },
+      fail: (property, message = property) => stop(property, message),
+    }
+    try {
+      result = withoutChance(`step "${request.name}"`, () => request.body(shared))
+    } catch (e) {
+      if (e instanceof Blocked) return undefined
+      if (!(e instanceof Stopped)) throw e
+      stops = true
+    }
+    return {
+      result,
+      values: stops ? before : values,
+      violations,
+      stops,
+      choices: choices.map(c => c.taken),
+    } satisfies Outcome
+  }
+}
+
+/** Equal for places with the same functions and histories. */
+export function keyOfPlace(place: Place): string {
+  const frames = place.frames.map(f => `${keyOf([f.call.fn, ...f.call.args])}:${keyOf(f.history)}`)
+  return `${place.started ? 1 : 0}${Number.isFinite(place.runs) ? place.runs : ''}${frames.join('>')}`
+}
+
+/** Runs a function again through its history, to its next request or its return. */
+function replay(frame: Frame): IteratorResult<Request, Value> {
+  const run = frame.call.fn(...(frame.call.args as never[]))
+  let at = run.next()
+  for (const result of frame.history) at = run.next(result)
+  return at
+}
+
+/** The modelled functions of a stack, outermost first: those between {@link replay} and the operations of the language. */
+function sitesOf(stack: string | undefined): Site[] {
+  const out: Site[] = []
+  for (const line of (stack ?? '').split('\n').slice(1)) {
+    const at = /^\s*at (?:(?:async )?(\S+) )?\(?(.*?)\)?$/.exec(line)
+    if (!at || at[2] === '<anonymous>') continue
+    const name = at[1]?.split('.').at(-1) ?? ''
+    if (name === 'replay') break
+    if (OPERATIONS.has(name) || name === '') continue
+    out.unshift({ function: name, source: at[2]! })
+  }
+  return out
+}
+
+const OPERATIONS: ReadonlySet<string> = new Set(['site', 'step', 'call', 'repeat', 'warn_on', 'bug_on', 'next', 'body'])

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** `survey(system)`: a verdict on each property, from one exploration of all states instead of a search for each. */
+
+import { within } from './budget.ts'
+import { limitsOf, prepareLiveness, reasonOf, unprepared } from './check.ts'
+import { type Kernel, kernelOf } from './codegen/search-program.ts'
+import { counterexampleOf, endlessOf } from './explain/counterexample.ts'
+import { lassoOf } from './explain/lasso.ts'
+import { type Endless, findEndless, obligationsOf } from './explore/liveness.ts'
+import { type Crew, type LocatedViolation, lengthOf, localCrew, type SearchResult, search } from './explore/search.ts'
+import type { System } from './model.ts'
+import { type CheckOptions, type SearchLimits, selector } from './options.ts'
+import { type Prepared, prepare } from './prepare.ts'
+import type { Verdict } from './verdict.ts'
+
+export interface SurveyOptions extends Omit<CheckOptions, 'partialOrder' | 'workers' | 'spawn' | 'handover'> {
+  /** Default true. Without, a violated property has its number of steps, but neither message nor counterexample. */
+  explain?: boolean
+  /** Verdicts are wanted of these too, which the system may have no way to break. */
+  also?: readonly string[]
+}
+
+export interface PropertyVerdict extends Verdict {
+  /**
+   * Of a violated property: steps of the counterexample, which is the shortest that breaks no other property before, or the
+   * shortest if each does; of an endless one, until it begins anew.
+   */
+  readonly steps?: number
+  /** Of a violated property: every execution that breaks it has broken another one before. */
+  readonly consequence?: boolean
+}
+
+/** What one exploration came to. */
+interface Explored {
+  readonly kernel: Kernel
+  readonly crew: Crew
+  readonly result: SearchResult
+  /** By property, the first violation, or an execution without an end. */
+  readonly broken: ReadonlyMap<string, LocatedViolation | Endless>
+  /** Why nothing can be said of a property that is not among the broken ones. */
+  unknown(property: string): string | undefined
+}
+
+/**
+ * Explores every interleaving once, past all violations that do not end the execution; and once more, where several properties
+ * are broken, with executions that end where they break the first.
+ * @returns a verdict by property, of all those in `options.properties`, or of `options.also` and those that the system has.
+ * @throws ModelError when the model is malformed; ReplayError when the engine contradicts itself.
+ */
+export async function survey(
+  system: System,
+  options: SurveyOptions = {},
+): Promise<ReadonlyMap<string, PropertyVerdict>> {
+  const began = performance.now()
+  const limits = limitsOf(options)
+  const live = obligationsOf(system, selector(options))
+  const prepared = within(limits, meter =>
+    live.length > 0
+      ? prepareLiveness(system, options, meter)
+      : prepare(system, { ...options, partialOrder: false }, undefined, meter),
+  )
+  if (typeof prepared !== 'string') return new Survey(system, options, prepared, limits, began).run()
+  const names = [...system.properties.map(p => p.name), ...live.map(o => o.property)]
+  const seconds = (performance.now() - began) / 1000
+  return new Map(
+    [...new Set([...(options.also ?? []), ...(options.properties ?? names)])].map(p => [
+      p,
+      { ...unprepared(system, prepared), seconds },
+    ]),
+  )
+}
+
+class Survey {
+  private readonly system: System
+  private readonly options: SurveyOptions
+  private readonly prepared: Prepared
+  private readonly initial: Int32Array
+  private readonly limits: SearchLimits
+  private readonly began: number
+
+  constructor(system: System, options: SurveyOptions, prepared: Prepared, limits: SearchLimits, began: number) {
+    this.began = began
+    this.system = system
+    this.options = options
+    this.prepared = prepared
+    this.initial = Int32Array.from(prepared.packing.initial)
+    this.limits = { ...limits, goOn: true }
+  }
+
+  async run(): Promise<ReadonlyMap<string, PropertyVerdict>> {
+    const all = await this.explore(this.prepared.kernel)
+    const first =
+      all.broken.size > 1 ? await this.explore(kernelOf(this.prepared.text, { me: 0, workers: 1, cut: true })) : all
+    const verdicts = new Map<string, PropertyVerdict>()
+    for (const property of this.wanted()) verdicts.set(property, await this.verdict(property, all, first))
+    const seconds = (performance.now() - this.began) / 1000
+    return new Map([...verdicts].map(([property, v]) => [property, { ...v, seconds }]))
+  }
+
+  private wanted(): ReadonlySet<string> {
+    const live = obligationsOf(this.system, () => true).map(o => o.property)
+    const { also = [], properties = [...this.prepared.properties, ...live] } = this.options
+    return new Set([...also, ...properties])
+  }
+
+  private async explore(kernel: Kernel): Promise<Explored> {
+    const { packing, most, properties } = this.prepared
+    const crew = localCrew(kernel)
+    const result = await search(crew, packing.words, most, this.initial, this.limits)
+    const broken = new Map<string, LocatedViolation | Endless>()
+    for (const v of result.violations) {
+      const name = properties[v.property]!
+      if (!broken.has(name)) broken.set(name, v)
+    }
+    const reason = result.end === 'complete' ? undefined : reasonOf(result)
+    const unknown = new Map<string, string>()
+    const live = obligationsOf(this.system, selector(this.options))
+    for (const property of new Set(live.map(o => o.property))) {
+      const obligations = live.filter(o => o.property === property)
+      const found =
+        reason ?? (await findEndless(this.system, kernel, this.prepared.movesThreads, obligations, this.limits))
+      if (typeof found === 'string') unknown.set(property, found)
+      else if (found) broken.set(property, found)
+    }
+    return { kernel, crew, result, broken, unknown: property => reason ?? unknown.get(property) }
+  }
+
+  private async verdict(property: string, all: Explored, first: Explored): Promise<PropertyVerdict> {
+    const { states, transitions, depth } = all.result
+    const { name, bounds } = this.system
+    const { reductions } = this.prepared
+    const common = { system: name, states, transitions, depth, seconds: 0, bounds, reductions }
+    const at = first.broken.has(property) ? first : all
+    const broken = at.broken.get(property)
+    const reason = all.unknown(property)
+    if (broken) {
+      const unknown = at === all && first.unknown(property) !== undefined
+      const told = await this.told(property, broken, at)
+      return { ...common, verdict: 'violated', property, ...(unknown ? {} : { consequence: at !== first }), ...told }
+    }
+    return reason === undefined ? { ...common, verdict: 'holds' } : { ...common, verdict: 'inconclusive', reason }
+  }
+
+  private async told(
+    property: string,
+    broken: LocatedViolation | Endless,
+    { kernel, crew }: Explored,
+  ): Promise<Pick<PropertyVerdict, 'steps' | 'message' | 'counterexample' | 'loop'>> {
+    const { system, prepared } = this
+    // Executions go on past violations of other properties, as they did when this one was found.
+    const selected = (p: string) => p === property
+    if ('obligation' in broken) {
+      const { prefix, cycle } = await lassoOf(system, kernel, prepared.packing, broken)
+      const steps = prefix.length + cycle.length
+      if (this.options.explain === false) return { steps }
+      const { message } = broken.obligation
+      return { steps, message, ...(await endlessOf(system, prepared, kernel, broken, selected)) }
+    }
+    const steps = lengthOf(broken)
+    if (this.options.explain === false) return { steps }
+    const told = await counterexampleOf(system, prepared, crew, kernel, broken, selected)
+    return { steps, message: told.message, counterexample: told.steps }
+  }
+}

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Limits hold before the search too: while threads are learned, their states merged, symmetries looked for, text written.
+import { describe, expect, it } from 'vitest'
+import { coreResets } from '../../bench/models/core-resets.ts'
+import { swapLivelock } from '../../bench/models/swap-livelock.ts'
+import { Exhausted, Meter, within } from '../../src/checker/budget.ts'
+import {
+  type CheckOptions,
+  cell,
+  check,
+  ModelError,
+  type SearchProgress,
+  type Steps,
+  step,
+  survey,
+  system,
+  thread,
+} from '../../src/checker/index.ts'
+import type { Guard } from '../../src/checker/options.ts'
+import { prepare } from '../../src/checker/prepare.ts'
+import { guard as nodeGuard } from '../../src/node/guard.ts'
+
+const large = () => coreResets({ pages: 2, vas: 2, faults: 2, gups: 2, zappers: 1 })
+const LIMITS = {
+  memory: 2 ** 40,
+  deadline: Number.POSITIVE_INFINITY,
+  signal: undefined,
+  onProgress: undefined,
+  guard: undefined,
+}
+
+/** What a meter says whose clock passes the deadline at the n-th look; undefined where that comes too late. */
+function stoppedAt(looks: number): string | undefined {
+  let now = 0
+  const meter = new Meter({ ...LIMITS, deadline: looks, progressInterval: 1 }, () => ++now)
+  try {
+    prepare(swapLivelock({ pages: 2, faults: 2 }), {}, undefined, meter)
+    return undefined
+  } catch (e) {
+    expect(e).toBeInstanceOf(Exhausted)
+    return (e as Error).message
+  }
+}
+
+describe('time', () => {
+  it('is looked at through all of the preparation', () => {
+    const said = new Set<string>()
+    let looks = 1
+    for (let why = stoppedAt(looks); why !== undefined; why = stoppedAt(++looks)) {
+      expect(why).toMatch(/^out of time while [a-z ]+: \d+ functions, \d+ nodes$/)
+      said.add(why.replace(/:.*/, ''))
+    }
+    expect([...said]).toEqual([
+      'out of time while learning',
+      'out of time while merging states of threads',
+      'out of time while learning the properties',
+      'out of time while looking for symmetries',
+      'out of time while writing the search',
+    ])
+  })
+
+  it('that is up gives an inconclusive verdict, of a check and of each property of a survey', async () => {
+    const s = swapLivelock({ pages: 2, faults: 2 })
+    const reason = expect.stringMatching(/^out of time while learning: \d+ functions, \d+ nodes$/)
+    const nothing = { verdict: 'inconclusive', reason, states: 0, transitions: 0, depth: 0, reductions: [] }
+    expect(await check(s, { time: 0 })).toMatchObject({ system: s.name, bounds: s.bounds, ...nothing })
+    const verdicts = await survey(s, { time: 0, properties: ['deadlock', 'faults make progress'] })
+    expect([...verdicts.keys()]).toEqual(['deadlock', 'faults make progress'])
+    for (const v of verdicts.values()) expect(v).toMatchObject(nothing)
+    expect([...(await survey(s, { time: 0 })).keys()]).toContain('faults make progress')
+  })
+})
+
+describe('memory', () => {
+  /** A step with so many outcomes that its tables are large. */
+  function wide() {
+    const digits = Array.from({ length: 8 }, (_, i) => cell(`d${i}`, { max: 3 }))
+    function* mixes(): Steps<void> {
+      yield* step('mix', s => {
+        const n = digits.reduce((sum, d) => 4 * sum + s.get(d), 0)
+        for (const [i, d] of digits.entries()) s.set(d, ((n * 40_503 + 7) >> (2 * i)) % 4)
+      })
+    }
+    return system('wide', { cells: digits, threads: [thread('mixes', mixes)] })
+  }
+
+  it('for tables counts as that for states does, but not the first of it', async () => {
+    const v = await check(wide(), { memory: 2 ** 24 })
+    expect(v).toMatchObject({
+      verdict: 'inconclusive',
+      states: 0,
+      reason: expect.stringMatching(/^out of memory while /),
+    })
+    expect((await check(large(), { memory: 1 })).reason).toMatch(/^out of memory after \d+ states/)
+  })
+})
+
+describe('a guard', () => {
+  const s = swapLivelock({ pages: 1, faults: 1 })
+  const properties = ['deadlock']
+
+  it('that cuts learning off is asked again for more time', async () => {
+    const asked: number[] = []
+    const guard: Guard = (work, milliseconds) => {
+      asked.push(milliseconds)
+      return asked.length < 3 ? undefined : work()
+    }
+    expect(await check(s, { properties, guard })).toMatchObject({ verdict: 'holds' })
+    expect(asked).toEqual([asked[0], 4 * asked[0]!, 16 * asked[0]!])
+  })
+
+  it('that cuts it off tells whose code stood still, or that time is up', () => {
+    let now = 0
+    const cut = (deadline: number, silence: number) => {
+      const guard: Guard = work => {
+        work()
+        now += silence
+        return undefined
+      }
+      return () =>
+        within(
+          { ...LIMITS, deadline, guard, progressInterval: 1 },
+          m => prepare(s, {}, undefined, m),
+          () => now,
+        )
+    }
+    const stands = /^thread \w+ does not come to an end: a loop without a step\?$/
+    expect(cut(Number.POSITIVE_INFINITY, 6000)).toThrow(stands)
+    expect(cut(Number.POSITIVE_INFINITY, 6000)).toThrow(ModelError)
+    expect(cut(now + 1000, 2500)).toThrow(stands)
+    expect(cut(now + 1000, 100)()).toMatch(/^out of time while writing the search: \d+ functions, \d+ nodes$/)
+  })
+
+  it('does not mistake a deadline that has long passed for code that stands still', () => {
+    const limits = { ...LIMITS, deadline: -1e9, guard: nodeGuard, progressInterval: 1 }
+    expect(within(limits, m => prepare(s, {}, undefined, m))).toMatch(/^out of time while learning: /)
+  })
+
+  it('of Node ends a loop that has no end, and passes on results and errors', () => {
+    const endless = () => {
+      for (;;);
+    }
+    expect(nodeGuard(endless, 20)).toBeUndefined()
+    expect(nodeGuard(() => 5, 10_000)).toBe(5)
+    expect(() =>
+      nodeGuard(() => {
+        throw new RangeError('mine')
+      }, 10_000),
+    ).toThrow(RangeError)
+  })
+})
+
+describe('the host', () => {
+  async function reasonOf(options: CheckOptions): Promise<string | undefined> {
+    return (await check(large(), { progressInterval: 0, ...options })).reason
+  }
+
+  it('is told what is being learned, and can say to stop', async () => {
+    const seen: SearchProgress[] = []
+    const controller = new AbortController()
+    const onProgress = (p: SearchProgress) => {
+      seen.push(p)
+      if (p.doing?.startsWith('looking for symmetries')) controller.abort()
+    }
+    expect(await reasonOf({ onProgress, signal: controller.signal })).toMatch(/^stopped while looking for symmetries: /)
+    expect(seen[0]!.doing).toMatch(/^learning: /)
+    const functions = seen.map(p => Number(/(\d+) functions/.exec(p.doing!)![1]))
+    expect(functions).toEqual([...functions].sort((a, b) => a - b))
+    expect(functions.at(-1)).toBeGreaterThan(functions[0]!)
+    expect(await reasonOf({ signal: AbortSignal.abort() })).toMatch(/^stopped while learning: /)
+  })
+})
