@@ -12,6 +12,7 @@ const EXAMPLES = `
 Examples:
   lastput trace trace.dat                     who never gave a reference back?
   lastput who trace.dat --pfn 0xfcf83fc       who holds this page?
+  lastput core vmcore                         which device pages are in use?
   lastput check test_hmm --protocol G         can any interleaving go wrong?
   lastput run test_hmm --protocol G --seed 1  one execution, as page_ref events
   lastput open trace.dat                      look at it in the browser
@@ -31,6 +32,7 @@ const COMMANDS: Record<string, () => Promise<Command>> = {
   trace: async () => (await import('./trace.ts')).traceCommand(),
   who: async () => (await import('./who.ts')).whoCommand(),
   events: async () => (await import('./events.ts')).eventsCommand(),
+  core: async () => (await import('./core.ts')).coreCommand(),
   check: async () => (await import('./check.ts')).checkCommand(),
   explain: async () => (await import('./explain.ts')).explainCommand(),
   run: async () => (await import('./run.ts')).runCommand(),

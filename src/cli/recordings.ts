@@ -2,6 +2,7 @@
 /** What the commands that read recordings share: options, opening, progress, errors. */
 import { readFileSync } from 'node:fs'
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import { CoreError } from '../core/error.ts'
 import type { AccountOptions } from '../ledger/account.ts'
 import { PROTOCOL_IDS, type ProtocolId } from '../linux/protocols/rules.ts'
 import { openFile } from '../node/open.ts'
@@ -83,7 +84,7 @@ export async function guarded(command: string, action: () => Promise<number>): P
 
 /** What to say of an error that the input caused; undefined for one of ours. */
 function inputError(error: unknown): string | undefined {
-  if (error instanceof TraceError) return error.message
+  if (error instanceof TraceError || error instanceof CoreError) return error.message
   if (!(error instanceof Error && 'code' in error && 'syscall' in error)) return undefined
   const { code, path } = error as NodeJS.ErrnoException
   return code === 'ENOENT' && path !== undefined ? `${path}: no such file or directory` : error.message

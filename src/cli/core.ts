@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** `lastput core`: the device pages of a memory dump, or of the running kernel. */
+import { Command } from 'commander'
+import { CoreError } from '../core/error.ts'
+import { type Examination, type ExamineOptions, examine } from '../core/examine.ts'
+import { CORE_ACCUSATIONS } from '../core/finding.ts'
+import { openDump } from '../core/memory/open.ts'
+import { readPage, visitPages } from '../core/page-queries.ts'
+import { FileCoreSource, kdumpCodecs } from '../node/core-source.ts'
+import { coreText } from '../report/core.ts'
+import { coreJson } from '../report/core-json.ts'
+import { PAGE_COLUMNS, pageJson, pageRow, pageText } from '../report/core-page.ts'
+import { guarded, parseCount, parsePfn } from './recordings.ts'
+
+interface CoreFlags {
+  live?: boolean
+  json?: boolean
+  pages?: boolean
+  pfn?: number
+  pagemap?: number
+  anyPage?: number
+  search: boolean
+  top: number
+}
+
+const KCORE = '/proc/kcore'
+
+const NOTES = `
+Findings that accuse:
+  leaked            references that nothing in memory accounts for
+  count-mismatch    more holders than the count says
+  impossible-state  a count that no page can have under the kernel's protocol
+  teardown-waits    a task waits in memunmap_pages() for pages still in use
+Findings that only report:
+  held              a page in use, and who holds it
+
+It reads ELF cores and kdump files (zlib, lzo, snappy, zstd, flattened) of
+x86_64, with the symbols and types that the kernel carries in its own memory.
+
+Examples:
+  lastput core vmcore                    pagemaps, pages in use, what is wrong
+  lastput core vmcore --json             the same for a program
+  lastput core vmcore --pfn 0xfcf801f    one page, and who holds it
+  lastput core vmcore --pages            every device page, one a line
+  lastput core --live                    the running kernel (root)
+
+Exit codes: 0 nothing wrong was found, 1 findings that accuse, 2 usage, or a
+file that cannot be read.`
+
+export function coreCommand(): Command {
+  return new Command('core')
+    .description('which device pages a memory dump holds, by what, and whether their counts are right')
+    .argument('[file]', 'vmcore: an ELF core or a kdump file')
+    .option('--live', `the running kernel (${KCORE})`)
+    .option('--json', 'JSON (schema lastput.core/1)')
+    .option('--pages', 'list every device page; with --json one object a line')
+    .option('--pfn <pfn>', 'this page, and findings about it, only', parsePfn)
+    .option('--pagemap <pfn>', 'findings of the pagemap that this page belongs to', parsePfn)
+    .option('--any-page <pfn>', 'a page that need not be a device page', parsePfn)
+    .option('--no-search', 'do not search all of memory for pointers to pages in use')
+    .option('--top <n>', 'findings and lines of held pages to show', parseCount, 20)
+    .addHelpText('after', NOTES)
+    .action((file: string | undefined, flags: CoreFlags) => guarded('core', () => core(file, flags)))
+}
+
+async function core(file: string | undefined, flags: CoreFlags): Promise<number> {
+  if ((file === undefined) === (flags.live !== true)) {
+    throw new CoreError(file ?? 'arguments', undefined, 'expected either the path of a dump or --live')
+  }
+  const path = file ?? KCORE
+  const source = openSource(path, flags.live === true)
+  try {
+    const dump = openDump(source, { codecs: await kdumpCodecs(), live: flags.live === true })
+    const options: ExamineOptions = { search: flags.search, holders: flags.pages !== true, progress: progress() }
+    const found = examine(dump, path, options)
+    return print(path, found, flags)
+  } finally {
+    source.close()
+  }
+}
+
+function openSource(path: string, live: boolean): FileCoreSource {
+  try {
+    return new FileCoreSource(path, live)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (!live || (code !== 'EACCES' && code !== 'EPERM' && code !== 'ENOENT')) throw error
+    const why =
+      code === 'ENOENT'
+        ? 'this kernel has no /proc/kcore (CONFIG_PROC_KCORE), or it is hidden in this container'
+        : 'reading the memory of the running kernel needs root (CAP_SYS_RAWIO), and no kernel lockdown'
+    throw new CoreError(path, undefined, `expected memory of the running kernel: ${why}`)
+  }
+}
+
+/** Shows how far it is, on a terminal and when it takes more than a second. */
+function progress(): NonNullable<ExamineOptions['progress']> {
+  const started = Date.now()
+  let shown = 0
+  return (what, done, total) => {
+    const now = Date.now()
+    if (!process.stderr.isTTY || now - started < 1000 || now - shown < 200) return
+    shown = now
+    const part = total ? ` ${Math.floor((100 * done) / total)} %` : ` ${done}`
+    process.stderr.write(`\r\x1b[Klastput core:${part} ${what}`)
+  }
+}
+
+function print(path: string, all: Examination, flags: CoreFlags): number {
+  if (process.stderr.isTTY) process.stderr.write('\r\x1b[K')
+  const found = select(all, flags)
+  const pfn = flags.pfn ?? flags.anyPage
+  const accused = found.findings.some(({ kind }) => CORE_ACCUSATIONS.has(kind)) ? 1 : 0
+  if (flags.pages) printPages(found, flags.json === true)
+  else if (pfn !== undefined) {
+    const page = readPage(found, pfn, flags.anyPage !== undefined)
+    if (!page)
+      throw new CoreError(
+        path,
+        undefined,
+        `expected a device page, but 0x${pfn.toString(16)} is none (--any-page shows it)`,
+      )
+    const json = { ...coreJson(path, found), page: pageJson(page) }
+    write(flags.json ? [JSON.stringify(json, null, 2)] : pageText(page, found))
+  } else write(flags.json ? [JSON.stringify(coreJson(path, found), null, 2)] : coreText(path, found, flags))
+  return flags.pages ? 0 : accused
+}
+
+function printPages(found: Examination, json: boolean): void {
+  let lines: string[] = json ? [] : [PAGE_COLUMNS]
+  visitPages(found, page => {
+    lines.push(json ? JSON.stringify(pageJson(page)) : pageRow(page))
+    if (lines.length >= 4096) {
+      write(lines)
+      lines = []
+    }
+  })
+  write(lines)
+}
+
+function write(lines: readonly string[]): void {
+  if (lines.length > 0) process.stdout.write(`${lines.join('\n')}\n`)
+}
+
+/** The same with only the findings that are asked for. */
+function select(found: Examination, { pfn, pagemap, anyPage }: CoreFlags): Examination {
+  const page = pfn ?? anyPage
+  const wanted = found.pagemaps.findIndex(({ ranges }) =>
+    ranges.some(({ first, end }) => pagemap !== undefined && pagemap >= first && pagemap < end),
+  )
+  if (page === undefined && pagemap === undefined) return found
+  const findings = found.findings.filter(
+    finding =>
+      (page === undefined || finding.pages.includes(page)) && (pagemap === undefined || finding.pagemap === wanted),
+  )
+  return { ...found, findings }
+}

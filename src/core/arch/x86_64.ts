@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** x86-64: arch/x86/include/asm/pgtable_64.h, pgtable_types.h and Documentation/arch/x86/x86_64/mm.rst. */
+import type { Vmcoreinfo } from '../kernel/vmcoreinfo.ts'
+import type { Arch } from './arch.ts'
+
+const START_KERNEL_MAP = 0xffffffff80000000n
+const PRESENT = 1 << 0
+/** In tables above the lowest: the entry maps a large page. */
+const LARGE = 1 << 7
+/** In entries that are not present: mapped, but not to be touched (PROT_NONE, NUMA balancing). */
+const PROT_NONE = 1 << 8
+const SPECIAL = 1 << 9
+/** Bit 58. */
+const DEVMAP_HIGH = 1 << 26
+/** Frame numbers have at most 40 bits: above stand flags of migration entries. */
+const PFN_HIGH = 2 ** 40
+
+export const X86_64: Arch = {
+  name: 'x86_64',
+  levelBits: 9,
+  levels: info => (info.number('pgtable_l5_enabled') === 1 ? 5 : 4),
+
+  rootOf(info: Vmcoreinfo): number | undefined {
+    const symbol = info.symbol('init_top_pgt') ?? info.symbol('swapper_pg_dir')
+    return symbol === undefined ? undefined : this.imagePhysical(symbol, info)
+  },
+
+  imagePhysical(address: bigint, info: Vmcoreinfo): number | undefined {
+    const base = info.number('phys_base')
+    return base === undefined ? undefined : Number(address - START_KERNEL_MAP) + base
+  },
+
+  kind(low, high, level) {
+    if (low & PRESENT) return level === 1 || low & LARGE ? 'page' : 'table'
+    if (low === 0 && high === 0) return 'none'
+    // What is not present but has PROT_NONE maps its page as before, with the frame inverted (L1TF).
+    if (low & PROT_NONE) return level === 1 || low & LARGE ? 'page' : 'none'
+    return 'swap'
+  },
+
+  frame(low, high) {
+    const inverted = !(low & PRESENT) && (low & PROT_NONE) !== 0
+    const [l, h] = inverted ? [~low, ~high] : [low, high]
+    return (h & 0x000fffff) * 2 ** 20 + (l >>> 12)
+  },
+
+  isSpecial: low => (low & SPECIAL) !== 0,
+  isDevmap: high => (high & DEVMAP_HIGH) !== 0,
+
+  swapType: (_, high) => high >>> 27,
+
+  // The offset stands inverted in bits 9 to 58.
+  swapFrame: (low, high) => ((~high & 0x07ffffff) * 2 ** 23 + (~low >>> 9)) % PFN_HIGH,
+
+  userRootEntries: () => 256,
+  defaults: {
+    4: { directMap: 0xffff888000000000n, memoryMap: 0xffffea0000000000n },
+    5: { directMap: 0xff11000000000000n, memoryMap: 0xffd4000000000000n },
+  },
+  canonicalBits: { 4: 48, 5: 57 },
+}

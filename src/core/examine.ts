@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** What a dump holds: every pagemap, every device page by its state, who holds those in use, and what is wrong. */
+import { diagnose } from './diagnose.ts'
+import type { CoreFinding } from './finding.ts'
+import { findHolders, type HolderSearch } from './holders/find.ts'
+import type { Kernel, KernelFiles } from './kernel/kernel.ts'
+import { openKernel } from './kernel/open.ts'
+import type { Dump } from './memory/physical.ts'
+import { type DevicePages, type PagemapAccount, type PagesInUse, readDevicePages } from './mm/device-pages.ts'
+import { MemoryMap } from './mm/memory-map.ts'
+import { readPagemaps } from './mm/pagemaps.ts'
+
+export interface ExamineOptions extends KernelFiles {
+  /** Look for who holds the pages in use; true unless said. */
+  holders?: boolean | undefined
+  /** Search all of memory for pointers to pages whose references nothing else explains; true unless said. */
+  search?: boolean | undefined
+  progress?: ((what: string, done: number, total: number | undefined) => void) | undefined
+}
+
+export interface Examination {
+  readonly kernel: Kernel
+  readonly map: MemoryMap
+  readonly pagemaps: readonly PagemapAccount[]
+  readonly inUse: PagesInUse
+  readonly holders: HolderSearch | undefined
+  readonly findings: readonly CoreFinding[]
+  readonly notes: readonly string[]
+}
+
+/** Examines a dump. @param name of the file, for errors. @throws CoreError where there is no kernel to be read in it */
+export function examine(dump: Dump, name: string, options: ExamineOptions = {}): Examination {
+  const kernel = openKernel(dump, name, options)
+  const map = new MemoryMap(kernel)
+  const total = (pages: number) => options.progress?.('pages', pages, undefined)
+  const pages = readDevicePages(kernel, map, readPagemaps(kernel), total)
+  const holders =
+    options.holders === false || pages.inUse.length === 0
+      ? undefined
+      : findHolders(kernel, map, pages, { search: options.search !== false, progress: options.progress })
+  const findings = diagnose(kernel, pages, holders)
+  return { kernel, map, ...pages, holders, findings, notes: notesOf(kernel, pages, dump) }
+}
+
+/** What the answer lacks. */
+function notesOf(kernel: Kernel, { pagemaps }: DevicePages, dump: Dump): string[] {
+  const notes = dump.damage.map(damage => `the file is damaged: ${damage}`)
+  if (kernel.address('pgmap_array') === undefined) {
+    notes.push('the kernel has no pgmap_array: without CONFIG_ZONE_DEVICE it has no device pages')
+  }
+  const excluded = kernel.gaps.filter(({ absent }) => absent.why === 'excluded')
+  const damaged = kernel.gaps.filter(({ absent }) => absent.why === 'unmapped')
+  for (const [gaps, why] of [
+    [excluded, 'not in the dump'],
+    [damaged, 'at an address that is not mapped'],
+  ] as const) {
+    const whats = [...new Set(gaps.map(({ what }) => what))]
+    for (const what of whats.slice(0, 5)) notes.push(`a part of ${what} is ${why}`)
+    if (whats.length > 5) notes.push(`and ${whats.length - 5} more kinds of structures are ${why}`)
+  }
+  for (const { protocol, recognisedBy, ranges } of pagemaps) {
+    if (protocol === undefined && ranges[0]) {
+      notes.push(
+        `pagemap 0x${ranges[0].first.toString(16)}: no protocol, so nothing is said of its counts: ${recognisedBy}`,
+      )
+    }
+  }
+  return notes
+}

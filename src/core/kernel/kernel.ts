@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** The kernel in a dump: its memory, symbols, types and modules, with what it takes to read its structures. */
+import type { Arch } from '../arch/arch.ts'
+import { CoreError, type NotInDump, unlessAbsent } from '../error.ts'
+import type { Dump } from '../memory/physical.ts'
+import { Btf } from './btf.ts'
+import { placeInVmcoreinfo, readKallsyms, type SymbolTable } from './kallsyms.ts'
+import { locateKernel } from './locate.ts'
+import type { VirtualMemory } from './virtual.ts'
+import type { Vmcoreinfo } from './vmcoreinfo.ts'
+
+/** Symbols and types from files, for kernels whose memory does not tell. */
+export interface KernelFiles {
+  symbols?: ((info: Vmcoreinfo) => SymbolTable) | undefined
+  /** The section .BTF of a vmlinux. */
+  btf?: Uint8Array | undefined
+}
+
+/** A piece of memory that was wanted and is not there. */
+export interface Gap {
+  /** What was being read, in words. */
+  what: string
+  absent: NotInDump
+}
+
+/** A structure at an address, of which typed.ts reads members. */
+export interface Typed {
+  readonly kernel: Kernel
+  readonly struct: string
+  readonly address: bigint
+}
+
+/** A module as the kernel's names need it; modules.ts reads them. */
+export interface LoadedModule {
+  readonly name: string
+  /** Types of the module, on top of vmlinux's; undefined where it has none that can be read. */
+  readonly btf: Btf | undefined
+  contains(address: bigint): boolean
+  /** The module's symbol that an address lies in. */
+  at(address: bigint): { name: string; offset: bigint } | undefined
+  /** Address of a symbol of the module. */
+  symbol(name: string): bigint | undefined
+}
+
+export class Kernel {
+  readonly name: string
+  readonly dump: Dump
+  readonly info: Vmcoreinfo
+  readonly memory: VirtualMemory
+  readonly arch: Arch
+  readonly symbols: SymbolTable
+  readonly btf: Btf
+  modules: readonly LoadedModule[] = []
+  /** In words, how the kernel, its symbols and its types were found. */
+  readonly foundBy: string
+  readonly gaps: Gap[] = []
+
+  /** @throws CoreError where the dump has no kernel, or nothing says where its symbols or types are */
+  constructor(dump: Dump, name: string, files: KernelFiles = {}) {
+    const located = locateKernel(dump, name)
+    this.name = name
+    this.dump = dump
+    this.info = located.info
+    this.memory = located.memory
+    this.arch = located.arch
+    this.foundBy = located.foundBy
+    this.symbols = files.symbols?.(located.info) ?? this.#symbolsInMemory()
+    this.btf = new Btf(files.btf ?? this.#btfInMemory())
+  }
+
+  get release(): string {
+    return this.info.value('OSRELEASE') ?? 'unknown'
+  }
+
+  /** Address of a symbol of vmlinux. */
+  address(name: string): bigint | undefined {
+    return this.symbols.address(name) ?? this.info.symbol(name)
+  }
+
+  /** Byte offset of a member, by BTF or, where that lacks it, by VMCOREINFO; undefined where the kernel has no such member. */
+  offset(path: string): number | undefined {
+    return this.btf.member(path)?.offset ?? this.info.offset(path)
+  }
+
+  /** The first of several members that this kernel has. */
+  offsetOf(...paths: string[]): number | undefined {
+    for (const path of paths) {
+      const offset = this.offset(path)
+      if (offset !== undefined) return offset
+    }
+    return undefined
+  }
+
+  /** As {@link offset}. @throws CoreError for a member without which nothing can be read */
+  need(path: string): number {
+    const offset = this.offset(path)
+    if (offset === undefined) throw this.#lacks(`its types have no ${path}`)
+    return offset
+  }
+
+  sizeOf(struct: string): number {
+    const size = this.btf.struct(struct)?.size ?? this.info.size(struct)
+    if (size === undefined) throw this.#lacks(`its types have no struct ${struct}`)
+    return size
+  }
+
+  /** Reads members of one structure by name. */
+  at(struct: string, address: bigint): Typed {
+    return { kernel: this, struct, address }
+  }
+
+  /** `symbol+offset [module]` of an address in code or data; undefined where none is near. */
+  nameOf(address: bigint): string | undefined {
+    const module = this.modules.find(each => each.contains(address))
+    const symbol = module ? module.at(address) : this.#coreSymbol(address)
+    if (!symbol) return undefined
+    const offset = symbol.offset === 0n ? '' : `+0x${symbol.offset.toString(16)}`
+    return `${symbol.name}${offset}${module ? ` [${module.name}]` : ''}`
+  }
+
+  /** Runs work that may meet memory which is not there, and keeps what was missing. */
+  try<T>(what: string, work: () => T): T | undefined {
+    return unlessAbsent(work, absent => {
+      if (this.gaps.length < 1000) this.gaps.push({ what, absent })
+    })
+  }
+
+  #coreSymbol(address: bigint): { name: string; offset: bigint } | undefined {
+    const [start, end] = [this.address('_stext') ?? this.address('_text'), this.address('_end')]
+    if (start === undefined || address < start || (end !== undefined && address >= end)) return undefined
+    return this.symbols.at(address)
+  }
+
+  #symbolsInMemory(): SymbolTable {
+    const place = placeInVmcoreinfo(this.info)
+    const known = { name: '_stext', address: this.info.symbol('_stext')! }
+    if (!place)
+      throw this.#lacks('its VMCOREINFO does not say where kallsyms is (before 6.0); give --system-map or --vmlinux')
+    const table = unlessAbsent(
+      () => readKallsyms(this.memory, place, known),
+      absent => {
+        throw this.#lacks(`its symbol table (kallsyms) is ${absent.message}; give --system-map or --vmlinux`)
+      },
+    )
+    if (!table) throw this.#lacks('its symbol table (kallsyms) is damaged or of an unknown kind; give --system-map')
+    return table
+  }
+
+  #btfInMemory(): Uint8Array {
+    const [start, end] = [this.symbols.address('__start_BTF'), this.symbols.address('__stop_BTF')]
+    if (start === undefined || end === undefined || end <= start || end - start > 1n << 28n) {
+      throw this.#lacks('its memory carries no BTF (CONFIG_DEBUG_INFO_BTF); give --vmlinux with the section .BTF')
+    }
+    return unlessAbsent(
+      () => this.memory.bytes(start, Number(end - start)),
+      absent => {
+        throw this.#lacks(`its BTF is ${absent.message}; give --vmlinux`)
+      },
+    )!
+  }
+
+  #lacks(what: string): CoreError {
+    return new CoreError(this.name, undefined, `expected a kernel that can be read: ${this.release}: ${what}`)
+  }
+}

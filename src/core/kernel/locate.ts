@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** Finds the kernel in a dump: by the note VMCOREINFO, or by the copy of its text that every kernel keeps in its memory. */
+import type { Arch } from '../arch/arch.ts'
+import { archOf } from '../arch/arches.ts'
+import { CoreError } from '../error.ts'
+import { textOf } from '../memory/notes.ts'
+import { type Dump, FRAME_BYTES } from '../memory/physical.ts'
+import { VirtualMemory } from './virtual.ts'
+import { Vmcoreinfo } from './vmcoreinfo.ts'
+
+export interface Located {
+  info: Vmcoreinfo
+  memory: VirtualMemory
+  arch: Arch
+  /** How it was found, in words. */
+  foundBy: string
+}
+
+/** The text begins with it; the page that holds it begins with the text. */
+const FIRST_KEY = 'OSRELEASE='
+
+/** Finds the kernel. @param name of the file, for errors. @throws CoreError where there is none that its own page tables bear out */
+export function locateKernel(dump: Dump, name: string): Located {
+  const arch = archOf(dump.machine)
+  if (!arch) {
+    throw new CoreError(name, undefined, `expected a dump of x86_64; ${dump.machine} is not read yet`)
+  }
+  if (dump.vmcoreinfo !== undefined) {
+    const located = verify(new Vmcoreinfo(dump.vmcoreinfo), dump, arch, 'its VMCOREINFO note')
+    if (located) return located
+  }
+  for (const text of textsInMemory(dump)) {
+    const located = verify(new Vmcoreinfo(text), dump, arch, 'VMCOREINFO found in memory')
+    if (located) return located
+  }
+  const why =
+    dump.vmcoreinfo === undefined ? 'has no VMCOREINFO note' : 'has a VMCOREINFO note that its memory contradicts'
+  throw new CoreError(
+    name,
+    undefined,
+    `the dump ${why}, and no page of it holds a VMCOREINFO text that its page tables bear out: is the kernel's data in it?`,
+  )
+}
+
+/** A kernel stands where the text says if its page tables map its own text there. */
+function verify(info: Vmcoreinfo, dump: Dump, arch: Arch, foundBy: string): Located | undefined {
+  const root = arch.rootOf(info)
+  const text = info.symbol('_stext')
+  if (root === undefined || text === undefined || root < 0) return undefined
+  const memory = new VirtualMemory(dump.memory, arch, arch.levels(info), root)
+  const physical = arch.imagePhysical(text, info)
+  try {
+    if (memory.frameOf(text) * FRAME_BYTES !== physical) return undefined
+  } catch {
+    return undefined
+  }
+  return { info, memory, arch, foundBy }
+}
+
+/** Pages that begin as VMCOREINFO does. A kexec'd kernel's memory can hold those of kernels before it. */
+function* textsInMemory({ memory }: Dump): Generator<string> {
+  const wanted = new TextEncoder().encode(FIRST_KEY)
+  for (const { first, end } of memory.ranges) {
+    for (let pfn = first; pfn < end; pfn++) {
+      const frame = memory.frame(pfn)
+      if (!frame || !wanted.every((byte, i) => frame[i] === byte)) continue
+      const text = textOf(frame)
+      if (text.includes('\nSYMBOL(')) yield text
+    }
+  }
+}

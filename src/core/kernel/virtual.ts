@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** Virtual memory of the kernel: page-table walks over physical frames, and typed reads on top. */
+import type { Arch } from '../arch/arch.ts'
+import { NotInDump } from '../error.ts'
+import { textOf } from '../memory/notes.ts'
+import { FRAME_BYTES, type PhysicalMemory } from '../memory/physical.ts'
+
+/** Results of a walk that found no frame; frame numbers are not negative. */
+const UNMAPPED = -1
+const EXCLUDED = -2
+
+const MOST_TRANSLATIONS = 1 << 18
+
+export class VirtualMemory {
+  readonly physical: PhysicalMemory
+  readonly arch: Arch
+  readonly levels: number
+  /** Physical address of the root table. */
+  readonly root: number
+  readonly #translations = new Map<number, number>()
+
+  constructor(physical: PhysicalMemory, arch: Arch, levels: number, root: number) {
+    this.physical = physical
+    this.arch = arch
+    this.levels = levels
+    this.root = root
+  }
+
+  /** Frame that an address is mapped to. @throws NotInDump where it is not mapped, or the dump lacks a page table */
+  frameOf(address: bigint): number {
+    const frame = this.#translate(Number(BigInt.asUintN(64, address) >> 12n))
+    if (frame < 0) throw new NotInDump(address, frame === UNMAPPED ? 'unmapped' : 'excluded')
+    return frame
+  }
+
+  /** Bytes at an address, to be read only, valid until the next read. @throws NotInDump */
+  bytes(address: bigint, length: number): Uint8Array {
+    const at = Number(address & 0xfffn)
+    if (at + length <= FRAME_BYTES) return this.#page(address).subarray(at, at + length)
+    const bytes = new Uint8Array(length)
+    for (let done = 0; done < length; ) {
+      const start = address + BigInt(done)
+      const within = Number(start & 0xfffn)
+      const part = this.#page(start).subarray(within, Math.min(FRAME_BYTES, within + length - done))
+      bytes.set(part, done)
+      done += part.length
+    }
+    return bytes
+  }
+
+  /** Bytes of the whole page that an address lies in; undefined where they are not there. */
+  page(address: bigint): Uint8Array | undefined {
+    const frame = this.#translate(Number(BigInt.asUintN(64, address) >> 12n))
+    return frame < 0 ? undefined : this.physical.frame(frame)
+  }
+
+  u64(address: bigint): bigint {
+    const bytes = this.bytes(address, 8)
+    return new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true)
+  }
+
+  u32(address: bigint): number {
+    const bytes = this.bytes(address, 4)
+    return new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0, true)
+  }
+
+  i32(address: bigint): number {
+    return this.u32(address) | 0
+  }
+
+  u16(address: bigint): number {
+    const bytes = this.bytes(address, 2)
+    return bytes[0]! | (bytes[1]! << 8)
+  }
+
+  u8(address: bigint): number {
+    return this.bytes(address, 1)[0]!
+  }
+
+  /** Text up to a NUL, at most `most` bytes. */
+  text(address: bigint, most = 256): string {
+    const room = FRAME_BYTES - Number(address & 0xfffn)
+    if (room >= most) return textOf(this.bytes(address, most))
+    const start = textOf(this.bytes(address, room))
+    return start.length < room ? start : start + textOf(this.bytes(address + BigInt(room), most - room))
+  }
+
+  #page(address: bigint): Uint8Array {
+    const page = this.physical.frame(this.frameOf(address))
+    if (!page) throw new NotInDump(address, 'excluded')
+    return page
+  }
+
+  #translate(page: number): number {
+    const known = this.#translations.get(page)
+    if (known !== undefined) return known
+    if (this.#translations.size >= MOST_TRANSLATIONS) this.#translations.clear()
+    const frame = this.#walk(page)
+    this.#translations.set(page, frame)
+    return frame
+  }
+
+  #walk(page: number): number {
+    const { arch, levels, physical } = this
+    const fanOut = 2 ** arch.levelBits
+    let table = Math.floor(this.root / FRAME_BYTES)
+    for (let level = levels; level > 0; level--) {
+      const below = fanOut ** (level - 1)
+      const bytes = physical.frame(table)
+      if (!bytes) return EXCLUDED
+      const at = (Math.floor(page / below) % fanOut) * 8
+      const view = new DataView(bytes.buffer, bytes.byteOffset + at, 8)
+      const low = view.getInt32(0, true)
+      const high = view.getInt32(4, true)
+      const kind = arch.kind(low, high, level)
+      if (kind === 'none' || kind === 'swap') return UNMAPPED
+      const frame = arch.frame(low, high)
+      if (kind === 'page') return Math.floor(frame / below) * below + (page % below)
+      table = frame
+    }
+    return UNMAPPED
+  }
+}

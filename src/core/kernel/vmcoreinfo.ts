@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** VMCOREINFO: the kernel's own notes for readers of its memory (Documentation/admin-guide/kdump/vmcoreinfo.rst). */
+
+export class Vmcoreinfo {
+  readonly text: string
+  readonly #values = new Map<string, string>()
+
+  constructor(text: string) {
+    this.text = text
+    for (const line of text.split('\n')) {
+      const at = line.indexOf('=')
+      if (at > 0 && !this.#values.has(line.slice(0, at))) this.#values.set(line.slice(0, at), line.slice(at + 1))
+    }
+  }
+
+  /** A plain value, such as OSRELEASE. */
+  value(key: string): string | undefined {
+    return this.#values.get(key)
+  }
+
+  /** Address of a symbol, with KASLR applied. */
+  symbol(name: string): bigint | undefined {
+    const hex = this.#values.get(`SYMBOL(${name})`)
+    return hex !== undefined && /^[0-9a-f]{1,16}$/i.test(hex) ? BigInt(`0x${hex}`) : undefined
+  }
+
+  /** A NUMBER, in decimal or with 0x. */
+  number(name: string): number | undefined {
+    return toNumber(this.#values.get(`NUMBER(${name})`))
+  }
+
+  /** Byte offset of a member, such as `page._refcount`. */
+  offset(member: string): number | undefined {
+    return toNumber(this.#values.get(`OFFSET(${member})`))
+  }
+
+  /** Bytes of a structure. */
+  size(name: string): number | undefined {
+    return toNumber(this.#values.get(`SIZE(${name})`))
+  }
+
+  /** Elements of an array. */
+  length(name: string): number | undefined {
+    return toNumber(this.#values.get(`LENGTH(${name})`))
+  }
+}
+
+function toNumber(text: string | undefined): number | undefined {
+  return text !== undefined && /^-?(0x[0-9a-f]+|[0-9]+)$/i.test(text)
+    ? Number(text.replace('-', '')) * (text.startsWith('-') ? -1 : 1)
+    : undefined
+}

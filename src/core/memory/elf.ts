@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** ELF64 core files: those of kexec and makedumpfile -E, of QEMU's dump-guest-memory, and /proc/kcore. */
+import { CoreError } from '../error.ts'
+import { parseNotes } from './notes.ts'
+import { type Dump, FRAME_BYTES, type FrameRange, type PhysicalMemory } from './physical.ts'
+import { BlockCache, type CoreSource, readExactly, size64, viewOf } from './source.ts'
+
+const HEADER_BYTES = 64
+const ENTRY_BYTES = 56
+const PT_LOAD = 1
+const PT_NOTE = 4
+const PN_XNUM = 0xffff
+const MOST_SEGMENTS = 1 << 20
+const MOST_NOTE_BYTES = 1 << 26
+/** `e_machine` of the architectures whose kernels have ZONE_DEVICE. */
+const MACHINES: Record<number, string> = { 62: 'x86_64', 183: 'aarch64', 21: 'ppc64le', 22: 's390x', 243: 'riscv64' }
+/** Physical addresses have at most 52 bits. */
+const MOST_PHYSICAL = 2 ** 52
+
+export function isElf(start: Uint8Array): boolean {
+  return start[0] === 0x7f && start[1] === 0x45 && start[2] === 0x4c && start[3] === 0x46
+}
+
+/** A PT_LOAD that has a physical address. */
+interface Segment {
+  /** First physical address and the one after the last that the file has. */
+  readonly start: number
+  readonly end: number
+  /** Offset in the file; those of /proc/kcore need more bits than a double has. */
+  readonly offset: bigint
+}
+
+interface ProgramHeader {
+  type: number
+  offset: bigint
+  physical: bigint
+  fileSize: bigint
+}
+
+/** Reads the headers of an ELF core. @throws CoreError where it is none, or of a kind that is not read */
+export function openElf(source: CoreSource, live = false): Dump {
+  const header = viewOf(readExactly(source, 0, HEADER_BYTES, 'an ELF header'))
+  if (header.getUint8(4) !== 2 || header.getUint8(5) !== 1) {
+    throw new CoreError(source.name, 4, 'expected a 64-bit little-endian ELF file; others are not read')
+  }
+  if (header.getUint16(16, true) !== 4) {
+    throw new CoreError(source.name, 16, 'expected an ELF core file (type 4), not a program or a library')
+  }
+  const machine = header.getUint16(18, true)
+  const damage: string[] = []
+  const segments: Segment[] = []
+  let notes: ReturnType<typeof parseNotes> = { vmcoreinfo: undefined, roots: [] }
+  for (const entry of programHeaders(source, header)) {
+    if (entry.type === PT_NOTE) notes = mergeNotes(notes, readNotes(source, entry, damage))
+    if (entry.type === PT_LOAD) addSegment(segments, entry, source, damage, live)
+  }
+  if (segments.length === 0) {
+    throw new CoreError(source.name, HEADER_BYTES, 'expected at least one PT_LOAD segment with memory in it')
+  }
+  return {
+    memory: new ElfMemory(source, segments, live),
+    machine: MACHINES[machine] ?? `ELF machine ${machine}`,
+    damage,
+    ...notes,
+  }
+}
+
+function* programHeaders(source: CoreSource, header: DataView): Generator<ProgramHeader> {
+  const at = size64(header, 32)
+  let count = header.getUint16(56, true)
+  if (header.getUint16(54, true) !== ENTRY_BYTES) {
+    throw new CoreError(source.name, 54, `expected program headers of ${ENTRY_BYTES} bytes`)
+  }
+  if (count === PN_XNUM) {
+    const section = viewOf(readExactly(source, size64(header, 40), 64, 'section 0, which holds the number of segments'))
+    count = section.getUint32(44, true)
+  }
+  if (count > MOST_SEGMENTS) throw new CoreError(source.name, 56, `expected at most ${MOST_SEGMENTS} segments`)
+  const table = viewOf(readExactly(source, at, count * ENTRY_BYTES, 'the program headers'))
+  for (let i = 0; i < count; i++) {
+    const base = i * ENTRY_BYTES
+    yield {
+      type: table.getUint32(base, true),
+      offset: table.getBigUint64(base + 8, true),
+      physical: table.getBigUint64(base + 24, true),
+      fileSize: table.getBigUint64(base + 32, true),
+    }
+  }
+}
+
+function readNotes(source: CoreSource, { offset, fileSize }: ProgramHeader, damage: string[]) {
+  const end = Math.min(Number(offset + fileSize), source.size)
+  const length = Math.min(MOST_NOTE_BYTES, end - Number(offset))
+  if (length < Number(fileSize)) damage.push('the notes are cut short')
+  return parseNotes(length > 0 ? source.read(Number(offset), length) : new Uint8Array(0))
+}
+
+function mergeNotes(a: ReturnType<typeof parseNotes>, b: ReturnType<typeof parseNotes>) {
+  return { vmcoreinfo: a.vmcoreinfo ?? b.vmcoreinfo, roots: [...a.roots, ...b.roots] }
+}
+
+function addSegment(segments: Segment[], entry: ProgramHeader, source: CoreSource, damage: string[], live: boolean) {
+  const start = Number(entry.physical)
+  // /proc/kcore says -1 for what has no physical address of its own: vmalloc, modules, the memory map.
+  if (start >= MOST_PHYSICAL) return
+  let length = Number(entry.fileSize)
+  const room = source.size - Number(entry.offset)
+  if (!live && length > room) {
+    damage.push(`the file is cut short: memory from 0x${(start + Math.max(0, room)).toString(16)} is missing`)
+    length = Math.max(0, room)
+  }
+  if (length > 0 && start + length <= MOST_PHYSICAL) segments.push({ start, end: start + length, offset: entry.offset })
+}
+
+/** Memory of an ELF core: what lies in `p_filesz` is there, and nothing else, also where `p_memsz` is more. */
+class ElfMemory implements PhysicalMemory {
+  readonly format: string
+  readonly ranges: readonly FrameRange[]
+  readonly #source: CoreSource
+  readonly #cache: BlockCache
+  readonly #segments: Segment[]
+  #last: Segment
+
+  constructor(source: CoreSource, segments: Segment[], live: boolean) {
+    this.format = live ? 'live' : 'ELF'
+    this.#source = source
+    this.#cache = new BlockCache(source)
+    this.#segments = segments.sort((a, b) => a.start - b.start)
+    this.#last = segments[0]!
+    this.ranges = mergeRanges(
+      segments.map(({ start, end }) => ({
+        first: Math.floor(start / FRAME_BYTES),
+        end: Math.ceil(end / FRAME_BYTES),
+      })),
+    )
+  }
+
+  frame(pfn: number): Uint8Array | undefined {
+    const start = pfn * FRAME_BYTES
+    const end = start + FRAME_BYTES
+    let segment: Segment | undefined = this.#last
+    if (segment.start > start || segment.end < end) {
+      segment = this.#segments.find(each => each.start <= start && end <= each.end)
+      if (!segment) return this.#pieced(start, end)
+      this.#last = segment
+    }
+    return this.#read(segment, start, FRAME_BYTES)
+  }
+
+  #read(segment: Segment, address: number, length: number): Uint8Array | undefined {
+    const offset = segment.offset + BigInt(address - segment.start)
+    const exact = offset <= Number.MAX_SAFE_INTEGER
+    // Of a running machine nothing is kept: what was read twice would not be of one time, but of none.
+    const bytes =
+      exact && this.format !== 'live' ? this.#cache.read(Number(offset), length) : this.#source.read(offset, length)
+    return bytes.length === length ? bytes : undefined
+  }
+
+  /** A frame that lies in several segments, each not a whole number of frames long. */
+  #pieced(start: number, end: number): Uint8Array | undefined {
+    const frame = new Uint8Array(FRAME_BYTES)
+    let at = start
+    for (const segment of this.#segments) {
+      if (segment.start > at || segment.end <= at) continue
+      const part = this.#read(segment, at, Math.min(end, segment.end) - at)
+      if (!part) return undefined
+      frame.set(part, at - start)
+      at += part.length
+      if (at === end) return frame
+    }
+    return undefined
+  }
+}
+
+/** Sorted, without overlaps. */
+export function mergeRanges(ranges: FrameRange[]): FrameRange[] {
+  const merged: { first: number; end: number }[] = []
+  for (const { first, end } of ranges.sort((a, b) => a.first - b.first)) {
+    const last = merged.at(-1)
+    if (last && first <= last.end) last.end = Math.max(last.end, end)
+    else merged.push({ first, end })
+  }
+  return merged
+}

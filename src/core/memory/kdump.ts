@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * Files of makedumpfile and of QEMU's kdump formats (IMPLEMENTATION in makedumpfile's sources; docs/specs of QEMU): a header, two
+ * bitmaps of frames (which the machine has, which the file has), a descriptor for each frame of the second, packed frames.
+ */
+import { unzlibSync } from 'fflate'
+import { decompress as unzstd } from 'fzstd'
+import { CoreError } from '../error.ts'
+import { mergeRanges } from './elf.ts'
+import { unpackLzo, unpackSnappy } from './lz.ts'
+import { parseNotes, textOf } from './notes.ts'
+import { type Dump, FRAME_BYTES, FrameCache, type FrameRange, type PhysicalMemory } from './physical.ts'
+import { BlockCache, type CoreSource, readExactly, size64, viewOf } from './source.ts'
+
+/** Unpacks to exactly `size` bytes, or throws. The result is valid until the next call. */
+export type Unpack = (data: Uint8Array, size: number) => Uint8Array
+
+/** Decompressors that a platform hands in, faster than those that run everywhere. */
+export interface KdumpCodecs {
+  zlib?: Unpack
+  zstd?: Unpack
+}
+
+/** Flags of a frame's descriptor. */
+const ZLIB = 1
+const LZO = 2
+const SNAPPY = 4
+const ZSTD = 0x20
+/** `status` of the header: the file was not finished (the disk was full). */
+const INCOMPLETE = 0x8
+const DESCRIPTOR_BYTES = 24
+const MOST_NOTE_BYTES = 1 << 26
+
+/** Bits of 512 frames, for which the number of frames before is kept. */
+const RANK_BYTES = 64
+
+interface Header {
+  version: number
+  status: number
+  blockSize: number
+  machine: string
+  /** Blocks of sub header and of both bitmaps. */
+  subBlocks: number
+  bitmapBlocks: number
+  maxPfn: number
+  dumpLevel: number
+  split: { first: number; end: number } | undefined
+  vmcoreinfo: { offset: number; size: number }
+  notes: { offset: number; size: number }
+}
+
+export function isKdump(start: Uint8Array): boolean {
+  return new TextDecoder('latin1').decode(start.subarray(0, 8)) === 'KDUMP   '
+}
+
+/** Reads the headers of a kdump file. @throws CoreError where they contradict themselves or the file's length */
+export function openKdump(source: CoreSource, codecs: KdumpCodecs = {}): Dump {
+  const header = readHeader(source)
+  const damage: string[] = []
+  if (header.status & INCOMPLETE) damage.push('makedumpfile says that it could not write the whole dump')
+  const notes = parseNotes(part(source, header.notes, damage, 'the notes'))
+  const text = part(source, header.vmcoreinfo, damage, 'VMCOREINFO')
+  return {
+    memory: new KdumpMemory(source, header, codecs),
+    machine: header.machine,
+    roots: notes.roots,
+    vmcoreinfo: text.length > 0 ? textOf(text) : notes.vmcoreinfo,
+    damage,
+  }
+}
+
+function part(source: CoreSource, { offset, size }: Header['notes'], damage: string[], what: string): Uint8Array {
+  if (size === 0 || offset === 0) return new Uint8Array(0)
+  if (offset + size > source.size || size > MOST_NOTE_BYTES) {
+    damage.push(`${what} should stand at byte ${offset}, where the file has no ${size} bytes`)
+    return new Uint8Array(0)
+  }
+  return source.read(offset, size)
+}
+
+function readHeader(source: CoreSource): Header {
+  const bytes = readExactly(source, 0, 464, 'the header of a kdump file')
+  const view = viewOf(bytes)
+  const version = view.getInt32(8, true)
+  if (version < 0 || version > 64) {
+    throw new CoreError(source.name, 8, `expected the version of a little-endian kdump header, not ${version}`)
+  }
+  const blockSize = view.getInt32(428, true)
+  if (blockSize !== FRAME_BYTES) {
+    throw new CoreError(source.name, 428, `expected frames of ${FRAME_BYTES} bytes; those of ${blockSize} are not read`)
+  }
+  const subBlocks = view.getInt32(432, true)
+  const bitmapBlocks = view.getUint32(436, true)
+  if (subBlocks < 0 || (1 + subBlocks + bitmapBlocks) * blockSize > source.size) {
+    throw new CoreError(source.name, 432, 'expected a sub header and bitmaps that are not longer than the file')
+  }
+  const header: Header = {
+    version,
+    status: view.getUint32(424, true),
+    blockSize,
+    machine: textOf(bytes.subarray(12 + 4 * 65, 12 + 5 * 65)),
+    subBlocks,
+    bitmapBlocks,
+    maxPfn: view.getUint32(440, true),
+    dumpLevel: 0,
+    split: undefined,
+    vmcoreinfo: { offset: 0, size: 0 },
+    notes: { offset: 0, size: 0 },
+  }
+  if (subBlocks > 0 && version >= 1) readSubHeader(source, header)
+  const bits = (header.bitmapBlocks / 2) * blockSize * 8
+  if (header.maxPfn > bits) {
+    throw new CoreError(source.name, 440, `expected a bitmap of ${header.maxPfn} frames, but there is room for ${bits}`)
+  }
+  return header
+}
+
+function readSubHeader(source: CoreSource, header: Header): void {
+  const view = viewOf(readExactly(source, header.blockSize, 104, 'the sub header of a kdump file'))
+  header.dumpLevel = view.getInt32(8, true)
+  if (header.version >= 3) header.vmcoreinfo = { offset: size64(view, 32), size: size64(view, 40) }
+  if (header.version >= 4) header.notes = { offset: size64(view, 48), size: size64(view, 56) }
+  const wide = header.version >= 6
+  if (wide) header.maxPfn = size64(view, 96)
+  if (header.version >= 2 && view.getInt32(12, true) !== 0) {
+    header.split = { first: size64(view, wide ? 80 : 16), end: size64(view, wide ? 88 : 24) }
+  }
+}
+
+/** Frames of a kdump file. */
+class KdumpMemory implements PhysicalMemory {
+  readonly format: string
+  readonly ranges: readonly FrameRange[]
+  readonly #file: BlockCache
+  readonly #descriptors: number
+  readonly #present: Uint8Array
+  /** Frames present before each 512. */
+  readonly #rank: Uint32Array
+  readonly #first: number
+  readonly #end: number
+  readonly #frames = new FrameCache()
+  readonly #codecs: KdumpCodecs
+
+  constructor(source: CoreSource, header: Header, codecs: KdumpCodecs) {
+    this.#file = new BlockCache(source)
+    this.#codecs = codecs
+    const bitmapBytes = Math.floor(header.bitmapBlocks / 2) * header.blockSize
+    const bitmaps = (1 + header.subBlocks) * header.blockSize
+    this.#descriptors = bitmaps + header.bitmapBlocks * header.blockSize
+    const bytes = Math.min(bitmapBytes, Math.ceil(header.maxPfn / 8))
+    const known = readExactly(source, bitmaps, bytes, 'the first bitmap').slice()
+    this.#present = readExactly(source, bitmaps + bitmapBytes, bytes, 'the second bitmap').slice()
+    this.#first = header.split?.first ?? 0
+    this.#end = Math.min(header.maxPfn, header.split?.end ?? header.maxPfn)
+    this.#rank = ranks(this.#present)
+    this.ranges = mergeRanges(runs(known, header.maxPfn))
+    this.format = `kdump-compressed${header.dumpLevel > 0 ? `, dump level ${header.dumpLevel}` : ''}`
+  }
+
+  frame(pfn: number): Uint8Array | undefined {
+    if (!(pfn >= this.#first && pfn < this.#end) || !bit(this.#present, pfn)) return undefined
+    const known = this.#frames.get(pfn)
+    if (known) return known
+    const frame = this.#unpack(pfn)
+    if (frame) this.#frames.set(pfn, frame)
+    return frame
+  }
+
+  #unpack(pfn: number): Uint8Array | undefined {
+    const index = this.#before(pfn) - this.#before(this.#first)
+    const at = this.#descriptors + index * DESCRIPTOR_BYTES
+    // An unfinished file ends somewhere; what is behind its end is not in the dump.
+    if (at + DESCRIPTOR_BYTES > this.#file.size) return undefined
+    const descriptor = viewOf(this.#file.read(at, DESCRIPTOR_BYTES))
+    const offset = size64(descriptor, 0)
+    const size = descriptor.getUint32(8, true)
+    const flags = descriptor.getUint32(12, true)
+    if (offset + size > this.#file.size || offset === 0) return undefined
+    if (size > 2 * FRAME_BYTES || size === 0) {
+      throw new CoreError(this.#file.name, at + 8, `expected a packed frame, not ${size} bytes`)
+    }
+    const data = this.#file.read(offset, size)
+    try {
+      return this.#codec(flags)(data, FRAME_BYTES)
+    } catch (error) {
+      throw new CoreError(this.#file.name, offset, `expected packed frame 0x${pfn.toString(16)}: ${message(error)}`)
+    }
+  }
+
+  #codec(flags: number): Unpack {
+    if (flags & ZLIB) return copying(this.#codecs.zlib ?? portableZlib)
+    if (flags & LZO) return unpackLzo
+    if (flags & SNAPPY) return unpackSnappy
+    if (flags & ZSTD) return copying(this.#codecs.zstd ?? portableZstd)
+    return copying(data => data)
+  }
+
+  /** How many frames before `pfn` the file has. */
+  #before(pfn: number): number {
+    const group = Math.floor(pfn / (RANK_BYTES * 8))
+    let count = this.#rank[group] ?? this.#rank.at(-1)!
+    for (let byte = group * RANK_BYTES; byte < Math.floor(pfn / 8); byte++) count += BITS[this.#present[byte]!]!
+    return count + BITS[(this.#present[Math.floor(pfn / 8)] ?? 0) & ((1 << (pfn & 7)) - 1)]!
+  }
+}
+
+const BITS = Uint8Array.from({ length: 256 }, (_, byte) => {
+  let count = 0
+  for (let rest = byte; rest > 0; rest >>= 1) count += rest & 1
+  return count
+})
+
+function bit(bitmap: Uint8Array, pfn: number): boolean {
+  return ((bitmap[Math.floor(pfn / 8)] ?? 0) & (1 << (pfn & 7))) !== 0
+}
+
+function ranks(present: Uint8Array): Uint32Array {
+  const rank = new Uint32Array(Math.ceil(present.length / RANK_BYTES) + 1)
+  let count = 0
+  for (let byte = 0; byte < present.length; byte++) {
+    if (byte % RANK_BYTES === 0) rank[byte / RANK_BYTES] = count
+    count += BITS[present[byte]!]!
+  }
+  rank[rank.length - 1] = count
+  return rank
+}
+
+/** Runs of set bits. */
+function runs(bitmap: Uint8Array, end: number): FrameRange[] {
+  const found: { first: number; end: number }[] = []
+  let first = -1
+  for (let byte = 0; byte <= bitmap.length; byte++) {
+    const bits = bitmap[byte] ?? 0
+    if (first < 0 ? bits === 0 : bits === 0xff) continue
+    for (let i = 0; i < 8; i++) {
+      const set = (bits >> i) & 1
+      if (set && first < 0) first = byte * 8 + i
+      if (!set && first >= 0) {
+        found.push({ first, end: Math.min(end, byte * 8 + i) })
+        first = -1
+      }
+    }
+  }
+  return found
+}
+
+/** The frame as memory of its own: a decompressor may use its buffer again. */
+function copying(unpack: Unpack): Unpack {
+  return (data, size) => {
+    const bytes = unpack(data, size)
+    if (bytes.length !== size) throw new Error(`${bytes.length} bytes instead of ${size}`)
+    // Not slice(), which does not copy what is a Buffer.
+    return new Uint8Array(bytes)
+  }
+}
+
+function portableZlib(data: Uint8Array, size: number): Uint8Array {
+  return unzlibSync(data, { out: new Uint8Array(size) })
+}
+
+function portableZstd(data: Uint8Array, size: number): Uint8Array {
+  return unzstd(data, new Uint8Array(size))
+}
+
+function message(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** Opens a memory dump of any format that is read. */
+import { CoreError } from '../error.ts'
+import { isElf, openElf } from './elf.ts'
+import { FlattenedSource, isFlattened } from './flattened.ts'
+import { isKdump, type KdumpCodecs, openKdump } from './kdump.ts'
+import type { Dump } from './physical.ts'
+import type { CoreSource } from './source.ts'
+
+export interface DumpOptions {
+  codecs?: KdumpCodecs
+  /** The source is /proc/kcore. */
+  live?: boolean
+}
+
+/** First bytes (as Latin-1) of files that are often given instead, and what to do with them. */
+const MAGICS: readonly [magic: string, what: string][] = [
+  ['\x28\xb5\x2f\xfd', 'a zstd file: unpack it first (zstd -d --long=31)'],
+  ['\x1f\x8b', 'a gzip file: unpack it first (gunzip)'],
+  ['\xfd7zXZ', 'an xz file: unpack it first (unxz)'],
+  ['\x17\x08\x44tracing', 'a recording: use lastput trace'],
+  ['PERFILE2', 'a recording: use lastput trace'],
+  ['# tracer', 'a recording: use lastput trace'],
+]
+
+/** Opens a dump by its first bytes. @throws CoreError with what the file is instead */
+export function openDump(source: CoreSource, options: DumpOptions = {}): Dump {
+  const start = source.read(0, 64)
+  if (isFlattened(start)) {
+    const real = new FlattenedSource(source)
+    const dump = openDump(real, options)
+    const damage = real.truncated ? [...dump.damage, 'the flattened file ends before its end mark'] : dump.damage
+    return { ...dump, damage, memory: Object.assign(dump.memory, { format: `${dump.memory.format}, flattened` }) }
+  }
+  if (isElf(start)) return openElf(source, options.live)
+  if (isKdump(start)) return openKdump(source, options.codecs)
+  const text = new TextDecoder('latin1').decode(start)
+  const known = MAGICS.find(([magic]) => text.startsWith(magic))
+  throw new CoreError(
+    source.name,
+    0,
+    `expected an ELF core or a kdump file, not ${known?.[1] ?? 'what this is'} (docs/dumps.md says how to take a dump)`,
+  )
+}

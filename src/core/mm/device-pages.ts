@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** Every page of every pagemap, counted by its state; those in use, and those that cannot be as they are, are kept. */
+import type { PageRule } from '../../linux/protocols/rules.ts'
+import { growColumns, lengthFor } from '../../util/growable.ts'
+import type { Kernel } from '../kernel/kernel.ts'
+import type { MemoryMap, PageView } from './memory-map.ts'
+import type { Pagemap } from './pagemaps.ts'
+import { type PageState, type Recognised, recogniseProtocol, ruleOf, stateOf } from './protocol.ts'
+
+/** Pages by state; the tails of a folio have that of its head. */
+export interface StateCounts {
+  idle: number
+  busy: number
+  impossible: number
+  unknown: number
+  /** The dump has no struct page of theirs. */
+  absent: number
+}
+
+export interface PagemapAccount extends Pagemap, Recognised {
+  readonly rule: PageRule | undefined
+  readonly pages: StateCounts
+  /** Pages that hold the pagemap's own struct pages. */
+  readonly reserved: number
+  /** Heads and single pages, by count. */
+  readonly counts: ReadonlyMap<number, number>
+}
+
+const STATES: readonly PageState[] = ['idle', 'busy', 'impossible', 'unknown']
+
+/** Pages that are not idle, as columns. A folio has one row, that of its head. */
+export class PagesInUse {
+  length = 0
+  pfn = new Float64Array(256)
+  count = new Int32Array(256)
+  mapcount = new Int32Array(256)
+  order = new Uint8Array(256)
+  flagsLow = new Uint32Array(256)
+  flagsHigh = new Uint32Array(256)
+  /** Index in the list of pagemaps. */
+  pagemap = new Uint32Array(256)
+  /** Index of the state in {@link STATES}. */
+  state = new Uint8Array(256)
+
+  add(page: PageView, pagemap: number, state: PageState): void {
+    const row = this.length++
+    if (row >= this.pfn.length) growColumns(this, lengthFor(row, this.pfn.length))
+    this.pfn[row] = page.pfn
+    this.count[row] = page.count
+    this.mapcount[row] = page.mapcount
+    this.order[row] = page.order
+    this.flagsLow[row] = page.flagsLow
+    this.flagsHigh[row] = page.flagsHigh
+    this.pagemap[row] = pagemap
+    this.state[row] = STATES.indexOf(state)
+  }
+
+  stateOf(row: number): PageState {
+    return STATES[this.state[row]!]!
+  }
+}
+
+export interface DevicePages {
+  readonly pagemaps: readonly PagemapAccount[]
+  readonly inUse: PagesInUse
+}
+
+/** Pages whose counts no rule of their pagemap's fits are taken for a wrong rule when they are so many of it. */
+const MOST_IMPOSSIBLE = 0.5
+const ENOUGH_PAGES = 16
+
+/** @param progress is called with the pages done now and then */
+export function readDevicePages(
+  kernel: Kernel,
+  map: MemoryMap,
+  pagemaps: readonly Pagemap[],
+  progress: (pages: number) => void = () => undefined,
+): DevicePages {
+  const inUse = new PagesInUse()
+  const recognised = recogniseProtocol(kernel)
+  let done = 0
+  const accounts = pagemaps.map((pagemap, index) => {
+    const walk = new PagemapWalk(pagemap, recognised, inUse, index)
+    for (const { first, end, reserved } of pagemap.ranges) {
+      walk.reserved += reserved
+      for (let from = first + reserved; from < end; from += PROGRESS_PAGES) {
+        const to = Math.min(end, from + PROGRESS_PAGES)
+        walk.visit(map, from, to)
+        progress((done += to - from))
+      }
+    }
+    return walk.finish()
+  })
+  return { pagemaps: accounts, inUse }
+}
+
+const PROGRESS_PAGES = 1 << 18
+
+class PagemapWalk {
+  reserved = 0
+  readonly #pagemap: Pagemap
+  readonly #recognised: Recognised
+  readonly #inUse: PagesInUse
+  readonly #index: number
+  readonly #pages: StateCounts = { idle: 0, busy: 0, impossible: 0, unknown: 0, absent: 0 }
+  readonly #counts = new Map<number, number>()
+  readonly #rule: PageRule | undefined
+  readonly #firstRow: number
+  #head = -1
+  #headState: PageState = 'unknown'
+  #heads = 0
+  #impossibleHeads = 0
+
+  constructor(pagemap: Pagemap, recognised: Recognised, inUse: PagesInUse, index: number) {
+    this.#pagemap = pagemap
+    this.#recognised = recognised
+    this.#inUse = inUse
+    this.#index = index
+    this.#firstRow = inUse.length
+    this.#rule = ruleOf(recognised.protocol, pagemap.type)
+  }
+
+  visit(map: MemoryMap, from: number, to: number): void {
+    map.visit(
+      from,
+      to,
+      page => this.#page(page),
+      (first, end) => {
+        this.#pages.absent += end - first
+      },
+    )
+  }
+
+  #page(page: PageView): void {
+    if (page.head !== page.pfn && page.head === this.#head) {
+      this.#pages[this.#headState]++
+      return
+    }
+    const state = stateOf(this.#rule, page.count, page.mapcount, this.#pagemap.ref?.state === 'dead')
+    this.#head = page.pfn
+    this.#headState = state
+    this.#heads++
+    this.#pages[state]++
+    this.#counts.set(page.count, (this.#counts.get(page.count) ?? 0) + 1)
+    if (state === 'impossible') this.#impossibleHeads++
+    if (state !== 'idle') this.#inUse.add(page, this.#index, state)
+  }
+
+  /** A rule that most pages contradict is not the kernel's: then nothing is said of their states. */
+  finish(): PagemapAccount {
+    const base = { ...this.#pagemap, pages: this.#pages, reserved: this.reserved, counts: this.#counts }
+    const wrong = this.#heads >= ENOUGH_PAGES && this.#impossibleHeads > this.#heads * MOST_IMPOSSIBLE
+    if (!wrong) return { ...base, ...this.#recognised, rule: this.#rule }
+    const { idle, busy, impossible, unknown, absent } = this.#pages
+    Object.assign(this.#pages, { idle: 0, busy: 0, impossible: 0, unknown: idle + busy + impossible + unknown, absent })
+    for (let row = this.#firstRow; row < this.#inUse.length; row++) this.#inUse.state[row] = STATES.indexOf('unknown')
+    const recognisedBy = `${this.#recognised.recognisedBy}, but most counts contradict it`
+    return { ...base, protocol: undefined, recognisedBy, rule: undefined }
+  }
+}

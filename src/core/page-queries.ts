@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** Single pages of an examined dump, as they stand in the memory map. */
+import type { Examination } from './examine.ts'
+import type { PagemapAccount } from './mm/device-pages.ts'
+import { PageView } from './mm/memory-map.ts'
+import { type PageState, stateOf } from './mm/protocol.ts'
+
+export interface PageFacts {
+  /** Valid until the next page of a visit. */
+  readonly view: PageView
+  /** Address of its struct page. */
+  readonly address: bigint
+  readonly pagemap: PagemapAccount | undefined
+  /** Of a tail, that of its folio's head. */
+  readonly state: PageState | 'reserved' | 'not a device page'
+  /** Names of the flags that are set. */
+  readonly flagNames: readonly string[]
+}
+
+/** Reads one page. @returns undefined where it is no device page, unless `any` is asked for, or not in the dump */
+export function readPage(found: Examination, pfn: number, any: boolean): PageFacts | undefined {
+  const view = new PageView()
+  const pagemap = pagemapOf(found, pfn)
+  if ((!pagemap && !any) || !found.map.read(pfn, view)) return undefined
+  return factsOf(found, view, pagemap)
+}
+
+/** Calls with every device page that is in the dump, in order of pagemaps. */
+export function visitPages(found: Examination, visit: (page: PageFacts) => void): void {
+  for (const pagemap of found.pagemaps) {
+    for (const { first, end } of pagemap.ranges) {
+      found.map.visit(first, end, view => visit(factsOf(found, view, pagemap)))
+    }
+  }
+}
+
+function pagemapOf(found: Examination, pfn: number): PagemapAccount | undefined {
+  return found.pagemaps.find(({ ranges }) => ranges.some(({ first, end }) => pfn >= first && pfn < end))
+}
+
+function factsOf(found: Examination, view: PageView, pagemap: PagemapAccount | undefined): PageFacts {
+  return {
+    view,
+    address: found.map.addressOf(view.pfn),
+    pagemap,
+    state: pagemap ? deviceState(found, view, pagemap) : 'not a device page',
+    flagNames: flagNames(found, view.flagsLow),
+  }
+}
+
+function deviceState(found: Examination, view: PageView, pagemap: PagemapAccount): PageFacts['state'] {
+  const range = pagemap.ranges.find(({ first, end }) => view.pfn >= first && view.pfn < end)!
+  if (view.pfn < range.first + range.reserved) return 'reserved'
+  const head = new PageView()
+  if (view.isTail && !found.map.read(view.head, head)) return 'unknown'
+  const { count, mapcount } = view.isTail ? head : view
+  return stateOf(pagemap.rule, count, mapcount, pagemap.ref?.state === 'dead')
+}
+
+const names = new WeakMap<object, Map<number, string>>()
+
+/** The low half has the flags; above stand zone and node. */
+function flagNames({ kernel }: Examination, flags: number): string[] {
+  let known = names.get(kernel)
+  if (!known) {
+    known = new Map()
+    for (const [bit, name] of kernel.btf.enumerators('pageflags')) {
+      if (name.startsWith('PG_') && !known.has(bit)) known.set(bit, name.slice(3))
+    }
+    names.set(kernel, known)
+  }
+  const set: string[] = []
+  for (const [bit, name] of known) if (bit < 32 && (flags >>> bit) & 1) set.push(name)
+  return set
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** What a dump holds, as JSON (schema lastput.core/1). */
+import type { Examination } from '../core/examine.ts'
+import type { CoreFinding, Holder } from '../core/finding.ts'
+import type { PagemapAccount, StateCounts } from '../core/mm/device-pages.ts'
+import { pfnText } from './words.ts'
+
+export function coreJson(file: string, found: Examination): object {
+  const { kernel, pagemaps, findings, notes, holders } = found
+  return {
+    schema: 'lastput.core/1',
+    source: {
+      file,
+      format: kernel.dump.memory.format,
+      kernel: kernel.release,
+      arch: kernel.arch.name,
+      foundBy: kernel.foundBy,
+      damage: kernel.dump.damage,
+    },
+    pagemaps: pagemaps.map(pagemapJson),
+    pages: total(pagemaps),
+    search: {
+      holders: holders !== undefined,
+      incomplete: holders?.incomplete ?? ['holders were not looked for'],
+    },
+    findings: findings.map(findingJson),
+    notes,
+  }
+}
+
+export function addressText(address: bigint): string {
+  return `0x${address.toString(16)}`
+}
+
+function total(pagemaps: readonly PagemapAccount[]): StateCounts {
+  const sum: StateCounts = { busy: 0, idle: 0, impossible: 0, unknown: 0, absent: 0 }
+  for (const { pages } of pagemaps) {
+    for (const state of Object.keys(sum) as (keyof StateCounts)[]) sum[state] += pages[state]
+  }
+  return sum
+}
+
+function pagemapJson(map: PagemapAccount): object {
+  return {
+    address: addressText(map.address),
+    type: map.type ?? null,
+    typeNumber: map.typeNumber,
+    ranges: map.ranges.map(({ first, end, reserved }) => ({
+      firstPfn: pfnText(first),
+      lastPfn: pfnText(end - 1),
+      reserved,
+    })),
+    order: map.order,
+    owner: addressText(map.owner),
+    driver: map.driver ?? null,
+    ops: map.opsName ?? (map.ops === 0n ? null : addressText(map.ops)),
+    pageFree: map.pageFree ?? null,
+    protocol: map.protocol ?? null,
+    recognisedBy: map.recognisedBy,
+    idleCount: map.rule?.idle ?? null,
+    ref: map.ref ? { state: map.ref.state, references: numberOf(map.ref.references) } : null,
+    pages: map.pages,
+    counts: [...map.counts].sort(([a], [b]) => a - b).map(([count, pages]) => ({ count, pages })),
+  }
+}
+
+/** Counts of references fit a double unless memory is damaged. */
+function numberOf(value: bigint | undefined): number | null {
+  return value === undefined ? null : Number(value)
+}
+
+export function findingJson(finding: CoreFinding): object {
+  const { kind, certainty, pfn, pages, pagemap, count, mapcount, explained, holders, evidence } = finding
+  return {
+    kind,
+    certainty,
+    pfn: pfnText(pfn),
+    pages: ranges(pages).map(([first, last]) => ({ firstPfn: pfnText(first), lastPfn: pfnText(last) })),
+    pagemap: pagemap ?? null,
+    count,
+    mapcount,
+    explained: explained ?? null,
+    holders: holders.map(holderJson),
+    evidence,
+  }
+}
+
+/** Runs of neighbours, as first and last. */
+function ranges(pages: readonly number[]): [number, number][] {
+  const found: [number, number][] = []
+  for (const pfn of pages) {
+    const last = found.at(-1)
+    if (last && last[1] + 1 === pfn) last[1] = pfn
+    else found.push([pfn, pfn])
+  }
+  return found
+}
+
+function holderJson(holder: Holder): object {
+  const { kind, references, words, address, pid, task, cache, object, offset, member, symbol } = holder
+  return {
+    kind,
+    references: references ?? null,
+    words,
+    address: address === undefined ? null : addressText(address),
+    ...(pid === undefined ? {} : { pid }),
+    ...(task === undefined ? {} : { task }),
+    ...(cache === undefined ? {} : { cache }),
+    ...(object === undefined ? {} : { object: addressText(object) }),
+    ...(offset === undefined ? {} : { offset }),
+    ...(member === undefined ? {} : { member }),
+    ...(symbol === undefined ? {} : { symbol }),
+  }
+}
