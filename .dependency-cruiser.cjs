@@ -1,10 +1,15 @@
 // The arrows of docs/architecture.md, held by a tool: cli -> report -> (checker | ledger | core) -> linux.
-const only = (from, allowed) => ({
-  name: `${from}-imports`,
+
+/** Files of `from` import, of the project's own files, only those of `from` itself and of the folders in `allowed`. */
+const only = (name, from, allowed) => ({
+  name: `${name}-imports`,
   severity: 'error',
-  from: { path: `^src/${from}/` },
-  to: { path: '^src/', pathNot: `^src/(${[from, ...allowed].join('|')})/` },
+  from: { path: `^${from}/` },
+  to: { path: '^(src|web|lab|bench|testkit|test|examples)/', pathNot: `^(${[from, ...allowed].join('|')})/` },
 })
+/** The same for a folder of `src`. */
+const wing = (from, allowed) => only(from, `src/${from}`, allowed.length === 0 ? [] : [`src/(${allowed.join('|')})`])
+
 /** A stage of the checker: of the files beside the stages it may import what all of them share, none that runs them. */
 const stage = (name, earlier) => ({
   name: `checker-${name}-imports`,
@@ -15,12 +20,14 @@ const stage = (name, earlier) => ({
     pathNot: `^src/checker/((${[name, ...earlier].join('|')})/|(model|verdict|options|budget|determinism|value-key)[.]ts)`,
   },
 })
+
 module.exports = {
   forbidden: [
     { name: 'no-circular', comment: 'of types neither', severity: 'error', from: {}, to: { circular: true } },
-    only('util', []),
-    only('trace', ['util']),
-    only('core', ['linux', 'util']),
+    wing('util', []),
+    wing('trace', ['util']),
+    wing('print', ['trace', 'util']),
+    wing('core', ['linux', 'util']),
     {
       name: 'core-readers',
       comment: 'what reads dumps knows nothing of protocols; only what judges their pages does',
@@ -28,7 +35,7 @@ module.exports = {
       from: { path: '^src/core/(memory|kernel|arch)/' },
       to: { path: '^src/', pathNot: '^src/(core|util)/' },
     },
-    only('checker', []),
+    wing('checker', []),
     stage('learn', []),
     stage('pack', ['learn']),
     stage('reduce', ['learn', 'pack']),
@@ -36,14 +43,34 @@ module.exports = {
     stage('explore', ['codegen']),
     stage('reference', []),
     stage('explain', ['codegen', 'explore', 'pack', 'reference']),
-    only('linux', ['checker']),
-    only('ledger', ['trace', 'linux', 'util']),
-    only('report', ['trace', 'ledger', 'checker', 'linux', 'core', 'util']),
+    wing('linux', ['checker']),
+    wing('ledger', ['trace', 'linux', 'util']),
+    wing('report', ['trace', 'ledger', 'checker', 'linux', 'core', 'util']),
+    wing('node', ['trace', 'checker', 'core', 'report', 'util']),
+    wing('cli', ['trace', 'print', 'ledger', 'checker', 'linux', 'core', 'report', 'node', 'util']),
+    only('web', 'web', ['src/(trace|ledger|checker|linux|core|report|util)']),
+    only('testkit', 'testkit', ['src']),
+    only('lab', 'lab', ['src', 'testkit']),
+    only('bench', 'bench', ['src', 'testkit']),
+    {
+      name: 'reader-of-one-format',
+      comment: 'a reader of one format knows nothing of the others; what two of them need is in common',
+      severity: 'error',
+      from: { path: '^src/trace/(tracedat|perfdata|ftracetext)/' },
+      to: { path: '^src/trace/', pathNot: '^src/trace/($1/|common/|events\\.ts$)' },
+    },
+    {
+      name: 'common-to-readers',
+      comment: 'what readers share knows no format',
+      severity: 'error',
+      from: { path: '^src/trace/common/' },
+      to: { path: '^src/trace/', pathNot: '^src/trace/(common/|events\\.ts$)' },
+    },
     {
       name: 'runs-in-a-browser',
-      comment: 'file access and threads are handed in by src/cli',
+      comment: 'file access and threads are handed in by src/node or by web',
       severity: 'error',
-      from: { path: '^src/(util|trace|ledger|checker|linux|core|report)/' },
+      from: { path: '^(src/(util|trace|print|ledger|checker|linux|core|report)|web/src)/' },
       to: { dependencyTypes: ['core'] },
     },
     { name: 'resolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
@@ -51,7 +78,7 @@ module.exports = {
       name: 'no-dev-dependency',
       comment: 'whoever installs the package does not get these',
       severity: 'error',
-      from: { path: '^src/' },
+      from: { path: '^(src|web/src)/' },
       to: { dependencyTypes: ['npm-dev'] },
     },
   ],

@@ -12,7 +12,7 @@ import { spawn } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { SHARED } from '../test/support/data.ts'
+import { SHARED } from '../testkit/data.ts'
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
 

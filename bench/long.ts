@@ -8,11 +8,11 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, 
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { nodeCodecs } from '../src/node/codecs.ts'
-import { BytesSource } from '../src/trace/bytes.ts'
-import { Cutter } from '../src/trace/chunks.ts'
-import { unpackCopy, unpackerOf } from '../src/trace/compression.ts'
-import { readTraceFile, type TraceBuffer } from '../src/trace/tracefile.ts'
-import { ByteWriter, storedZstd } from '../test/support/tracedat-writer.ts'
+import { BytesSource } from '../src/trace/common/bytes.ts'
+import { unpackCopy, unpackerOf } from '../src/trace/common/compression.ts'
+import { Cutter } from '../src/trace/tracedat/chunks.ts'
+import { readTraceFile, type TraceBuffer } from '../src/trace/tracedat/file.ts'
+import { ByteWriter, storedZstd } from '../testkit/writers/tracedat.ts'
 
 const BUFFER = 3
 const PACKED = 1

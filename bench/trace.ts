@@ -7,7 +7,7 @@
  */
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { dataPath } from '../test/support/data.ts'
+import { dataPath } from '../testkit/data.ts'
 import { longRecordings } from './long.ts'
 import { best, measure, type Run } from './process.ts'
 

@@ -7,8 +7,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type Browser, launchBrowser, type Page } from '../test/support/browser.ts'
-import { dataPath } from '../test/support/data.ts'
+import { type Browser, launchBrowser, type Page } from '../testkit/browser.ts'
+import { dataPath } from '../testkit/data.ts'
 import { longRecordings, packed } from './long.ts'
 import { measure } from './process.ts'
 

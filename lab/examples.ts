@@ -8,7 +8,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
-import { data, dataPath } from '../test/support/data.ts'
+import { data, dataPath } from '../testkit/data.ts'
 import { trimTraceDat } from './trim.ts'
 
 /** Folder below examples/, and the recording that its trace.dat is trimmed from. */

@@ -2,7 +2,7 @@
 /** Pictures of the viewer for the README and docs/viewer.md, of the examples on its first screen. `npm run screenshots` */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Browser, chromium, launchBrowser } from '../test/support/browser.ts'
+import { type Browser, chromium, launchBrowser } from '../testkit/browser.ts'
 
 const root = process.cwd()
 const out = join(root, 'docs/images')

@@ -3,8 +3,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { OP_NAMES } from '../../src/trace/events.ts'
-import { pageRefEvents, type SynthRecord, writeTraceDat } from '../../test/support/tracedat-writer.ts'
 import type { SimulatedRecording } from '../../testkit/drivers/make.ts'
+import { pageRefEvents, type SynthRecord, writeTraceDat } from '../../testkit/writers/tracedat.ts'
 
 export function writeRecording(made: SimulatedRecording, directory: string): void {
   const { conditions, driver, run, tasks, truth, seed } = made

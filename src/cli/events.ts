@@ -5,10 +5,10 @@ import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { nodeCodecs } from '../node/codecs.ts'
 import { openInput, openInputRecording } from '../node/open.ts'
+import { eventJson, eventText } from '../print/event-lines.ts'
+import { reportText } from '../print/trace-cmd-report.ts'
 import { type Damage, type OpenOptions, TraceError } from '../trace/events.ts'
-import { eventJson, eventText } from '../trace/lines.ts'
-import { reportText } from '../trace/report.ts'
-import { isTraceDat } from '../trace/tracefile.ts'
+import { isTraceDat } from '../trace/tracedat/file.ts'
 
 interface EventsFlags {
   json?: boolean

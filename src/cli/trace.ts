@@ -5,8 +5,8 @@ import { account } from '../ledger/account.ts'
 import { KINDS } from '../ledger/findings/registry.ts'
 import { damageText, hasAccusation, select, type TraceFilter, traceText } from '../report/trace.ts'
 import { traceJson } from '../report/trace-json.ts'
+import { givenTime } from '../trace/common/times.ts'
 import type { Recording } from '../trace/events.ts'
-import { givenTime } from '../trace/times.ts'
 import {
   guarded,
   openOptions,

@@ -4,8 +4,8 @@ import { Command } from 'commander'
 import { whoHolds } from '../ledger/account.ts'
 import { whoJson, whoText } from '../report/who.ts'
 import { pfnText } from '../report/words.ts'
+import { givenTime, shownStep } from '../trace/common/times.ts'
 import { TraceError } from '../trace/events.ts'
-import { givenTime, shownStep } from '../trace/times.ts'
 import {
   guarded,
   parsePfn,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** The whole way from a recording to findings. */
 import type { ProtocolId } from '../linux/protocols/rules.ts'
-import { newBatch } from '../trace/batch.ts'
-import { copyRows } from '../trace/columns.ts'
+import { newBatch } from '../trace/common/batch.ts'
+import { copyRows } from '../trace/common/columns.ts'
 import { type EventBatch, type Frame, OP_NAMES, type Recording, type SourceInfo } from '../trace/events.ts'
 import type { CallSites } from './callsites/call-sites.ts'
 import { type Cause, causesOf } from './diagnose/causes.ts'

@@ -4,7 +4,7 @@
  * and decoding a recording with it takes half as long again and twice the memory.
  */
 import { inflateSync } from 'node:zlib'
-import { type Codecs, exactly, portableZstd, type Unpack } from '../trace/compression.ts'
+import { type Codecs, exactly, portableZstd, type Unpack } from '../trace/common/compression.ts'
 
 const zlib: Unpack = (data, size) => {
   // Node refuses a limit of 0.

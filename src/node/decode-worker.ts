@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 import { parentPort } from 'node:worker_threads'
-import { jobAnswerer } from '../trace/pool.ts'
+import { jobAnswerer } from '../trace/tracedat/decode-pool.ts'
 import { nodeCodecs } from './codecs.ts'
 
 // Loaded while the main thread still reads the head of the file.

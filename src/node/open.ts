@@ -4,11 +4,11 @@ import { createReadStream, createWriteStream, mkdtempSync, rmSync, statSync } fr
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import type { DecoderSetup } from '../trace/decoder.ts'
 import type { OpenOptions, Recording } from '../trace/events.ts'
+import type { TextInput } from '../trace/ftracetext/lines.ts'
 import { isBinary, openRecording } from '../trace/open.ts'
-import type { TextInput } from '../trace/text-lines.ts'
-import { isTraceDat } from '../trace/tracefile.ts'
+import type { DecoderSetup } from '../trace/tracedat/block-decoder.ts'
+import { isTraceDat } from '../trace/tracedat/file.ts'
 import { nodeCodecs } from './codecs.ts'
 import { startPool } from './pool.ts'
 import { FileSource } from './source.ts'
@@ -41,7 +41,7 @@ export async function openInput(path: string): Promise<Input> {
 
 /** Opens the recording in an input. Closing the recording closes the file. */
 export async function openInputRecording(input: Input, options: OpenOptions = {}): Promise<Recording> {
-  if ('pipe' in input) return (await import('../trace/text.ts')).openText(input.pipe, options)
+  if ('pipe' in input) return (await import('../trace/ftracetext/recording.ts')).openText(input.pipe, options)
   const { file, start } = input
   const pool = isTraceDat(start) ? startPool(file.size) : undefined
   const decoder = pool && ((setup: DecoderSetup) => pool.begin(setup))

@@ -2,7 +2,7 @@
 /** Worker threads of Node that decode recordings. */
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
-import { type DecodeThread, type ThreadEvents, ThreadPool, threadsFor } from '../trace/pool.ts'
+import { type DecodeThread, type ThreadEvents, ThreadPool, threadsFor } from '../trace/tracedat/decode-pool.ts'
 
 /** Starts threads for a file of `bytes` bytes; undefined where the calling one does. */
 export function startPool(bytes: number): ThreadPool | undefined {

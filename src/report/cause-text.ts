@@ -10,8 +10,8 @@ import type {
   ErrorReport,
   Finding,
 } from '../ledger/findings/finding.ts'
+import { timeText } from '../trace/common/times.ts'
 import type { Frame } from '../trace/events.ts'
-import { timeText } from '../trace/times.ts'
 import { CallSiteNames } from './call-site-names.ts'
 import { byWhom, certaintyText, countText, findingSentence, type SentenceParts } from './finding-words.ts'
 import { printable } from './printable.ts'

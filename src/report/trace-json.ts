@@ -4,8 +4,8 @@ import type { Account, LawSite, LawSummary } from '../ledger/account.ts'
 import { baseName } from '../ledger/callsites/symbol-lists.ts'
 import type { Cause } from '../ledger/diagnose/causes.ts'
 import type { Actor, ErrorReport, Finding } from '../ledger/findings/finding.ts'
+import { decimals, type Timed, timeNumber } from '../trace/common/times.ts'
 import type { Damage, Frame, SourceInfo } from '../trace/events.ts'
-import { decimals, type Timed, timeNumber } from '../trace/times.ts'
 import { pfnText } from './words.ts'
 
 /** The account in the shape of schema lastput.trace/2. */

@@ -2,8 +2,8 @@
 /** Who holds a page at a time, as text and as JSON (schema lastput.who/2). */
 import type { LawSummary, PageHolders } from '../ledger/account.ts'
 import type { Holder } from '../ledger/diagnose/open-findings.ts'
+import { type Timed, timeNumber, timeText } from '../trace/common/times.ts'
 import type { Recording } from '../trace/events.ts'
-import { type Timed, timeNumber, timeText } from '../trace/times.ts'
 import { printable } from './printable.ts'
 import { actorJson, clockJson, lawJson } from './trace-json.ts'
 import { frameText, grouped, pfnText, plural, siteText, wrap } from './words.ts'

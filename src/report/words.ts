@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** How pages and functions are written in reports; times are in src/trace/times.ts. */
+/** How pages and functions are written in reports; times are in src/trace/common/times.ts. */
 import { baseName } from '../ledger/callsites/symbol-lists.ts'
 import type { Frame } from '../trace/events.ts'
 import { printable } from './printable.ts'

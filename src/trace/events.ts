@@ -153,7 +153,7 @@ export interface SourceInfo {
   unit: TimeUnit
   /**
    * By how much times move on at least, in `unit`: as the clock has it, or, where stamps show that it is slower, as they
-   * show. It is set before the first batch is delivered, and may change before any other: see `stampSlack` in clock.ts.
+   * show. It is set before the first batch is delivered, and may change before any other: see `stampSlack` in common/clock.ts.
    */
   resolution: number
   /** Whether `flags` holds the raw word with the zone in its top bits (binary formats) or only page flags (text). */

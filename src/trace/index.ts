@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Readers of recordings of page_ref events and probes. Runs in Node and in browsers. */
-export { BlobSource, BytesSource } from './bytes.ts'
-export { type StampInfo, spanOf, stampSlack } from './clock.ts'
-export type { Codecs, Unpack } from './compression.ts'
+export { BlobSource, BytesSource } from './common/bytes.ts'
+export { type StampInfo, spanOf, stampSlack } from './common/clock.ts'
+export type { Codecs, Unpack } from './common/compression.ts'
+export { timeText } from './common/times.ts'
 export {
   type ByteSource,
   type Damage,
@@ -20,7 +21,6 @@ export {
   type TimeUnit,
   TraceError,
 } from './events.ts'
+export { sourceInput, type TextInput } from './ftracetext/lines.ts'
+export { openText } from './ftracetext/recording.ts'
 export { openRecording } from './open.ts'
-export { openText } from './text.ts'
-export { sourceInput, type TextInput } from './text-lines.ts'
-export { timeText } from './times.ts'

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { MatrixCell } from '../../src/report/matrix.ts'
-import { program } from '../support/data.ts'
+import { program } from '../../testkit/data.ts'
 import { needs } from '../support/needs.ts'
 
 const root = join(import.meta.dirname, '../..')

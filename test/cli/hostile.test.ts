@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { guardedModel } from '../../src/cli/model-file.ts'
 import { bytes, duration } from '../../src/cli/model-flags.ts'
-import { program } from '../support/data.ts'
+import { program } from '../../testkit/data.ts'
 import { needs } from '../support/needs.ts'
 
 const root = join(import.meta.dirname, '../..')

@@ -18,7 +18,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { program } from '../support/data.ts'
+import { program } from '../../testkit/data.ts'
 import { needs } from '../support/needs.ts'
 
 const root = join(import.meta.dirname, '../..')

@@ -8,8 +8,9 @@ import { account, whoHolds } from '../../src/ledger/account.ts'
 import { traceJson } from '../../src/report/trace-json.ts'
 import { whoJson } from '../../src/report/who.ts'
 import type { Damage, Recording } from '../../src/trace/events.ts'
-import { fakeRecording } from '../support/fake-recording.ts'
-import { FAULTS, history, PROTOCOLS, TYPICAL } from '../support/histories.ts'
+import { fakeRecording } from '../../testkit/fake-recording.ts'
+import { history, TYPICAL } from '../../testkit/histories/histories.ts'
+import { FAULTS, PROTOCOLS } from '../../testkit/histories/options.ts'
 
 const file = join(import.meta.dirname, '../../docs/schema/lastput.trace-2.schema.json')
 const schema = JSON.parse(readFileSync(file, 'utf8'))

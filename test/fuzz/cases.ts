@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-import { type Random, random } from '../support/random.ts'
+import { type Random, random } from '../../testkit/random.ts'
 import { exercise, type Outcome } from './exercise.ts'
 import { mutant } from './mutate.ts'
 import { SEEDS } from './seeds.ts'

@@ -3,10 +3,12 @@
 
 import assert from 'node:assert/strict'
 import { account, whoHolds } from '../../src/ledger/account.ts'
+import { eventJson, eventText } from '../../src/print/event-lines.ts'
+import { reportText } from '../../src/print/trace-cmd-report.ts'
 import { select, traceText } from '../../src/report/trace.ts'
 import { traceJson } from '../../src/report/trace-json.ts'
 import { whoText } from '../../src/report/who.ts'
-import { BytesSource } from '../../src/trace/bytes.ts'
+import { BytesSource } from '../../src/trace/common/bytes.ts'
 import {
   type Damage,
   type EventBatch,
@@ -16,12 +18,10 @@ import {
   type Recording,
   TraceError,
 } from '../../src/trace/events.ts'
-import { eventJson, eventText } from '../../src/trace/lines.ts'
+import { openText } from '../../src/trace/ftracetext/recording.ts'
 import { openRecording } from '../../src/trace/open.ts'
-import { reportText } from '../../src/trace/report.ts'
-import { openText } from '../../src/trace/text.ts'
-import { isTraceDat } from '../../src/trace/tracefile.ts'
-import type { Random } from '../support/random.ts'
+import { isTraceDat } from '../../src/trace/tracedat/file.ts'
+import type { Random } from '../../testkit/random.ts'
 
 /** What came of a mutant. */
 export type Outcome = 'read' | 'damaged' | 'refused'

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Damage to a recording: at random places, at its numbers, in its text, in what is packed. */
 
-import type { Random } from '../support/random.ts'
-import type { Mark } from '../support/tracedat-writer.ts'
+import type { Random } from '../../testkit/random.ts'
+import type { Mark } from '../../testkit/writers/tracedat.ts'
 import type { Seed } from './seeds.ts'
 
 /** Repeated pieces must not make files that take long just for their size. */

@@ -10,8 +10,8 @@ import {
   type PerfSpec,
   Sample,
   writePerf,
-} from '../support/perf-writer.ts'
-import { probeEvents } from '../support/probe-events.ts'
+} from '../../testkit/writers/perfdata.ts'
+import { probeEvents } from '../../testkit/writers/probe-events.ts'
 import {
   commonFields,
   type EventSpec,
@@ -21,7 +21,7 @@ import {
   type SynthRecord,
   type TraceDatSpec,
   writeTraceDat,
-} from '../support/tracedat-writer.ts'
+} from '../../testkit/writers/tracedat.ts'
 
 /** Changes a part of a recording before it is packed. */
 export type Transform = (part: string, bytes: Uint8Array) => Uint8Array

@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest'
 import { ACCUSATIONS, account, type Finding } from '../../src/ledger/index.ts'
 import { type Frame, Op } from '../../src/trace/events.ts'
-import { fakeRecording, type Row } from '../support/fake-recording.ts'
+import { fakeRecording, type Row } from '../../testkit/fake-recording.ts'
 import { FIRST_PFN, probeHistory } from './probe-history.ts'
 
 const US = 1000

@@ -4,9 +4,14 @@ import { openSync, readFileSync, readSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { ACCUSATIONS, type Account, account, type Finding } from '../../src/ledger/index.ts'
 import { openFile } from '../../src/node/open.ts'
+import {
+  type DataRecording,
+  type DataTruth,
+  dataRecordings,
+  type ExpectedFinding,
+} from '../../testkit/data-recordings.ts'
 import { namesAny } from '../support/named.ts'
 import { needs, some } from '../support/needs.ts'
-import { type DataRecording, type DataTruth, dataRecordings, type ExpectedFinding } from '../support/shared.ts'
 
 /** Of a stock kernel, which has no page_ref events: probes alone do not yet tell that a page was never freed. */
 const UNREAD = new Set(['7.3-stock/probes-leak'])

@@ -7,11 +7,12 @@ import { expect, test } from 'vitest'
 import { account } from '../../src/ledger/account.ts'
 import { openFile } from '../../src/node/open.ts'
 import type { Recording } from '../../src/trace/events.ts'
+import { dataRecordings } from '../../testkit/data-recordings.ts'
 import { makeRecording } from '../../testkit/drivers/make.ts'
 import { checkEvidence, type FalseSentence } from '../../testkit/evidence-check.ts'
-import { FAULTS, history, PROTOCOLS, TYPICAL } from '../support/histories.ts'
+import { history, TYPICAL } from '../../testkit/histories/histories.ts'
+import { FAULTS, PROTOCOLS } from '../../testkit/histories/options.ts'
 import { needs, some } from '../support/needs.ts'
-import { dataRecordings } from '../support/shared.ts'
 
 const root = join(import.meta.dirname, '../..')
 

@@ -3,20 +3,17 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { ACCUSATIONS, account, type Finding } from '../../src/ledger/index.ts'
+import { type History, history, historyOptions, TYPICAL } from '../../testkit/histories/histories.ts'
 import {
   type ExpectedFault,
   FAULTS,
   type Fault,
-  type History,
   type HistoryOptions,
-  history,
-  historyOptions,
   PROTOCOLS,
   type Protocol,
-  TYPICAL,
-} from '../support/histories.ts'
+} from '../../testkit/histories/options.ts'
+import { canShow } from '../../testkit/histories/protocol-rules.ts'
 import { namesAny } from '../support/named.ts'
-import { canShow } from '../support/protocol-rules.ts'
 
 /** Histories are the same in every run; another seed looks at others. */
 const SEED = Number(process.env.LASTPUT_SEED ?? 1)

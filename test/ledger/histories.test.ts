@@ -3,17 +3,9 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { Op } from '../../src/trace/events.ts'
-import {
-  byPage,
-  FAULTS,
-  type History,
-  history,
-  historyOptions,
-  PROTOCOLS,
-  type TrueRow,
-  TYPICAL,
-} from '../support/histories.ts'
-import { canShow } from '../support/protocol-rules.ts'
+import { byPage, type History, history, historyOptions, TYPICAL } from '../../testkit/histories/histories.ts'
+import { FAULTS, PROTOCOLS, type TrueRow } from '../../testkit/histories/options.ts'
+import { canShow } from '../../testkit/histories/protocol-rules.ts'
 
 function checkResult(row: TrueRow, before: number): void {
   const after = row.after

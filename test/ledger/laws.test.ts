@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { findLaws } from '../../src/ledger/learn/find-laws.ts'
 import { nullSpace } from '../../src/ledger/learn/null-space.ts'
 import { MatrixBuilder, type UnitMatrix } from '../../src/ledger/learn/unit-matrix.ts'
-import { random } from '../support/random.ts'
+import { random } from '../../testkit/random.ts'
 
 /** Groups of columns with a sign each: what the takers of a group take, its givers give back. */
 type Driver = { takers: number[]; givers: number[] }[]

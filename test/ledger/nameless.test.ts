@@ -3,8 +3,9 @@
 import { expect, test } from 'vitest'
 import { ACCUSATIONS, account } from '../../src/ledger/index.ts'
 import type { Frame } from '../../src/trace/events.ts'
-import { fakeRecording } from '../support/fake-recording.ts'
-import { history, type Protocol, TYPICAL } from '../support/histories.ts'
+import { fakeRecording } from '../../testkit/fake-recording.ts'
+import { history, TYPICAL } from '../../testkit/histories/histories.ts'
+import type { Protocol } from '../../testkit/histories/options.ts'
 
 const nameless = ({ address }: Frame): Frame => ({
   address,

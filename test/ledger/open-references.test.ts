@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { account } from '../../src/ledger/account.ts'
 import { type Frame, Op } from '../../src/trace/events.ts'
-import { fakeRecording, type Row } from '../support/fake-recording.ts'
+import { fakeRecording, type Row } from '../../testkit/fake-recording.ts'
 
 const frame = (name: string): Frame => ({
   address: 0n,

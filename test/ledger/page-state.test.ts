@@ -12,8 +12,8 @@ import {
   PageBit,
 } from '../../src/ledger/track/page-state.ts'
 import type { Recording } from '../../src/trace/events.ts'
-import { random } from '../support/random.ts'
-import { cutRows, loseRows, readRows, recordingOf, shiftClock } from '../support/variants.ts'
+import { cutRows, loseRows, readRows, recordingOf, shiftClock } from '../../testkit/histories/variants.ts'
+import { random } from '../../testkit/random.ts'
 
 const RECORDINGS = ['zd2-pintwice-6.12', 'zd2-scanleak-5.10', 'probes/zd3-dying-6.12', 'probes/zd3-race-5.10']
 

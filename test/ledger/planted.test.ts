@@ -3,12 +3,12 @@
 import { expect, test } from 'vitest'
 import { readLedger, summarise } from '../../src/ledger/account.ts'
 import { ACCUSATIONS, type Account, account, type Finding } from '../../src/ledger/index.ts'
+import { dataRecordings } from '../../testkit/data-recordings.ts'
+import { type Expected, Garden, PLANTS, type Planted, rulesOf } from '../../testkit/histories/planting.ts'
+import { type Rows, readRows, recordingOf } from '../../testkit/histories/variants.ts'
+import { random } from '../../testkit/random.ts'
 import { namesAny } from '../support/named.ts'
 import { needs, some } from '../support/needs.ts'
-import { type Expected, Garden, PLANTS, type Planted, rulesOf } from '../support/planting.ts'
-import { random } from '../support/random.ts'
-import { dataRecordings } from '../support/shared.ts'
-import { type Rows, readRows, recordingOf } from '../support/variants.ts'
 
 /** One recording of each sort of memory and protocol, some of them by every third page only. */
 const CHOSEN: [name: string, everyNth: number][] = [

@@ -4,8 +4,8 @@
  * use them and give them back, each stamp as late after its operation as it may be.
  */
 import { type Frame, Op } from '../../src/trace/events.ts'
-import type { Row } from '../support/fake-recording.ts'
-import { random } from '../support/random.ts'
+import type { Row } from '../../testkit/fake-recording.ts'
+import { random } from '../../testkit/random.ts'
 
 /** How pages are counted: free at 0 and set to 1 (E to G), free at 1 and got by the driver (A), or set back to 1 by the core (D). */
 export type Counting = 'set' | 'get' | 'reset'

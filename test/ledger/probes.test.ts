@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { ACCUSATIONS, type Account, account, type Finding } from '../../src/ledger/index.ts'
 import { type Frame, isProbe, type LostEvents, Op } from '../../src/trace/events.ts'
-import { fakeRecording, type Row } from '../support/fake-recording.ts'
+import { fakeRecording, type Row } from '../../testkit/fake-recording.ts'
 import { type Counting, FIRST_PFN, type ProbeHistoryOptions, probeHistory } from './probe-history.ts'
 
 const US = 1000

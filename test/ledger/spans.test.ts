@@ -3,7 +3,7 @@
 import { expect, it } from 'vitest'
 import { account } from '../../src/ledger/account.ts'
 import { Op, type SourceInfo } from '../../src/trace/events.ts'
-import { fakeRecording, type Row } from '../support/fake-recording.ts'
+import { fakeRecording, type Row } from '../../testkit/fake-recording.ts'
 
 const PFN = 0x140000
 

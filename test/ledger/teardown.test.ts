@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest'
 import { ACCUSATIONS, account } from '../../src/ledger/index.ts'
 import { Op } from '../../src/trace/events.ts'
-import { fakeRecording, type Row } from '../support/fake-recording.ts'
+import { fakeRecording, type Row } from '../../testkit/fake-recording.ts'
 
 const FIRST = 0x1000
 const PAGES = 64

@@ -4,9 +4,7 @@
 import { expect, test } from 'vitest'
 import { ACCUSATIONS, account, type Finding } from '../../src/ledger/index.ts'
 import { Op } from '../../src/trace/events.ts'
-import { needs, some } from '../support/needs.ts'
-import { random } from '../support/random.ts'
-import { type DataRecording, dataRecordings } from '../support/shared.ts'
+import { type DataRecording, dataRecordings } from '../../testkit/data-recordings.ts'
 import {
   cutRows,
   filterRows,
@@ -17,7 +15,9 @@ import {
   roundTimes,
   shiftClock,
   withoutStacks,
-} from '../support/variants.ts'
+} from '../../testkit/histories/variants.ts'
+import { random } from '../../testkit/random.ts'
+import { needs, some } from '../support/needs.ts'
 
 /** Rows are objects here, so the largest recordings are left to data.test.ts. */
 const MOST_EVENTS = 60_000

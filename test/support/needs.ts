@@ -5,7 +5,7 @@
  * where it runs the program that is missing, and a suite whose loop over recordings finds none fails for having no tests.
  */
 import { describe, test } from 'vitest'
-import { data, dataPath, type Missing } from './data.ts'
+import { data, dataPath, type Missing } from '../../testkit/data.ts'
 
 interface Needing {
   describe(name: string, body: () => void): void

@@ -10,9 +10,9 @@ import { allMatched } from '../../testkit/lifecycles/decide.ts'
 import { CAUSES } from '../../testkit/lifecycles/faults.ts'
 import { FreeList, POLICIES } from '../../testkit/lifecycles/free-list.ts'
 import { makeRecording, recordingOf } from '../../testkit/lifecycles/index.ts'
-import type { Operation, Token } from '../../testkit/lifecycles/memory.ts'
+import type { Operation, Token } from '../../testkit/lifecycles/operation.ts'
 import { type Run, simulate } from '../../testkit/lifecycles/simulate.ts'
-import { random } from '../support/random.ts'
+import { random } from '../../testkit/random.ts'
 
 const SEEDS = Array.from({ length: 40 }, (_, seed) => seed)
 /** The whole of what happens, as no recording has to have it. */

@@ -2,13 +2,13 @@
 // A bounded part of `npm run fuzz`, and a check that its seeds are whole recordings.
 
 import { describe, expect, it } from 'vitest'
-import { BytesSource } from '../../src/trace/bytes.ts'
+import { BytesSource } from '../../src/trace/common/bytes.ts'
 import { openRecording } from '../../src/trace/open.ts'
+import { random } from '../../testkit/random.ts'
 import { runCase } from '../fuzz/cases.ts'
 import { exercise } from '../fuzz/exercise.ts'
 import { SEEDS } from '../fuzz/seeds.ts'
 import { collect } from '../support/collect.ts'
-import { random } from '../support/random.ts'
 
 const CASES = 1500
 const SEED = 7

@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { expect } from 'vitest'
-import { type Browser, type Page, watchedPage } from '../support/browser.ts'
+import { type Browser, type Page, watchedPage } from '../../testkit/browser.ts'
 import { root } from './built.ts'
 
 /** Starts the command, and stops it when its user is done. */

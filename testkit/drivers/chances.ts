@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Distributions that the simulated driver draws from, on top of the seeded generator that the tests use. */
-import type { Random } from '../../test/support/random.ts'
+import type { Random } from '../random.ts'
 
 /** Draws from [low, high] such that every order of magnitude is equally likely. */
 export function logUniform(random: Random, low: number, high: number): number {

@@ -2,7 +2,7 @@
 /** Under what conditions a driver is recorded: the clock, when the recording begins, what is lost, said or not. */
 
 import { Op } from '../../src/trace/events.ts'
-import type { Random } from '../../test/support/random.ts'
+import type { Random } from '../random.ts'
 import { logUniform, weighted } from './chances.ts'
 import type { Clock } from './clocks.ts'
 import type { End, Run } from './driver.ts'

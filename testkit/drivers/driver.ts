@@ -2,7 +2,7 @@
 /** Draws a driver and lets it run: what happens is written down as true events, whatever a recording will show of it. */
 
 import { Op } from '../../src/trace/events.ts'
-import { type Random, random } from '../../test/support/random.ts'
+import { type Random, random } from '../random.ts'
 import { logUniform, shuffled, weighted } from './chances.ts'
 import { type Bug, Faults } from './faults.ts'
 import { FREE_LISTS, freeList } from './free-list.ts'

@@ -3,7 +3,7 @@
  * Where a driver files its free pages. What a page that is freed twice does depends on it: a bitmap forgives, an array
  * holds it twice, and a list through the pages themselves is corrupted.
  */
-import type { Random } from '../../test/support/random.ts'
+import type { Random } from '../random.ts'
 import type { Page } from './pages.ts'
 
 export interface FreeList {

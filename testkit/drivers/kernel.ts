@@ -2,7 +2,7 @@
 /** The operations on page counts, with their events, and what the core does when a count reaches its idle value. */
 
 import { type Frame, Op } from '../../src/trace/events.ts'
-import type { Random } from '../../test/support/random.ts'
+import type { Random } from '../random.ts'
 import type { FreeList } from './free-list.ts'
 import type { Context, Landing, Machine, Moments, Operation, Steps, Task } from './machine.ts'
 import type { Page, Reference } from './pages.ts'

@@ -2,7 +2,7 @@
 /** Takes events out of a recording: before its start, in gaps that are marked, and without a word. */
 
 import type { LostEvents } from '../../src/trace/events.ts'
-import type { Random } from '../../test/support/random.ts'
+import type { Random } from '../random.ts'
 import { logUniform } from './chances.ts'
 import { type Conditions, DROPPED_OPS, type Filter } from './conditions.ts'
 import type { Run } from './driver.ts'

@@ -2,7 +2,7 @@
 /** Recordings of random drivers, with the truth about each: the same seed gives the same recording. */
 
 import type { LostEvents, Recording } from '../../src/trace/events.ts'
-import { random } from '../../test/support/random.ts'
+import { random } from '../random.ts'
 import { sourceOf } from './clocks.ts'
 import { type Conditions, drawConditions } from './conditions.ts'
 import { type DriverOptions, drawOptions, type Run, runDriver } from './driver.ts'

@@ -5,7 +5,7 @@
  */
 
 import type { Frame } from '../../src/trace/events.ts'
-import type { Random } from '../../test/support/random.ts'
+import type { Random } from '../random.ts'
 import { weighted } from './chances.ts'
 import { type Culprit, kernelStack, Site } from './stacks.ts'
 

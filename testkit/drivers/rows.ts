@@ -2,7 +2,7 @@
 /** Makes the rows of a recording out of what truly happened: stamps as the clock has them, counts as they were read. */
 
 import type { Frame } from '../../src/trace/events.ts'
-import type { Row } from '../../test/support/fake-recording.ts'
+import type { Row } from '../fake-recording.ts'
 import { shown } from './clocks.ts'
 import type { Conditions } from './conditions.ts'
 import type { Run } from './driver.ts'

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** What the subsystems of a simulated driver share: the machine, the driver's names, its tasks, and its faults. */
-import type { Random } from '../../test/support/random.ts'
+import type { Random } from '../random.ts'
 import { exponential, logUniform } from './chances.ts'
 import type { Faults } from './faults.ts'
 import type { Kernel } from './kernel.ts'

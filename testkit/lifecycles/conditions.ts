@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Under which conditions a driver runs and is recorded, and what of its events the recording has in the end. */
 import { type LostEvents, Op } from '../../src/trace/events.ts'
-import type { Row } from '../../test/support/fake-recording.ts'
-import type { Random } from '../../test/support/random.ts'
+import type { Row } from '../fake-recording.ts'
+import type { Random } from '../random.ts'
 import { POLICIES, type Policy } from './free-list.ts'
 import type { Clocks } from './recorder.ts'
 

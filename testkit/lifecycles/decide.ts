@@ -6,7 +6,8 @@
  */
 import type { LostEvents } from '../../src/trace/events.ts'
 import type { Conditions } from './conditions.ts'
-import type { Memory, Operation, Plant, Token } from './memory.ts'
+import type { Memory, Plant } from './memory.ts'
+import type { Operation, Token } from './operation.ts'
 
 /** Good examples of a reference's way that must have been seen before a bad one can be told from them. */
 const EXAMPLES = 3

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Faults: each is a mutation of one transition of the random machine, which shows now and then when that is taken. */
-import type { Random } from '../../test/support/random.ts'
+import type { Random } from '../random.ts'
 import { type Act, type Driver, type Edge, END, gives, type Kind } from './machine.ts'
 import type { Names, Site } from './names.ts'
 

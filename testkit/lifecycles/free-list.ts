@@ -3,7 +3,7 @@
  * Free pages. A page that is freed twice is on the list twice; on a list that is linked through the pages themselves that
  * makes a ring, and pages of it are handed out again and again, as in drivers that link by `zone_device_data`.
  */
-import type { Random } from '../../test/support/random.ts'
+import type { Random } from '../random.ts'
 
 export const POLICIES = ['fifo', 'lifo', 'random', 'linked'] as const
 export type Policy = (typeof POLICIES)[number]

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Recordings of random drivers with known truth: `makeRecording(seed)` is always the same for a seed. */
 import type { Recording } from '../../src/trace/events.ts'
-import { fakeRecording, type Row } from '../../test/support/fake-recording.ts'
-import { random } from '../../test/support/random.ts'
+import { fakeRecording, type Row } from '../fake-recording.ts'
+import { random } from '../random.ts'
 import { type Conditions, recorded } from './conditions.ts'
 import { Judge } from './decide.ts'
-import type { Operation, Plant } from './memory.ts'
+import type { Plant } from './memory.ts'
+import type { Operation } from './operation.ts'
 import { type Run, simulate } from './simulate.ts'
 
 export interface Planted {

@@ -3,7 +3,7 @@
  * Invents drivers: random kinds of objects whose state machines are right by construction. Each way through a machine is
  * written with the set of slots that are filled by then, and ends by giving back just those.
  */
-import type { Random } from '../../test/support/random.ts'
+import type { Random } from '../random.ts'
 import {
   type Act,
   type Driver,

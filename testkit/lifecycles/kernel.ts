@@ -5,7 +5,7 @@
  * step, so also between a change of a count and the stamp of its event: nothing else makes the order of stamps differ
  * from that of the operations, on one CPU or on several.
  */
-import type { Random } from '../../test/support/random.ts'
+import type { Random } from '../random.ts'
 import { Heap } from './heap.ts'
 
 /** `busy` computes; `pinned`: with preemption off, as a tracepoint runs. `sleep` is for threads only. */

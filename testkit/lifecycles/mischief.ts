@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** What faults do to pages, and how it is written down. */
-import type { Random } from '../../test/support/random.ts'
+import type { Random } from '../random.ts'
 import type { Fault } from './faults.ts'
 import type { Code, Kernel } from './kernel.ts'
 import type { Edge, Give } from './machine.ts'
-import type { Memory, Operation, Plant, Token } from './memory.ts'
+import type { Memory, Plant } from './memory.ts'
 import type { Site } from './names.ts'
+import type { Operation, Token } from './operation.ts'
 import type { Thing } from './things.ts'
 
 export class Mischief {

@@ -2,7 +2,7 @@
 /** Names that give nothing away, and stacks like a real kernel's: nobody may tell a function's role by its name. */
 
 import { type Frame, Op } from '../../src/trace/events.ts'
-import type { Random } from '../../test/support/random.ts'
+import type { Random } from '../random.ts'
 import type { Way } from './kernel.ts'
 
 const HEADS = ['b', 'br', 'd', 'dr', 'f', 'g', 'k', 'kl', 'l', 'm', 'n', 'p', 'pl', 'r', 's', 'st', 't', 'tr', 'v', 'z']

@@ -4,10 +4,10 @@
  * whose count is read at yet another moment. ftrace stamps first; perf, and ftrace with a filter, read first.
  */
 import type { Frame } from '../../src/trace/events.ts'
-import type { Row } from '../../test/support/fake-recording.ts'
-import type { Random } from '../../test/support/random.ts'
+import type { Row } from '../fake-recording.ts'
+import type { Random } from '../random.ts'
 import type { Code, Kernel, Way } from './kernel.ts'
-import type { Operation } from './memory.ts'
+import type { Operation } from './operation.ts'
 
 export interface Clocks {
   readsFirst: boolean

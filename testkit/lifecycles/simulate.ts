@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** One run of one random driver from set-up to end, with its truth. */
-import { type Random, random } from '../../test/support/random.ts'
+import { type Random, random } from '../random.ts'
 import { type Conditions, conditionsOf } from './conditions.ts'
 import { Faults } from './faults.ts'
 import { invent } from './invent.ts'

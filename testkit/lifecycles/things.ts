@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** The objects of a running driver, and when and in whose context each of their transitions is taken. */
-import type { Random } from '../../test/support/random.ts'
+import type { Random } from '../random.ts'
 import type { Cause } from './faults.ts'
 import type { Code, Kernel, Thread } from './kernel.ts'
 import { type Driver, type Edge, END, type Kind } from './machine.ts'
-import type { Token } from './memory.ts'
+import type { Token } from './operation.ts'
 
 export interface Thing {
   kind: Kind

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Runs a driver: what the acts of its transitions do, rightly or, where a fault shows, wrongly. */
 import { Op } from '../../src/trace/events.ts'
-import type { Random } from '../../test/support/random.ts'
+import type { Random } from '../random.ts'
 import type { Fault, Faults } from './faults.ts'
 import type { Code, Kernel, Thread } from './kernel.ts'
 import { type Driver, type Edge, END, type Give, gives, type Kind, type Spawn, type Take } from './machine.ts'
-import type { Memory, Token } from './memory.ts'
+import type { Memory } from './memory.ts'
 import { Mischief } from './mischief.ts'
 import type { Site } from './names.ts'
+import type { Token } from './operation.ts'
 import { Schedule, type Thing } from './things.ts'
 
 export class World {

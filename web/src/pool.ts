@@ -3,7 +3,7 @@
  * Decoding in workers beside the one that reads. The page starts them all and gives each pair a channel: a worker cannot start
  * others out of a report that was opened from disk.
  */
-import { jobAnswerer, type PoolReply, type PoolRequest, ThreadPool } from '../../src/trace/pool.ts'
+import { jobAnswerer, type PoolReply, type PoolRequest, ThreadPool } from '../../src/trace/tracedat/decode-pool.ts'
 
 /** Decoders at the other ends of `ports`; undefined where there are none. */
 export function poolOf(ports: MessagePort[]): ThreadPool | undefined {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** A recording that a worker has read and keeps. */
 import { lifeAround, type Timeline } from '../../src/report/timeline.ts'
-import { threadsFor } from '../../src/trace/pool.ts'
+import { threadsFor } from '../../src/trace/tracedat/decode-pool.ts'
 import type { TraceJson } from './documents.ts'
 import type { PageLife, ReadingOptions, Reply, Request } from './messages.ts'
 import { Times } from './words.ts'

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** How findings name functions, events and times. */
+
+import { spanText, type TimeStyle } from '../../trace/common/times.ts'
 import { type Frame, OP_NAMES, Op, type Recording, type TaskTable } from '../../trace/events.ts'
-import { spanText, type TimeStyle } from '../../trace/times.ts'
 import type { CallSites } from '../callsites/call-sites.ts'
 import { baseName } from '../callsites/symbol-lists.ts'
 import type { Actor, ConsequenceFinding, HistoryEvent } from '../findings/finding.ts'

@@ -3,7 +3,7 @@
  * A tracker that learns laws from the lifetimes that it closes: once more each time that twice as many are known, and whenever it
  * needs them to let go of events.
  */
-import type { StampInfo } from '../../trace/clock.ts'
+import type { StampInfo } from '../../trace/common/clock.ts'
 import type { StackTable } from '../../trace/events.ts'
 import { CallSites } from '../callsites/call-sites.ts'
 import type { LifetimeEvent } from '../track/lifetime-event.ts'

@@ -3,7 +3,7 @@
  * Lifetimes of pages: from the event that takes an idle page into use to the one that makes it idle again. An open lifetime
  * keeps its events; a closed one is counted, by its shape where it is complete.
  */
-import { newBatch } from '../../trace/batch.ts'
+import { newBatch } from '../../trace/common/batch.ts'
 import { type EventBatch, Op } from '../../trace/events.ts'
 import type { CallSites } from '../callsites/call-sites.ts'
 import { StackTrait } from '../callsites/symbol-lists.ts'

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** How far the stamps of events may be from the order of their operations, and how much is spent on finding that order. */
-import { type StampInfo, spanOf, stampSlack } from '../../trace/clock.ts'
+import { type StampInfo, spanOf, stampSlack } from '../../trace/common/clock.ts'
 
 /** Events of one page that are held back at most: what another CPU does meanwhile on a page that two fight over. */
 export const MAX_WAITING = 1 << 15

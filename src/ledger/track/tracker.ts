@@ -4,7 +4,7 @@
  * no protocol allows. This is the hot loop and the public surface; the stages are in files of their own.
  */
 import type { ProtocolId } from '../../linux/protocols/rules.ts'
-import type { StampInfo } from '../../trace/clock.ts'
+import type { StampInfo } from '../../trace/common/clock.ts'
 import { type EventBatch, isProbe, type LostEvents, Op, type StackTable } from '../../trace/events.ts'
 import type { CallSites } from '../callsites/call-sites.ts'
 import { StackTrait } from '../callsites/symbol-lists.ts'

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import type { EventBatch } from '../events.ts'
+import { columnBytes, copyRows, layColumns } from './columns.ts'
+
+/** Columns for up to `capacity` events, with the order of the rows themselves. */
+export function newBatch(capacity: number): EventBatch {
+  const order = new Uint32Array(capacity)
+  for (let row = 0; row < capacity; row++) order[row] = row
+  return {
+    length: 0,
+    order,
+    lost: [],
+    ...layColumns(new ArrayBuffer(columnBytes(capacity))),
+  }
+}
+
+/** Forgets the first `rows` rows: those behind them become the first. */
+export function dropRows(batch: EventBatch, rows: number): void {
+  copyRows(batch, 0, batch, rows, batch.length)
+  batch.length -= rows
+}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** The columns of page_ref events: how they lie in memory, and the code that fills them from a record. */
+
+import { type EventBatch, OP_NAMES } from '../events.ts'
+import { HOST_LITTLE_ENDIAN } from './bytes.ts'
+import { type EventFormat, type Field, findField } from './event-format.ts'
+
+/** The columns of an `EventBatch`. */
+export type Columns = Omit<EventBatch, 'length' | 'order' | 'lost'>
+
+/** Widest elements first, so that every column is aligned in one buffer. */
+const LAYOUT = [
+  ['time', Float64Array],
+  ['pfn', Float64Array],
+  ['pid', Int32Array],
+  ['flagsLow', Uint32Array],
+  ['flagsHigh', Uint32Array],
+  ['count', Int32Array],
+  ['mapcount', Int32Array],
+  ['mappingLow', Uint32Array],
+  ['mappingHigh', Uint32Array],
+  ['mt', Int32Array],
+  ['val', Int32Array],
+  ['ret', Int32Array],
+  ['stack', Uint32Array],
+  ['cpu', Uint16Array],
+  ['op', Uint8Array],
+] as const
+
+/** Names of the columns, in the order in which they lie in memory. */
+export const COLUMN_NAMES: readonly (keyof Columns)[] = LAYOUT.map(([name]) => name)
+
+/** Bytes of one event in all columns. */
+export const ROW_BYTES = LAYOUT.reduce((sum, [, array]) => sum + array.BYTES_PER_ELEMENT, 0)
+
+/** Lays columns of equal length over a buffer, as many rows as it holds. */
+export function layColumns(buffer: ArrayBuffer): Columns {
+  // A multiple of 8 rows keeps every column aligned.
+  const rows = Math.floor(buffer.byteLength / ROW_BYTES) & ~7
+  let at = 0
+  const columns: Record<string, unknown> = {}
+  for (const [name, array] of LAYOUT) {
+    columns[name] = new array(buffer, at, rows)
+    at += rows * array.BYTES_PER_ELEMENT
+  }
+  return columns as unknown as Columns
+}
+
+/** Bytes that `layColumns` needs for at least `rows` rows. */
+export function columnBytes(rows: number): number {
+  return Math.ceil(rows / 8) * 8 * ROW_BYTES
+}
+
+/** Copies rows [from, to) of one set of columns to row `at` of another. */
+export function copyRows(target: Columns, at: number, source: Columns, from: number, to: number): void {
+  for (const name of COLUMN_NAMES) target[name].set(source[name].subarray(from, to), at)
+}
+
+/** Expressions of generated code that load numbers of a record in the byte order of the file. */
+export class Loads {
+  readonly littleEndian: boolean
+
+  constructor(littleEndian: boolean) {
+    this.littleEndian = littleEndian
+  }
+
+  /**
+   * Loads `size` bytes (1, 2, 4; of 8 the low half) at `base + offset`. `base` is an expression that is a multiple of 4
+   * at run time; the code may use the arrays B (bytes), H, W, I (16, 32 and signed 32 bits) and V (DataView) over the
+   * same buffer, all starting at a multiple of 4.
+   */
+  load(base: string, offset: number, size: number, signed: boolean): string {
+    if (size === 8) return this.load(base, this.littleEndian ? offset : offset + 4, 4, signed)
+    const place = `${base} + ${offset}`
+    if (size === 1) return signed ? `(B[${place}] << 24 >> 24)` : `B[${place}]`
+    if (this.littleEndian && HOST_LITTLE_ENDIAN && offset % size === 0) {
+      if (size === 4) return `${signed ? 'I' : 'W'}[(${place}) >> 2]`
+      return signed ? `(H[(${place}) >> 1] << 16 >> 16)` : `H[(${place}) >> 1]`
+    }
+    return `V.get${signed ? 'Int' : 'Uint'}${size * 8}(${place}, ${this.littleEndian})`
+  }
+
+  /** The high half of an unsigned integer of `size` bytes: '0' for those of at most 4. */
+  loadHigh(base: string, offset: number, size: number): string {
+    return size === 8 ? this.load(base, this.littleEndian ? offset + 4 : offset, 4, false) : '0'
+  }
+}
+
+const NUMBER_SIZES = [1, 2, 4, 8]
+
+/** How the records of one event are read. */
+export interface RecordLayout {
+  op: number
+  id: number
+  /** Bytes that a record must have for all fields to be in it. */
+  size: number
+  fields: Map<string, Field>
+}
+
+/** Where the columns stand in a page_ref event; undefined for other events and for formats without pfn or val. */
+export function pageRefLayout(format: EventFormat): RecordLayout | undefined {
+  const op = (OP_NAMES as readonly string[]).indexOf(format.name)
+  if (op < 0 || format.system !== 'page_ref') return undefined
+  const fields = new Map<string, Field>()
+  let size = 0
+  for (const name of ['common_pid', 'pfn', 'flags', 'count', 'mapcount', 'mapping', 'mt', 'val', 'ret']) {
+    const field = findField(format, name)
+    if (!field || !NUMBER_SIZES.includes(field.size)) continue
+    fields.set(name, field)
+    size = Math.max(size, field.offset + field.size)
+  }
+  return fields.has('pfn') && fields.has('val') ? { op, id: format.id, size, fields } : undefined
+}
+
+/** Statements that write one record, whose bytes start at expression `base`, to row `row` of the columns C_name. */
+export function storeRecord(layout: RecordLayout, loads: Loads, base: string): string {
+  const low = (name: string, signed: boolean) => {
+    const field = layout.fields.get(name)
+    return field ? loads.load(base, field.offset, field.size, signed) : '0'
+  }
+  const high = (name: string) => {
+    const field = layout.fields.get(name)
+    return field ? loads.loadHigh(base, field.offset, field.size) : '0'
+  }
+  const signedNames = ['count', 'mapcount', 'mt', 'val', 'ret']
+  return [
+    `C_op[row] = ${layout.op}`,
+    `C_pid[row] = ${low('common_pid', true)}`,
+    `C_pfn[row] = ${high('pfn')} * 4294967296 + ${low('pfn', false)}`,
+    `C_flagsLow[row] = ${low('flags', false)}; C_flagsHigh[row] = ${high('flags')}`,
+    `C_mappingLow[row] = ${low('mapping', false)}; C_mappingHigh[row] = ${high('mapping')}`,
+    ...signedNames.map(name => `C_${name}[row] = ${low(name, layout.fields.get(name)?.signed ?? true)}`),
+  ].join('\n')
+}
+
+/** The declarations `const C_name = columns.name` that `storeRecord`'s code stands on. */
+export const COLUMN_CONSTANTS = COLUMN_NAMES.map(name => `const C_${name} = columns.${name}`).join('\n')
+
+/** Writes the record that starts at byte `at` (a multiple of 4) of a buffer to a row; all columns but time, cpu and stack. */
+export type RecordStore = (at: number, row: number, columns: Columns) => void
+
+/** Arrays over one buffer, as generated code names them. */
+export interface Arrays {
+  B: Uint8Array
+  H: Uint16Array
+  W: Uint32Array
+  I: Int32Array
+  V: DataView
+}
+
+/** Lays arrays over bytes; copies them when they do not start at a multiple of 4. Up to 3 last bytes stand in B and V only. */
+export function layArrays(bytes: Uint8Array): Arrays {
+  const B = (bytes.byteOffset & 3) === 0 ? bytes : bytes.slice()
+  const { buffer, byteOffset: at, byteLength: length } = B
+  return {
+    B,
+    H: new Uint16Array(buffer, at, length >> 1),
+    W: new Uint32Array(buffer, at, length >> 2),
+    I: new Int32Array(buffer, at, length >> 2),
+    V: new DataView(buffer, at, length),
+  }
+}
+
+/** A store for single records (perf.data), specialised to one event's layout. The caller checks `layout.size`. */
+export function compileStore(layout: RecordLayout, littleEndian: boolean): (arrays: Arrays) => RecordStore {
+  const code = storeRecord(layout, new Loads(littleEndian), 'at')
+  return new Function(
+    'arrays',
+    `'use strict'
+const { B, H, W, I, V } = arrays
+return (at, row, columns) => {
+${COLUMN_CONSTANTS}
+C_stack[row] = 0
+${code}
+}`,
+  ) as (arrays: Arrays) => RecordStore
+}

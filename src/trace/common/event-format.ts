@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * Event formats: the text of tracefs `events/SYSTEM/NAME/format`, from which every layout is taken.
+ *
+ * Facts of the format: Documentation/trace/events.rst.
+ */
+
+/** One field of an event record. Offsets and sizes in bytes. */
+export interface Field {
+  name: string
+  /** C type as written, without the name: `unsigned long`, `__data_loc char[]`. */
+  type: string
+  offset: number
+  size: number
+  signed: boolean
+  /** Declared as an array: `unsigned long caller[8]`. */
+  array: boolean
+  /** `__data_loc` or `__rel_loc`: a u32 of offset (low half) and length (high half); relative to the field's end for `rel`. */
+  dynamic: 'data' | 'rel' | undefined
+}
+
+export interface EventFormat {
+  system: string
+  name: string
+  id: number
+  /** Fields in order, the common ones first. */
+  fields: Field[]
+  /** What follows `print fmt:`. */
+  printFmt: string
+}
+
+/** A record in memory: `length` bytes from `at`. */
+export interface RecordBytes {
+  bytes: Uint8Array
+  view: DataView
+  at: number
+  length: number
+}
+
+/** A record longer than this cannot come out of a ring buffer (sub-buffers have at most 2^27 bytes). */
+const MAX_RECORD = 1 << 27
+
+/** Fields of one event: more is no kernel's format but damage. */
+const MAX_FIELDS = 1024
+
+const FIELD = /^\s*field(?: special)?:\s*(.*?)\s*;\s*offset:\s*(\d+);\s*size:\s*(\d+);(?:\s*signed:\s*(\d+);)?/
+
+/** One `field:` line; undefined for other lines and for impossible offsets. */
+export function parseField(line: string): Field | undefined {
+  const match = FIELD.exec(line)
+  if (!match) return undefined
+  const declaration = /^(.*?)([A-Za-z_]\w*)\s*((?:\[[^\]]*\]\s*)*)$/.exec(match[1]!)
+  if (!declaration) return undefined
+  const offset = Number(match[2])
+  const size = Number(match[3])
+  if (offset + size > MAX_RECORD) return undefined
+  const base = declaration[1]!.trim()
+  const type = declaration[3] ? `${base}${declaration[3].trim()}` : base
+  return {
+    name: declaration[2]!,
+    type,
+    offset,
+    size,
+    signed: match[4] === undefined ? !/unsigned|^u\d+|\*/.test(type) : match[4] !== '0',
+    array: declaration[3] !== '' && !/^__(data|rel)_loc\b/.test(base),
+    dynamic: /^__data_loc\b/.test(base) ? 'data' : /^__rel_loc\b/.test(base) ? 'rel' : undefined,
+  }
+}
+
+/** Fields of a text without a name or an id: `header_page`. */
+export function parseFields(text: string): Field[] {
+  const fields: Field[] = []
+  for (const line of text.split('\n')) {
+    const field = parseField(line)
+    if (field && fields.length < MAX_FIELDS) fields.push(field)
+  }
+  return fields
+}
+
+/** Parses one `format` file; undefined when it names no event, no id or no field. */
+export function parseEventFormat(system: string, text: string): EventFormat | undefined {
+  const name = /^name:\s*(\S+)/m.exec(text)?.[1]
+  const id = /^ID:\s*(\d+)/m.exec(text)?.[1]
+  if (name === undefined || id === undefined) return undefined
+  const print = text.indexOf('print fmt:')
+  const fields = parseFields(print < 0 ? text : text.slice(0, print))
+  if (fields.length === 0) return undefined
+  return { system, name, id: Number(id), fields, printFmt: print < 0 ? '' : text.slice(print + 10).trim() }
+}
+
+export function findField(format: EventFormat, name: string): Field | undefined {
+  return format.fields.find(field => field.name === name)
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** Tracks where events were lost on each CPU. */
+import type { LostEvents } from '../events.ts'
+
+/** CPUs that `EventBatch.cpu` can tell apart. */
+export const MAX_CPUS = 1 << 16
+
+/** Events missed before the next one; the count is known only if that of all parts is. */
+export interface OpenGap {
+  count: number | undefined
+}
+
+/** One gap out of two with no event between. */
+export function joinGaps(gap: OpenGap | undefined, count: number | undefined): OpenGap {
+  if (gap === undefined) return { count }
+  return { count: gap.count === undefined || count === undefined ? undefined : gap.count + count }
+}
+
+/** Gaps in the events of each CPU, for readers that meet all CPUs in one stream. */
+export class LossTracker {
+  /** Gaps that have an end, not yet taken. */
+  found: LostEvents[] = []
+  /** One more than the highest CPU seen. */
+  cpus = 0
+  readonly #lastTime = new Float64Array(MAX_CPUS).fill(Number.NEGATIVE_INFINITY)
+  readonly #open = new Map<number, OpenGap>()
+  /** How often events were lost without telling where, and how much of that each CPU's events have ended. */
+  #everywhere = 0
+  readonly #ended = new Uint32Array(MAX_CPUS)
+
+  /** Events are missing here on one CPU. */
+  lose(cpu: number, count: number | undefined): void {
+    if (cpu < MAX_CPUS) this.#open.set(cpu, joinGaps(this.#open.get(cpu), count))
+  }
+
+  /** Events are missing here, on whatever CPU. */
+  loseAnywhere(): void {
+    this.#everywhere++
+  }
+
+  /** An event arrived. Ends the gaps of its CPU. */
+  event(cpu: number, time: number): void {
+    if (this.#open.size > 0 || this.#ended[cpu] !== this.#everywhere) this.#end(cpu, time)
+    this.#lastTime[cpu] = time
+    if (cpu >= this.cpus) this.cpus = cpu + 1
+  }
+
+  /** Ends all gaps that are left, in a recording of at least so many CPUs. */
+  finish(cpus: number): void {
+    for (let cpu = Math.max(cpus, this.cpus) - 1; cpu >= 0; cpu--) this.#end(cpu, Number.POSITIVE_INFINITY)
+    for (const cpu of this.#open.keys()) this.#end(cpu, Number.POSITIVE_INFINITY)
+  }
+
+  take(): LostEvents[] {
+    const { found } = this
+    this.found = []
+    return found
+  }
+
+  #end(cpu: number, to: number): void {
+    let gap = this.#open.get(cpu)
+    this.#open.delete(cpu)
+    if (this.#ended[cpu] !== this.#everywhere) gap = joinGaps(gap, undefined)
+    this.#ended[cpu] = this.#everywhere
+    if (gap) this.found.push({ cpu, from: this.#lastTime[cpu]!, to, count: gap.count })
+  }
+}

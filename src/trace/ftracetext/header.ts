@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** What the lines of ftrace text say that are no events: comments at its head, and marks of lost events. */
+
+import { decodeText } from '../common/bytes.ts'
+import { MAX_CPUS } from '../common/loss-tracker.ts'
+import { EventLine } from './event-line.ts'
+import { LineWindow, type TextInput, trimEnd } from './lines.ts'
+
+const HASH = 35
+
+const EVENTS_LOST = /^CPU:(\d+) \[(?:LOST (?:(\d+) )?EVENTS|(?:(\d+) )?EVENTS DROPPED)\]/
+const BUFFER_STARTED = /^#+ CPU (\d+) buffer started #+/
+
+/** CPU and number (where it is told) of events that a line says are lost: "CPU:1 [LOST 12 EVENTS]". */
+export function lostMark(line: string): { cpu: number; count: number | undefined } | undefined {
+  const match = EVENTS_LOST.exec(line)
+  if (!match) return undefined
+  const count = match[2] ?? match[3]
+  return { cpu: Number(match[1]), count: count === undefined ? undefined : Number(count) }
+}
+
+/** CPU of "##### CPU 1 buffer started ####", which stands before its first event when older ones were overwritten. */
+export function startMark(line: string): number | undefined {
+  const cpu = BUFFER_STARTED.exec(line)?.[1]
+  return cpu === undefined ? undefined : Number(cpu)
+}
+
+/** The head of a text. */
+export class TextHeader {
+  /** Some line was of a head. */
+  recognised = false
+  traceCmd = false
+  cpus = 0
+  kernel: string | undefined
+  /** Events in the buffer, and events written to it; equal where none was overwritten. */
+  entries = 0
+  written = 0
+
+  /** Takes what a line tells; false when it is of no head. */
+  read(line: string): boolean {
+    const cpus = /^cpus=(\d+)/.exec(line)?.[1] ?? /^#.*#P:(\d+)/.exec(line)?.[1]
+    if (cpus !== undefined) this.cpus = Math.min(Number(cpus), MAX_CPUS)
+    if (line.startsWith('cpus=')) this.traceCmd = true
+    const entries = /^# entries-in-buffer\/entries-written: (\d+)\/(\d+)/.exec(line)
+    if (entries) {
+      this.entries = Number(entries[1])
+      this.written = Number(entries[2])
+    }
+    this.kernel ??= /^# \S+ latency trace v\S+ on (\S+)/.exec(line)?.[1]
+    const known = cpus !== undefined || line.startsWith('# tracer: ') || entries !== null
+    this.recognised ||= known
+    return known
+  }
+}
+
+/** The first event of each CPU whose start a text marks, and of the CPU that comes first. */
+export async function* firstEvents(input: TextInput): AsyncGenerator<EventLine> {
+  const scan = new StartScan()
+  for await (const chunk of input.chunks()) {
+    scan.window.append(chunk)
+    yield* scan.events()
+  }
+  scan.window.ended = true
+  yield* scan.events()
+}
+
+/** Looks for marks and the event after each, and at little else. */
+class StartScan {
+  readonly window = new LineWindow()
+  readonly #line = new EventLine()
+  #atStart = true
+
+  /** Moves to the next line worth a look: any line until the first event after a mark, then the next mark. */
+  #seek(): boolean {
+    const { window } = this
+    while (!this.#atStart) {
+      const mark = window.find(HASH)
+      if (mark < 0) return false
+      window.at = mark
+      const lineEnd = window.lineEnd(mark)
+      if (lineEnd < 0) return false
+      this.#atStart = startMark(decodeText(window.bytes.subarray(mark, Math.min(lineEnd, mark + 64)))) !== undefined
+      if (!this.#atStart) window.at = mark + 1
+    }
+    return window.at < window.end
+  }
+
+  *events(): Generator<EventLine> {
+    const { window } = this
+    while (this.#seek()) {
+      const end = window.lineEnd(window.at)
+      if (end < 0) return
+      const { bytes } = window
+      if (bytes[window.at] !== HASH && this.#line.parseHead(bytes, window.at, trimEnd(bytes, window.at, end))) {
+        this.#atStart = false
+        yield this.#line
+      }
+      window.at = Math.min(end + 1, window.end)
+    }
+  }
+}

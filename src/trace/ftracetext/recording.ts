@@ -1,0 +1,471 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * ftrace text: tracefs `trace` and `trace_pipe`, and the output of `trace-cmd report`.
+ *
+ * The lines are in order of time already, and their times may be rounded, so rows keep the order of the file.
+ */
+
+import { dropRows, newBatch } from '../common/batch.ts'
+import { decodeText } from '../common/bytes.ts'
+import { clockOf, scaled, toNs } from '../common/clock.ts'
+import { observed } from '../common/clock-resolution.ts'
+import { LossTracker, MAX_CPUS } from '../common/loss-tracker.ts'
+import { drops, ProbeFaults } from '../common/probe-fields.ts'
+import { StackInterner } from '../common/stacks.ts'
+import { SymbolTable } from '../common/symbols.ts'
+import { TaskNames } from '../common/tasks.ts'
+import {
+  type Damage,
+  type EventBatch,
+  type OpenOptions,
+  type Recording,
+  type SourceInfo,
+  TraceError,
+} from '../events.ts'
+import { EventLine, LineKind } from './event-line.ts'
+import { firstEvents, lostMark, startMark, TextHeader } from './header.ts'
+import { LineWindow, MAX_LINE_BYTES, type TextInput, trimEnd } from './lines.ts'
+import { ProbeText } from './probe-line.ts'
+import { isFrameLine, MAX_INDENT, TextStacks } from './stack-lines.ts'
+
+const NEWLINE = 10
+const SPACE = 32
+const HASH = 35
+const COLON = 58
+
+const BATCH_ROWS = 1 << 15
+/** A stack that comes later than so many rows after its event is not waited for. */
+const STACK_WINDOW = 1 << 10
+/** Bytes of one stack's lines. */
+const MAX_BLOCK_BYTES = 1 << 18
+/** Damaged lines reported one by one; the rest is counted. */
+const MAX_DAMAGE = 100
+/** Text without any event that is read to find the first one. */
+const MAX_PREFIX_BYTES = 1 << 20
+
+/** Events by whose times the clock of a text is guessed, and the fewest that say something. */
+const GUESS_EVENTS = 512
+const GUESS_LEAST = 16
+
+/** Times beyond are not exact: they end no recording. */
+const MAX_END_TIME = 2 ** 53
+
+const NO_ROW = -1
+
+/** What became of an attempt to parse. */
+const Step = { MORE: 0, LINE: 1, FULL: 2 } as const
+
+/** Opens ftrace text. Rejects with a TraceError if its beginning is nothing of the kind. */
+export async function openText(input: TextInput, options: OpenOptions = {}): Promise<Recording> {
+  const recording = new TextRecording(input, options)
+  await recording.open()
+  return recording
+}
+
+class TextRecording implements Recording {
+  readonly info: SourceInfo
+  readonly stacks: StackInterner
+  readonly tasks = new TaskNames()
+  readonly damage: Damage[] = []
+  readonly notes: string[] = []
+  timeBase = 0n
+
+  readonly #input: TextInput
+  readonly #iterator: AsyncIterator<Uint8Array>
+  readonly #buffer: string | undefined
+  readonly #window = new LineWindow()
+  readonly #line = new EventLine()
+  readonly #probe = new ProbeText()
+  readonly #probeFaults = new ProbeFaults()
+  readonly #textStacks: TextStacks
+  readonly #header = new TextHeader()
+  readonly #batch = newBatch(BATCH_ROWS)
+  /** Start of the first line that `#preview` has not seen, and whether an event was among those it has. */
+  #previewed = 0
+  #eventSeen = false
+  #baseSeconds = 0
+  /** ns of a tick, where times are ticks of a clock that was recognised. */
+  #tickNs = 1
+  #started = false
+
+  /** By CPU: the row of an event that no other event of that CPU followed. */
+  readonly #openRow = new Int32Array(MAX_CPUS).fill(NO_ROW)
+  #stacksSeen = false
+  readonly #gaps = new LossTracker()
+  /** Time of the last event, if it is not delivered. */
+  #otherTime: number | undefined
+  /** The gaps before the CPUs' first events are known. */
+  #startsKnown = false
+  /** The last event was of another kind, whose text may go on over further lines. */
+  #inOther = false
+  #damaged = 0
+  readonly #otherBuffers = new Set<string>()
+  /** Hash of the name last seen of a pid, so that names are decoded when they change only. */
+  readonly #commHashes = new Map<number, number>()
+
+  constructor(input: TextInput, options: OpenOptions) {
+    const symbols = new SymbolTable()
+    for (const text of options.kallsyms ?? []) symbols.add(text)
+    this.stacks = new StackInterner(symbols)
+    this.#textStacks = new TextStacks(this.stacks, symbols)
+    this.#input = input
+    this.#buffer = options.buffer
+    this.#iterator = input.chunks()[Symbol.asyncIterator]()
+    this.info = {
+      file: input.name,
+      format: 'ftrace text',
+      kernel: undefined,
+      cpus: 0,
+      clock: 'unknown',
+      unit: 'ns',
+      resolution: 1000,
+      rawFlags: false,
+      machine: undefined,
+    }
+  }
+
+  /** Reads up to the first page_ref event, which tells what the text is. */
+  async open(): Promise<void> {
+    const window = this.#window
+    do await this.#load()
+    while (!this.#preview() && !window.ended && window.end < MAX_PREFIX_BYTES)
+    if (!this.#eventSeen && !this.#header.recognised) {
+      throw new TraceError(this.#input.name, 0, 'expected ftrace text ("TASK-PID [CPU] TIME: page_ref_...: pfn=...")')
+    }
+    if (this.info.unit === 'ticks') await this.#guessClock()
+    this.info.format = this.#header.traceCmd ? 'trace-cmd text' : 'ftrace text'
+    this.info.kernel = this.#header.kernel
+    this.info.cpus = this.#header.cpus
+  }
+
+  /**
+   * A text does not name the clock whose ticks it has. Only of uptime has one event after the other of a CPU the same: a cycle
+   * counter has moved on by then, and the counter of events counts each.
+   */
+  async #guessClock(): Promise<void> {
+    const window = this.#window
+    const line = new EventLine()
+    const last = new Map<number, number>()
+    let [equal, seen] = [0, 0]
+    for (let start = window.at; seen < GUESS_EVENTS; ) {
+      const end = window.lineEnd(start)
+      if (end < 0) {
+        if (window.ended || window.end >= MAX_PREFIX_BYTES) break
+        await this.#load()
+      } else {
+        if (line.parseHead(window.bytes, start, trimEnd(window.bytes, start, end))) {
+          const ticks = line.seconds * 1e9 + line.nanoseconds
+          if (last.get(line.cpu) === ticks) equal++
+          last.set(line.cpu, ticks)
+          seen++
+        }
+        start = end + 1
+      }
+    }
+    const { scale } = clockOf('uptime')
+    if (equal * 2 < seen || seen < GUESS_LEAST || !scale) return
+    this.#tickNs = scaled(1, scale)
+    this.info.clock = 'uptime'
+    this.info.unit = 'ns'
+    this.info.resolution = this.#tickNs
+    this.timeBase = toNs(this.timeBase, scale)
+  }
+
+  /** Time of a line since the time base. */
+  #timeOf({ seconds, nanoseconds }: EventLine): number {
+    return ((seconds - this.#baseSeconds) * 1e9 + nanoseconds) * this.#tickNs
+  }
+
+  async #load(): Promise<void> {
+    const { done, value } = await this.#iterator.next()
+    if (done) this.#window.ended = true
+    else this.#window.append(value)
+  }
+
+  /** Looks at the lines loaded without taking them; true when one is a page_ref event. */
+  #preview(): boolean {
+    const { bytes } = this.#window
+    for (;;) {
+      const start = this.#previewed
+      const end = this.#window.lineEnd(start)
+      if (end < 0) return false
+      if (this.#line.parseHead(bytes, start, trimEnd(bytes, start, end))) {
+        if (!this.#eventSeen) this.#firstEvent()
+        if (this.#line.kind === LineKind.PAGE_REF) {
+          this.info.rawFlags = hasHighFlags(decodeText(bytes.subarray(start, end)))
+          return true
+        }
+      } else if (!this.#eventSeen && end - start < 512) this.#header.read(decodeText(bytes.subarray(start, end)))
+      this.#previewed = end + 1
+    }
+  }
+
+  #firstEvent(): void {
+    this.#eventSeen = true
+    this.#baseSeconds = this.#line.seconds
+    this.timeBase = BigInt(this.#line.seconds) * 1_000_000_000n
+    this.info.resolution = this.#line.resolution
+    if (!this.#line.ticks) return
+    this.info.clock = this.info.unit = 'ticks'
+  }
+
+  batches(): AsyncGenerator<EventBatch> {
+    return observed(this.info, () => this.timeBase, this.#batches())
+  }
+
+  async *#batches(): AsyncGenerator<EventBatch> {
+    const batch = this.#batch
+    await this.#findOverwritten()
+    for (;;) {
+      const step = this.#parse()
+      if (step === Step.FULL) {
+        const kept = this.#cut()
+        const rows = batch.length - kept
+        batch.length = rows
+        batch.lost = this.#gaps.take()
+        yield batch
+        batch.length = rows + kept
+        this.#drop(rows)
+      } else if (this.#window.ended) break
+      else await this.#load()
+    }
+    this.#finish()
+    batch.lost = this.#gaps.take()
+    if (batch.length > 0 || batch.lost.length > 0) yield batch
+  }
+
+  progress(): { done: number; total: number | undefined } {
+    return { done: this.#window.base + this.#window.at, total: this.#input.size }
+  }
+
+  async close(): Promise<void> {
+    await this.#iterator.return?.()
+  }
+
+  /** Parses lines until the batch is full or no whole line is left. */
+  #parse(): typeof Step.MORE | typeof Step.FULL {
+    for (;;) {
+      if (this.#batch.length === BATCH_ROWS) return Step.FULL
+      if (this.#parseLine() === Step.MORE) return Step.MORE
+    }
+  }
+
+  #parseLine(): typeof Step.MORE | typeof Step.LINE {
+    const window = this.#window
+    const start = window.at
+    const end = window.lineEnd(start)
+    if (end < 0) {
+      if (window.end - start > MAX_LINE_BYTES) return this.#skipLongLine()
+      return Step.MORE
+    }
+    const next = Math.min(end + 1, window.end)
+    const line = this.#line
+    const stop = trimEnd(window.bytes, start, end)
+    if (window.bytes[start] === HASH || !line.parseHead(window.bytes, start, stop)) this.#otherLine(start, stop)
+    else if (line.kind === LineKind.STACK) return this.#stackBlock(next)
+    else this.#event(start, stop)
+    window.at = next
+    return Step.LINE
+  }
+
+  /** Drops what is loaded of a line without end; its rest will be a damaged line. */
+  #skipLongLine(): typeof Step.MORE {
+    const window = this.#window
+    this.#damage(window.at, `expected a line of ftrace text: this one has more than ${MAX_LINE_BYTES} bytes`)
+    this.#gaps.loseAnywhere()
+    window.at = window.end
+    return Step.MORE
+  }
+
+  #event(start: number, end: number): void {
+    const line = this.#line
+    const { bytes } = this.#window
+    if (!this.#ofBuffer(bytes, start)) return
+    const { cpu, kind } = line
+    const time = this.#timeOf(line)
+    const batch = this.#batch
+    const row = batch.length
+    this.#openRow[cpu] = NO_ROW
+    this.#inOther = kind === LineKind.OTHER
+    if (kind === LineKind.PAGE_REF && !line.parseFields(bytes, end, batch, row)) {
+      this.#damage(start, 'expected a page_ref event with pfn, count, val (and ret) as numbers')
+      this.#gaps.lose(cpu, 1)
+      return
+    }
+    this.#gaps.event(cpu, time)
+    if (cpu >= this.info.cpus) this.info.cpus = cpu + 1
+    if (this.#inOther || (kind === LineKind.PROBE && !this.#probeRow(bytes, end, row))) {
+      this.#otherTime = time
+      return
+    }
+    this.#otherTime = undefined
+    batch.time[row] = time
+    batch.cpu[row] = cpu
+    batch.op[row] = line.op
+    batch.pid[row] = line.pid
+    batch.stack[row] = 0
+    batch.length = row + 1
+    this.#openRow[cpu] = row
+    this.#nameTask(bytes)
+  }
+
+  /** Reads the fields of a probe into a row; false: it is left out. */
+  #probeRow(bytes: Uint8Array, end: number, row: number): boolean {
+    const { op, fields } = this.#line
+    const fault = this.#probe.parse(op, bytes, fields, end, this.#batch, row)
+    this.#probeFaults.count(op, fault)
+    return !drops(fault)
+  }
+
+  /** Whether the line belongs to the trace buffer that is read: trace-cmd puts "NAME: " before those of instances. */
+  #ofBuffer(bytes: Uint8Array, start: number): boolean {
+    const line = this.#line
+    if (bytes[start] === SPACE) return this.#buffer === undefined
+    for (let at = start; at + 1 < line.commEnd; at++) {
+      if (bytes[at] !== COLON || bytes[at + 1] !== SPACE) continue
+      const name = decodeText(bytes.subarray(start, at))
+      line.commStart = at + 1
+      while (line.commStart < line.commEnd && bytes[line.commStart] === SPACE) line.commStart++
+      if (name === this.#buffer) return true
+      if (this.#otherBuffers.size < MAX_DAMAGE) this.#otherBuffers.add(name)
+      return false
+    }
+    return this.#buffer === undefined
+  }
+
+  #nameTask(bytes: Uint8Array): void {
+    const { pid, commStart, commEnd } = this.#line
+    let hash = commEnd - commStart
+    for (let at = commStart; at < commEnd; at++) hash = (Math.imul(hash, 31) + bytes[at]!) | 0
+    if (this.#commHashes.get(pid) === hash) return
+    this.#commHashes.set(pid, hash)
+    const name = decodeText(bytes.subarray(commStart, commEnd))
+    if (name !== '<...>') this.tasks.set(pid, name)
+  }
+
+  /** A stack's frames start at `next`. Waits until all of them are loaded. */
+  #stackBlock(next: number): typeof Step.MORE | typeof Step.LINE {
+    const window = this.#window
+    const { cpu, pid } = this.#line
+    const row = this.#openRow[cpu]!
+    const wanted = row !== NO_ROW && this.#batch.pid[row] === pid && this.#ofBuffer(window.bytes, window.at)
+    let stack = wanted ? this.#guessedStack(next) : -1
+    let end = this.#textStacks.foundEnd
+    if (stack < 0) {
+      end = this.#blockEnd(next)
+      if (end < 0) return Step.MORE
+      if (wanted) stack = this.#textStacks.intern(window.bytes, next, end)
+    }
+    if (wanted) {
+      this.#batch.stack[row] = stack
+      this.#openRow[cpu] = NO_ROW
+      this.#stacksSeen = true
+    }
+    window.at = end
+    return Step.LINE
+  }
+
+  /** The stack that is likely to follow, if its lines stand at `next` and no other frame follows them; else -1. */
+  #guessedStack(next: number): number {
+    const { bytes, end } = this.#window
+    const stack = this.#textStacks.guess(bytes, next, end)
+    if (stack < 0) return -1
+    const { foundEnd } = this.#textStacks
+    // Whether a frame follows is known once more than its indent is loaded.
+    const certain = end - foundEnd > MAX_INDENT + 1 && bytes[foundEnd - 1] === NEWLINE
+    return certain && !isFrameLine(bytes, foundEnd, end) ? stack : -1
+  }
+
+  /** End of the frame lines that start at `next`; -1 when more may follow that are not loaded. */
+  #blockEnd(next: number): number {
+    const window = this.#window
+    for (let end = next; ; ) {
+      const lineEnd = window.lineEnd(end)
+      if (lineEnd < 0) return window.ended || window.end - next > MAX_BLOCK_BYTES ? end : -1
+      if (!isFrameLine(window.bytes, end, lineEnd)) return end
+      end = Math.min(lineEnd + 1, window.end)
+    }
+  }
+
+  /** A line that is no event: a comment, a gap, a frame that belongs to nothing, or damage. */
+  #otherLine(start: number, end: number): void {
+    const { bytes } = this.#window
+    let at = start
+    while (at < end && bytes[at] === SPACE) at++
+    if (at === end || isFrameLine(bytes, at, end)) return
+    const text = decodeText(bytes.subarray(at, Math.min(end, at + 512)))
+    const lost = lostMark(text)
+    const started = startMark(text)
+    if (lost) this.#gaps.lose(lost.cpu, lost.count)
+    else if (started !== undefined) {
+      if (!this.#startsKnown) this.#gaps.lose(started, undefined)
+    } else if (!(text.startsWith('#') || this.#header.read(text) || this.#inOther)) {
+      this.#damage(start, 'expected a line of ftrace text')
+      this.#gaps.loseAnywhere()
+    }
+  }
+
+  #damage(at: number, expected: string): void {
+    this.#damaged++
+    if (this.#damaged > MAX_DAMAGE) return
+    this.damage.push({ file: this.#input.name, offset: this.#window.base + at, expected })
+  }
+
+  /** Rows at the end of the full batch that must wait, as their stacks may follow. */
+  #cut(): number {
+    const { length } = this.#batch
+    if (!this.#stacksSeen) return 0
+    let first = length
+    for (let cpu = 0; cpu < this.#gaps.cpus; cpu++) {
+      const row = this.#openRow[cpu]!
+      if (row >= length - STACK_WINDOW && row < first) first = row
+    }
+    return length - first
+  }
+
+  #drop(rows: number): void {
+    dropRows(this.#batch, rows)
+    for (let cpu = 0; cpu < this.#gaps.cpus; cpu++) this.#openRow[cpu] = Math.max(NO_ROW, this.#openRow[cpu]! - rows)
+  }
+
+  /**
+   * When the header says that old events were overwritten, each CPU has a gap before its first event. They must be
+   * known before other CPUs' events of that time are read, so a file is searched for them beforehand.
+   */
+  async #findOverwritten(): Promise<void> {
+    if (this.#started) throw new Error('batches can be read once')
+    this.#started = true
+    const { entries, written } = this.#header
+    if (entries >= written) return
+    this.notes.push(`${written - entries} of ${written} events were overwritten before the buffer was read`)
+    if (this.#input.size === undefined) return
+    this.#startsKnown = true
+    const known = new Set<number>()
+    for await (const line of firstEvents(this.#input)) {
+      const { cpu } = line
+      if (known.has(cpu)) continue
+      known.add(cpu)
+      const to = this.#timeOf(line)
+      this.#gaps.found.push({ cpu, from: Number.NEGATIVE_INFINITY, to, count: undefined })
+    }
+  }
+
+  #finish(): void {
+    const window = this.#window
+    this.#gaps.finish(this.info.cpus)
+    if (this.#otherTime !== undefined && this.#otherTime < MAX_END_TIME) this.info.endTime = this.#otherTime
+    if (window.end > 0 && window.bytes[window.end - 1] !== NEWLINE) {
+      this.notes.push('the last line has no newline: if the text was cut there, its last number may be wrong')
+    }
+    this.notes.push(...this.#probeFaults.notes())
+    if (this.#damaged > MAX_DAMAGE) this.notes.push(`${this.#damaged - MAX_DAMAGE} more damaged lines`)
+    if (this.#otherBuffers.size > 0) {
+      this.notes.push(`events of other trace buffers were not read: ${[...this.#otherBuffers].join(', ')}`)
+    }
+  }
+}
+
+/** Whether the flags are the raw word: its top bits, which hold the zone, are never shown otherwise. */
+function hasHighFlags(line: string): boolean {
+  return /\bflags=0x[0-9a-f]{9,16}\b/.test(line)
+}

@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** perf.data with page_ref tracepoints and probes: written to a file, or through a pipe and then stored. */
+
+import { ByteReader, decodeText } from '../common/bytes.ts'
+import { observed } from '../common/clock-resolution.ts'
+import { joinGaps, LossTracker, MAX_CPUS, type OpenGap } from '../common/loss-tracker.ts'
+import { StackInterner } from '../common/stacks.ts'
+import { SymbolTable } from '../common/symbols.ts'
+import { TaskNames } from '../common/tasks.ts'
+import {
+  type ByteSource,
+  type Damage,
+  type EventBatch,
+  type OpenOptions,
+  type Recording,
+  type SourceInfo,
+  TraceError,
+} from '../events.ts'
+import { type PerfHeader, parseAttr, readFeature, readIds, readPerfHeader, readPerfTracing } from './header.ts'
+import { RECORD_HEADER, type RecordPlace, RecordType, RecordWindow } from './records.ts'
+import { SampleOrder } from './reorder.ts'
+import { Outcome, SampleDecoder } from './samples.ts'
+import { ZstdError, ZstdStream } from './zstd-stream.ts'
+
+const CHUNK_BYTES = 1 << 20
+
+/** Broken samples reported one by one; the rest is counted. */
+const MAX_DAMAGE = 100
+
+/** In a pipe, what tells of the events stands before the first of them, behind the names of the modules. */
+const MAX_PROLOGUE_BYTES = 1 << 29
+
+/** The pid of the kernel in PERF_RECORD_MMAP. */
+const KERNEL_PID = 0xffffffff
+
+const CLOCKS = new Map([
+  [0, 'realtime'],
+  [1, 'mono'],
+  [4, 'mono_raw'],
+  [7, 'boot'],
+  [11, 'tai'],
+])
+
+/** Opens perf.data. Rejects with a TraceError when no page_ref event can be read. */
+export async function openPerf(source: ByteSource, options: OpenOptions = {}): Promise<Recording> {
+  const damage: Damage[] = []
+  const header = await readPerfHeader(source, damage)
+  const recording = new PerfRecording(source, header, damage, options)
+  await recording.open()
+  return recording
+}
+
+class PerfRecording implements Recording {
+  readonly info: SourceInfo
+  readonly stacks: StackInterner
+  readonly tasks = new TaskNames()
+  readonly damage: Damage[]
+  readonly notes: string[] = []
+  timeBase = 0n
+
+  readonly #source: ByteSource
+  readonly #header: PerfHeader
+  readonly #symbols = new SymbolTable()
+  readonly #samples: SampleDecoder
+  readonly #order: SampleOrder
+  /** Records as they stand in the file, and those that were packed. */
+  readonly #outer: RecordWindow
+  readonly #inner: RecordWindow
+  readonly #place: RecordPlace = { type: 0, at: 0, size: 0, payload: 0 }
+  readonly #zstd: ZstdStream
+  /** Where the next chunk of the file is read. */
+  #loaded: number
+  #started = false
+  #broken = 0
+  #formats = 0
+  #hasTimeBase = false
+
+  /** A CPU's samples stand in the order in which they were lost or not. */
+  readonly #gaps = new LossTracker()
+  /** Lost, but the record does not tell on which CPU: the next sample's, for buffers are read one by one. */
+  #lostNext: OpenGap | undefined
+  #lostCounted = 0
+  #lostSummed = 0
+
+  constructor(source: ByteSource, header: PerfHeader, damage: Damage[], options: OpenOptions) {
+    this.#source = source
+    this.#header = header
+    this.damage = damage
+    for (const text of options.kallsyms ?? []) this.#symbols.add(text)
+    this.stacks = new StackInterner(this.#symbols)
+    this.#samples = new SampleDecoder(header.littleEndian, this.stacks, this.#symbols)
+    this.#outer = new RecordWindow(header.dataOffset, header.littleEndian)
+    this.#inner = new RecordWindow(0, header.littleEndian)
+    this.#zstd = new ZstdStream()
+    this.#order = new SampleOrder(this.#gaps, options.keepRepeated)
+    this.#loaded = header.dataOffset
+    this.info = {
+      file: source.name,
+      format: 'perf.data',
+      kernel: header.kernel,
+      cpus: header.cpus,
+      clock: 'perf',
+      unit: 'ns',
+      resolution: 1,
+      rawFlags: true,
+      machine: header.machine,
+    }
+    for (const attr of header.attrs) this.#samples.addAttr(attr)
+  }
+
+  /** Learns of the events, in a pipe from the records before the first sample. */
+  async open(): Promise<void> {
+    if (this.#header.tracing) this.#addTracing()
+    if (this.#header.firstTime !== undefined) this.#setTimeBase(this.#header.firstTime)
+    if (!this.#header.pipe && !this.#header.tracing) {
+      throw new TraceError(
+        this.info.file,
+        0,
+        'expected the formats of tracepoints (HEADER_TRACING_DATA); there are none, as if perf record had not ended',
+      )
+    }
+    await this.#prologue()
+    if (!this.#header.tracing) {
+      const expected = 'expected the formats of tracepoints (PERF_RECORD_HEADER_TRACING_DATA) before the first sample'
+      throw new TraceError(this.info.file, this.#outer.base + this.#outer.at, expected)
+    }
+    const clockId = this.#header.attrs[0]?.clockId
+    if (clockId !== undefined) this.info.clock = CLOCKS.get(clockId) ?? `clock ${clockId}`
+    this.info.kernel = this.#header.kernel
+    this.info.machine = this.#header.machine
+    this.info.cpus = Math.min(this.#header.cpus, MAX_CPUS)
+    const { lastTime } = this.#header
+    if (lastTime !== undefined) this.info.endTime = Number(lastTime - this.timeBase)
+  }
+
+  #addTracing(): void {
+    const { tracing } = this.#header
+    if (!tracing) return
+    for (const text of tracing.kallsyms) this.#symbols.add(text)
+    this.tasks.addSavedCmdlines(tracing.cmdlines)
+    this.#formats = this.#samples.addFormats(tracing.formats, tracing.pageSize)
+  }
+
+  #setTimeBase(time: bigint): void {
+    this.timeBase = time
+    this.#hasTimeBase = true
+    this.#samples.setTimeBase(time)
+  }
+
+  /** Handles records up to the first sample, whose time others count from, where nothing told one. */
+  async #prologue(): Promise<void> {
+    const window = this.#outer
+    for (;;) {
+      while (this.#peek(window) !== RecordType.SAMPLE && window.next(this.#place)) {
+        if (this.#place.type === RecordType.COMPRESSED || this.#place.type === RecordType.COMPRESSED2) {
+          // Packed samples tell their time when they are read.
+          window.at = this.#place.at
+          return
+        }
+        this.#record(window)
+      }
+      if (this.#peek(window) === RecordType.SAMPLE || window.base - this.#header.dataOffset > MAX_PROLOGUE_BYTES) break
+      if (!(await this.#load())) return
+    }
+    this.#findTimeBase(window, window.at)
+  }
+
+  #findTimeBase(window: RecordWindow, at: number): void {
+    if (this.#hasTimeBase) return
+    this.#samples.setArrays(window.arrays)
+    const size = window.arrays.V.getUint16(at + 6, this.#header.littleEndian)
+    if (window.end - at < size) return
+    const time = this.#samples.sampleTime(at, size)
+    if (time !== undefined) this.#setTimeBase(time)
+  }
+
+  /** Type of the next record of which at least 64 KB or all are there; -1 for none. */
+  #peek(window: RecordWindow): number {
+    const left = window.end - window.at
+    if (left < RECORD_HEADER) return -1
+    const { V } = window.arrays
+    if (left < V.getUint16(window.at + 6, this.#header.littleEndian)) return -1
+    return V.getUint32(window.at, this.#header.littleEndian)
+  }
+
+  /** Loads the next chunk of the file; false at its end. */
+  async #load(): Promise<boolean> {
+    const window = this.#outer
+    if (window.broken) return false
+    const missing = window.wanted - (window.end - window.at)
+    const length = Math.min(Math.max(CHUNK_BYTES, missing), this.#header.dataEnd - this.#loaded)
+    if (length <= 0) return false
+    const chunk = await this.#source.read(this.#loaded, length)
+    window.append(chunk)
+    this.#loaded += chunk.length
+    return chunk.length > 0
+  }
+
+  batches(): AsyncGenerator<EventBatch> {
+    return observed(this.info, () => this.timeBase, this.#batches())
+  }
+
+  async *#batches(): AsyncGenerator<EventBatch> {
+    if (this.#started) throw new Error('batches can be read once')
+    this.#started = true
+    if (this.#formats === 0) {
+      this.notes.push('the file describes no page_ref events')
+      return
+    }
+    do {
+      this.#samples.setArrays(this.#outer.arrays)
+      while (this.#outer.next(this.#place)) {
+        this.#record(this.#outer)
+        if (this.#zstd.pending) yield* await this.#unpacked()
+      }
+      yield* this.#given()
+    } while (await this.#load())
+    this.#finish()
+    yield* this.#given()
+    this.notes.push(...this.#samples.probeNotes())
+    const { repeated } = this.#order
+    if (repeated > 0) this.notes.push(`${repeated} samples stand in the file twice and were read once`)
+  }
+
+  *#given(): Generator<EventBatch> {
+    for (let batch = this.#order.next(); batch; batch = this.#order.next()) yield batch
+  }
+
+  async #unpacked(): Promise<Generator<EventBatch>> {
+    await this.#zstd.load()
+    return this.#innerRecords()
+  }
+
+  /** The records in what waits to be unpacked. */
+  *#innerRecords(): Generator<EventBatch> {
+    const inner = this.#inner
+    try {
+      for (const bytes of this.#zstd.unpack()) {
+        inner.append(bytes)
+        this.#samples.setArrays(inner.arrays)
+        while (inner.next(this.#place)) {
+          if (this.#place.type === RecordType.SAMPLE && !this.#hasTimeBase) this.#findTimeBase(inner, this.#place.at)
+          this.#record(inner)
+        }
+        yield* this.#given()
+      }
+    } catch (error) {
+      if (!(error instanceof ZstdError)) throw error
+      this.#zstd.fail()
+      this.#gaps.loseAnywhere()
+      this.#report(this.#outer.base + this.#outer.at, `expected packed records: ${error.message}`)
+    }
+    this.#samples.setArrays(this.#outer.arrays)
+  }
+
+  progress(): { done: number; total: number | undefined } {
+    const { dataOffset, dataEnd } = this.#header
+    return { done: this.#outer.base + this.#outer.at - dataOffset, total: dataEnd - dataOffset }
+  }
+
+  async close(): Promise<void> {}
+
+  /** Tells of damage at a place of a window; of packed records, where the unpacked ones stand. */
+  #reportAt(window: RecordWindow, at: number, expected: string): void {
+    if (window === this.#outer) this.#report(window.base + at, expected)
+    else
+      this.#report(this.#outer.base + this.#outer.at, `${expected} (byte ${window.base + at} of the unpacked records)`)
+  }
+
+  #report(offset: number, expected: string): void {
+    if (this.damage.length < MAX_DAMAGE) this.damage.push({ file: this.info.file, offset, expected })
+    else this.#broken++
+  }
+
+  #record(window: RecordWindow): void {
+    const { type, at, size } = this.#place
+    if (type === RecordType.SAMPLE) this.#sample(window, at, size)
+    else if (type === RecordType.FINISHED_ROUND) this.#order.endRound()
+    else {
+      try {
+        this.#otherRecord(window, type)
+      } catch (error) {
+        if (!(error instanceof TraceError)) throw error
+        this.#reportAt(window, at, error.expected)
+      }
+    }
+  }
+
+  #sample(window: RecordWindow, at: number, size: number): void {
+    const samples = this.#samples
+    const order = this.#order
+    const { waiting } = order
+    const outcome = samples.decode(at, size, waiting, waiting.length)
+    if (outcome === Outcome.BROKEN) {
+      this.#reportAt(window, at, 'expected a sample with id, time, CPU and raw data as its event says')
+      this.#gaps.loseAnywhere()
+      return
+    }
+    const { cpu, time } = samples
+    if (this.#lostNext) {
+      this.#gaps.lose(cpu, this.#lostNext.count)
+      this.#lostNext = undefined
+    }
+    this.#gaps.event(cpu, time)
+    if (cpu >= this.info.cpus) this.info.cpus = cpu + 1
+    if (outcome === Outcome.ROW) order.add(time)
+  }
+
+  #otherRecord(window: RecordWindow, type: number): void {
+    const { at, size, payload } = this.#place
+    const read = () =>
+      new ByteReader(window.arrays.B.subarray(at + RECORD_HEADER, at + size + payload), {
+        file: this.info.file,
+        base: window.base + at + RECORD_HEADER,
+        littleEndian: this.#header.littleEndian,
+      })
+    if (type === RecordType.COMM) this.#comm(read())
+    else if (type === RecordType.FORK) this.#fork(read())
+    else if (type === RecordType.MMAP || type === RecordType.MMAP2) this.#mmap(read(), type)
+    else if (type === RecordType.LOST || type === RecordType.LOST_SAMPLES || type === RecordType.THROTTLE) {
+      this.#lost(read(), type, this.#samples.trailerCpu(at, size))
+    } else if (type === RecordType.COMPRESSED) this.#zstd.push(window.arrays.B.slice(at + RECORD_HEADER, at + size))
+    else if (type === RecordType.COMPRESSED2) {
+      const reader = read()
+      this.#zstd.push(reader.take(reader.size64('the size of packed records'), 'packed records').slice())
+    } else if (this.#header.pipe) this.#headerRecord(read(), type)
+  }
+
+  /** What a pipe tells in records and a file in its header. The formats of tracepoints must come before samples. */
+  #headerRecord(reader: ByteReader, type: number): void {
+    const header = this.#header
+    if (type === RecordType.HEADER_ATTR) {
+      const size = reader.bytes.length >= 8 ? reader.view.getUint32(4, reader.littleEndian) : 0
+      if (size < 64) throw reader.error('expected an attribute')
+      const attr = parseAttr(reader.take(size, 'an attribute').slice(), header.littleEndian)
+      attr.ids = readIds(reader)
+      header.attrs.push(attr)
+      this.#samples.addAttr(attr)
+    } else if (type === RecordType.HEADER_TRACING_DATA && !header.tracing) {
+      reader.skip(4, 'the size of the tracing data')
+      // Later chunks overwrite the memory that the symbols' text stands in.
+      const bytes = reader.bytes.slice(4)
+      header.tracing = readPerfTracing(new ByteReader(bytes, { file: reader.file, base: reader.base + 4 }))
+      this.#addTracing()
+    } else if (type === RecordType.HEADER_FEATURE) {
+      const feature = reader.size64('the number of a feature')
+      readFeature(header, feature, reader)
+    }
+  }
+
+  #comm(reader: ByteReader): void {
+    reader.skip(4, 'a pid')
+    const tid = reader.u32('a tid')
+    this.tasks.set(tid, cstring(reader.take(reader.remaining, 'a name')))
+  }
+
+  /** A new task has the name of its parent until a COMM gives it its own. */
+  #fork(reader: ByteReader): void {
+    reader.skip(8, 'pids')
+    const tid = reader.u32('a tid')
+    const parent = reader.u32("the parent's tid")
+    if (this.tasks.has(parent)) this.tasks.set(tid, this.tasks.name(parent))
+  }
+
+  /** Of the kernel's own mappings, those of modules: "[zdbug]" or a file "zdbug.ko" with its path. */
+  #mmap(reader: ByteReader, type: number): void {
+    if (reader.u32('a pid') !== KERNEL_PID) return
+    reader.skip(4, 'a tid')
+    const start = reader.u64('a start')
+    const length = reader.u64('a length')
+    reader.skip(type === RecordType.MMAP ? 8 : 40, 'the place in the file')
+    const name = cstring(reader.take(reader.remaining, 'a file'))
+    const module = /^\[(?!kernel|guest)([^\]]+)\]$/.exec(name)?.[1] ?? /([^/]+)\.ko(?:\.\w+)?$/.exec(name)?.[1]
+    // Files have dashes where the kernel has underscores.
+    if (module) this.#samples.addModule({ start, end: start + length, name: module.replaceAll('-', '_') })
+  }
+
+  #lost(reader: ByteReader, type: number, cpu: number): void {
+    if (type === RecordType.LOST) reader.skip(8, 'an id')
+    const count = type === RecordType.THROTTLE ? undefined : reader.size64('a number of lost events')
+    if (count === 0) return
+    if (type === RecordType.LOST_SAMPLES) {
+      this.#lostSummed += count ?? 0
+      return
+    }
+    this.#lostCounted += count ?? 0
+    if (cpu < 0) this.#lostNext = joinGaps(this.#lostNext, count)
+    else this.#gaps.lose(cpu, count)
+  }
+
+  #finish(): void {
+    this.#order.end()
+    for (const window of [this.#outer, this.#inner]) {
+      const left = window.end - window.at
+      if (left === 0) continue
+      // What would follow was lost.
+      this.#gaps.loseAnywhere()
+      const found = window.broken ? 'one that cannot be' : `${left} bytes at the end of the data`
+      this.#reportAt(window, window.at, `expected a record of 8 bytes or more, found ${found}`)
+    }
+    this.#openGaps()
+    if (this.#order.forced) {
+      this.notes.push('no end of a round for millions of samples: samples of different CPUs may be out of order')
+    }
+    if (this.#broken > 0) this.notes.push(`${this.#broken} more places of damage`)
+  }
+
+  #openGaps(): void {
+    // perf counts what was lost of each event at the end; what records have told is part of that.
+    const more = this.#lostSummed - this.#lostCounted
+    if (more > 0) this.notes.push(`${more} more events were lost, at times and on CPUs that are not known`)
+    if (more > 0 || this.#lostNext) {
+      const [from, to] = [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY]
+      for (let cpu = 0; cpu < this.info.cpus; cpu++) this.#gaps.found.push({ cpu, from, to, count: undefined })
+    }
+    this.#gaps.finish(this.info.cpus)
+  }
+}
+
+function cstring(bytes: Uint8Array): string {
+  const end = bytes.indexOf(0)
+  return decodeText(end < 0 ? bytes : bytes.subarray(0, end))
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** Decodes runs of sub-buffers into columns. Works on plain data, so that it runs in a worker thread as well. */
+import { type Columns, columnBytes, copyRows, layArrays, layColumns } from '../common/columns.ts'
+import { type Codecs, type Compression, type Unpack, unpackerOf } from '../common/compression.ts'
+import { joinGaps } from '../common/loss-tracker.ts'
+import { RawStacks } from '../common/raw-stacks.ts'
+import {
+  CLOSED,
+  type ColumnPlan,
+  type ColumnTarget,
+  compileColumnWalk,
+  newWalkState,
+  type Walk,
+  type WalkState,
+} from './ring-buffer.ts'
+import { warmUp } from './warm-up.ts'
+
+/** What a decoder must know of a recording. */
+export interface DecoderSetup {
+  plan: ColumnPlan
+  compression: Compression
+}
+
+/** A run of sub-buffers of one CPU. */
+export interface DecodeJob {
+  cpu: number
+  bytes: Uint8Array<ArrayBuffer>
+  /** Triples: start in `bytes`, length and unpacked length of each chunk; empty when `bytes` are sub-buffers as they are. */
+  chunks: Uint32Array
+  /** Memory of an earlier block to be used again. */
+  buffer: ArrayBuffer | undefined
+}
+
+/** Decoded sub-buffers. Stack ids are those of the decoder that made it. */
+export interface Block {
+  buffer: ArrayBuffer
+  /** Positions of damage are bytes of the job: of the chunk where that is packed. */
+  state: WalkState
+  stacks: NewStacks
+}
+
+/** Stacks that no earlier block of this decoder had: the id of the first, and where each one ends in `words`. */
+export interface NewStacks {
+  first: number
+  ends: number[]
+  words: Uint32Array<ArrayBuffer>
+}
+
+/** Something that decodes jobs: this thread, or a pool of workers. */
+export interface BlockDecoder {
+  /** Jobs that it can work on at a time, apart from the calling thread. */
+  readonly width: number
+  /** Number of the decoder whose stack ids the block has. Blocks of one decoder arrive in the order they were made. */
+  decode(job: DecodeJob): Promise<{ block: Block; decoder: number }>
+  /** Lets results of other threads arrive. */
+  poll(): Promise<void>
+  close(): Promise<void>
+}
+
+/** A block that has but one row in so many that it has room for is made smaller. */
+const SPARSE = 8
+
+/** Decodes in the calling thread. */
+export class LocalDecoder implements BlockDecoder {
+  readonly width = 0
+  readonly #setup: DecoderSetup
+  readonly #unpack: Unpack | undefined
+  readonly #stacks: RawStacks
+  readonly #walk: Walk<ColumnTarget>
+  /** Bytes that the shortest record takes that becomes a row. */
+  readonly #rowBytes: number
+  /** Memory of a block that needed less. */
+  #spare: ArrayBuffer | undefined
+  #reported = 1
+
+  private constructor(setup: DecoderSetup, unpack: Unpack | undefined) {
+    this.#setup = setup
+    this.#unpack = unpack
+    this.#stacks = new RawStacks(setup.plan.layout.longSize)
+    this.#walk = compileColumnWalk(setup.plan)
+    warmUp(setup.plan, this.#walk)
+    this.#rowBytes = 4 + least([...setup.plan.records, ...setup.plan.probes])
+  }
+
+  static async create(setup: DecoderSetup, codecs?: Codecs): Promise<LocalDecoder> {
+    return new LocalDecoder(setup, await unpackerOf(setup.compression, codecs))
+  }
+
+  async decode(job: DecodeJob): Promise<{ block: Block; decoder: number }> {
+    const size = job.chunks.length === 0 ? job.bytes.length : sum(job.chunks, 2)
+    const needed = columnBytes(Math.ceil(size / this.#rowBytes))
+    const known = [job.buffer, this.#spare].find(buffer => buffer && buffer.byteLength >= needed)
+    const buffer = known ?? new ArrayBuffer(needed)
+    if (buffer === this.#spare) this.#spare = undefined
+    const target = layColumns(buffer)
+    target.cpu.fill(job.cpu)
+    target.stack.fill(0)
+    const state = newWalkState()
+    if (!this.#unpack) this.#walkRun(job.bytes, undefined, state, target)
+    else await this.#walkChunks(job, this.#unpack, state, target)
+    return { block: { buffer: this.#shrink(buffer, target, state.row), state, stacks: this.#newStacks() }, decoder: 0 }
+  }
+
+  async #walkChunks(job: DecodeJob, unpack: Unpack, state: WalkState, target: Columns): Promise<void> {
+    for (let i = 0; i < job.chunks.length; i += 3) {
+      const [chunk, length, size] = [job.chunks[i]!, job.chunks[i + 1]!, job.chunks[i + 2]!]
+      try {
+        const bytes = unpack(job.bytes.subarray(chunk, chunk + length), size)
+        this.#walkRun(bytes instanceof Promise ? await bytes : bytes, chunk, state, target)
+      } catch (error) {
+        state.damage.push({ at: chunk, expected: `expected ${size} bytes of packed events: ${message(error)}` })
+        skipped(state)
+      }
+    }
+  }
+
+  /** Walks sub-buffers; `chunk` is where they start in the job when they were packed. */
+  #walkRun(bytes: Uint8Array, chunk: number | undefined, state: WalkState, target: Columns): void {
+    const { pageSize } = this.#setup.plan.layout
+    const whole = bytes.length - (bytes.length % pageSize)
+    const known = state.damage.length
+    this.#walk(layArrays(bytes), 0, whole, state, { columns: target, stacks: this.#stacks })
+    if (whole < bytes.length) {
+      state.damage.push({ at: whole, expected: `expected a sub-buffer of ${pageSize} bytes, found a part of one` })
+      skipped(state)
+    }
+    if (chunk === undefined) return
+    for (const damage of state.damage.slice(known)) {
+      damage.expected += ` (byte ${damage.at} of the unpacked chunk)`
+      damage.at = chunk
+    }
+  }
+
+  /** Sub-buffers may hold next to no event: blocks that wait for other CPUs' must not take memory for what is not there. */
+  #shrink(buffer: ArrayBuffer, columns: Columns, rows: number): ArrayBuffer {
+    if (rows * SPARSE >= columns.op.length) return buffer
+    const small = new ArrayBuffer(columnBytes(rows))
+    copyRows(layColumns(small), 0, columns, 0, rows)
+    this.#spare = buffer
+    return small
+  }
+
+  #newStacks(): NewStacks {
+    const first = this.#reported
+    const ends: number[] = []
+    let length = 0
+    for (let id = first; id < this.#stacks.size; id++) ends.push((length += this.#stacks.words(id).length))
+    const words = new Uint32Array(length)
+    for (let id = first, at = 0; id < this.#stacks.size; at = ends[id++ - first]!) words.set(this.#stacks.words(id), at)
+    this.#reported = this.#stacks.size
+    return { first, ends, words }
+  }
+
+  async poll(): Promise<void> {}
+
+  async close(): Promise<void> {}
+}
+
+/** Notes that events are missing here, and how many is not known. */
+function skipped(state: WalkState): void {
+  state.gap = joinGaps(state.gap, undefined)
+  state.open.fill(CLOSED)
+}
+
+/** Bytes of the shortest record of any of these events. */
+function least(layouts: { size: number }[]): number {
+  return layouts.reduce((least, { size }) => Math.min(least, size), Number.POSITIVE_INFINITY)
+}
+
+function sum(numbers: Uint32Array, every: number): number {
+  let total = 0
+  for (let i = every; i < numbers.length; i += 3) total += numbers[i]!
+  return total
+}
+
+export function message(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** Cuts the events of one CPU into jobs of bounded size, reading the file piece by piece. */
+import { ByteReader } from '../common/bytes.ts'
+import type { ByteSource, Damage } from '../events.ts'
+import type { CpuData } from './file.ts'
+
+/** A run of sub-buffers as it stands in the file. */
+export interface Piece {
+  /** Place of `bytes` in the file. */
+  offset: number
+  bytes: Uint8Array<ArrayBuffer>
+  /** As in `DecodeJob`. */
+  chunks: Uint32Array
+}
+
+export interface CutOptions {
+  pageSize: number
+  packed: boolean
+  littleEndian: boolean
+  /** Unpacked bytes that a piece should have. */
+  target: number
+}
+
+/** u32 number of chunks; then of each, u32 packed size, u32 size. */
+const CHUNK_COUNT = 4
+const CHUNK_HEADER = 8
+
+/** trace-cmd packs 10 sub-buffers into a chunk. More than this in one is not a recording but a bomb. */
+const MAX_CHUNK_PAGES = 64
+
+/** Chunks of small sub-buffers may be as large as this all the same. */
+const MIN_CHUNK_LIMIT = 1 << 20
+
+/** Bytes that are read for a piece at least. */
+const MIN_WINDOW = 1 << 12
+
+/** Bytes that packing may add to data that cannot be packed. */
+const PACKING_OVERHEAD = 1 << 12
+
+/** Reads the pieces of one CPU in order. */
+export class Cutter {
+  readonly #source: ByteSource
+  readonly #options: CutOptions
+  readonly #damage: Damage[]
+  readonly #cpu: number
+  readonly #end: number
+  #at: number
+  /** Bytes that the next piece will take, to judge by the last one. */
+  #window: number
+  /** Whether events of the CPU could not be read: there may have been more after the last piece. */
+  cutOff: boolean
+  /** Chunks still to come; undefined before their number was read. */
+  #chunks: number | undefined
+
+  constructor(source: ByteSource, data: CpuData, options: CutOptions, damage: Damage[]) {
+    this.#source = source
+    this.#options = options
+    this.#damage = damage
+    this.#cpu = data.cpu
+    this.cutOff = data.cutOff ?? false
+    this.#at = data.offset
+    this.#window = options.target >> 3
+    // The number of chunks is not part of the size that trace-cmd writes.
+    const end = data.offset + data.size + (options.packed ? CHUNK_COUNT : 0)
+    this.#end = Math.min(end, source.size)
+    if (data.offset + data.size > source.size) {
+      this.#report(
+        Math.min(data.offset, source.size),
+        `${data.size} bytes of events, but the file ends at ${source.size}`,
+      )
+    }
+  }
+
+  /** The next piece; undefined at the end, also when that is damage. */
+  async next(target = this.#options.target): Promise<Piece | undefined> {
+    if (this.#at >= this.#end) return this.#chunks ? this.#stop(`${this.#chunks} more chunks of events`) : undefined
+    return this.#options.packed ? this.#packedPiece(target) : this.#plainPiece(target)
+  }
+
+  #report(offset: number, expected: string): void {
+    this.cutOff = true
+    this.#damage.push({ file: this.#source.name, offset, expected: `expected ${expected} of CPU ${this.#cpu}` })
+  }
+
+  async #read(length: number): Promise<Uint8Array<ArrayBuffer>> {
+    const offset = this.#at
+    const bytes = await this.#source.read(offset, Math.min(length, this.#end - offset))
+    // Jobs are handed to other threads with the memory they stand in, so that must be their own.
+    return bytes.byteLength === bytes.buffer.byteLength ? (bytes as Uint8Array<ArrayBuffer>) : new Uint8Array(bytes)
+  }
+
+  async #plainPiece(target: number): Promise<Piece | undefined> {
+    const { pageSize } = this.#options
+    const offset = this.#at
+    const bytes = await this.#read(Math.max(1, Math.floor(target / pageSize)) * pageSize)
+    this.#at = bytes.length === 0 ? this.#end : offset + bytes.length
+    return bytes.length === 0 ? undefined : { offset, bytes, chunks: new Uint32Array(0) }
+  }
+
+  async #packedPiece(target: number): Promise<Piece | undefined> {
+    if (this.#chunks === undefined) {
+      const head = await this.#read(CHUNK_COUNT)
+      if (head.length < CHUNK_COUNT) return this.#stop('the number of chunks')
+      this.#chunks = new ByteReader(head, { file: '', littleEndian: this.#options.littleEndian }).u32('')
+      this.#at += CHUNK_COUNT
+    }
+    if (this.#chunks === 0) return undefined
+    const offset = this.#at
+    // Packed data takes a fifth to a twentieth of its size; a first chunk that takes more than the window is read again.
+    let bytes = await this.#read(Math.max(MIN_WINDOW, Math.min(this.#window, target)))
+    let cut = this.#cut(bytes, target)
+    if (typeof cut === 'number') {
+      if (cut > this.#end - offset || cut > bytes.length + this.#chunkLimit() + PACKING_OVERHEAD) {
+        return this.#stop(`a chunk of ${cut - CHUNK_HEADER} bytes, but ${this.#end - offset} are left`)
+      }
+      bytes = await this.#read(cut)
+      cut = this.#cut(bytes, target)
+    }
+    if (typeof cut === 'number') return this.#stop('a chunk of events')
+    if (cut.length === 0) return undefined
+    const last = cut.length - 3
+    const used = cut[last]! + cut[last + 1]!
+    this.#at = offset + used
+    // Room for as much again, and to find out whether the next piece packs worse.
+    this.#window = used + (used >> 2) + MIN_WINDOW
+    return { offset, bytes, chunks: Uint32Array.from(cut) }
+  }
+
+  /** The chunks that are whole in `bytes`, up to the target; when none is, the bytes that the first one needs. */
+  #cut(bytes: Uint8Array<ArrayBuffer>, target: number): number[] | number {
+    const { littleEndian } = this.#options
+    const view = new DataView(bytes.buffer)
+    const cut: number[] = []
+    let size = 0
+    for (let at = 0; this.#chunks! > 0 && size < target; ) {
+      if (at + CHUNK_HEADER > bytes.length) return cut.length > 0 ? cut : at + CHUNK_HEADER
+      const packed = view.getUint32(at, littleEndian)
+      const unpacked = view.getUint32(at + 4, littleEndian)
+      at += CHUNK_HEADER
+      if (at + packed > bytes.length) return cut.length > 0 ? cut : at + packed
+      if (unpacked > this.#chunkLimit() || unpacked === 0) {
+        this.#report(this.#at + at - 4, `a chunk of 1 to ${this.#chunkLimit()} bytes, found ${unpacked},`)
+        this.#chunks = 0
+        return cut
+      }
+      cut.push(at, packed, unpacked)
+      size += unpacked
+      at += packed
+      this.#chunks!--
+    }
+    return cut
+  }
+
+  #chunkLimit(): number {
+    return Math.max(MIN_CHUNK_LIMIT, MAX_CHUNK_PAGES * this.#options.pageSize)
+  }
+
+  #stop(expected: string): undefined {
+    this.#report(this.#at, expected)
+    this.#at = this.#end
+    this.#chunks = 0
+    return undefined
+  }
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** A recording made of rows in memory, for tests that need no file format. */
+import type { EventBatch, Frame, LostEvents, Op, Recording, SourceInfo } from '../src/trace/events.ts'
+
+/** One event; what is left out has the value of an ordinary free device page. */
+export interface Row {
+  time: number
+  cpu: number
+  op: Op
+  pid: number
+  pfn: number
+  val: number
+  ret: number
+  count: number
+  /** Frames, innermost first; undefined: recorded without a stack. */
+  stack: readonly Frame[] | undefined
+  mapcount?: number
+  flagsHigh?: number
+  flagsLow?: number
+}
+
+export interface FakeOptions {
+  tasks?: ReadonlyMap<number, string>
+  cpus?: number
+  /** Events per batch at most. */
+  batch?: number
+  info?: Partial<SourceInfo>
+}
+
+/** ZONE_DEVICE in the top bits of `flags` on x86-64, as in the recordings under shared/data. */
+const ZONE_DEVICE_HIGH = 0x0c000000
+const PG_RESERVED = 0x2000
+
+class Stacks {
+  readonly #ids = new Map<string, number>()
+  readonly #stacks: Uint32Array[] = [new Uint32Array(0)]
+  readonly #frames: Frame[] = []
+  readonly #frameIds = new Map<string, number>()
+
+  get size(): number {
+    return this.#stacks.length
+  }
+  frames(stack: number): Uint32Array {
+    return this.#stacks[stack]!
+  }
+  frame(id: number): Frame {
+    return this.#frames[id]!
+  }
+  id(frames: readonly Frame[] | undefined): number {
+    if (frames === undefined) return 0
+    const ids = frames.map(frame => this.#frameId(frame))
+    const key = ids.join()
+    let id = this.#ids.get(key)
+    if (id === undefined) {
+      id = this.#stacks.length
+      this.#stacks.push(Uint32Array.from(ids))
+      this.#ids.set(key, id)
+    }
+    return id
+  }
+  #frameId(frame: Frame): number {
+    const key = frame.address === 0n ? frame.name : String(frame.address)
+    let id = this.#frameIds.get(key)
+    if (id === undefined) {
+      id = this.#frames.length
+      this.#frames.push(frame)
+      this.#frameIds.set(key, id)
+    }
+    return id
+  }
+}
+
+function fill(rows: readonly Row[], stacks: Stacks, lost: LostEvents[]): EventBatch {
+  // Rows of a batch stand in the file by CPU; `order` has them by time, each CPU's own order kept.
+  const byCpu = rows.map((row, i) => ({ row, i })).sort((a, b) => a.row.cpu - b.row.cpu || a.i - b.i)
+  const n = rows.length
+  const order = new Uint32Array(n)
+  byCpu.forEach(({ i }, place) => {
+    order[i] = place
+  })
+  const column = <T extends { [i: number]: number }>(array: T, get: (row: Row) => number): T => {
+    byCpu.forEach(({ row }, i) => {
+      array[i] = get(row)
+    })
+    return array
+  }
+  return {
+    length: n,
+    order,
+    time: column(new Float64Array(n), row => row.time),
+    cpu: column(new Uint16Array(n), row => row.cpu),
+    op: column(new Uint8Array(n), row => row.op),
+    pid: column(new Int32Array(n), row => row.pid),
+    pfn: column(new Float64Array(n), row => row.pfn),
+    flagsLow: column(new Uint32Array(n), row => row.flagsLow ?? PG_RESERVED),
+    flagsHigh: column(new Uint32Array(n), row => row.flagsHigh ?? ZONE_DEVICE_HIGH),
+    count: column(new Int32Array(n), row => row.count),
+    mapcount: column(new Int32Array(n), row => row.mapcount ?? -1),
+    mappingLow: new Uint32Array(n),
+    mappingHigh: new Uint32Array(n),
+    mt: new Int32Array(n),
+    val: column(new Int32Array(n), row => row.val),
+    ret: column(new Int32Array(n), row => row.ret),
+    stack: column(new Uint32Array(n), row => stacks.id(row.stack)),
+    lost,
+  }
+}
+
+/** Rows sorted by time, ties in the order given; each CPU's rows must already be in the order of its file. */
+export function fakeRecording(
+  rows: readonly Row[],
+  lost: readonly LostEvents[] = [],
+  options: FakeOptions = {},
+): Recording {
+  const sorted = rows.map((row, i) => ({ row, i })).sort((a, b) => a.row.time - b.row.time || a.i - b.i)
+  const ordered = sorted.map(({ row }) => row)
+  const stacks = new Stacks()
+  const size = options.batch ?? Number.POSITIVE_INFINITY
+  let done = 0
+  return {
+    info: {
+      file: 'fake',
+      format: 'trace.dat v7',
+      kernel: undefined,
+      cpus: options.cpus ?? 1 + Math.max(0, ...ordered.map(row => row.cpu)),
+      clock: 'local',
+      unit: 'ns',
+      resolution: 1,
+      rawFlags: true,
+      machine: undefined,
+      ...options.info,
+    },
+    timeBase: 0n,
+    stacks,
+    tasks: { name: pid => options.tasks?.get(pid) ?? '<...>' },
+    damage: [],
+    notes: [],
+    async *batches() {
+      const pending = [...lost].sort((a, b) => a.to - b.to)
+      while (done < ordered.length) {
+        const rowsNow = ordered.slice(done, Math.min(ordered.length, done + size))
+        done += rowsNow.length
+        const end = rowsNow.at(-1)!.time
+        const now: LostEvents[] = []
+        while (pending.length > 0 && (pending[0]!.to <= end || done === ordered.length)) now.push(pending.shift()!)
+        yield fill(rowsNow, stacks, now)
+      }
+    },
+    progress: () => ({ done, total: ordered.length }),
+    close: async () => {},
+  }
+}
