@@ -48,7 +48,7 @@ function ledger(file: string): Run {
   // Exit 1 says that the ledger found something.
   const run = measure(process.execPath, [cli, 'trace', '--json', file], [0, 1])
   const { schema, source } = JSON.parse(run.stdout) as { schema: string; source: { events: number } }
-  if (schema !== 'lastput.trace/2' || !(source.events > 0)) throw new Error(`${file}: lastput trace gave no account`)
+  if (schema !== 'lastput.trace/3' || !(source.events > 0)) throw new Error(`${file}: lastput trace gave no account`)
   return run
 }
 

@@ -4,12 +4,13 @@ import { type Bug, bugs } from '../linux/bugs/index.ts'
 import { type Scenario, type Verified, verify } from '../linux/index.ts'
 import { type BugRow, bugFound, bugJson, bugsEnd, bugText } from '../report/bugs.ts'
 import { writeCounterexample } from './counterexample.ts'
-import { UsageError } from './model-file.ts'
+import { UsageError } from './errors.ts'
+import { Exit } from './exit-codes.ts'
 import { type CheckFlags, clearProgress, engineOptions } from './model-flags.ts'
 import { writeReport } from './write-report.ts'
 
-/** Exit code 0 when every broken form breaks and every fixed form holds, 2 when that is not known, else 1. */
-export async function checkBugs(ids: string | undefined, flags: CheckFlags): Promise<number> {
+/** Found is a form that is not as the corpus has it: `CLEAN` when every broken form breaks and every fixed form holds. */
+export async function checkBugs(ids: string | undefined, flags: CheckFlags): Promise<Exit> {
   const wanted = ids === undefined ? bugs : ids.split(',').map(bugOf)
   if (flags.ftrace !== undefined && wanted.length > 1)
     throw new UsageError('--ftrace writes one counterexample: say one row, as in --bugs 3 --ftrace FILE')
@@ -25,8 +26,8 @@ export async function checkBugs(ids: string | undefined, flags: CheckFlags): Pro
   else process.stdout.write(bugsEnd(found, rows.length, ids === undefined))
   if (flags.html !== undefined) await writeReport(flags.html, rows.flatMap(bugJson), 'lastput check --bugs')
   if (flags.ftrace !== undefined) await writeFtrace(flags.ftrace, rows[0]!)
-  if (found === rows.length) return 0
-  return rows.every(row => bugFound(row) || isOpen(row)) ? 2 : 1
+  if (found === rows.length) return Exit.CLEAN
+  return rows.every(row => bugFound(row) || isOpen(row)) ? Exit.INCOMPLETE : Exit.FOUND
 }
 
 function isOpen({ broken, fixed }: BugRow): boolean {

@@ -2,24 +2,28 @@
 /** `lastput check`: is there any interleaving in which this protocol and this driver break a promise? */
 import { Command, Option } from 'commander'
 import { drivers, properties, type Scenario, type Verified, verify } from '../linux/index.ts'
-import { checkJson, checkText, exitCode } from '../report/check.ts'
+import { checkJson, checkText } from '../report/check.ts'
 import { checkBugs } from './bugs.ts'
 import { writeCounterexample } from './counterexample.ts'
+import { UsageError } from './errors.ts'
+import { type Exit, exitFor, exitOf } from './exit-codes.ts'
 import { checkMatrix } from './matrix.ts'
-import { driverOf, guardedModel, protocolsOf, UsageError } from './model-file.ts'
+import { driverOf, guardedModel, protocolsOf } from './model-file.ts'
 import {
   builtOrUsage,
-  bytes,
   type CheckFlags,
   clearProgress,
   collectProperty,
   duration,
   engineOptions,
-  positive,
+  MOST_WORKERS,
+  memorySize,
   refuseUnknown,
   scenarioOf,
   systemOptions,
+  workerCount,
 } from './model-flags.ts'
+import { outputFile } from './strict.ts'
 import { writeReport } from './write-report.ts'
 
 const DRIVERS = drivers.map(d => d.name).join(', ')
@@ -39,8 +43,9 @@ Examples:
   lastput check fsdax --matrix                    property by property
   lastput check --bugs 4 --ftrace bug4.txt        for lastput trace
 
-Exit codes: 0 holds, 1 violated, 2 usage or inconclusive; with --bugs 0 if all
-are found and mended, with --matrix 0 if all was decided.`
+Exit codes: 0 holds, 1 violated, 2 usage, 3 inconclusive: nothing is violated,
+but memory or time ran out. With --bugs 0 if all are found and mended, with
+--matrix 0 if all was decided; 3 as above.`
 
 export function checkCommand(): Command {
   return systemOptions(new Command('check').addHelpText('after', NOTES))
@@ -58,10 +63,14 @@ export function checkCommand(): Command {
       `only these: ${Object.keys(properties).join(', ')}, or a name that the driver's own code gives`,
       collectProperty,
     )
-    .option('--workers <n>', 'worker threads; 1 unless said, with --matrix as many as there are processors', positive)
+    .option(
+      '--workers <n>',
+      `worker threads, at most ${MOST_WORKERS}; 1 unless said, with --matrix as many as there are processors`,
+      workerCount,
+    )
     .addOption(
       new Option('--memory <size>', 'for states; beyond it the verdict is inconclusive')
-        .argParser(bytes)
+        .argParser(memorySize)
         .default(4 * 2 ** 30, '4G'),
     )
     .option(
@@ -71,13 +80,17 @@ export function checkCommand(): Command {
     )
     .option('--no-symmetry', 'tell identical threads and pages apart')
     .option('--no-por', 'no partial order reduction')
-    .option('--ftrace <file>', 'write the counterexample as ftrace text, for lastput trace; with --bugs, of one row')
+    .option(
+      '--ftrace <file>',
+      'write the counterexample as ftrace text, for lastput trace; with --bugs, of one row',
+      outputFile,
+    )
     .option('--json', 'JSON (schema lastput.check/1); an array where there are several verdicts')
-    .option('--html <file>', 'write verdicts and counterexamples as one file that any browser opens')
+    .option('--html <file>', 'write verdicts and counterexamples as one file that any browser opens', outputFile)
     .action((name: string | undefined, flags: CheckFlags) => guardedModel('check', () => answer(name, flags)))
 }
 
-async function answer(name: string | undefined, flags: CheckFlags): Promise<number> {
+async function answer(name: string | undefined, flags: CheckFlags): Promise<Exit> {
   if (flags.bugs) return checkBugs(name, flags)
   if (flags.matrix && flags.ftrace !== undefined)
     throw new UsageError('--ftrace writes one counterexample: leave out --matrix and say --property')
@@ -98,7 +111,11 @@ async function answer(name: string | undefined, flags: CheckFlags): Promise<numb
   }
   if (flags.html !== undefined) await writeReport(flags.html, checked.map(checkJson), `lastput check ${name}`)
   if (flags.ftrace !== undefined) await writeFtrace(flags.ftrace, checked)
-  return exitCode(checked.map(c => c.verdict))
+  return exitOf(
+    checked.map(({ verdict: { verdict } }) =>
+      exitFor({ found: verdict === 'violated', complete: verdict === 'holds' }),
+    ),
+  )
 }
 
 /** A counterexample is long: what follows stands apart. */

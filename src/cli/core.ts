@@ -10,7 +10,9 @@ import { FileCoreSource, kdumpCodecs } from '../node/core-source.ts'
 import { coreText } from '../report/core.ts'
 import { coreJson } from '../report/core-json.ts'
 import { PAGE_COLUMNS, pageJson, pageRow, pageText } from '../report/core-page.ts'
-import { guarded, parseCount, parsePfn } from './recordings.ts'
+import { guarded } from './errors.ts'
+import { type Exit, exitFor } from './exit-codes.ts'
+import { parseCount, parsePfn } from './recordings.ts'
 
 interface CoreFlags {
   live?: boolean
@@ -45,7 +47,7 @@ Examples:
   lastput core --live                    the running kernel (root)
 
 Exit codes: 0 nothing wrong was found, 1 findings that accuse, 2 usage, or a
-file that cannot be read.`
+file that cannot be read, 3 nothing was found, but the dump is damaged.`
 
 export function coreCommand(): Command {
   return new Command('core')
@@ -63,7 +65,7 @@ export function coreCommand(): Command {
     .action((file: string | undefined, flags: CoreFlags) => guarded('core', () => core(file, flags)))
 }
 
-async function core(file: string | undefined, flags: CoreFlags): Promise<number> {
+async function core(file: string | undefined, flags: CoreFlags): Promise<Exit> {
   if ((file === undefined) === (flags.live !== true)) {
     throw new CoreError(file ?? 'arguments', undefined, 'expected either the path of a dump or --live')
   }
@@ -106,11 +108,11 @@ function progress(): NonNullable<ExamineOptions['progress']> {
   }
 }
 
-function print(path: string, all: Examination, flags: CoreFlags): number {
+function print(path: string, all: Examination, flags: CoreFlags): Exit {
   if (process.stderr.isTTY) process.stderr.write('\r\x1b[K')
   const found = select(all, flags)
   const pfn = flags.pfn ?? flags.anyPage
-  const accused = found.findings.some(({ kind }) => CORE_ACCUSATIONS.has(kind)) ? 1 : 0
+  const isAccused = found.findings.some(({ kind }) => CORE_ACCUSATIONS.has(kind))
   if (flags.pages) printPages(found, flags.json === true)
   else if (pfn !== undefined) {
     const page = readPage(found, pfn, flags.anyPage !== undefined)
@@ -123,7 +125,7 @@ function print(path: string, all: Examination, flags: CoreFlags): number {
     const json = { ...coreJson(path, found), page: pageJson(page) }
     write(flags.json ? [JSON.stringify(json, null, 2)] : pageText(page, found))
   } else write(flags.json ? [JSON.stringify(coreJson(path, found), null, 2)] : coreText(path, found, flags))
-  return flags.pages ? 0 : accused
+  return exitFor({ found: isAccused && flags.pages !== true, complete: all.kernel.dump.damage.length === 0 })
 }
 
 function printPages(found: Examination, json: boolean): void {

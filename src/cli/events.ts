@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** `lastput events`: what a recording holds, decoded. */
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { nodeCodecs } from '../node/codecs.ts'
 import { openInput, openInputRecording } from '../node/open.ts'
 import { eventJson, eventText } from '../print/event-lines.ts'
 import { reportText } from '../print/trace-cmd-report.ts'
-import { type Damage, type OpenOptions, TraceError } from '../trace/events.ts'
+import { completenessJson, damageLine, eventsIncompleteness } from '../report/completeness.ts'
+import type { Damage, EventBatch, OpenOptions } from '../trace/events.ts'
 import { isTraceDat } from '../trace/tracedat/file.ts'
+import { complain } from './complain.ts'
+import { guarded } from './errors.ts'
+import { Exit } from './exit-codes.ts'
+import { readSymbols } from './kallsyms.ts'
+import { kallsymsOption } from './recordings.ts'
 
 interface EventsFlags {
   json?: boolean
@@ -44,61 +49,77 @@ Examples:
   lastput events trace.dat                   as trace-cmd report shows it
   lastput events trace.dat --json | jq .pfn  for a program
 
-Exit codes: 0 all was read, 1 the file is damaged (what can be read is shown),
-2 usage, or nothing can be read.`
+at the end, where something may be missing:
+  {"complete":false,"reasons":[{"reason","text"}]}
+
+Exit codes: 0 all was shown, 2 usage or an unusable file, 3 not all could be:
+the file is damaged, events were lost, or it has no event that is shown.`
 
 export function eventsCommand(): Command {
   return new Command('events')
     .description('show the decoded events of a recording')
     .argument('<file>', 'trace.dat, perf.data or ftrace text; "-" is standard input')
     .option('--json', 'JSON lines')
-    .option(
-      '--kallsyms <file>',
-      'symbols in the form of /proc/kallsyms that the recording lacks; repeatable',
-      collect,
-      [],
-    )
+    .addOption(kallsymsOption())
     .option('--buffer <name>', 'the events of this trace instance only')
     .addHelpText('after', NOTES)
-    .action(run)
+    .action((file: string, flags: EventsFlags) => guarded('events', () => show(file, flags)))
 }
 
-function collect(value: string, values: string[]): string[] {
-  return [...values, value]
+/** What was shown. */
+interface Shown {
+  events: number
+  gaps: number
 }
 
-async function run(file: string, flags: EventsFlags): Promise<void> {
-  try {
-    process.exitCode = await show(file, flags)
-  } catch (error) {
-    if (!(error instanceof TraceError) && !(error instanceof Error && 'code' in error)) throw error
-    process.stderr.write(`lastput events: ${(error as Error).message}\n`)
-    process.exitCode = 2
-  }
-}
-
-async function show(path: string, flags: EventsFlags): Promise<number> {
+async function show(path: string, flags: EventsFlags): Promise<Exit> {
   const options: OpenOptions = {
-    kallsyms: flags.kallsyms.map(path => readFileSync(path, 'utf8')),
+    kallsyms: flags.kallsyms.map(readSymbols),
     keepRepeated: true,
     ...(flags.buffer === undefined ? {} : { buffer: flags.buffer }),
   }
   const input = await openInput(path)
   const damage: Damage[] = []
+  const shown: Shown = { events: 0, gaps: 0 }
   if (!flags.json && 'file' in input && isTraceDat(input.start)) {
     const { file } = input
-    await writeAll(reportText(file, damage, { ...options, codecs: nodeCodecs }))
+    await writeAll(counted(reportText(file, damage, { ...options, codecs: nodeCodecs }), shown))
+    damage.push(...input.damage)
     file.close()
   } else {
     const recording = await openInputRecording(input, options)
+    const batches = recording.batches()
+    recording.batches = () => countedBatches(batches, shown)
     await writeAll(flags.json ? eventJson(recording) : eventText(recording))
     damage.push(...recording.damage)
     await recording.close()
   }
-  for (const { file, offset, expected } of damage) {
-    process.stderr.write(`lastput events: ${file}: offset ${offset}: ${expected}\n`)
+  const reasons = eventsIncompleteness(shown, damage)
+  if (flags.json && reasons.length > 0) process.stdout.write(`${JSON.stringify(completenessJson(reasons))}\n`)
+  for (const { reason, text } of reasons)
+    complain('lastput events', reason === 'damaged' ? `damaged: ${damageLine(damage)}` : text)
+  return reasons.length > 0 ? Exit.INCOMPLETE : Exit.CLEAN
+}
+
+/** Lines after the first are events; trace-cmd marks gaps at the line after them. */
+async function* counted(texts: AsyncIterable<string>, shown: Shown): AsyncGenerator<string> {
+  let isHead = true
+  for await (const text of texts) {
+    if (!isHead && text !== '') shown.events++
+    isHead = false
+    if (DROPPED.test(text)) shown.gaps++
+    yield text
   }
-  return damage.length > 0 ? 1 : 0
+}
+
+const DROPPED = /^(?:\S+: +)?CPU:\d+ \[(?:\d+ )?EVENTS DROPPED\]/m
+
+async function* countedBatches(batches: AsyncIterable<EventBatch>, shown: Shown): AsyncGenerator<EventBatch> {
+  for await (const batch of batches) {
+    shown.events += batch.length
+    shown.gaps += batch.lost.length
+    yield batch
+  }
 }
 
 async function writeAll(texts: AsyncIterable<string>): Promise<void> {

@@ -3,7 +3,9 @@
 import { Command } from 'commander'
 import { protocols } from '../linux/index.ts'
 import { explainJson, explainText } from '../report/explain.ts'
+import { Exit } from './exit-codes.ts'
 import { bounded, guardedModel, protocolOf } from './model-file.ts'
+import { outputFile } from './strict.ts'
 import { writeReport } from './write-report.ts'
 
 const NOTES = `
@@ -21,6 +23,7 @@ export function explainCommand(): Command {
     .option(
       '--html <file>',
       'write the lives as diagrams, two protocols side by side, as one file that any browser opens',
+      outputFile,
     )
     .addHelpText('after', NOTES)
     .action((name: string | undefined, flags: { json?: boolean; html?: string }) =>
@@ -28,12 +31,12 @@ export function explainCommand(): Command {
     )
 }
 
-async function explain(name: string | undefined, flags: { json?: boolean; html?: string }): Promise<number> {
+async function explain(name: string | undefined, flags: { json?: boolean; html?: string }): Promise<Exit> {
   const wanted = name === undefined ? protocols : [await protocolOf(name)]
   const whose = name ?? 'a protocol'
   const json = bounded(whose, () => explainJson(wanted))
   const text = () => bounded(whose, () => wanted.map(explainText).join('\n'))
   process.stdout.write(flags.json ? `${JSON.stringify(json, null, 2)}\n` : text())
   if (flags.html !== undefined) await writeReport(flags.html, json, 'lastput explain')
-  return 0
+  return Exit.CLEAN
 }

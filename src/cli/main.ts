@@ -5,6 +5,8 @@ import { readFileSync } from 'node:fs'
 import { inspect } from 'node:util'
 import { Command, CommanderError } from 'commander'
 import { complain } from './complain.ts'
+import { Exit } from './exit-codes.ts'
+import { strict } from './strict.ts'
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
 
@@ -17,7 +19,8 @@ Examples:
   lastput run test_hmm --protocol G --seed 1  one execution, as page_ref events
   lastput open trace.dat                      look at it in the browser
 
-Exit codes: 0 nothing found, 1 findings, 2 unusable input or usage.`
+Exit codes: 0 all was judged and nothing found, 1 findings, 2 usage or unusable
+input, 3 nothing found, but something may have been missed.`
 
 const program = new Command('lastput')
   .description("Linux's ZONE_DEVICE page reference counting: account for it, prove it, run it")
@@ -60,12 +63,6 @@ process.on('uncaughtException', error => {
   exit(2)
 })
 
-/** Errors are thrown, and said as all others are. */
-function strict(command: Command): Command {
-  const outputError = (text: string) => complain(`lastput ${command.name()}`, text.replace(/^error: /, ''))
-  return command.exitOverride().configureOutput({ outputError })
-}
-
 const wanted = COMMANDS[process.argv[2] ?? '']
 for (const load of wanted ? [wanted] : Object.values(COMMANDS)) program.addCommand(strict(await load()))
 
@@ -73,5 +70,5 @@ try {
   await program.parseAsync()
 } catch (error) {
   if (!(error instanceof CommanderError)) throw error
-  process.exitCode = error.exitCode === 0 ? 0 : 2
+  process.exitCode = error.exitCode === 0 ? Exit.CLEAN : Exit.UNUSABLE
 }

@@ -4,7 +4,8 @@ import { survey } from '../checker/index.ts'
 import { build, drivers, properties, protocols } from '../linux/index.ts'
 import { type MatrixOf, type MatrixSystem, matrix } from '../linux/scenario/matrix.ts'
 import { type MatrixRow, matrixRow } from '../report/matrix.ts'
-import { driverOf, protocolOf, UsageError } from './model-file.ts'
+import { UsageError } from './errors.ts'
+import { driverOf, protocolOf } from './model-file.ts'
 
 /** What a worker is given. */
 export interface MatrixJob {

@@ -2,8 +2,8 @@
 /** A worker thread of `check --matrix`: is told the number of a system, answers with its row, or with what is wrong with it. */
 import { parentPort, workerData } from 'node:worker_threads'
 import { ModelError } from '../checker/index.ts'
+import { UsageError } from './errors.ts'
 import { type MatrixAnswer, type MatrixJob, rowOf, systemsOf } from './matrix-system.ts'
-import { UsageError } from './model-file.ts'
 
 const job = workerData as MatrixJob
 const systems = systemsOf(job)

@@ -6,21 +6,19 @@ import { ModelError } from '../checker/index.ts'
 import { properties } from '../linux/index.ts'
 import type { MatrixSystem } from '../linux/scenario/matrix.ts'
 import { type MatrixRow, MatrixText } from '../report/matrix.ts'
+import { UsageError } from './errors.ts'
+import { Exit } from './exit-codes.ts'
 import { type MatrixAnswer, type MatrixJob, rowOf, systemsOf } from './matrix-system.ts'
-import { UsageError } from './model-file.ts'
-import { type CheckFlags, refuseUnknown } from './model-flags.ts'
+import { type CheckFlags, MOST_WORKERS, refuseUnknown } from './model-flags.ts'
 import { writeReport } from './write-report.ts'
 
 /** A system that takes longer is inconclusive, so that one cannot hold up the table. */
 const SECONDS = 60
 
-/** More share neither memory nor processors well. */
-const WORKERS = 64
-
-/** Exit code 0 when the table is complete: that promises are broken in it is its point. */
-export async function checkMatrix(driver: string | undefined, flags: CheckFlags): Promise<number> {
+/** `CLEAN` when the table is complete: that promises are broken in it is its point. */
+export async function checkMatrix(driver: string | undefined, flags: CheckFlags): Promise<Exit> {
   if (flags.threads) throw new UsageError('--matrix has scenarios of its own: leave out --threads')
-  const workers = Math.min(flags.workers ?? availableParallelism(), WORKERS)
+  const workers = Math.min(flags.workers ?? availableParallelism(), MOST_WORKERS)
   const job: MatrixJob = {
     driver,
     protocol: flags.protocol,
@@ -52,7 +50,7 @@ export async function checkMatrix(driver: string | undefined, flags: CheckFlags)
   show(text.end((performance.now() - began) / 1000))
   if (flags.json) process.stdout.write(`${JSON.stringify(rows.flat(), null, 2)}\n`)
   if (flags.html !== undefined) await writeReport(flags.html, rows.flat(), 'lastput check --matrix')
-  return rows.flat().some(c => c.verdict === 'inconclusive') ? 2 : 0
+  return rows.flat().some(c => c.verdict === 'inconclusive') ? Exit.INCOMPLETE : Exit.CLEAN
 }
 
 function progress(text: string): void {

@@ -9,30 +9,27 @@ import * as engine from '../checker/index.ts'
 import * as linux from '../linux/index.ts'
 import { type Driver, type DriverParts, drivers, type Protocol, protocols } from '../linux/index.ts'
 import { guard } from '../node/guard.ts'
-import { complain } from './complain.ts'
+import { guarded, UsageError } from './errors.ts'
+import type { Exit } from './exit-codes.ts'
 
-/** What the user asked for does not exist or cannot be loaded: exit code 2. */
-export class UsageError extends Error {
-  override name = 'UsageError'
+/** Runs a command about the model: as `guarded`, and a malformed model too is a line on stderr and exit code 2. */
+export function guardedModel(command: string, action: () => Promise<Exit>): Promise<void> {
+  return guarded(command, () =>
+    action().catch((e: unknown) => {
+      throw modelError(e) ?? e
+    }),
+  )
 }
 
-/**
- * Runs a command about the model: what the user asked for amiss, a malformed model, or a file that cannot be written is a line
- * on stderr and exit code 2.
- */
-export async function guardedModel(command: string, action: () => Promise<number>): Promise<void> {
-  try {
-    process.exitCode = await action()
-  } catch (e) {
-    // The code written for a search may be nested deeper, or be longer, than JavaScript takes it.
-    const beyond = e instanceof RangeError && /call stack|string length/.test(e.message)
-    const known = e instanceof UsageError || e instanceof engine.ModelError || (e instanceof Error && 'syscall' in e)
-    if (!known && !beyond) throw e
-    const message = beyond ? `the system is too large: ${e.message}` : (e as Error).message
-    const large = beyond || (e instanceof engine.ModelError && message.includes('more than'))
-    complain(`lastput ${command}`, `${message}${large ? ' (fewer --pages, --vas or --threads make less of it)' : ''}`)
-    process.exitCode = 2
-  }
+/** What to say of an error that a model causes; undefined for any other. */
+function modelError(e: unknown): UsageError | undefined {
+  // The code written for a search may be nested deeper, or be longer, than JavaScript takes it.
+  const beyond = e instanceof RangeError && /call stack|string length/.test(e.message)
+  const isModelError = e instanceof engine.ModelError
+  if (!beyond && !isModelError && !(e instanceof UsageError)) return undefined
+  const message = beyond ? `the system is too large: ${e.message}` : e.message
+  const large = beyond || (isModelError && message.includes('more than'))
+  return new UsageError(`${message}${large ? ' (fewer --pages, --vas or --threads make less of it)' : ''}`)
 }
 
 /**
@@ -156,6 +153,9 @@ const ours: Plugin = {
   },
 }
 
+/** Names of files with code. */
+const SOURCE = /\.[cm]?[jt]s$/
+
 /** Bundles a TypeScript or JavaScript file and runs the result. @throws UsageError when it cannot be read, compiled or run. */
 async function load(path: string): Promise<unknown> {
   const bundle = await bundled(path)
@@ -172,6 +172,10 @@ async function bundled(path: string): Promise<string> {
   // Of a pipe or a device, esbuild would read for ever.
   const found = statSync(path, { throwIfNoEntry: false })
   if (found && !found.isFile()) throw new UsageError(`${path} is no file`)
+  if (found && !SOURCE.test(path))
+    throw new UsageError(
+      `${path}: expected a TypeScript or JavaScript file (.ts, .mts, .js, .mjs) that exports a model`,
+    )
   const bundle = await build({
     entryPoints: [resolve(path)],
     bundle: true,

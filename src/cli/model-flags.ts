@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Options that `lastput check` and `lastput run` share, and what they mean to the model and the engine. */
+import { availableParallelism, totalmem } from 'node:os'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type CheckOptions, promises, type SearchProgress } from '../checker/index.ts'
 import { type Built, build, drivers, type Fix, fixes, properties, protocols, type Scenario } from '../linux/index.ts'
@@ -7,7 +8,7 @@ import { merged_fixes, proposed_fixes } from '../linux/scenario/fixes.ts'
 import { guard } from '../node/guard.ts'
 import { spawn } from '../node/spawn.ts'
 import { grouped, wrap } from '../report/words.ts'
-import { UsageError } from './model-file.ts'
+import { UsageError } from './errors.ts'
 
 export interface CheckFlags {
   protocol?: string
@@ -124,7 +125,7 @@ export function clearProgress(): void {
 
 export function positive(text: string): number {
   const n = Number(text)
-  if (!Number.isInteger(n) || n < 1) throw new InvalidArgumentError('a positive integer is expected')
+  if (!Number.isSafeInteger(n) || n < 1) throw new InvalidArgumentError('a positive integer is expected')
   return n
 }
 
@@ -134,6 +135,25 @@ const MOST = 100
 function few(text: string): number {
   const n = positive(text)
   if (n > MOST) throw new InvalidArgumentError(`at most ${MOST}: states grow with a power of it`)
+  return n
+}
+
+/** More share neither memory nor processors well. */
+export const MOST_WORKERS = 64
+
+export function workerCount(text: string): number {
+  const n = positive(text)
+  if (n > MOST_WORKERS)
+    throw new InvalidArgumentError(`at most ${MOST_WORKERS}: this machine has ${availableParallelism()} processors`)
+  return n
+}
+
+/** Bytes of memory. @throws InvalidArgumentError for more than the machine has: the search would end it before its limit */
+export function memorySize(text: string): number {
+  const n = bytes(text)
+  const all = totalmem()
+  if (n > all) throw new InvalidArgumentError(`this machine has ${Math.floor(all / 2 ** 30)}G`)
+  if (n < 1) throw new InvalidArgumentError('a number of bytes is expected, with K, M, G or T, as 2G')
   return n
 }
 

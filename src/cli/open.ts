@@ -3,7 +3,9 @@
 import { spawn } from 'node:child_process'
 import { Command } from 'commander'
 import { serveViewer } from '../node/serve.ts'
-import { guarded } from './recordings.ts'
+import { guarded } from './errors.ts'
+import { Exit } from './exit-codes.ts'
+import { refuseUnshowable } from './showable.ts'
 
 const NOTES = `
 It is served on 127.0.0.1 only, on a free port and behind a random token, until
@@ -26,7 +28,8 @@ export function openCommand(): Command {
     .action((file: string | undefined, flags: { browser: boolean }) => guarded('open', () => open(file, flags.browser)))
 }
 
-async function open(file: string | undefined, browser: boolean): Promise<number> {
+async function open(file: string | undefined, browser: boolean): Promise<Exit> {
+  if (file !== undefined) await refuseUnshowable(file)
   const served = await serveViewer(file)
   // Whoever has read the address may already ask for the end.
   const told = new Promise<void>(resolve => {
@@ -37,7 +40,7 @@ async function open(file: string | undefined, browser: boolean): Promise<number>
   if (browser) startBrowser(served.url)
   await told
   await served.close()
-  return 0
+  return Exit.CLEAN
 }
 
 /** Leaves it to the system; where that fails, the address has been printed. */

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** What the commands that read recordings share: options, opening, progress, errors. */
-import { readFileSync } from 'node:fs'
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { CoreError } from '../core/error.ts'
-import type { AccountOptions } from '../ledger/account.ts'
+import type { AccountOptions, PageRange } from '../ledger/account.ts'
 import { PROTOCOL_IDS, type ProtocolId } from '../linux/protocols/rules.ts'
 import { openFile } from '../node/open.ts'
 import { grouped } from '../report/words.ts'
-import { type OpenOptions, type Recording, TraceError } from '../trace/events.ts'
+import type { OpenOptions, Recording } from '../trace/events.ts'
+import { readSymbols } from './kallsyms.ts'
+import { repeatable } from './strict.ts'
 
 export interface RecordingFlags {
   kallsyms: string[]
@@ -18,21 +18,25 @@ export interface RecordingFlags {
 /** Adds the options of every command that accounts for a recording. */
 export function recordingOptions(command: Command): Command {
   return command
-    .option(
-      '--kallsyms <file>',
-      'symbols in the form of /proc/kallsyms that the recording lacks; repeatable',
-      (value: string, values: string[]) => [...values, value],
-      [],
-    )
+    .addOption(kallsymsOption())
     .option('--buffer <name>', 'the events of this trace instance only')
     .addOption(
       new Option('--protocol <id>', 'judge by this protocol instead of the one recognised').choices(PROTOCOL_IDS),
     )
 }
 
+/** `--kallsyms FILE`, as often as there are files. */
+export function kallsymsOption(): Option {
+  const option = new Option(
+    '--kallsyms <file>',
+    'symbols in the form of /proc/kallsyms that the recording lacks; repeatable',
+  )
+  return repeatable(option.argParser((value: string, values: string[]) => [...values, value]).default([], 'none'))
+}
+
 export function openOptions(flags: RecordingFlags): OpenOptions {
   return {
-    kallsyms: flags.kallsyms.map(path => readFileSync(path, 'utf8')),
+    kallsyms: flags.kallsyms.map(readSymbols),
     ...(flags.buffer === undefined ? {} : { buffer: flags.buffer }),
   }
 }
@@ -70,31 +74,22 @@ export function progressLine(command: string): { show: NonNullable<AccountOption
   }
 }
 
-/** Runs a command's action: errors of its input become a line and exit code 2, all others are ours. */
-export async function guarded(command: string, action: () => Promise<number>): Promise<void> {
-  try {
-    process.exitCode = await action()
-  } catch (error) {
-    const message = inputError(error)
-    if (message === undefined) throw error
-    process.stderr.write(`lastput ${command}: ${message}\n`)
-    process.exitCode = 2
-  }
-}
-
-/** What to say of an error that the input caused; undefined for one of ours. */
-function inputError(error: unknown): string | undefined {
-  if (error instanceof TraceError || error instanceof CoreError) return error.message
-  if (!(error instanceof Error && 'code' in error && 'syscall' in error)) return undefined
-  const { code, path } = error as NodeJS.ErrnoException
-  return code === 'ENOENT' && path !== undefined ? `${path}: no such file or directory` : error.message
-}
-
 /** A pfn, in hex with or without 0x. */
 export function parsePfn(text: string): number {
   const digits = /^(0x)?([0-9a-f]{1,13})$/i.exec(text)
   if (!digits) throw new InvalidArgumentError('expected a page frame number in hex, such as 0xfcf83fc')
   return Number.parseInt(digits[2]!, 16)
+}
+
+/** Pages and ranges of pages, separated by commas, added to those that were given before. */
+export function parsePages(text: string, before: readonly PageRange[] = []): PageRange[] {
+  const ranges = text.split(',').map(part => {
+    const [first, last = first, ...more] = part.split('-').map(parsePfn)
+    if (more.length > 0 || last! < first!)
+      throw new InvalidArgumentError('expected pages or ranges of them, such as 0xfcf83fc or 0xfcf8000-0xfcf80ff')
+    return { first: first!, last: last! }
+  })
+  return [...before, ...ranges]
 }
 
 /** Seconds as in the recording, with up to nine decimals, as ns: `givenTime` makes them ticks where it counts those. */

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** `lastput run`: one execution of the model, printed as page_ref events. */
-import { Command } from 'commander'
+import { Command, InvalidArgumentError } from 'commander'
 import { drivers, Simulator } from '../linux/index.ts'
 import { ftraceText } from '../report/ftrace.ts'
 import { runJson, violationText } from '../report/run.ts'
 import { grouped } from '../report/words.ts'
 import { complain } from './complain.ts'
+import { Exit } from './exit-codes.ts'
 import { bounded, driverOf, guardedModel, protocolsOf } from './model-file.ts'
 import {
   builtOrUsage,
@@ -16,6 +17,7 @@ import {
   showLine,
   systemOptions,
 } from './model-flags.ts'
+import { outputFile } from './strict.ts'
 import { writeReport } from './write-report.ts'
 
 interface RunFlags extends SystemFlags {
@@ -40,16 +42,25 @@ export function runCommand(): Command {
     .description('run a driver under a seeded scheduler, and print its page_ref events as ftrace text')
     .argument('<driver>', `${drivers.map(d => d.name).join(', ')}, or the path of a file that exports one`)
     .option('--seed <n>', 'of the scheduler', positive, 1)
-    .option('--steps <n>', 'to take at most', positive, 1000)
+    .option('--steps <n>', `to take at most, up to ${MOST_STEPS}`, stepCount, 1000)
     .option('--json', 'JSON (schema lastput.run/1) instead of ftrace text')
-    .option('--html <file>', 'write the execution, step by step, as one file that any browser opens')
+    .option('--html <file>', 'write the execution, step by step, as one file that any browser opens', outputFile)
     .action((name: string, flags: RunFlags) => guardedModel('run', () => run(name, flags)))
+}
+
+/** More fill the memory with what is printed at the end, and a violation shows long before. */
+const MOST_STEPS = 1_000_000
+
+function stepCount(text: string): number {
+  const n = positive(text)
+  if (n > MOST_STEPS) throw new InvalidArgumentError(`at most ${MOST_STEPS}: try more seeds instead`)
+  return n
 }
 
 /** Milliseconds: a million steps take some seconds. */
 const PATIENCE = 600_000
 
-async function run(name: string, flags: RunFlags): Promise<number> {
+async function run(name: string, flags: RunFlags): Promise<Exit> {
   const driver = await driverOf(name)
   // The last one is today's.
   const protocol = (await protocolsOf(driver, flags.protocol)).at(-1)!
@@ -65,5 +76,5 @@ async function run(name: string, flags: RunFlags): Promise<number> {
   for (const violation of violations)
     complain('lastput run', `${built.system.name}, seed ${flags.seed}: ${violationText(violation)}`)
   if (flags.html !== undefined) await writeReport(flags.html, json(), `lastput run ${name}`)
-  return violations.length > 0 ? 1 : 0
+  return violations.length > 0 ? Exit.FOUND : Exit.CLEAN
 }

@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** `lastput trace`: what became of every page reference in a recording. */
-import { Command } from 'commander'
-import { account } from '../ledger/account.ts'
+import { Command, Option } from 'commander'
+import { type Account, account, type PageRange, type Presence } from '../ledger/account.ts'
 import { KINDS } from '../ledger/findings/registry.ts'
-import { damageText, hasAccusation, select, type TraceFilter, traceText } from '../report/trace.ts'
+import { damageLine, incompleteness } from '../report/completeness.ts'
+import { endOf, hasAccusation, select, type TraceFilter, traceText } from '../report/trace.ts'
 import { traceJson } from '../report/trace-json.ts'
-import { givenTime } from '../trace/common/times.ts'
+import { pfnText, rangeText } from '../report/words.ts'
+import { givenTime, timeText } from '../trace/common/times.ts'
 import type { Recording } from '../trace/events.ts'
+import { complain } from './complain.ts'
+import { guarded, inputError, UsageError } from './errors.ts'
+import { Exit, exitFor, exitOf } from './exit-codes.ts'
 import {
-  guarded,
   openOptions,
   parseCount,
+  parsePages,
   parsePfn,
   parseTime,
   progressLine,
@@ -18,6 +23,7 @@ import {
   recordingOptions,
   withRecording,
 } from './recordings.ts'
+import { outputFile, repeatable } from './strict.ts'
 import { wholeRecording, writeReport } from './write-report.ts'
 
 export interface TraceFlags extends RecordingFlags {
@@ -25,12 +31,12 @@ export interface TraceFlags extends RecordingFlags {
   html?: string
   full?: boolean
   allPages?: boolean
-  pfn?: number
+  pfn?: PageRange[]
   pagemap?: number
   from?: bigint
   to?: bigint
   older?: bigint
-  top: number
+  top?: number
   each?: boolean
 }
 
@@ -61,22 +67,33 @@ Examples:
   lastput trace trace.dat --html report.html       a report to look at or mail
   lastput trace trace.dat --pfn 0xfcf83fc --json   one page, for a program
 
-Exit codes: 0 nothing was found, 1 findings that accuse or reports of the
-kernel's own, 2 usage, or an unusable file.`
+Exit codes: 0 all was judged and nothing found, 1 findings that accuse or
+reports of the kernel's own, 2 usage or an unusable file, 3 nothing was found,
+but something may have been missed: damage, lost events, no page_ref event.
+--json says so by "complete" and "reasons".`
 
 export function traceCommand(): Command {
   return recordingOptions(new Command('trace'))
     .description('account for every page reference in a recording of page_ref events')
     .argument('<file...>', 'trace.dat, perf.data or ftrace text; "-" is standard input')
-    .option('--json', 'JSON (schema lastput.trace/2); an array where several files are given')
-    .option('--html <file>', 'write a report that any browser opens: one file, with all it needs inside')
+    .addOption(
+      new Option('--json', 'JSON (schema lastput.trace/3); an array where several files are given').conflicts([
+        'top',
+        'each',
+      ]),
+    )
+    .option('--html <file>', 'write a report that any browser opens: one file, with all it needs inside', outputFile)
     .option('--full', 'with --html: put the whole recording into the report, with every page over time')
-    .option('--pfn <pfn>', 'findings of this page only', parsePfn)
+    .addOption(
+      repeatable(new Option('--pfn <pages>', 'findings of these pages only, as 0x10,0x20-0x2f; repeatable')).argParser(
+        parsePages,
+      ),
+    )
     .option('--pagemap <pfn>', 'findings of the pagemap that this page belongs to', parsePfn)
     .option('--from <seconds>', 'findings from this time on', parseTime)
     .option('--to <seconds>', 'findings up to this time', parseTime)
     .option('--older <seconds>', 'of the pages held at the end, those held for at least that long', parseTime)
-    .option('--top <n>', 'causes and held pages to show', parseCount, 20)
+    .option('--top <n>', 'causes and held pages to show; 20 unless said', parseCount)
     .option('--each', 'show every finding in full, not only one for each cause')
     .option('--all-pages', 'account for ordinary pages too, not only for device pages')
     .addHelpText('after', NOTES)
@@ -86,25 +103,52 @@ export function traceCommand(): Command {
 interface Result {
   text: string[]
   json: object
-  accused: boolean
+  exit: Exit
+  /** What the filter names that this recording does not have. */
+  absent: string[]
 }
 
-async function traceAll(files: string[], flags: TraceFlags): Promise<number> {
-  if (flags.html !== undefined && files.length > 1) {
-    process.stderr.write('lastput trace: --html takes one recording\n')
-    return 2
-  }
-  const results: Result[] = []
-  for (const file of files)
-    results.push(await withRecording(file, flags, recording => traceRecording(recording, flags)))
-  if (flags.html !== undefined) await writeHtml(flags.html, files[0]!, results[0]!, flags)
+/** Causes and held pages that the text shows. */
+const TOP = 20
+
+async function traceAll(files: string[], flags: TraceFlags): Promise<Exit> {
+  refuseContradictions(files, flags)
+  const results: (Result | undefined)[] = []
+  for (const file of files) results.push(await traceOne(file, flags, files.length > 1))
+  const judged = results.filter(result => result !== undefined)
+  if (judged.length === 0) return Exit.UNUSABLE
+  const [{ absent }] = judged as [Result]
+  const nowhere = absent.find(what => judged.every(result => result.absent.includes(what)))
+  if (nowhere !== undefined) throw new UsageError(nowhere)
+  if (flags.html !== undefined) await writeHtml(flags.html, files[0]!, judged[0]!, flags)
   if (flags.json) {
-    const json = results.length === 1 ? results[0]!.json : results.map(result => result.json)
+    const json = files.length === 1 ? judged[0]!.json : judged.map(result => result.json)
     process.stdout.write(`${JSON.stringify(json, undefined, 1)}\n`)
   } else {
-    process.stdout.write(`${results.map(result => result.text.join('\n')).join('\n\n')}\n`)
+    process.stdout.write(`${judged.map(result => result.text.join('\n')).join('\n\n')}\n`)
   }
-  return results.some(result => result.accused) ? 1 : 0
+  return exitOf(results.map(result => result?.exit ?? Exit.UNUSABLE))
+}
+
+/** @throws UsageError for options of which one would be taken without effect */
+function refuseContradictions(files: readonly string[], { html, full, from, to }: TraceFlags): void {
+  if (html !== undefined && files.length > 1) throw new UsageError('--html takes one recording')
+  if (full && html === undefined) throw new UsageError('--full says what is put into a report: add --html FILE')
+  if (from !== undefined && to !== undefined && from > to)
+    throw new UsageError('--from is later than --to: no time is between them')
+  if (files.filter(file => file === '-').length > 1) throw new UsageError('standard input can be read once')
+}
+
+/** Judges one recording; of several, one that cannot be used does not keep the others from being judged. */
+async function traceOne(file: string, flags: TraceFlags, isOneOfSeveral: boolean): Promise<Result | undefined> {
+  try {
+    return await withRecording(file, flags, recording => traceRecording(recording, flags))
+  } catch (error) {
+    const message = inputError(error)
+    if (!isOneOfSeveral || message === undefined) throw error
+    complain('lastput trace', message)
+    return undefined
+  }
 }
 
 async function writeHtml(html: string, file: string, { json }: Result, flags: TraceFlags): Promise<void> {
@@ -119,16 +163,19 @@ export async function traceRecording(recording: Recording, flags: TraceFlags): P
   const made = await account(recording, {
     allPages: flags.allPages,
     protocol: flags.protocol,
+    ask: flags.pfn,
     onProgress: progress.show,
   })
   progress.clear()
-  const selected = select(made, filterOf(flags, recording))
+  const filter = filterOf(flags, recording)
+  const selected = select(made, filter)
   const { damage } = recording
-  if (flags.json) for (const each of damage) process.stderr.write(`lastput trace: ${damageText(each)}\n`)
+  if (flags.json && damage.length > 0) complain('lastput trace', `damaged: ${damageLine(damage)}`)
   return {
-    text: traceText(selected, damage, { top: flags.top, each: flags.each }),
+    text: traceText(selected, damage, { top: flags.top ?? TOP, each: flags.each }),
     json: traceJson(selected, damage),
-    accused: hasAccusation(selected),
+    exit: exitFor({ found: hasAccusation(selected), complete: incompleteness(made, damage).length === 0 }),
+    absent: absentOf(made, flags, filter),
   }
 }
 
@@ -136,10 +183,31 @@ function filterOf(flags: TraceFlags, { timeBase, info }: Recording): TraceFilter
   const given = (time: bigint | undefined, since: bigint) =>
     time === undefined ? undefined : Number(givenTime(time, info) - since)
   return {
-    pfn: flags.pfn,
+    pages: flags.pfn,
     pagemap: flags.pagemap,
     from: given(flags.from, timeBase),
     to: given(flags.to, timeBase),
     older: given(flags.older, 0n),
   }
+}
+
+const LEFT_OUT = 'are ordinary pages, which are left out: --all-pages accounts for them'
+
+/** What the filter names and the recording does not have: no finding there says nothing. */
+function absentOf(made: Account, { pfn = [], pagemap }: TraceFlags, { from, to }: TraceFilter): string[] {
+  const device = made.pagemaps.map(map => rangeText({ first: map.firstPfn, last: map.lastPfn }))
+  const known = device.length === 0 ? 'it has no pages' : `its pagemaps are ${device.slice(0, 4).join(', ')}`
+  const pages = pfn.flatMap((range, i) => {
+    const presence: Presence = made.asked[i]!
+    if (presence === 'accounted') return []
+    if (presence === 'left-out') return [`--pfn ${rangeText(range)}: these ${LEFT_OUT}`]
+    return [`--pfn ${rangeText(range)}: no such page occurs; ${known}`]
+  })
+  const covered = made.pagemaps.some(map => pagemap! >= map.firstPfn && pagemap! <= map.lastPfn)
+  const map = pagemap === undefined || covered ? [] : [`--pagemap ${pfnText(pagemap)}: no pagemap has it; ${known}`]
+  const end = endOf(made)
+  const span = `the recording goes from ${timeText(made.firstTime, made)} to ${timeText(end, made)}`
+  const late = from !== undefined && from > end ? [`--from is after the end: ${span}`] : []
+  const early = to !== undefined && to < made.firstTime ? [`--to is before the first event: ${span}`] : []
+  return [...pages, ...map, ...(Number.isFinite(made.firstTime) ? [...late, ...early] : [])]
 }

@@ -80,12 +80,27 @@ export interface Account {
   open: OpenReferences[]
   /** What a reader should know: damage, buffers left out, limits met. */
   notes: string[]
+  /** Counts that had changed without a recorded event. */
+  unrecorded: number
   /** Incidents and lives beyond the limits of memory. */
   dropped: { incidents: number; shapes: number }
+  /** What the recording has of each range of `AccountOptions.ask`. */
+  asked: Presence[]
 }
+
+/** A range of pages, both ends included. */
+export interface PageRange {
+  first: number
+  last: number
+}
+
+/** `left-out`: all pages of a range that occur are ordinary ones, which are not accounted for. */
+export type Presence = 'accounted' | 'left-out' | 'absent'
 
 export interface AccountOptions extends TrackerOptions {
   protocol?: ProtocolId | undefined
+  /** Pages that somebody asks about. */
+  ask?: readonly PageRange[] | undefined
   /** Called after each batch. */
   onProgress?: ((progress: { events: number; done: number; total: number | undefined }) => void) | undefined
 }
@@ -102,21 +117,26 @@ export interface PageHolders {
   lossy: boolean
 }
 
+/** What the recording has instead of a page that does not occur. */
+export interface Absent {
+  pagemaps: PagemapSummary[]
+  lastTime: number
+}
+
 /**
  * Who holds a page at a time.
  *
  * @param at counted as `EventBatch.time`; Infinity for the end of the recording
- * @returns undefined if the page does not appear in the recording until then
  */
 export async function whoHolds(
   recording: Recording,
   pfn: number,
   at: number,
   options: AccountOptions = {},
-): Promise<PageHolders | undefined> {
+): Promise<PageHolders | Absent> {
   const ledger = await readLedger(recording, { ...options, allPages: true, watch: { pfn, at } })
   const state = ledger.watched
-  if (!state) return undefined
+  if (!state) return { pagemaps: pagemapSummaries(recording, ledger), lastTime: ledger.lastTime }
   const diagnosis = new Diagnosis(ledger, recording)
   return {
     pfn,
@@ -131,7 +151,7 @@ export async function whoHolds(
 /** Accounts for every page reference in a recording. */
 export async function account(recording: Recording, options: AccountOptions = {}): Promise<Account> {
   const ledger = await readLedger(recording, options)
-  return summarise(recording, ledger)
+  return summarise(recording, ledger, options.ask)
 }
 
 /** Reads a recording to its end. Its beginning is read twice: once to learn the rules, once to judge by them. */
@@ -178,7 +198,7 @@ function copyOf(batch: EventBatch): EventBatch {
 }
 
 /** The account of a recording that a ledger has read to its end. */
-export function summarise(recording: Recording, ledger: LearningTracker): Account {
+export function summarise(recording: Recording, ledger: LearningTracker, ask: readonly PageRange[] = []): Account {
   const diagnosis = new Diagnosis(ledger, recording)
   const { gaps, anomalies, kinds } = ledger
   const { sites: open, more } = openReferences(ledger, diagnosis)
@@ -210,8 +230,20 @@ export function summarise(recording: Recording, ledger: LearningTracker): Accoun
       ...probeNotes(ledger, diagnosis),
       ...(more > 0 ? [`${more} more pages are held than open references are counted of`] : []),
     ],
+    unrecorded: anomalies.unrecorded,
     dropped: { incidents: anomalies.dropped, shapes: kinds.uncounted },
+    asked: ask.map(range => presenceOf(range, ledger)),
   }
+}
+
+function presenceOf({ first, last }: PageRange, ledger: LearningTracker): Presence {
+  const { pages } = ledger
+  let presence: Presence = 'absent'
+  for (let row = 0; row < pages.length && presence !== 'accounted'; row++) {
+    if (pages.pfn[row]! < first || pages.pfn[row]! > last) continue
+    presence = ledger.isCounted(row) ? 'accounted' : 'left-out'
+  }
+  return presence
 }
 
 /** The protocols are about device pages. */

@@ -4,7 +4,7 @@ import { createReadStream, createWriteStream, mkdtempSync, rmSync, statSync } fr
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import type { OpenOptions, Recording } from '../trace/events.ts'
+import type { Damage, OpenOptions, Recording } from '../trace/events.ts'
 import type { TextInput } from '../trace/ftracetext/lines.ts'
 import { isBinary, openRecording } from '../trace/open.ts'
 import type { DecoderSetup } from '../trace/tracedat/block-decoder.ts'
@@ -12,6 +12,7 @@ import { isTraceDat } from '../trace/tracedat/file.ts'
 import { nodeCodecs } from './codecs.ts'
 import { startPool } from './pool.ts'
 import { FileSource } from './source.ts'
+import { unpacked, unpackerFor } from './unpack.ts'
 
 /** Standard input, as an argument of commands. */
 export const STDIN = '-'
@@ -22,26 +23,45 @@ const STDIN_NAME = 'standard input'
 const SNIFFED = 64
 
 /** A recording to be opened: a file, or text that comes through a pipe and can be read once. */
-export type Input = { start: Uint8Array } & ({ file: FileSource } | { pipe: TextInput })
+export type Input = {
+  start: Uint8Array
+  /** Where a packed file makes no sense; complete when all of it was read. */
+  damage: Damage[]
+} & ({ file: FileSource } | { pipe: TextInput })
 
 /**
  * Opens a path, or standard input for "-". What has no size is read as it comes: pipes, and files that the kernel makes up
- * as they are read, such as tracefs' `trace`. A binary recording from there is spooled to a temporary file.
+ * as they are read, such as tracefs' `trace`. A binary recording from there is spooled to a temporary file. What is packed
+ * by gzip or zstd is unpacked on the way.
  */
 export async function openInput(path: string): Promise<Input> {
-  if (path !== STDIN && statSync(path).size > 0) {
+  const found = path === STDIN ? undefined : statSync(path)
+  if (found?.isDirectory()) throw Object.assign(new Error('a directory'), { code: 'EISDIR', syscall: 'read', path })
+  if (found && found.size > 0) {
     const file = new FileSource(path)
-    return { file, start: await file.read(0, SNIFFED) }
+    const start = await file.read(0, SNIFFED)
+    if (!unpackerFor(start)) return { file, start, damage: [] }
+    file.close()
   }
-  const name = path === STDIN ? STDIN_NAME : path
-  const { start, rest } = await sniff(path === STDIN ? process.stdin : createReadStream(path))
-  if (isBinary(start)) return { start, file: await spool(rest, name) }
-  return { start, pipe: { name, size: undefined, chunks: () => rest } }
+  return openStream(path === STDIN ? process.stdin : createReadStream(path), path === STDIN ? STDIN_NAME : path)
+}
+
+async function openStream(stream: AsyncIterable<Uint8Array>, name: string): Promise<Input> {
+  const damage: Damage[] = []
+  let { start, rest } = await sniff(stream)
+  const unpack = unpackerFor(start)
+  if (unpack) ({ start, rest } = await sniff(unpacked(name, unpack, rest, damage)))
+  if (isBinary(start)) return { start, damage, file: await spool(rest, name) }
+  return { start, damage, pipe: { name, size: undefined, chunks: () => rest } }
 }
 
 /** Opens the recording in an input. Closing the recording closes the file. */
 export async function openInputRecording(input: Input, options: OpenOptions = {}): Promise<Recording> {
-  if ('pipe' in input) return (await import('../trace/ftracetext/recording.ts')).openText(input.pipe, options)
+  if ('pipe' in input)
+    return withDamage(
+      await (await import('../trace/ftracetext/recording.ts')).openText(input.pipe, options),
+      input.damage,
+    )
   const { file, start } = input
   const pool = isTraceDat(start) ? startPool(file.size) : undefined
   const decoder = pool && ((setup: DecoderSetup) => pool.begin(setup))
@@ -53,12 +73,23 @@ export async function openInputRecording(input: Input, options: OpenOptions = {}
       await pool?.close()
       file.close()
     }
-    return recording
+    return withDamage(recording, input.damage)
   } catch (error) {
     await pool?.close()
     file.close()
     throw error
   }
+}
+
+/** Adds the damage of what a recording was unpacked from, which is known when all of it was read. */
+function withDamage(recording: Recording, damage: readonly Damage[]): Recording {
+  const batches = recording.batches.bind(recording)
+  const known = recording.damage as Damage[]
+  recording.batches = async function* () {
+    yield* batches()
+    known.push(...damage)
+  }
+  return recording
 }
 
 /** Opens a recording by path; "-" is standard input. */

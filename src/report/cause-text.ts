@@ -15,7 +15,7 @@ import type { Frame } from '../trace/events.ts'
 import { CallSiteNames } from './call-site-names.ts'
 import { byWhom, certaintyText, countText, findingSentence, type SentenceParts } from './finding-words.ts'
 import { printable } from './printable.ts'
-import { frameText, functionName, grouped, pfnText, plural, siteText, wrap } from './words.ts'
+import { frameText, functionName, grouped, pfnText, plural, rangeText, siteText, wrap } from './words.ts'
 
 /** Frames of a stack that the text shows, those of a candidate beside others, and candidates; the JSON has all. */
 const SHOWN_FRAMES = 8
@@ -177,9 +177,7 @@ function mixed(findings: readonly Finding[]): string {
 }
 
 function rangesText(ranges: Cause['pages']): string {
-  const texts = ranges
-    .slice(0, SHOWN_RANGES)
-    .map(({ first, last }) => (first === last ? pfnText(first) : `${pfnText(first)}-${pfnText(last)}`))
+  const texts = ranges.slice(0, SHOWN_RANGES).map(rangeText)
   const more = ranges.length - SHOWN_RANGES
   return `${texts.join(', ')}${more > 0 ? ` and ${plural(more, 'more range')}` : ''}`
 }

@@ -73,12 +73,6 @@ function placeText(source: string): string {
   return /(?:dist|src)\/\S+$/.exec(source)?.[0] ?? source.slice(source.lastIndexOf('/') + 1)
 }
 
-/** Exit code: 0 every system holds, 1 some promise is broken, 2 (also for usage) inconclusive. */
-export function exitCode(verdicts: readonly Verdict[]): number {
-  if (verdicts.some(v => v.verdict === 'violated')) return 1
-  return verdicts.some(v => v.verdict === 'inconclusive') ? 2 : 0
-}
-
 export function checkText(checked: Verified): string {
   const { verdict } = checked
   const lines = [

@@ -12,7 +12,7 @@ import { frameText, functionName, pfnText } from './words.ts'
 const SHOWN_BY_REPORTS: ReadonlySet<string> = new Set(['warn', 'bounds'])
 
 export interface Condemned {
-  /** Findings that name the promise that the counterexample breaks. */
+  /** Findings that name the promise that the counterexample breaks, or led to what names it. */
   readonly findings: readonly Finding[]
   readonly reports: readonly ErrorReport[]
 }
@@ -21,18 +21,32 @@ export interface Condemned {
 export function condemned({ verdict }: Verified, account: Account): Condemned {
   const property = verdict.property ?? ''
   return {
-    findings: account.findings.filter(({ kind }) => kindOf(kind)?.properties.includes(property)),
+    findings: account.findings.filter(
+      ({ kind, consequences }) => names(kind, property) || consequences.some(each => names(each.kind, property)),
+    ),
     reports: SHOWN_BY_REPORTS.has(property) ? account.reports : [],
   }
 }
 
+function names(kind: string, property: string): boolean {
+  return kindOf(kind)?.properties.includes(property) === true
+}
+
 /** One sentence without a full stop. */
 export function condemnedText(checked: Verified, account: Account): string {
-  const same = signText(condemned(checked, account))
-  if (same !== undefined) return `lastput trace says: ${same}`
+  const named = condemned(checked, account)
+  const same = signText(named)
+  if (same !== undefined) return `lastput trace says: ${same}${consequenceText(named, checked.verdict.property ?? '')}`
   const other = signText({ findings: account.findings.filter(f => ACCUSATIONS.has(f.kind)), reports: account.reports })
   if (other !== undefined) return `lastput trace says something else: ${other}`
   return `lastput trace cannot tell: ${eventless(checked)}`
+}
+
+/** What the finding led to, where only that names the broken promise. */
+function consequenceText({ findings: [finding] }: Condemned, property: string): string {
+  if (!finding || names(finding.kind, property)) return ''
+  const led = finding.consequences.find(each => names(each.kind, property))
+  return led ? `, which led to ${led.kind}` : ''
 }
 
 function signText({ findings: [finding], reports: [report] }: Condemned): string | undefined {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** One lifetime of a page out of a whole recording, in the shape of a finding's lifetime in lastput.trace/2. */
+/** One lifetime of a page out of a whole recording, in the shape of a finding's lifetime in lastput.trace/3. */
 import { pairReferences } from '../ledger/diagnose/references.ts'
 import type { HistoryEvent } from '../ledger/findings/finding.ts'
 import type { LearningTracker } from '../ledger/learn/learning-tracker.ts'

@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** The account of a recording as JSON: docs/schema/lastput.trace-2.schema.json. */
+/** The account of a recording as JSON: docs/schema/lastput.trace-3.schema.json. */
 import type { Account, LawSite, LawSummary } from '../ledger/account.ts'
 import { baseName } from '../ledger/callsites/symbol-lists.ts'
 import type { Cause } from '../ledger/diagnose/causes.ts'
 import type { Actor, ErrorReport, Finding } from '../ledger/findings/finding.ts'
 import { decimals, type Timed, timeNumber } from '../trace/common/times.ts'
 import type { Damage, Frame, SourceInfo } from '../trace/events.ts'
+import { completenessJson, incompleteness } from './completeness.ts'
+import { endOf } from './trace.ts'
 import { pfnText } from './words.ts'
 
-/** The account in the shape of schema lastput.trace/2. */
+/** The account in the shape of schema lastput.trace/3. */
 export function traceJson(account: Account, damage: readonly Damage[]): object {
   const { info, lost } = account
   return {
-    schema: 'lastput.trace/2',
+    schema: 'lastput.trace/3',
+    ...completenessJson(incompleteness(account, damage)),
     source: {
       file: info.file,
       format: info.format,
@@ -26,6 +29,7 @@ export function traceJson(account: Account, damage: readonly Damage[]): object {
       gaps: lost.gaps,
       firstTime: timeNumber(account.firstTime, account),
       lastTime: timeNumber(account.lastTime, account),
+      endTime: timeNumber(endOf(account), account),
       damage: damage.map(({ offset, expected }) => ({ offset, expected })),
     },
     pagemaps: account.pagemaps.map(map => ({

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** The account of a recording as text that fits a mail. */
-import type { Account, PagemapSummary } from '../ledger/account.ts'
+import type { Account, PagemapSummary, PageRange } from '../ledger/account.ts'
 import { causesOf } from '../ledger/diagnose/causes.ts'
 import type { ErrorReport, Finding } from '../ledger/findings/finding.ts'
 import { ACCUSATIONS } from '../ledger/findings/kinds.ts'
@@ -8,6 +8,7 @@ import { CPU_SKEW } from '../trace/common/clock.ts'
 import { spanText, timeText } from '../trace/common/times.ts'
 import type { Damage, SourceInfo } from '../trace/events.ts'
 import { FindingText, stackText } from './cause-text.ts'
+import { damageLine, incompleteness } from './completeness.ts'
 import { printable } from './printable.ts'
 import { frameText, functionName, grouped, pfnText, plural, siteText, wrap } from './words.ts'
 
@@ -17,7 +18,8 @@ const SHOWN_SITES = 10
 
 /** What of an account is to be shown. Times as in `Account`. */
 export interface TraceFilter {
-  pfn?: number | undefined
+  /** Pages; none: all. */
+  pages?: readonly PageRange[] | undefined
   /** A pfn of the pagemap. */
   pagemap?: number | undefined
   from?: number | undefined
@@ -29,9 +31,11 @@ export interface TraceFilter {
 /** The same account with only the findings and the kernel's reports that the filter lets through. */
 export function select(account: Account, filter: TraceFilter): Account {
   const range = filter.pagemap === undefined ? undefined : account.pagemaps.find(map => covers(map, filter.pagemap!))
-  const end = Math.max(account.info.endTime ?? account.lastTime, account.lastTime)
+  const end = endOf(account)
+  const pages = filter.pages ?? []
   const passes = (pfn: number | undefined, time: number) => {
-    if (filter.pfn !== undefined && pfn !== filter.pfn) return false
+    if (pages.length > 0 && !pages.some(({ first, last }) => pfn !== undefined && pfn >= first && pfn <= last))
+      return false
     if (filter.pagemap !== undefined && !(range && pfn !== undefined && covers(range, pfn))) return false
     return (filter.from === undefined || time >= filter.from) && (filter.to === undefined || time <= filter.to)
   }
@@ -43,6 +47,11 @@ export function select(account: Account, filter: TraceFilter): Account {
   })
   const reports = account.reports.filter(report => passes(report.page, report.time))
   return { ...account, findings, causes: causesOf(findings), reports }
+}
+
+/** When the recording ended, as far as is known: its last event, or later. */
+export function endOf({ info, lastTime }: Pick<Account, 'info' | 'lastTime'>): number {
+  return Math.max(info.endTime ?? lastTime, lastTime)
 }
 
 /** Whether something is wrong: a finding that accuses, or a report of the kernel's own. */
@@ -76,14 +85,23 @@ export function traceText(account: Account, damage: readonly Damage[], { top = 2
     ...ordinaryText(account.pagemaps.filter(map => !map.device)),
     '',
     ...lifetimesText(account),
-    ...damage.flatMap(one => wrap(damageText(one), 'damaged: ', '  ')),
+    ...(damage.length > 0 ? wrap(damageLine(damage), 'damaged: ', '  ') : []),
     ...account.notes.flatMap(note => wrap(printable(note), 'note: ', '  ')),
-    ...(hasAccusation(account) ? [] : ['', stuck.length > 0 ? 'Nobody is accused.' : 'Nothing was found.']),
+    ...outcomeText(account, damage, stuck.length > 0),
     ...accusedText(account, text, top, each === true),
     ...reportsText(reports, text, top),
     ...stuckText(stuck, text, top),
     ...heldText(held, account, top),
   ]
+}
+
+/** That nothing was found, and whether that can be relied on. */
+function outcomeText(account: Account, damage: readonly Damage[], isStuck: boolean): string[] {
+  if (hasAccusation(account)) return []
+  const outcome = isStuck ? 'Nobody is accused.' : 'Nothing was found.'
+  const reasons = incompleteness(account, damage).map(each => each.text)
+  if (reasons.length === 0) return ['', outcome]
+  return ['', ...wrap(`${outcome} But something may have been missed: ${reasons.join('; ')}.`, '', '')]
 }
 
 /** What accuses: cause by cause, or every finding on its own. */
@@ -110,10 +128,18 @@ function headText(account: Account): string[] {
   const between = Number.isFinite(account.firstTime)
     ? ` from ${timeText(account.firstTime, account)} to ${timeText(account.lastTime, account)}`
     : ''
+  const end = endOf(account)
+  const until = timeText(end, account)
+  const ends =
+    end > account.lastTime && until !== timeText(account.lastTime, account) ? `, recorded until ${until}` : ''
   const probes = account.probes > 0 ? ` and ${plural(account.probes, 'probe')}` : ''
   return [
     ...wrap(`${printable(info.file)}: ${info.format}${kernel}, ${plural(info.cpus, 'CPU')}`, '', '  '),
-    ...wrap(`${plural(account.events, 'page_ref event')}${probes}${between}${skipped}; ${lostText(account)}`, '', '  '),
+    ...wrap(
+      `${plural(account.events, 'page_ref event')}${probes}${between}${ends}${skipped}; ${lostText(account)}`,
+      '',
+      '  ',
+    ),
     ...wrap(clockText(account.info), '', '  ').filter(line => line !== ''),
     '',
   ]
@@ -243,8 +269,4 @@ function heldLine(finding: Finding, account: Account): string[] {
 /** That not all is shown. @param what one of them */
 function moreText(more: number, what: string): string[] {
   return more > 0 ? ['', `... and ${plural(more, `more ${what}`)}: --top shows more, --json all`] : []
-}
-
-export function damageText(damage: Damage): string {
-  return `${printable(damage.file)}: offset ${damage.offset}: ${printable(damage.expected)}`
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Who holds a page at a time, as text and as JSON (schema lastput.who/2). */
+/** Who holds a page at a time, as text and as JSON (schema lastput.who/3). */
 import type { LawSummary, PageHolders } from '../ledger/account.ts'
 import type { Holder } from '../ledger/diagnose/open-findings.ts'
 import { type Timed, timeNumber, timeText } from '../trace/common/times.ts'
 import type { Recording } from '../trace/events.ts'
+import { completenessJson, whoIncompleteness } from './completeness.ts'
 import { printable } from './printable.ts'
 import { actorJson, clockJson, lawJson } from './trace-json.ts'
 import { frameText, grouped, pfnText, plural, siteText, wrap } from './words.ts'
@@ -47,10 +48,15 @@ function givenBackText({ puts, held, lifetimes }: LawSummary): string {
   return `given back by ${sites.join(' or ')} in ${how} complete lifetimes with such a reference`
 }
 
-export function whoJson(found: PageHolders, at: number, recording: Pick<Recording, 'timeBase' | 'info'>): object {
+export function whoJson(
+  found: PageHolders,
+  at: number,
+  recording: Pick<Recording, 'timeBase' | 'info' | 'damage'>,
+): object {
   const { info } = recording
   return {
-    schema: 'lastput.who/2',
+    schema: 'lastput.who/3',
+    ...completenessJson(whoIncompleteness(found, recording.damage)),
     source: { file: info.file, format: info.format, kernel: info.kernel ?? null, clock: clockJson(info) },
     pfn: pfnText(found.pfn),
     at: timeNumber(at, recording),

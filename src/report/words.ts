@@ -10,6 +10,11 @@ export function pfnText(pfn: number): string {
   return `0x${pfn.toString(16)}`
 }
 
+/** Pages from one to another, or one page. */
+export function rangeText({ first, last }: { first: number; last: number }): string {
+  return first === last ? pfnText(first) : `${pfnText(first)}-${pfnText(last)}`
+}
+
 /** A frame as a line of a stack shows it: function+offset [module], the function as the kernel's symbol table has it. */
 export function frameText(frame: Frame): string {
   const offset = frame.offset === undefined ? '' : `+0x${frame.offset.toString(16)}`

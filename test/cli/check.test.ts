@@ -41,15 +41,15 @@ describe('check', () => {
     expect(stdout).toMatch(/step +thread +function: operation, changes, who holds what\n +1 +migrate/)
   })
 
-  test('exit code 2 when memory runs out', () => {
+  test('exit code 3 when memory runs out', () => {
     const { status, stdout } = lastput('check', 'test_hmm', '--protocol', 'G', '--memory', '1K')
-    expect(status).toBe(2)
+    expect(status).toBe(3)
     expect(stdout).toContain('inconclusive (out of memory')
   })
 
-  test('exit code 2 when time runs out, in parts of a second', () => {
+  test('exit code 3 when time runs out, in parts of a second', () => {
     const { status, stdout } = lastput('check', 'test_hmm', '--protocol', 'G', '--time', '0.001s')
-    expect(status).toBe(2)
+    expect(status).toBe(3)
     expect(stdout).toContain('inconclusive (out of time')
   })
 
@@ -138,7 +138,7 @@ describe('check', () => {
     [['check'], 'say a driver'],
     [['check', 'no_such'], 'no driver "no_such": book3s_hv_uvmem'],
     [['check', './no_such.ts'], 'no_such.ts'],
-    [['check', 'package.json'], 'default export is not a driver'],
+    [['check', 'package.json'], 'package.json: expected a TypeScript or JavaScript file'],
     [['check', 'test_hmm', '--protocol', 'Z'], 'no protocol "Z": A (extra-ref)'],
     [['check', 'test_hmm', '--threads', 'nobody'], 'no role "nobody"'],
     [['check', 'test_hmm', '--threads', 'fault:x'], 'positive integer'],
@@ -171,7 +171,7 @@ test('check --bugs with rows', () => {
 test('check --bugs that has too little memory is no success, and no miss', () => {
   const { status, stdout } = lastput('check', '--bugs', '6', '--memory', '1K')
   expect(stdout).toContain('inconclusive')
-  expect(status).toBe(2)
+  expect(status).toBe(3)
 })
 
 test.each([['--matrix'], ['--pages', '3'], ['--protocol', 'A'], ['--property', 'count']])(
@@ -215,7 +215,7 @@ test('check --matrix of one protocol, with a change', () => {
 
 test('check --matrix that has too little time or memory says so, and is no success', () => {
   const { status, stdout } = lastput('check', 'fsdax', '--matrix', '--protocol', 'G', '--memory', '8K')
-  expect(status).toBe(2)
+  expect(status).toBe(3)
   expect(stdout).toMatch(/G +\? +\? /)
   expect(stdout).toContain('G, free get touch pte pgmap count kill warn bounds dead ends: out of memory')
   expect(stdout).toContain('0 broken')

@@ -87,7 +87,7 @@ async function accountFor(bytes: Uint8Array, random: Random): Promise<Outcome> {
     const again = await open()
     const pfn = selected.findings[0]?.pfn ?? pagemaps[0]?.firstPfn ?? 0x1000
     const held = await whoHolds(again, pfn, made.lastTime, {})
-    if (held) checkShown(whoText(held, made.lastTime, made))
+    if ('holders' in held) checkShown(whoText(held, made.lastTime, made))
     await again.close()
   }
   return 'read'

@@ -80,8 +80,13 @@ describe('reports of the kernel', () => {
   test('accuse, and are filtered by page and time', () => {
     const of = accountOf([], [report({ page: 0x1000 })])
     expect(hasAccusation(of)).toBe(true)
-    expect(select(of, { pfn: 0x1000, from: ns(2), to: ns(2) }).reports).toHaveLength(1)
-    for (const filter of [{ pfn: 0x1001 }, { from: ns(2.1) }, { to: ns(1.9) }, { pagemap: 0x1000 }])
+    expect(select(of, { pages: [{ first: 0x1000, last: 0x1000 }], from: ns(2), to: ns(2) }).reports).toHaveLength(1)
+    for (const filter of [
+      { pages: [{ first: 0x1001, last: 0x1fff }] },
+      { from: ns(2.1) },
+      { to: ns(1.9) },
+      { pagemap: 0x1000 },
+    ])
       expect(select(of, filter).reports).toEqual([])
   })
 })

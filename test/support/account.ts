@@ -66,6 +66,8 @@ export function accountOf(findings: Finding[], reports: ErrorReport[], probes = 
     laws: [],
     open: [],
     notes: [],
+    unrecorded: 0,
     dropped: { incidents: 0, shapes: 0 },
+    asked: [],
   }
 }

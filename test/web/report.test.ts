@@ -315,8 +315,8 @@ needs(chromium()).describe('in a browser', () => {
       null,
       [],
       {},
-      { schema: 'lastput.trace/2' },
-      { schema: 'lastput.trace/2', findings: [{}] },
+      { schema: 'lastput.trace/3' },
+      { schema: 'lastput.trace/3', findings: [{}] },
       'x',
       7,
     ]) {

@@ -137,9 +137,12 @@ export interface ClockJson {
   resolution: number
 }
 
-/** lastput.trace/2 */
+/** lastput.trace/3 */
 export interface TraceJson {
-  schema: 'lastput.trace/2'
+  schema: 'lastput.trace/3'
+  /** Whether all of the input was judged, and why not. */
+  complete: boolean
+  reasons: { reason: string; text: string }[]
   source: {
     file: string
     format: string
@@ -153,6 +156,7 @@ export interface TraceJson {
     gaps: number
     firstTime: number | null
     lastTime: number | null
+    endTime: number | null
     damage: { offset: number; expected: string }[]
   }
   pagemaps: PagemapJson[]
@@ -276,11 +280,11 @@ export function readDocument(json: unknown): Document {
   const list = Array.isArray(json) ? json : [json]
   const first: unknown = list[0]
   if (!isObject(first)) throw new Error('expected JSON of lastput trace, check, run or explain')
-  if (first.schema === 'lastput.trace/1')
-    throw new Error('expected lastput.trace/2; this is of an earlier lastput: account for the recording again')
-  if (first.schema === 'lastput.trace/2') {
+  if (first.schema === 'lastput.trace/1' || first.schema === 'lastput.trace/2')
+    throw new Error('expected lastput.trace/3; this is of an earlier lastput: account for the recording again')
+  if (first.schema === 'lastput.trace/3') {
     if (list.length > 1) throw new Error('expected the JSON of one recording, found that of several')
-    if (!isTrace(first)) throw new Error('expected lastput.trace/2 with source, pagemaps, findings and causes')
+    if (!isTrace(first)) throw new Error('expected lastput.trace/3 with source, pagemaps, findings and causes')
     return { kind: 'trace', trace: first }
   }
   if (first.schema === 'lastput.explain/1') {
@@ -295,7 +299,7 @@ export function readDocument(json: unknown): Document {
     return { kind: 'run', run: first }
   }
   if (list.every(isCheck)) return { kind: 'check', checks: list }
-  throw new Error('expected lastput.trace/2, check/1, run/1 or explain/1, or the JSON of lastput check --matrix')
+  throw new Error('expected lastput.trace/3, check/1, run/1 or explain/1, or the JSON of lastput check --matrix')
 }
 
 function isObject(json: unknown): json is Record<string, unknown> {
@@ -303,9 +307,10 @@ function isObject(json: unknown): json is Record<string, unknown> {
 }
 
 function isTrace(json: object): json is TraceJson {
-  const { source, pagemaps, findings, causes, lifetimes, reports, laws, open, notes } = json as Partial<TraceJson>
+  const { source, pagemaps, findings, causes, lifetimes, reports, laws, open, notes, reasons } =
+    json as Partial<TraceJson>
   if (!isObject(source) || !isObject(lifetimes)) return false
-  if (![notes, pagemaps, reports, laws, open].every(Array.isArray)) return false
+  if (![notes, reasons, pagemaps, reports, laws, open].every(Array.isArray)) return false
   if (!Array.isArray(findings) || !findings.every(isFinding)) return false
   return Array.isArray(causes) && causes.every(cause => isCause(cause, findings.length))
 }

@@ -14,14 +14,8 @@ import { drops, ProbeFaults } from '../common/probe-fields.ts'
 import { StackInterner } from '../common/stacks.ts'
 import { SymbolTable } from '../common/symbols.ts'
 import { TaskNames } from '../common/tasks.ts'
-import {
-  type Damage,
-  type EventBatch,
-  type OpenOptions,
-  type Recording,
-  type SourceInfo,
-  TraceError,
-} from '../events.ts'
+import { FormatError } from '../common/unknown-format.ts'
+import type { Damage, EventBatch, OpenOptions, Recording, SourceInfo } from '../events.ts'
 import { EventLine, LineKind } from './event-line.ts'
 import { firstEvents, lostMark, startMark, TextHeader } from './header.ts'
 import { LineWindow, MAX_LINE_BYTES, type TextInput, trimEnd } from './lines.ts'
@@ -130,7 +124,7 @@ class TextRecording implements Recording {
     do await this.#load()
     while (!this.#preview() && !window.ended && window.end < MAX_PREFIX_BYTES)
     if (!this.#eventSeen && !this.#header.recognised) {
-      throw new TraceError(this.#input.name, 0, 'expected ftrace text ("TASK-PID [CPU] TIME: page_ref_...: pfn=...")')
+      throw new FormatError(this.#input.name, window.bytes.subarray(0, Math.min(window.end, 512)))
     }
     if (this.info.unit === 'ticks') await this.#guessClock()
     this.info.format = this.#header.traceCmd ? 'trace-cmd text' : 'ftrace text'

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** The findings of a recording, cause by cause: what was found, how sure that is, who did it, why, and what followed from it. */
+import { printable } from '../../../src/report/printable.ts'
 import { grouped, plural } from '../../../src/report/words.ts'
 import { linkTo } from '../address.ts'
 import type { CauseJson, FindingJson, ReportJson, TraceJson } from '../documents.ts'
@@ -71,12 +72,17 @@ export function findingsView(context: Context, trace: TraceJson): View {
 
   refresh(text.value, kind.value)
   const reports = reportsList(trace.reports, style.times)
-  const none = !reports && h('p', { class: 'nothing' }, 'Nothing was found.')
+  const none = !reports && h('p', { class: 'nothing' }, nothingText(trace))
   const many = [h('div', { class: 'filters', role: 'search' }, text, kind, status), list]
   return {
     element: h('div', {}, summary(trace), ...(trace.findings.length === 0 ? [none] : many), reports),
     onKey: key => step(list, key),
   }
+}
+
+function nothingText({ complete, reasons }: TraceJson): string {
+  if (complete) return 'Nothing was found.'
+  return `Nothing was found. But something may have been missed: ${reasons.map(({ text }) => printable(text)).join('; ')}.`
 }
 
 /** Causes first, then what has none: findings that only report. */

@@ -10,10 +10,7 @@ export function summary(trace: TraceJson): HTMLElement {
   const { source, lifetimes, notes, pagemaps } = trace
   const times = new Times(trace)
   const kernel = source.kernel === null ? '' : `, Linux ${printable(source.kernel)}`
-  const warnings = [
-    ...(source.gaps > 0 ? [lostText(source)] : []),
-    ...source.damage.map(each => `damaged at offset ${each.offset}: ${printable(each.expected)}`),
-  ]
+  const warnings = [...(source.gaps > 0 ? [lostText(source)] : []), ...damageText(source.damage)]
   return h(
     'section',
     { class: 'summary', 'aria-label': 'Recording' },
@@ -24,6 +21,7 @@ export function summary(trace: TraceJson): HTMLElement {
       `${source.format}${kernel}, ${plural(source.cpus, 'CPU')}. ${plural(source.events, 'page_ref event')}`,
       source.probes > 0 && ` and ${plural(source.probes, 'probe')}`,
       ` from ${times.text(source.firstTime)} to ${times.text(source.lastTime)} ${times.unit}`,
+      endText(source, times),
       source.skipped > 0 && `, ${plural(source.skipped, 'event')} of ordinary pages left out`,
       source.gaps === 0 && ', none lost',
       '.',
@@ -41,6 +39,20 @@ export function summary(trace: TraceJson): HTMLElement {
     warnings.length > 0 && h('ul', { class: 'warnings' }, ...warnings.map(each => h('li', {}, each))),
     ...notes.map(note => h('p', { class: 'muted' }, `note: ${printable(note)}`)),
   )
+}
+
+/** When the recording ended, where that is later than its last event. */
+function endText({ lastTime, endTime }: TraceJson['source'], times: Times): string {
+  return endTime !== null && times.text(endTime) !== times.text(lastTime)
+    ? `, recorded until ${times.text(endTime)}`
+    : ''
+}
+
+/** In one line: how much, and the first of it. */
+function damageText([first, ...more]: TraceJson['source']['damage']): string[] {
+  if (!first) return []
+  const one = `damaged at offset ${first.offset}: ${printable(first.expected)}`
+  return [more.length === 0 ? one : `${one}, and in ${plural(more.length, 'further place')}`]
 }
 
 function lostText({ gaps, lost }: TraceJson['source']): string {

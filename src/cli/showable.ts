@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** What `lastput open` can show is known before a browser is started. */
+import { createReadStream, statSync } from 'node:fs'
+import { openFile } from '../node/open.ts'
+import { UsageError } from './errors.ts'
+
+/** Bytes at the start of a document that tell what it is: before its data, a report has the viewer. */
+const DOCUMENT_BYTES = 1 << 24
+
+const DOCUMENT = /^\s*[[{]/
+const PAGE = /^\s*<(!doctype html|html)/i
+
+/** @throws UsageError or TraceError for a file that is neither a recording nor a document of lastput */
+export async function refuseUnshowable(path: string): Promise<void> {
+  if (path === '-')
+    throw new UsageError('expected a file: standard input can be read once, and the viewer reads it again')
+  if (statSync(path).isDirectory()) throw new UsageError(`${path}: is a directory, where a file is expected`)
+  const start = await beginning(path)
+  if (DOCUMENT.test(start)) {
+    if (!/"schema":\s*"lastput\./.test(start))
+      throw new UsageError(`${path}: expected JSON that lastput wrote (trace, check, run, explain), found other JSON`)
+  } else if (PAGE.test(start)) {
+    if (!start.includes('id="lastput-data"'))
+      throw new UsageError(`${path}: expected a report that lastput wrote (--html), found another page`)
+  } else {
+    const recording = await openFile(path)
+    await recording.close()
+  }
+}
+
+async function beginning(path: string): Promise<string> {
+  const parts: Buffer[] = []
+  let bytes = 0
+  // Of what is no document, the first part tells.
+  for await (const part of createReadStream(path, { end: DOCUMENT_BYTES - 1 }) as AsyncIterable<Buffer>) {
+    parts.push(part)
+    bytes += part.length
+    const text = part.toString('latin1')
+    if (bytes === part.length && !DOCUMENT.test(text) && !PAGE.test(text)) break
+  }
+  return Buffer.concat(parts).toString('latin1')
+}

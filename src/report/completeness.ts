@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** Whether all of a recording was judged. Where something may have been missed, "nothing was found" is no answer. */
+import type { Account, PageHolders } from '../ledger/account.ts'
+import type { Damage } from '../trace/events.ts'
+import { grouped, plural } from './words.ts'
+
+/**
+ * Why something may have been missed:
+ * - `no-events`: the input has no page_ref event
+ * - `damaged`: the file is cut off, or does not make sense somewhere
+ * - `lost-events`: the recorder dropped or overwrote events, as it says itself
+ * - `unrecorded`: counts changed without an event (a filter, a CPU that was not recorded, a module without tracepoints)
+ * - `limit`: more was found than is kept in memory
+ */
+export const REASONS = ['no-events', 'damaged', 'lost-events', 'unrecorded', 'limit'] as const
+export type Reason = (typeof REASONS)[number]
+
+export interface Incompleteness {
+  reason: Reason
+  /** In words. */
+  text: string
+}
+
+/** Returns why something may have been missed; empty where all was judged. */
+export function incompleteness(account: Account, damage: readonly Damage[]): Incompleteness[] {
+  const { lost, unrecorded, dropped } = account
+  const all: Incompleteness[] = []
+  const add = (reason: Reason, text: string) => all.push({ reason, text })
+  if (account.events + account.skipped === 0) add('no-events', 'the input has no page_ref event')
+  all.push(...damagedOf(damage))
+  if (lost.gaps > 0) {
+    const many = lost.events === undefined ? 'events' : plural(lost.events, 'event')
+    add('lost-events', `${many} were lost in ${plural(lost.gaps, 'gap')}`)
+  }
+  if (unrecorded > 0) add('unrecorded', `counts changed ${grouped(unrecorded)} times without a recorded event`)
+  const more = dropped.incidents + dropped.shapes
+  if (more > 0) add('limit', `${grouped(more)} incidents or lifetimes are more than can be kept`)
+  return all
+}
+
+/** The same of who holds a page. */
+export function whoIncompleteness({ lossy }: PageHolders, damage: readonly Damage[]): Incompleteness[] {
+  return [...damagedOf(damage), ...(lossy ? [{ reason: 'lost-events', text: 'events were lost' } as const] : [])]
+}
+
+/** The same of the events that are shown one by one. @param shown how many, and gaps among them */
+export function eventsIncompleteness(
+  shown: { events: number; gaps: number },
+  damage: readonly Damage[],
+): Incompleteness[] {
+  const none = { reason: 'no-events', text: 'the input has no event that is shown' } as const
+  const lost = { reason: 'lost-events', text: 'events were lost, where the output says so' } as const
+  return [...(shown.events === 0 ? [none] : []), ...damagedOf(damage), ...(shown.gaps > 0 ? [lost] : [])]
+}
+
+function damagedOf({ length }: readonly Damage[]): Incompleteness[] {
+  return length > 0 ? [{ reason: 'damaged', text: `the input is damaged in ${plural(length, 'place')}` }] : []
+}
+
+/** The same as the members of a JSON document. */
+export function completenessJson(reasons: readonly Incompleteness[]): { complete: boolean; reasons: object[] } {
+  return { complete: reasons.length === 0, reasons: reasons.map(({ reason, text }) => ({ reason, text })) }
+}
+
+/** Damage in one line: how much, and the first of it. */
+export function damageLine(damage: readonly Damage[]): string {
+  const [first] = damage
+  if (!first) return ''
+  const one = `${first.file}: offset ${first.offset}: ${first.expected}`
+  return damage.length === 1 ? one : `${grouped(damage.length)} places, the first ${one}`
+}
