@@ -51,9 +51,11 @@ describe.each(Object.entries(inputs))('%s', (kind, { bytes, events }) => {
 it('what is no recording is refused by name', async () => {
   const empty = join(folder, 'empty')
   writeFileSync(empty, '')
-  await expect(openFile(empty)).rejects.toThrow(`${empty}: offset 0: expected ftrace text`)
-  await expect(openFile('/proc/version')).rejects.toThrow('/proc/version: offset 0: expected ftrace text')
-  await expect(openFile(folder)).rejects.toThrow('EISDIR')
+  await expect(openFile(empty)).rejects.toThrow(`${empty}: expected trace.dat, perf.data or ftrace text`)
+  await expect(openFile('/proc/version')).rejects.toThrow(
+    /^\/proc\/version: expected .* found text that begins "Linux /,
+  )
+  await expect(openFile(folder)).rejects.toMatchObject({ code: 'EISDIR', path: folder })
   await expect(openFile(join(folder, 'none'))).rejects.toThrow('ENOENT')
 })
 
