@@ -1,34 +1,106 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** From pages in use and their holders to findings. */
+
+import { type Balance, balanceOf } from './balance.ts'
 import type { CoreFinding } from './finding.ts'
 import type { HolderSearch } from './holders/find.ts'
 import type { Kernel } from './kernel/kernel.ts'
 import type { DevicePages, PagemapAccount, PagesInUse } from './mm/device-pages.ts'
+import { type MemoryMap, PageView } from './mm/memory-map.ts'
+import { doubleRecorded } from './recorded-twice.ts'
+import { teardowns } from './teardown.ts'
 
-/** Findings in order of pages; those that accuse first. */
-export function diagnose(_kernel: Kernel, pages: DevicePages, holders: HolderSearch | undefined): CoreFinding[] {
+/** Findings that accuse in order of pages, then those that only report. */
+export function diagnose(
+  kernel: Kernel,
+  map: MemoryMap,
+  pages: DevicePages,
+  holders: HolderSearch | undefined,
+): CoreFinding[] {
   const findings: CoreFinding[] = []
+  const balances: (Balance | undefined)[] = []
+  for (let row = 0; row < pages.inUse.length; row++) balances.push(balanceOf(pages, row, holders))
+  const twice = holders?.searched ? doubleRecorded(balances) : new Map<number, string>()
   for (let row = 0; row < pages.inUse.length; row++) {
-    findings.push(judge(pages, row, holders))
+    findings.push(judge({ pages, row, holders, balance: balances[row], twice: twice.get(row) }))
   }
-  return findings
+  for (const pfn of holders?.mappedIdle ?? []) findings.push(...mappedIdle(map, pages, pfn, holders!))
+  findings.push(...teardowns(kernel, pages, holders))
+  const order = (finding: CoreFinding) => (finding.kind === 'held' ? 1 : 0)
+  return findings.sort((a, b) => order(a) - order(b) || a.pfn - b.pfn)
 }
 
-function judge({ pagemaps, inUse }: DevicePages, row: number, holders: HolderSearch | undefined): CoreFinding {
-  const pagemap = pagemaps[inUse.pagemap[row]!]!
-  const base = {
+interface Case {
+  pages: DevicePages
+  row: number
+  holders: HolderSearch | undefined
+  balance: Balance | undefined
+  /** Why the pointers to the page are too many. */
+  twice: string | undefined
+}
+
+type Verdict = Pick<CoreFinding, 'kind' | 'certainty' | 'evidence'>
+
+function judge(known: Case): CoreFinding {
+  const { pages, row, holders, balance } = known
+  const { inUse } = pages
+  const found = holders?.of(inUse.pfn[row]!)
+  return {
     pfn: inUse.pfn[row]!,
     pages: pagesOf(inUse, row),
     pagemap: inUse.pagemap[row]!,
     count: inUse.count[row]!,
     mapcount: inUse.mapcount[row]! + 1,
-    explained: undefined,
-    holders: holders?.of(row) ?? [],
+    explained: balance?.explained,
+    holders: [...(found?.holders ?? []), ...(balance?.counted ?? [])],
+    ...verdict(known),
   }
+}
+
+function verdict({ pages, row, holders, balance, twice }: Case): Verdict {
+  const { inUse, pagemaps } = pages
+  const pagemap = pagemaps[inUse.pagemap[row]!]!
   if (inUse.stateOf(row) === 'impossible') {
-    return { ...base, kind: 'impossible-state', certainty: 'certain', evidence: [impossibleBecause(pagemap, base)] }
+    const page = { count: inUse.count[row]!, mapcount: inUse.mapcount[row]! + 1 }
+    return { kind: 'impossible-state', certainty: 'certain', evidence: [impossibleBecause(pagemap, page)] }
   }
-  return { ...base, kind: 'held', certainty: 'certain', evidence: [] }
+  const held = (...evidence: string[]): Verdict => ({ kind: 'held', certainty: 'certain', evidence })
+  if (!balance || !holders) return held()
+  const found = holders.of(inUse.pfn[row]!)
+  if (balance.missing < 0) return tooMany(balance, holders)
+  if (twice !== undefined) return { kind: 'count-mismatch', certainty: 'possible', evidence: [twice] }
+  if (balance.missing === 0) return held()
+  const of = inUse.count[row] === 1 ? 'its reference' : `${balance.missing} of its ${inUse.count[row]} references`
+  const open = `nothing was found that holds ${of}`
+  if (found?.freeList !== undefined && found.holders.length === 0) {
+    const why = `it is on its driver's list of free pages: ${found.freeList}`
+    return { kind: 'leaked', certainty: 'likely', evidence: [open, why] }
+  }
+  const doubt = doubtOf(balance, holders)
+  if (doubt !== undefined) return held(open, `no leak is claimed: ${doubt}`)
+  const numbers = (found?.doubtful ?? []).filter(({ kind }) => kind === 'pfn-number').length
+  if (numbers > 0) {
+    const rate = Math.round(100 * holders.numberRate)
+    const why = `its frame number stands in ${numbers === 1 ? 'one place' : `${numbers} places`}, but so do those of ${rate} % of idle pages`
+    return { kind: 'leaked', certainty: 'possible', evidence: [open, why] }
+  }
+  return { kind: 'leaked', certainty: 'likely', evidence: [open, LOOKED_AT] }
+}
+
+const LOOKED_AT = "looked at: page tables and pipes of all processes, and all of the kernel's memory for pointers to it"
+
+/** Why references that are not explained need not be leaked. */
+function doubtOf(balance: Balance, holders: HolderSearch): string | undefined {
+  if (holders.incomplete.length > 0) return holders.incomplete.slice(0, 3).join('; ')
+  return balance.doubt
+}
+
+function tooMany(balance: Balance, { incomplete }: HolderSearch): Verdict {
+  const live = incomplete.some(why => why.includes('ran on'))
+  const evidence = [
+    `page tables and pipes hold ${balance.certain} references${balance.base > 0 ? `, and an idle page has ${balance.base}` : ''}: ${-balance.missing} more than its count says`,
+  ]
+  return { kind: 'count-mismatch', certainty: live ? 'possible' : 'certain', evidence }
 }
 
 function pagesOf(inUse: PagesInUse, row: number): number[] {
@@ -39,4 +111,27 @@ function impossibleBecause({ rule, protocol }: PagemapAccount, page: { count: nu
   if (page.count < 0) return `its count is ${page.count}: more references were put than taken`
   if (page.mapcount < 0) return `its mapcount is ${page.mapcount}: it was unmapped more often than mapped`
   return `its count is ${page.count}, but under protocol ${protocol} a page that nobody uses has ${rule?.idle}`
+}
+
+/** A page that looks idle, but is mapped: the rule that no page table maps a free page is broken. */
+function mappedIdle(map: MemoryMap, pages: DevicePages, pfn: number, holders: HolderSearch): CoreFinding[] {
+  const view = new PageView()
+  if (!map.read(pfn, view) || view.isTail) return []
+  const found = holders.of(pfn)
+  const pagemap = pages.pagemaps.findIndex(({ ranges }) => ranges.some(({ first, end }) => pfn >= first && pfn < end))
+  const live = holders.incomplete.some(why => why.includes('ran on'))
+  return [
+    {
+      kind: 'impossible-state',
+      certainty: live ? 'possible' : 'certain',
+      pfn,
+      pages: [pfn],
+      pagemap,
+      count: view.count,
+      mapcount: view.mapcount + 1,
+      explained: view.count,
+      holders: found?.holders ?? [],
+      evidence: [`page tables map it, but its count is ${view.count}, that of a page that nobody uses`],
+    },
+  ]
 }

@@ -38,7 +38,7 @@ export function examine(dump: Dump, name: string, options: ExamineOptions = {}):
     options.holders === false || pages.inUse.length === 0
       ? undefined
       : findHolders(kernel, map, pages, { search: options.search !== false, progress: options.progress })
-  const findings = diagnose(kernel, pages, holders)
+  const findings = diagnose(kernel, map, pages, holders)
   return { kernel, map, ...pages, holders, findings, notes: notesOf(kernel, pages, dump) }
 }
 

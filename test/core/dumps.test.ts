@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Examination, examine } from '../../src/core/examine.ts'
+import { CORE_ACCUSATIONS } from '../../src/core/finding.ts'
 import { openDump } from '../../src/core/memory/open.ts'
 import { visitPages } from '../../src/core/page-queries.ts'
 import { FileCoreSource, kdumpCodecs } from '../../src/node/core-source.ts'
@@ -22,6 +23,12 @@ const validate = new Ajv2020({ strict: true, strictTypes: false, allErrors: true
 needs(dumps()).describe('dumps of real kernels', () => {
   for (const dump of realDumps()) needs(dump.needs).describe(dump.name, () => suite(dump))
 })
+
+const hex = (pfn: number) => `0x${pfn.toString(16)}`
+
+function holdersOf(dump: RealDump, pfn: number) {
+  return dump.truth.pages_of_interest.find(page => Number(page.pfn) === pfn)?.holders ?? []
+}
 
 function suite(dump: RealDump): void {
   let source: FileCoreSource
@@ -76,10 +83,50 @@ function suite(dump: RealDump): void {
     expect([...pages.values()].slice(0, 3)).toEqual([])
   })
 
-  test('a count that no page can have', () => {
-    const planted = dump.truth.planted.filter(({ expected }) => expected === 'impossible-state')
-    const impossible = found.findings.filter(({ kind }) => kind === 'impossible-state')
-    expect(impossible.map(({ pfn }) => `0x${pfn.toString(16)}`)).toEqual(planted.flatMap(({ pfns }) => pfns))
+  test('what was planted is found, and nothing else accused', () => {
+    const planted = dump.truth.planted.filter(({ expected }) => expected !== 'held')
+    const wanted = planted.flatMap(({ expected, pfns }) =>
+      expected === 'teardown-waits' ? [`${expected} ${pfns.join(' ')}`] : pfns.map(pfn => `${expected} ${pfn}`),
+    )
+    // A page that keeps a pagemap can be one that was leaked.
+    const waited = new Set(planted.filter(({ expected }) => expected === 'teardown-waits').flatMap(({ pfns }) => pfns))
+    const accused = found.findings
+      .filter(({ kind }) => CORE_ACCUSATIONS.has(kind))
+      .filter(({ kind, pfn }) => !(kind === 'leaked' && waited.has(hex(pfn)) && holdersOf(dump, pfn).length === 0))
+      .map(({ kind, pages }) => `${kind} ${pages.map(hex).join(' ')}`)
+    expect(accused.sort()).toEqual(wanted.sort())
+  })
+
+  test('holders', () => {
+    const wrong: unknown[] = []
+    for (const { pfn, holders } of dump.truth.pages_of_interest) {
+      const finding = found.findings.find(each => each.kind !== 'teardown-waits' && each.pages.includes(Number(pfn)))
+      // Mapped without a reference, an idle page is no finding. Tails have the holders of their head.
+      if (!finding || (finding.pfn !== Number(pfn) && finding.pages.length > 1)) continue
+      const mapped = finding.holders.filter(({ kind }) => kind === 'mapping')
+      const wantedMapped = holders.filter(({ kind }) => kind === 'mapping')
+      const words = (list: { pid?: number | undefined; vaddr?: string | undefined; address?: bigint | undefined }[]) =>
+        list.map(({ pid, vaddr, address }) => `${pid} ${BigInt(vaddr ?? address!)}`).sort()
+      if (String(words(mapped)) !== String(words(wantedMapped))) wrong.push({ pfn, mapped, wantedMapped })
+      for (const { kind, pid, cache, object, offset } of holders) {
+        const same = finding.holders.some(
+          each =>
+            (kind === 'pipe' && each.kind === 'pipe' && each.pid === pid) ||
+            (kind === 'kernel-stack' && each.kind === 'kernel-stack' && each.pid === pid) ||
+            (object !== undefined &&
+              each.cache === cache &&
+              each.object === BigInt(`0x${object}`) &&
+              each.offset === offset),
+        )
+        if (!same && ['pipe', 'kernel-stack', 'slab'].includes(kind))
+          wrong.push({ pfn, kind, holders: finding.holders })
+      }
+    }
+    expect(wrong.slice(0, 2)).toEqual([])
+  })
+
+  test('the search says of itself whether it was whole', () => {
+    expect(found.holders?.incomplete ?? []).toEqual([])
   })
 
   test('the JSON is as its schema says, and the text fits a screen', () => {

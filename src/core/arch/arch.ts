@@ -24,8 +24,6 @@ export interface Arch {
   frame(low: number, high: number): number
   /** True if the kernel marked a present entry as one that holds no reference on the page. */
   isSpecial(low: number): boolean
-  /** True if the entry is marked as DAX did it up to 6.14 (pte_devmap), without a reference. */
-  isDevmap(high: number): boolean
   /** Type of a swap entry. */
   swapType(low: number, high: number): number
   /** Offset of a swap entry; the frame number in those of migration and of device-private pages. */

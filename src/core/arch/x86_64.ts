@@ -9,9 +9,8 @@ const PRESENT = 1 << 0
 const LARGE = 1 << 7
 /** In entries that are not present: mapped, but not to be touched (PROT_NONE, NUMA balancing). */
 const PROT_NONE = 1 << 8
+/** Set in entries of DAX up to 6.14 as well, which held no reference. */
 const SPECIAL = 1 << 9
-/** Bit 58. */
-const DEVMAP_HIGH = 1 << 26
 /** Frame numbers have at most 40 bits: above stand flags of migration entries. */
 const PFN_HIGH = 2 ** 40
 
@@ -45,7 +44,6 @@ export const X86_64: Arch = {
   },
 
   isSpecial: low => (low & SPECIAL) !== 0,
-  isDevmap: high => (high & DEVMAP_HIGH) !== 0,
 
   swapType: (_, high) => high >>> 27,
 

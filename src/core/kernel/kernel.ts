@@ -54,6 +54,8 @@ export class Kernel {
   /** In words, how the kernel, its symbols and its types were found. */
   readonly foundBy: string
   readonly gaps: Gap[] = []
+  readonly #addresses = new Map<string, bigint | undefined>()
+  readonly #offsets = new Map<string, number | undefined>()
 
   /** @throws CoreError where the dump has no kernel, or nothing says where its symbols or types are */
   constructor(dump: Dump, name: string, files: KernelFiles = {}) {
@@ -74,12 +76,14 @@ export class Kernel {
 
   /** Address of a symbol of vmlinux. */
   address(name: string): bigint | undefined {
-    return this.symbols.address(name) ?? this.info.symbol(name)
+    if (!this.#addresses.has(name)) this.#addresses.set(name, this.symbols.address(name) ?? this.info.symbol(name))
+    return this.#addresses.get(name)
   }
 
   /** Byte offset of a member, by BTF or, where that lacks it, by VMCOREINFO; undefined where the kernel has no such member. */
   offset(path: string): number | undefined {
-    return this.btf.member(path)?.offset ?? this.info.offset(path)
+    if (!this.#offsets.has(path)) this.#offsets.set(path, this.btf.member(path)?.offset ?? this.info.offset(path))
+    return this.#offsets.get(path)
   }
 
   /** The first of several members that this kernel has. */

@@ -38,7 +38,7 @@ export function readPercpuRef(kernel: Kernel, address: bigint): PercpuRef {
   const ref = kernel.at('percpu_ref', address)
   const word = pointer(ref, 'percpu_count_ptr')
   const atomic = kernel.try('the count of a percpu reference', () => {
-    // Before 5.11 (2b0d3d3e4fcf) the count stood in the reference itself.
+    // Before 5.10 (2b0d3d3e4fcf) the count stood in the reference itself.
     if (!has(ref, 'data')) return pointer(ref, 'count')
     const data = pointer(ref, 'data')
     return data === 0n ? 0n : pointer(kernel.at('percpu_ref_data', data), 'count')

@@ -71,7 +71,7 @@ export function readPagemap(kernel: Kernel, address: bigint): Pagemap {
     opsName,
     pageFree,
     driver: driverOf(pageFree ?? opsName),
-    // 5.17 (e3246d8f52173) gave device-dax folios.
+    // 5.17 (c4386bd8ee3a) gave device-dax folios.
     order: has(pagemap, 'vmemmap_shift') ? Number(integer(pagemap, 'vmemmap_shift') & 63n) : 0,
     ref: kernel.try('the reference count of a pagemap', () => readPercpuRef(kernel, refOf(pagemap))),
   }

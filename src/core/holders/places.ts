@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** Names a place in memory where a pointer to a page was found, and says whether anything can still use it there. */
+import type { Holder } from '../finding.ts'
+import { lowerBound } from '../kernel/kallsyms.ts'
+import type { Kernel } from '../kernel/kernel.ts'
+import { percpuOffsets } from '../kernel/percpu.ts'
+import type { Task } from '../kernel/tasks.ts'
+import { FRAME_BYTES } from '../memory/physical.ts'
+import type { MemoryMap } from '../mm/memory-map.ts'
+import type { FrameUses } from './frames.ts'
+import { memberAt } from './members.ts'
+import { SlabReader } from './slab.ts'
+
+export interface Place {
+  /** Undefined for memory that holds nothing of the kernel's: free, of users, page tables, the memory map. */
+  readonly holder: Holder | undefined
+  /** True where the kernel can certainly still use it; undefined where it may be a leftover. */
+  readonly live: boolean | undefined
+  /** Address in the memory map where the place is a struct page. */
+  readonly memoryMap: bigint | undefined
+}
+
+const NOTHING: Place = { holder: undefined, live: false, memoryMap: undefined }
+
+export class Places {
+  readonly #kernel: Kernel
+  readonly #uses: FrameUses
+  readonly #slabs: SlabReader
+  readonly #stacks: readonly Task[]
+  readonly #percpu: { from: bigint; to: bigint; base: bigint }[]
+
+  constructor(kernel: Kernel, map: MemoryMap, uses: FrameUses, tasks: readonly Task[]) {
+    this.#kernel = kernel
+    this.#uses = uses
+    this.#slabs = new SlabReader(kernel, map, uses.directMap)
+    this.#stacks = tasks
+      .filter(task => task.stackBytes > 0)
+      .sort((a, b) => (a.stack < b.stack ? -1 : a.stack > b.stack ? 1 : 0))
+    this.#percpu = percpuAreas(kernel)
+  }
+
+  /** @param physical address of the pointer. @param number the word is a frame number, not a pointer */
+  at(physical: number, number: boolean): Place {
+    const frame = Math.floor(physical / FRAME_BYTES)
+    const image = this.#inImage(physical)
+    if (image !== undefined) return this.#named(image, number)
+    const use = this.#uses.use(frame)
+    if (use === 'memory-map') return { ...NOTHING, memoryMap: this.#uses.memoryMapAddress(physical) }
+    if (use === 'slab') return this.#inSlab(frame, physical, number)
+    if (use !== 'kernel' && use !== 'unknown') return NOTHING
+    const mapped = this.#uses.vmallocAddress(physical)
+    if (mapped !== undefined) return this.#onStack(mapped, number) ?? this.#named(mapped, number)
+    const direct = this.#uses.directAddress(physical)
+    return this.#onStack(direct, number) ?? this.#inPercpu(direct, number) ?? this.#inPage(direct, number)
+  }
+
+  #inSlab(frame: number, physical: number, number: boolean): Place {
+    const head = this.#uses.headOf(frame)
+    const found = head === undefined ? undefined : this.#slabs.objectAt(head, physical)
+    if (!found) return this.#inPage(this.#uses.directAddress(physical), number)
+    const { cache, object, offset, allocated, size } = found
+    const member = memberAt(this.#kernel, cache, size, offset)
+    const what = member === undefined ? '' : `, likely ${member}`
+    const gone = allocated === false ? 'freed ' : ''
+    return {
+      live: allocated,
+      memoryMap: undefined,
+      holder: holder(number, {
+        kind: 'slab',
+        words: `${gone}object 0x${object.toString(16)} of slab cache ${cache}, at offset ${offset}${what}`,
+        address: object + BigInt(offset),
+        cache,
+        object,
+        offset,
+        member,
+      }),
+    }
+  }
+
+  #onStack(address: bigint, number: boolean): Place | undefined {
+    const stacks = this.#stacks
+    const task = stacks[lowerBound(stacks.length, i => stacks[i]!.stack <= address) - 1]
+    if (!task || address >= task.stack + BigInt(task.stackBytes)) return undefined
+    const below = !task.running && address < task.stackPointer
+    const symbol = this.#functionAt(task, address)
+    const where = symbol === undefined ? '' : ` in ${symbol}`
+    return {
+      live: below ? false : task.running ? undefined : true,
+      memoryMap: undefined,
+      holder: holder(number, {
+        kind: 'kernel-stack',
+        words: `stack of ${task.name}-${task.pid}${where}`,
+        address,
+        pid: task.pid,
+        task: task.name,
+        symbol,
+      }),
+    }
+  }
+
+  /** The function whose frame an address of a stack lies in: the next code address below it is a place in that function. */
+  #functionAt(task: Task, address: bigint): string | undefined {
+    for (let at = address & ~7n; at >= task.stack && at >= task.stackPointer; at -= 8n) {
+      const word = this.#kernel.try('a kernel stack', () => this.#kernel.memory.u64(at))
+      const name = word !== undefined && word >= 0xffffffff80000000n ? this.#kernel.nameOf(word) : undefined
+      if (name?.includes('+0x')) return name.replace(/\+0x[0-9a-f]+/, '')
+    }
+    return undefined
+  }
+
+  #inPercpu(address: bigint, number: boolean): Place | undefined {
+    const area = this.#percpu.find(({ from, to }) => address >= from && address < to)
+    if (!area) return undefined
+    const symbol = this.#kernel.symbols.at(area.base + address - area.from)
+    const name = symbol && `${symbol.name}+0x${symbol.offset.toString(16)}`
+    return this.#live(number, {
+      kind: 'per-cpu',
+      words: `per-CPU variable ${name ?? ''}`.trim(),
+      address,
+      symbol: name,
+    })
+  }
+
+  #inPage(address: bigint, number: boolean): Place {
+    const words = `kernel memory at 0x${address.toString(16)}, of no slab`
+    return this.#live(number, { kind: 'kernel-page', words, address })
+  }
+
+  #named(address: bigint, number: boolean): Place {
+    const symbol = this.#kernel.nameOf(address)
+    if (symbol !== undefined)
+      return this.#live(number, { kind: 'static-data', words: `variable ${symbol}`, address, symbol })
+    return this.#live(number, { kind: 'vmalloc', words: `vmalloc memory at 0x${address.toString(16)}`, address })
+  }
+
+  #live(number: boolean, parts: Omit<Holder, 'references'>): Place {
+    return { live: true, memoryMap: undefined, holder: holder(number, parts) }
+  }
+
+  /** Address in the kernel's image, for its own frames. */
+  #inImage(physical: number): bigint | undefined {
+    const { arch, info } = this.#kernel
+    const start = this.#kernel.address('_text') ?? this.#kernel.address('_stext')
+    const end = this.#kernel.address('_end')
+    const first = start === undefined ? undefined : arch.imagePhysical(start, info)
+    if (start === undefined || end === undefined || first === undefined || physical < first) return undefined
+    const address = start + BigInt(physical - first)
+    if (address >= end) return undefined
+    // What only the boot needed was freed, and its frames are used for other things.
+    const [from, to] = [this.#kernel.address('__init_begin'), this.#kernel.address('__init_end')]
+    return from !== undefined && to !== undefined && address >= from && address < to ? undefined : address
+  }
+}
+
+function holder(number: boolean, parts: Omit<Holder, 'references'>): Holder {
+  if (!number) return { ...parts, references: undefined }
+  return { ...parts, kind: 'pfn-number', words: `its frame number in ${parts.words}`, references: undefined }
+}
+
+/** The static per-CPU variables of each CPU. */
+function percpuAreas(kernel: Kernel): { from: bigint; to: bigint; base: bigint }[] {
+  const [start, end] = [kernel.address('__per_cpu_start'), kernel.address('__per_cpu_end')]
+  if (start === undefined || end === undefined || end <= start) return []
+  const offsets = kernel.try('per-CPU offsets', () => percpuOffsets(kernel)) ?? []
+  return offsets.map(offset => ({
+    from: BigInt.asUintN(64, start + offset),
+    to: BigInt.asUintN(64, end + offset),
+    base: start,
+  }))
+}

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** Searches all of system memory for pointers to device pages in use, and for their frame numbers. */
+import { growColumns, lengthFor } from '../../util/growable.ts'
+import { FRAME_BYTES, type PhysicalMemory } from '../memory/physical.ts'
+import type { MemoryMap } from '../mm/memory-map.ts'
+
+const WORDS = FRAME_BYTES / 8
+const MOST_HITS = 1 << 22
+/** Low bits of a pointer in which its user keeps flags (a scatterlist's end mark). */
+const TAG_BITS = 3
+/** Longest run of pages that one bio_vec or scatterlist entry is taken to cover. */
+const LONGEST_RUN = 1 << 14
+
+/** Places that hold a pointer to a page, as columns. */
+export class Hits {
+  length = 0
+  /** Physical address of the word. */
+  place = new Float64Array(256)
+  /** Frame that the pointer is of, and how many from there on it covers with the length that stands beside it. */
+  pfn = new Float64Array(256)
+  pages = new Float64Array(256)
+  /** 1 where the word is the frame's number instead. */
+  number = new Uint8Array(256)
+  /** True if there were more than are kept. */
+  overflown = false
+
+  add(place: number, pfn: number, pages: number, number: number): void {
+    if (this.length >= MOST_HITS) {
+      this.overflown = true
+      return
+    }
+    const row = this.length++
+    if (row >= this.place.length) growColumns(this, lengthFor(row, this.place.length))
+    this.place[row] = place
+    this.pfn[row] = pfn
+    this.pages[row] = pages
+    this.number[row] = number
+  }
+}
+
+export interface SearchRequest {
+  /** Device pages: their own content is searched for nothing. Sorted. */
+  readonly device: readonly { first: number; end: number }[]
+  /** True for pages that pointers are looked for; asked only for device pages. */
+  wanted(pfn: number): boolean
+  /** True for pages whose frame numbers are looked for. */
+  wantedNumber(pfn: number): boolean
+  /** A frame of system memory that the dump lacks. */
+  absent(frame: number): void
+  progress(done: number, total: number): void
+}
+
+export function searchPointers(memory: PhysicalMemory, map: MemoryMap, request: SearchRequest): Hits {
+  const hits = new Hits()
+  const scan = new FrameScan(map, request, hits)
+  const total = memory.ranges.reduce((sum, { first, end }) => sum + end - first, 0)
+  let done = 0
+  for (const { first, end } of memory.ranges) {
+    for (let frame = first; frame < end; frame++) {
+      if ((++done & 0xfff) === 0) request.progress(done, total)
+      const skip = request.device.find(range => frame >= range.first && frame < range.end)
+      if (skip) {
+        done += Math.min(end, skip.end) - frame - 1
+        frame = Math.min(end, skip.end) - 1
+        continue
+      }
+      const bytes = memory.frame(frame)
+      if (bytes) scan.scan(bytes, frame * FRAME_BYTES)
+      else request.absent(frame)
+    }
+  }
+  return hits
+}
+
+class FrameScan {
+  readonly #words = new Uint32Array(2 * WORDS)
+  readonly #bytes = new Uint8Array(this.#words.buffer)
+  readonly #request: SearchRequest
+  readonly #hits: Hits
+  readonly #map: MemoryMap
+  /** Halves of the addresses of the first device page's struct page and behind the last. */
+  readonly #firstHigh: number
+  readonly #lastHigh: number
+  readonly #baseHigh: number
+  readonly #baseLow: number
+  readonly #firstPfn: number
+  readonly #endPfn: number
+
+  constructor(map: MemoryMap, request: SearchRequest, hits: Hits) {
+    this.#map = map
+    this.#request = request
+    this.#hits = hits
+    this.#firstPfn = request.device[0]?.first ?? 0
+    this.#endPfn = request.device.reduce((end, range) => Math.max(end, range.end), 0)
+    this.#firstHigh = Number(map.addressOf(this.#firstPfn) >> 32n)
+    this.#lastHigh = Number(map.addressOf(this.#endPfn) >> 32n)
+    this.#baseHigh = Number(map.base >> 32n)
+    this.#baseLow = Number(map.base & 0xffffffffn)
+  }
+
+  scan(bytes: Uint8Array, place: number): void {
+    this.#bytes.set(bytes)
+    const words = this.#words
+    for (let i = 0; i < 2 * WORDS; i += 2) {
+      const high = words[i + 1]!
+      if (high >= this.#firstHigh && high <= this.#lastHigh) this.#pointer(i, place)
+      else if (high < 256) this.#number(i, place)
+    }
+  }
+
+  #pointer(i: number, place: number): void {
+    const low = this.#words[i]!
+    const distance = (this.#words[i + 1]! - this.#baseHigh) * 2 ** 32 + (low - (low & TAG_BITS)) - this.#baseLow
+    const pfn = distance / this.#map.layout.size
+    if (!Number.isInteger(pfn) || pfn < this.#firstPfn || pfn >= this.#endPfn) return
+    const pages = this.#covered(i)
+    for (let page = pfn; page < pfn + pages; page++) {
+      if (!this.#request.wanted(page)) continue
+      this.#hits.add(place + 4 * i, pfn, pages, 0)
+      return
+    }
+  }
+
+  #number(i: number, place: number): void {
+    const pfn = this.#words[i + 1]! * 2 ** 32 + this.#words[i]!
+    if (pfn < this.#firstPfn || pfn >= this.#endPfn) return
+    if (this.#request.wantedNumber(pfn)) this.#hits.add(place + 4 * i, pfn, 1, 1)
+  }
+
+  /**
+   * Pages that an entry covers if it is a bio_vec (page, length, offset) or of a scatterlist (page, offset, length): neighbours
+   * are joined to one, so that the others have no pointer of their own.
+   */
+  #covered(i: number): number {
+    if (i + 3 >= 2 * WORDS) return 1
+    const [a, b] = [this.#words[i + 2]!, this.#words[i + 3]!]
+    const longer = Math.max(a, b)
+    if (Math.min(a, b) >= FRAME_BYTES || longer % 512 !== 0) return 1
+    const pages = Math.ceil((a + b) / FRAME_BYTES)
+    return pages > 1 && pages <= LONGEST_RUN ? pages : 1
+  }
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** Tasks: every thread of every process, with its stack and its memory. */
+import type { Kernel } from './kernel.ts'
+import { listEntries } from './lists.ts'
+import { has, i32, integer, pointer, text, u32 } from './typed.ts'
+
+const MOST_TASKS = 1 << 20
+/** THREAD_SIZE of x86-64 without KASAN, where the kernel does not say how large a stack is. */
+const USUAL_STACK = 16384
+const LARGEST_STACK = 1 << 17
+
+export interface Task {
+  readonly address: bigint
+  readonly pid: number
+  readonly name: string
+  /** `mm_struct`; 0 of kernel threads. */
+  readonly mm: bigint
+  readonly files: bigint
+  /** Lowest address of its kernel stack, and its size. */
+  readonly stack: bigint
+  readonly stackBytes: number
+  /** Saved stack pointer: what lies below it is no longer in use. Of no worth while the task runs. */
+  readonly stackPointer: bigint
+  readonly running: boolean
+}
+
+/** Every thread, the leader of a process before its other threads. */
+export function readTasks(kernel: Kernel): Task[] {
+  const init = kernel.address('init_task')
+  if (init === undefined) return []
+  const found = new Map<bigint, Task>()
+  const add = (address: bigint) => {
+    if (found.has(address) || found.size >= MOST_TASKS) return
+    const task = kernel.try('a task', () => readTask(kernel, address))
+    if (task) found.set(address, task)
+  }
+  const next = kernel.need('task_struct.tasks')
+  const leaders = [init, ...listEntries(kernel, init + BigInt(next), next, 'the list of tasks')]
+  for (const leader of leaders) {
+    add(leader)
+    for (const thread of threadsOf(kernel, leader)) add(thread)
+  }
+  return [...found.values()]
+}
+
+/** Threads of a process. 6.7 (8e1f385104ac) removed the other list of them. */
+function threadsOf(kernel: Kernel, leader: bigint): bigint[] {
+  const node = kernel.offset('task_struct.thread_node')
+  const head = kernel.offset('signal_struct.thread_head')
+  if (node === undefined || head === undefined) return []
+  const signal = kernel.try('the threads of a task', () => pointer(kernel.at('task_struct', leader), 'signal'))
+  if (!signal) return []
+  return [...listEntries(kernel, signal + BigInt(head), node, 'the threads of a task')]
+}
+
+function readTask(kernel: Kernel, address: bigint): Task {
+  const task = kernel.at('task_struct', address)
+  const stack = pointer(task, 'stack')
+  return {
+    address,
+    pid: i32(task, 'pid'),
+    name: text(task, 'comm', 16),
+    mm: pointer(task, 'mm'),
+    files: has(task, 'files') ? pointer(task, 'files') : 0n,
+    stack,
+    stackBytes: stack === 0n ? 0 : stackBytes(kernel, address),
+    stackPointer: has(task, 'thread.sp') ? pointer(task, 'thread.sp') : 0n,
+    running: has(task, 'on_cpu') && integer(task, 'on_cpu') !== 0n,
+  }
+}
+
+function stackBytes(kernel: Kernel, address: bigint): number {
+  const task = kernel.at('task_struct', address)
+  if (!has(task, 'stack_vm_area') || !has(kernel.at('vm_struct', 0n), 'nr_pages')) return USUAL_STACK
+  const area = pointer(task, 'stack_vm_area')
+  if (area === 0n) return USUAL_STACK
+  const bytes = u32(kernel.at('vm_struct', area), 'nr_pages') * 4096
+  return bytes >= 4096 && bytes <= LARGEST_STACK ? bytes : USUAL_STACK
+}
+
+/** Bytes of a stack that are in use: all of it while the task runs, what was not pushed since otherwise. */
+export function liveStack(kernel: Kernel, task: Task): { from: bigint; bytes: Uint8Array } | undefined {
+  if (task.stackBytes === 0) return undefined
+  const end = task.stack + BigInt(task.stackBytes)
+  const sleeping = !task.running && task.stackPointer >= task.stack && task.stackPointer < end
+  const from = sleeping ? task.stackPointer & ~7n : task.stack
+  const bytes = kernel.try(`the stack of ${task.name}`, () => kernel.memory.bytes(from, Number(end - from)).slice())
+  return bytes && { from, bytes }
+}
+
+/** Functions whose return addresses stand on a stack, innermost first. What an older call left there can be among them. */
+export function* returnAddresses(kernel: Kernel, task: Task): Generator<{ name: string; address: bigint }> {
+  const stack = liveStack(kernel, task)
+  if (!stack) return
+  const view = new DataView(stack.bytes.buffer, stack.bytes.byteOffset, stack.bytes.byteLength)
+  for (let at = 0; at + 8 <= stack.bytes.length; at += 8) {
+    const value = view.getBigUint64(at, true)
+    if (value < 0xffffffff80000000n) continue
+    const name = kernel.nameOf(value)
+    if (name) yield { name, address: stack.from + BigInt(at) }
+  }
+}
