@@ -85,7 +85,7 @@ export function checkCommand(): Command {
       'write the counterexample as ftrace text, for lastput trace; with --bugs, of one row',
       outputFile,
     )
-    .option('--json', 'JSON (schema lastput.check/1); an array where there are several verdicts')
+    .option('--json', 'JSON (schema lastput.check/2); an array where there are several verdicts')
     .option('--html <file>', 'write verdicts and counterexamples as one file that any browser opens', outputFile)
     .action((name: string | undefined, flags: CheckFlags) => guardedModel('check', () => answer(name, flags)))
 }

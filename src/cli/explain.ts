@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** `lastput explain`: what a refcount protocol asks of a page, and the life of a page under it. */
+/** `lastput explain`: what a refcount protocol asks of a page, the life of a page under it, and what a promise says. */
 import { Command } from 'commander'
 import { protocols } from '../linux/index.ts'
+import { PROMISES, presentId, promiseOf } from '../promises/promises.ts'
 import { explainJson, explainText } from '../report/explain.ts'
+import { promiseText } from '../report/promises.ts'
 import { Exit } from './exit-codes.ts'
 import { bounded, guardedModel, protocolOf } from './model-file.ts'
 import { outputFile } from './strict.ts'
@@ -11,15 +13,20 @@ import { writeReport } from './write-report.ts'
 const NOTES = `
 Examples:
   lastput explain G                       the rule of today's kernels
+  lastput explain touch-after-free        a promise, and where the kernel makes it
   lastput explain --html protocols.html   all of them, to look at side by side
 
 Exit codes: 0 told, 2 usage.`
 
 export function explainCommand(): Command {
   return new Command('explain')
-    .description('a refcount protocol in words, and the life of a page under it')
-    .argument('[protocol]', `${protocols.map(p => p.id).join(', ')}, a name, or the path of a file; all without one`)
-    .option('--json', 'JSON (schema lastput.explain/1)')
+    .description('a refcount protocol in words with the life of a page under it, or a promise')
+    .argument(
+      '[name]',
+      `a protocol: ${protocols.map(p => p.id).join(', ')}, its name, or the path of a file; all without one. ` +
+        `Or a promise: ${PROMISES.map(p => p.id).join(', ')}`,
+    )
+    .option('--json', 'JSON (schema lastput.explain/2)')
     .option(
       '--html <file>',
       'write the lives as diagrams, two protocols side by side, as one file that any browser opens',
@@ -32,11 +39,23 @@ export function explainCommand(): Command {
 }
 
 async function explain(name: string | undefined, flags: { json?: boolean; html?: string }): Promise<Exit> {
+  const promise = name === undefined ? undefined : promiseOf(name)
+  if (promise) return show(explainJson([], [promise]), () => promiseText(promise), flags)
+  refuseFormer(name)
   const wanted = name === undefined ? protocols : [await protocolOf(name)]
   const whose = name ?? 'a protocol'
-  const json = bounded(whose, () => explainJson(wanted))
-  const text = () => bounded(whose, () => wanted.map(explainText).join('\n'))
+  const json = bounded(whose, () => explainJson(wanted, name === undefined ? PROMISES : []))
+  return show(json, () => bounded(whose, () => wanted.map(explainText).join('\n')), flags)
+}
+
+async function show(json: object, text: () => string, flags: { json?: boolean; html?: string }): Promise<Exit> {
   process.stdout.write(flags.json ? `${JSON.stringify(json, null, 2)}\n` : text())
   if (flags.html !== undefined) await writeReport(flags.html, json, 'lastput explain')
   return Exit.CLEAN
+}
+
+/** @throws UsageError for an id that a promise had in an earlier version, which says the one it has now. */
+function refuseFormer(name: string | undefined): void {
+  const present = name === undefined ? undefined : presentId(name)
+  if (present !== undefined) throw new UsageError(`the promise "${name}" is called ${present} now`)
 }

@@ -7,6 +7,7 @@ import { type Built, build, drivers, type Fix, fixes, properties, protocols, typ
 import { merged_fixes, proposed_fixes } from '../linux/scenario/fixes.ts'
 import { guard } from '../node/guard.ts'
 import { spawn } from '../node/spawn.ts'
+import { presentId } from '../promises/promises.ts'
 import { grouped, wrap } from '../report/words.ts'
 import { UsageError } from './errors.ts'
 
@@ -202,5 +203,9 @@ export function refuseUnknown(flags: CheckFlags, scenarios: readonly Scenario[])
     if (!own) return
     for (const name of own) names.add(name)
   }
-  if (unknown() !== undefined) throw new UsageError(`no property "${unknown()}": there are ${[...names].join(', ')}`)
+  const stray = unknown()
+  if (stray === undefined) return
+  const present = presentId(stray)
+  if (present !== undefined) throw new UsageError(`no property "${stray}": it is called ${present} now`)
+  throw new UsageError(`no property "${stray}": there are ${[...names].join(', ')}`)
 }

@@ -43,7 +43,7 @@ export function runCommand(): Command {
     .argument('<driver>', `${drivers.map(d => d.name).join(', ')}, or the path of a file that exports one`)
     .option('--seed <n>', 'of the scheduler', positive, 1)
     .option('--steps <n>', `to take at most, up to ${MOST_STEPS}`, stepCount, 1000)
-    .option('--json', 'JSON (schema lastput.run/1) instead of ftrace text')
+    .option('--json', 'JSON (schema lastput.run/2) instead of ftrace text')
     .option('--html <file>', 'write the execution, step by step, as one file that any browser opens', outputFile)
     .action((name: string, flags: RunFlags) => guardedModel('run', () => run(name, flags)))
 }

@@ -1,56 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * What must hold, in the kernel's own words where there are some. A driver has rules of its own beside them: whatever name its
- * steps give to `s.warn()` and `s.fail()`.
+ * Which promises the model checks, and by which searches. A driver has rules of its own beside them: whatever name its steps
+ * give to `s.warn()` and `s.fail()`.
  */
+
 import type { CheckOptions } from '../checker/index.ts'
+import { type KernelPromise, type PromiseId, promiseOf } from '../promises/promises.ts'
 
-export interface PropertyWords {
-  readonly rule: string
-  /** Who said so. */
-  readonly source?: string
-}
+/** Promises that the model checks, in the order in which they are listed wherever they are. */
+const CHECKED = [
+  'free-twice',
+  'get-on-free-page',
+  'touch-after-free',
+  'freed-in-use',
+  'pagemap-gone',
+  'count-mismatch',
+  'alloc-after-kill',
+  'warn',
+  'bounds',
+  'deadlock',
+  'finishes',
+] as const satisfies readonly PromiseId[]
 
-export const properties: Readonly<Record<string, PropertyWords>> = {
-  'free-once': {
-    rule: 'a page is freed exactly once per life, and handed out to one owner at a time',
-  },
-  'get-on-free': {
-    rule: 'no reference is taken on a free page other than by allocation',
-    source: 'Alistair Popple, January 2025: a count of 0 means no access by DMA or GUP',
-  },
-  'touch-after-free': {
-    rule: 'nothing touches a page after its page_free() callback until it is allocated again',
-    source: 'Jason Gunthorpe, January 2026: after the callback the driver may hand the page out again at once',
-  },
-  'pte-on-free': {
-    rule: 'no page table entry maps a free page',
-    source: 'Alistair Popple, January 2025: a count of 0 means not mapped to user space',
-  },
-  'pagemap-outlives': {
-    rule: 'the pagemap, and with it every struct page, outlives its pages and whoever uses them',
-    source: 'Jason Gunthorpe, October 2021: the pagemap can be removed before all PTEs are flushed',
-  },
-  count: {
-    rule: 'at rest, every count equals the references that page tables and the owner hold',
-  },
-  'alloc-after-kill': {
-    rule: 'no page is handed out after memunmap_pages() began',
-    source: 'the comment in zone_device_page_init(), from 6.1 on: drivers should not do that',
-  },
-  warn: {
-    rule: 'no WARN_ON or VM_BUG_ON of the modelled kernel fires',
-  },
-  bounds: {
-    rule: 'no count leaves its bounds: no underflow, no overflow',
-  },
-  deadlock: {
-    rule: 'something can always move while a thread has begun and not ended',
-  },
-  finishes: {
-    rule: 'every started memunmap_pages() returns, every fault and every migration that is tried again succeeds at last',
-  },
-}
+/** A promise that the model checks. */
+export type PropertyId = (typeof CHECKED)[number]
+
+/** The promises behind the names of properties. */
+export const properties: Readonly<Record<string, KernelPromise>> = Object.fromEntries(
+  CHECKED.map(id => [id, promiseOf(id)!]),
+)
 
 const LIVENESS = 'finishes'
 

@@ -56,7 +56,7 @@ function tell(v: Verdict): string {
   return `${v.verdict}${v.reason ? ` (${v.reason})` : ''}`
 }
 
-/** Two `lastput.check/1`, with what they are about. */
+/** Two `lastput.check/2`, with what they are about. */
 export function bugJson({ bug, broken, fixed }: BugRow): Record<string, unknown>[] {
   const of = (form: string, checked: Verified) => ({
     ...checkJson(checked),

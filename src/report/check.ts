@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Verdicts of `lastput check` as text and as JSON (`lastput.check/1`). */
+
+/** Verdicts of `lastput check` as text and as JSON (`lastput.check/2`). */
 import type { CounterexampleStep, Verdict } from '../checker/index.ts'
+
 import { properties } from '../linux/properties.ts'
 import { protocols } from '../linux/protocols/index.ts'
 import type { Built } from '../linux/scenario/build.ts'
@@ -12,12 +14,12 @@ import { printable } from './printable.ts'
 import { table } from './table.ts'
 import { grouped, newsOf, WIDTH, wrap } from './words.ts'
 
-/** `lastput.check/1`: one verdict. */
+/** `lastput.check/2`: one verdict. */
 export function checkJson(checked: Verified): Record<string, unknown> {
   const { scenario, verdict } = checked
   const { system, counterexample, ...rest } = verdict
   return {
-    schema: 'lastput.check/1',
+    schema: 'lastput.check/2',
     system,
     driver: scenario.driver.name,
     protocol: scenario.protocol.id,
@@ -106,7 +108,7 @@ function violationText(checked: Verified): string[] {
   const rule = words
     ? [
         ...wrap(words.rule, '  rule: ', '        '),
-        ...(words.source ? wrap(`(${words.source})`, '        ', '        ') : []),
+        ...(words.said ? wrap(`(${words.said})`, '        ', '        ') : []),
         '',
       ]
     : []

@@ -2,13 +2,13 @@
 /** What `lastput trace` makes of a counterexample that was written as ftrace text: whether it sees the promise broken. */
 import type { Account } from '../ledger/account.ts'
 import type { ErrorReport, Finding } from '../ledger/findings/finding.ts'
-import { ACCUSATIONS, kindOf } from '../ledger/findings/kinds.ts'
+import { ACCUSATIONS, breaks } from '../ledger/findings/kinds.ts'
 import type { Verified } from '../linux/scenario/verify.ts'
 import { replay } from './check.ts'
 import { byWhom, findingSentence } from './finding-words.ts'
 import { frameText, functionName, pfnText } from './words.ts'
 
-/** Properties that a report of the kernel's own shows to be broken. Findings say so themselves (src/ledger/findings/kinds). */
+/** Promises that a report of the kernel's own shows to be broken. */
 const SHOWN_BY_REPORTS: ReadonlySet<string> = new Set(['warn', 'bounds'])
 
 export interface Condemned {
@@ -22,14 +22,10 @@ export function condemned({ verdict }: Verified, account: Account): Condemned {
   const property = verdict.property ?? ''
   return {
     findings: account.findings.filter(
-      ({ kind, consequences }) => names(kind, property) || consequences.some(each => names(each.kind, property)),
+      ({ kind, consequences }) => breaks(kind, property) || consequences.some(each => breaks(each.kind, property)),
     ),
     reports: SHOWN_BY_REPORTS.has(property) ? account.reports : [],
   }
-}
-
-function names(kind: string, property: string): boolean {
-  return kindOf(kind)?.properties.includes(property) === true
 }
 
 /** One sentence without a full stop. */
@@ -44,8 +40,8 @@ export function condemnedText(checked: Verified, account: Account): string {
 
 /** What the finding led to, where only that names the broken promise. */
 function consequenceText({ findings: [finding] }: Condemned, property: string): string {
-  if (!finding || names(finding.kind, property)) return ''
-  const led = finding.consequences.find(each => names(each.kind, property))
+  if (!finding || breaks(finding.kind, property)) return ''
+  const led = finding.consequences.find(each => breaks(each.kind, property))
   return led ? `, which led to ${led.kind}` : ''
 }
 

@@ -5,6 +5,8 @@ import { PAGE_RULES } from '../linux/protocols/rules.ts'
 import { build } from '../linux/scenario/build.ts'
 import { type SimulatedStep, Simulator } from '../linux/scenario/simulator.ts'
 import { BUSY, type MemoryType, type Protocol } from '../linux/types.ts'
+import type { KernelPromise } from '../promises/promises.ts'
+import { promiseJson } from './promises.ts'
 import { table } from './table.ts'
 import { wrap } from './words.ts'
 
@@ -112,10 +114,11 @@ function told({ events }: SimulatedStep, life: Change | undefined): Pick<LifeSte
   return events.some(e => e.event === 'page_ref_mod_unless' && e.ret === 0) ? { told: 'is found free' } : {}
 }
 
-/** `lastput.explain/1`: protocols in words, and the life of a page of each type as the model lives it. */
-export function explainJson(wanted: readonly Protocol[]): object {
+/** `lastput.explain/2`: protocols in words with the life of a page of each type as the model lives it, and promises. */
+export function explainJson(wanted: readonly Protocol[], promises: readonly KernelPromise[]): object {
   return {
-    schema: 'lastput.explain/1',
+    schema: 'lastput.explain/2',
+    promises: promises.map(promiseJson),
     protocols: wanted.map(protocol => ({
       id: protocol.id,
       name: protocol.name,

@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** The table of `lastput check --matrix`, row by row as systems are done, and its JSON: a `lastput.check/1` for each cell. */
+
+/** The table of `lastput check --matrix`, row by row as systems are done, and its JSON: a `lastput.check/2` for each cell. */
 import type { PropertyVerdict } from '../checker/index.ts'
+
 import { properties } from '../linux/properties.ts'
 import type { Built } from '../linux/scenario/build.ts'
 import { causeOf, causeText } from '../linux/scenario/causes.ts'
 import type { MatrixSystem } from '../linux/scenario/matrix.ts'
+import { promiseOf } from '../promises/promises.ts'
 import { checkJson } from './check.ts'
 import { grouped, plural, wrap } from './words.ts'
 
 /** One property of one system. */
 export interface MatrixCell {
-  readonly schema: 'lastput.check/1'
+  readonly schema: 'lastput.check/2'
   readonly system: string
   readonly driver: string
   readonly protocol: string
@@ -46,20 +49,6 @@ export function matrixRow(
   })
 }
 
-/** Names short enough for a column. */
-const COLUMNS: Readonly<Record<string, string>> = {
-  'free-once': 'free',
-  'get-on-free': 'get',
-  'touch-after-free': 'touch',
-  'pte-on-free': 'pte',
-  'pagemap-outlives': 'pgmap',
-  count: 'count',
-  'alloc-after-kill': 'kill',
-  warn: 'warn',
-  bounds: 'bounds',
-  deadlock: 'dead',
-  finishes: 'ends',
-}
 const LEGEND =
   '+ holds in every interleaving within the bounds; a number: violated, by a counterexample of so many steps; in parentheses: ' +
   'only by executions that have broken another promise before; ? not decided, the reason is given.'
@@ -77,8 +66,8 @@ export class MatrixText {
 
   /** What comes before the first row. */
   head(): string {
-    const width = Math.max(0, ...this.names.map(n => COLUMNS[n]!.length))
-    const first = (n: string) => `  ${COLUMNS[n]!.padEnd(width)}  ${n}: `
+    const width = Math.max(0, ...this.names.map(n => columnOf(n).length))
+    const first = (n: string) => `  ${columnOf(n).padEnd(width)}  ${n}: `
     const rules = this.names.flatMap(n => wrap(properties[n]!.rule, first(n), ' '.repeat(width + 4)))
     return lines([...rules, '', ...wrap(LEGEND, '', '')])
   }
@@ -112,7 +101,7 @@ export class MatrixText {
   }
 
   private heading(bounds: string): string {
-    const columns = this.names.map(n => COLUMNS[n]!.padStart(this.width(n))).join('')
+    const columns = this.names.map(n => columnOf(n).padStart(this.width(n))).join('')
     return lines([...wrap(bounds, '  ', '  '), `    ${columns}${'states'.padStart(10)}     s`])
   }
 
@@ -123,7 +112,7 @@ export class MatrixText {
   }
 
   private width(name: string): number {
-    return Math.max(COLUMNS[name]!.length, 4) + 1
+    return Math.max(columnOf(name).length, 4) + 1
   }
 
   /**
@@ -133,17 +122,22 @@ export class MatrixText {
   private why(): string {
     const by = new Map<string, MatrixCell[]>()
     for (const cell of this.group.flat()) {
-      const text = cell.cause ?? cell.reason ?? (cell.property in COLUMNS ? undefined : ownText(cell))
+      const text = cell.cause ?? cell.reason ?? (Object.hasOwn(properties, cell.property) ? undefined : ownText(cell))
       if (text !== undefined) by.set(text, [...(by.get(text) ?? []), cell])
     }
     this.group = []
     return lines(
       [...by].flatMap(([text, cells]) => {
         const of = (pick: (c: MatrixCell) => string) => [...new Set(cells.map(pick))].join(' ')
-        return wrap(text, `  ${of(c => c.protocol)}, ${of(c => COLUMNS[c.property] ?? c.property)}: `, '    ')
+        return wrap(text, `  ${of(c => c.protocol)}, ${of(c => columnOf(c.property))}: `, '    ')
       }),
     )
   }
+}
+
+/** A property's heading; a driver's own goes by its name. */
+function columnOf(property: string): string {
+  return promiseOf(property)?.column ?? property
 }
 
 function ownText({ verdict, steps, consequence }: MatrixCell): string {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** `lastput.run/1`: one execution of the model under a seeded scheduler, step by step. */
+
+/** `lastput.run/2`: one execution of the model under a seeded scheduler, step by step. */
 import type { Violation } from '../checker/index.ts'
+
 import { properties } from '../linux/properties.ts'
 import type { Scenario } from '../linux/scenario/build.ts'
 import type { Simulator } from '../linux/scenario/simulator.ts'
@@ -15,7 +17,7 @@ export function violationText({ property, message }: Violation): string {
 
 export function runJson({ driver, protocol }: Scenario, { built, steps }: Simulator, seed: number): object {
   return {
-    schema: 'lastput.run/1',
+    schema: 'lastput.run/2',
     system: built.system.name,
     driver: driver.name,
     protocol: protocol.id,

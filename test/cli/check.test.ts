@@ -54,7 +54,7 @@ describe('check', () => {
   })
 
   test('counterexamples stand apart, and say which entry maps the page that is freed', () => {
-    const { stdout } = lastput('check', 'nouveau_dmem', '--property', 'pte-on-free', ...SMALL)
+    const { stdout } = lastput('check', 'nouveau_dmem', '--property', 'freed-in-use', ...SMALL)
     expect(stdout).toMatch(/\n\s+page 0: free, in pte\[0\]\n.*\S\n\nnouveau_dmem under B: /s)
   })
 
@@ -73,11 +73,11 @@ describe('check', () => {
     expect([status, stderr]).toEqual([2, 'lastput check: /no/x: ENOENT: no such file or directory\n'])
   })
 
-  test('JSON of schema lastput.check/1', () => {
+  test('JSON of schema lastput.check/2', () => {
     const { stdout } = lastput('check', 'p2pdma', '--protocol', 'G', '--json', ...SMALL)
     const json = JSON.parse(stdout)
     expect(json).toMatchObject({
-      schema: 'lastput.check/1',
+      schema: 'lastput.check/2',
       system: 'p2pdma under G',
       verdict: 'violated',
       property: 'touch-after-free',
@@ -144,8 +144,8 @@ describe('check', () => {
     [['check', 'test_hmm', '--threads', 'fault:x'], 'positive integer'],
     [['check', 'test_hmm', '--pages', '0'], 'positive integer'],
     [['check', 'test_hmm', '--memory', 'much'], 'number of bytes'],
-    [['check', 'test_hmm', '--property', 'beauty'], 'no property "beauty": there are free-once'],
-    [['check', '--matrix', '--property', 'beauty'], 'no property "beauty": there are free-once'],
+    [['check', 'test_hmm', '--property', 'beauty'], 'no property "beauty": there are free-twice'],
+    [['check', '--matrix', '--property', 'beauty'], 'no property "beauty": there are free-twice'],
     [['check', '--bugs', '99'], 'no row 99'],
     [['check', '--matrix', '--threads', 'fault'], 'leave out --threads'],
     [['check', 'kfd_migrate', '--protocol', 'B'], 'kfd_migrate has no code for B, only for A, D, E, F, G'],
@@ -187,13 +187,13 @@ test('check --matrix of one driver', () => {
   const { status, stdout } = lastput('check', 'device_dax', '--matrix', '--json', ...SMALL)
   expect(status).toBe(0)
   const cells: MatrixCell[] = JSON.parse(stdout)
-  expect(new Set(cells.map(c => c.schema))).toEqual(new Set(['lastput.check/1']))
+  expect(new Set(cells.map(c => c.schema))).toEqual(new Set(['lastput.check/2']))
   const teardown = (protocol: string, property: string) =>
     cells.find(c => c.protocol === protocol && c.scenario === 'teardown' && c.property === property)
-  expect(teardown('A', 'pagemap-outlives')?.verdict).toBe('holds')
-  expect(teardown('G', 'pagemap-outlives')?.verdict).toBe('violated')
+  expect(teardown('A', 'pagemap-gone')?.verdict).toBe('holds')
+  expect(teardown('G', 'pagemap-gone')?.verdict).toBe('violated')
   expect(teardown('C', 'warn')).toMatchObject({ message: expect.stringContaining('count 0'), consequence: false })
-  expect(teardown('C', 'pagemap-outlives')?.verdict).toBe('holds')
+  expect(teardown('C', 'pagemap-gone')?.verdict).toBe('holds')
 })
 
 test('check --matrix has the same table for any number of workers, in the same order', () => {
@@ -254,7 +254,7 @@ test('run as JSON and as a report', () => {
   const args = ['run', 'test_hmm', '--protocol', 'D', '--seed', '2', ...SMALL]
   const { stdout } = lastput(...args, '--json', '--html', file)
   const json = JSON.parse(stdout)
-  expect(json).toMatchObject({ schema: 'lastput.run/1', system: 'test_hmm under D', seed: 2 })
+  expect(json).toMatchObject({ schema: 'lastput.run/2', system: 'test_hmm under D', seed: 2 })
   const html = readFileSync(file, 'utf8')
   const embedded = /<script type="application\/json" id="lastput-data">(.*?)<\/script>/s.exec(html)?.[1]
   expect(JSON.parse(embedded ?? '')).toEqual(json)

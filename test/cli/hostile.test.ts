@@ -53,7 +53,7 @@ describe('options', () => {
     [['--threads', 'fault:99999999999'], /at most 100/],
     [['--threads', 'fault:99,fault:99'], /at most 100/],
     [['--threads', 'fault:1:2'], /roles are expected, as fault:2,migrate,unbind/],
-    [['--property', 'toString'], /there are free-once, /],
+    [['--property', 'toString'], /there are free-twice, /],
     [['--memory', 'much'], /a number of bytes is expected/],
     [['--time', '0'], /a time is expected, as 0.5, 90s, 5m or 1h/],
     [['--time', '1d'], /a time is expected/],
@@ -254,7 +254,7 @@ describe("a driver's own property", () => {
 
   test('that there is not is refused, with those that there are', () => {
     expect(refused(own(), '--property', 'my-rul')).toMatch(
-      /no property "my-rul": there are free-once, .*, finishes, my-rule$/,
+      /no property "my-rul": there are free-twice, .*, finishes, my-rule$/,
     )
     expect(refused(own(), '--matrix', '--property', 'my-rul')).toMatch(/no property "my-rul": there are .*, my-rule$/)
   })

@@ -8,6 +8,7 @@ import { survey } from '../../src/checker/index.ts'
 import { bugs } from '../../src/linux/bugs/index.ts'
 import { build, drivers, properties, protocols, type Scenario, Simulator, verify } from '../../src/linux/index.ts'
 import { matrix } from '../../src/linux/scenario/matrix.ts'
+import { PROMISES } from '../../src/promises/promises.ts'
 import { bugJson } from '../../src/report/bugs.ts'
 import { checkJson } from '../../src/report/check.ts'
 import { explainJson } from '../../src/report/explain.ts'
@@ -15,7 +16,7 @@ import { matrixRow } from '../../src/report/matrix.ts'
 import { runJson } from '../../src/report/run.ts'
 
 const ajv = new Ajv2020({ strict: true, strictTypes: false, strictRequired: false, allErrors: true })
-const ids = ['check', 'run', 'explain'].map(name => `lastput.${name}-1.schema.json`)
+const ids = ['check', 'run', 'explain'].map(name => `lastput.${name}-2.schema.json`)
 for (const id of ids)
   ajv.addSchema(JSON.parse(readFileSync(join(import.meta.dirname, '../../docs/schema', id), 'utf8')))
 
@@ -103,7 +104,7 @@ test('run, broken and not', () => {
 })
 
 test('explain', () => {
-  const json = explainJson(protocols) as { protocols: { lives: unknown[] }[] }
+  const json = explainJson(protocols, PROMISES) as { protocols: { lives: unknown[] }[] }
   expect(json.protocols).toHaveLength(protocols.length)
   expect(errorsOf(json)).toEqual([])
   expect(errorsOf({ ...json, protocols: [{ ...json.protocols[0]!, id: 7 }] })).not.toEqual([])

@@ -387,7 +387,7 @@ describe('memunmap_pages()', () => {
     const story = () => leave(enter(new Story().alloc(301).put(301).free(301)))
     expect(await story().use(302).goOn().found()).toContain('touch-after-free certain 0 zd_dma')
     const late = await story().add(Op.MOD, 302, ['zd_stray'], { val: 1, count: 1 }).goOn().found()
-    expect(late.filter(each => each.startsWith('pagemap-gone') || each.startsWith('get-on-free'))).not.toEqual([])
+    expect(late.filter(each => each.startsWith('pagemap-gone') || each.startsWith('get-on-free-page'))).not.toEqual([])
   })
 
   it('may return before a call gives back what it took from a pool that is going away', async () => {

@@ -40,7 +40,7 @@ test('verify() looks for all but what it is told to leave out', async () => {
     if (property === undefined) break
     expect(seen).not.toContain(property)
   }
-  expect(seen).toContain('pagemap-outlives')
+  expect(seen).toContain('pagemap-gone')
   expect(await verify(scenario, { except: [...Object.keys(properties)] })).toMatchObject({
     verdict: { verdict: 'holds' },
   })

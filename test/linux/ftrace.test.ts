@@ -209,7 +209,7 @@ describe('probes', () => {
       )
       simulator.finish(role)
       simulator.finish(role)
-      return [told(simulator).map(l => l.split(':')[0]), simulator.violations.some(v => v.property === 'free-once')]
+      return [told(simulator).map(l => l.split(':')[0]), simulator.violations.some(v => v.property === 'free-twice')]
     }
     expect(run('out')).toEqual([['lastput_alloc', 'lastput_alloc'], true])
     expect(run('in')).toEqual([['lastput_free'], true])
@@ -272,7 +272,9 @@ describe('an endless execution', () => {
 
 describe('the ledger condemns a counterexample for the same reason', () => {
   test('a reference that nobody gave back', async () => {
-    const found = await verify(scenario('test_hmm', 'G', { migrate: 1, leak: 1, exit: 1 }), { properties: ['count'] })
+    const found = await verify(scenario('test_hmm', 'G', { migrate: 1, leak: 1, exit: 1 }), {
+      properties: ['count-mismatch'],
+    })
     expect(found.verdict.verdict).toBe('violated')
     const { findings } = await judged(ftraceText(found.built, replay(found)))
     const unpaired = findings.flatMap(f => f.history.filter(h => h.delta > 0 && h.partner === undefined))

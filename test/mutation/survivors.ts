@@ -253,7 +253,7 @@ const survivors: readonly Survivor[] = [
   {
     file: /mm\/pgtable\.ts$/,
     before: /pte === entry \? 1 : 0/,
-    why: 'migration_count() only widens pte-on-free, and in no known bug a free page is left with a migration entry',
+    why: 'migration_count() only widens freed-in-use, and in no known bug a free page is left with a migration entry',
   },
   {
     file: /drivers\/pci\/p2pdma\.ts$/,

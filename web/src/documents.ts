@@ -195,9 +195,9 @@ export interface VerdictJson {
   loop?: number
 }
 
-/** lastput.check/1; `bug`, `title` and `form` with --bugs. */
+/** lastput.check/2; `bug`, `title` and `form` with --bugs. */
 export interface CheckJson extends VerdictJson {
-  schema: 'lastput.check/1'
+  schema: 'lastput.check/2'
   system: string
   driver: string
   protocol: string
@@ -229,7 +229,7 @@ export interface MatrixJson {
   properties: Record<string, CellJson>
 }
 
-/** lastput.run/1: one execution of the model. */
+/** lastput.run/2: one execution of the model. */
 export interface RunJson {
   system: string
   driver: string
@@ -268,7 +268,7 @@ export interface ProtocolJson {
 }
 
 export type Document =
-  /** lastput.explain/1 */
+  /** lastput.explain/2 */
   | { kind: 'explain'; protocols: ProtocolJson[] }
   | { kind: 'run'; run: RunJson }
   | { kind: 'trace'; trace: TraceJson }
@@ -287,19 +287,19 @@ export function readDocument(json: unknown): Document {
     if (!isTrace(first)) throw new Error('expected lastput.trace/3 with source, pagemaps, findings and causes')
     return { kind: 'trace', trace: first }
   }
-  if (first.schema === 'lastput.explain/1') {
+  if (first.schema === 'lastput.explain/2') {
     const { protocols } = first
     if (!Array.isArray(protocols) || !protocols.every(isProtocol) || protocols.length === 0)
-      throw new Error('expected lastput.explain/1 with protocols and their lives')
+      throw new Error('expected lastput.explain/2 with protocols and their lives')
     return { kind: 'explain', protocols }
   }
   if (list.every(isCell)) return { kind: 'matrix', rows: rowsOf(list) }
-  if (first.schema === 'lastput.run/1') {
-    if (!isRun(first)) throw new Error('expected lastput.run/1 with steps and violations')
+  if (first.schema === 'lastput.run/2') {
+    if (!isRun(first)) throw new Error('expected lastput.run/2 with steps and violations')
     return { kind: 'run', run: first }
   }
   if (list.every(isCheck)) return { kind: 'check', checks: list }
-  throw new Error('expected lastput.trace/3, check/1, run/1 or explain/1, or the JSON of lastput check --matrix')
+  throw new Error('expected lastput.trace/3, check/2, run/2 or explain/2, or the JSON of lastput check --matrix')
 }
 
 function isObject(json: unknown): json is Record<string, unknown> {
@@ -331,7 +331,7 @@ function isTextual({ kind, pfn, evidence, consequences }: FindingJson): boolean 
 }
 
 function isCheck(json: unknown): json is CheckJson {
-  return isObject(json) && json.schema === 'lastput.check/1' && isVerdict(json) && typeof json.driver === 'string'
+  return isObject(json) && json.schema === 'lastput.check/2' && isVerdict(json) && typeof json.driver === 'string'
 }
 
 function isCell(json: unknown): json is CellJson {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** What every kind of finding says of itself, so that reports, help, schema and documentation need no list of their own. */
 
+import type { PromiseId } from '../../promises/promises.ts'
+
 /** What the sentence of a finding, or of several that one bug made, is built from. Names are safe to show. */
 export interface Said {
   /** Whoever is accused: a function's name, or words for several candidates. */
@@ -17,10 +19,10 @@ export interface Said {
 
 export interface KindOfFinding {
   readonly id: string
-  /** The rule that it breaks; of kinds that only report, the rule that may turn out to be broken. */
-  readonly promise: string
-  /** Names of the model's properties (src/linux/properties.ts) that a recording shows to be broken by it. */
-  readonly properties: readonly string[]
+  /** The promise that it breaks; of kinds that only report, the one that may turn out to be broken. */
+  readonly promise: PromiseId
+  /** False for what says nothing against its promise: a page that is merely in use. */
+  readonly isEvidence: boolean
   /** False for kinds that only report: they change no exit code. */
   readonly accuses: boolean
   /** Whether counts alone show it, or only probes beside them. */

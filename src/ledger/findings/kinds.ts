@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Looking kinds of findings up. */
+import { promiseOf } from '../../promises/promises.ts'
 import type { KindOfFinding } from './finding-kind.ts'
 import { type FindingKind, KINDS } from './registry.ts'
 
@@ -12,3 +13,10 @@ export function kindOf(id: string): KindOfFinding | undefined {
 
 /** Kinds that accuse; the others only report. */
 export const ACCUSATIONS: ReadonlySet<FindingKind> = new Set(KINDS.filter(kind => kind.accuses).map(kind => kind.id))
+
+/** True if a finding of this kind shows the promise to be broken: by itself, or as a part of a wider one. */
+export function breaks(kind: string, promise: string): boolean {
+  const of = kindOf(kind)
+  if (!of?.isEvidence) return false
+  return of.promise === promise || (promiseOf(of.promise)?.partOf ?? []).includes(promise)
+}

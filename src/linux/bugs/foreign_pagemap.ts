@@ -36,7 +36,7 @@ export const foreign_pagemap = driver({
 
     function* destroy(): Steps<void> {
       yield* step('dpagemap->ops->destroy', s => {
-        if (s.get(loaded) === 0) s.fail('pagemap-outlives', "the provider's destroy callback after its module is gone")
+        if (s.get(loaded) === 0) s.fail('pagemap-gone', "the provider's destroy callback after its module is gone")
       })
     }
 

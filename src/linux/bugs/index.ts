@@ -88,7 +88,7 @@ export const bugs: readonly Bug[] = [
     '1',
     '50f44ee7248a mm/devm_memremap_pages: fix final page put race',
     'memunmap_pages() puts every page once and unplugs without waiting for the last reference: a pin is left with a struct page that is gone',
-    ['pagemap-outlives'],
+    ['pagemap-gone'],
     { driver: device_dax, protocol: A, threads: { fault: 1, gup: 1, exit: 1, unbind: 1 }, without: 'memunmap_waits' },
   ),
   bug(
@@ -116,7 +116,7 @@ export const bugs: readonly Bug[] = [
     '5',
     '0dc45ca1ce18 pages in use hold nothing on the pagemap (5.18 to 6.0)',
     'memunmap_pages() returns while pages are mapped',
-    ['pagemap-outlives'],
+    ['pagemap-gone'],
     { driver: test_hmm, protocol: [D, E], threads: { migrate: 1, exit: 1, unbind: 1 } },
   ),
   bug(
@@ -182,7 +182,7 @@ export const bugs: readonly Bug[] = [
     '11',
     '9387a71ec62c folios reused at another order without resetting head and order',
     'a page that was the tail of a larger folio still names its head: puts go to the wrong page',
-    ['bounds', 'free-once', 'get-on-free'],
+    ['bounds', 'free-twice', 'get-on-free-page'],
     {
       driver: test_hmm_large,
       protocol: G,
@@ -209,7 +209,7 @@ export const bugs: readonly Bug[] = [
     '11b',
     'the dispute about 11: reset at free time, before folio_free()',
     'the callback has to know the order: it files the head alone, and the tail is lost to the driver',
-    ['count', 'get-on-free', 'bounds'],
+    ['count-mismatch', 'get-on-free-page', 'bounds'],
     {
       driver: test_hmm_large,
       protocol: G,
@@ -267,7 +267,7 @@ export const bugs: readonly Bug[] = [
     '16',
     'a26084328ac4 a foreign device holds a pagemap while the module that provides it unloads',
     'the last put calls into a module that is gone',
-    ['pagemap-outlives'],
+    ['pagemap-gone'],
     { driver: foreign_pagemap, protocol: G, without: 'owner_outlives_users' },
   ),
   bug(
@@ -299,14 +299,14 @@ export const bugs: readonly Bug[] = [
       protocol: G,
       threads: { fault: 1, migrate: 1, leak: 1 },
       with: 'failed_migration_is_sigbus',
-      keeps: Object.keys(properties).filter(p => p !== 'count'),
+      keeps: Object.keys(properties).filter(p => p !== 'count-mismatch'),
     },
   ),
   bug(
     '20',
     'amdgpu, 6.1 and later: VRAM that was migrated out is used again before its page is free',
     'zone_device_page_init() sets the count to 1 while do_swap_page() has yet to put the page; that put frees it, mapped as it is by now',
-    ['pte-on-free'],
+    ['freed-in-use'],
     {
       driver: kfd_migrate,
       protocol: F,
@@ -339,7 +339,7 @@ export const bugs: readonly Bug[] = [
     'new-4',
     'device-dax, 5.18 and later: memunmap_pages() does not wait for GENERIC pages, and nobody else does',
     'unbind removes the struct pages under a pin',
-    ['pagemap-outlives'],
+    ['pagemap-gone'],
     {
       driver: device_dax,
       protocol: G,
@@ -354,7 +354,7 @@ export const bugs: readonly Bug[] = [
     ['touch-after-free'],
     {
       driver: fsdax,
-      keeps: ['touch-after-free', 'pte-on-free', 'pagemap-outlives', 'bounds', 'deadlock', 'finishes'],
+      keeps: ['touch-after-free', 'freed-in-use', 'pagemap-gone', 'bounds', 'deadlock', 'finishes'],
       protocol: E,
       threads: { fault: 1, gup: 1, truncate: 1, exit: 1 },
       without: 'layout_break_sees_unmapped',

@@ -34,7 +34,7 @@ export function* percpu_ref_put_many(pgmap: DevPagemap, nr: number): Steps<void>
 }
 
 function percpu_ref_put(s: Shared, pgmap: DevPagemap, nr: number): void {
-  if (s.get(pgmap.state) === GONE) s.fail('pagemap-outlives', 'percpu_ref_put() of a pagemap that was removed')
+  if (s.get(pgmap.state) === GONE) s.fail('pagemap-gone', 'percpu_ref_put() of a pagemap that was removed')
   if (s.add(pgmap.ref, -nr) === 0 && s.get(pgmap.state) === DYING) s.set(pgmap.state, DRAINED)
 }
 

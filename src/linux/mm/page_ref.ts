@@ -46,7 +46,7 @@ function trace(
 /** Every access to a struct page: it must still be there. */
 export function page_exists(s: Shared, page: Page): void {
   if (s.get(page.pgmap.state) === GONE)
-    s.fail('pagemap-outlives', `page ${page.index} is touched after its pagemap was removed`)
+    s.fail('pagemap-gone', `page ${page.index} is touched after its pagemap was removed`)
 }
 
 export function page_ref_count(s: Shared, page: Page): number {
@@ -63,7 +63,7 @@ export function page_ref_set(s: Shared, page: Page, count: number): void {
 /** get_page() of a caller that knows the page to be in use. */
 export function page_ref_inc(s: Shared, page: Page): void {
   const count = change(s, page, 1, 'page_ref_mod')
-  if (s.get(page.life) === IDLE) s.fail('get-on-free', `get_page() on page ${page.index}, which is free`)
+  if (s.get(page.life) === IDLE) s.fail('get-on-free-page', `get_page() on page ${page.index}, which is free`)
   s.warn(count === 1, 'warn', `VM_BUG_ON: get_page() on page ${page.index} with count 0`)
 }
 
@@ -78,7 +78,8 @@ export function try_get_page(s: Shared, page: Page): boolean {
 /** A plain get by the page's owner that may take it from idle: fs/dax.c from 6.15. */
 export function page_ref_get_idle(s: Shared, page: Page): void {
   change(s, page, 1, 'page_ref_mod')
-  if (s.get(page.life) === IDLE) s.fail('get-on-free', `folio_ref_inc() on page ${page.index}, whose block is free`)
+  if (s.get(page.life) === IDLE)
+    s.fail('get-on-free-page', `folio_ref_inc() on page ${page.index}, whose block is free`)
 }
 
 /** A put that cannot be the last: the caller's own reference stays. */
@@ -94,7 +95,7 @@ export function page_ref_add_unless_zero(s: Shared, page: Page): boolean {
   if (taken) s.add(page._refcount, 1)
   s.warn(
     taken && s.get(page.life) === IDLE,
-    'get-on-free',
+    'get-on-free-page',
     `a speculative get succeeds on page ${page.index}, which is free`,
   )
   return taken

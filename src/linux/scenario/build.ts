@@ -112,7 +112,7 @@ function counts_at_rest({ pgmap, protocol }: Kernel) {
     s.get(page.life) === IDLE
       ? idle_count(pgmap)
       : busy_base(pgmap) + (protocol.pte_holds_reference(type) ? mapcount(s, page) : 0)
-  return at_rest('count', s => {
+  return at_rest('count-mismatch', s => {
     if (s.get(pgmap.state) !== LIVE) return true
     const busy = pages.filter(page => s.get(page.life) === BUSY).length
     const held = busy * (protocol.busy_page_holds_pgmap(type) ? 1 : 0)
@@ -216,7 +216,7 @@ function properties({ pgmap, mm }: Kernel) {
   const in_use = (s: View) => (page: Page) => driver_owned(pgmap) && s.get(page.life) === BUSY
   const mapped = (s: View) => mm.addresses.some(a => pte_page(a, s.get(a.pte)) !== undefined)
   return [
-    always('pte-on-free', s => !pgmap.pages.some(free_and_mapped(s))),
-    always('pagemap-outlives', s => s.get(pgmap.state) !== GONE || !(pgmap.pages.some(in_use(s)) || mapped(s))),
+    always('freed-in-use', s => !pgmap.pages.some(free_and_mapped(s))),
+    always('pagemap-gone', s => s.get(pgmap.state) !== GONE || !(pgmap.pages.some(in_use(s)) || mapped(s))),
   ]
 }

@@ -58,7 +58,7 @@ const list: readonly (Where & Cause)[] = [
   {
     type: 'PRIVATE',
     protocols: "B C C' D",
-    properties: ['pagemap-outlives'],
+    properties: ['pagemap-gone'],
     bug: '5',
     words: 'pages in use hold nothing on the pagemap, so memunmap_pages() does not wait for them',
   },
@@ -83,7 +83,7 @@ const list: readonly (Where & Cause)[] = [
     type: 'PRIVATE',
     protocols: "A B C' D",
     scenarios: ['pfn walker'],
-    properties: ['get-on-free'],
+    properties: ['get-on-free-page'],
     tag: 'question',
     words:
       'a free page of count one lets a speculative get in. A question, not a bug: the kernels of that time have nobody who tries',
@@ -94,7 +94,7 @@ const list: readonly (Where & Cause)[] = [
     scenarios: ['pfn walker'],
     tag: 'question',
     words:
-      'the put of a speculative get on a free page, 2 to 1, calls page_free(). As a question only, see get-on-free',
+      'the put of a speculative get on a free page, 2 to 1, calls page_free(). As a question only, see get-on-free-page',
   },
   {
     drivers: ['nouveau_dmem'],
@@ -108,7 +108,7 @@ const list: readonly (Where & Cause)[] = [
     type: 'PRIVATE',
     protocols: 'E F G',
     scenarios: ['unguarded unplug'],
-    properties: ['pagemap-outlives', 'alloc-after-kill', 'warn'],
+    properties: ['pagemap-gone', 'alloc-after-kill', 'warn'],
     tag: 'unguarded',
     words: 'nothing keeps users out: pages are handed out while memunmap_pages() runs, and after',
   },
@@ -129,7 +129,7 @@ const list: readonly (Where & Cause)[] = [
     drivers: ['device_dax'],
     protocols: "B C' D E F G",
     scenarios: ['teardown'],
-    properties: ['pagemap-outlives'],
+    properties: ['pagemap-gone'],
     bug: 'new-4',
     words: 'nobody waits for pins of GENERIC pages since memunmap_pages() does not',
   },
@@ -137,14 +137,14 @@ const list: readonly (Where & Cause)[] = [
     drivers: ['fsdax'],
     protocols: "A B C C' D E F G",
     scenarios: ['unguarded unplug'],
-    properties: ['pagemap-outlives'],
+    properties: ['pagemap-gone'],
     tag: 'unguarded',
     words: 'the device goes from under a mounted file system, and memunmap_pages() does not wait for mappings',
   },
   {
     drivers: ['fsdax'],
     protocols: "A B C' D E",
-    properties: ['get-on-free'],
+    properties: ['get-on-free-page'],
     tag: 'fast GUP',
     words:
       'fast GUP read the entry before the block was freed, and gets a count of one; it looks again and gives it back. ' +
@@ -169,7 +169,7 @@ const list: readonly (Where & Cause)[] = [
   {
     drivers: ['p2pdma'],
     protocols: 'E',
-    properties: ['get-on-free'],
+    properties: ['get-on-free-page'],
     tag: 'fast GUP',
     words: 'fast GUP read the entry before the page went back to the pool, and gets a count of one; it gives it back',
   },

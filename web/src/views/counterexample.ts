@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** A counterexample or a run step by step: threads as lanes, the cells and who holds what after the step looked at. */
-import { properties } from '../../../src/linux/properties.ts'
 import { printable } from '../../../src/report/printable.ts'
+import { promiseLine } from '../../../src/report/promises.ts'
 import type { Address } from '../address.ts'
 import type { Document, RunJson, StepJson, VerdictJson } from '../documents.ts'
 import { h, name } from '../dom.ts'
@@ -59,9 +59,8 @@ function violation(property: string, message: string | undefined): (Node | strin
 
 /** What the property says, in the words of the kernel's people. */
 function rule(property: string): (Node | string)[] {
-  if (!Object.hasOwn(properties, property)) return []
-  const { rule, source } = properties[property]!
-  return [h('span', { class: 'muted' }, `The rule: ${rule}${source === undefined ? '' : ` (${source})`}`)]
+  const line = promiseLine(property)
+  return line === undefined ? [] : [h('span', { class: 'muted' }, `The rule: ${line}`)]
 }
 
 export function runView(context: Context, { system, seed, steps, violations }: RunJson): View {

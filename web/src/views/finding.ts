@@ -3,6 +3,7 @@
 import { kindOf } from '../../../src/ledger/findings/kinds.ts'
 import { byWhom, type Certainties, certaintyText, countText } from '../../../src/report/finding-words.ts'
 import { printable } from '../../../src/report/printable.ts'
+import { promiseLine } from '../../../src/report/promises.ts'
 import { plural } from '../../../src/report/words.ts'
 import { linkTo } from '../address.ts'
 import type { CandidateJson, ConsequenceJson, FindingJson, FunctionJson } from '../documents.ts'
@@ -28,7 +29,11 @@ export function kindHeader(of: Certainties, more: string): HTMLElement {
   return h(
     'header',
     {},
-    h('span', { class: `kind ${isAccusation ? 'accuses' : 'reports'} ${of.kind}` }, printable(of.kind)),
+    h(
+      'span',
+      { class: `kind ${isAccusation ? 'accuses' : 'reports'} ${of.kind}`, title: promiseLine(of.kind) ?? '' },
+      printable(of.kind),
+    ),
     h('span', { class: 'certainty' }, certaintyText(of)),
     more !== '' && h('span', { class: 'muted' }, more),
   )

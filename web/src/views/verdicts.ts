@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Verdicts at a glance: the matrix of drivers, protocols and properties, the corpus of bugs, or single systems. */
 import { properties } from '../../../src/linux/properties.ts'
+import { kernelSourceText } from '../../../src/promises/promises.ts'
 import { printable } from '../../../src/report/printable.ts'
 import { plural } from '../../../src/report/words.ts'
 import { linkTo } from '../address.ts'
@@ -147,8 +148,10 @@ function rules(names: string[]): HTMLElement {
       'dl',
       {},
       ...known.flatMap(each => {
-        const { rule, source } = properties[each]!
-        return [h('dt', {}, each), h('dd', {}, rule, source !== undefined && h('small', {}, ` (${source})`))]
+        const { rule, said } = properties[each]!
+        const kernel = kernelSourceText(properties[each]!)
+        const more = said === undefined ? ` (${kernel})` : ` (${said}; ${kernel})`
+        return [h('dt', {}, each), h('dd', {}, rule, h('small', {}, more))]
       }),
     ),
   )

@@ -4,9 +4,8 @@ import { BEFORE_THE_EVENT, type KindOfFinding } from '../finding-kind.ts'
 
 export const allocAfterKill = {
   id: 'alloc-after-kill',
-  promise: 'no page is handed out once memunmap_pages() has begun',
-  // A page that is handed out when memunmap_pages() has returned is in use without a pagemap: its first wrong is this one.
-  properties: ['alloc-after-kill', 'pagemap-outlives'],
+  promise: 'alloc-after-kill',
+  isEvidence: true,
   accuses: true,
   shownBy: 'probes',
   sentence: ({ who, pages }) => `${who} handed out ${pages} after memunmap_pages() began`,

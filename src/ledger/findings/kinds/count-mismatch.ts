@@ -4,8 +4,8 @@ import { BEFORE_THE_EVENT, type KindOfFinding } from '../finding-kind.ts'
 
 export const countMismatch = {
   id: 'count-mismatch',
-  promise: 'a count is what its references add up to when a page is handed out',
-  properties: ['count'],
+  promise: 'count-mismatch',
+  isEvidence: true,
   accuses: true,
   shownBy: 'counts',
   sentence: ({ who, pages, isMany }) =>

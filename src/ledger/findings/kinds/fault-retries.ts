@@ -4,8 +4,8 @@ import { AT_THE_END, type KindOfFinding } from '../finding-kind.ts'
 
 export const faultRetries = {
   id: 'fault-retries',
-  promise: 'a fault that is tried again succeeds at last',
-  properties: ['finishes'],
+  promise: 'fault-retries',
+  isEvidence: true,
   accuses: false,
   shownBy: 'counts',
   sentence: ({ who, pages }) => `a fault on ${pages} was tried again and again by ${who}`,

@@ -4,8 +4,8 @@ import { BEFORE_THE_EVENT, type KindOfFinding } from '../finding-kind.ts'
 
 export const freeTwice = {
   id: 'free-twice',
-  promise: 'a page is freed exactly once in a lifetime',
-  properties: ['free-once'],
+  promise: 'free-twice',
+  isEvidence: true,
   accuses: true,
   shownBy: 'probes',
   sentence: ({ who, pages }) => `${who} freed ${pages} a second time`,

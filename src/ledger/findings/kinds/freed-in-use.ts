@@ -4,8 +4,8 @@ import { BEFORE_THE_EVENT, type KindOfFinding, theyWere } from '../finding-kind.
 
 export const freedInUse = {
   id: 'freed-in-use',
-  promise: 'no page table maps a free page, and nobody has a reference to it',
-  properties: ['pte-on-free'],
+  promise: 'freed-in-use',
+  isEvidence: true,
   accuses: true,
   shownBy: 'probes',
   sentence: said => `${said.who} freed ${said.pages} while ${theyWere(said)} in use`,

@@ -4,8 +4,8 @@ import { BEFORE_THE_EVENT, type KindOfFinding, someReferences, theyWere } from '
 
 export const getOnFreePage = {
   id: 'get-on-free-page',
-  promise: 'no reference is taken to a free page, except by handing it out',
-  properties: ['get-on-free'],
+  promise: 'get-on-free-page',
+  isEvidence: true,
   accuses: true,
   shownBy: 'counts',
   sentence: said => `${said.who} took ${someReferences(said)} to ${said.pages} while ${theyWere(said)} free`,

@@ -4,8 +4,8 @@ import { AT_THE_END, type KindOfFinding } from '../finding-kind.ts'
 
 export const heldAtEnd = {
   id: 'held-at-end',
-  promise: 'every reference that is taken is given back, maybe after the recording',
-  properties: [],
+  promise: 'leak',
+  isEvidence: false,
   accuses: false,
   shownBy: 'counts',
   sentence: ({ who, pages, isMany, isKnown }) =>

@@ -4,8 +4,8 @@ import { AT_THE_END, type KindOfFinding, someReferences } from '../finding-kind.
 
 export const leak = {
   id: 'leak',
-  promise: 'every reference that is taken is given back',
-  properties: ['count'],
+  promise: 'leak',
+  isEvidence: true,
   accuses: true,
   shownBy: 'counts',
   sentence: said => `${said.who} took ${someReferences(said)} to ${said.pages} that never came back`,

@@ -4,8 +4,8 @@ import { type KindOfFinding, were } from '../finding-kind.ts'
 
 export const pagemapGone = {
   id: 'pagemap-gone',
-  promise: 'the pagemap, and with it every struct page, outlives whoever uses its pages',
-  properties: ['pagemap-outlives'],
+  promise: 'pagemap-gone',
+  isEvidence: true,
   accuses: true,
   shownBy: 'probes',
   sentence: said =>

@@ -4,8 +4,8 @@ import { BEFORE_THE_EVENT, type KindOfFinding, theyWere } from '../finding-kind.
 
 export const putOnFreePage = {
   id: 'put-on-free-page',
-  promise: 'a page that nobody holds is not put',
-  properties: ['count', 'bounds'],
+  promise: 'put-on-free-page',
+  isEvidence: true,
   accuses: true,
   shownBy: 'counts',
   sentence: said => `${said.who} put ${said.pages} while ${theyWere(said)} free`,

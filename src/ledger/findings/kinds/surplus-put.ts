@@ -4,8 +4,8 @@ import { BEFORE_THE_EVENT, type KindOfFinding, someReferences } from '../finding
 
 export const surplusPut = {
   id: 'surplus-put',
-  promise: 'nobody gives back more references than were taken for it',
-  properties: ['count', 'bounds'],
+  promise: 'surplus-put',
+  isEvidence: true,
   accuses: true,
   shownBy: 'counts',
   sentence: said =>

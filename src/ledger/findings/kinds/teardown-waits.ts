@@ -4,8 +4,8 @@ import { AT_THE_END, type KindOfFinding } from '../finding-kind.ts'
 
 export const teardownWaits = {
   id: 'teardown-waits',
-  promise: 'every memunmap_pages() returns',
-  properties: ['deadlock', 'finishes'],
+  promise: 'teardown-waits',
+  isEvidence: true,
   accuses: false,
   shownBy: 'counts',
   sentence: ({ who, pages, references, isKnown }) =>

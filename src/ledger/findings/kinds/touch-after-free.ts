@@ -4,8 +4,8 @@ import { BEFORE_THE_EVENT, type KindOfFinding, theyWere } from '../finding-kind.
 
 export const touchAfterFree = {
   id: 'touch-after-free',
-  promise: 'nothing touches a page between its page_free() and the next hand-out',
-  properties: ['touch-after-free'],
+  promise: 'touch-after-free',
+  isEvidence: true,
   accuses: true,
   shownBy: 'probes',
   sentence: said => `${said.who} touched ${said.pages} after ${theyWere(said)} freed`,
