@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** `lastput explain`: what a refcount protocol asks of a page, the life of a page under it, and what a promise says. */
 import { Command } from 'commander'
+import { kindOf } from '../ledger/findings/kinds.ts'
 import { protocols } from '../linux/index.ts'
 import { PROMISES, presentId, promiseOf } from '../promises/promises.ts'
 import { explainJson, explainText } from '../report/explain.ts'
 import { promiseText } from '../report/promises.ts'
+import { UsageError } from './errors.ts'
 import { Exit } from './exit-codes.ts'
 import { bounded, guardedModel, protocolOf } from './model-file.ts'
 import { outputFile } from './strict.ts'
@@ -13,7 +15,7 @@ import { writeReport } from './write-report.ts'
 const NOTES = `
 Examples:
   lastput explain G                       the rule of today's kernels
-  lastput explain touch-after-free        a promise, and where the kernel makes it
+  lastput explain touch-after-free        a promise, and who keeps watch over it
   lastput explain --html protocols.html   all of them, to look at side by side
 
 Exit codes: 0 told, 2 usage.`
@@ -39,7 +41,9 @@ export function explainCommand(): Command {
 }
 
 async function explain(name: string | undefined, flags: { json?: boolean; html?: string }): Promise<Exit> {
-  const promise = name === undefined ? undefined : promiseOf(name)
+  // A kind of finding is asked for by its own name, too.
+  const promise = name === undefined ? undefined : promiseOf(kindOf(name)?.promise ?? name)
+  if (promise && flags.html !== undefined) throw new UsageError('--html shows protocols: leave it out for a promise')
   if (promise) return show(explainJson([], [promise]), () => promiseText(promise), flags)
   refuseFormer(name)
   const wanted = name === undefined ? protocols : [await protocolOf(name)]

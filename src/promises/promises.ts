@@ -56,7 +56,7 @@ export const PROMISES = [
   },
   {
     id: 'freed-in-use',
-    rule: 'no page is free while a page table entry maps it or somebody has been handed it',
+    rule: 'no page table entry maps a free page',
     said: 'Alistair Popple, January 2025: a count of 0 means not mapped to user space',
     kernel: { file: MEMORY, function: 'do_swap_page', commit: '16ce101db85d' },
     column: 'pte',
@@ -70,7 +70,7 @@ export const PROMISES = [
   },
   {
     id: 'count-mismatch',
-    rule: 'at rest, and when a page is handed out, every count equals the references that are held',
+    rule: 'at rest, every count equals the references that page tables, users and the owner hold',
     kernel: { file: MEMREMAP, function: 'zone_device_page_init', commit: 'ef233450898f' },
     column: 'count',
   },
