@@ -23,9 +23,6 @@ export interface Balance {
   readonly counted: readonly Holder[]
 }
 
-/** Part of idle pages whose numbers may stand somewhere before a page's number says nothing. */
-const TELLING_NUMBERS = 0.05
-
 /** @returns undefined where no rule says what the count means, or holders were not looked for */
 export function balanceOf(
   { inUse, pagemaps }: DevicePages,
@@ -44,9 +41,7 @@ export function balanceOf(
   const counted: Holder[] = []
   let missing = rest - byPointers
   if (missing > 0) {
-    const telling = (found?.doubtful ?? []).filter(
-      ({ kind }) => kind !== 'pfn-number' || holders.numberRate < TELLING_NUMBERS,
-    )
+    const telling = found?.doubtful ?? []
     const more = explainable(rest, pointers.length + telling.length, single)
     if (more > byPointers) counted.push(...telling)
     missing = rest - more

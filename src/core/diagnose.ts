@@ -78,7 +78,7 @@ function verdict({ pages, row, holders, balance, twice }: Case): Verdict {
   }
   const doubt = doubtOf(balance, holders)
   if (doubt !== undefined) return held(open, `no leak is claimed: ${doubt}`)
-  const numbers = (found?.doubtful ?? []).filter(({ kind }) => kind === 'pfn-number').length
+  const numbers = found?.chance ?? 0
   if (numbers > 0) {
     const rate = Math.round(100 * holders.numberRate)
     const why = `its frame number stands in ${numbers === 1 ? 'one place' : `${numbers} places`}, but so do those of ${rate} % of idle pages`

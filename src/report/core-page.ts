@@ -56,7 +56,8 @@ export function pageText(page: PageFacts, { findings }: Examination): string[] {
   if (view.order > 0) lines.push(`  order            ${view.order}`)
   for (const { kind, certainty, holders, evidence, explained } of findings) {
     lines.push('', `${kind} (${certainty})${explained === undefined ? '' : `: ${explained} references explained`}`)
-    for (const { words } of holders) lines.push(...wrap(words, '  - ', '    '))
+    for (const { words } of holders.slice(0, 12)) lines.push(...wrap(words, '  - ', '    '))
+    if (holders.length > 12) lines.push(`  - and ${holders.length - 12} more`)
     for (const text of evidence) lines.push(...wrap(text, '  ', '  '))
   }
   return lines

@@ -17,6 +17,8 @@ export interface PageHolders {
   freeList: string | undefined
   /** Entries of page tables whose meaning could not be told. */
   unclear: number
+  /** Places where the page's number stands as those of idle pages do, by chance. */
+  chance: number
 }
 
 /** Holders listed for one page; more are only counted. */
@@ -70,7 +72,7 @@ export class DevicePageIndex {
     const head = row === undefined ? pfn : this.#pages.inUse.pfn[row]!
     let found = this.#holders.get(head)
     if (!found) {
-      found = { holders: [], doubtful: [], certain: 0, freeList: undefined, unclear: 0 }
+      found = { holders: [], doubtful: [], certain: 0, freeList: undefined, unclear: 0, chance: 0 }
       this.#holders.set(head, found)
     }
     return found

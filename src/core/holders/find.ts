@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Who holds the pages that are in use: page tables, pipes, and pointers anywhere in the kernel's memory. */
+import type { Holder } from '../finding.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import { readTasks, type Task } from '../kernel/tasks.ts'
 import type { DevicePages } from '../mm/device-pages.ts'
@@ -9,8 +10,9 @@ import { FrameUses } from './frames.ts'
 import { mappingHolders } from './mapping-holders.ts'
 import { readMappings } from './mappings.ts'
 import { readPipes } from './pipes.ts'
-import { Places } from './places.ts'
-import { type Hits, searchPointers } from './pointer-search.ts'
+import { type Place, Places } from './places.ts'
+import { type Hits, searchPointers, WordForm } from './pointer-search.ts'
+import { DriverReach } from './reach.ts'
 
 export interface HolderSearch {
   /** Holders of a page, by the head of its folio. */
@@ -20,7 +22,7 @@ export interface HolderSearch {
   readonly tasks: readonly Task[]
   /** True if memory was searched for pointers. */
   readonly searched: boolean
-  /** Part of idle pages whose frame numbers stand somewhere, too: how little the number of a page says. */
+  /** Part of idle pages whose frame numbers or physical addresses stand somewhere, too: how little those of a page say. */
   readonly numberRate: number
   /** Why a page without holders need not be one that nobody holds; empty where all that could be looked at was. */
   readonly incomplete: readonly string[]
@@ -50,7 +52,7 @@ export function findHolders(kernel: Kernel, map: MemoryMap, pages: DevicePages, 
     })
   }
   const incomplete = [...kernel.dump.damage.map(() => 'the file is damaged'), ...mappings.incomplete]
-  const search = options.search ? new Search(kernel, map, index, tasks) : undefined
+  const search = options.search ? new Search({ kernel, map, index, pages, tasks, tables: mappings.tables }) : undefined
   if (search) search.run((done, total) => progress?.('memory searched', done, total), incomplete)
   else incomplete.push('memory was not searched')
   if (kernel.gaps.length > gapsBefore) incomplete.push('structures of tasks, files or slabs could not be read')
@@ -65,30 +67,47 @@ export function findHolders(kernel: Kernel, map: MemoryMap, pages: DevicePages, 
   }
 }
 
+/** Physical addresses stand in driver objects, and with flags in whole pages of them (an IOMMU's tables): elsewhere it is chance. */
+function isPlausible(form: number, { kind }: Place): boolean {
+  if (form === WordForm.number || kind === 'kernel-page') return true
+  return form === WordForm.physical && kind === 'slab'
+}
+
 /** Idle pages whose frame numbers are counted for comparison. */
 const CONTROL_PAGES = 256
 
+/** Part of idle pages whose numbers may stand somewhere before a page's number says nothing. */
+const TELLING_RATE = 0.05
+
+interface SearchInput {
+  kernel: Kernel
+  map: MemoryMap
+  index: DevicePageIndex
+  pages: DevicePages
+  tasks: readonly Task[]
+  tables: ReadonlySet<number>
+}
+
 class Search {
   numberRate = 0
-  readonly #kernel: Kernel
-  readonly #map: MemoryMap
-  readonly #index: DevicePageIndex
+  readonly #input: SearchInput
   readonly #uses: FrameUses
   readonly #places: Places
+  readonly #reach: DriverReach
   readonly #absent = new Map<string, number>()
 
-  constructor(kernel: Kernel, map: MemoryMap, index: DevicePageIndex, tasks: readonly Task[]) {
-    this.#kernel = kernel
-    this.#map = map
-    this.#index = index
-    this.#uses = new FrameUses(kernel, map)
+  constructor(input: SearchInput) {
+    const { kernel, map, tasks, tables } = input
+    this.#input = input
+    this.#uses = new FrameUses(kernel, map, tables)
     this.#places = new Places(kernel, map, this.#uses, tasks)
+    this.#reach = new DriverReach(kernel, this.#places)
   }
 
   run(progress: (done: number, total: number) => void, incomplete: string[]): void {
-    const index = this.#index
+    const { kernel, map, index } = this.#input
     const control = new Set(index.idleNeighbours(CONTROL_PAGES))
-    const hits = searchPointers(this.#kernel.dump.memory, this.#map, {
+    const hits = searchPointers(kernel.dump.memory, map, {
       device: index.ranges,
       wanted: pfn => index.isInUse(pfn),
       wantedNumber: pfn => index.isInUse(pfn) || control.has(pfn),
@@ -97,7 +116,8 @@ class Search {
     })
     if (hits.overflown) incomplete.push('there are more pointers to device pages than are kept')
     for (const [use, frames] of this.#absent) incomplete.push(`${frames} frames of ${use} are not in the dump`)
-    this.#sort(hits, control)
+    this.#pointers(hits)
+    this.#numbers(hits, control)
   }
 
   /** What free memory and that of users held is no loss. */
@@ -108,19 +128,48 @@ class Search {
     this.#absent.set(words, (this.#absent.get(words) ?? 0) + 1)
   }
 
-  #sort(hits: Hits, control: ReadonlySet<number>): void {
-    const numbered = new Set<number>()
+  #pointers(hits: Hits): void {
+    const { index } = this.#input
     for (let row = 0; row < hits.length; row++) {
-      const number = hits.number[row] === 1
+      if (hits.form[row] !== WordForm.pointer) continue
       const first = hits.pfn[row]!
-      const place = this.#places.at(hits.place[row]!, number)
-      if (place.memoryMap !== undefined) this.#index.noteLink(place.memoryMap, first)
+      const place = this.#places.at(hits.place[row]!, WordForm.pointer)
+      if (place.memoryMap !== undefined) index.noteLink(place.memoryMap, first)
       if (!place.holder || place.live === false) continue
-      if (number && control.has(first)) numbered.add(first)
       for (let pfn = first; pfn < first + hits.pages[row]!; pfn++) {
-        if (this.#index.isInUse(pfn)) this.#index.addPointer(pfn, place.holder, !number && place.live === true)
+        if (index.isInUse(pfn)) index.addPointer(pfn, place.holder, place.live === true)
       }
     }
-    this.numberRate = control.size === 0 ? 1 : numbered.size / control.size
+  }
+
+  /** Numbers hold nothing for certain; where they stand everywhere by chance, only those near the page's driver count. */
+  #numbers(hits: Hits, control: ReadonlySet<number>): void {
+    const { index } = this.#input
+    const places = new Map<number, Place>()
+    for (const form of [WordForm.number, WordForm.physical, WordForm.entry]) {
+      const seen = new Set<number>()
+      for (let row = 0; row < hits.length; row++) {
+        if (hits.form[row] !== form) continue
+        const place = this.#places.at(hits.place[row]!, form)
+        if (!place.holder || place.live === false || !isPlausible(form, place)) continue
+        places.set(row, place)
+        if (control.has(hits.pfn[row]!)) seen.add(hits.pfn[row]!)
+      }
+      const rate = control.size === 0 ? 1 : seen.size / control.size
+      this.numberRate = Math.max(this.numberRate, rate)
+      for (const [row, { holder }] of places) {
+        const pfn = hits.pfn[row]!
+        if (hits.form[row] !== form || !index.isInUse(pfn)) continue
+        if (rate < TELLING_RATE || this.#isNear(pfn, holder!)) index.addPointer(pfn, holder!, false)
+        else index.holdersOf(pfn).chance++
+      }
+    }
+  }
+
+  #isNear(pfn: number, { object }: Holder): boolean {
+    const driver = this.#input.pages.pagemaps.find(({ ranges }) =>
+      ranges.some(({ first, end }) => pfn >= first && pfn < end),
+    )?.driver
+    return object !== undefined && driver !== undefined && this.#reach.isNear(driver, object)
   }
 }

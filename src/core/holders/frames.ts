@@ -31,11 +31,15 @@ export class FrameUses {
   readonly #view = new PageView()
   readonly #memoryMap: readonly MappedRun[]
   readonly #vmalloc: readonly MappedRun[]
+  readonly #tables: Set<number>
 
-  constructor(kernel: Kernel, map: MemoryMap) {
+  /** @param tables frames of the page tables of processes */
+  constructor(kernel: Kernel, map: MemoryMap, tables: ReadonlySet<number>) {
     this.#kernel = kernel
     this.#map = map
     this.#types = pageTypes(kernel)
+    this.#tables = new Set(tables)
+    kernelTables(kernel, this.#tables)
     this.directMap =
       variable(kernel, 'page_offset_base') ?? kernel.arch.defaults[kernel.memory.levels as 4 | 5].directMap
     const start = variable(kernel, 'vmalloc_base')
@@ -65,6 +69,7 @@ export class FrameUses {
   }
 
   use(frame: number): FrameUse {
+    if (this.#tables.has(frame)) return 'page-table'
     if (this.memoryMapAddress(frame * FRAME_BYTES) !== undefined) return 'memory-map'
     const view = this.#view
     if (!this.#map.read(frame, view)) return 'unknown'
@@ -113,6 +118,24 @@ function variable(kernel: Kernel, name: string): bigint | undefined {
 
 function lastFrame(kernel: Kernel): number {
   return kernel.dump.memory.ranges.reduce((last, { end }) => Math.max(last, end), 0)
+}
+
+/** Adds the frames of the kernel's own page tables: of the direct map, too, where device memory is in it. */
+function kernelTables({ memory }: Kernel, tables: Set<number>): void {
+  const { arch, levels, root, physical } = memory
+  const half = 2 ** (arch.levelBits - 1)
+  const ignore = () => undefined
+  walkTables({
+    physical,
+    arch,
+    levels,
+    root,
+    from: half,
+    to: 2 * half,
+    entry: ignore,
+    missing: ignore,
+    table: frame => tables.add(frame),
+  })
 }
 
 /** What the kernel maps at pages [first, end), joined where neighbours are. */

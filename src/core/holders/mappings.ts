@@ -27,6 +27,8 @@ export class Mappings {
   /** Type of a swap entry. */
   swapType = new Uint8Array(256)
   readonly processes: Task[] = []
+  /** Frames of the page tables. */
+  readonly tables = new Set<number>()
   /** Why entries may be missing. */
   readonly incomplete = new Set<string>()
 
@@ -105,6 +107,7 @@ class ProcessWalk {
       from: 0,
       to: arch.userRootEntries(levels),
       entry: (page, level, low, high) => this.#entry(page, level, low, high),
+      table: frame => mappings.tables.add(frame),
       missing: (_, why) =>
         mappings.incomplete.add(
           why === 'excluded'

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Names a place in memory where a pointer to a page was found, and says whether anything can still use it there. */
-import type { Holder } from '../finding.ts'
+import type { Holder, HolderKind } from '../finding.ts'
 import { lowerBound } from '../kernel/kallsyms.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import { percpuOffsets } from '../kernel/percpu.ts'
@@ -9,18 +9,21 @@ import { FRAME_BYTES } from '../memory/physical.ts'
 import type { MemoryMap } from '../mm/memory-map.ts'
 import type { FrameUses } from './frames.ts'
 import { memberAt } from './members.ts'
-import { SlabReader } from './slab.ts'
+import { WordForm } from './pointer-search.ts'
+import { type SlabObject, SlabReader } from './slab.ts'
 
 export interface Place {
   /** Undefined for memory that holds nothing of the kernel's: free, of users, page tables, the memory map. */
   readonly holder: Holder | undefined
+  /** What the place itself is, whatever form the page has there. */
+  readonly kind: HolderKind | undefined
   /** True where the kernel can certainly still use it; undefined where it may be a leftover. */
   readonly live: boolean | undefined
   /** Address in the memory map where the place is a struct page. */
   readonly memoryMap: bigint | undefined
 }
 
-const NOTHING: Place = { holder: undefined, live: false, memoryMap: undefined }
+const NOTHING: Place = { holder: undefined, kind: undefined, live: false, memoryMap: undefined }
 
 export class Places {
   readonly #kernel: Kernel
@@ -39,33 +42,44 @@ export class Places {
     this.#percpu = percpuAreas(kernel)
   }
 
-  /** @param physical address of the pointer. @param number the word is a frame number, not a pointer */
-  at(physical: number, number: boolean): Place {
+  /** @param physical address of the word. @param form a WordForm: what it is of the page */
+  at(physical: number, form: number): Place {
     const frame = Math.floor(physical / FRAME_BYTES)
     const image = this.#inImage(physical)
-    if (image !== undefined) return this.#named(image, number)
+    if (image !== undefined) return this.#named(image, form)
     const use = this.#uses.use(frame)
     if (use === 'memory-map') return { ...NOTHING, memoryMap: this.#uses.memoryMapAddress(physical) }
-    if (use === 'slab') return this.#inSlab(frame, physical, number)
+    if (use === 'slab') return this.#inSlab(frame, physical, form)
     if (use !== 'kernel' && use !== 'unknown') return NOTHING
     const mapped = this.#uses.vmallocAddress(physical)
-    if (mapped !== undefined) return this.#onStack(mapped, number) ?? this.#named(mapped, number)
+    if (mapped !== undefined) return this.#onStack(mapped, form) ?? this.#named(mapped, form)
     const direct = this.#uses.directAddress(physical)
-    return this.#onStack(direct, number) ?? this.#inPercpu(direct, number) ?? this.#inPage(direct, number)
+    return this.#onStack(direct, form) ?? this.#inPercpu(direct, form) ?? this.#inPage(direct, form)
   }
 
-  #inSlab(frame: number, physical: number, number: boolean): Place {
+  /** The slab object that an address of the direct map lies in. */
+  objectAt(address: bigint): SlabObject | undefined {
+    const physical = Number(address - this.#uses.directMap)
+    if (physical < 0 || physical >= 2 ** 52) return undefined
+    const frame = Math.floor(physical / FRAME_BYTES)
+    if (this.#uses.use(frame) !== 'slab') return undefined
+    const head = this.#uses.headOf(frame)
+    return head === undefined ? undefined : this.#slabs.objectAt(head, physical)
+  }
+
+  #inSlab(frame: number, physical: number, form: number): Place {
     const head = this.#uses.headOf(frame)
     const found = head === undefined ? undefined : this.#slabs.objectAt(head, physical)
-    if (!found) return this.#inPage(this.#uses.directAddress(physical), number)
+    if (!found) return this.#inPage(this.#uses.directAddress(physical), form)
     const { cache, object, offset, allocated, size } = found
     const member = memberAt(this.#kernel, cache, size, offset)
     const what = member === undefined ? '' : `, likely ${member}`
     const gone = allocated === false ? 'freed ' : ''
     return {
+      kind: 'slab',
       live: allocated,
       memoryMap: undefined,
-      holder: holder(number, {
+      holder: holder(form, {
         kind: 'slab',
         words: `${gone}object 0x${object.toString(16)} of slab cache ${cache}, at offset ${offset}${what}`,
         address: object + BigInt(offset),
@@ -77,7 +91,7 @@ export class Places {
     }
   }
 
-  #onStack(address: bigint, number: boolean): Place | undefined {
+  #onStack(address: bigint, form: number): Place | undefined {
     const stacks = this.#stacks
     const task = stacks[lowerBound(stacks.length, i => stacks[i]!.stack <= address) - 1]
     if (!task || address >= task.stack + BigInt(task.stackBytes)) return undefined
@@ -85,9 +99,10 @@ export class Places {
     const symbol = this.#functionAt(task, address)
     const where = symbol === undefined ? '' : ` in ${symbol}`
     return {
+      kind: 'kernel-stack',
       live: below ? false : task.running ? undefined : true,
       memoryMap: undefined,
-      holder: holder(number, {
+      holder: holder(form, {
         kind: 'kernel-stack',
         words: `stack of ${task.name}-${task.pid}${where}`,
         address,
@@ -108,12 +123,12 @@ export class Places {
     return undefined
   }
 
-  #inPercpu(address: bigint, number: boolean): Place | undefined {
+  #inPercpu(address: bigint, form: number): Place | undefined {
     const area = this.#percpu.find(({ from, to }) => address >= from && address < to)
     if (!area) return undefined
     const symbol = this.#kernel.symbols.at(area.base + address - area.from)
     const name = symbol && `${symbol.name}+0x${symbol.offset.toString(16)}`
-    return this.#live(number, {
+    return this.#live(form, {
       kind: 'per-cpu',
       words: `per-CPU variable ${name ?? ''}`.trim(),
       address,
@@ -121,20 +136,20 @@ export class Places {
     })
   }
 
-  #inPage(address: bigint, number: boolean): Place {
+  #inPage(address: bigint, form: number): Place {
     const words = `kernel memory at 0x${address.toString(16)}, of no slab`
-    return this.#live(number, { kind: 'kernel-page', words, address })
+    return this.#live(form, { kind: 'kernel-page', words, address })
   }
 
-  #named(address: bigint, number: boolean): Place {
+  #named(address: bigint, form: number): Place {
     const symbol = this.#kernel.nameOf(address)
     if (symbol !== undefined)
-      return this.#live(number, { kind: 'static-data', words: `variable ${symbol}`, address, symbol })
-    return this.#live(number, { kind: 'vmalloc', words: `vmalloc memory at 0x${address.toString(16)}`, address })
+      return this.#live(form, { kind: 'static-data', words: `variable ${symbol}`, address, symbol })
+    return this.#live(form, { kind: 'vmalloc', words: `vmalloc memory at 0x${address.toString(16)}`, address })
   }
 
-  #live(number: boolean, parts: Omit<Holder, 'references'>): Place {
-    return { live: true, memoryMap: undefined, holder: holder(number, parts) }
+  #live(form: number, parts: Omit<Holder, 'references'>): Place {
+    return { kind: parts.kind, live: true, memoryMap: undefined, holder: holder(form, parts) }
   }
 
   /** Address in the kernel's image, for its own frames. */
@@ -152,9 +167,10 @@ export class Places {
   }
 }
 
-function holder(number: boolean, parts: Omit<Holder, 'references'>): Holder {
-  if (!number) return { ...parts, references: undefined }
-  return { ...parts, kind: 'pfn-number', words: `its frame number in ${parts.words}`, references: undefined }
+function holder(form: number, parts: Omit<Holder, 'references'>): Holder {
+  if (form === WordForm.pointer) return { ...parts, references: undefined }
+  const what = form === WordForm.number ? 'frame number' : 'physical address'
+  return { ...parts, kind: 'pfn-number', words: `its ${what} in ${parts.words}`, references: undefined }
 }
 
 /** The static per-CPU variables of each CPU. */

@@ -1,13 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Searches all of system memory for pointers to device pages in use, and for their frame numbers. */
+/** Searches all of system memory for pointers to device pages in use, for their frame numbers and physical addresses. */
 import { growColumns, lengthFor } from '../../util/growable.ts'
 import { FRAME_BYTES, type PhysicalMemory } from '../memory/physical.ts'
 import type { MemoryMap } from '../mm/memory-map.ts'
+
+/**
+ * What a word is of a page: a pointer to its struct page, its frame's number, its physical address, or that with flags (as an
+ * IOMMU's tables have it).
+ */
+export const WordForm = { pointer: 0, number: 1, physical: 2, entry: 3 } as const
 
 const WORDS = FRAME_BYTES / 8
 const MOST_HITS = 1 << 22
 /** Low bits of a pointer in which its user keeps flags (a scatterlist's end mark). */
 const TAG_BITS = 3
+/** Frame numbers have 40 bits, physical addresses 52. */
+const MOST_NUMBER_HIGH = 256
+const PHYSICAL_HIGH = 0xfffff
 /** Longest run of pages that one bio_vec or scatterlist entry is taken to cover. */
 const LONGEST_RUN = 1 << 14
 
@@ -19,12 +28,12 @@ export class Hits {
   /** Frame that the pointer is of, and how many from there on it covers with the length that stands beside it. */
   pfn = new Float64Array(256)
   pages = new Float64Array(256)
-  /** 1 where the word is the frame's number instead. */
-  number = new Uint8Array(256)
+  /** A {@link WordForm}. */
+  form = new Uint8Array(256)
   /** True if there were more than are kept. */
   overflown = false
 
-  add(place: number, pfn: number, pages: number, number: number): void {
+  add(place: number, pfn: number, pages: number, form: number): void {
     if (this.length >= MOST_HITS) {
       this.overflown = true
       return
@@ -34,7 +43,7 @@ export class Hits {
     this.place[row] = place
     this.pfn[row] = pfn
     this.pages[row] = pages
-    this.number[row] = number
+    this.form[row] = form
   }
 }
 
@@ -85,6 +94,8 @@ class FrameScan {
   readonly #baseLow: number
   readonly #firstPfn: number
   readonly #endPfn: number
+  readonly #firstPhysical: number
+  readonly #lastPhysical: number
 
   constructor(map: MemoryMap, request: SearchRequest, hits: Hits) {
     this.#map = map
@@ -92,6 +103,8 @@ class FrameScan {
     this.#hits = hits
     this.#firstPfn = request.device[0]?.first ?? 0
     this.#endPfn = request.device.reduce((end, range) => Math.max(end, range.end), 0)
+    this.#firstPhysical = Math.floor(this.#firstPfn / 2 ** 20)
+    this.#lastPhysical = Math.floor(this.#endPfn / 2 ** 20)
     this.#firstHigh = Number(map.addressOf(this.#firstPfn) >> 32n)
     this.#lastHigh = Number(map.addressOf(this.#endPfn) >> 32n)
     this.#baseHigh = Number(map.base >> 32n)
@@ -104,7 +117,11 @@ class FrameScan {
     for (let i = 0; i < 2 * WORDS; i += 2) {
       const high = words[i + 1]!
       if (high >= this.#firstHigh && high <= this.#lastHigh) this.#pointer(i, place)
-      else if (high < 256) this.#number(i, place)
+      else {
+        if (high < MOST_NUMBER_HIGH) this.#number(i, place)
+        const masked = high & PHYSICAL_HIGH
+        if (masked >= this.#firstPhysical && masked <= this.#lastPhysical) this.#physical(i, place, masked)
+      }
     }
   }
 
@@ -116,7 +133,7 @@ class FrameScan {
     const pages = this.#covered(i)
     for (let page = pfn; page < pfn + pages; page++) {
       if (!this.#request.wanted(page)) continue
-      this.#hits.add(place + 4 * i, pfn, pages, 0)
+      this.#hits.add(place + 4 * i, pfn, pages, WordForm.pointer)
       return
     }
   }
@@ -124,7 +141,16 @@ class FrameScan {
   #number(i: number, place: number): void {
     const pfn = this.#words[i + 1]! * 2 ** 32 + this.#words[i]!
     if (pfn < this.#firstPfn || pfn >= this.#endPfn) return
-    if (this.#request.wantedNumber(pfn)) this.#hits.add(place + 4 * i, pfn, 1, 1)
+    if (this.#request.wantedNumber(pfn)) this.#hits.add(place + 4 * i, pfn, 1, WordForm.number)
+  }
+
+  /** A physical address, with flags below the frame and above its 52 bits. */
+  #physical(i: number, place: number, high: number): void {
+    const pfn = high * 2 ** 20 + (this.#words[i]! >>> 12)
+    if (pfn < this.#firstPfn || pfn >= this.#endPfn) return
+    if (!this.#request.wantedNumber(pfn)) return
+    const plain = high === this.#words[i + 1]! && (this.#words[i]! & 0xfff) === 0
+    this.#hits.add(place + 4 * i, pfn, 1, plain ? WordForm.physical : WordForm.entry)
   }
 
   /**

@@ -35,6 +35,8 @@ export interface LoadedModule {
   readonly name: string
   /** Types of the module, on top of vmlinux's; undefined where it has none that can be read. */
   readonly btf: Btf | undefined
+  /** Where its code and data lie. */
+  readonly regions: readonly { base: bigint; size: bigint }[]
   contains(address: bigint): boolean
   /** The module's symbol that an address lies in. */
   at(address: bigint): { name: string; offset: bigint } | undefined

@@ -15,7 +15,7 @@ export class Module implements LoadedModule {
   readonly name: string
   readonly address: bigint
   readonly #kernel: Kernel
-  readonly #regions: { base: bigint; size: bigint }[]
+  readonly regions: readonly { base: bigint; size: bigint }[]
   #symbols: { address: bigint; name: string }[] | undefined
   #btf: Btf | undefined | null = null
 
@@ -23,11 +23,11 @@ export class Module implements LoadedModule {
     this.#kernel = kernel
     this.address = address
     this.name = text(kernel.at('module', address), 'name')
-    this.#regions = regionsOf(kernel, address)
+    this.regions = regionsOf(kernel, address)
   }
 
   contains(address: bigint): boolean {
-    return this.#regions.some(({ base, size }) => address >= base && address < base + size)
+    return this.regions.some(({ base, size }) => address >= base && address < base + size)
   }
 
   /** The module's symbol that an address lies in. */

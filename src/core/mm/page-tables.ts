@@ -23,6 +23,8 @@ export interface TableWalk {
    * @param level 1 for one page, 2 for 512, 3 for 512 times as many
    */
   entry(page: number, level: number, low: number, high: number): void
+  /** Called with the frame of every table. */
+  table?(frame: number): void
   /** A table that the dump lacks, or that stands where one of the same walk does. */
   missing(page: number, why: 'excluded' | 'loop'): void
 }
@@ -51,6 +53,7 @@ class Walker {
       walk.missing(firstPage, again ? 'loop' : 'excluded')
       return
     }
+    walk.table?.(frame)
     // Copied: the walk below reads other frames, after which this one need not be valid any more.
     const entries = level === 1 ? bytes : bytes.slice()
     const words = new DataView(entries.buffer, entries.byteOffset, FRAME_BYTES)

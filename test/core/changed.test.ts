@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Dumps of real kernels with changes: what is missing makes no claim, what is damaged does no harm.
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type Examination, examine } from '../../src/core/examine.ts'
+import { CORE_ACCUSATIONS } from '../../src/core/finding.ts'
+import { FrameUses } from '../../src/core/holders/frames.ts'
+import { pointer } from '../../src/core/kernel/typed.ts'
+import { openDump } from '../../src/core/memory/open.ts'
+import type { Dump } from '../../src/core/memory/physical.ts'
+import { BytesCoreSource } from '../../src/core/memory/source.ts'
+import { FileCoreSource, kdumpCodecs } from '../../src/node/core-source.ts'
+import { coreText } from '../../src/report/core.ts'
+import { coreJson } from '../../src/report/core-json.ts'
+import { writeElf, writeKdump } from '../../testkit/core/dump-writer.ts'
+import { type Changes, changed } from '../../testkit/core/overlay.ts'
+import { dumps, type RealDump, realDumps } from '../support/dumps.ts'
+import { needs } from '../support/needs.ts'
+
+needs(dumps()).describe('changed dumps', () => {
+  for (const dump of realDumps()) needs(dump.needs).describe(dump.name, () => suite(dump))
+})
+
+const accusations = (found: Examination) =>
+  found.findings
+    .filter(({ kind }) => CORE_ACCUSATIONS.has(kind))
+    .map(({ kind, pages }) => `${kind} ${pages.map(pfn => `0x${pfn.toString(16)}`).join(' ')}`)
+
+function suite(real: RealDump): void {
+  let source: FileCoreSource
+  let dump: Dump
+  let found: Examination
+  beforeAll(async () => {
+    source = new FileCoreSource(real.path())
+    dump = openDump(source, { codecs: await kdumpCodecs() })
+    found = examine(dump, real.name)
+  })
+  afterAll(() => source?.close())
+  const with_ = (changes: Changes) => examine(changed(dump, changes), real.name)
+
+  /** Physical address of the pointer in the object that holds a planted page. */
+  function pointerTo(text: string): { pfn: number; place: number } {
+    const planted = real.truth.planted.find(each => each.text === text)!
+    const pfn = Number(planted.pfns[0])
+    const holder = real.truth.pages_of_interest.find(page => Number(page.pfn) === pfn)!.holders[0]!
+    const address = BigInt(`0x${holder.object}`) + BigInt(holder.offset!)
+    return { pfn, place: found.kernel.memory.frameOf(address) * 4096 + Number(address & 0xfffn) }
+  }
+  const planted = (text: string) => real.truth.planted.some(each => each.text === text)
+
+  test.runIf(planted('one reference, its pointer in a slab object'))(
+    'a page that an object knows by number is held',
+    () => {
+      const { pfn, place } = pointerTo('one reference, its pointer in a slab object')
+      const without = with_({ words: new Map([[place, 0n]]) })
+      expect(accusations(without)).toContain(`leaked 0x${pfn.toString(16)}`)
+      for (const word of [BigInt(pfn), BigInt(pfn) * 4096n]) {
+        const numbered = with_({ words: new Map([[place, word]]) })
+        expect(accusations(numbered)).not.toContain(`leaked 0x${pfn.toString(16)}`)
+      }
+    },
+  )
+
+  test('without slab memory no leak is claimed', () => {
+    const uses = new FrameUses(found.kernel, found.map, new Set())
+    // Structures that the answer needs stay: as if a filter had dropped the others.
+    const needed = new Set<number>()
+    const spy = watched(dump, pfn => needed.add(pfn))
+    examine(spy, real.name, { search: false })
+    const partial = with_({ without: pfn => !needed.has(pfn) && uses.use(pfn) === 'slab' })
+    expect(accusations(partial).filter(text => text.startsWith('leaked'))).toEqual([])
+    if (partial.holders) expect(partial.holders.incomplete.join()).toMatch(/frames of slab memory are not in the dump/)
+    const certain = accusations(found).filter(text => /impossible|teardown/.test(text))
+    expect(accusations(partial)).toEqual(expect.arrayContaining(certain))
+  })
+
+  test('a list of tasks, and page tables, that lead in circles', () => {
+    const { kernel } = found
+    const init = kernel.address('init_task')!
+    const list = BigInt(kernel.need('task_struct.tasks'))
+    const second = kernel.memory.u64(init + list)
+    const physical = (address: bigint) => kernel.memory.frameOf(address) * 4096 + Number(address & 0xfffn)
+    const words = new Map([[physical(second), second]])
+    // The first user entry of every root table points to the root itself.
+    for (const { mm } of found.holders?.tasks ?? []) {
+      if (mm === 0n) continue
+      const root = kernel.memory.frameOf(pointer(kernel.at('mm_struct', mm), 'pgd')) * 4096
+      words.set(root, BigInt(root) | 0x67n)
+    }
+    const circular = with_({ words })
+    expect(circular.pagemaps.length).toBe(found.pagemaps.length)
+    if (circular.holders) expect(circular.holders.incomplete).not.toEqual([])
+    expect(accusations(circular).filter(text => text.startsWith('leaked'))).toEqual([])
+  })
+
+  test('the answer is the same for every format', async () => {
+    // As much memory as the answer reads, to write it again in a moment.
+    const frames = new Map<number, Uint8Array>()
+    const spy = watched(dump, (pfn, frame) => {
+      if (!frames.has(pfn)) frames.set(pfn, frame.slice())
+    })
+    const options = { search: false }
+    const expected = said(examine(spy, 'dump', options))
+    const text = { vmcoreinfo: dump.vmcoreinfo ?? found.kernel.info.text }
+    for (const file of [writeElf(frames, text), writeKdump(frames, text)]) {
+      const again = openDump(new BytesCoreSource('dump', file), { codecs: await kdumpCodecs() })
+      expect(said(examine(again, 'dump', options))).toEqual(expected)
+    }
+  })
+}
+
+/** The same dump, with each frame that is read shown. */
+function watched(dump: Dump, seen: (pfn: number, frame: Uint8Array) => void): Dump {
+  const { format, ranges } = dump.memory
+  const frame = (pfn: number) => {
+    const bytes = dump.memory.frame(pfn)
+    if (bytes) seen(pfn, bytes)
+    return bytes
+  }
+  return { ...dump, memory: { format, ranges, frame } }
+}
+
+/** What a command says, without how the dump is stored. */
+function said(found: Examination): unknown {
+  const { source: _, ...json } = coreJson('dump', found) as { source: unknown }
+  return { json, text: coreText('dump', found).slice(2) }
+}
