@@ -8,7 +8,8 @@ import { openKernel } from './kernel/open.ts'
 import type { Dump } from './memory/physical.ts'
 import { type DevicePages, type PagemapAccount, type PagesInUse, readDevicePages } from './mm/device-pages.ts'
 import { MemoryMap } from './mm/memory-map.ts'
-import { readPagemaps } from './mm/pagemaps.ts'
+import { findOrphans } from './mm/orphans.ts'
+import { type Pagemap, readPagemaps } from './mm/pagemaps.ts'
 
 export interface ExamineOptions extends KernelFiles {
   /** Look for who holds the pages in use; true unless said. */
@@ -33,7 +34,7 @@ export function examine(dump: Dump, name: string, options: ExamineOptions = {}):
   const kernel = openKernel(dump, name, options)
   const map = new MemoryMap(kernel)
   const total = (pages: number) => options.progress?.('pages', pages, undefined)
-  const pages = readDevicePages(kernel, map, readPagemaps(kernel), total)
+  const pages = readDevicePages(kernel, map, allPagemaps(kernel, map), total)
   const holders =
     options.holders === false || pages.inUse.length === 0
       ? undefined
@@ -42,10 +43,20 @@ export function examine(dump: Dump, name: string, options: ExamineOptions = {}):
   return { kernel, map, ...pages, holders, findings, notes: notesOf(kernel, pages, dump) }
 }
 
+/** Pagemaps by pgmap_array; where a part of that is missing, by the pages themselves, too. */
+function allPagemaps(kernel: Kernel, map: MemoryMap): Pagemap[] {
+  const gaps = kernel.gaps.length
+  const known = readPagemaps(kernel)
+  const whole = kernel.address('pgmap_array') !== undefined && kernel.gaps.length === gaps
+  if (whole) return known
+  const found = [...known, ...findOrphans(kernel, map, known)]
+  return found.sort((a, b) => (a.ranges[0]?.first ?? 0) - (b.ranges[0]?.first ?? 0))
+}
+
 /** What the answer lacks. */
 function notesOf(kernel: Kernel, { pagemaps }: DevicePages, dump: Dump): string[] {
   const notes = dump.damage.map(damage => `the file is damaged: ${damage}`)
-  if (kernel.address('pgmap_array') === undefined) {
+  if (kernel.address('pgmap_array') === undefined && pagemaps.length === 0) {
     notes.push('the kernel has no pgmap_array: without CONFIG_ZONE_DEVICE it has no device pages')
   }
   const excluded = kernel.gaps.filter(({ absent }) => absent.why === 'excluded')

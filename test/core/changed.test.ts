@@ -73,6 +73,24 @@ function suite(real: RealDump): void {
     expect(accusations(partial)).toEqual(expect.arrayContaining(certain))
   })
 
+  test('pages are found without pgmap_array, and without the pagemaps themselves', () => {
+    const { kernel, pagemaps } = found
+    const frameOf = (address: bigint) => kernel.memory.frameOf(address)
+    const head = kernel.memory.u64(kernel.address('pgmap_array')! + BigInt(kernel.need('xarray.xa_head'))) & ~3n
+    const counts = (made: Examination) =>
+      made.pagemaps.map(({ ranges, counts }) => ({
+        ranges: ranges.map(({ first, end }) => [first, end]),
+        counts: [...counts],
+      }))
+    const node = with_({ without: pfn => pfn === frameOf(head) })
+    expect(counts(node)).toEqual(counts(found))
+    expect(node.notes.join()).toContain('a part of pgmap_array is not in the dump')
+    const slabs = new Set(pagemaps.map(({ address }) => frameOf(address)))
+    const none = with_({ without: pfn => slabs.has(pfn) || pfn === frameOf(head) })
+    expect(counts(none)).toEqual(counts(found))
+    expect(accusations(none).filter(text => !text.startsWith('impossible'))).toEqual([])
+  })
+
   test('a list of tasks, and page tables, that lead in circles', () => {
     const { kernel } = found
     const init = kernel.address('init_task')!

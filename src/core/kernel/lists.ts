@@ -5,17 +5,22 @@ import type { Kernel } from './kernel.ts'
 const MOST_ENTRIES = 1 << 22
 
 /**
- * Structures on a `struct list_head`, by address, without the head.
+ * Structures on a `struct list_head`, by address, without the head. Where an entry is not in the dump, the rest of the list is
+ * read from its other end.
  * @param offset of the list's member in the structure
  */
 export function* listEntries(kernel: Kernel, head: bigint, offset: number, what: string): Generator<bigint> {
   const seen = new Set<bigint>()
-  let at = kernel.try(what, () => kernel.memory.u64(head))
-  while (at !== undefined && at !== head && at !== 0n && !seen.has(at) && seen.size < MOST_ENTRIES) {
-    seen.add(at)
-    yield at - BigInt(offset)
-    const next: bigint = at
-    at = kernel.try(what, () => kernel.memory.u64(next))
+  // `next` is the first word of an entry, `prev` the second.
+  for (const link of [0n, 8n]) {
+    let at = kernel.try(what, () => kernel.memory.u64(head + link))
+    while (at !== undefined && at !== head && at !== 0n && !seen.has(at) && seen.size < MOST_ENTRIES) {
+      const entry: bigint = at
+      seen.add(entry)
+      yield entry - BigInt(offset)
+      at = kernel.try(what, () => kernel.memory.u64(entry + link))
+    }
+    if (at === head) return
   }
 }
 

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * Device pages that no pagemap was found for, by the zone in their flags. A filter can drop the very node of pgmap_array, or the
+ * pagemap (makedumpfile -d 31 does on 7.x), while the pages themselves are in the dump.
+ */
+import type { Kernel } from '../kernel/kernel.ts'
+import type { MemoryMap } from './memory-map.ts'
+import { walkTables } from './page-tables.ts'
+import { type Pagemap, readPagemap } from './pagemaps.ts'
+
+/** Where the zone stands in the flags of a page. */
+interface ZoneBits {
+  shift: number
+  mask: number
+  device: number
+}
+
+interface Run {
+  pgmap: bigint
+  first: number
+  end: number
+}
+
+/** Pagemaps of device pages that are of none of the known ones. */
+export function findOrphans(kernel: Kernel, map: MemoryMap, known: readonly Pagemap[]): Pagemap[] {
+  const zone = zoneBits(kernel)
+  if (!zone) return []
+  const runs = new Map<bigint, Run[]>()
+  const covered = known.flatMap(({ ranges }) => ranges).sort((a, b) => a.first - b.first)
+  for (const { first, end } of mappedPages(kernel, map)) {
+    for (const range of without(first, end, covered)) collect(map, zone, range, runs)
+  }
+  return [...runs.values()].map(each => pagemapOf(kernel, each))
+}
+
+function collect(
+  map: MemoryMap,
+  zone: ZoneBits,
+  range: { first: number; end: number },
+  runs: Map<bigint, Run[]>,
+): void {
+  let last: Run | undefined
+  map.visit(range.first, range.end, page => {
+    const inZone =
+      ((zone.shift < 32 ? page.flagsLow >>> zone.shift : page.flagsHigh >>> (zone.shift - 32)) & zone.mask) ===
+      zone.device
+    if (!inZone) {
+      last = undefined
+      return
+    }
+    if (page.isTail && last && page.head >= last.first) {
+      last.end = page.pfn + 1
+      return
+    }
+    // The pages of an altmap's own area have a list head there, which points to itself.
+    const own = map.addressOf(page.pfn)
+    if (page.isTail || page.pgmap === 0n || (page.pgmap >= own && page.pgmap < own + BigInt(map.layout.size))) return
+    if (last && last.pgmap === page.pgmap && last.end === page.pfn) last.end++
+    else {
+      last = { pgmap: page.pgmap, first: page.pfn, end: page.pfn + 1 }
+      runs.set(page.pgmap, [...(runs.get(page.pgmap) ?? []), last])
+    }
+  })
+}
+
+/** The pagemap itself where the dump has it, and what the pages tell of it otherwise. */
+function pagemapOf(kernel: Kernel, runs: readonly Run[]): Pagemap {
+  const address = runs[0]!.pgmap
+  const read = kernel.try(`the pagemap at 0x${address.toString(16)}`, () => readPagemap(kernel, address))
+  if (read?.type !== undefined && read.ranges.length > 0) return read
+  return {
+    address,
+    type: undefined,
+    typeNumber: 0,
+    ranges: runs.map(({ first, end }) => ({ first, end, reserved: 0 })),
+    owner: 0n,
+    ops: 0n,
+    opsName: undefined,
+    pageFree: undefined,
+    driver: undefined,
+    order: 0,
+    ref: undefined,
+  }
+}
+
+/** Pages [first, end) whose struct pages the kernel's page tables map. */
+function mappedPages(kernel: Kernel, map: MemoryMap): { first: number; end: number }[] {
+  const { arch, levels, root, physical } = kernel.memory
+  const bits = arch.canonicalBits[levels as 4 | 5]
+  const pageOf = (address: bigint) => Number(BigInt.asUintN(bits, address) >> 12n)
+  const base = pageOf(map.base)
+  const half = 2 ** (arch.levelBits - 1)
+  const perFrame = 4096 / map.layout.size
+  const ranges: { first: number; end: number }[] = []
+  walkTables({
+    physical,
+    arch,
+    levels,
+    root,
+    from: half,
+    to: 2 * half,
+    // As much as 52 bits of physical addresses take.
+    within: { first: base, end: base + (2 ** 40 * map.layout.size) / 4096 },
+    entry(page, level) {
+      const first = Math.floor((page - base) * perFrame)
+      const end = Math.ceil((page - base + 2 ** (arch.levelBits * (level - 1))) * perFrame)
+      const last = ranges.at(-1)
+      if (last && last.end === first) last.end = end
+      else if (first >= 0) ranges.push({ first, end })
+    },
+    missing: () => undefined,
+  })
+  return ranges
+}
+
+/** [first, end) without ranges that are sorted. */
+function* without(first: number, end: number, ranges: readonly { first: number; end: number }[]) {
+  let at = first
+  for (const range of ranges) {
+    if (range.end <= at || range.first >= end) continue
+    if (range.first > at) yield { first: at, end: range.first }
+    at = Math.max(at, range.end)
+  }
+  if (at < end) yield { first: at, end }
+}
+
+/** include/linux/page-flags-layout.h, for kernels with a memory map in virtual memory: the node stands on top, then the zone. */
+function zoneBits(kernel: Kernel): ZoneBits | undefined {
+  const device = kernel.btf.enumerator('ZONE_DEVICE')
+  const zones = kernel.btf.enumerator('__MAX_NR_ZONES')
+  if (device === undefined || zones === undefined) return undefined
+  const nodes = kernel.info.length('node_data') ?? 1
+  const nodeBits = Math.ceil(Math.log2(Math.max(1, nodes)))
+  const zoneBits = zones <= 1 ? 0 : zones <= 2 ? 1 : zones <= 4 ? 2 : 3
+  return { shift: 64 - nodeBits - zoneBits, mask: 2 ** zoneBits - 1, device }
+}
