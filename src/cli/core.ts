@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** `lastput core`: the device pages of a memory dump, or of the running kernel. */
+import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { CoreError } from '../core/error.ts'
 import { type Examination, type ExamineOptions, examine } from '../core/examine.ts'
 import { CORE_ACCUSATIONS } from '../core/finding.ts'
+import type { KernelFiles } from '../core/kernel/kernel.ts'
+import { systemMap, vmlinux } from '../core/kernel/symbol-files.ts'
 import { openDump } from '../core/memory/open.ts'
 import { readPage, visitPages } from '../core/page-queries.ts'
 import { FileCoreSource, kdumpCodecs } from '../node/core-source.ts'
@@ -21,6 +24,8 @@ interface CoreFlags {
   pfn?: number
   pagemap?: number
   anyPage?: number
+  vmlinux?: string
+  systemMap?: string
   search: boolean
   top: number
 }
@@ -59,6 +64,8 @@ export function coreCommand(): Command {
     .option('--pfn <pfn>', 'this page, and findings about it, only', parsePfn)
     .option('--pagemap <pfn>', 'findings of the pagemap that this page belongs to', parsePfn)
     .option('--any-page <pfn>', 'a page that need not be a device page', parsePfn)
+    .option('--system-map <file>', 'symbols for a kernel that does not carry its own (System.map)')
+    .option('--vmlinux <file>', 'symbols and types (its section .BTF) for such a kernel')
     .option('--no-search', 'do not search all of memory for pointers to pages in use')
     .option('--top <n>', 'findings and lines of held pages to show', parseCount, 20)
     .addHelpText('after', NOTES)
@@ -73,11 +80,24 @@ async function core(file: string | undefined, flags: CoreFlags): Promise<Exit> {
   const source = openSource(path, flags.live === true)
   try {
     const dump = openDump(source, { codecs: await kdumpCodecs(), live: flags.live === true })
-    const options: ExamineOptions = { search: flags.search, holders: flags.pages !== true, progress: progress() }
+    const options: ExamineOptions = {
+      search: flags.search,
+      holders: flags.pages !== true,
+      progress: progress(),
+      ...kernelFiles(flags),
+    }
     const found = examine(dump, path, options)
     return print(path, found, flags)
   } finally {
     source.close()
+  }
+}
+
+/** What the files that were named say; a System.map goes before a vmlinux. */
+function kernelFiles({ vmlinux: image, systemMap: map }: CoreFlags): KernelFiles {
+  return {
+    ...(image === undefined ? {} : vmlinux(image, new Uint8Array(readFileSync(image)))),
+    ...(map === undefined ? {} : systemMap(map, readFileSync(map, 'latin1'))),
   }
 }
 

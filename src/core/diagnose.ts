@@ -22,7 +22,7 @@ export function diagnose(
   for (let row = 0; row < pages.inUse.length; row++) balances.push(balanceOf(pages, row, holders))
   const twice = holders?.searched ? doubleRecorded(balances) : new Map<number, string>()
   for (let row = 0; row < pages.inUse.length; row++) {
-    findings.push(judge({ pages, row, holders, balance: balances[row], twice: twice.get(row) }))
+    findings.push(judge({ map, pages, row, holders, balance: balances[row], twice: twice.get(row) }))
   }
   for (const pfn of holders?.mappedIdle ?? []) findings.push(...mappedIdle(map, pages, pfn, holders!))
   findings.push(...teardowns(kernel, pages, holders))
@@ -31,6 +31,7 @@ export function diagnose(
 }
 
 interface Case {
+  map: MemoryMap
   pages: DevicePages
   row: number
   holders: HolderSearch | undefined
@@ -57,7 +58,8 @@ function judge(known: Case): CoreFinding {
   }
 }
 
-function verdict({ pages, row, holders, balance, twice }: Case): Verdict {
+function verdict(known: Case): Verdict {
+  const { pages, row, holders, balance, twice } = known
   const { inUse, pagemaps } = pages
   const pagemap = pagemaps[inUse.pagemap[row]!]!
   if (inUse.stateOf(row) === 'impossible') {
@@ -67,6 +69,8 @@ function verdict({ pages, row, holders, balance, twice }: Case): Verdict {
   const held = (...evidence: string[]): Verdict => ({ kind: 'held', certainty: 'certain', evidence })
   if (!balance || !holders) return held()
   const found = holders.of(inUse.pfn[row]!)
+  if (holders.live && hasChanged(known))
+    return held('it changed while memory was read, so nothing is said of its references')
   if (balance.missing < 0) return tooMany(balance, holders)
   if (twice !== undefined) return { kind: 'count-mismatch', certainty: 'possible', evidence: [twice] }
   if (balance.missing === 0) return held()
@@ -84,7 +88,14 @@ function verdict({ pages, row, holders, balance, twice }: Case): Verdict {
     const why = `its frame number stands in ${numbers === 1 ? 'one place' : `${numbers} places`}, but so do those of ${rate} % of idle pages`
     return { kind: 'leaked', certainty: 'possible', evidence: [open, why] }
   }
-  return { kind: 'leaked', certainty: 'likely', evidence: [open, LOOKED_AT] }
+  return { kind: 'leaked', certainty: holders.live ? 'possible' : 'likely', evidence: [open, LOOKED_AT] }
+}
+
+/** Reads a page of a running kernel again, now that its holders were looked for. */
+function hasChanged({ map, pages: { inUse }, row }: Case): boolean {
+  const now = new PageView()
+  if (!map.read(inUse.pfn[row]!, now)) return true
+  return now.count !== inUse.count[row] || now.mapcount !== inUse.mapcount[row]
 }
 
 const LOOKED_AT = "looked at: page tables and pipes of all processes, and all of the kernel's memory for pointers to it"
@@ -95,8 +106,7 @@ function doubtOf(balance: Balance, holders: HolderSearch): string | undefined {
   return balance.doubt
 }
 
-function tooMany(balance: Balance, { incomplete }: HolderSearch): Verdict {
-  const live = incomplete.some(why => why.includes('ran on'))
+function tooMany(balance: Balance, { live }: HolderSearch): Verdict {
   const evidence = [
     `page tables and pipes hold ${balance.certain} references${balance.base > 0 ? `, and an idle page has ${balance.base}` : ''}: ${-balance.missing} more than its count says`,
   ]
@@ -119,11 +129,10 @@ function mappedIdle(map: MemoryMap, pages: DevicePages, pfn: number, holders: Ho
   if (!map.read(pfn, view) || view.isTail) return []
   const found = holders.of(pfn)
   const pagemap = pages.pagemaps.findIndex(({ ranges }) => ranges.some(({ first, end }) => pfn >= first && pfn < end))
-  const live = holders.incomplete.some(why => why.includes('ran on'))
   return [
     {
       kind: 'impossible-state',
-      certainty: live ? 'possible' : 'certain',
+      certainty: holders.live ? 'possible' : 'certain',
       pfn,
       pages: [pfn],
       pagemap,

@@ -56,6 +56,8 @@ function allPagemaps(kernel: Kernel, map: MemoryMap): Pagemap[] {
 /** What the answer lacks. */
 function notesOf(kernel: Kernel, { pagemaps }: DevicePages, dump: Dump): string[] {
   const notes = dump.damage.map(damage => `the file is damaged: ${damage}`)
+  if (dump.memory.format === 'live')
+    notes.push('the kernel ran on while its memory was read: what changed meanwhile may be seen in part')
   if (kernel.address('pgmap_array') === undefined && pagemaps.length === 0) {
     notes.push('the kernel has no pgmap_array: without CONFIG_ZONE_DEVICE it has no device pages')
   }

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Examination, examine } from '../../src/core/examine.ts'
 import { CORE_ACCUSATIONS } from '../../src/core/finding.ts'
 import { FrameUses } from '../../src/core/holders/frames.ts'
+import { systemMap } from '../../src/core/kernel/symbol-files.ts'
 import { pointer } from '../../src/core/kernel/typed.ts'
 import { openDump } from '../../src/core/memory/open.ts'
 import type { Dump } from '../../src/core/memory/physical.ts'
@@ -12,6 +13,7 @@ import { FileCoreSource, kdumpCodecs } from '../../src/node/core-source.ts'
 import { coreText } from '../../src/report/core.ts'
 import { coreJson } from '../../src/report/core-json.ts'
 import { writeElf, writeKdump } from '../../testkit/core/dump-writer.ts'
+import { KcoreSource } from '../../testkit/core/kcore.ts'
 import { type Changes, changed } from '../../testkit/core/overlay.ts'
 import { dumps, type RealDump, realDumps } from '../support/dumps.ts'
 import { needs } from '../support/needs.ts'
@@ -91,6 +93,24 @@ function suite(real: RealDump): void {
     expect(accusations(none).filter(text => !text.startsWith('impossible'))).toEqual([])
   })
 
+  test('symbols from kallsyms that VMCOREINFO does not place, or from a System.map of before KASLR', () => {
+    const info = found.kernel.info.text
+    const bare = { ...dump, vmcoreinfo: info.replace(/^SYMBOL\(kallsyms.*\n/gm, '') }
+    const options = { search: false, holders: false }
+    const said = (made: Examination) =>
+      JSON.stringify(coreJson('dump', made), (key, value) => (key === 'foundBy' ? '' : value))
+    // The tables stand in that order up to 6.3.
+    if (real.truth.kernel_release.startsWith('6.1.')) {
+      expect(said(examine(bare, real.name, options))).toBe(said(examine(dump, real.name, options)))
+    } else expect(() => examine(bare, real.name, options)).toThrow('--system-map')
+    const lines = real.kallsyms().map(([address, type, name]) => {
+      const linked = BigInt(`0x${address}`)
+      return `${(linked >= 1n << 63n ? linked - 0x1000000n : linked).toString(16).padStart(16, '0')} ${type} ${name}`
+    })
+    const files = systemMap('System.map', lines.join('\n'))
+    expect(said(examine(bare, real.name, { ...options, ...files }))).toBe(said(examine(dump, real.name, options)))
+  })
+
   test('a list of tasks, and page tables, that lead in circles', () => {
     const { kernel } = found
     const init = kernel.address('init_task')!
@@ -108,6 +128,15 @@ function suite(real: RealDump): void {
     expect(circular.pagemaps.length).toBe(found.pagemaps.length)
     if (circular.holders) expect(circular.holders.incomplete).not.toEqual([])
     expect(accusations(circular).filter(text => text.startsWith('leaked'))).toEqual([])
+  })
+
+  test('the same memory as /proc/kcore of the running kernel', () => {
+    const live = examine(openDump(new KcoreSource(real.kcoreHead(), dump), { live: true }), real.name)
+    expect(live.kernel.foundBy).toBe('its VMCOREINFO note')
+    expect(accusations(live)).toEqual(accusations(found))
+    const certain = live.findings.filter(({ kind, certainty }) => kind === 'leaked' && certainty !== 'possible')
+    expect(certain).toEqual([])
+    expect(live.pagemaps.map(({ pages }) => pages)).toEqual(found.pagemaps.map(({ pages }) => pages))
   })
 
   test('the answer is the same for every format', async () => {

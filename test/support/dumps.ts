@@ -37,6 +37,10 @@ export interface RealDump {
   path(): string
   /** Every ZONE_DEVICE page as the guest read it. */
   pages(): TruePage[]
+  /** Address, type and name of the symbols of vmlinux. */
+  kallsyms(): [string, string, string][]
+  /** The beginning of the running kernel's /proc/kcore. */
+  kcoreHead(): Uint8Array
   needs: Missing
 }
 
@@ -71,6 +75,8 @@ function realDump(name: string): RealDump {
     needs: packed.endsWith('.zst') ? program('zstd') : undefined,
     path: () => unpacked(join(folder, name, packed), name),
     pages: () => truePages(join(folder, name, 'zonedevice.txt.gz')),
+    kcoreHead: () => new Uint8Array(gunzipSync(readFileSync(join(folder, name, 'kcore.head.gz')))),
+    kallsyms: () => symbols(join(folder, name, 'kallsyms.txt.gz')),
   }
 }
 
@@ -84,6 +90,14 @@ function unpacked(path: string, name: string): string {
   run('zstd', ['-dqf', '--long=31', path, '-o', part])
   renameSync(part, target)
   return target
+}
+
+function symbols(path: string): [string, string, string][] {
+  const lines = gunzipSync(readFileSync(path)).toString('latin1').split('\n')
+  return lines.flatMap(line => {
+    const [address, type, name, module] = line.split(/\s+/)
+    return name === undefined || module ? [] : [[address!, type!, name] as [string, string, string]]
+  })
 }
 
 function truePages(path: string): TruePage[] {

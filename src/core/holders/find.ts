@@ -20,6 +20,8 @@ export interface HolderSearch {
   /** Idle pages that page tables map with a reference. */
   readonly mappedIdle: readonly number[]
   readonly tasks: readonly Task[]
+  /** The kernel ran on while its memory was read. */
+  readonly live: boolean
   /** True if memory was searched for pointers. */
   readonly searched: boolean
   /** Part of idle pages whose frame numbers or physical addresses stand somewhere, too: how little those of a page say. */
@@ -56,11 +58,11 @@ export function findHolders(kernel: Kernel, map: MemoryMap, pages: DevicePages, 
   if (search) search.run((done, total) => progress?.('memory searched', done, total), incomplete)
   else incomplete.push('memory was not searched')
   if (kernel.gaps.length > gapsBefore) incomplete.push('structures of tasks, files or slabs could not be read')
-  if (kernel.dump.memory.format === 'live') incomplete.push('the kernel ran on while its memory was read')
   return {
     of: pfn => index.of(pfn),
     mappedIdle,
     tasks,
+    live: kernel.dump.memory.format === 'live',
     searched: options.search,
     numberRate: search?.numberRate ?? 0,
     incomplete: [...new Set(incomplete)],

@@ -149,6 +149,21 @@ class PackedNames {
   }
 }
 
+/** A table of symbols from elsewhere. */
+export function tableOf(symbols: readonly { address: bigint; name: string }[]): SymbolTable {
+  const sorted = [...symbols].sort((a, b) => (a.address < b.address ? -1 : a.address > b.address ? 1 : 0))
+  const starts = new Uint32Array(sorted.length)
+  let at = 1
+  sorted.forEach(({ name }, i) => {
+    starts[i] = at
+    at += name.length + 1
+  })
+  const text = new TextEncoder().encode(
+    `\0${sorted.map(({ name }) => `${name.replace(/[^\x21-\x7e]/g, '?')}\0`).join('')}`,
+  )
+  return new Columns({ pool: new NamePool(text), starts }, sorted.length, i => sorted[i]!.address)
+}
+
 class Columns implements SymbolTable {
   readonly size: number
   readonly #names: DecodedNames

@@ -5,6 +5,7 @@ import { CoreError, type NotInDump, unlessAbsent } from '../error.ts'
 import type { Dump } from '../memory/physical.ts'
 import { Btf } from './btf.ts'
 import { placeInVmcoreinfo, readKallsyms, type SymbolTable } from './kallsyms.ts'
+import { searchKallsyms } from './kallsyms-search.ts'
 import { locateKernel } from './locate.ts'
 import type { VirtualMemory } from './virtual.ts'
 import type { Vmcoreinfo } from './vmcoreinfo.ts'
@@ -140,8 +141,11 @@ export class Kernel {
   #symbolsInMemory(): SymbolTable {
     const place = placeInVmcoreinfo(this.info)
     const known = { name: '_stext', address: this.info.symbol('_stext')! }
-    if (!place)
-      throw this.#lacks('its VMCOREINFO does not say where kallsyms is (before 6.0); give --system-map or --vmlinux')
+    if (!place) {
+      const found = searchKallsyms(this.memory, known.address)
+      if (found) return found
+      throw this.#lacks('its symbol table (kallsyms) was not found in its memory; give --system-map or --vmlinux')
+    }
     const table = unlessAbsent(
       () => readKallsyms(this.memory, place, known),
       absent => {

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * Finds kallsyms in the image of a kernel whose VMCOREINFO does not say where it is (before 6.0, 5fd8fea935a1). There the tables
+ * follow each other: offsets, relative base, number of symbols, names, markers, tokens, index of tokens.
+ */
+import { unlessAbsent } from '../error.ts'
+import { type KallsymsPlace, readKallsyms, type SymbolTable } from './kallsyms.ts'
+import type { VirtualMemory } from './virtual.ts'
+
+/** As large as an image of x86-64 may be. */
+const MOST_IMAGE = 1 << 30
+const FEWEST_SYMBOLS = 1000
+const MOST_SYMBOLS = 1 << 21
+/** Every kernel has symbols with digits, so that each digit is a token of its own. */
+const DIGITS = '0\x001\x002\x003\x004\x005\x006\x007\x008\x009\x00'
+
+/** @param start of the kernel's text, to which addresses are relative */
+export function searchKallsyms(memory: VirtualMemory, start: bigint): SymbolTable | undefined {
+  const image = readImage(memory, start)
+  const digits = new TextEncoder().encode(DIGITS)
+  for (let at = image.length - 1; (at = lastIndexOf(image, digits, at)) >= 0; at--) {
+    const tokens = tokenTable(image, at)
+    if (!tokens) continue
+    for (const place of placesBefore(image, start, tokens)) {
+      const table = unlessAbsent(() => readKallsyms(memory, place, { name: '_stext', address: start }))
+      if (table) return table
+    }
+  }
+  return undefined
+}
+
+/** The mapped pages of the image; pages that the dump lacks are zeros here, where only a table's beginning is looked for. */
+function readImage(memory: VirtualMemory, start: bigint): Uint8Array {
+  const pages: Uint8Array[] = []
+  const empty = new Uint8Array(4096)
+  let missing = 0
+  for (let at = start; pages.length * 4096 < MOST_IMAGE && missing < 512; at += 4096n) {
+    const page = memory.page(at)
+    missing = page ? 0 : missing + 1
+    pages.push(page ? page.slice() : empty)
+  }
+  const image = new Uint8Array(pages.length * 4096)
+  for (const [i, page] of pages.entries()) image.set(page, i * 4096)
+  return image
+}
+
+function lastIndexOf(bytes: Uint8Array, wanted: Uint8Array, from: number): number {
+  for (let at = bytes.lastIndexOf(wanted[0]!, from); at >= 0; at = bytes.lastIndexOf(wanted[0]!, at - 1)) {
+    if (wanted.every((byte, i) => bytes[at + i] === byte)) return at
+    if (at === 0) return -1
+  }
+  return -1
+}
+
+interface Tokens {
+  table: number
+  index: number
+}
+
+/** The table of tokens around a place, if its index stands behind it: token '0' is number 48. */
+function tokenTable(image: Uint8Array, digit: number): Tokens | undefined {
+  let table = digit
+  for (let n = 0x30; n > 0; n--) {
+    table = image.lastIndexOf(0, table - 2) + 1
+    if (table <= 0 || digit - table > 4096) return undefined
+  }
+  let end = digit
+  for (let n = 0x30; n < 256; n++) {
+    end = image.indexOf(0, end) + 1
+    if (end <= 0 || end - digit > 16384) return undefined
+  }
+  const index = Math.ceil(end / 8) * 8
+  const first = image[index]! | (image[index + 1]! << 8)
+  const ninth = image[index + 96]! | (image[index + 97]! << 8)
+  return first === 0 && ninth === digit - table ? { table, index } : undefined
+}
+
+/** Places before the tokens at which a count of symbols, and a base right before it, stand. */
+function* placesBefore(image: Uint8Array, start: bigint, { table, index }: Tokens): Generator<KallsymsPlace> {
+  const view = new DataView(image.buffer)
+  for (let base = (table - 16) & ~7; base >= 8; base -= 8) {
+    if (view.getBigUint64(base, true) !== start) continue
+    const count = view.getUint32(base + 8, true)
+    const offsets = base - Math.ceil(count / 2) * 8
+    if (count < FEWEST_SYMBOLS || count > MOST_SYMBOLS || offsets < 0) continue
+    const at = (offset: number) => start + BigInt(offset)
+    yield {
+      names: at(base + 16),
+      count: at(base + 8),
+      tokens: at(table),
+      tokenIndex: at(index),
+      offsets: at(offsets),
+      relativeBase: at(base),
+    }
+  }
+}
