@@ -22,18 +22,7 @@ const MOST_BYTES = 2_000_000
 const SEEDS = 24
 
 /** Sentences that are known to be wrong where they say this, and why. Whoever mends one takes it out of here. */
-const KNOWN: readonly [sentence: RegExp, why: string][] = [
-  [/^all other references of this lifetime came back/, 'a get found the page free, and was before the hand-out'],
-  [
-    /^its references come back by the same puts$/,
-    'a set by the core stands for a reference, told as an event that was none',
-  ],
-  [/^(\d+ references of|its task took \d+ others of) that law/, 'what is set aside from long lifetimes is not counted'],
-  [/, which gives back such references, has given back none that was taken later/, 'as before'],
-  [/^in this lifetime \d+ references? (was|were) taken under that law/, 'as before'],
-  [/^nothing of its law was out when it came$/, 'as before'],
-  [/^its count became that of a free page twice/, 'a set at the count that the page has is not seen as a hand-out'],
-]
+const KNOWN: readonly [sentence: RegExp, why: string][] = []
 
 const unknown = ({ sentence }: FalseSentence) => !KNOWN.some(([known]) => known.test(sentence))
 

@@ -10,6 +10,7 @@ import { lawCountsIn } from './law-checks.ts'
 import type { PageEvent } from './reading.ts'
 import {
   accusedOf,
+  countsAbout,
   eventsOf,
   isAt,
   isSpan,
@@ -20,9 +21,6 @@ import {
   UNCHECKED,
   unitsUnder,
 } from './subject.ts'
-
-/** How long after its operation an event may be stamped, in ns: as long as a virtual CPU may be taken away. */
-const STAMP_LAG = 50_000_000
 
 /** Runs a check of the event that a finding accuses, or comes nearest to accusing: of several with its stamp, one has to pass. */
 function ofAccused(
@@ -46,8 +44,7 @@ function lifetimeEvents({ finding: { life }, page }: Subject): PageEvent[] {
 function countBefore(subject: Subject, event: PageEvent, said: number): Problem {
   const { page } = subject
   if (event.before === said) return undefined
-  const near = page.events.filter(({ time }) => Math.abs(time - event.time) <= STAMP_LAG)
-  const possible = near.flatMap(({ before, after }) => [before!, after])
+  const possible = countsAbout(page, event)
   if (!page.isClean && said >= Math.min(...possible) && said <= Math.max(...possible)) return undefined
   return outside('the count before it', said, event.before!)
 }

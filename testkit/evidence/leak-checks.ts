@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Sentences about what else is out on a page that is in use at the end, and about what happened to it or to the task that took it. */
 import { type Check, check } from './check.ts'
-import { TEARDOWN } from './reading.ts'
+import { type PageEvent, TEARDOWN } from './reading.ts'
 import {
   accusedOf,
+  countsAbout,
   eventOf,
   eventsOf,
   openLifetime,
@@ -20,7 +21,7 @@ function othersOut({ page, finding }: Subject, leaked = finding.references): [le
   // A page that is merely held is told of by one of its holders, of whose references some may have come back.
   const units = accused ? Math.abs(eventOf(page, accused)?.delta ?? 1) : 1
   const [few, many] = finding.kind === 'leak' ? [leaked, leaked] : [1, units]
-  const counts = page.isClean ? [last.after] : [last.after, last.count]
+  const counts = countsAbout(page, last)
   return [Math.min(...counts) - finding.expected - many, Math.max(...counts) - finding.expected - few]
 }
 
@@ -31,10 +32,21 @@ function othersBack(subject: Subject, [sentence, tables]: readonly string[]): Pr
   if (problem) return problem
   const lifetime = openLifetime(subject)
   if (!sentence!.endsWith('that of the hand-out, too') || !lifetime) return undefined
-  const [first] = lifetime.events
   const accused = accusedOf(finding)
-  const isFirst = accused && eventsOf(page, accused).every(event => event === first)
-  return isFirst ? 'it is the first reference of the lifetime itself that is out' : undefined
+  const own = accused ? eventsOf(page, accused) : []
+  const begins = handOuts(subject)
+  const isHandOut = (event: PageEvent) => event.delta > 0 && !own.includes(event) && begins.has(siteOf(event))
+  return lifetime.events.some(isHandOut) ? undefined : 'it took no other reference where lifetimes of other pages begin'
+}
+
+/** Call sites at which lifetimes of other pages begin. */
+function handOuts({ reading, page }: Subject): ReadonlySet<string> {
+  const others = reading.lifetimes.filter(({ pfn, isComplete }) => isComplete && pfn !== page.pfn)
+  return new Set(others.map(({ events }) => siteOf(events[0]!)))
+}
+
+function siteOf({ site, op }: PageEvent): string {
+  return site[0] ?? `a ${op} without stack`
 }
 
 function othersAreOut(subject: Subject, [, n, verb]: readonly string[]): Problem | typeof UNCHECKED {

@@ -4,13 +4,16 @@
  * oldest first and latest first, so that what rests on it is a range. References whose callers a law may leave out, and those of
  * pages whose stamps contradict their results, widen it.
  */
+import { StackTrait, traitsOf } from '../../src/ledger/callsites/symbol-lists.ts'
 import { type Check, check } from './check.ts'
 import { chainOf, rareCallers, uncountedLifetimes } from './law-checks.ts'
 import type { Lifetime, PageEvent, Reading } from './reading.ts'
 import {
   accusedOf,
   eventOf,
+  isAtAny,
   lawOf,
+  lawSiteName,
   type NamedLaw,
   outside,
   type Problem,
@@ -87,6 +90,17 @@ function unordered(reading: Reading, law: NamedLaw): number {
   return more
 }
 
+/** References of the law that may have come back by a way that no law has, on pages with puts of which none says what they give back. */
+function otherWays({ reading, account }: Subject, law: NamedLaw): number {
+  const known = account.laws.flatMap(({ puts }) => puts.flatMap(site => (site ? [lawSiteName(site)] : [])))
+  let ways = 0
+  for (const { events } of reading.pages.values()) {
+    const puts = events.filter(event => event.delta < 0 && !isAtAny(event, known))
+    ways += Math.min(puts.length, events.filter(event => unitsUnder(law, event) > 0).length)
+  }
+  return ways
+}
+
 /** Events of which it is not known whether they are of the law, or in which order they came. */
 function vagueEvents(reading: Reading, law: NamedLaw): number {
   const rare = rareCallers(reading, law)
@@ -110,7 +124,7 @@ function lawOrder(subject: Subject, [, since, all, most]: readonly string[]): Pr
   if (!law || !between) return UNCHECKED
   const both = [false, true].map(isLatest => returned(subject.reading, law, isLatest))
   const slack = vagueEvents(subject.reading, law)
-  const more = unordered(subject.reading, law)
+  const more = unordered(subject.reading, law) + otherWays(subject, law)
   const totals = both.flatMap(({ back, units }) => [back.length, units])
   const later = both.flatMap(({ back }) => between.map(from => back.filter(each => each.taken > from).length))
   const overtaken = both.map(({ back }) => mostOvertaken(back))
@@ -155,6 +169,10 @@ function lifetimeOrder(subject: Subject, [, since, all, most]: readonly string[]
   )
 }
 
+function isInterrupt({ functions }: PageEvent): boolean {
+  return functions.some(name => (traitsOf(name) & StackTrait.INTERRUPT) !== 0)
+}
+
 /** A task that gave back references of the law, and surely none of those that were taken later. */
 function maybeWith(subject: Subject, [, task]: readonly string[]): Problem | typeof UNCHECKED {
   const law = lawOf(subject)
@@ -167,7 +185,8 @@ function maybeWith(subject: Subject, [, task]: readonly string[]): Problem | typ
       const units = unitsUnder(law, event)
       if (units > 0) out.push(event)
       if (units >= 0) continue
-      const isTask = subject.reading.task(event.pid) === task
+      // An interrupt gives back in the name of whatever task it interrupts.
+      const isTask = subject.reading.task(event.pid) === task && !isInterrupt(event)
       any ||= isTask
       if (isTask && page.isClean && out.length > 0 && out.every(get => get.ordinal > between[1]))
         return `${task} gave one back that was taken later`
@@ -185,6 +204,7 @@ function passedByTask(subject: Subject, [, since, most]: readonly string[]): Pro
   if (!law || !between) return UNCHECKED
   const both = [false, true].map(isLatest => returned(subject.reading, law, isLatest).back)
   const slack = vagueEvents(subject.reading, law)
+  const more = otherWays(subject, law)
   const later = both.flatMap(back =>
     between.map(from => back.filter(each => each.pid === pid && each.taken > from).length),
   )
@@ -193,7 +213,7 @@ function passedByTask(subject: Subject, [, since, most]: readonly string[]): Pro
     Math.max(0, ...[...tasks].map(task => mostOvertaken(back.filter(each => each.pid === task)))),
   )
   return (
-    outside('those that the task took later', Number(since), Math.min(...later) - slack, Math.max(...later)) ??
+    outside('those that the task took later', Number(since), Math.min(...later) - slack, Math.max(...later) + more) ??
     outside('the most overtaken', Number(most), Math.min(...overtaken) - slack, Math.max(...overtaken) + slack)
   )
 }
@@ -215,10 +235,11 @@ function leftOver(subject: Subject, [, pages, since, peak]: readonly string[]): 
   const both = [false, true].map(isLatest => returned(reading, law, isLatest).back)
   const later = both.flatMap(back => between.map(from => back.filter(each => each.taken > from).length))
   const slack = vagueEvents(reading, law)
+  const more = otherWays(subject, law)
   const peaks = both.map(mostOut)
   return (
     outside('pages in use at the end', Number(pages ?? 1), open(true), open(false)) ??
-    outside('those taken later', Number(since), Math.min(...later) - slack, Math.max(...later)) ??
+    outside('those taken later', Number(since), Math.min(...later) - slack, Math.max(...later) + more) ??
     outside('the most that were out at once', Number(peak), Math.min(...peaks) - slack, Math.max(...peaks) + slack + 1)
   )
 }

@@ -84,6 +84,16 @@ export function pagemapOf(account: Account, pfn: number): PagemapSummary | undef
   return account.pagemaps.find(map => pfn >= map.firstPfn && pfn <= map.lastPfn)
 }
 
+/** How long after its operation an event may be stamped, in ns: as long as a virtual CPU may be taken away. */
+const STAMP_LAG = 50_000_000
+
+/** Counts that a page can have had about a time: where the order of its stamps contradicts its results, any of that stretch. */
+export function countsAbout({ events, isClean }: Page, event: PageEvent): number[] {
+  if (isClean) return [event.after]
+  const near = events.filter(({ time }) => Math.abs(time - event.time) <= STAMP_LAG)
+  return near.flatMap(({ before, after, count }) => [before!, after, count])
+}
+
 /** Pages of which something is found: what happens there after a fault may be seen in several ways. */
 export function spoiltPages({ findings }: Account): ReadonlySet<number> {
   return new Set(

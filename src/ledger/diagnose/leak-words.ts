@@ -41,8 +41,8 @@ function orderSentence(facts: LeakFacts): string {
   return ''
 }
 
-function aloneSentence({ others, tables, evictions, isGivenUp, isHandOut, hasHandOut }: LeakFacts): string {
-  if (others > 0 || evictions > 0) return ''
+function aloneSentence({ isEven, others, tables, evictions, isGivenUp, isHandOut, hasHandOut }: LeakFacts): string {
+  if (!isEven || others > 0 || evictions > 0) return ''
   if (tables > 0)
     return `all other references of this lifetime came back, but for ${tables} of page tables that map the page`
   return isGivenUp && hasHandOut && !isHandOut

@@ -60,6 +60,8 @@ export interface LeakFacts {
   /** References out of page tables, and of others, in the same lifetime. */
   tables: number
   others: number
+  /** What is out by the laws is what the count says: no reference went another way than the laws have it. */
+  isEven: boolean
   /** References that an eviction took and that are out, too. */
   evictions: number
   /** Events are known to be missing without a mark, so that a put may be, too. */

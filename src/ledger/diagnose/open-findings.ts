@@ -173,7 +173,7 @@ export class OpenFindings {
     return chosen.map(each => {
       const finding = { ...held, evidence: [...held.evidence], consequences: [] }
       this.#tell(finding, each)
-      this.#accuse(finding, each, events, isAlone)
+      this.#accuse(row, finding, each, events, isAlone)
       const others = known.filter(other => !chosen.some(one => one.reference.law === other.reference.law))
       const units = others.reduce((sum, other) => sum + other.reference.units, 0)
       if (units > 0 && units + each.units <= held.references)
@@ -192,11 +192,10 @@ export class OpenFindings {
     open: readonly OpenReference[],
   ): KnownReference[] {
     const isDevice = this.#ledger.pagemaps.list[held.pagemap]!.device
-    // Where what is out by the laws is not what the count says, a reference went another way than the laws have it.
     const isEven = this.#isReset(row) || open.reduce((sum, { units }) => sum + units, 0) === held.references
     return open.flatMap(reference => {
       if (!reference.event) return []
-      const facts = this.#factsOf(row, events, reference, open)
+      const facts = this.#factsOf(row, events, reference, open, isEven)
       // An ordinary page may be held for ever by right (a page cache, a kernel's own memory): it is never called leaked.
       const certainty = isDevice && (isEven || facts.waits) ? leakCertainty(facts) : undefined
       return [{ reference, event: reference.event, units: reference.units, facts, certainty }]
@@ -212,7 +211,13 @@ export class OpenFindings {
   }
 
   /** @param isOnlyLaw no reference of another law is out, which may be the one that was to come back first */
-  #accuse(finding: Finding, known: KnownReference, events: readonly LifetimeEvent[], isOnlyLaw: boolean): void {
+  #accuse(
+    row: number,
+    finding: Finding,
+    known: KnownReference,
+    events: readonly LifetimeEvent[],
+    isOnlyLaw: boolean,
+  ): void {
     const { reference, units } = known
     const certainty = known.certainty!
     if (finding.kind === 'teardown-waits')
@@ -226,7 +231,7 @@ export class OpenFindings {
     finding.kind = 'leak'
     finding.references = units
     finding.certainty = certainty
-    finding.candidates = this.#candidates(reference, events)
+    finding.candidates = this.#candidates(row, reference, events)
     const isAlone = finding.candidates.length === 1
     const isSure = isOnlyLaw && reference.law !== NO_LAW
     // Where nothing is known of what goes with what, another of the page's references may have stayed.
@@ -237,7 +242,7 @@ export class OpenFindings {
   }
 
   /** Gets of which the reference that is out may be one, one for each call site, the likeliest first. */
-  #candidates(reference: OpenReference, events: readonly LifetimeEvent[]): Candidate[] {
+  #candidates(row: number, reference: OpenReference, events: readonly LifetimeEvent[]): Candidate[] {
     const { event, law, alternatives } = reference
     const { sites, book } = this.#ledger
     const others = law === NO_LAW ? [] : rivalGets(events, law, book)
@@ -250,7 +255,7 @@ export class OpenFindings {
     if (isOneOfMany) add(event!, 'it took the oldest of those that may be out')
     else if (law === NO_LAW) add(event!, 'no law has its reference, and no put is left for it')
     else add(event!, 'it took the only one that is out by the laws')
-    for (const get of alternatives) add(get, 'its references come back by the same puts')
+    for (const get of alternatives) if (!this.#isCores(row, get)) add(get, 'its references come back by the same puts')
     for (const get of others) add(get, 'the lifetimes do not tell whether its references come back by these puts')
     return [...bySite.values()]
   }
@@ -260,6 +265,7 @@ export class OpenFindings {
     events: readonly LifetimeEvent[],
     reference: OpenReference,
     open: readonly OpenReference[],
+    isEven: boolean,
   ): LeakFacts {
     const { tasks, pages, sites, anomalies, book } = this.#ledger
     this.#traffic ??= new Traffic(this.#ledger)
@@ -307,6 +313,7 @@ export class OpenFindings {
       tables: tables.length,
       others: others.length - tables.length,
       evictions,
+      isEven,
       mayBeMissing: anomalies.unrecorded > 0,
     }
   }

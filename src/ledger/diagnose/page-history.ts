@@ -10,13 +10,15 @@ import type { Balance, LawBook } from '../learn/law-book.ts'
 import type { LearningTracker } from '../learn/learning-tracker.ts'
 import type { LifetimeEvent } from '../track/lifetime-event.ts'
 import { LifetimeState } from '../track/lifetime-log.ts'
-import { unitKey } from '../track/unit-key.ts'
+import { type UnitKey, unitKey } from '../track/unit-key.ts'
 
 /** A lifetime in which not every law held. */
 export interface OddLifetime {
   /** Events of the lifetime, in order. */
   events: LifetimeEvent[]
   balance: Balance
+  /** Units by key of the events that are no longer there, since they were set aside. */
+  aside: Map<UnitKey, number>
   /** True if it is the one that was open when the recording ended. */
   isOpen: boolean
   /** True if an event that no order explains is in it, or came before. */
@@ -60,16 +62,18 @@ export function pageHistories(ledger: LearningTracker): Map<number, PageHistory>
     }
     const balance = balanceOfEntry(ledger, entry, kinds)
     const isBroken = log.state[entry] === LifetimeState.BROKEN
-    if (balance.size > 0 || isBroken)
-      extend(histories, row, { events: nodes.chain(log.head[entry]!), balance, isOpen: false, isBroken })
+    if (balance.size === 0 && !isBroken) continue
+    const events = nodes.chain(log.head[entry]!)
+    extend(histories, row, { events, balance, aside: setAside(ledger, row, events), isOpen: false, isBroken })
   }
   for (let row = 0; row < pages.length; row++) {
     if (ended.has(row)) continue
     const events = ledger.lifeEvents(row)
     if (ledger.mayClaim(row)) {
       if (events.length === 0 || !(histories.has(row) || anomalies.of(row))) continue
-      const balance = balanceOf(events, ledger.idleCount(row) ?? 0, ledger.book)
-      extend(histories, row, { events, balance, isOpen: true, isBroken: anomalies.of(row) !== undefined })
+      const aside = setAside(ledger, row, events)
+      const balance = balanceOf(events, ledger.idleCount(row) ?? 0, ledger.book, aside)
+      extend(histories, row, { events, balance, aside, isOpen: true, isBroken: anomalies.of(row) !== undefined })
     } else if (!hasGoneWrong(histories.get(row))) histories.delete(row)
   }
   for (const history of histories.values()) {
@@ -86,7 +90,11 @@ function hasGoneWrong(history: PageHistory | undefined): boolean {
 function balanceOfEntry(ledger: LearningTracker, entry: number, kinds: Map<number, Balance>): Balance {
   const { log, book, nodes } = ledger
   const kind = log.kind[entry]!
-  if (kind < 0) return balanceOf(nodes.chain(log.head[entry]!), ledger.idleCount(log.row[entry]!) ?? 0, book)
+  if (kind < 0) {
+    const events = nodes.chain(log.head[entry]!)
+    const row = log.row[entry]!
+    return balanceOf(events, ledger.idleCount(row) ?? 0, book, setAside(ledger, row, events))
+  }
   let balance = kinds.get(kind)
   if (!balance) {
     balance = book.balanceOf(ledger.kinds.unitsOf(kind))
@@ -95,8 +103,25 @@ function balanceOfEntry(ledger: LearningTracker, entry: number, kinds: Map<numbe
   return balance
 }
 
-export function balanceOf(events: readonly LifetimeEvent[], idle: number, book: LawBook): Balance {
-  const balance: Balance = new Map()
+/** What was set aside of the lifetime that these events are of, by key. */
+function setAside(
+  { aside, pages }: LearningTracker,
+  row: number,
+  events: readonly LifetimeEvent[],
+): Map<UnitKey, number> {
+  const units = new Map<UnitKey, number>()
+  if (events.length > 0) aside.addUnits(units, pages.aside[row]!, events[0]!.ordinal, events.at(-1)!.ordinal)
+  return units
+}
+
+/** @param aside units of events that were set aside */
+export function balanceOf(
+  events: readonly LifetimeEvent[],
+  idle: number,
+  book: LawBook,
+  aside: ReadonlyMap<UnitKey, number> = new Map(),
+): Balance {
+  const balance: Balance = book.balanceOf(aside)
   for (const event of events) {
     const units = unitsOf(event, idle)
     if (units !== 0) book.addTo(balance, unitKey(event.signature, units), units)
@@ -113,6 +138,7 @@ function extend(histories: Map<number, PageHistory>, row: number, lifetime: OddL
   const last = history.lifetimes.at(-1)
   if (last?.isBroken) {
     last.events.push(...lifetime.events)
+    for (const [key, units] of lifetime.aside) last.aside.set(key, (last.aside.get(key) ?? 0) + units)
     add(last.balance, lifetime.balance)
   } else history.lifetimes.push({ ...lifetime, balance: new Map(lifetime.balance) })
   add(history.total, lifetime.balance)

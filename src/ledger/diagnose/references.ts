@@ -3,6 +3,7 @@
 
 import { type LawBook, NO_LAW } from '../learn/law-book.ts'
 import type { LifetimeEvent } from '../track/lifetime-event.ts'
+import { likeness } from '../track/pair-likeness.ts'
 import { unitKey } from '../track/unit-key.ts'
 
 /** References of one law that are out. */
@@ -130,7 +131,7 @@ function bestPartner(
   let bestScore = -1
   out.forEach(({ position, units }, i) => {
     const get = events[position]!
-    const score = (units === left ? 4 : 0) + (get.mapped === put.mapped ? 2 : 0) + (get.pid === put.pid ? 1 : 0)
+    const score = likeness(units === left, get.mapped === put.mapped, get.pid === put.pid)
     const isLater = isNested || get.pid === put.pid ? score >= bestScore : score > bestScore
     if (!isLater) return
     best = i

@@ -81,7 +81,8 @@ export class ShortageFindings {
     const before = events.slice(0, events.indexOf(put)).reduce((sum, event) => sum + event.delta, 0)
     const { partners } = pairReferences(events, 0, this.#ledger.book)
     return {
-      life: { began: events[0]?.time, ended: events.at(-1)?.time },
+      // Where no order explains the events, the earliest need not be the first.
+      life: { began: events.reduce((from, { time }) => Math.min(from, time), Infinity), ended: events.at(-1)?.time },
       history:
         events.length > MAX_SHOWN
           ? []

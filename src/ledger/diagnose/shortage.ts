@@ -74,8 +74,10 @@ function shortageOf(
       : (firstBelow(own, Math.max(0, before), idle) ?? { put: puts.at(-1)!, out: 0 })
   const isAlone = law === NO_LAW && sites.events(put.signature) <= RARE
   const candidates = isAlone ? [put] : onePerSite([put, ...puts], sites)
-  const taken = own.reduce((sum, event) => sum + Math.max(0, unitsOf(event, idle)), 0)
-  const given = -puts.reduce((sum, event) => sum + unitsOf(event, idle), 0)
+  const aside = [...lifetime.aside].filter(([key]) => book.lawOf(key) === law).map(([, n]) => n)
+  const all = [...own.map(event => unitsOf(event, idle)), ...aside]
+  const taken = all.reduce((sum, n) => sum + Math.max(0, n), 0)
+  const given = taken - all.reduce((sum, n) => sum + n, 0)
   return {
     law,
     units,

@@ -9,8 +9,8 @@ import type { LawBook } from '../learn/law-book.ts'
 import { signatureOf, type UnitKey } from '../track/unit-key.ts'
 
 /**
- * Returns the callers that tell a call site from those of other laws at the same address, innermost first; none where it needs
- * none.
+ * Returns the callers that tell a call site from those at the same address that its law does not have, innermost first; none where
+ * it needs none.
  */
 export function tellingCallers(sites: CallSites, book: LawBook, key: UnitKey): Frame[] {
   const signature = signatureOf(key)
@@ -22,15 +22,14 @@ export function tellingCallers(sites: CallSites, book: LawBook, key: UnitKey): F
   return sites.framesFromActing(sites.exampleStack(signature)).slice(1, depth)
 }
 
-/** Signatures with the same acting frame that take, or give back, under another law. */
+/** Signatures with the same acting frame that take, or give back, under another law or none. */
 function ofOtherLaws(sites: CallSites, book: LawBook, key: UnitKey): number[] {
   const signature = signatureOf(key)
   const law = book.lawOf(key)
   const others: number[] = []
   for (let other = 0; other < sites.size; other++) {
     if (other === signature || sites.site(other) !== sites.site(signature)) continue
-    const its = book.lawOf(other * 2 + (key & 1))
-    if (its >= 0 && its !== law) others.push(other)
+    if (book.lawOf(other * 2 + (key & 1)) !== law) others.push(other)
   }
   return others
 }

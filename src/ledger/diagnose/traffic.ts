@@ -4,6 +4,7 @@ import { StackTrait } from '../callsites/symbol-lists.ts'
 import type { LearningTracker } from '../learn/learning-tracker.ts'
 import type { LifetimeEvent } from '../track/lifetime-event.ts'
 import { LifetimeState } from '../track/lifetime-log.ts'
+import { unitKey } from '../track/unit-key.ts'
 import { Overtaking, type Returned } from './overtaking.ts'
 import { pairReferences } from './references.ts'
 
@@ -37,6 +38,13 @@ interface Collected {
 
 const NOTHING: LawTraffic = { all: new Overtaking([]), byTask: new Map(), bySameTask: 0, out: [], givers: new Map() }
 
+/** A reference that came back, as far as it matters here. */
+interface Pair extends Returned {
+  /** Task and stack of the put. */
+  putPid: number
+  putStack: number
+}
+
 /** Events of a lifetime above which its references are not paired. */
 const MAX_EVENTS = 4096
 
@@ -50,7 +58,7 @@ export class Traffic {
     const lifetimes = new Map<number, Returned[]>()
     const { log, nodes, pages } = ledger
     for (let entry = 0; entry < log.length; entry++) {
-      if (log.state[entry] === LifetimeState.BROKEN || log.events[entry]! > MAX_EVENTS) continue
+      if (log.events[entry]! > MAX_EVENTS) continue
       const events = nodes.chain(log.head[entry]!)
       collect(laws, events, ledger)
       if (log.state[entry] === LifetimeState.COMPLETE && events.length > 0)
@@ -64,6 +72,7 @@ export class Traffic {
       const events = ledger.lifeEvents(row)
       if (events.length <= MAX_EVENTS) collect(laws, events, ledger)
     }
+    collectSetAside(laws, ledger)
     for (const [law, { returned, ...rest }] of laws)
       this.#laws.set(law, { all: new Overtaking(returned), byTask: byTask(returned, rest.bySameTask), ...rest })
     for (const [pagemap, returned] of lifetimes) this.#lifetimes.set(pagemap, new Overtaking(returned))
@@ -86,14 +95,43 @@ function collect(laws: Map<number, Collected>, events: readonly LifetimeEvent[],
     const get = events[position]!
     if (partner === undefined || get.delta <= 0 || partner < position) return
     const put = events[partner]!
-    const law = ledger.book.lawOf(get.signature * 2)
-    const known = collectedOf(laws, law)
-    known.returned.push({ taken: get.ordinal, given: put.ordinal, pid: get.pid })
-    if (get.pid === put.pid) known.bySameTask++
-    // An interrupt gives back in the name of whatever task it interrupts.
-    const traits = ledger.sites.traits(put.stack)
-    if (!(traits & StackTrait.INTERRUPT)) note(known.givers, get, put, (traits & StackTrait.WORKER) !== 0)
+    const law = ledger.book.lawOf(unitKey(get.signature, 1))
+    const pair = { taken: get.ordinal, given: put.ordinal, pid: get.pid, putPid: put.pid, putStack: put.stack }
+    add(collectedOf(laws, law), pair, ledger)
   })
+}
+
+/** What was set aside of long lifetimes came back, too. */
+function collectSetAside(laws: Map<number, Collected>, ledger: LearningTracker): void {
+  const { aside, book } = ledger
+  let before = -1
+  for (let pair = aside.first; pair < aside.length; pair++) {
+    const at = aside.at(pair)
+    const taken = aside.taken[at]!
+    // Of several references that one get took, the first that came back counts.
+    if (taken === before) continue
+    before = taken
+    add(
+      collectedOf(laws, book.lawOf(unitKey(aside.getSignature[at]!, 1))),
+      {
+        taken,
+        given: aside.given[at]!,
+        pid: aside.getPid[at]!,
+        putPid: aside.putPid[at]!,
+        putStack: aside.putStack[at]!,
+      },
+      ledger,
+    )
+  }
+}
+
+function add(known: Collected, pair: Pair, { sites }: LearningTracker): void {
+  const { taken, given, pid } = pair
+  known.returned.push({ taken, given, pid })
+  if (pid === pair.putPid) known.bySameTask++
+  // An interrupt gives back in the name of whatever task it interrupts.
+  const traits = sites.traits(pair.putStack)
+  if (!(traits & StackTrait.INTERRUPT)) note(known.givers, pair, (traits & StackTrait.WORKER) !== 0)
 }
 
 function byTask(returned: readonly Returned[], bySameTask: number): Map<number, Overtaking> {
@@ -111,14 +149,14 @@ function collectedOf(laws: Map<number, Collected>, law: number): Collected {
   return made
 }
 
-function note(givers: Map<number, Giver>, get: LifetimeEvent, put: LifetimeEvent, isWorker: boolean): void {
-  const known = givers.get(put.pid)
+function note(givers: Map<number, Giver>, { taken, given, putPid }: Pair, isWorker: boolean): void {
+  const known = givers.get(putPid)
   if (!known) {
-    givers.set(put.pid, { latest: get.ordinal, last: put.ordinal, isWorker })
+    givers.set(putPid, { latest: taken, last: given, isWorker })
     return
   }
-  known.latest = Math.max(known.latest, get.ordinal)
-  known.last = Math.max(known.last, put.ordinal)
+  known.latest = Math.max(known.latest, taken)
+  known.last = Math.max(known.last, given)
 }
 
 function push(lists: Map<number, Returned[]>, key: number, value: Returned): void {

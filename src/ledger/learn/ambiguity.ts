@@ -25,18 +25,32 @@ const NESTED = 1
 /** Laws that overlap, of which every choice is tried; of more, the best ones are taken one after the other. */
 const MAX_OVERLAPPING = 16
 
-/** Returns laws that share no column. @param affinity how well a taking column and a giving one go together */
-export function preferredLaws(laws: readonly Law[], affinity: (get: number, put: number) => number): PreferredLaw[] {
+/** True if two laws have a call site in common. */
+type Shares = (a: Law, b: Law) => boolean
+
+/**
+ * Returns laws that share no call site.
+ *
+ * @param keysOf keys of a column; columns of different depths may have some in common
+ * @param affinity how well a taking column and a giving one go together
+ */
+export function preferredLaws(
+  laws: readonly Law[],
+  keysOf: (column: number) => readonly UnitKey[],
+  affinity: (get: number, put: number) => number,
+): PreferredLaw[] {
+  const keys = new Map(laws.map(law => [law, new Set(law.columns.flatMap(keysOf))]))
+  const shares: Shares = (a, b) => [...keys.get(a)!].some(key => keys.get(b)!.has(key))
   const scores = new Map<string, number>()
   const score = (law: Law) => {
     const key = law.columns.join()
     if (!scores.has(key)) scores.set(key, scoreOf(law, affinity))
     return scores.get(key)!
   }
-  return components(laws).flatMap(component => {
+  return components(laws, shares).flatMap(component => {
     if (component.length === 1) return [{ law: component[0]!, rivals: [] }]
     const all = [...new Set(component.flatMap(law => law.columns))]
-    return bestChoice(component, score).map(law => ({
+    return bestChoice(component, score, shares).map(law => ({
       law,
       rivals: all.filter(column =>
         component.some(other => other !== law && shares(other, law) && other.columns.includes(column)),
@@ -89,8 +103,8 @@ function scoreOf({ columns, signs }: Law, affinityOf: (get: number, put: number)
   return best.reduce((sum, each) => sum + each, 0) / best.length
 }
 
-/** Laws grouped so that no two groups share a column. */
-function components(laws: readonly Law[]): Law[][] {
+/** Laws grouped so that no two groups share a call site. */
+function components(laws: readonly Law[], shares: Shares): Law[][] {
   let groups: Law[][] = []
   for (const law of laws) {
     const touching = groups.filter(group => group.some(other => shares(other, law)))
@@ -99,14 +113,10 @@ function components(laws: readonly Law[]): Law[][] {
   return groups
 }
 
-function shares(a: Law, b: Law): boolean {
-  return a.columns.some(column => b.columns.includes(column))
-}
-
-/** Laws without a common column that cover as much as can be and, of those, go together best. */
-function bestChoice(laws: readonly Law[], score: (law: Law) => number): Law[] {
+/** Laws without a common call site that cover as much as can be and, of those, go together best. */
+function bestChoice(laws: readonly Law[], score: (law: Law) => number, shares: Shares): Law[] {
   const sorted = [...laws].sort((a, b) => score(b) - score(a))
-  if (sorted.length > MAX_OVERLAPPING) return greedy(sorted)
+  if (sorted.length > MAX_OVERLAPPING) return greedy(sorted, shares)
   let best: { chosen: Law[]; covered: number; score: number } = { chosen: [], covered: 0, score: 0 }
   const extend = (from: number, chosen: Law[]) => {
     const covered = chosen.reduce((sum, law) => sum + law.columns.length, 0)
@@ -120,7 +130,7 @@ function bestChoice(laws: readonly Law[], score: (law: Law) => number): Law[] {
   return best.chosen
 }
 
-function greedy(sorted: readonly Law[]): Law[] {
+function greedy(sorted: readonly Law[], shares: Shares): Law[] {
   const chosen: Law[] = []
   for (const law of sorted) if (!chosen.some(other => shares(other, law))) chosen.push(law)
   return chosen

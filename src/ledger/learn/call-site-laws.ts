@@ -46,19 +46,19 @@ export function learnLaws(
 ): CallSiteLaw[] {
   const learning = new Learning(counts, sites)
   const laws = learning.laws()
-  return preferredLaws(laws, (get, put) => affinity(learning.keysOf(get), learning.keysOf(put), sites, samples)).map(
-    ({ law, rivals }) => ({
-      groups: law.columns.map(column => learning.groupOf(column)),
-      keys: law.columns.flatMap(column => learning.keysOf(column)),
-      sites: law.columns.map(column => learning.keysOf(column)[0]!),
-      touched: law.touched,
-      held: law.held,
-      over: law.over,
-      under: law.under,
-      isAmbiguous: rivals.length > 0,
-      rivals: rivals.map(column => learning.keysOf(column)[0]!),
-    }),
-  )
+  const keysOf = (column: number) => learning.keysOf(column)
+  const affinityOf = (get: number, put: number) => affinity(keysOf(get), keysOf(put), sites, samples)
+  return preferredLaws(laws, keysOf, affinityOf).map(({ law, rivals }) => ({
+    groups: law.columns.map(column => learning.groupOf(column)),
+    keys: law.columns.flatMap(keysOf),
+    sites: law.columns.map(column => keysOf(column)[0]!),
+    touched: law.touched,
+    held: law.held,
+    over: law.over,
+    under: law.under,
+    isAmbiguous: rivals.length > 0,
+    rivals: rivals.map(column => keysOf(column)[0]!),
+  }))
 }
 
 /** Columns of a matrix are groups of keys: those of one call site at the depth that was found to matter. */

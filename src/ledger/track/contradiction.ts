@@ -165,7 +165,10 @@ export class Contradictions {
     const anomaly = isOther ? provisional : this.#anomaly(row, event, kind)
     this.#anomalies.add(anomaly)
     this.#pages.set(row, PageBit.anomalous)
-    if (isOther) this.#addConsequence(row, event, kind, anomaly)
+    if (!isOther) return
+    // What explained it so far was that the page had been handed out.
+    this.#pages.set(row, PageBit.handedOutAgain)
+    this.#addConsequence(row, event, kind, anomaly)
   }
 
   #anomaly(row: number, event: LedgerEvent, kind: AnomalyKind): Anomaly {

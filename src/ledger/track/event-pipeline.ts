@@ -78,22 +78,26 @@ export class EventPipeline {
     const { pages, gaps, nodes, order } = this.#tables
     const head = pages.head[row]!
     if (!pages.has(row, PageBit.open) || pages.has(row, NOT_REFUSABLE) || head < 0) return
-    if (pages.epoch[row] !== gaps.epoch || this.#refused.has(row)) return
+    // The first of a lifetime is the one that is to be explained.
+    if (pages.epoch[row] !== gaps.epoch || this.#refused.get(row)?.lifetime === nodes.ordinal[head]) return
     // It may have come before the page was handed out.
     if (nodes.time[head]! + order.slack >= since) return
     this.#refused.set(row, { lifetime: nodes.ordinal[head]!, time })
   }
 
-  /** Decides about all refusals that no put has explained in time. */
-  finishRefused(end: number): void {
+  /**
+   * Decides about all refusals that no put has explained in time. At the end of the recording none will: the page was free, and its
+   * put is either missing or stamped later than the recording goes.
+   */
+  finishRefused(end: number, isLast = false): void {
     const { pages, nodes, order, anomalies } = this.#tables
     for (const [row, { lifetime, time }] of this.#refused) {
       const head = pages.head[row]!
       if (!pages.has(row, PageBit.open) || head < 0 || nodes.ordinal[head] !== lifetime) this.#refused.delete(row)
-      else if (end - time > order.window || end === Infinity) {
+      else if (isLast || end - time > order.window) {
         this.#refused.delete(row)
         pages.set(row, PageBit.lossy)
-        anomalies.addUnrecorded(row, time)
+        if (end - time > order.window) anomalies.addUnrecorded(row, time)
       }
     }
   }

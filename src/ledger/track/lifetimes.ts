@@ -18,7 +18,7 @@ import type { PageTable } from './page-table.ts'
 import { NEVER_CLOSES } from './rule-recognition.ts'
 import type { Tables } from './tables.ts'
 import type { TaskActivity } from './task-activity.ts'
-import { type UnitKey, unitKey } from './unit-key.ts'
+import { addUnits, type UnitKey, unitKey } from './unit-key.ts'
 
 /** Sets aside references of an open lifetime that surely belong together. */
 export type Compact = (row: number, tables: Tables) => void
@@ -213,17 +213,17 @@ export class Lifetimes {
   #count(row: number): number {
     const pages = this.#pages
     const nodes = this.#nodes
-    const { kinds } = this.#tables
+    const { aside, kinds } = this.#tables
     this.#sampleMapcount(row)
     const low = pages.hashLow[row]!
     const high = pages.hashHigh[row]!
     const known = kinds.count(low, high)
     if (known !== NO_KIND) return known
     const units = new Map<UnitKey, number>()
-    for (let node = pages.head[row]!; node >= 0; node = nodes.next[node]!) {
-      const key = unitKey(nodes.signature[node]!, nodes.delta[node]!)
-      units.set(key, (units.get(key) ?? 0) + nodes.delta[node]!)
-    }
+    const head = pages.head[row]!
+    for (let node = head; node >= 0; node = nodes.next[node]!)
+      addUnits(units, nodes.signature[node]!, nodes.delta[node]!)
+    if (head >= 0) aside.addUnits(units, pages.aside[row]!, nodes.ordinal[head]!, Infinity)
     return kinds.add(low, high, units)
   }
 

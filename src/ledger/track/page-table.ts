@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 import { growColumns, grown } from '../../util/growable.ts'
 import { NO_LIFETIME } from './lifetime-log.ts'
+import { NO_PAIR } from './set-aside.ts'
 
 const CHUNK = 1024
 
@@ -36,6 +37,8 @@ export class PageTable {
   confirmed = new Int32Array(CHUNK)
   /** Entry of the page's last closed lifetime in the log, `NO_LIFETIME` for none. */
   lastClosed = new Int32Array(CHUNK)
+  /** Number of the last pair that was set aside of the page's lifetimes, `NO_PAIR` for none. */
+  aside = new Int32Array(CHUNK)
   /** Hash of the open lifetime's units, see `LifetimeKinds`. */
   hashLow = new Int32Array(CHUNK)
   hashHigh = new Int32Array(CHUNK)
@@ -70,6 +73,7 @@ export class PageTable {
     this.epoch[row] = epoch
     this.head[row] = this.tail[row] = -1
     this.lastClosed[row] = NO_LIFETIME
+    this.aside[row] = NO_PAIR
     return row
   }
 

@@ -1,62 +1,72 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Sets aside pairs of a long lifetime that belong together by a law, so that a page that is never idle needs no more memory than
- * its open references.
+ * Sets aside pairs of a long lifetime that belong together by a law, so that a page that is never idle needs little more memory
+ * than its open references. The event that began the lifetime stays, with what gave back its references.
  */
 
 import type { LawBook } from '../learn/law-book.ts'
 import type { EventPool } from './event-pool.ts'
 import { MAX_RECENT } from './order-limits.ts'
 import type { PageTable } from './page-table.ts'
+import { likeness } from './pair-likeness.ts'
 import type { Tables } from './tables.ts'
 import { unitKey } from './unit-key.ts'
 
 /** Events of a lifetime from which on references without a law are paired, too: the last get of the task that puts. */
 const VERY_LONG = 1024
 
+/** A get and a put that gave back units of it. */
+interface Pair {
+  get: number
+  put: number
+  units: number
+}
+
 /** Shortens the open lifetime of a page. The hash of its units stays: it is of all that happened. */
-export function shorten(row: number, { pages, nodes }: Tables, book: LawBook): void {
+export function shorten(row: number, { pages, nodes, aside }: Tables, book: LawBook): void {
   const pairsAll = pages.events[row]! >= VERY_LONG
   const gone = new Set<number>()
   const byLaw = new Map<number, LawEvents>()
+  const head = pages.head[row]!
   // The last events may yet have to be put into another order.
   let left = pages.events[row]! - MAX_RECENT
-  for (let node = pages.head[row]!; left > 0; node = nodes.next[node]!, left--) {
+  for (let node = head; left > 0; node = nodes.next[node]!, left--) {
     const law = book.lawOf(unitKey(nodes.signature[node]!, nodes.delta[node]!))
     if (nodes.delta[node] === 0 || (law < 0 && !pairsAll)) continue
     const events = byLaw.get(law) ?? { kept: [], balance: 0 }
     byLaw.set(law, events)
-    addEvent(events, node, nodes, law < 0, gone)
+    for (const { get, put, units } of withoutHead(addEvent(events, node, nodes, law < 0), head)) {
+      gone.add(get).add(put)
+      pages.aside[row] = aside.add(row, pages.aside[row]!, units, get, put, nodes)
+    }
   }
   removeNodes(row, pages, nodes, gone)
 }
 
-/** Events of one law that are not set aside yet, and what they add up to. */
+/** Events of one law that are not paired yet, and what they add up to. */
 interface LawEvents {
   kept: number[]
   balance: number
 }
 
 /**
- * Adds an event, and sets aside what it completes: all events of the law once they are even; else the put with one of the gets
- * right before it, so that at no event less is out than before.
+ * Adds an event, and returns the pairs that it completes: all events of the law once they are even; else the put with one of the
+ * gets right before it, so that at no event less is out than before.
  *
  * @param isNested calls nest, so that the latest get is the one; otherwise the oldest, unless the putting task took another
  */
-function addEvent(events: LawEvents, node: number, nodes: EventPool, isNested: boolean, gone: Set<number>): void {
+function addEvent(events: LawEvents, node: number, nodes: EventPool, isNested: boolean): Pair[] {
   const { kept } = events
   kept.push(node)
   events.balance += nodes.delta[node]!
-  if (nodes.delta[node]! > 0) return
-  if (events.balance === 0 && !isNested) {
-    for (const each of kept.splice(0)) gone.add(each)
-    return
-  }
-  const get = partnerOf(kept, nodes, isNested)
-  if (get < 0) return
-  gone.add(kept[get]!).add(node)
-  kept.splice(get, 1)
+  if (nodes.delta[node]! > 0) return []
+  if (events.balance === 0 && !isNested) return pairAll(kept.splice(0), nodes)
+  const at = partnerOf(kept, nodes, isNested)
+  if (at < 0) return []
+  const get = kept[at]!
+  kept.splice(at, 1)
   kept.pop()
+  return [{ get, put: node, units: nodes.delta[get]! }]
 }
 
 /** Place of a get that the last event can have given back: one of as many units, with no other put in between. */
@@ -69,6 +79,63 @@ function partnerOf(kept: readonly number[], nodes: EventPool, isNested: boolean)
     if (best < 0 || !isNested) best = i
   }
   return isNested ? -1 : best
+}
+
+/**
+ * Pairs events of one law that are even, as the diagnosis pairs those of a lifetime: with the get that is most alike, the oldest of
+ * several, of those of the putting task the latest. The pairs of one get follow each other.
+ */
+function pairAll(events: readonly number[], nodes: EventPool): Pair[] {
+  const out: { get: number; units: number }[] = []
+  const byGet = new Map<number, Pair[]>()
+  for (const node of events) {
+    const delta = nodes.delta[node]!
+    if (delta > 0) {
+      out.push({ get: node, units: delta })
+      byGet.set(node, [])
+      continue
+    }
+    for (let left = -delta; left > 0 && out.length > 0; ) {
+      const at = mostAlike(out, node, left, nodes)
+      const taken = out[at]!
+      const units = Math.min(left, taken.units)
+      byGet.get(taken.get)!.push({ get: taken.get, put: node, units })
+      left -= units
+      taken.units -= units
+      if (taken.units === 0) out.splice(at, 1)
+    }
+  }
+  return [...byGet.values()].flat()
+}
+
+function mostAlike(
+  out: readonly { get: number; units: number }[],
+  put: number,
+  left: number,
+  { mapped, pid }: EventPool,
+): number {
+  let best = 0
+  let bestScore = -1
+  for (let i = 0; i < out.length; i++) {
+    const { get, units } = out[i]!
+    const isSameTask = pid[get] === pid[put]
+    const score = likeness(units === left, mapped[get] === mapped[put], isSameTask)
+    if (isSameTask ? score < bestScore : score <= bestScore) continue
+    best = i
+    bestScore = score
+  }
+  return best
+}
+
+/** Leaves out the pairs of that get, and those of its puts and of gets that have these in common. */
+function withoutHead(pairs: readonly Pair[], head: number): readonly Pair[] {
+  if (pairs.every(({ get }) => get !== head)) return pairs
+  const stays = new Set([head])
+  for (let before = 0; before !== stays.size; ) {
+    before = stays.size
+    for (const { get, put } of pairs) if (stays.has(get) || stays.has(put)) stays.add(get).add(put)
+  }
+  return pairs.filter(({ get }) => !stays.has(get))
 }
 
 function removeNodes(row: number, pages: PageTable, nodes: EventPool, gone: ReadonlySet<number>): void {

@@ -9,6 +9,7 @@ import { Gaps } from './lost-events.ts'
 import type { OrderLimits } from './order-limits.ts'
 import { PageTable } from './page-table.ts'
 import type { PagemapTable } from './pagemap-table.ts'
+import { SetAside } from './set-aside.ts'
 import { TaskActivity } from './task-activity.ts'
 
 /** Closed lifetimes, by how they ended. */
@@ -26,6 +27,7 @@ export class Tables {
   readonly pages = new PageTable()
   readonly nodes = new EventPool()
   readonly log = new LifetimeLog(this.nodes)
+  readonly aside = new SetAside()
   readonly kinds = new LifetimeKinds()
   readonly anomalies = new Anomalies()
   readonly gaps = new Gaps()

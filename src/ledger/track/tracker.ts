@@ -161,7 +161,7 @@ export class Tracker {
   /** Settles what is still open at the end of the recording. */
   finish(): void {
     this.#pipeline.giveUpBefore(Infinity)
-    this.#pipeline.finishRefused(this.lastTime)
+    this.#pipeline.finishRefused(this.lastTime, true)
     this.gaps.pass(Infinity)
     if (this.#watch && this.#watchAt === this.#watch.at) this.#takeWatched()
     this.pagemaps.list.forEach((_, index) => {
@@ -266,6 +266,11 @@ export class Tracker {
   /** Closed lifetimes, as far as they are kept. */
   get log(): Tables['log'] {
     return this.#tables.log
+  }
+
+  /** References of long lifetimes that came back and are no longer among their events. */
+  get aside(): Tables['aside'] {
+    return this.#tables.aside
   }
 
   /** How far stamps tell the order of operations. */

@@ -8,6 +8,12 @@ export function unitKey(signature: number, units: number): UnitKey {
   return signature * 2 + (units < 0 ? 1 : 0)
 }
 
+/** Adds units of references that a call site took (positive) or gave back. */
+export function addUnits(sums: Map<UnitKey, number>, signature: number, units: number): void {
+  const key = unitKey(signature, units)
+  sums.set(key, (sums.get(key) ?? 0) + units)
+}
+
 export function isPut(key: UnitKey): boolean {
   return (key & 1) === 1
 }
