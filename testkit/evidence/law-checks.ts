@@ -4,6 +4,7 @@
  * which something was found may have been seen otherwise: they count for the upper bound only.
  */
 import type { LawSummary } from '../../src/ledger/account.ts'
+import { Op } from '../../src/trace/events.ts'
 import { type Check, check } from './check.ts'
 import type { PageEvent, Reading } from './reading.ts'
 import {
@@ -126,7 +127,9 @@ export function lawCountsIn({ puts }: LawSummary, name: string): boolean {
 }
 
 function withoutLaw({ account, page }: Subject, [, name]: readonly string[]): Problem {
-  if (!page.events.some(event => event.delta > 0 && isAt(event, name!))) return `${name} took no reference to the page`
+  // A hand-out's set takes a reference whatever the count was that the events before add up to.
+  const takes = ({ op, val, delta }: PageEvent) => delta > 0 || (op === Op.SET && val > 0)
+  if (!page.events.some(event => takes(event) && isAt(event, name!))) return `${name} took no reference to the page`
   const other = account.laws.find(law => law.gets.some(site => site && lawSiteName(site) === name))
   return other ? `a law says what gives back a reference that ${name} took` : undefined
 }

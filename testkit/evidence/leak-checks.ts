@@ -31,7 +31,8 @@ function othersBack(subject: Subject, [sentence, tables]: readonly string[]): Pr
   const problem = outside('references that others have out', Number(tables ?? 0), ...othersOut(subject))
   if (problem) return problem
   const lifetime = openLifetime(subject)
-  if (!sentence!.endsWith('that of the hand-out, too') || !lifetime) return undefined
+  // Where the order of stamps contradicts, lifetimes do not begin where they seem to.
+  if (!sentence!.endsWith('that of the hand-out, too') || !lifetime || !page.isClean) return undefined
   const accused = accusedOf(finding)
   const own = accused ? eventsOf(page, accused) : []
   const begins = handOuts(subject)

@@ -101,12 +101,14 @@ function otherWays({ reading, account }: Subject, law: NamedLaw): number {
   return ways
 }
 
-/** Events of which it is not known whether they are of the law, or in which order they came. */
-function vagueEvents(reading: Reading, law: NamedLaw): number {
+/** Events of which it is not known whether they are of the law, in which order they came, or of which lifetime they are. */
+function vagueEvents({ reading, account }: Subject, law: NamedLaw): number {
   const rare = rareCallers(reading, law)
-  return [...reading.pages.values()].flatMap(({ events, isClean, isReset }) =>
-    events.filter(event => unitsUnder(law, event) !== 0 && (!isClean || isReset || rare.has(chainOf(event)))),
-  ).length
+  const spoilt = spoiltPages(account)
+  return [...reading.pages.values()].flatMap(({ pfn, events, isClean, isReset }) => {
+    const isVague = !isClean || isReset || spoilt.has(pfn)
+    return events.filter(event => unitsUnder(law, event) !== 0 && (isVague || rare.has(chainOf(event))))
+  }).length
 }
 
 /** Ordinals between which the reference in question was taken: where several are alike, it may be any of them. */
@@ -123,7 +125,7 @@ function lawOrder(subject: Subject, [, since, all, most]: readonly string[]): Pr
   const between = takenBetween(subject)
   if (!law || !between) return UNCHECKED
   const both = [false, true].map(isLatest => returned(subject.reading, law, isLatest))
-  const slack = vagueEvents(subject.reading, law)
+  const slack = vagueEvents(subject, law)
   const more = unordered(subject.reading, law) + otherWays(subject, law)
   const totals = both.flatMap(({ back, units }) => [back.length, units])
   const later = both.flatMap(({ back }) => between.map(from => back.filter(each => each.taken > from).length))
@@ -203,7 +205,7 @@ function passedByTask(subject: Subject, [, since, most]: readonly string[]): Pro
   const pid = accusedOf(subject.finding)?.pid
   if (!law || !between) return UNCHECKED
   const both = [false, true].map(isLatest => returned(subject.reading, law, isLatest).back)
-  const slack = vagueEvents(subject.reading, law)
+  const slack = vagueEvents(subject, law)
   const more = otherWays(subject, law)
   const later = both.flatMap(back =>
     between.map(from => back.filter(each => each.pid === pid && each.taken > from).length),
@@ -234,7 +236,7 @@ function leftOver(subject: Subject, [, pages, since, peak]: readonly string[]): 
     }).length
   const both = [false, true].map(isLatest => returned(reading, law, isLatest).back)
   const later = both.flatMap(back => between.map(from => back.filter(each => each.taken > from).length))
-  const slack = vagueEvents(reading, law)
+  const slack = vagueEvents(subject, law)
   const more = otherWays(subject, law)
   const peaks = both.map(mostOut)
   return (
