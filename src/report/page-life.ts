@@ -77,7 +77,6 @@ function lifeEvent(
     delta: op === Op.SET ? count - before : delta,
     mapped: false,
     taskSeq: 0,
-    signatureSeq: 0,
     ordinal: i,
   }
 }

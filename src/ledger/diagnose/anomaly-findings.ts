@@ -74,7 +74,6 @@ export class AnomalyFindings {
       delta: event.val,
       mapped: false,
       taskSeq: 0,
-      signatureSeq: 0,
     } as LifetimeEvent
     const events = [...life, violating]
     const { partners } = pairReferences(events, 0, this.#ledger.book)

@@ -17,6 +17,8 @@ export interface LeakFacts {
   sinceLifetimes: number
   /** References of the law that are out and were overtaken like that, this one included. */
   alike: number
+  /** Only some of what came back is remembered: these numbers are the least that they can be. */
+  isPartial: boolean
   /** The law is the one by which pages are handed out. */
   isHandOut: boolean
   /** A task that gives back such references and has given back none that was taken later: it may still work on this one. */

@@ -288,6 +288,7 @@ export class OpenFindings {
       mostLifetimes: lifetimes.most,
       sinceLifetimes: lifetimes.since(taken),
       alike: law.out.filter(other => isFar(law.all.since(other), law.all.most)).length,
+      isPartial: this.#traffic.isPartial,
       isHandOut: this.#isHandOut(event.signature),
       maybeWith: maybeWith(law, taken),
       isOwnTask: law.bySameTask === law.all.returned,

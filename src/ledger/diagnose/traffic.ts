@@ -52,11 +52,14 @@ export class Traffic {
   readonly #laws = new Map<number, LawTraffic>()
   /** Whole lifetimes, from hand-out to free, by pagemap. */
   readonly #lifetimes = new Map<number, Overtaking>()
+  /** True if only some of what came back is remembered: the recording has more than there is room for. */
+  readonly isPartial: boolean
 
   constructor(ledger: LearningTracker) {
     const laws = new Map<number, Collected>()
     const lifetimes = new Map<number, Returned[]>()
-    const { log, nodes, pages } = ledger
+    const { log, nodes, pages, aside } = ledger
+    this.isPartial = log.isCompacted || aside.first > 0
     for (let entry = 0; entry < log.length; entry++) {
       if (log.events[entry]! > MAX_EVENTS) continue
       const events = nodes.chain(log.head[entry]!)

@@ -137,6 +137,6 @@ export class EventApplier {
     const anomaly = this.#anomalies.of(row)
     if (!anomaly || anomaly.event === event || this.#pages.has(row, PageBit.handedOutAgain)) return
     if (event.op === Op.SET || event.op >= Op.FREEZE) return
-    this.#anomalies.addAfter(anomaly, { ...event, delta: event.val, mapped: false, taskSeq: 0, signatureSeq: 0 })
+    this.#anomalies.addAfter(anomaly, { ...event, delta: event.val, mapped: false, taskSeq: 0 })
   }
 }

@@ -79,10 +79,10 @@ export class EventPipeline {
     const head = pages.head[row]!
     if (!pages.has(row, PageBit.open) || pages.has(row, NOT_REFUSABLE) || head < 0) return
     // The first of a lifetime is the one that is to be explained.
-    if (pages.epoch[row] !== gaps.epoch || this.#refused.get(row)?.lifetime === nodes.ordinal[head]) return
+    if (pages.epoch[row] !== gaps.epoch || this.#refused.get(row)?.lifetime === nodes.ordinal(head)) return
     // It may have come before the page was handed out.
-    if (nodes.time[head]! + order.slack >= since) return
-    this.#refused.set(row, { lifetime: nodes.ordinal[head]!, time })
+    if (nodes.time(head) + order.slack >= since) return
+    this.#refused.set(row, { lifetime: nodes.ordinal(head), time })
   }
 
   /**
@@ -93,7 +93,7 @@ export class EventPipeline {
     const { pages, nodes, order, anomalies } = this.#tables
     for (const [row, { lifetime, time }] of this.#refused) {
       const head = pages.head[row]!
-      if (!pages.has(row, PageBit.open) || head < 0 || nodes.ordinal[head] !== lifetime) this.#refused.delete(row)
+      if (!pages.has(row, PageBit.open) || head < 0 || nodes.ordinal(head) !== lifetime) this.#refused.delete(row)
       else if (isLast || end - time > order.window) {
         this.#refused.delete(row)
         pages.set(row, PageBit.lossy)

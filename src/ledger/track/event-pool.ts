@@ -1,100 +1,195 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-import { Op } from '../../trace/events.ts'
-import { growColumns } from '../../util/growable.ts'
+/**
+ * Events of lifetimes, in one pool. A lifetime is a chain through `next`; a lifetime that is forgotten gives its nodes back, so that
+ * memory follows the lifetimes that are open and not the length of the recording.
+ *
+ * Nodes are taken in the order in which lifetimes were forgotten, all over the pool. So what belongs to a node stands in one record,
+ * as long as a line of the processor's cache: as columns of their own, each field of each event would have to be fetched from memory.
+ */
+import { type EventBatch, Op } from '../../trace/events.ts'
+import { grown } from '../../util/growable.ts'
 import type { LifetimeEvent } from './lifetime-event.ts'
 
+/** Nodes for which there is room at first, and integers of a node. */
 const FIRST_SIZE = 4096
+const INTS = 16
 
-/**
- * Events of lifetimes, as columns in one pool. A lifetime is a chain through `next`; a lifetime that is forgotten gives its
- * nodes back, so that memory follows the lifetimes that are open and not the length of the recording.
- */
+/** Fields of a node as doubles (two integers each) and, behind them, as integers. */
+const TIME = 0
+const SINCE = 1
+const NEXT = 4
+const SIGNATURE = 5
+const STACK = 6
+/** Change of the count: references taken (positive) or given back (negative). */
+const DELTA = 7
+const PID = 8
+/** CPU in the lower half, the operation above it, `MAPPED` above that. */
+const CPU_AND_OP = 9
+const VAL = 10
+const RET = 11
+const MAPCOUNT = 12
+const COUNT = 13
+const TASK_SEQ = 14
+const ORDINAL = 15
+
+const OP_SHIFT = 16
+/** The reference belongs to a page table (see `Reference.mapped`). */
+const MAPPED = 1 << 24
+
 export class EventPool {
-  time = new Float64Array(FIRST_SIZE)
-  /** See `OrderedEvent.since`. */
-  since = new Float64Array(FIRST_SIZE)
-  /** Key of the call site. */
-  signature = new Int32Array(FIRST_SIZE)
-  stack = new Int32Array(FIRST_SIZE)
-  /** Change of the count: references taken (positive) or given back (negative). */
-  delta = new Int32Array(FIRST_SIZE)
-  pid = new Int32Array(FIRST_SIZE)
-  cpu = new Uint16Array(FIRST_SIZE)
-  op = new Uint8Array(FIRST_SIZE)
-  val = new Int32Array(FIRST_SIZE)
-  ret = new Int32Array(FIRST_SIZE)
-  mapcount = new Int32Array(FIRST_SIZE)
-  /** Count as the event read it. */
-  count = new Int32Array(FIRST_SIZE)
-  /** 1 where the reference belongs to a page table (see `Reference.mapped`). */
-  mapped = new Uint8Array(FIRST_SIZE)
-  /** Ordinal of the event among those of its task, and of its call-site key: how much came after is a difference. */
-  taskSeq = new Int32Array(FIRST_SIZE)
-  signatureSeq = new Int32Array(FIRST_SIZE)
-  /** See `LedgerEvent.ordinal`. */
-  ordinal = new Int32Array(FIRST_SIZE)
-  next = new Int32Array(FIRST_SIZE)
+  #ints = new Int32Array(FIRST_SIZE * INTS)
+  #doubles = new Float64Array(this.#ints.buffer)
   #free = -1
   #used = 0
 
   /** Returns a node that stands for nothing yet. */
-  take(): number {
+  #take(): number {
     if (this.#free >= 0) {
       const node = this.#free
-      this.#free = this.next[node]!
+      this.#free = this.next(node)
       return node
     }
-    if (this.#used === this.next.length) growColumns(this, this.#used * 2)
+    if (this.#used * INTS === this.#ints.length) this.#grow()
     return this.#used++
   }
 
-  /** Links a node behind the last one of its chain. A mapping raises the map count after its get and lowers it before its put. */
-  link(last: number, node: number): void {
-    const raised = this.mapcount[node]! - this.mapcount[last]!
-    this.next[last] = node
-    this.mapped[node] = this.delta[node]! < 0 && raised < 0 ? 1 : 0
-    if (this.delta[last]! > 0 && raised > 0) this.mapped[last] = 1
+  #grow(): void {
+    this.#ints = grown(this.#ints, this.#ints.length * 2)
+    this.#doubles = new Float64Array(this.#ints.buffer)
+  }
+
+  /**
+   * Adds an event of a batch behind the last one of its chain. A mapping raises the map count after its get and lowers it before its
+   * put.
+   *
+   * @param last node of the chain, -1 where there is none yet
+   * @returns the node that stands for it
+   */
+  add(
+    last: number,
+    delta: number,
+    batch: EventBatch,
+    i: number,
+    signature: number,
+    since: number,
+    ordinal: number,
+    taskSeq: number,
+  ): number {
+    const node = this.#take()
+    const ints = this.#ints
+    const at = node * INTS
+    const mapcount = batch.mapcount[i]!
+    let bits = batch.cpu[i]! | (batch.op[i]! << OP_SHIFT)
+    if (last >= 0) {
+      const before = last * INTS
+      const raised = mapcount - ints[before + MAPCOUNT]!
+      ints[before + NEXT] = node
+      if (delta < 0 && raised < 0) bits |= MAPPED
+      if (raised > 0 && ints[before + DELTA]! > 0) ints[before + CPU_AND_OP]! |= MAPPED
+    }
+    this.#doubles[(at >> 1) + TIME] = batch.time[i]!
+    this.#doubles[(at >> 1) + SINCE] = since
+    ints[at + NEXT] = -1
+    ints[at + SIGNATURE] = signature
+    ints[at + STACK] = batch.stack[i]!
+    ints[at + DELTA] = delta
+    ints[at + PID] = batch.pid[i]!
+    ints[at + CPU_AND_OP] = bits
+    ints[at + VAL] = batch.val[i]!
+    ints[at + RET] = batch.ret[i]!
+    ints[at + MAPCOUNT] = mapcount
+    ints[at + COUNT] = batch.count[i]!
+    ints[at + TASK_SEQ] = taskSeq
+    ints[at + ORDINAL] = ordinal
+    return node
+  }
+
+  /** Links two nodes of a chain. @param next -1: the node is its last one */
+  link(node: number, next: number): void {
+    this.#ints[node * INTS + NEXT] = next
   }
 
   /** Gives back one node. */
   give(node: number): void {
-    this.next[node] = this.#free
+    this.link(node, this.#free)
     this.#free = node
   }
 
   /** Gives back a whole chain in one step. */
   giveChain(head: number, tail: number): void {
-    this.next[tail] = this.#free
+    this.link(tail, this.#free)
     this.#free = head
+  }
+
+  /** Returns the node that follows, -1 for none. */
+  next(node: number): number {
+    return this.#ints[node * INTS + NEXT]!
+  }
+
+  time(node: number): number {
+    return this.#doubles[((node * INTS) >> 1) + TIME]!
+  }
+
+  /** Returns the key of the call site. */
+  signature(node: number): number {
+    return this.#ints[node * INTS + SIGNATURE]!
+  }
+
+  stack(node: number): number {
+    return this.#ints[node * INTS + STACK]!
+  }
+
+  /** Returns the references taken (positive) or given back (negative). */
+  delta(node: number): number {
+    return this.#ints[node * INTS + DELTA]!
+  }
+
+  pid(node: number): number {
+    return this.#ints[node * INTS + PID]!
+  }
+
+  op(node: number): number {
+    return (this.#ints[node * INTS + CPU_AND_OP]! >> OP_SHIFT) & 0xff
+  }
+
+  /** See `LedgerEvent.ordinal`. */
+  ordinal(node: number): number {
+    return this.#ints[node * INTS + ORDINAL]!
+  }
+
+  /** True where the reference belongs to a page table. */
+  isMapped(node: number): boolean {
+    return (this.#ints[node * INTS + CPU_AND_OP]! & MAPPED) !== 0
   }
 
   /** Returns the events of a chain, from its first node on. */
   chain(head: number): LifetimeEvent[] {
     const events: LifetimeEvent[] = []
-    for (let node = head; node >= 0; node = this.next[node]!) events.push(this.event(node))
+    for (let node = head; node >= 0; node = this.next(node)) events.push(this.event(node))
     return events
   }
 
   /** Returns the event that a node stands for. */
   event(node: number): LifetimeEvent {
+    const ints = this.#ints
+    const at = node * INTS
     return {
-      time: this.time[node]!,
-      since: this.since[node]!,
-      pid: this.pid[node]!,
-      cpu: this.cpu[node]!,
-      op: this.op[node]!,
-      val: this.val[node]!,
-      ret: this.ret[node]!,
-      signature: this.signature[node]!,
-      stack: this.stack[node]!,
-      mapcount: this.mapcount[node]!,
-      count: this.count[node]!,
+      time: this.time(node),
+      since: this.#doubles[(at >> 1) + SINCE]!,
+      pid: this.pid(node),
+      cpu: ints[at + CPU_AND_OP]! & 0xffff,
+      op: this.op(node),
+      val: ints[at + VAL]!,
+      ret: ints[at + RET]!,
+      signature: this.signature(node),
+      stack: this.stack(node),
+      mapcount: ints[at + MAPCOUNT]!,
+      count: ints[at + COUNT]!,
       flags: 0,
-      ordinal: this.ordinal[node]!,
-      delta: this.delta[node]!,
-      mapped: this.mapped[node] === 1,
-      taskSeq: this.taskSeq[node]!,
-      signatureSeq: this.signatureSeq[node]!,
+      ordinal: this.ordinal(node),
+      delta: this.delta(node),
+      mapped: this.isMapped(node),
+      taskSeq: ints[at + TASK_SEQ]!,
     }
   }
 
@@ -118,28 +213,19 @@ export class EventPool {
 
   /** Puts the base reference in front of a chain, and returns the node for it. */
   addBase(first: number): number {
-    const node = this.take()
-    this.#put(node, this.baseEvent(first))
-    this.next[node] = first
+    const { cpu, op, val, ret, count, signature, stack, delta } = this.baseEvent(first)
+    const node = this.#take()
+    const ints = this.#ints
+    const at = node * INTS
+    ints.copyWithin(at, first * INTS, (first + 1) * INTS)
+    ints[at + NEXT] = first
+    ints[at + SIGNATURE] = signature
+    ints[at + STACK] = stack
+    ints[at + DELTA] = delta
+    ints[at + CPU_AND_OP] = cpu | (op << OP_SHIFT)
+    ints[at + VAL] = val
+    ints[at + RET] = ret
+    ints[at + COUNT] = count
     return node
-  }
-
-  #put(node: number, event: LifetimeEvent): void {
-    this.time[node] = event.time
-    this.ordinal[node] = event.ordinal
-    this.since[node] = event.since
-    this.signature[node] = event.signature
-    this.stack[node] = event.stack
-    this.delta[node] = event.delta
-    this.pid[node] = event.pid
-    this.cpu[node] = event.cpu
-    this.op[node] = event.op
-    this.val[node] = event.val
-    this.ret[node] = event.ret
-    this.mapcount[node] = event.mapcount
-    this.count[node] = event.count
-    this.mapped[node] = event.mapped ? 1 : 0
-    this.taskSeq[node] = event.taskSeq
-    this.signatureSeq[node] = event.signatureSeq
   }
 }

@@ -35,7 +35,6 @@ export interface LifetimeEvent extends LedgerEvent {
   delta: number
   mapped: boolean
   taskSeq: number
-  signatureSeq: number
 }
 
 /** What is known of a page at one moment. */

@@ -109,28 +109,10 @@ export class Lifetimes {
     const mapcount = batch.mapcount[i]!
     if (mapcount < 0) this.#tables.rawMapcount = true
     if ((pages.bits[row]! & PageBit.open) === 0) this.open(row)
-    const node = nodes.take()
-    nodes.time[node] = time
-    nodes.since[node] = since
-    nodes.signature[node] = signature
-    nodes.stack[node] = stack
-    nodes.delta[node] = delta
-    nodes.pid[node] = pid
-    nodes.cpu[node] = batch.cpu[i]!
-    nodes.op[node] = batch.op[i]!
-    nodes.val[node] = batch.val[i]!
-    nodes.ret[node] = batch.ret[i]!
-    nodes.mapcount[node] = mapcount
-    nodes.count[node] = batch.count[i]!
-    nodes.taskSeq[node] = this.#tasks.tick(pid, time, stack, row)
-    nodes.signatureSeq[node] = this.#tasks.tickSignature(signature)
-    nodes.ordinal[node] = ordinal
-    nodes.next[node] = -1
     const last = pages.tail[row]!
-    if (last < 0) {
-      pages.head[row] = node
-      nodes.mapped[node] = 0
-    } else nodes.link(last, node)
+    const node = nodes.add(last, delta, batch, i, signature, since, ordinal, this.#tasks.tick(pid, time, stack, row))
+    this.#tasks.tickSignature(signature)
+    if (last < 0) pages.head[row] = node
     pages.tail[row] = node
     const events = pages.events[row]! + 1
     pages.events[row] = events
@@ -221,9 +203,8 @@ export class Lifetimes {
     if (known !== NO_KIND) return known
     const units = new Map<UnitKey, number>()
     const head = pages.head[row]!
-    for (let node = head; node >= 0; node = nodes.next[node]!)
-      addUnits(units, nodes.signature[node]!, nodes.delta[node]!)
-    if (head >= 0) aside.addUnits(units, pages.aside[row]!, nodes.ordinal[head]!, Infinity)
+    for (let node = head; node >= 0; node = nodes.next(node)) addUnits(units, nodes.signature(node), nodes.delta(node))
+    if (head >= 0) aside.addUnits(units, pages.aside[row]!, nodes.ordinal(head), Infinity)
     return kinds.add(low, high, units)
   }
 
@@ -256,9 +237,9 @@ export class Lifetimes {
     const nodes = this.#nodes
     const recent: AppliedEvent[] = []
     if (!pages.has(row, PageBit.open)) return recent
-    for (let node = pages.head[row]!; node >= 0; node = nodes.next[node]!) {
-      if (nodes.op[node]! >= Op.FREEZE || nodes.op[node] === Op.SET) recent.length = 0
-      else if (nodes.time[node]! >= since) recent.push({ event: nodes.event(node), delta: nodes.delta[node]! })
+    for (let node = pages.head[row]!; node >= 0; node = nodes.next(node)) {
+      if (nodes.op(node) >= Op.FREEZE || nodes.op(node) === Op.SET) recent.length = 0
+      else if (nodes.time(node) >= since) recent.push({ event: nodes.event(node), delta: nodes.delta(node) })
       if (recent.length > most) recent.shift()
     }
     return recent
@@ -270,12 +251,12 @@ export class Lifetimes {
     const nodes = this.#nodes
     for (let left = events; left > 0; left--) {
       const last = pages.tail[row]!
-      pages.count[row]! -= nodes.delta[last]!
-      this.addToHash(row, nodes.signature[last]!, -nodes.delta[last]!)
+      pages.count[row]! -= nodes.delta(last)
+      this.addToHash(row, nodes.signature(last), -nodes.delta(last))
       let before = -1
-      for (let node = pages.head[row]!; node !== last; node = nodes.next[node]!) before = node
+      for (let node = pages.head[row]!; node !== last; node = nodes.next(node)) before = node
       if (before < 0) pages.head[row] = -1
-      else nodes.next[before] = -1
+      else nodes.link(before, -1)
       pages.tail[row] = before
       pages.events[row]!--
       nodes.give(last)

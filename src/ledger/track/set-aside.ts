@@ -48,13 +48,13 @@ export class SetAside {
     this.row[at] = row
     this.before[at] = before
     this.units[at] = units
-    this.getSignature[at] = nodes.signature[get]!
-    this.getPid[at] = nodes.pid[get]!
-    this.taken[at] = nodes.ordinal[get]!
-    this.putSignature[at] = nodes.signature[put]!
-    this.putPid[at] = nodes.pid[put]!
-    this.given[at] = nodes.ordinal[put]!
-    this.putStack[at] = nodes.stack[put]!
+    this.getSignature[at] = nodes.signature(get)
+    this.getPid[at] = nodes.pid(get)
+    this.taken[at] = nodes.ordinal(get)
+    this.putSignature[at] = nodes.signature(put)
+    this.putPid[at] = nodes.pid(put)
+    this.given[at] = nodes.ordinal(put)
+    this.putStack[at] = nodes.stack(put)
     return pair
   }
 

@@ -30,9 +30,9 @@ export function shorten(row: number, { pages, nodes, aside }: Tables, book: LawB
   const head = pages.head[row]!
   // The last events may yet have to be put into another order.
   let left = pages.events[row]! - MAX_RECENT
-  for (let node = head; left > 0; node = nodes.next[node]!, left--) {
-    const law = book.lawOf(unitKey(nodes.signature[node]!, nodes.delta[node]!))
-    if (nodes.delta[node] === 0 || (law < 0 && !pairsAll)) continue
+  for (let node = head; left > 0; node = nodes.next(node), left--) {
+    const law = book.lawOf(unitKey(nodes.signature(node), nodes.delta(node)))
+    if (nodes.delta(node) === 0 || (law < 0 && !pairsAll)) continue
     const events = byLaw.get(law) ?? { kept: [], balance: 0 }
     byLaw.set(law, events)
     for (const { get, put, units } of withoutHead(addEvent(events, node, nodes, law < 0), head)) {
@@ -58,24 +58,24 @@ interface LawEvents {
 function addEvent(events: LawEvents, node: number, nodes: EventPool, isNested: boolean): Pair[] {
   const { kept } = events
   kept.push(node)
-  events.balance += nodes.delta[node]!
-  if (nodes.delta[node]! > 0) return []
+  events.balance += nodes.delta(node)
+  if (nodes.delta(node) > 0) return []
   if (events.balance === 0 && !isNested) return pairAll(kept.splice(0), nodes)
   const at = partnerOf(kept, nodes, isNested)
   if (at < 0) return []
   const get = kept[at]!
   kept.splice(at, 1)
   kept.pop()
-  return [{ get, put: node, units: nodes.delta[get]! }]
+  return [{ get, put: node, units: nodes.delta(get) }]
 }
 
 /** Place of a get that the last event can have given back: one of as many units, with no other put in between. */
 function partnerOf(kept: readonly number[], nodes: EventPool, isNested: boolean): number {
   const put = kept.at(-1)!
   let best = -1
-  for (let i = kept.length - 2; i >= 0 && nodes.delta[kept[i]!]! > 0; i--) {
-    if (nodes.delta[kept[i]!] !== -nodes.delta[put]!) continue
-    if (nodes.pid[kept[i]!] === nodes.pid[put]) return i
+  for (let i = kept.length - 2; i >= 0 && nodes.delta(kept[i]!) > 0; i--) {
+    if (nodes.delta(kept[i]!) !== -nodes.delta(put)) continue
+    if (nodes.pid(kept[i]!) === nodes.pid(put)) return i
     if (best < 0 || !isNested) best = i
   }
   return isNested ? -1 : best
@@ -89,7 +89,7 @@ function pairAll(events: readonly number[], nodes: EventPool): Pair[] {
   const out: { get: number; units: number }[] = []
   const byGet = new Map<number, Pair[]>()
   for (const node of events) {
-    const delta = nodes.delta[node]!
+    const delta = nodes.delta(node)
     if (delta > 0) {
       out.push({ get: node, units: delta })
       byGet.set(node, [])
@@ -112,14 +112,14 @@ function mostAlike(
   out: readonly { get: number; units: number }[],
   put: number,
   left: number,
-  { mapped, pid }: EventPool,
+  nodes: EventPool,
 ): number {
   let best = 0
   let bestScore = -1
   for (let i = 0; i < out.length; i++) {
     const { get, units } = out[i]!
-    const isSameTask = pid[get] === pid[put]
-    const score = likeness(units === left, mapped[get] === mapped[put], isSameTask)
+    const isSameTask = nodes.pid(get) === nodes.pid(put)
+    const score = likeness(units === left, nodes.isMapped(get) === nodes.isMapped(put), isSameTask)
     if (isSameTask ? score < bestScore : score <= bestScore) continue
     best = i
     bestScore = score
@@ -141,18 +141,18 @@ function withoutHead(pairs: readonly Pair[], head: number): readonly Pair[] {
 function removeNodes(row: number, pages: PageTable, nodes: EventPool, gone: ReadonlySet<number>): void {
   let last = -1
   for (let node = pages.head[row]!; node >= 0; ) {
-    const next = nodes.next[node]!
+    const next = nodes.next(node)
     if (gone.has(node)) {
       nodes.give(node)
       pages.events[row]!--
     } else {
       if (last < 0) pages.head[row] = node
-      else nodes.next[last] = node
+      else nodes.link(last, node)
       last = node
     }
     node = next
   }
   if (last < 0) pages.head[row] = -1
-  else nodes.next[last] = -1
+  else nodes.link(last, -1)
   pages.tail[row] = last
 }

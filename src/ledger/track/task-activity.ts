@@ -32,11 +32,11 @@ export class TaskActivity {
     return this.#ticks[this.#lastRow]!++
   }
 
-  /** Counts an event of a call-site key, and returns its ordinal among those of the key. */
-  tickSignature(signature: number): number {
+  /** Counts an event of a call-site key. */
+  tickSignature(signature: number): void {
     if (signature >= this.#signatures.length)
       this.#signatures = grown(this.#signatures, lengthFor(signature, this.#signatures.length))
-    return this.#signatures[signature]!++
+    this.#signatures[signature]!++
   }
 
   /** Returns the number of events of a task so far. */
