@@ -26,7 +26,8 @@ async function* lines(
 
 /** Text in the manner of `trace-cmd report`. Gaps are told at the start of the batch that they come in. */
 export async function* eventText(recording: Recording): AsyncGenerator<string> {
-  yield `cpus=${recording.info.cpus}\n`
+  // A text without a head tells of its CPUs only as they come.
+  if (recording.info.cpus > 0) yield `cpus=${recording.info.cpus}\n`
   const stackTexts = new Map<number, string>()
   const stackText = (stack: number) => {
     let text = stackTexts.get(stack)

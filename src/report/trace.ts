@@ -124,6 +124,7 @@ function accusedText({ findings, causes }: Account, text: FindingText, top: numb
 function headText(account: Account): string[] {
   const { info } = account
   const kernel = info.kernel === undefined ? '' : `, Linux ${printable(info.kernel)}`
+  const cpus = info.cpus > 0 ? `, ${plural(info.cpus, 'CPU')}` : ''
   const skipped = account.skipped > 0 ? `, ${plural(account.skipped, 'event')} of ordinary pages left out` : ''
   const between = Number.isFinite(account.firstTime)
     ? ` from ${timeText(account.firstTime, account)} to ${timeText(account.lastTime, account)}`
@@ -134,7 +135,7 @@ function headText(account: Account): string[] {
     end > account.lastTime && until !== timeText(account.lastTime, account) ? `, recorded until ${until}` : ''
   const probes = account.probes > 0 ? ` and ${plural(account.probes, 'probe')}` : ''
   return [
-    ...wrap(`${printable(info.file)}: ${info.format}${kernel}, ${plural(info.cpus, 'CPU')}`, '', '  '),
+    ...wrap(`${printable(info.file)}: ${info.format}${kernel}${cpus}`, '', '  '),
     ...wrap(
       `${plural(account.events, 'page_ref event')}${probes}${between}${ends}${skipped}; ${lostText(account)}`,
       '',

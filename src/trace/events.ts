@@ -94,6 +94,7 @@ export interface EventBatch {
 
 /** Events missing on one CPU between two times. */
 export interface LostEvents {
+  /** Of the event after the gap, where the recording does not tell on which CPU events are missing. */
   cpu: number
   /** Time of the last event of that CPU before the gap (-Infinity: none), and of the first after it (Infinity: none). */
   from: number

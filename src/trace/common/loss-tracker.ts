@@ -38,6 +38,11 @@ export class LossTracker {
     this.#everywhere++
   }
 
+  /** Events are missing on whatever CPU, but all of them between two events of a stream in order of time. */
+  loseBetween(from: number, to: number, cpu: number): void {
+    this.found.push({ cpu, from, to, count: undefined })
+  }
+
   /** An event arrived. Ends the gaps of its CPU. */
   event(cpu: number, time: number): void {
     if (this.#open.size > 0 || this.#ended[cpu] !== this.#everywhere) this.#end(cpu, time)

@@ -21,6 +21,8 @@ import { firstEvents, lostMark, startMark, TextHeader } from './header.ts'
 import { LineWindow, MAX_LINE_BYTES, type TextInput, trimEnd } from './lines.ts'
 import { ProbeText } from './probe-line.ts'
 import { isFrameLine, MAX_INDENT, TextStacks } from './stack-lines.ts'
+import { isSeparator, isTorn } from './strange-lines.ts'
+import { type Unframed, unframed } from './unframed.ts'
 
 const NEWLINE = 10
 const SPACE = 32
@@ -51,7 +53,7 @@ const Step = { MORE: 0, LINE: 1, FULL: 2 } as const
 
 /** Opens ftrace text. Rejects with a TraceError if its beginning is nothing of the kind. */
 export async function openText(input: TextInput, options: OpenOptions = {}): Promise<Recording> {
-  const recording = new TextRecording(input, options)
+  const recording = new TextRecording(await unframed(input, options.buffer !== undefined), options)
   await recording.open()
   return recording
 }
@@ -64,7 +66,7 @@ class TextRecording implements Recording {
   readonly notes: string[] = []
   timeBase = 0n
 
-  readonly #input: TextInput
+  readonly #input: Unframed
   readonly #iterator: AsyncIterator<Uint8Array>
   readonly #buffer: string | undefined
   readonly #window = new LineWindow()
@@ -90,6 +92,16 @@ class TextRecording implements Recording {
   #otherTime: number | undefined
   /** The gaps before the CPUs' first events are known. */
   #startsKnown = false
+  /** Time of the last event of any kind; undefined before the first. */
+  #lastTime: number | undefined
+  /** Lines since the last event that may have been events. */
+  #torn: Damage[] = []
+  #tornCount = 0
+  /** One of them looks like a part of an event. */
+  #isPartTorn = false
+  /** Lines between events that come from elsewhere, and where the first of them stands. */
+  #foreign = 0
+  #firstForeign = 0
   /** The last event was of another kind, whose text may go on over further lines. */
   #inOther = false
   #damaged = 0
@@ -97,12 +109,13 @@ class TextRecording implements Recording {
   /** Hash of the name last seen of a pid, so that names are decoded when they change only. */
   readonly #commHashes = new Map<number, number>()
 
-  constructor(input: TextInput, options: OpenOptions) {
+  constructor(input: Unframed, options: OpenOptions) {
     const symbols = new SymbolTable()
     for (const text of options.kallsyms ?? []) symbols.add(text)
     this.stacks = new StackInterner(symbols)
     this.#textStacks = new TextStacks(this.stacks, symbols)
     this.#input = input
+    this.notes.push(...input.notes)
     this.#buffer = options.buffer
     this.#iterator = input.chunks()[Symbol.asyncIterator]()
     this.info = {
@@ -265,8 +278,7 @@ class TextRecording implements Recording {
   /** Drops what is loaded of a line without end; its rest will be a damaged line. */
   #skipLongLine(): typeof Step.MORE {
     const window = this.#window
-    this.#damage(window.at, `expected a line of ftrace text: this one has more than ${MAX_LINE_BYTES} bytes`)
-    this.#gaps.loseAnywhere()
+    this.#tear(window.at, `expected a line of ftrace text: this one has more than ${MAX_LINE_BYTES} bytes`)
     window.at = window.end
     return Step.MORE
   }
@@ -283,9 +295,12 @@ class TextRecording implements Recording {
     this.#inOther = kind === LineKind.OTHER
     if (kind === LineKind.PAGE_REF && !line.parseFields(bytes, end, batch, row)) {
       this.#damage(start, 'expected a page_ref event with pfn, count, val (and ret) as numbers')
-      this.#gaps.lose(cpu, 1)
+      // Where a text is cut, the recording ends.
+      if (!this.#isLast(end)) this.#gaps.lose(cpu, 1)
       return
     }
+    if (this.#tornCount > 0) this.#endTear(cpu, time)
+    this.#lastTime = time
     this.#gaps.event(cpu, time)
     if (cpu >= this.info.cpus) this.info.cpus = cpu + 1
     if (this.#inOther || (kind === LineKind.PROBE && !this.#probeRow(bytes, end, row))) {
@@ -393,16 +408,50 @@ class TextRecording implements Recording {
     if (lost) this.#gaps.lose(lost.cpu, lost.count)
     else if (started !== undefined) {
       if (!this.#startsKnown) this.#gaps.lose(started, undefined)
-    } else if (!(text.startsWith('#') || this.#header.read(text) || this.#inOther)) {
-      this.#damage(start, 'expected a line of ftrace text')
-      this.#gaps.loseAnywhere()
-    }
+    } else if (!(text.startsWith('#') || this.#header.read(text) || this.#inOther)) this.#strangeLine(start, text)
+  }
+
+  /** A line that ftrace has not written. Between two events it may have been one; before the first it hides nothing. */
+  #strangeLine(start: number, text: string): void {
+    if (this.#lastTime === undefined || isSeparator(text)) return
+    const { offset, isForeign } = this.#input.placeOf(this.#window.base + start)
+    const isPart = isTorn(text)
+    this.#isPartTorn ||= isPart
+    if (!isForeign || isPart) this.#tear(start, 'expected a line of ftrace text')
+    else if (this.#foreign++ === 0) this.#firstForeign = offset
+  }
+
+  #tear(at: number, expected: string): void {
+    if (this.#tornCount++ >= MAX_DAMAGE) return
+    const { offset } = this.#input.placeOf(this.#window.base + at)
+    this.#torn.push({ file: this.#input.name, offset, expected })
+  }
+
+  /** An event follows what may have been events: they were between the last one and this. */
+  #endTear(cpu: number, time: number): void {
+    this.#gaps.loseBetween(this.#lastTime ?? Number.NEGATIVE_INFINITY, time, cpu)
+    this.#takeTorn()
+  }
+
+  #takeTorn(): void {
+    this.#damaged += this.#tornCount
+    this.damage.push(...this.#torn.slice(0, Math.max(0, MAX_DAMAGE - this.damage.length)))
+    this.#torn = []
+    this.#tornCount = 0
+    this.#isPartTorn = false
+  }
+
+  /** Whether a line that ends there is the last one, and has no end: the text may have been cut in it. */
+  #isLast(end: number): boolean {
+    const window = this.#window
+    return window.ended && end === window.end
   }
 
   #damage(at: number, expected: string): void {
     this.#damaged++
     if (this.#damaged > MAX_DAMAGE) return
-    this.damage.push({ file: this.#input.name, offset: this.#window.base + at, expected })
+    const { offset } = this.#input.placeOf(this.#window.base + at)
+    this.damage.push({ file: this.#input.name, offset, expected })
   }
 
   /** Rows at the end of the full batch that must wait, as their stacks may follow. */
@@ -446,11 +495,17 @@ class TextRecording implements Recording {
 
   #finish(): void {
     const window = this.#window
+    // What follows the last event is no loss, unless the text was cut there.
+    if (this.#isPartTorn) this.#takeTorn()
     this.#gaps.finish(this.info.cpus)
     if (this.#otherTime !== undefined && this.#otherTime < MAX_END_TIME) this.info.endTime = this.#otherTime
     if (window.end > 0 && window.bytes[window.end - 1] !== NEWLINE) {
       this.notes.push('the last line has no newline: if the text was cut there, its last number may be wrong')
     }
+    if (this.#foreign > 0)
+      this.notes.push(
+        `lines between the events that come from elsewhere: ${this.#foreign}, the first at offset ${this.#firstForeign}`,
+      )
     this.notes.push(...this.#probeFaults.notes())
     if (this.#damaged > MAX_DAMAGE) this.notes.push(`${this.#damaged - MAX_DAMAGE} more damaged lines`)
     if (this.#otherBuffers.size > 0) {

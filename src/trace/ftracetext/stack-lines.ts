@@ -120,7 +120,7 @@ function parseLabel(label: string): {
   const rest = address ? label.slice(0, address.index).trimEnd() : label
   const module = /\s\[([^\]\s]+)[^\]]*\]$/.exec(rest)
   const symbol = module ? rest.slice(0, module.index).trimEnd() : rest
-  const offset = /\+0x([0-9a-f]{1,8})\/0x[0-9a-f]+$/.exec(symbol)
+  const offset = /\+0x([0-9a-f]{1,8})(?:\/0x[0-9a-f]+)?$/.exec(symbol)
   return {
     name: offset ? symbol.slice(0, offset.index) : symbol,
     offset: offset ? Number.parseInt(offset[1]!, 16) : undefined,

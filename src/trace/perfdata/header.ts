@@ -51,6 +51,9 @@ export const Sample = {
 
 /** One recorded event: what its samples hold. */
 export interface PerfAttr {
+  /** enum perf_type_id, and which event of the type; of hardware events the low half, for the high one names a processor. */
+  type: number
+  config: number
   /** Bits of `Sample`. */
   sampleType: number
   readFormat: number
@@ -255,6 +258,8 @@ export function parseAttr(bytes: Uint8Array, littleEndian: boolean): PerfAttr {
   const flags = view.getBigUint64(40, littleEndian)
   const flag = (bit: number) => ((flags >> BigInt(littleEndian ? bit : 63 - bit)) & 1n) === 1n
   return {
+    type: view.getUint32(0, littleEndian),
+    config: Number(view.getBigUint64(8, littleEndian) & 0xffffffffn),
     sampleType: Number(view.getBigUint64(24, littleEndian) & 0xffffffffn),
     readFormat: Number(view.getBigUint64(32, littleEndian) & 0xffffffffn),
     sampleIdAll: flag(18),

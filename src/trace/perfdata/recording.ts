@@ -17,6 +17,7 @@ import {
   TraceError,
 } from '../events.ts'
 import { type PerfHeader, parseAttr, readFeature, readIds, readPerfHeader, readPerfTracing } from './header.ts'
+import { NoTracepointsError } from './no-tracepoints.ts'
 import { RECORD_HEADER, type RecordPlace, RecordType, RecordWindow } from './records.ts'
 import { SampleOrder } from './reorder.ts'
 import { Outcome, SampleDecoder } from './samples.ts'
@@ -113,16 +114,11 @@ class PerfRecording implements Recording {
     if (this.#header.tracing) this.#addTracing()
     if (this.#header.firstTime !== undefined) this.#setTimeBase(this.#header.firstTime)
     if (!this.#header.pipe && !this.#header.tracing) {
-      throw new TraceError(
-        this.info.file,
-        0,
-        'expected the formats of tracepoints (HEADER_TRACING_DATA); there are none, as if perf record had not ended',
-      )
+      throw new NoTracepointsError(this.info.file, this.#header.attrs, false)
     }
     await this.#prologue()
     if (!this.#header.tracing) {
-      const expected = 'expected the formats of tracepoints (PERF_RECORD_HEADER_TRACING_DATA) before the first sample'
-      throw new TraceError(this.info.file, this.#outer.base + this.#outer.at, expected)
+      throw new NoTracepointsError(this.info.file, this.#header.attrs, true)
     }
     const clockId = this.#header.attrs[0]?.clockId
     if (clockId !== undefined) this.info.clock = CLOCKS.get(clockId) ?? `clock ${clockId}`

@@ -320,9 +320,23 @@ describe('lost events', () => {
     )
     expect(lost).toEqual([
       { cpu: 1, from: 2000, to: 4000, count: 1 },
-      { cpu: 0, from: 1000, to: 5000, count: undefined },
-      { cpu: 1, from: 4000, to: Number.POSITIVE_INFINITY, count: undefined },
+      // Lines are in order of time, so what this one may have been lies between its neighbours.
+      { cpu: 0, from: 4000, to: 5000, count: undefined },
     ])
+  })
+
+  it('are none before the first and after the last event, whatever stands there', async () => {
+    const text = `$ cat trace\n${event(0, '1.000001')}${event(1, '1.000002')}$ exit\n-- \nJane\n`
+    const { lost, recording } = await first(text)
+    expect([lost, recording.damage]).toEqual([[], []])
+  })
+
+  it('are none where a text is cut in its last line, which is damage', async () => {
+    const whole = `${event(0, '1.000001')}${event(1, '1.000002')}`
+    for (const cut of [5, 30, 60, 150].map(bytes => whole.length - bytes)) {
+      const { lost, recording } = await first(whole.slice(0, cut))
+      expect([lost, recording.damage.length]).toEqual([[], 1])
+    }
   })
 
   it('of an overwritten buffer are known before the first event', async () => {
@@ -354,7 +368,7 @@ describe('the text as a whole', () => {
   it.each(['', 'hello\nworld\n', '\0\x01\x02\x03', '{"a": "b: c"}\n', 'x'.repeat(3 << 20)])(
     '%.20j is refused',
     async text => {
-      await expect(open(text)).rejects.toThrow(/text: offset 0: expected ftrace text/)
+      await expect(open(text)).rejects.toThrow(/^text: expected trace.dat, perf.data or ftrace text/)
     },
   )
 

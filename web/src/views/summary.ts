@@ -18,7 +18,7 @@ export function summary(trace: TraceJson): HTMLElement {
     h(
       'p',
       {},
-      `${source.format}${kernel}, ${plural(source.cpus, 'CPU')}. ${plural(source.events, 'page_ref event')}`,
+      `${source.format}${kernel}${source.cpus > 0 ? `, ${plural(source.cpus, 'CPU')}` : ''}. ${plural(source.events, 'page_ref event')}`,
       source.probes > 0 && ` and ${plural(source.probes, 'probe')}`,
       ` from ${times.text(source.firstTime)} to ${times.text(source.lastTime)} ${times.unit}`,
       endText(source, times),

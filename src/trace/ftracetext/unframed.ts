@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** A text as it was copied, made a text as ftrace wrote it: line by line, without what stands around the lines (framing.ts). */
+import { decodeLatin1 } from '../common/bytes.ts'
+import { type Framing, learnFraming } from './framing.ts'
+import { MAX_LINE_BYTES, type TextInput } from './lines.ts'
+import { isPerfScript, PerfScript } from './perf-script.ts'
+
+/** Bytes by which the framing is learned, at most. */
+const SAMPLE_BYTES = 1 << 18
+
+/** Chunks whose lines are remembered, to tell where in the file they stand: the reader is never further behind. */
+const KEPT_CHUNKS = 8
+
+export interface Unframed extends TextInput {
+  /** What was done with the lines, in words; empty where they are as they were. */
+  readonly notes: readonly string[]
+  /** Where a line of this text stands in the file, and whether it lacks what the others have around them. */
+  placeOf(offset: number): Place
+}
+
+export interface Place {
+  offset: number
+  isForeign: boolean
+}
+
+/** Looks at the beginning of a text. What a pipe gives is read once, a file again from its start. */
+export async function unframed(input: TextInput, keepsNames = false): Promise<Unframed> {
+  const { sample, whole } = await readSample(input)
+  const encoding = encodingOf(sample)
+  const start = new TextDecoder(encoding).decode(sample.subarray(0, sample.length & ~1))
+  const how = learn((encoding === 'utf-8' ? decodeLatin1(sample) : start).split('\n'), keepsNames)
+  const isBare = how.notes.length === 0 && encoding === 'utf-8' && sample[0] !== 0xef
+  const places = new Places()
+  let isFirst = true
+  return {
+    name: input.name,
+    size: input.size,
+    notes: [...how.notes, ...(encoding === 'utf-8' ? [] : [`the text is ${encoding.toUpperCase()}`])],
+    chunks() {
+      const bytes = isFirst || input.size === undefined ? whole : input.chunks()
+      const kept = isFirst ? places : new Places()
+      isFirst = false
+      return isBare ? bytes : mapped(encoding === 'utf-8' ? bytes : recoded(bytes, encoding), how, kept)
+    },
+    placeOf: offset => (isBare ? { offset, isForeign: false } : places.of(offset)),
+  }
+}
+
+/** How lines are made those of ftrace. */
+interface How {
+  framing: Framing
+  isQuoted: boolean
+  isWrapped: boolean
+  isPerf: boolean
+  notes: string[]
+}
+
+/** Fields that stand at the start of a line only where it was broken. */
+const CONTINUED = /^\s*(?:(?:pfn|flags|count|mapcount|mapping|mt|val|ret)=\S|page_ref_[a-z_]+: )/
+
+function learn(sample: readonly string[], keepsNames: boolean): How {
+  const isQuoted = sample.some(line => /\b(?:pfn|count|val)=3D/.test(line))
+  const lines = isQuoted ? unquotedLines(sample) : sample
+  const framing = learnFraming(lines, keepsNames)
+  const inner = lines.map(line => framing.unframe(line).line)
+  const isWrapped = inner.some(line => CONTINUED.test(line))
+  const isPerf = isPerfScript(inner)
+  const notes = [
+    ...(framing.what.length > 0 ? [`taken off, since all lines have it: ${framing.what.join(', ')}`] : []),
+    ...(isQuoted ? ['the encoding of a mail (quoted-printable) was undone'] : []),
+    ...(isWrapped ? ['lines that had been broken were put together again'] : []),
+    ...(isPerf ? ['read as the text of perf script'] : []),
+  ]
+  return { framing, isQuoted, isWrapped, isPerf, notes }
+}
+
+function unquotedLines(lines: readonly string[]): string[] {
+  return lines
+    .join('\n')
+    .replace(/=\r?\n/g, '')
+    .split('\n')
+    .map(unquoted)
+}
+
+/** A line of a mail in quoted-printable: "=3D" is "=". */
+function unquoted(line: string): string {
+  return line.replace(/=([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
+}
+
+type Emit = (line: string, place: Place) => void
+
+/** Makes lines of what is given, one by one; a line may have to wait for what follows. */
+class LineMapper {
+  readonly #how: How
+  readonly #emit: Emit
+  readonly #perf: PerfScript | undefined
+  /** The beginning of a line in quoted-printable, with where it stands. */
+  #soft: { text: string; offset: number } | undefined
+  #waiting: { text: string; place: Place } | undefined
+
+  constructor(how: How, emit: Emit) {
+    this.#how = how
+    this.#emit = emit
+    this.#perf = how.isPerf ? new PerfScript() : undefined
+  }
+
+  line(text: string, offset: number): void {
+    if (!this.#how.isQuoted) {
+      this.#whole(text, offset)
+      return
+    }
+    const bare = text.replace(/\r$/, '')
+    const start = this.#soft?.offset ?? offset
+    const joined = (this.#soft?.text ?? '') + bare
+    this.#soft = undefined
+    if (joined.endsWith('=') && joined.length < MAX_LINE_BYTES)
+      this.#soft = { text: joined.slice(0, -1), offset: start }
+    else this.#whole(unquoted(joined), start)
+  }
+
+  end(): void {
+    if (this.#soft) this.#whole(unquoted(this.#soft.text), this.#soft.offset)
+    this.#soft = undefined
+    this.#flush()
+  }
+
+  #whole(text: string, offset: number): void {
+    const { framing, isWrapped } = this.#how
+    const { line, isFramed } = framing.unframe(text)
+    const place = { offset, isForeign: framing.isFraming && !isFramed }
+    if (!isWrapped) {
+      this.#out(line, place)
+      return
+    }
+    const before = this.#waiting
+    if (before && CONTINUED.test(line) && before.text.length < MAX_LINE_BYTES) {
+      before.text = `${before.text.trimEnd()} ${line.trim()}`
+      return
+    }
+    this.#flush()
+    this.#waiting = { text: line, place }
+  }
+
+  #flush(): void {
+    if (this.#waiting) this.#out(this.#waiting.text, this.#waiting.place)
+    this.#waiting = undefined
+  }
+
+  #out(line: string, place: Place): void {
+    if (!this.#perf) this.#emit(line, place)
+    else for (const each of this.#perf.lines(line)) this.#emit(each, place)
+  }
+}
+
+/** The lines of a stream, mapped; each chunk gives a chunk. */
+async function* mapped(bytes: AsyncIterable<Uint8Array>, how: How, places: Places): AsyncGenerator<Uint8Array> {
+  let out: string[] = []
+  const mapper = new LineMapper(how, (line, place) => {
+    out.push(line)
+    places.add(line.length + 1, place)
+  })
+  const take = (end: string) => {
+    const chunk = latin1Bytes(out.length === 0 ? '' : out.join('\n') + end)
+    out = []
+    places.nextChunk()
+    return chunk
+  }
+  let rest = ''
+  let offset = 0
+  let isStart = true
+  for await (const chunk of bytes) {
+    let text = rest + decodeLatin1(chunk)
+    if (isStart && text.startsWith('\xef\xbb\xbf')) {
+      text = text.slice(3)
+      offset = 3
+    }
+    isStart = false
+    let at = 0
+    for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', at)) {
+      mapper.line(text.slice(at, end), offset + at)
+      at = end + 1
+    }
+    rest = text.slice(at)
+    offset += at
+    if (rest.length > MAX_LINE_BYTES) {
+      mapper.line(rest, offset)
+      offset += rest.length
+      rest = ''
+    }
+    if (out.length > 0) yield take('\n')
+  }
+  if (rest !== '') mapper.line(rest, offset)
+  mapper.end()
+  // A last line without an end stays one.
+  if (out.length > 0) yield take(rest === '' ? '\n' : '')
+}
+
+function latin1Bytes(text: string): Uint8Array {
+  const bytes = new Uint8Array(text.length)
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i)
+  return bytes
+}
+
+/** Where the lines of the last chunks stand. */
+class Places {
+  #chunks: { starts: number[]; places: Place[] }[] = [{ starts: [], places: [] }]
+  #end = 0
+
+  add(length: number, place: Place): void {
+    const last = this.#chunks.at(-1)!
+    last.starts.push(this.#end)
+    last.places.push(place)
+    this.#end += length
+  }
+
+  nextChunk(): void {
+    this.#chunks.push({ starts: [], places: [] })
+    if (this.#chunks.length > KEPT_CHUNKS) this.#chunks.shift()
+  }
+
+  of(offset: number): Place {
+    const chunk = this.#chunks.findLast(({ starts }) => starts.length > 0 && starts[0]! <= offset)
+    if (!chunk) return { offset, isForeign: false }
+    let low = 0
+    let high = chunk.starts.length - 1
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1
+      if (chunk.starts[middle]! <= offset) low = middle
+      else high = middle - 1
+    }
+    return chunk.places[low]!
+  }
+}
+
+type Encoding = 'utf-8' | 'utf-16le' | 'utf-16be'
+
+/** The encoding that a text's first bytes tell, by a mark or by the zeros of letters. */
+function encodingOf(start: Uint8Array): Encoding {
+  const [a, b, c, d] = start
+  if (a === 0xff && b === 0xfe) return 'utf-16le'
+  if (a === 0xfe && b === 0xff) return 'utf-16be'
+  if (b === 0 && d === 0 && a !== 0 && c !== 0 && start.length >= 4) return 'utf-16le'
+  return a === 0 && c === 0 && b !== 0 && d !== 0 && start.length >= 4 ? 'utf-16be' : 'utf-8'
+}
+
+async function* recoded(bytes: AsyncIterable<Uint8Array>, encoding: Encoding): AsyncGenerator<Uint8Array> {
+  const decoder = new TextDecoder(encoding)
+  const encoder = new TextEncoder()
+  for await (const chunk of bytes) yield encoder.encode(decoder.decode(chunk, { stream: true }))
+}
+
+/** The first bytes of a text, and all of it as it comes. */
+async function readSample(input: TextInput): Promise<{ sample: Uint8Array; whole: AsyncIterable<Uint8Array> }> {
+  const iterator = input.chunks()[Symbol.asyncIterator]()
+  const read: Uint8Array[] = []
+  let length = 0
+  while (length < SAMPLE_BYTES) {
+    const next = await iterator.next()
+    if (next.done) break
+    read.push(next.value)
+    length += next.value.length
+  }
+  const sample = new Uint8Array(Math.min(length, SAMPLE_BYTES))
+  let at = 0
+  for (const part of read) {
+    sample.set(part.subarray(0, sample.length - at), at)
+    at += Math.min(part.length, sample.length - at)
+  }
+  return { sample, whole: replayed(read, iterator) }
+}
+
+function replayed(read: readonly Uint8Array[], iterator: AsyncIterator<Uint8Array>): AsyncIterable<Uint8Array> {
+  async function* all() {
+    yield* read
+    for (let next = await iterator.next(); !next.done; next = await iterator.next()) yield next.value
+  }
+  return {
+    [Symbol.asyncIterator]() {
+      const each = all()
+      const stop = each.return.bind(each)
+      // Whoever stops reading stops the source, whether or not reading had begun.
+      each.return = async value => {
+        await iterator.return?.()
+        return stop(value)
+      }
+      return each
+    },
+  }
+}

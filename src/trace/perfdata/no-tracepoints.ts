@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** A healthy perf.data that has no tracepoints: what it does hold, and how to record what is needed. */
+import { TraceError } from '../events.ts'
+import type { PerfAttr } from './header.ts'
+
+/** enum perf_type_id of include/uapi/linux/perf_event.h */
+export const PERF_TYPE_TRACEPOINT = 2
+
+const HARDWARE = [
+  'cycles',
+  'instructions',
+  'cache-references',
+  'cache-misses',
+  'branches',
+  'branch-misses',
+  'bus-cycles',
+  'stalled-cycles-frontend',
+  'stalled-cycles-backend',
+  'ref-cycles',
+]
+const SOFTWARE = [
+  'cpu-clock',
+  'task-clock',
+  'page-faults',
+  'context-switches',
+  'cpu-migrations',
+  'minor-faults',
+  'major-faults',
+  'alignment-faults',
+  'emulation-faults',
+  'dummy',
+  'bpf-output',
+  'cgroup-switches',
+]
+
+/** Events named in the message, at most. */
+const SHOWN = 6
+
+const RECORD = "perf record -a -g -e 'page_ref:*' -- sleep 10"
+
+/** The error for a file whose tracepoints cannot be read. */
+export class NoTracepointsError extends TraceError {
+  constructor(file: string, attrs: readonly PerfAttr[], isPipe: boolean) {
+    super(file, 0, expectation(attrs, isPipe))
+    this.message = `${file}: ${this.expected}`
+  }
+}
+
+function expectation(attrs: readonly PerfAttr[], isPipe: boolean): string {
+  if (attrs.some(({ type }) => type === PERF_TYPE_TRACEPOINT)) {
+    const where = isPipe ? 'before the first sample' : 'as if perf record had not ended'
+    return `expected the formats of its tracepoints; there are none, ${where}`
+  }
+  const names = [...new Set(attrs.map(eventName))]
+  const shown = names.slice(0, SHOWN).join(', ') + (names.length > SHOWN ? ', ...' : '')
+  const holds = names.length === 0 ? 'no event at all' : `no tracepoint, only ${shown}`
+  return `expected page_ref events, found ${holds}: record them with ${RECORD} (docs/recording.md)`
+}
+
+function eventName({ type, config }: PerfAttr): string {
+  if (type === 0) return HARDWARE[config] ?? `hardware event ${config}`
+  if (type === 1) return SOFTWARE[config] ?? `software event ${config}`
+  if (type === 3) return 'events of caches'
+  if (type === 4) return `raw event 0x${config.toString(16)}`
+  if (type === 5) return 'watched addresses (mem:...)'
+  return 'events of a device'
+}
