@@ -2,13 +2,18 @@
 /** All events of a trace.dat file, of whatever kind, as the text of `trace-cmd report` (3.1.6). */
 import { type TickScale, toNs } from '../trace/common/clock.ts'
 import { unpackerOf } from '../trace/common/compression.ts'
-import { type EventFormat, findField, type RecordBytes } from '../trace/common/event-format.ts'
+import {
+  type CommonFields,
+  commonFields,
+  type EventFormat,
+  findField,
+  type RecordBytes,
+} from '../trace/common/event-format.ts'
 import { TaskNames } from '../trace/common/tasks.ts'
 import type { ByteSource, Damage } from '../trace/events.ts'
 import type { TraceBuffer } from '../trace/tracedat/file.ts'
 import { type RawEvent, rawEvents } from '../trace/tracedat/raw-records.ts'
 import { symbolsOf, TraceContents, type TraceDatOptions } from '../trace/tracedat/recording.ts'
-import { type CommonFields, commonFields } from '../trace/tracedat/ring-buffer.ts'
 import { compilePrinter, type PrintContext } from './printer.ts'
 
 /**

@@ -73,7 +73,7 @@ export class Loads {
     if (size === 8) return this.load(base, this.littleEndian ? offset : offset + 4, 4, signed)
     const place = `${base} + ${offset}`
     if (size === 1) return signed ? `(B[${place}] << 24 >> 24)` : `B[${place}]`
-    if (this.littleEndian && HOST_LITTLE_ENDIAN && offset % size === 0) {
+    if (hostReads(this.littleEndian) && offset % size === 0) {
       if (size === 4) return `${signed ? 'I' : 'W'}[(${place}) >> 2]`
       return signed ? `(H[(${place}) >> 1] << 16 >> 16)` : `H[(${place}) >> 1]`
     }
@@ -84,6 +84,11 @@ export class Loads {
   loadHigh(base: string, offset: number, size: number): string {
     return size === 8 ? this.load(base, this.littleEndian ? offset + 4 : offset, 4, false) : '0'
   }
+}
+
+/** True if typed arrays over a file of this byte order give its numbers. */
+export function hostReads(littleEndian: boolean): boolean {
+  return littleEndian && HOST_LITTLE_ENDIAN
 }
 
 const NUMBER_SIZES = [1, 2, 4, 8]

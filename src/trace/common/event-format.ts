@@ -91,3 +91,22 @@ export function parseEventFormat(system: string, text: string): EventFormat | un
 export function findField(format: EventFormat, name: string): Field | undefined {
   return format.fields.find(field => field.name === name)
 }
+
+/** Where the fields stand that every event begins with. */
+export interface CommonFields {
+  /** Place and size of common_type, common_flags and common_pid. */
+  type: { offset: number; size: number }
+  flags: { offset: number; size: number }
+  pid: { offset: number; size: number }
+  /** Bytes that hold all of them. */
+  size: number
+}
+
+/** Finds the common fields in any event's format. */
+export function commonFields(format: EventFormat): CommonFields | undefined {
+  const [type, flags, pid] = ['common_type', 'common_flags', 'common_pid'].map(name => findField(format, name))
+  if (!type || !flags || !pid || type.size > 4 || flags.size !== 1 || pid.size !== 4) return undefined
+  if (type.size === 3 || type.size === 0) return undefined
+  const size = Math.max(...[type, flags, pid].map(field => field.offset + field.size))
+  return size <= 64 ? { type, flags, pid, size } : undefined
+}

@@ -2,17 +2,10 @@
 /** Decodes runs of sub-buffers into columns. Works on plain data, so that it runs in a worker thread as well. */
 import { type Columns, columnBytes, copyRows, layArrays, layColumns } from '../common/columns.ts'
 import { type Codecs, type Compression, type Unpack, unpackerOf } from '../common/compression.ts'
-import { joinGaps } from '../common/loss-tracker.ts'
 import { RawStacks } from '../common/raw-stacks.ts'
-import {
-  CLOSED,
-  type ColumnPlan,
-  type ColumnTarget,
-  compileColumnWalk,
-  newWalkState,
-  type Walk,
-  type WalkState,
-} from './ring-buffer.ts'
+import { type ColumnPlan, type ColumnTarget, compileColumnWalk } from './column-walk.ts'
+import type { Walk } from './record-walk.ts'
+import { missed, newWalkState, type WalkState } from './walk-state.ts'
 import { warmUp } from './warm-up.ts'
 
 /** What a decoder must know of a recording. */
@@ -109,7 +102,7 @@ export class LocalDecoder implements BlockDecoder {
         this.#walkRun(bytes instanceof Promise ? await bytes : bytes, chunk, state, target)
       } catch (error) {
         state.damage.push({ at: chunk, expected: `expected ${size} bytes of packed events: ${message(error)}` })
-        skipped(state)
+        missed(state, undefined)
       }
     }
   }
@@ -122,7 +115,7 @@ export class LocalDecoder implements BlockDecoder {
     this.#walk(layArrays(bytes), 0, whole, state, { columns: target, stacks: this.#stacks })
     if (whole < bytes.length) {
       state.damage.push({ at: whole, expected: `expected a sub-buffer of ${pageSize} bytes, found a part of one` })
-      skipped(state)
+      missed(state, undefined)
     }
     if (chunk === undefined) return
     for (const damage of state.damage.slice(known)) {
@@ -154,12 +147,6 @@ export class LocalDecoder implements BlockDecoder {
   async poll(): Promise<void> {}
 
   async close(): Promise<void> {}
-}
-
-/** Notes that events are missing here, and how many is not known. */
-function skipped(state: WalkState): void {
-  state.gap = joinGaps(state.gap, undefined)
-  state.open.fill(CLOSED)
 }
 
 /** Bytes of the shortest record of any of these events. */

@@ -11,7 +11,7 @@ import { joinGaps, type OpenGap } from '../common/loss-tracker.ts'
 import type { StackInterner } from '../common/stacks.ts'
 import type { EventBatch, LostEvents } from '../events.ts'
 import type { Block } from './block-decoder.ts'
-import { CLOSED, type Gap, UNTOUCHED } from './ring-buffer.ts'
+import { CLOSED, type Gap, UNTOUCHED } from './walk-state.ts'
 
 /** Events of a full batch. */
 export const BATCH_EVENTS = 1 << 16

@@ -3,12 +3,14 @@
 
 import { layArrays } from '../common/columns.ts'
 import { type Unpack, unpackCopy } from '../common/compression.ts'
-import type { RecordBytes } from '../common/event-format.ts'
+import type { CommonFields, RecordBytes } from '../common/event-format.ts'
 import { message } from './block-decoder.ts'
 import type { Cutter, Piece } from './chunks.ts'
 import type { TraceBuffer } from './file.ts'
+import { compileWalk, type Walk } from './record-walk.ts'
 import { MAX_DAMAGE, type TraceContents } from './recording.ts'
-import { type CommonFields, compileIndexWalk, newWalkState, type RecordIndex, type Walk } from './ring-buffer.ts'
+import type { BufferLayout } from './ring-buffer.ts'
+import { newWalkState } from './walk-state.ts'
 
 /** A record and what stands around it. The same object comes again and again. */
 export interface RawEvent {
@@ -70,6 +72,26 @@ class Unpacker {
   }
 }
 
+/** Where the events of some sub-buffers stand, of whatever kind. */
+interface RecordIndex {
+  time: Float64Array
+  /** Start of the payload in the walked bytes, and its length. */
+  at: Int32Array
+  length: Int32Array
+}
+
+function newIndex(capacity: number): RecordIndex {
+  return { time: new Float64Array(capacity), at: new Int32Array(capacity), length: new Int32Array(capacity) }
+}
+
+/** Walks over sub-buffers and notes where every event stands. */
+function indexWalk(layout: BufferLayout, timeBase: bigint, common: CommonFields): Walk<RecordIndex> {
+  return compileWalk(layout, timeBase, common, {
+    prologue: 'const { time: times, at, length: lengths } = target',
+    event: 'times[row] = time; at[row] = p; lengths[row++] = length',
+  })
+}
+
 /** The records of one CPU. */
 class CpuRecords {
   readonly event: RawEvent
@@ -79,7 +101,7 @@ class CpuRecords {
   readonly #dataOffset: number
   readonly #rowBytes: number
   readonly #report: (offset: number, expected: string) => void
-  #index: RecordIndex = { time: new Float64Array(0), at: new Uint32Array(0), length: new Uint32Array(0) }
+  #index = newIndex(0)
   #missed = new Map<number, number>()
   #rows = 0
   #row = 0
@@ -118,7 +140,7 @@ class CpuRecords {
     const arrays = layArrays(bytes)
     const whole = bytes.length - (bytes.length % this.#pageSize)
     const most = Math.ceil(whole / this.#rowBytes)
-    const index = { time: new Float64Array(most), at: new Uint32Array(most), length: new Uint32Array(most) }
+    const index = newIndex(most)
     const state = newWalkState()
     this.#walk(arrays, 0, whole, state, index)
     for (const { at, expected } of state.damage) this.#report(offset + (packed ? 0 : at), expected)
@@ -160,7 +182,7 @@ export async function* rawEvents<T>(
   }
   let streams = buffers.flatMap((buffer, place) => {
     const layout = contents.layoutOf(buffer)
-    const walk = compileIndexWalk(layout, contents.timeBase, common)
+    const walk = indexWalk(layout, contents.timeBase, common)
     const sizes = { pageSize: layout.pageSize, dataOffset: layout.dataOffset, rowBytes: 4 + common.size }
     return contents.cutters(damage, buffer).map(({ cpu, cutter }) => {
       const unpacker = new Unpacker(cutter, unpack, report)

@@ -5,6 +5,7 @@ import { clockOf, isNs, scaleBatch, scaled, type TickScale, toNs } from '../comm
 import { observed } from '../common/clock-resolution.ts'
 import { pageRefLayout } from '../common/columns.ts'
 import { type Codecs, unpackCopy, unpackerOf } from '../common/compression.ts'
+import { commonFields } from '../common/event-format.ts'
 import { ProbeFaults, pageShift } from '../common/probe-fields.ts'
 import { probeLayout } from '../common/probe-records.ts'
 import { StackInterner } from '../common/stacks.ts'
@@ -21,16 +22,11 @@ import {
 } from '../events.ts'
 import { type BlockDecoder, type DecoderSetup, LocalDecoder } from './block-decoder.ts'
 import { Cutter, type Piece } from './chunks.ts'
+import { type ColumnPlan, stackLayout } from './column-walk.ts'
 import { readTraceFile, type TraceBuffer, type TraceFile } from './file.ts'
 import { type Arrival, CpuQueue, mergeBatches, StackIds } from './merge.ts'
-import {
-  type BufferLayout,
-  type ColumnPlan,
-  commonFields,
-  parseHeaderPage,
-  stackLayout,
-  type WalkState,
-} from './ring-buffer.ts'
+import { type BufferLayout, parseHeaderPage } from './ring-buffer.ts'
+import type { WalkState } from './walk-state.ts'
 
 /** What a platform may hand in, next to the options that a user has. */
 export interface TraceDatOptions extends OpenOptions {

@@ -5,17 +5,10 @@
  */
 import { columnBytes, layArrays, layColumns } from '../common/columns.ts'
 import { RawStacks } from '../common/raw-stacks.ts'
-import {
-  COMMIT_MISSED,
-  COMMIT_MISSED_STORED,
-  type ColumnPlan,
-  type ColumnTarget,
-  newWalkState,
-  TYPE_PADDING,
-  TYPE_TIME_EXTEND,
-  TYPE_TIME_STAMP,
-  type Walk,
-} from './ring-buffer.ts'
+import type { ColumnPlan, ColumnTarget } from './column-walk.ts'
+import type { Walk } from './record-walk.ts'
+import { COMMIT_MISSED, COMMIT_MISSED_STORED, TYPE_PADDING, TYPE_TIME_EXTEND, TYPE_TIME_STAMP } from './ring-buffer.ts'
+import { newWalkState } from './walk-state.ts'
 
 /** Bytes of a sample, which are those of the smallest page. Records that do not fit are left out. */
 const SAMPLE_BYTES = 1 << 12

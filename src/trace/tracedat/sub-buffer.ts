@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** Reads what is rare in sub-buffers: events that are missing, damage, and records that only move the time on. */
+import { type Arrays, hostReads } from '../common/columns.ts'
+import {
+  type BufferLayout,
+  COMMIT_MISSED,
+  COMMIT_MISSED_STORED,
+  COMMIT_SIZE,
+  TIME_EXTEND_UNIT,
+  TYPE_PADDING,
+  TYPE_TIME_EXTEND,
+} from './ring-buffer.ts'
+import { damaged, missed, type WalkState } from './walk-state.ts'
+
+/** Where a walk stands in the sub-buffer that it is in. */
+export class SubBuffer {
+  /** Place of the next record. */
+  at = 0
+  /** Time of the last record since the time base. It is floating point from the start, which its first value sees to. */
+  time = Number.NaN
+  readonly #layout: BufferLayout
+  /** True if typed arrays give the numbers of the file. */
+  readonly #direct: boolean
+  /** The time base as absolute time stamps have it, in 32 and 27 bits, so that differences are exact as numbers. */
+  readonly #stampHigh: number
+  readonly #stampLow: number
+
+  constructor(layout: BufferLayout, timeBase: bigint) {
+    this.#layout = layout
+    this.#direct = hostReads(layout.littleEndian)
+    this.#stampHigh = Number((timeBase >> 27n) & 0xffffffffn)
+    this.#stampLow = Number(timeBase & 0x7ffffffn)
+  }
+
+  #word({ W, V }: Arrays, at: number): number {
+    return this.#direct ? W[at >> 2]! : V.getUint32(at, this.#layout.littleEndian)
+  }
+
+  /**
+   * Looks at a `commit` word that says more than how many bytes of the sub-buffer at `page` are used: that events before it
+   * are missing, or more bytes than there are. Returns where records end; where they begin, if none can be read.
+   */
+  unusual(arrays: Arrays, page: number, commit: number, state: WalkState): number {
+    const { pageSize, commitOffset, commitSize, dataOffset } = this.#layout
+    const size = commit & COMMIT_SIZE
+    const start = page + dataOffset
+    if (size > pageSize - dataOffset) {
+      const most = `at most ${pageSize - dataOffset} bytes used`
+      damaged(state, page + commitOffset, `expected a sub-buffer with ${most}, found ${size}`)
+      return start
+    }
+    const limit = start + size
+    if ((commit & COMMIT_MISSED) !== 0) {
+      const stored = (commit & COMMIT_MISSED_STORED) !== 0 && (size & 3) === 0
+      const fits = limit + commitSize <= page + pageSize
+      const low = commitSize === 8 && !this.#layout.littleEndian ? 4 : 0
+      missed(state, stored && fits ? this.#word(arrays, limit + low) : undefined)
+    }
+    return limit
+  }
+
+  /**
+   * Moves `at` and `time` past a record that is no event, whose type and time delta were read from the word before `p`.
+   * Returns false at the end of what there is in the sub-buffer.
+   */
+  skip(arrays: Arrays, p: number, limit: number, type: number, delta: number, state: WalkState): boolean {
+    if (type === TYPE_PADDING && delta === 0) return false
+    if (p + 4 > limit) {
+      damaged(state, p, 'expected the second word of a ring-buffer record, but the sub-buffer ends')
+      return false
+    }
+    const word = this.#word(arrays, p)
+    if (type === TYPE_PADDING) {
+      this.time += delta
+      this.at = p + word
+      if ((word & 3) === 0) return true
+      damaged(state, p, `expected the length of a discarded event as a multiple of 4, found ${word}`)
+      return false
+    }
+    this.at = p + 4
+    if (type === TYPE_TIME_EXTEND) this.time += word * TIME_EXTEND_UNIT + delta
+    else {
+      this.time = (word - this.#stampHigh) * TIME_EXTEND_UNIT + (delta - this.#stampLow)
+      // The kernel keeps 59 bits of an absolute time.
+      if (this.time < -(2 ** 58)) this.time += 2 ** 59
+    }
+    return true
+  }
+}
