@@ -108,6 +108,7 @@ const FLAG_WORDS = 1 << 8
 export const LineKind = { PAGE_REF: 0, STACK: 1, OTHER: 2, PROBE: 3 } as const
 export type LineKind = (typeof LineKind)[keyof typeof LineKind]
 
+const SCHED_SWITCH = encoder.encode('sched_switch:')
 const STACK_MARK = encoder.encode('<stack trace')
 const STACK_EVENT = encoder.encode('kernel_stack:')
 
@@ -141,6 +142,8 @@ export class EventLine {
   /** The operation of a page_ref event, or the probe, and where its fields start. */
   op: Op = Op.SET
   fields = 0
+  /** An event of another kind is sched_switch, whose fields name tasks. */
+  isSwitch = false
 
   /** Where in its line the last head ended. */
   #column = 0
@@ -279,10 +282,14 @@ export class EventLine {
       while (at < end && bytes[at] === SPACE)
     }
     this.kind = LineKind.OTHER
+    this.isSwitch = false
     if (startsWith(bytes, at, end, PREFIX)) this.#pageRef(bytes, at + PREFIX.length, end)
     else if (startsWith(bytes, at, end, STACK_MARK) || startsWith(bytes, at, end, STACK_EVENT))
       this.kind = LineKind.STACK
-    else this.#probe(bytes, at, end)
+    else if (startsWith(bytes, at, end, SCHED_SWITCH)) {
+      this.isSwitch = true
+      this.fields = at + SCHED_SWITCH.length
+    } else this.#probe(bytes, at, end)
   }
 
   #probe(bytes: Uint8Array, at: number, end: number): void {

@@ -48,6 +48,9 @@ const MAX_END_TIME = 2 ** 53
 
 const NO_ROW = -1
 
+/** "prev_comm=a prev_pid=1", and as trace-cmd report shows it: "a:1 [120] S ==> b:2 [120]". */
+const SWITCHED = /\b(?:prev|next)_comm=(.*?) (?:prev|next)_pid=(\d+)|(?:^|==>) *(.*?):(\d+) \[\d+\]/g
+
 /** What became of an attempt to parse. */
 const Step = { MORE: 0, LINE: 1, FULL: 2 } as const
 
@@ -303,6 +306,7 @@ class TextRecording implements Recording {
     this.#lastTime = time
     this.#gaps.event(cpu, time)
     if (cpu >= this.info.cpus) this.info.cpus = cpu + 1
+    if (line.isSwitch) this.#nameSwitched(decodeText(bytes.subarray(line.fields, Math.min(end, line.fields + 512))))
     if (this.#inOther || (kind === LineKind.PROBE && !this.#probeRow(bytes, end, row))) {
       this.#otherTime = time
       return
@@ -350,6 +354,14 @@ class TextRecording implements Recording {
     this.#commHashes.set(pid, hash)
     const name = decodeText(bytes.subarray(commStart, commEnd))
     if (name !== '<...>') this.tasks.set(pid, name)
+  }
+
+  /** Names tasks whose lines have no name, since the kernel had forgotten it. */
+  #nameSwitched(fields: string): void {
+    for (const [, name, pid, shortName, shortPid] of fields.matchAll(SWITCHED)) {
+      const task = Number(pid ?? shortPid)
+      if (task > 0 && !this.tasks.has(task)) this.tasks.set(task, (name ?? shortName)!)
+    }
   }
 
   /** A stack's frames start at `next`. Waits until all of them are loaded. */

@@ -8,6 +8,7 @@ import { COLUMN_CONSTANTS, type Columns, Loads, type RecordLayout, storeRecord }
 import { type CommonFields, type EventFormat, findField } from '../common/event-format.ts'
 import { type ProbeLayout, ProbeReader } from '../common/probe-records.ts'
 import type { RawStacks } from '../common/raw-stacks.ts'
+import { type SwitchLayout, SwitchReader } from '../common/switch-records.ts'
 import { compileWalk, type Walk } from './record-walk.ts'
 import type { BufferLayout } from './ring-buffer.ts'
 import { CLOSED, damaged, LEVEL_OF_FLAGS, UNTOUCHED, type WalkState } from './walk-state.ts'
@@ -42,6 +43,8 @@ export interface ColumnPlan {
   records: RecordLayout[]
   stack: StackLayout | undefined
   probes: ProbeLayout[]
+  /** undefined: no record is of sched_switch. */
+  switches: SwitchLayout | undefined
   /** log2 of the recorded kernel's page size. */
   pageShift: number
 }
@@ -102,6 +105,14 @@ function probeCase(probes: ProbeLayout[]): string {
       break`
 }
 
+/** sched_switch names tasks, and is no row. */
+function switchCase({ id }: SwitchLayout): string {
+  return `case ${id}:
+      switches.take(V, p, length, state.names)
+      open[level] = ${CLOSED}
+      break`
+}
+
 /** Event ids below this are looked up in a table. The kernel's have 16 bits. */
 const SMALL_IDS = 1 << 16
 
@@ -127,9 +138,11 @@ export function compileColumnWalk(plan: ColumnPlan): Walk<ColumnTarget> {
   const cases = sameLayouts(plan.records).map(records => pageRefCase(records, loads))
   if (plan.stack) cases.push(stackCase(plan.stack, layout, loads))
   if (plan.probes.length > 0) cases.push(probeCase(plan.probes))
+  if (plan.switches) cases.push(switchCase(plan.switches))
   const opOfId = new Uint8Array(SMALL_IDS)
   for (const { id, op } of plan.records) if (id < SMALL_IDS) opOfId[id] = op
   const probes = new ProbeReader(plan.probes, layout.littleEndian, plan.pageShift)
+  const switches = plan.switches && new SwitchReader(plan.switches, layout.littleEndian)
   return compileWalk(layout, plan.timeBase, common, {
     prologue: `const { columns, stacks } = target
   ${COLUMN_CONSTANTS}
@@ -142,6 +155,6 @@ export function compileColumnWalk(plan: ColumnPlan): Walk<ColumnTarget> {
       default:
         open[level] = ${CLOSED}
       }`,
-    names: { tooShort, early, LEVEL_OF_FLAGS, OP_OF_ID: opOfId, probes },
+    names: { tooShort, early, LEVEL_OF_FLAGS, OP_OF_ID: opOfId, probes, switches },
   })
 }

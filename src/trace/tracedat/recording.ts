@@ -9,6 +9,7 @@ import { commonFields } from '../common/event-format.ts'
 import { ProbeFaults, pageShift } from '../common/probe-fields.ts'
 import { probeLayout } from '../common/probe-records.ts'
 import { StackInterner } from '../common/stacks.ts'
+import { switchLayout } from '../common/switch-records.ts'
 import { SymbolTable } from '../common/symbols.ts'
 import { TaskNames } from '../common/tasks.ts'
 import {
@@ -143,7 +144,7 @@ export class TraceContents {
   async #startsWithPageRefs(): Promise<boolean> {
     const plan = this.plan()
     if (!plan) return false
-    const setup = { plan: { ...plan, probes: [] }, compression: this.compression }
+    const setup = { plan: { ...plan, probes: [], switches: undefined }, compression: this.compression }
     const decoder = await LocalDecoder.create(setup, this.options.codecs)
     for (const { cpu, cutter } of this.cutters([])) {
       const piece = await cutter.next()
@@ -201,6 +202,7 @@ export class TraceContents {
       records,
       stack: stack && stackLayout(stack),
       probes: formats.flatMap(format => probeLayout(format) ?? []),
+      switches: formats.flatMap(format => switchLayout(format) ?? [])[0],
       pageShift: pageShift(this.file.pageSize),
     }
   }
@@ -304,8 +306,9 @@ class TraceDatRecording implements Recording {
     }
   }
 
-  #note(piece: Piece, { damage, probeFaults }: WalkState): void {
+  #note(piece: Piece, { damage, probeFaults, names }: WalkState): void {
     this.#probeFaults.add(probeFaults)
+    for (const [pid, name] of names) if (!this.tasks.has(pid)) this.tasks.set(pid, name)
     this.#done += piece.bytes.length
     for (const { at, expected } of damage) {
       if (this.damage.length < MAX_DAMAGE) {

@@ -46,6 +46,8 @@ export interface WalkState {
   damage: { at: number; expected: string }[]
   /** What is wrong with probes, as in `ProbeFaults`. */
   probeFaults: number[]
+  /** Tasks that records of sched_switch name, by pid. */
+  names: Map<number, string>
 }
 
 export function newWalkState(): WalkState {
@@ -61,6 +63,7 @@ export function newWalkState(): WalkState {
     gap: undefined,
     damage: [],
     probeFaults: [],
+    names: new Map(),
   }
 }
 
