@@ -22,12 +22,14 @@ import { openText } from '../../src/trace/ftracetext/recording.ts'
 import { openRecording } from '../../src/trace/open.ts'
 import { isTraceDat } from '../../src/trace/tracedat/file.ts'
 import type { Random } from '../../testkit/random.ts'
+import { exerciseDump, isDump } from './exercise-dump.ts'
 
 /** What came of a mutant. */
 export type Outcome = 'read' | 'damaged' | 'refused'
 
 /** Rejects when a mutant does what no input may make the program do. */
 export async function exercise(bytes: Uint8Array, random: Random): Promise<Outcome> {
+  if (isDump(bytes)) return exerciseDump(bytes, random)
   let outcome = await refusing(() => readAll(bytes, random))
   if (isTraceDat(bytes)) await refusing(() => printAll(bytes))
   if (random.chance(0.2)) await refusing(() => showColumns(bytes))

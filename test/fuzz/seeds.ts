@@ -23,6 +23,8 @@ import {
   writeTraceDat,
 } from '../../testkit/writers/tracedat.ts'
 
+import { DUMP_SEEDS } from './dump-seeds.ts'
+
 /** Changes a part of a recording before it is packed. */
 export type Transform = (part: string, bytes: Uint8Array) => Uint8Array
 
@@ -259,7 +261,8 @@ const oddProbes = probeEvents(8).map((event, index) => ({
   ),
 }))
 
-export const SEEDS: readonly Seed[] = [
+/** Recordings. */
+export const RECORDING_SEEDS: readonly Seed[] = [
   traceDat('v6', { version: 6 }),
   traceDat('v6-be', { version: 6, bigEndian: true, longSize: 4 }),
   traceDat('v7-none', { version: 7 }),
@@ -285,3 +288,5 @@ export const SEEDS: readonly Seed[] = [
   fixed('probes-text-trace-cmd', probedText('cpus=2', reportHead, 'kernel_stack:         <stack trace >')),
   perf('probes-perf', { events: [...pageRefEvents(8), ...probeEvents(8)] }, true),
 ]
+
+export const SEEDS: readonly Seed[] = [...RECORDING_SEEDS, ...DUMP_SEEDS]

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The whole way from a dump to findings, with a kernel that is made up: what is arranged is found, with its holders.
+import { expect, test } from 'vitest'
+import { examine } from '../../src/core/examine.ts'
+import { openDump } from '../../src/core/memory/open.ts'
+import { BytesCoreSource } from '../../src/core/memory/source.ts'
+import { coreText } from '../../src/report/core.ts'
+import { writeElf, writeKdump } from '../../testkit/core/dump-writer.ts'
+import { ARRANGED, FIRST_PFN, PAGES, syntheticKernel } from '../../testkit/core/synthetic-kernel.ts'
+
+const { frames, vmcoreinfo } = syntheticKernel()
+
+test.each([
+  ['ELF', writeElf(frames, { vmcoreinfo })],
+  ['kdump', writeKdump(frames, { vmcoreinfo })],
+])('%s', (_, file) => {
+  const found = examine(openDump(new BytesCoreSource('dump', file)), 'dump')
+  expect(found.notes).toEqual([])
+  expect(found.holders!.incomplete).toEqual([])
+  expect(found.pagemaps).toMatchObject([
+    {
+      type: 'PRIVATE',
+      protocol: 'E',
+      opsName: 'test_ops',
+      pageFree: 'test_page_free',
+      driver: 'vmlinux',
+      ref: { state: 'percpu', references: 9n },
+      pages: { idle: PAGES - 8, busy: 7, impossible: 1, unknown: 0, absent: 0 },
+    },
+  ])
+  const of = (index: number) => found.findings.find(({ pfn }) => pfn === FIRST_PFN + index)!
+  const words = (index: number) => of(index).holders.map(({ words }) => words.replace(/0x[0-9a-f]+/g, 'X'))
+  expect(of(ARRANGED.mapped)).toMatchObject({ kind: 'held', explained: 1 })
+  expect(words(ARRANGED.mapped)).toEqual(['user-0-10 maps it (device-private entry) at X'])
+  expect(words(ARRANGED.mappedTwice)).toHaveLength(2)
+  expect(of(ARRANGED.slab)).toMatchObject({ kind: 'held', explained: 1 })
+  expect(words(ARRANGED.slab)).toEqual(['object X of slab cache test_object, at offset 16'])
+  expect(words(ARRANGED.pipe)[0]).toBe('pipe of user-0-10, descriptor 1, buffer 0')
+  expect(words(ARRANGED.stack)).toEqual(['stack of user-0-10'])
+  // A freed object and the unused part of a stack point to it, which hold nothing.
+  expect(of(ARRANGED.leaked)).toMatchObject({ kind: 'leaked', certainty: 'likely', explained: 0, holders: [] })
+  expect(of(ARRANGED.short)).toMatchObject({ kind: 'count-mismatch', certainty: 'certain', count: 1, explained: 2 })
+  expect(of(ARRANGED.negative)).toMatchObject({ kind: 'impossible-state', certainty: 'certain', count: -1 })
+  expect(coreText('dump', found).filter(line => line.length > 80)).toEqual([])
+})

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** What is done with each mutant of a memory dump: everything that `lastput core` would do. */
+import assert from 'node:assert/strict'
+import { CoreError } from '../../src/core/error.ts'
+import { examine } from '../../src/core/examine.ts'
+import { isElf } from '../../src/core/memory/elf.ts'
+import { isFlattened } from '../../src/core/memory/flattened.ts'
+import { isKdump } from '../../src/core/memory/kdump.ts'
+import { openDump } from '../../src/core/memory/open.ts'
+import { BytesCoreSource } from '../../src/core/memory/source.ts'
+import { visitPages } from '../../src/core/page-queries.ts'
+import { coreText } from '../../src/report/core.ts'
+import { coreJson } from '../../src/report/core-json.ts'
+import { pageRow } from '../../src/report/core-page.ts'
+import type { Random } from '../../testkit/random.ts'
+import type { Outcome } from './exercise.ts'
+
+export function isDump(bytes: Uint8Array): boolean {
+  return isElf(bytes) || isKdump(bytes) || isFlattened(bytes)
+}
+
+/** More pages than the file could describe are those of pagemaps whose ranges were damaged; the list of them is long then. */
+const MOST_LISTED = 1 << 16
+
+export function exerciseDump(bytes: Uint8Array, random: Random): Outcome {
+  try {
+    const found = examine(openDump(new BytesCoreSource('mutant', bytes)), 'mutant', { search: random.chance(0.7) })
+    for (const line of coreText('mutant', found)) assert.doesNotMatch(line, /\p{Cc}|NaN|undefined/u)
+    assert.ok(JSON.stringify(coreJson('mutant', found)).length > 0)
+    const { pages } = coreJson('mutant', found) as { pages: Record<string, number> }
+    for (const count of Object.values(pages)) assert.ok(Number.isInteger(count) && count >= 0)
+    const all = Object.values(pages).reduce((sum, count) => sum + count, 0)
+    if (all < MOST_LISTED) visitPages(found, page => assert.doesNotMatch(pageRow(page), /NaN|undefined/))
+    return found.notes.length > 0 ? 'damaged' : 'read'
+  } catch (error) {
+    if (!(error instanceof CoreError)) throw error
+    assert.ok(error.file !== '' && error.expected !== '')
+    return 'refused'
+  }
+}

@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * Memory of a kernel that is as small as can be: page tables, kallsyms, BTF, a module, three tasks, a pagemap of 64 pages with
+ * holders of every kind. For tests that need no real dump, and for the fuzzer, which damages it.
+ */
+import { type BtfSpec, writeBtf } from './btf-writer.ts'
+import { FRAME, type Frames } from './dump-writer.ts'
+import { TYPES } from './synthetic-types.ts'
+
+const IMAGE = 0xffffffff81000000n
+const PHYSICAL = 0x1000000
+const DIRECT = 0xffff888000000000n
+const MEMORY_MAP = 0xffffea0000000000n
+const USER = 0x7f0000000000n
+export const FIRST_FRAME = PHYSICAL / FRAME
+const FRAMES = 48
+/** Device pages [FIRST_PFN, FIRST_PFN + PAGES). */
+export const FIRST_PFN = 0x4000
+export const PAGES = 64
+
+/** What was arranged, by the page's distance from the first. */
+export const ARRANGED = {
+  mapped: 1,
+  mappedTwice: 2,
+  slab: 3,
+  leaked: 4,
+  negative: 5,
+  pipe: 6,
+  stack: 7,
+  short: 8,
+} as const
+
+export interface SyntheticKernel {
+  frames: Frames
+  vmcoreinfo: string
+}
+
+class Memory {
+  readonly bytes = new Uint8Array(FRAMES * FRAME)
+  readonly view = new DataView(this.bytes.buffer)
+  readonly symbols: { name: string; address: bigint }[] = []
+  #end = FRAME
+
+  /** Room in the image, at an address of it. */
+  room(bytes: number, align = 8): bigint {
+    const at = Math.ceil(this.#end / align) * align
+    this.#end = at + bytes
+    if (this.#end > this.bytes.length) throw new Error('the synthetic kernel needs more frames')
+    return IMAGE + BigInt(at)
+  }
+
+  frame(): bigint {
+    return this.room(FRAME, FRAME)
+  }
+
+  /** Room with a name in kallsyms. */
+  variable(name: string, bytes = 8): bigint {
+    const address = this.room(bytes)
+    this.symbols.push({ name, address })
+    return address
+  }
+
+  at(address: bigint): number {
+    return Number(address - IMAGE)
+  }
+
+  u64(address: bigint, value: bigint): void {
+    this.view.setBigUint64(this.at(address), BigInt.asUintN(64, value), true)
+  }
+
+  u32(address: bigint, value: number): void {
+    this.view.setUint32(this.at(address), value >>> 0, true)
+  }
+
+  put(address: bigint, bytes: Uint8Array): void {
+    this.bytes.set(bytes, this.at(address))
+  }
+
+  text(address: bigint, text: string): void {
+    this.put(address, new TextEncoder().encode(`${text}\0`))
+  }
+
+  /** A structure; values of members by their paths. */
+  struct(name: string, values: Record<string, bigint | number | string>, at?: bigint): bigint {
+    const address = at ?? this.room(sizeOf(name))
+    for (const [path, value] of Object.entries(values)) this.set(name, address, path, value)
+    return address
+  }
+
+  set(name: string, address: bigint, path: string, value: bigint | number | string): void {
+    const { offset, bytes } = memberOf(TYPES, name, path)
+    const place = address + BigInt(offset)
+    if (typeof value === 'string') this.text(place, value)
+    else if (bytes === 8) this.u64(place, BigInt(value))
+    else if (bytes === 1) this.bytes[this.at(place)] = Number(value)
+    else this.u32(place, Number(value))
+  }
+
+  list(head: bigint, entries: readonly bigint[]): void {
+    const ring = [head, ...entries]
+    ring.forEach((entry, i) => {
+      this.u64(entry, ring[(i + 1) % ring.length]!)
+      this.u64(entry + 8n, ring[(i + ring.length - 1) % ring.length]!)
+    })
+  }
+}
+
+function sizeOf(name: string): number {
+  return TYPES.structs[name]!.size
+}
+
+function memberOf(types: BtfSpec, name: string, path: string): { offset: number; bytes: number } {
+  let struct = name
+  let offset = 0
+  let bytes = 8
+  for (const part of path.split('.')) {
+    const [at, type] = types.structs[struct]!.members[part]!
+    offset += at
+    bytes = typeof type === 'number' ? type : 8
+    if (typeof type === 'object' && 'struct' in type) struct = type.struct
+  }
+  return { offset, bytes }
+}
+
+const offsetOf = (name: string, path: string) => BigInt(memberOf(TYPES, name, path).offset)
+const physical = (address: bigint) => Number(address - IMAGE) + PHYSICAL
+const direct = (address: bigint) => DIRECT + BigInt(physical(address))
+const pageOf = (pfn: number) => MEMORY_MAP + BigInt(pfn) * 64n
+
+/** Entries of the page tables on the way to an address; the lowest maps `frame`. */
+function mapPage(memory: Memory, root: bigint, address: bigint, entry: bigint, level: 1 | 2 | 3): void {
+  let table = root
+  for (let at = 4; at > level; at--) {
+    const slot = table + ((address >> BigInt(12 + 9 * (at - 1))) & 511n) * 8n
+    const known = memory.view.getBigUint64(memory.at(slot), true)
+    if (known === 0n) memory.u64(slot, BigInt(physical(memory.frame())) | 0x67n)
+    table = IMAGE + (memory.view.getBigUint64(memory.at(slot), true) & 0xffffffffff000n) - BigInt(PHYSICAL)
+  }
+  memory.u64(table + ((address >> BigInt(12 + 9 * (level - 1))) & 511n) * 8n, entry)
+}
+
+/** An entry of a device-private page: a swap entry of a type beyond those of swap files. */
+function privateEntry(pfn: number): bigint {
+  return (28n << 59n) | ((~BigInt(pfn) & ((1n << 50n) - 1n)) << 9n)
+}
+
+export function syntheticKernel(): SyntheticKernel {
+  const memory = new Memory()
+  memory.symbols.push({ name: '_stext', address: IMAGE }, { name: 'memunmap_pages', address: IMAGE + 0x100n })
+  const root = memory.frame()
+  memory.symbols.push({ name: 'init_top_pgt', address: root })
+  mapPage(memory, root, IMAGE, BigInt(PHYSICAL) | 0xe7n, 2)
+  mapPage(memory, root, DIRECT, 0xe7n, 3)
+  const ram = mapStructs(memory, root, FIRST_FRAME)
+  const device = mapStructs(memory, root, FIRST_PFN)
+  for (let i = 0; i < FRAMES; i++) page(memory, ram, i, { _refcount: 1, _mapcount: -1, flags: 0x2000n })
+  const holders = arrange(memory, device, ram)
+  tasks(memory, root, holders)
+  modules(memory)
+  cpus(memory)
+  const btf = writeBtf(TYPES)
+  const start = memory.variable('__start_BTF', btf.length)
+  memory.put(start, btf)
+  memory.symbols.push({ name: '__stop_BTF', address: start + BigInt(btf.length) })
+  const tables = kallsyms(memory)
+  return { frames: framesOf(memory), vmcoreinfo: vmcoreinfo(root, tables) }
+}
+
+function framesOf({ bytes }: Memory): Frames {
+  return new Map(Array.from({ length: FRAMES }, (_, i) => [FIRST_FRAME + i, bytes.slice(i * FRAME, (i + 1) * FRAME)]))
+}
+
+/** The struct pages of 64 frames, mapped in the memory map. */
+function mapStructs(memory: Memory, root: bigint, pfn: number): bigint {
+  const structs = memory.frame()
+  mapPage(memory, root, pageOf(pfn), BigInt(physical(structs)) | 0x63n, 1)
+  return structs
+}
+
+function page(memory: Memory, structs: bigint, index: number, values: Record<string, bigint | number>): void {
+  memory.struct('page', values, structs + BigInt(64 * index))
+}
+
+/** The pagemap, its pages and all of their holders but page tables. */
+function arrange(memory: Memory, device: bigint, ram: bigint) {
+  const counter = memory.room(8)
+  memory.u64(counter, BigInt(Object.keys(ARRANGED).length))
+  const data = memory.struct('percpu_ref_data', { count: (1n << 63n) + 1n })
+  const operations = memory.variable('test_ops', 32)
+  memory.u64(operations, IMAGE + 0x200n)
+  memory.symbols.push(
+    { name: 'test_page_free', address: IMAGE + 0x200n },
+    { name: 'zone_device_page_init', address: IMAGE + 0x300n },
+  )
+  const pagemap = memory.struct('dev_pagemap', {
+    'ref.percpu_count_ptr': counter,
+    'ref.data': data,
+    type: 1,
+    ops: operations,
+    nr_range: 1,
+  })
+  const range = pagemap + offsetOf('dev_pagemap', 'range')
+  memory.u64(range, BigInt(FIRST_PFN * FRAME))
+  memory.u64(range + 8n, BigInt((FIRST_PFN + PAGES) * FRAME - 1))
+  const node = memory.struct('xa_node', { shift: 0 })
+  memory.u64(node + offsetOf('xa_node', 'slots'), pagemap)
+  memory.struct('xarray', { xa_head: node + 2n }, memory.variable('pgmap_array', 16))
+  const used: Record<number, [count: number, mapcount: number]> = {
+    [ARRANGED.mapped]: [1, 0],
+    [ARRANGED.mappedTwice]: [2, 1],
+    [ARRANGED.slab]: [1, -1],
+    [ARRANGED.leaked]: [1, -1],
+    [ARRANGED.negative]: [-1, -1],
+    [ARRANGED.pipe]: [1, -1],
+    [ARRANGED.stack]: [1, -1],
+    [ARRANGED.short]: [1, 1],
+  }
+  for (let i = 0; i < PAGES; i++) {
+    const [_refcount, _mapcount] = used[i] ?? [0, -1]
+    page(memory, device, i, { flags: 4n << 61n, pgmap: pagemap, _refcount, _mapcount })
+  }
+  slab(memory, ram)
+  return { pipe: pipe(memory) }
+}
+
+/** A slab whose first object points to a page, and whose second, a free one, does to the leaked one. */
+function slab(memory: Memory, ram: bigint): void {
+  const name = memory.room(16)
+  memory.text(name, 'test_object')
+  const random = 0x123456789abcdef0n
+  const cpu = memory.struct('kmem_cache_cpu', {})
+  const cache = memory.struct('kmem_cache', { cpu_slab: cpu, size: 64, offset: 32, name, random })
+  const objects = memory.frame()
+  const first = direct(objects)
+  memory.u64(objects + 16n, pageOf(FIRST_PFN + ARRANGED.slab))
+  memory.u64(objects + 64n + 16n, pageOf(FIRST_PFN + ARRANGED.leaked))
+  const last = first + 64n + 32n
+  let swapped = 0n
+  for (let i = 0n; i < 8n; i++) swapped |= ((last >> (8n * i)) & 0xffn) << (8n * (7n - i))
+  memory.u64(objects + 64n + 32n, random ^ swapped)
+  const index = (physical(objects) - PHYSICAL) / FRAME
+  page(memory, ram, index, { _mapcount: 0xf5000000 })
+  memory.struct('slab', { slab_cache: cache, freelist: first + 64n }, ram + BigInt(64 * index))
+}
+
+function pipe(memory: Memory): bigint {
+  const buffers = memory.struct('pipe_buffer', { page: pageOf(FIRST_PFN + ARRANGED.pipe) })
+  const info = memory.struct('pipe_inode_info', { head: 5, tail: 4, ring_size: 1, bufs: buffers })
+  const operations = memory.variable('pipefifo_fops')
+  const file = memory.struct('file', { f_op: operations, private_data: info })
+  const descriptors = memory.room(16)
+  memory.u64(descriptors + 8n, file)
+  const table = memory.struct('fdtable', { max_fds: 2, fd: descriptors })
+  return memory.struct('files_struct', { fdt: table })
+}
+
+function tasks(memory: Memory, kernelRoot: bigint, { pipe }: { pipe: bigint }): void {
+  const roots = [memory.frame(), memory.frame()]
+  const maps: [number, number][] = [
+    [0, ARRANGED.mapped],
+    [0, ARRANGED.mappedTwice],
+    [1, ARRANGED.mappedTwice],
+    [0, ARRANGED.short],
+    [1, ARRANGED.short],
+  ]
+  for (const [process, index] of maps) {
+    mapPage(memory, roots[process]!, USER + BigInt(index * FRAME), privateEntry(FIRST_PFN + index), 1)
+  }
+  // The kernel's half is the same for all.
+  for (const root of roots)
+    memory.put(root + 2048n, memory.bytes.slice(memory.at(kernelRoot) + 2048, memory.at(kernelRoot) + 4096))
+  const stack = memory.room(16384, 16384)
+  memory.u64(stack + 16384n - 64n, pageOf(FIRST_PFN + ARRANGED.stack))
+  memory.u64(stack + 64n, pageOf(FIRST_PFN + ARRANGED.leaked))
+  const init = memory.variable('init_task', sizeOf('task_struct'))
+  memory.struct('task_struct', { comm: 'swapper/0' }, init)
+  const others = roots.map((root, i) => {
+    const mm = memory.struct('mm_struct', { pgd: direct(root) })
+    return memory.struct('task_struct', {
+      pid: 10 + i,
+      comm: `user-${i}`,
+      mm,
+      files: i === 0 ? pipe : 0n,
+      stack: i === 0 ? direct(stack) : 0n,
+      'thread.sp': i === 0 ? direct(stack) + 16384n - 256n : 0n,
+    })
+  })
+  memory.list(
+    init + offsetOf('task_struct', 'tasks'),
+    others.map(task => task + offsetOf('task_struct', 'tasks')),
+  )
+  for (const task of [init, ...others]) {
+    const signal = memory.struct('signal_struct', {})
+    memory.set('task_struct', task, 'signal', signal)
+    memory.list(signal, [task + offsetOf('task_struct', 'thread_node')])
+  }
+  memory.variable('nr_swapfiles')
+}
+
+function modules(memory: Memory): void {
+  const symbols = memory.room(48)
+  const names = memory.room(32)
+  const data = memory.room(64)
+  memory.text(names + 1n, 'test_variable')
+  memory.u32(symbols + 24n, 1)
+  memory.view.setUint16(memory.at(symbols) + 24 + 6, 1, true)
+  memory.u64(symbols + 24n + 8n, data)
+  const tables = memory.struct('mod_kallsyms', { symtab: symbols, num_symtab: 2, strtab: names })
+  const module = memory.struct('module', { name: 'test_module', kallsyms: tables })
+  memory.struct('module_memory', { base: data, size: 64 }, module + offsetOf('module', 'mem'))
+  memory.list(memory.variable('modules', 16), [module + offsetOf('module', 'list')])
+}
+
+function cpus(memory: Memory): void {
+  memory.variable('__per_cpu_offset', 8)
+  memory.u64(memory.variable('__cpu_possible_mask', 8), 1n)
+  memory.u32(memory.variable('nr_cpu_ids', 8), 1)
+  memory.u64(memory.variable('page_offset_base', 8), DIRECT)
+  memory.u64(memory.variable('vmemmap_base', 8), MEMORY_MAP)
+}
+
+interface Tables {
+  names: bigint
+  count: bigint
+  tokens: bigint
+  index: bigint
+  offsets: bigint
+  base: bigint
+}
+
+/** kallsyms in which every character is a token of its own. */
+function kallsyms(memory: Memory): Tables {
+  memory.symbols.sort((a, b) => (a.address < b.address ? -1 : 1))
+  const [tokens, index] = [memory.room(512), memory.room(512)]
+  for (let i = 0; i < 256; i++) {
+    memory.bytes[memory.at(tokens) + 2 * i] = i
+    memory.view.setUint16(memory.at(index) + 2 * i, 2 * i, true)
+  }
+  const packed = memory.symbols.flatMap(({ name }) => [name.length + 1, ...new TextEncoder().encode(`t${name}`)])
+  const names = memory.room(packed.length + 8)
+  memory.put(names, Uint8Array.from(packed))
+  const offsets = memory.room(4 * memory.symbols.length)
+  memory.symbols.forEach(({ address }, i) => {
+    memory.u32(offsets + BigInt(4 * i), Number(address - IMAGE))
+  })
+  const [count, base] = [memory.room(8), memory.room(8)]
+  memory.u32(count, memory.symbols.length)
+  memory.u64(base, IMAGE)
+  return { names, count, tokens, index, offsets, base }
+}
+
+function vmcoreinfo(root: bigint, { names, count, tokens, index, offsets, base }: Tables): string {
+  const symbols = {
+    _stext: IMAGE,
+    init_top_pgt: root,
+    kallsyms_names: names,
+    kallsyms_num_syms: count,
+    kallsyms_token_table: tokens,
+    kallsyms_token_index: index,
+    kallsyms_offsets: offsets,
+    kallsyms_relative_base: base,
+  }
+  const lines = Object.entries(symbols).map(([name, address]) => `SYMBOL(${name})=${address.toString(16)}`)
+  return ['OSRELEASE=0.0.0-synthetic', ...lines, 'NUMBER(phys_base)=0', 'NUMBER(pgtable_l5_enabled)=0', ''].join('\n')
+}
