@@ -11,6 +11,7 @@ import { openDump } from '../core/memory/open.ts'
 import { readPage, visitPages } from '../core/page-queries.ts'
 import { FileCoreSource, kdumpCodecs } from '../node/core-source.ts'
 import { coreText } from '../report/core.ts'
+import { coreIncompleteness } from '../report/core-completeness.ts'
 import { coreJson } from '../report/core-json.ts'
 import { PAGE_COLUMNS, pageJson, pageRow, pageText } from '../report/core-page.ts'
 import { guarded } from './errors.ts'
@@ -52,7 +53,9 @@ Examples:
   lastput core --live                    the running kernel (root)
 
 Exit codes: 0 nothing wrong was found, 1 findings that accuse, 2 usage, or a
-file that cannot be read, 3 nothing was found, but the dump is damaged.`
+file that cannot be read, 3 nothing was found, but not all could be judged:
+damage, memory that the dump lacks, no search. --json says so by "complete"
+and "reasons".`
 
 export function coreCommand(): Command {
   return new Command('core')
@@ -145,7 +148,10 @@ function print(path: string, all: Examination, flags: CoreFlags): Exit {
     const json = { ...coreJson(path, found), page: pageJson(page) }
     write(flags.json ? [JSON.stringify(json, null, 2)] : pageText(page, found))
   } else write(flags.json ? [JSON.stringify(coreJson(path, found), null, 2)] : coreText(path, found, flags))
-  return exitFor({ found: isAccused && flags.pages !== true, complete: all.kernel.dump.damage.length === 0 })
+  return exitFor({
+    found: isAccused && flags.pages !== true,
+    complete: flags.pages ? all.kernel.dump.damage.length === 0 : coreIncompleteness(all).length === 0,
+  })
 }
 
 function printPages(found: Examination, json: boolean): void {
@@ -173,7 +179,8 @@ function select(found: Examination, { pfn, pagemap, anyPage }: CoreFlags): Exami
   if (page === undefined && pagemap === undefined) return found
   const findings = found.findings.filter(
     finding =>
-      (page === undefined || finding.pages.includes(page)) && (pagemap === undefined || finding.pagemap === wanted),
+      (page === undefined || finding.pages.some(({ first, end }) => page >= first && page < end)) &&
+      (pagemap === undefined || finding.pagemap === wanted),
   )
   return { ...found, findings }
 }

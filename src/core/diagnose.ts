@@ -5,10 +5,13 @@ import { type Balance, balanceOf } from './balance.ts'
 import type { CoreFinding } from './finding.ts'
 import type { HolderSearch } from './holders/find.ts'
 import type { Kernel } from './kernel/kernel.ts'
-import type { DevicePages, PagemapAccount, PagesInUse } from './mm/device-pages.ts'
+import type { DevicePages, PagemapAccount } from './mm/device-pages.ts'
 import { type MemoryMap, PageView } from './mm/memory-map.ts'
 import { doubleRecorded } from './recorded-twice.ts'
 import { teardowns } from './teardown.ts'
+
+/** Held pages that are listed one by one; more are counted only. */
+export const MOST_HELD = 1 << 18
 
 /** Findings that accuse in order of pages, then those that only report. */
 export function diagnose(
@@ -18,11 +21,12 @@ export function diagnose(
   holders: HolderSearch | undefined,
 ): CoreFinding[] {
   const findings: CoreFinding[] = []
-  const balances: (Balance | undefined)[] = []
-  for (let row = 0; row < pages.inUse.length; row++) balances.push(balanceOf(pages, row, holders))
-  const twice = holders?.searched ? doubleRecorded(balances) : new Map<number, string>()
+  const twice = holders?.searched ? doubleRecorded(pages, holders) : new Map<number, string>()
+  let held = 0
   for (let row = 0; row < pages.inUse.length; row++) {
-    findings.push(judge({ map, pages, row, holders, balance: balances[row], twice: twice.get(row) }))
+    const balance = balanceOf(pages, row, holders)
+    const finding = judge({ map, pages, row, holders, balance, twice: twice.get(row) })
+    if (finding.kind !== 'held' || held++ < MOST_HELD) findings.push(finding)
   }
   for (const pfn of holders?.mappedIdle ?? []) findings.push(...mappedIdle(map, pages, pfn, holders!))
   findings.push(...teardowns(kernel, pages, holders))
@@ -48,7 +52,7 @@ function judge(known: Case): CoreFinding {
   const found = holders?.of(inUse.pfn[row]!)
   return {
     pfn: inUse.pfn[row]!,
-    pages: pagesOf(inUse, row),
+    pages: [{ first: inUse.pfn[row]!, end: inUse.pfn[row]! + 2 ** inUse.order[row]! }],
     pagemap: inUse.pagemap[row]!,
     count: inUse.count[row]!,
     mapcount: inUse.mapcount[row]! + 1,
@@ -113,10 +117,6 @@ function tooMany(balance: Balance, { live }: HolderSearch): Verdict {
   return { kind: 'count-mismatch', certainty: live ? 'possible' : 'certain', evidence }
 }
 
-function pagesOf(inUse: PagesInUse, row: number): number[] {
-  return Array.from({ length: 2 ** inUse.order[row]! }, (_, i) => inUse.pfn[row]! + i)
-}
-
 function impossibleBecause({ rule, protocol }: PagemapAccount, page: { count: number; mapcount: number }): string {
   if (page.count < 0) return `its count is ${page.count}: more references were put than taken`
   if (page.mapcount < 0) return `its mapcount is ${page.mapcount}: it was unmapped more often than mapped`
@@ -134,7 +134,7 @@ function mappedIdle(map: MemoryMap, pages: DevicePages, pfn: number, holders: Ho
       kind: 'impossible-state',
       certainty: holders.live ? 'possible' : 'certain',
       pfn,
-      pages: [pfn],
+      pages: [{ first: pfn, end: pfn + 1 }],
       pagemap,
       count: view.count,
       mapcount: view.mapcount + 1,

@@ -53,30 +53,14 @@ function allPagemaps(kernel: Kernel, map: MemoryMap): Pagemap[] {
   return found.sort((a, b) => (a.ranges[0]?.first ?? 0) - (b.ranges[0]?.first ?? 0))
 }
 
-/** What the answer lacks. */
+/** What to know of the answer as a whole. */
 function notesOf(kernel: Kernel, { pagemaps }: DevicePages, dump: Dump): string[] {
-  const notes = dump.damage.map(damage => `the file is damaged: ${damage}`)
-  if (dump.memory.format === 'live')
+  const notes: string[] = []
+  if (dump.memory.format === 'live') {
     notes.push('the kernel ran on while its memory was read: what changed meanwhile may be seen in part')
+  }
   if (kernel.address('pgmap_array') === undefined && pagemaps.length === 0) {
     notes.push('the kernel has no pgmap_array: without CONFIG_ZONE_DEVICE it has no device pages')
-  }
-  const excluded = kernel.gaps.filter(({ absent }) => absent.why === 'excluded')
-  const damaged = kernel.gaps.filter(({ absent }) => absent.why === 'unmapped')
-  for (const [gaps, why] of [
-    [excluded, 'not in the dump'],
-    [damaged, 'at an address that is not mapped'],
-  ] as const) {
-    const whats = [...new Set(gaps.map(({ what }) => what))]
-    for (const what of whats.slice(0, 5)) notes.push(`a part of ${what} is ${why}`)
-    if (whats.length > 5) notes.push(`and ${whats.length - 5} more kinds of structures are ${why}`)
-  }
-  for (const { protocol, recognisedBy, ranges } of pagemaps) {
-    if (protocol === undefined && ranges[0]) {
-      notes.push(
-        `pagemap 0x${ranges[0].first.toString(16)}: no protocol, so nothing is said of its counts: ${recognisedBy}`,
-      )
-    }
   }
   return notes
 }

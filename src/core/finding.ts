@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** What is said of a dump's pages, and on what it rests. */
 
+import type { FrameRange } from './memory/physical.ts'
+
 export type CoreFindingKind = 'held' | 'leaked' | 'count-mismatch' | 'impossible-state' | 'teardown-waits'
 
 /** Kinds that say that something is wrong; `held` only reports. */
@@ -50,13 +52,18 @@ export interface Holder {
   readonly symbol?: string | undefined
 }
 
+/** How many pages a finding is about. */
+export function pageCount({ pages }: Pick<CoreFinding, 'pages'>): number {
+  return pages.reduce((sum, { first, end }) => sum + end - first, 0)
+}
+
 export interface CoreFinding {
   readonly kind: CoreFindingKind
   readonly certainty: CoreCertainty
   /** The page, or the head of the folio; of a pagemap, the first page that keeps it. */
   readonly pfn: number
   /** Pages that the finding is about: those of the folio, or all that keep a pagemap. */
-  readonly pages: readonly number[]
+  readonly pages: readonly FrameRange[]
   /** Index in the list of pagemaps; undefined for an ordinary page. */
   readonly pagemap: number | undefined
   readonly count: number

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Tasks that wait in memunmap_pages(), and the pages that keep them. */
-import type { CoreFinding } from './finding.ts'
+import { type CoreFinding, pageCount } from './finding.ts'
 import type { HolderSearch } from './holders/find.ts'
 import type { Kernel } from './kernel/kernel.ts'
 import { liveStack, returnAddresses, type Task } from './kernel/tasks.ts'
+import { mergeRanges } from './memory/elf.ts'
+import type { FrameRange } from './memory/physical.ts'
 import type { DevicePages, PagemapAccount } from './mm/device-pages.ts'
 
 const WAITS_IN = /^memunmap_pages\b/
@@ -20,13 +22,13 @@ export function teardowns(kernel: Kernel, pages: DevicePages, holders: HolderSea
   })
 }
 
-function teardown(map: PagemapAccount, index: number, pages: number[], task: Task | undefined): CoreFinding {
+function teardown(map: PagemapAccount, index: number, pages: FrameRange[], task: Task | undefined): CoreFinding {
   const references = map.ref?.references
   const by = task === undefined ? 'its reference count was killed, but no task that waits for it was found' : undefined
   return {
     kind: 'teardown-waits',
     certainty: task ? 'certain' : 'likely',
-    pfn: pages[0] ?? map.ranges[0]!.first,
+    pfn: pages[0]?.first ?? map.ranges[0]!.first,
     pages,
     pagemap: index,
     count: Number(references ?? 0n),
@@ -36,7 +38,7 @@ function teardown(map: PagemapAccount, index: number, pages: number[], task: Tas
     evidence: [
       ...(task ? [`${task.name}-${task.pid} sleeps in memunmap_pages() of ${map.driver ?? 'no driver'}`] : []),
       ...(by === undefined ? [] : [by]),
-      `the pagemap's own count is ${references ?? 'not in the dump'}; ${pages.length} of its pages are in use`,
+      `the pagemap's own count is ${references ?? 'not in the dump'}; ${pageCount({ pages })} of its pages are in use`,
     ],
   }
 }
@@ -59,12 +61,12 @@ function pointsInto(kernel: Kernel, task: Task, { address }: PagemapAccount): bo
   return false
 }
 
-function pagesOf({ inUse, pagemaps }: DevicePages, index: number): number[] {
+function pagesOf({ inUse, pagemaps }: DevicePages, index: number): FrameRange[] {
   const { rule } = pagemaps[index]!
-  const found: number[] = []
+  const found: FrameRange[] = []
   for (let row = 0; row < inUse.length; row++) {
     if (inUse.pagemap[row] !== index || inUse.count[row]! <= (rule?.idle ?? 0)) continue
-    for (let i = 0; i < 2 ** inUse.order[row]!; i++) found.push(inUse.pfn[row]! + i)
+    found.push({ first: inUse.pfn[row]!, end: inUse.pfn[row]! + 2 ** inUse.order[row]! })
   }
-  return found
+  return mergeRanges(found)
 }

@@ -3,12 +3,16 @@
 import type { Examination } from '../core/examine.ts'
 import type { CoreFinding, Holder } from '../core/finding.ts'
 import type { PagemapAccount, StateCounts } from '../core/mm/device-pages.ts'
+import { coreIncompleteness } from './core-completeness.ts'
 import { pfnText } from './words.ts'
 
 export function coreJson(file: string, found: Examination): object {
   const { kernel, pagemaps, findings, notes, holders } = found
+  const reasons = coreIncompleteness(found)
   return {
     schema: 'lastput.core/1',
+    complete: reasons.length === 0,
+    reasons,
     source: {
       file,
       format: kernel.dump.memory.format,
@@ -75,7 +79,7 @@ export function findingJson(finding: CoreFinding): object {
     kind,
     certainty,
     pfn: pfnText(pfn),
-    pages: ranges(pages).map(([first, last]) => ({ firstPfn: pfnText(first), lastPfn: pfnText(last) })),
+    pages: pages.map(({ first, end }) => ({ firstPfn: pfnText(first), lastPfn: pfnText(end - 1) })),
     pagemap: pagemap ?? null,
     count,
     mapcount,
@@ -83,17 +87,6 @@ export function findingJson(finding: CoreFinding): object {
     holders: holders.map(holderJson),
     evidence,
   }
-}
-
-/** Runs of neighbours, as first and last. */
-function ranges(pages: readonly number[]): [number, number][] {
-  const found: [number, number][] = []
-  for (const pfn of pages) {
-    const last = found.at(-1)
-    if (last && last[1] + 1 === pfn) last[1] = pfn
-    else found.push([pfn, pfn])
-  }
-  return found
 }
 
 function holderJson(holder: Holder): object {

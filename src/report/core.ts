@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** What a dump holds, as text that fits a screen. */
 import type { Examination } from '../core/examine.ts'
-import { CORE_ACCUSATIONS, type CoreFinding, type Holder } from '../core/finding.ts'
+import { CORE_ACCUSATIONS, type CoreFinding, type Holder, pageCount } from '../core/finding.ts'
 import type { PagemapAccount } from '../core/mm/device-pages.ts'
+import { coreIncompleteness } from './core-completeness.ts'
 import { printable } from './printable.ts'
 import { table } from './table.ts'
 import { grouped, pfnText, plural, wrap } from './words.ts'
@@ -15,11 +16,13 @@ export interface CoreTextOptions {
 export function coreText(file: string, found: Examination, { top = 20 }: CoreTextOptions = {}): string[] {
   const wrong = found.findings.filter(({ kind }) => CORE_ACCUSATIONS.has(kind))
   const held = found.findings.filter(({ kind }) => !CORE_ACCUSATIONS.has(kind))
+  const reasons = coreIncompleteness(found)
   return [
     ...headText(file, found),
     ...found.notes.flatMap(note => wrap(note, 'note: ', '  ')),
+    ...reasons.flatMap(({ text }) => wrap(text, 'note: ', '  ')),
     ...(found.pagemaps.length > 0 ? ['', ...pagemapTable(found.pagemaps)] : []),
-    ...findingsText(wrong, top),
+    ...findingsText(wrong, top, reasons.length > 0),
     ...heldText(held, top),
   ]
 }
@@ -57,8 +60,8 @@ function refText({ ref }: PagemapAccount): string {
   return `${ref.references ?? '?'}${ref.state === 'dead' ? ', killed' : ''}`
 }
 
-function findingsText(findings: readonly CoreFinding[], top: number): string[] {
-  if (findings.length === 0) return ['', 'Nothing wrong was found.']
+function findingsText(findings: readonly CoreFinding[], top: number, incomplete: boolean): string[] {
+  if (findings.length === 0) return ['', `Nothing wrong was found${incomplete ? ', but not all could be judged' : ''}.`]
   const lines = ['', `${plural(findings.length, 'finding')}:`]
   findings.slice(0, top).forEach((finding, i) => {
     lines.push('', ...findingText(finding, i + 1))
@@ -79,10 +82,11 @@ function findingText(finding: CoreFinding, number: number): string[] {
   ]
 }
 
-function subject({ kind, pfn, pages, count, explained, mapcount }: CoreFinding): string {
-  if (kind === 'teardown-waits')
-    return `memunmap_pages() waits for ${plural(pages.length, 'page')} from ${pfnText(pfn)} on`
-  const what = pages.length > 1 ? `folio ${pfnText(pfn)} of ${grouped(pages.length)} pages` : `page ${pfnText(pfn)}`
+function subject(finding: CoreFinding): string {
+  const { kind, pfn, count, explained, mapcount } = finding
+  const pages = pageCount(finding)
+  if (kind === 'teardown-waits') return `memunmap_pages() waits for ${plural(pages, 'page')} from ${pfnText(pfn)} on`
+  const what = pages > 1 ? `folio ${pfnText(pfn)} of ${grouped(pages)} pages` : `page ${pfnText(pfn)}`
   const mapped = mapcount > 0 ? `, mapped ${mapcount === 1 ? 'once' : `${mapcount} times`}` : ''
   const sum = explained === undefined ? '' : `, ${explained} explained`
   return `${what}, count ${count}${mapped}${sum}`
@@ -96,13 +100,13 @@ function heldText(findings: readonly CoreFinding[], top: number): string[] {
     const group = groups.at(-1)
     if (group && isNext(group.last, finding)) {
       group.last = finding
-      group.pages += finding.pages.length
-    } else groups.push({ first: finding, last: finding, pages: finding.pages.length })
+      group.pages += pageCount(finding)
+    } else groups.push({ first: finding, last: finding, pages: pageCount(finding) })
   }
   const pages = groups.reduce((sum, group) => sum + group.pages, 0)
   const lines = ['', `Held, ${plural(pages, 'page')}:`]
   for (const { first, last, pages } of groups.slice(0, top)) {
-    const end = last.pfn + last.pages.length - 1
+    const end = last.pfn + pageCount(last) - 1
     const where = pages === 1 ? pfnText(first.pfn) : `${pfnText(first.pfn)}-${pfnText(end)}`
     const by = first.holders.map(groupWords)
     const open = first.explained !== undefined && first.explained < first.count ? ['the rest is unexplained'] : []
@@ -114,7 +118,7 @@ function heldText(findings: readonly CoreFinding[], top: number): string[] {
 }
 
 function isNext(last: CoreFinding, next: CoreFinding): boolean {
-  if (last.pfn + last.pages.length !== next.pfn || last.pagemap !== next.pagemap) return false
+  if (last.pfn + pageCount(last) !== next.pfn || last.pagemap !== next.pagemap) return false
   if (last.count !== next.count || last.explained !== next.explained) return false
   const words = (finding: CoreFinding) => finding.holders.map(groupWords).join('\n')
   return words(last) === words(next)

@@ -11,11 +11,12 @@ import type { Dump } from '../../src/core/memory/physical.ts'
 import { BytesCoreSource } from '../../src/core/memory/source.ts'
 import { FileCoreSource, kdumpCodecs } from '../../src/node/core-source.ts'
 import { coreText } from '../../src/report/core.ts'
+import { coreIncompleteness } from '../../src/report/core-completeness.ts'
 import { coreJson } from '../../src/report/core-json.ts'
 import { writeElf, writeKdump } from '../../testkit/core/dump-writer.ts'
 import { KcoreSource } from '../../testkit/core/kcore.ts'
 import { type Changes, changed } from '../../testkit/core/overlay.ts'
-import { dumps, type RealDump, realDumps } from '../support/dumps.ts'
+import { dumps, frames, type RealDump, realDumps } from '../support/dumps.ts'
 import { needs } from '../support/needs.ts'
 
 needs(dumps()).describe('changed dumps', () => {
@@ -25,7 +26,12 @@ needs(dumps()).describe('changed dumps', () => {
 const accusations = (found: Examination) =>
   found.findings
     .filter(({ kind }) => CORE_ACCUSATIONS.has(kind))
-    .map(({ kind, pages }) => `${kind} ${pages.map(pfn => `0x${pfn.toString(16)}`).join(' ')}`)
+    .map(
+      ({ kind, pages }) =>
+        `${kind} ${frames(pages)
+          .map(pfn => `0x${pfn.toString(16)}`)
+          .join(' ')}`,
+    )
 
 function suite(real: RealDump): void {
   let source: FileCoreSource
@@ -86,7 +92,7 @@ function suite(real: RealDump): void {
       }))
     const node = with_({ without: pfn => pfn === frameOf(head) })
     expect(counts(node)).toEqual(counts(found))
-    expect(node.notes.join()).toContain('a part of pgmap_array is not in the dump')
+    expect(coreIncompleteness(node).map(({ text }) => text)).toContain('a part of pgmap_array is not in the dump')
     const slabs = new Set(pagemaps.map(({ address }) => frameOf(address)))
     const none = with_({ without: pfn => slabs.has(pfn) || pfn === frameOf(head) })
     expect(counts(none)).toEqual(counts(found))

@@ -10,9 +10,10 @@ import { openDump } from '../../src/core/memory/open.ts'
 import { visitPages } from '../../src/core/page-queries.ts'
 import { FileCoreSource, kdumpCodecs } from '../../src/node/core-source.ts'
 import { coreText } from '../../src/report/core.ts'
+import { coreIncompleteness } from '../../src/report/core-completeness.ts'
 import { coreJson } from '../../src/report/core-json.ts'
 import { pageJson } from '../../src/report/core-page.ts'
-import { dumps, type RealDump, realDumps } from '../support/dumps.ts'
+import { dumps, frames, type RealDump, realDumps } from '../support/dumps.ts'
 import { needs } from '../support/needs.ts'
 
 const schema = JSON.parse(
@@ -42,6 +43,7 @@ function suite(dump: RealDump): void {
   test('every pagemap', () => {
     expect(found.kernel.release).toBe(dump.truth.kernel_release)
     expect(found.notes).toEqual([])
+    expect(coreIncompleteness(found)).toEqual([])
     const mode = { percpu: 'percpu', atomic: 'atomic', dead: 'dead', atomic_dead: 'dead' } as Record<string, string>
     expect(
       found.pagemaps.map(map => ({
@@ -93,16 +95,18 @@ function suite(dump: RealDump): void {
     const accused = found.findings
       .filter(({ kind }) => CORE_ACCUSATIONS.has(kind))
       .filter(({ kind, pfn }) => !(kind === 'leaked' && waited.has(hex(pfn)) && holdersOf(dump, pfn).length === 0))
-      .map(({ kind, pages }) => `${kind} ${pages.map(hex).join(' ')}`)
+      .map(({ kind, pages }) => `${kind} ${frames(pages).map(hex).join(' ')}`)
     expect(accused.sort()).toEqual(wanted.sort())
   })
 
   test('holders', () => {
     const wrong: unknown[] = []
     for (const { pfn, holders } of dump.truth.pages_of_interest) {
-      const finding = found.findings.find(each => each.kind !== 'teardown-waits' && each.pages.includes(Number(pfn)))
+      const finding = found.findings.find(
+        each => each.kind !== 'teardown-waits' && frames(each.pages).includes(Number(pfn)),
+      )
       // Mapped without a reference, an idle page is no finding. Tails have the holders of their head.
-      if (!finding || (finding.pfn !== Number(pfn) && finding.pages.length > 1)) continue
+      if (!finding || (finding.pfn !== Number(pfn) && frames(finding.pages).length > 1)) continue
       const mapped = finding.holders.filter(({ kind }) => kind === 'mapping')
       const wantedMapped = holders.filter(({ kind }) => kind === 'mapping')
       const words = (list: { pid?: number | undefined; vaddr?: string | undefined; address?: bigint | undefined }[]) =>

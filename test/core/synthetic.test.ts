@@ -5,6 +5,7 @@ import { examine } from '../../src/core/examine.ts'
 import { openDump } from '../../src/core/memory/open.ts'
 import { BytesCoreSource } from '../../src/core/memory/source.ts'
 import { coreText } from '../../src/report/core.ts'
+import { coreIncompleteness } from '../../src/report/core-completeness.ts'
 import { writeElf, writeKdump } from '../../testkit/core/dump-writer.ts'
 import { ARRANGED, FIRST_PFN, PAGES, syntheticKernel } from '../../testkit/core/synthetic-kernel.ts'
 
@@ -16,7 +17,7 @@ test.each([
 ])('%s', (_, file) => {
   const found = examine(openDump(new BytesCoreSource('dump', file)), 'dump')
   expect(found.notes).toEqual([])
-  expect(found.holders!.incomplete).toEqual([])
+  expect(coreIncompleteness(found)).toEqual([])
   expect(found.pagemaps).toMatchObject([
     {
       type: 'PRIVATE',

@@ -10,6 +10,7 @@ import { openDump } from '../../src/core/memory/open.ts'
 import { BytesCoreSource } from '../../src/core/memory/source.ts'
 import { visitPages } from '../../src/core/page-queries.ts'
 import { coreText } from '../../src/report/core.ts'
+import { coreIncompleteness } from '../../src/report/core-completeness.ts'
 import { coreJson } from '../../src/report/core-json.ts'
 import { pageRow } from '../../src/report/core-page.ts'
 import type { Random } from '../../testkit/random.ts'
@@ -31,7 +32,7 @@ export function exerciseDump(bytes: Uint8Array, random: Random): Outcome {
     for (const count of Object.values(pages)) assert.ok(Number.isInteger(count) && count >= 0)
     const all = Object.values(pages).reduce((sum, count) => sum + count, 0)
     if (all < MOST_LISTED) visitPages(found, page => assert.doesNotMatch(pageRow(page), /NaN|undefined/))
-    return found.notes.length > 0 ? 'damaged' : 'read'
+    return coreIncompleteness(found).length > 0 ? 'damaged' : 'read'
   } catch (error) {
     if (!(error instanceof CoreError)) throw error
     assert.ok(error.file !== '' && error.expected !== '')

@@ -53,6 +53,11 @@ export interface TruePage {
   head: number
 }
 
+/** The frames of ranges, one by one. */
+export function frames(ranges: readonly { first: number; end: number }[]): number[] {
+  return ranges.flatMap(({ first, end }) => Array.from({ length: end - first }, (_, i) => first + i))
+}
+
 /** All dumps there are. */
 export function realDumps(): RealDump[] {
   if (!existsSync(folder)) return []

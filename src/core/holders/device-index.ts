@@ -23,6 +23,7 @@ export interface PageHolders {
 
 /** Holders listed for one page; more are only counted. */
 const MOST_LISTED = 1024
+const MOST_LISTED_IN_ALL = 1 << 20
 
 export class DevicePageIndex {
   /** Ranges of all pagemaps, sorted. */
@@ -32,6 +33,7 @@ export class DevicePageIndex {
   /** Rows of the pages in use, by frame number. */
   readonly #rows: Uint32Array
   readonly #holders = new Map<number, PageHolders>()
+  #listed = 0
 
   constructor(map: MemoryMap, pages: DevicePages) {
     this.#map = map
@@ -81,7 +83,7 @@ export class DevicePageIndex {
   addCertain(pfn: number, holder: Holder): void {
     const page = this.holdersOf(pfn)
     page.certain += holder.references ?? 0
-    if (page.holders.length < MOST_LISTED) page.holders.push(holder)
+    if (page.holders.length < MOST_LISTED && this.#listed++ < MOST_LISTED_IN_ALL) page.holders.push(holder)
   }
 
   /** A pointer that the search found; one that a certain holder accounts for already is left out. */

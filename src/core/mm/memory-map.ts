@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** The memory map: one `struct page` for each frame, in one array in virtual memory (CONFIG_SPARSEMEM_VMEMMAP). */
 import { CoreError } from '../error.ts'
+import { lowerBound } from '../kernel/kallsyms.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import { FRAME_BYTES } from '../memory/physical.ts'
+import { walkTables } from './page-tables.ts'
 
 /** Words from here on are masks: the memory map lies lower. */
 const FIRST_MASK = 0xffffffff00000000n
@@ -24,7 +26,27 @@ export interface PageLayout {
   readonly headBit: number
 }
 
+/** @throws CoreError where the kernel's types are too damaged to read pages by them */
 function layoutOf(kernel: Kernel): PageLayout {
+  const layout = membersOf(kernel)
+  const { size, order } = layout
+  const words = [layout.flags, layout.mapping, layout.index, layout.zoneDeviceData, layout.compound, layout.pgmap]
+  const fits =
+    words.every(at => at + 8 <= size) &&
+    layout.refcount + 4 <= size &&
+    layout.mapcount + 4 <= size &&
+    layout.headBit < 32
+  if (!fits || FRAME_BYTES % size !== 0 || (order && (order.offset < 0 || order.offset >= size))) {
+    throw new CoreError(
+      kernel.name,
+      undefined,
+      `expected members of a struct page that lie in its ${size} bytes, which fill frames`,
+    )
+  }
+  return layout
+}
+
+function membersOf(kernel: Kernel): PageLayout {
   const need = (...paths: string[]) => kernel.offsetOf(...paths) ?? kernel.need(paths[0]!)
   const inSecond = (member: string) => {
     const offset = kernel.offset(`folio.${member}`)
@@ -54,6 +76,11 @@ function layoutOf(kernel: Kernel): PageLayout {
   }
 }
 
+/** Frames that 52 bits of physical addresses can number. */
+const MOST_FRAMES = 2 ** 40
+/** Largest folios: 1 GiB. */
+const MOST_ORDER = 18
+
 /** One page as it stands in the memory map. Used again for every page of a walk. */
 export class PageView {
   pfn = 0
@@ -81,18 +108,34 @@ export class PageView {
   }
 }
 
+/** Struct pages that lie side by side in frames side by side. */
+interface StructRun {
+  /** The first page that one is of. */
+  first: number
+  frame: number
+  frames: number
+}
+
+interface RunVisit {
+  at: number
+  last: number
+  visit: (page: PageView) => void
+  absent: (from: number, to: number) => void
+}
+
 export class MemoryMap {
   readonly base: bigint
   readonly layout: PageLayout
   readonly #kernel: Kernel
-  readonly #whole: boolean
+  readonly #perFrame: number
+  #runs: StructRun[] | undefined
 
   /** @throws CoreError where the kernel has no such array */
   constructor(kernel: Kernel) {
     this.#kernel = kernel
     this.layout = layoutOf(kernel)
     this.base = baseOf(kernel)
-    this.#whole = FRAME_BYTES % this.layout.size === 0
+    this.#perFrame = FRAME_BYTES / this.layout.size
   }
 
   addressOf(pfn: number): bigint {
@@ -106,6 +149,20 @@ export class MemoryMap {
     return distance < 0n || distance % size !== 0n || distance > 1n << 60n ? undefined : Number(distance / size)
   }
 
+  /** Pages [first, end) whose struct pages the kernel maps. */
+  *mapped(): Generator<{ first: number; end: number }> {
+    let joined: { first: number; end: number } | undefined
+    for (const { first, frames } of this.#runsFrom(0)) {
+      const end = first + frames * this.#perFrame
+      if (joined?.end === first) joined.end = end
+      else {
+        if (joined) yield joined
+        joined = { first, end }
+      }
+    }
+    if (joined) yield joined
+  }
+
   /** Reads one page. @returns false where it is not in the dump */
   read(pfn: number, view: PageView): boolean {
     let seen = false
@@ -117,7 +174,8 @@ export class MemoryMap {
   }
 
   /**
-   * Reads the pages [first, end).
+   * Reads the pages [first, end). What is not mapped, or lies in frames beyond all that the dump has, is passed over at once: a
+   * damaged range can be of any length.
    * @param visit the view is the same object for every call
    * @param absent pages [from, to) that are not in the dump
    */
@@ -125,28 +183,50 @@ export class MemoryMap {
     first: number,
     end: number,
     visit: (page: PageView) => void,
-    absent?: (from: number, to: number) => void,
+    absent: (from: number, to: number) => void = () => undefined,
   ): void {
     const view = new PageView()
+    let at = first
+    const upTo = (pfn: number) => {
+      if (pfn > at) absent(at, pfn)
+      at = Math.max(at, pfn)
+    }
+    for (const run of this.#runsFrom(first)) {
+      if (run.first >= end || at >= end) break
+      upTo(Math.min(end, run.first))
+      for (const { first: from, end: to } of this.#kernel.dump.memory.ranges) {
+        const inRun = run.first + (Math.max(from, run.frame) - run.frame) * this.#perFrame
+        const behind = run.first + (Math.min(to, run.frame + run.frames) - run.frame) * this.#perFrame
+        const last = Math.min(end, behind)
+        if (Math.max(at, inRun) >= last) continue
+        upTo(Math.max(at, inRun))
+        this.#visitRun(view, run, { at, last, visit, absent })
+        at = last
+      }
+      upTo(Math.min(end, run.first + run.frames * this.#perFrame))
+    }
+    upTo(end)
+  }
+
+  #visitRun(view: PageView, run: StructRun, { at, last, visit, absent }: RunVisit): void {
     const { size } = this.layout
-    for (let pfn = first; pfn < end; ) {
-      const address = this.addressOf(pfn)
-      const within = Number(address & 0xfffn)
-      const room = this.#whole ? (FRAME_BYTES - within) / size : 1
-      const count = Math.min(end - pfn, this.#whole ? room : 1)
-      const bytes = this.#whole ? this.#kernel.memory.page(address) : this.#straddling(address)
-      if (bytes) this.#visitFrame({ view, bytes, within: this.#whole ? within : 0, pfn, count, visit })
-      else absent?.(pfn, pfn + count)
+    for (let pfn = at; pfn < last; ) {
+      const index = (pfn - run.first) / this.#perFrame
+      const within = (pfn - run.first) % this.#perFrame
+      const count = Math.min(last - pfn, this.#perFrame - within)
+      const bytes = this.#kernel.dump.memory.frame(run.frame + Math.floor(index))
+      if (bytes) this.#visitFrame({ view, bytes, within: within * size, pfn, count, visit })
+      else absent(pfn, pfn + count)
       pfn += count
     }
   }
 
-  #straddling(address: bigint): Uint8Array | undefined {
-    try {
-      return this.#kernel.memory.bytes(address, 2 * this.layout.size)
-    } catch {
-      return undefined
-    }
+  /** Runs of struct pages from the one that a page is in, or the first behind it. */
+  *#runsFrom(pfn: number): Generator<StructRun> {
+    this.#runs ??= structRuns(this.#kernel, this.base, this.#perFrame)
+    const runs = this.#runs
+    let i = Math.max(0, lowerBound(runs.length, k => runs[k]!.first <= pfn) - 1)
+    for (; i < runs.length; i++) yield runs[i]!
   }
 
   #visitFrame(frame: {
@@ -195,25 +275,60 @@ export class MemoryMap {
     return found !== undefined && found < pfn ? found : pfn
   }
 
+  /** Order of a folio, if its second page says that it is a tail of this one. */
   #orderOf(words: DataView, at: number, pfn: number): number {
-    const { order, size } = this.layout
-    const second = at + size + order!.offset
-    const low = second + 1 <= words.byteLength ? words.getUint8(second) : this.#byteAt(pfn + 1, order!.offset)
-    const value = low & order!.mask
-    return value <= 30 ? value : 0
+    const { order, size, compound } = this.layout
+    const inFrame = at + 2 * size <= words.byteLength
+    const page = inFrame ? undefined : this.#kernel.memory.page(this.addressOf(pfn + 1))
+    if (!inFrame && !page) return 0
+    const view = page ? new DataView(page.buffer, page.byteOffset, page.byteLength) : words
+    const second = page ? Number(this.addressOf(pfn + 1) & 0xfffn) : at + size
+    const value = view.getUint8(second + order!.offset) & order!.mask
+    const word = view.getBigUint64(second + compound, true)
+    const isTail = (word & 1n) === 1n && this.#headOf(pfn + 1, word) === pfn
+    return isTail && value <= MOST_ORDER && pfn % 2 ** value === 0 ? value : 0
   }
+}
 
-  #byteAt(pfn: number, offset: number): number {
-    return this.#kernel.memory.page(this.addressOf(pfn))?.[Number(this.addressOf(pfn) & 0xfffn) + offset] ?? 0
-  }
+/** What of the memory map the kernel's page tables map. */
+function structRuns(kernel: Kernel, base: bigint, perFrame: number): StructRun[] {
+  const { arch, levels, root, physical } = kernel.memory
+  const bits = arch.canonicalBits[levels as 4 | 5]
+  const first = Number(BigInt.asUintN(bits, base) >> 12n)
+  const half = 2 ** (arch.levelBits - 1)
+  const runs: StructRun[] = []
+  walkTables({
+    physical,
+    arch,
+    levels,
+    root,
+    from: half,
+    to: 2 * half,
+    within: { first, end: first + MOST_FRAMES / perFrame },
+    entry(page, level, low, high) {
+      if (arch.kind(low, high, level) !== 'page') return
+      const frames = 2 ** (arch.levelBits * (level - 1))
+      const frame = Math.floor(arch.frame(low, high) / frames) * frames
+      // A large entry can begin before the memory map does.
+      const before = Math.max(0, first - page)
+      const run = { first: (page + before - first) * perFrame, frame: frame + before, frames: frames - before }
+      const last = runs.at(-1)
+      if (last && last.frame + last.frames === run.frame && last.first + last.frames * perFrame === run.first) {
+        last.frames += run.frames
+      } else runs.push(run)
+    },
+    missing: () => undefined,
+  })
+  return runs
 }
 
 /** Where the array begins: KASLR moves it. */
 function baseOf(kernel: Kernel): bigint {
   const variable = kernel.address('vmemmap_base')
   const read = variable === undefined ? undefined : kernel.try('vmemmap_base', () => kernel.memory.u64(variable))
-  const base = read ?? kernel.info.symbol('vmemmap') ?? kernel.arch.defaults[kernel.memory.levels as 4 | 5].memoryMap
-  if (base === 0n) {
+  const known = [read, kernel.info.symbol('vmemmap'), kernel.arch.defaults[kernel.memory.levels as 4 | 5].memoryMap]
+  const base = known.find(each => each !== undefined && each !== 0n && (each & 0xfffn) === 0n)
+  if (base === undefined) {
     throw new CoreError(
       kernel.name,
       undefined,

@@ -5,7 +5,6 @@
  */
 import type { Kernel } from '../kernel/kernel.ts'
 import type { MemoryMap } from './memory-map.ts'
-import { walkTables } from './page-tables.ts'
 import { type Pagemap, readPagemap } from './pagemaps.ts'
 
 /** Where the zone stands in the flags of a page. */
@@ -27,7 +26,7 @@ export function findOrphans(kernel: Kernel, map: MemoryMap, known: readonly Page
   if (!zone) return []
   const runs = new Map<bigint, Run[]>()
   const covered = known.flatMap(({ ranges }) => ranges).sort((a, b) => a.first - b.first)
-  for (const { first, end } of mappedPages(kernel, map)) {
+  for (const { first, end } of map.mapped()) {
     for (const range of without(first, end, covered)) collect(map, zone, range, runs)
   }
   return [...runs.values()].map(each => pagemapOf(kernel, each))
@@ -81,36 +80,6 @@ function pagemapOf(kernel: Kernel, runs: readonly Run[]): Pagemap {
     order: 0,
     ref: undefined,
   }
-}
-
-/** Pages [first, end) whose struct pages the kernel's page tables map. */
-function mappedPages(kernel: Kernel, map: MemoryMap): { first: number; end: number }[] {
-  const { arch, levels, root, physical } = kernel.memory
-  const bits = arch.canonicalBits[levels as 4 | 5]
-  const pageOf = (address: bigint) => Number(BigInt.asUintN(bits, address) >> 12n)
-  const base = pageOf(map.base)
-  const half = 2 ** (arch.levelBits - 1)
-  const perFrame = 4096 / map.layout.size
-  const ranges: { first: number; end: number }[] = []
-  walkTables({
-    physical,
-    arch,
-    levels,
-    root,
-    from: half,
-    to: 2 * half,
-    // As much as 52 bits of physical addresses take.
-    within: { first: base, end: base + (2 ** 40 * map.layout.size) / 4096 },
-    entry(page, level) {
-      const first = Math.floor((page - base) * perFrame)
-      const end = Math.ceil((page - base + 2 ** (arch.levelBits * (level - 1))) * perFrame)
-      const last = ranges.at(-1)
-      if (last && last.end === first) last.end = end
-      else if (first >= 0) ranges.push({ first, end })
-    },
-    missing: () => undefined,
-  })
-  return ranges
 }
 
 /** [first, end) without ranges that are sorted. */
