@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What the timeline draws, held against looking at every event of every pixel.
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { BLOCK, NO_IDLE, type Timeline } from '../../src/report/timeline.ts'
+import { axisTicks } from '../../web/src/timeline/axis.ts'
 import { firstAtOrAfter, rasterRow, Shade, shadeOf } from '../../web/src/timeline/raster.ts'
-import { TimeWindow, ticksBetween } from '../../web/src/timeline/window.ts'
+import { TimeWindow } from '../../web/src/timeline/window.ts'
 
 /** A timeline of pages whose events come `gap` after one another and leave `count`. */
 function timelineOf(pages: { gap: number; count: number }[][], idle: number): Timeline {
@@ -99,12 +100,51 @@ test('the window stays within the recording, and zoom keeps the time under the p
   )
 })
 
-test('ticks are round, within, and not too many', () => {
-  fc.assert(
-    fc.property(fc.integer({ min: 0, max: 1e12 }), fc.integer({ min: 100, max: 1e12 }), (from, span) => {
-      const ticks = ticksBetween(from, from + span, 0.1)
-      expect(ticks.length).toBeLessThanOrEqual(11)
-      for (const tick of ticks) expect(tick >= from && tick <= from + span * 1.000001).toBe(true)
-    }),
-  )
+describe('the time axis', () => {
+  const spans = fc.record({
+    timeBase: fc.bigInt({ min: 0n, max: 1_800_000_000n * 10n ** 9n }),
+    from: fc.integer({ min: -1e9, max: 1e12 }),
+    span: fc.integer({ min: 100, max: 1e13 }),
+  })
+  /** A text of seconds as ns. */
+  const nsOf = (text: string) => {
+    const [, whole, fraction = ''] = /^(\d+)(?:\.(\d+))? s$/.exec(text)!
+    return BigInt(whole!) * 10n ** 9n + BigInt(fraction.padEnd(9, '0'))
+  }
+
+  test('has round times, each where the text says, in order, and not too many', () => {
+    fc.assert(
+      fc.property(spans, ({ timeBase, from, span }) => {
+        const base = timeBase + 10n ** 10n
+        const ticks = axisTicks(from, from + span, 0.1, { timeBase: base, unit: 's' })
+        expect(ticks.length).toBeLessThanOrEqual(11)
+        expect(ticks.length).toBeGreaterThanOrEqual(1)
+        for (const { time, text } of ticks) {
+          expect(base + BigInt(time)).toBe(nsOf(text))
+          expect(time >= from && time <= from + span).toBe(true)
+        }
+        const steps = new Set(ticks.slice(1).map(({ time }, i) => time - ticks[i]!.time))
+        expect(steps.size).toBeLessThanOrEqual(1)
+        for (const step of steps) expect(String(step)).toMatch(/^[125]0*$/)
+        expect(new Set(ticks.map(({ text }) => text)).size).toBe(ticks.length)
+      }),
+    )
+  })
+
+  test('counts ticks of a clock that does not tell how long they are', () => {
+    expect(axisTicks(0, 100, 0.3, { timeBase: 7n, unit: 'ticks' })).toEqual([
+      { time: 43, text: '50' },
+      { time: 93, text: '100' },
+    ])
+  })
+
+  test('shows an event between the times around it, though the recording began at no round time', () => {
+    // dax-6.12: the event at 12.478007 stood at "12.86".
+    const timeBase = 12_118_364_912n
+    const event = Number(12_478_007_000n - timeBase)
+    const ticks = axisTicks(0, 1e9, 0.1, { timeBase, unit: 's' })
+    const before = ticks.findLast(({ time }) => time <= event)!
+    const after = ticks.find(({ time }) => time > event)!
+    expect([before.text, after.text]).toEqual(['12.4 s', '12.5 s'])
+  })
 })

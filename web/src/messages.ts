@@ -26,7 +26,7 @@ export type Reply =
       say: 'opened'
       trace: TraceJson
       timeline: Timeline
-      origin: number
+      timeBase: bigint
       readingStarted: number
       readingEnded: number
     }

@@ -22,6 +22,8 @@ export class LiveRecording {
   readonly times: Times
   /** Time of the document that the timeline's times count from. */
   readonly origin: number
+  /** The same, exactly: in ns, or in ticks of the clock. */
+  readonly timeBase: bigint
   /** When the worker had read the last event, as `performance.timeOrigin` counts. */
   readonly readingEnded: number
   readonly #worker: Worker
@@ -32,7 +34,8 @@ export class LiveRecording {
     this.#worker = worker
     this.timeline = opened.timeline
     this.times = new Times(opened.trace)
-    this.origin = opened.origin
+    this.timeBase = opened.timeBase
+    this.origin = Number(opened.timeBase) / this.times.scale
     this.readingEnded = opened.readingEnded
     const [start, end] = [opened.readingStarted, opened.readingEnded].map(at => at - performance.timeOrigin)
     performance.measure('lastput-reading', { start: start!, end: end! })

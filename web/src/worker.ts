@@ -5,7 +5,6 @@ import { type PageLifeSource, pageLifeJson } from '../../src/report/page-life.ts
 import { TimelineRecorder } from '../../src/report/recorder.ts'
 import { traceJson } from '../../src/report/trace-json.ts'
 import { BlobSource } from '../../src/trace/common/bytes.ts'
-import { timeNumber } from '../../src/trace/common/times.ts'
 import { openRecording } from '../../src/trace/open.ts'
 import type { DecoderSetup } from '../../src/trace/tracedat/block-decoder.ts'
 import type { TraceJson } from './documents.ts'
@@ -41,8 +40,7 @@ async function open({ name, blob, options, decoders }: Extract<Request, { ask: '
   const timeline = recorder.timeline(ledger)
   source = { timeline, recorder, ledger, recording }
   const { time, count, high, low } = timeline
-  const origin = timeNumber(0, recording)!
-  reply({ say: 'opened', trace, timeline, origin, readingStarted, readingEnded }, [
+  reply({ say: 'opened', trace, timeline, timeBase: recording.timeBase, readingStarted, readingEnded }, [
     time.buffer,
     count.buffer,
     high.buffer,

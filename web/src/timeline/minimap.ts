@@ -2,6 +2,7 @@
 /** The whole recording at a glance: how many events when, where the findings are, and what is in view. */
 import { h } from '../dom.ts'
 import type { LiveRecording } from '../recording.ts'
+import { LABELS } from './painter.ts'
 import type { Palette } from './palette.ts'
 import type { Rows } from './rows.ts'
 import type { TimeWindow } from './window.ts'
@@ -19,7 +20,8 @@ export class Minimap {
     const move = (event: PointerEvent) => {
       if (event.buttons === 0) return
       const box = this.canvas.getBoundingClientRect()
-      const at = window.first + ((event.clientX - box.left) / box.width) * (window.last - window.first)
+      const part = (event.clientX - box.left - LABELS) / Math.max(1, box.width - LABELS)
+      const at = window.first + part * (window.last - window.first)
       window.show(at - window.span / 2, at + window.span / 2)
       moved()
     }
@@ -41,14 +43,16 @@ export class Minimap {
     context.fillRect(0, 0, width, HEIGHT)
     const { density, firstTime, lastTime } = this.#live.timeline
     const { first, last, from, to } = this.#window
-    const x = (time: number) => ((time - first) / (last - first)) * width
+    // The same room at the left as the rows have for their names, so that one time is in one column.
+    const room = Math.max(1, width - LABELS)
+    const x = (time: number) => LABELS + ((time - first) / (last - first)) * room
     const most = density.reduce((max, events) => Math.max(max, events), 1)
     context.fillStyle = colours.shades[4]!
     density.forEach((events, i) => {
       const left = x(firstTime + (i / density.length) * (lastTime - firstTime))
       // By its logarithm: one event in a quiet time must be seen.
       const height = events === 0 ? 0 : 2 + (Math.log(events) / Math.log(most + 1)) * (HEIGHT - 8)
-      context.fillRect(left, HEIGHT - height, Math.max(1, width / density.length), height)
+      context.fillRect(left, HEIGHT - height, Math.max(1, room / density.length), height)
     })
     context.fillStyle = colours.mark
     for (const marks of rows.marks.values())

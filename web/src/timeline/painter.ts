@@ -3,10 +3,11 @@
 import { pfnText } from '../../../src/report/words.ts'
 import type { TraceJson } from '../documents.ts'
 import type { LiveRecording } from '../recording.ts'
+import { axisTicks, type Tick } from './axis.ts'
 import { type Palette, pixels } from './palette.ts'
 import { rasterRow } from './raster.ts'
 import type { Rows } from './rows.ts'
-import { type TimeWindow, ticksBetween } from './window.ts'
+import type { TimeWindow } from './window.ts'
 
 /** In CSS pixels. */
 export const ROW = 16
@@ -61,7 +62,9 @@ export class Painter {
     context.fillRect(0, 0, this.canvas.width, this.canvas.height)
     this.#paintShades(scene, colours, scale)
     context.setTransform(scale, 0, 0, scale, 0, 0)
-    const ticks = ticksBetween(scene.window.from, scene.window.to, TICK / (width - LABELS))
+    const { timeBase, times } = scene.live
+    const clock = { timeBase, unit: times.unit }
+    const ticks = axisTicks(scene.window.from, scene.window.to, TICK / (width - LABELS), clock)
     this.#paintGrid(scene, ticks, colours, width, height)
     this.#paintRows(scene, colours, width, height)
     this.#paintAxis(scene, ticks, colours, width)
@@ -154,24 +157,21 @@ export class Painter {
     context.fillRect(x - 1, y - 3, 2, ROW + 6)
   }
 
-  #paintGrid(scene: Scene, ticks: number[], colours: Palette, width: number, height: number): void {
+  #paintGrid(scene: Scene, ticks: readonly Tick[], colours: Palette, width: number, height: number): void {
     this.#context.fillStyle = colours.line
-    for (const tick of ticks) this.#context.fillRect(Math.round(this.x(scene, tick, width)), AXIS, 1, height)
+    for (const { time } of ticks) this.#context.fillRect(Math.round(this.x(scene, time, width)), AXIS, 1, height)
   }
 
-  #paintAxis(scene: Scene, ticks: number[], colours: Palette, width: number): void {
+  #paintAxis(scene: Scene, ticks: readonly Tick[], colours: Palette, width: number): void {
     const context = this.#context
     context.fillStyle = colours.raised
     context.fillRect(0, 0, width, AXIS)
     context.font = '11px system-ui, "DejaVu Sans", sans-serif'
     context.fillStyle = colours.muted
-    const { scale } = scene.live.times
-    const step = ((ticks[1] ?? scale) - (ticks[0] ?? 0)) / scale
-    const digits = Math.max(0, Math.min(9, Math.ceil(-Math.log10(step))))
-    for (const tick of ticks) {
-      const x = Math.round(this.x(scene, tick, width))
+    for (const { time, text } of ticks) {
+      const x = Math.round(this.x(scene, time, width))
       context.fillRect(x, AXIS - 5, 1, 5)
-      context.fillText(scene.live.at(tick).toFixed(digits), x + 4, AXIS / 2)
+      context.fillText(text, x + 4, AXIS / 2)
     }
     context.fillStyle = colours.raised
     context.fillRect(0, 0, LABELS, AXIS)

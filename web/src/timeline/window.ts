@@ -40,13 +40,3 @@ export class TimeWindow {
     this.show(this.from + part * this.span, this.to + part * this.span)
   }
 }
-
-/** Round times between which at least `least` of the span lies. */
-export function ticksBetween(from: number, to: number, least: number): number[] {
-  const rough = (to - from) * least
-  const power = 10 ** Math.floor(Math.log10(rough))
-  const step = [1, 2, 5, 10].map(each => each * power).find(each => each >= rough)!
-  const ticks: number[] = []
-  for (let tick = Math.ceil(from / step) * step; tick <= to; tick += step) ticks.push(tick)
-  return ticks
-}
