@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Limits while a system is made ready: learning and merging take no states, but time and memory. */
-import { giveChanceBack } from './determinism.ts'
-import { ModelError } from './model.ts'
 import type { SearchLimits } from './options.ts'
 
-type Limits = Pick<SearchLimits, 'memory' | 'deadline' | 'signal' | 'onProgress' | 'progressInterval' | 'guard'>
+type Limits = Pick<SearchLimits, 'memory' | 'deadline' | 'signal' | 'onProgress' | 'progressInterval' | 'watch'>
 
 /** Thrown where a limit is met; no error of the model. */
 export class Exhausted extends Error {
@@ -22,25 +20,31 @@ export class Meter {
   functions = 0
   nodes = 0
   /** Whose code runs. */
-  code = ''
+  private code = ''
   private bytes = 0
   private pieces = 0
   private readonly limits: Limits
   private readonly now: () => number
   private readonly began: number
   private told: number
-  private seen: number
 
   constructor(limits: Limits, now = () => performance.now()) {
     this.limits = limits
     this.now = now
-    this.began = this.told = this.seen = now()
+    this.began = this.told = now()
   }
 
   /** What is done from here on, as `out of time while ...` goes on. */
   begin(doing: string): void {
     this.doing = doing
+    this.enter('')
     this.look()
+  }
+
+  /** A function or a step of the model runs next. */
+  enter(code: string): void {
+    this.code = code
+    this.limits.watch?.(code)
   }
 
   /** One piece of work is done. @throws Exhausted when time is up, or the host says to stop. */
@@ -55,14 +59,9 @@ export class Meter {
     this.tick()
   }
 
-  /** Milliseconds since the last look: much of it says that some piece does not end. */
-  get silence(): number {
-    return this.now() - this.seen
-  }
-
   private look(): void {
     const now = this.now()
-    this.seen = now
+    this.limits.watch?.(this.code)
     if (now - this.told >= this.limits.progressInterval) {
       this.told = now
       const { bytes } = this
@@ -73,12 +72,8 @@ export class Meter {
     if (now > this.limits.deadline) this.stop('out of time')
   }
 
-  why(limit: string): string {
-    return `${limit} while ${this.text()}`
-  }
-
   private stop(limit: string): never {
-    throw new Exhausted(this.why(limit))
+    throw new Exhausted(`${limit} while ${this.text()}`)
   }
 
   private text(): string {
@@ -86,32 +81,15 @@ export class Meter {
   }
 }
 
-/** Milliseconds for the first try under a guard, and past the deadline, which the work should have noticed itself. */
-const GUARDED = { first: 10_000, past: 2000 }
-
-/**
- * What is made within the limits, or the one that was met. Work that a guard cut off is done again with more time, unless it
- * stood still for half of it.
- * @throws ModelError for code that does not come to its next step.
- */
-export function within<T>(limits: Limits, make: (meter: Meter) => T, now = () => performance.now()): T | string {
-  for (let most = GUARDED.first; ; most *= 4) {
-    const meter = new Meter(limits, now)
-    const work = () => {
-      try {
-        return { made: make(meter) }
-      } catch (e) {
-        if (e instanceof Exhausted) return { made: e.message }
-        throw e
-      }
-    }
-    const left = Math.max(0, limits.deadline - now()) + GUARDED.past
-    const time = Math.min(most, left)
-    const done = limits.guard ? limits.guard(work, time) : work()
-    if (done) return done.made
-    giveChanceBack()
-    if (meter.silence >= time / 2) throw new ModelError(`${meter.code} does not come to an end: a loop without a step?`)
-    if (left <= most) return meter.why('out of time')
+/** What is made within the limits, or the one that was met. */
+export function within<T>(limits: Limits, make: (meter: Meter) => T): T | string {
+  try {
+    return make(new Meter(limits))
+  } catch (e) {
+    if (e instanceof Exhausted) return e.message
+    throw e
+  } finally {
+    limits.watch?.('')
   }
 }
 
@@ -121,5 +99,4 @@ export const UNLIMITED = new Meter({
   signal: undefined,
   onProgress: undefined,
   progressInterval: Number.POSITIVE_INFINITY,
-  guard: undefined,
 })

@@ -106,7 +106,7 @@ export function limitsOf(options: CheckOptions, depth = Number.POSITIVE_INFINITY
     depth,
     handover: Number.POSITIVE_INFINITY,
     signal: options.signal,
-    guard: options.guard,
+    watch: options.watch,
     onProgress: options.onProgress,
     progressInterval: options.progressInterval ?? 200,
   }

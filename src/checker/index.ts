@@ -2,7 +2,7 @@
 /** `lastput/engine`: the modelling language, and explorers that try every interleaving. */
 export { check, promises } from './check.ts'
 export * from './model.ts'
-export type { CheckOptions, SearchProgress, Spawn, WorkerThread } from './options.ts'
+export type { CheckOptions, SearchProgress, Spawn, Watch, WorkerThread } from './options.ts'
 export { type Prepared, prepare } from './prepare.ts'
 export { describeStep } from './reference/describe-step.ts'
 export { Concrete, type Outcome, type Place, type State } from './reference/interpreter.ts'

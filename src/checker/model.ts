@@ -52,8 +52,22 @@ export interface CellSpec {
   show?: (value: number) => string
 }
 
+/** Says what is wrong with a model. Where its code threw, `cause` is what it threw. */
 export class ModelError extends Error {
   override name = 'ModelError'
+}
+
+/**
+ * Thrown by what a host puts in place of chance and clock in the thread of a model: a coin that falls the same way each time
+ * it is learned would be a verdict.
+ */
+export class Indeterminate extends Error {
+  override name = 'Indeterminate'
+
+  /** @param what the model uses, @param instead what to do about it */
+  constructor(what: string, instead: string) {
+    super(`uses ${what}; ${instead}`)
+  }
 }
 
 /** @throws ModelError when the sort would be empty. */
@@ -129,6 +143,11 @@ export interface Shared extends View {
   wait(condition: boolean): void
   /** A violation of `property`; the step goes on (a kernel goes on after WARN_ON). */
   warn(condition: boolean, property: string, message?: string): void
+  /**
+   * Where events go of which a step tells whoever executes it: they change nothing. Absent while systems are explored, so
+   * that what only events need costs nothing.
+   */
+  readonly observe?: ((event: unknown) => void) | undefined
   /** A violation of `property` that ends the execution (a kernel stops at BUG_ON). */
   fail(property: string, message?: string): never
 }
@@ -140,30 +159,39 @@ export interface StepRequest {
   readonly kind: 'step'
   readonly name: string
   readonly body: (shared: Shared) => Value
-  /** JavaScript stack where the step was asked for; only while {@link sites} are recorded. */
-  readonly site: string | undefined
 }
 export interface CallRequest {
   readonly kind: 'call' | 'repeat'
   readonly fn: (...args: never[]) => Steps<Value>
   readonly args: readonly unknown[]
-  readonly site?: string | undefined
 }
 export type Request = StepRequest | CallRequest
 
 /** What a modelled function returns: `function* put_page(page: number): Steps<void> { ... }`. */
-export type Steps<T> = Generator<Request, T, unknown>
+export type Steps<T> = Generator<Request | Standing, T, unknown>
 
-/** Whether steps note the stack they come from: costly, so only while a counterexample is explained. */
-export const sites = { on: false }
+/** The answer to {@link WHERE}. */
+export interface Standing {
+  readonly kind: 'standing'
+  /** JavaScript stack of the function and those that it was called by with `yield*`. */
+  readonly stack: string
+}
 
-function site(): string | undefined {
-  return sites.on ? new Error().stack : undefined
+/**
+ * Sent into a function instead of a step's result: it answers with {@link Standing}, and must not be run on. So a
+ * counterexample can say where its steps are written, and exploring costs nothing for it.
+ */
+export const WHERE: unique symbol = Symbol('where')
+
+function standing(): Standing {
+  return { kind: 'standing', stack: new Error().stack ?? '' }
 }
 
 /** One atomic step: reads and writes of any cells by a pure function. Its result is the body's. */
 export function* step<T>(name: string, body: (shared: Shared) => T): Steps<T> {
-  return (yield { kind: 'step', name, body, site: site() }) as T
+  const result = yield { kind: 'step', name, body }
+  if (result === WHERE) yield standing()
+  return result as T
 }
 
 export function read(cell: Cell): Steps<number> {
@@ -245,7 +273,9 @@ export function* bug_on(condition: boolean, property: string, message?: string):
  * inside each caller: fine for a function of a few steps, slow for one of many. Not recursive: see {@link repeat}.
  */
 export function* call<A extends unknown[], T>(fn: (...args: A) => Steps<T>, ...args: A): Steps<T> {
-  return (yield { kind: 'call', fn: fn as unknown as CallRequest['fn'], args, site: site() }) as T
+  const result = yield { kind: 'call', fn: fn as unknown as CallRequest['fn'], args }
+  if (result === WHERE) yield standing()
+  return result as T
 }
 
 /** What the body of {@link repeat} returns to be run again. */
@@ -260,10 +290,9 @@ export function* repeat<A extends unknown[], T>(
   fn: (...args: A) => Steps<T | typeof AGAIN>,
   ...args: A
 ): Steps<Exclude<T, typeof AGAIN>> {
-  return (yield { kind: 'repeat', fn: fn as unknown as CallRequest['fn'], args, site: site() }) as Exclude<
-    T,
-    typeof AGAIN
-  >
+  const result = yield { kind: 'repeat', fn: fn as unknown as CallRequest['fn'], args }
+  if (result === WHERE) yield standing()
+  return result as Exclude<T, typeof AGAIN>
 }
 
 export interface Thread {

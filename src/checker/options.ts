@@ -18,8 +18,8 @@ export interface CheckOptions {
   /** Seconds (default: no limit). */
   time?: number
   signal?: AbortSignal
-  /** For models that are not trusted to come to an end: cuts off code that loops without a step. */
-  guard?: Guard
+  /** For models that are not trusted to come to an end: lets the host see whose code does not. */
+  watch?: Watch
   onProgress?: (progress: SearchProgress) => void
   /** Milliseconds between calls of onProgress (default 200). */
   progressInterval?: number
@@ -42,8 +42,11 @@ export interface SearchProgress {
   readonly doing?: string
 }
 
-/** Does work for so long at most; undefined when it was cut off. The host's: nothing in JavaScript ends an endless loop. */
-export type Guard = <T>(work: () => T, milliseconds: number) => T | undefined
+/**
+ * Is told again and again whose code runs (`''`: none of the model's), so that a host in another thread can end a loop without
+ * a step: nothing in JavaScript does.
+ */
+export type Watch = (code: string) => void
 
 export interface SearchLimits {
   /** Bytes. */
@@ -57,7 +60,7 @@ export interface SearchLimits {
   /** Whether to go on after a violation, and to keep the first of each property. */
   readonly goOn?: boolean
   readonly signal: AbortSignal | undefined
-  readonly guard: Guard | undefined
+  readonly watch?: Watch | undefined
   /** Milliseconds between calls of onProgress. */
   readonly progressInterval: number
   readonly onProgress: ((progress: SearchProgress) => void) | undefined

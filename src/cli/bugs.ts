@@ -7,17 +7,18 @@ import { writeCounterexample } from './counterexample.ts'
 import { UsageError } from './errors.ts'
 import { Exit } from './exit-codes.ts'
 import { type CheckFlags, clearProgress, engineOptions } from './model-flags.ts'
+import type { ModelHost } from './model-host.ts'
 import { writeReport } from './write-report.ts'
 
 /** Found is a form that is not as the corpus has it: `CLEAN` when every broken form breaks and every fixed form holds. */
-export async function checkBugs(ids: string | undefined, flags: CheckFlags): Promise<Exit> {
+export async function checkBugs(ids: string | undefined, flags: CheckFlags, host: ModelHost): Promise<Exit> {
   const wanted = ids === undefined ? bugs : ids.split(',').map(bugOf)
   if (flags.ftrace !== undefined && wanted.length > 1)
     throw new UsageError('--ftrace writes one counterexample: say one row, as in --bugs 3 --ftrace FILE')
   const rows: BugRow[] = []
   for (const bug of wanted) {
-    const broken = await checkOne(bug.broken, bug.breaks, flags)
-    const fixed = await checkOne(bug.fixed, bug.keeps, flags)
+    const broken = await checkOne(bug.broken, bug.breaks, flags, host)
+    const fixed = await checkOne(bug.fixed, bug.keeps, flags, host)
     rows.push({ bug, broken, fixed })
     if (!flags.json) process.stdout.write(`${bugText(rows.at(-1)!)}\n`)
   }
@@ -46,6 +47,11 @@ function bugOf(id: string): Bug {
   return bug
 }
 
-function checkOne(scenario: Scenario, properties: readonly string[], flags: CheckFlags): Promise<Verified> {
-  return verify(scenario, { ...engineOptions(flags), properties }).finally(clearProgress)
+function checkOne(
+  scenario: Scenario,
+  properties: readonly string[],
+  flags: CheckFlags,
+  host: ModelHost,
+): Promise<Verified> {
+  return verify(scenario, { ...engineOptions(flags, host), properties }).finally(clearProgress)
 }

@@ -8,7 +8,7 @@ import { writeCounterexample } from './counterexample.ts'
 import { UsageError } from './errors.ts'
 import { type Exit, exitFor, exitOf } from './exit-codes.ts'
 import { checkMatrix } from './matrix.ts'
-import { driverOf, guardedModel, protocolsOf } from './model-file.ts'
+import { driverOf, protocolsOf } from './model-file.ts'
 import {
   builtOrUsage,
   type CheckFlags,
@@ -23,6 +23,8 @@ import {
   systemOptions,
   workerCount,
 } from './model-flags.ts'
+import type { ModelHost } from './model-host.ts'
+import { modelCommand } from './model-thread.ts'
 import { outputFile } from './strict.ts'
 import { writeReport } from './write-report.ts'
 
@@ -87,21 +89,24 @@ export function checkCommand(): Command {
     )
     .option('--json', 'JSON (schema lastput.check/2); an array where there are several verdicts')
     .option('--html <file>', 'write verdicts and counterexamples as one file that any browser opens', outputFile)
-    .action((name: string | undefined, flags: CheckFlags) => guardedModel('check', () => answer(name, flags)))
+    .action((name: string | undefined, flags: CheckFlags) =>
+      modelCommand({ command: 'check', name, flags }, host => answerCheck(name, flags, host)),
+    )
 }
 
-async function answer(name: string | undefined, flags: CheckFlags): Promise<Exit> {
-  if (flags.bugs) return checkBugs(name, flags)
+/** What the command does, in its own thread or in that of a model. */
+export async function answerCheck(name: string | undefined, flags: CheckFlags, host: ModelHost): Promise<Exit> {
+  if (flags.bugs) return checkBugs(name, flags, host)
   if (flags.matrix && flags.ftrace !== undefined)
     throw new UsageError('--ftrace writes one counterexample: leave out --matrix and say --property')
-  if (flags.matrix) return checkMatrix(name, flags)
+  if (flags.matrix) return checkMatrix(name, flags, host)
   if (name === undefined)
     throw new UsageError(`say a driver (${DRIVERS}), the path of a file that exports one, --matrix or --bugs`)
-  const wanted = await scenarios(name, flags)
-  refuseUnknown(flags, wanted)
+  const wanted = await scenarios(name, flags, host)
+  refuseUnknown(flags, wanted, host)
   const checked: Verified[] = []
   for (const scenario of wanted) {
-    const one = await verifyOrUsage(scenario, flags)
+    const one = await verifyOrUsage(scenario, flags, host)
     if (!flags.json) process.stdout.write(`${blankAfter(checked.at(-1))}${checkText(one)}`)
     checked.push(one)
   }
@@ -124,15 +129,15 @@ function blankAfter(before: Verified | undefined): string {
 }
 
 /** One for the protocol that was asked for, or one for each that the driver lived under. */
-async function scenarios(name: string, flags: CheckFlags): Promise<Scenario[]> {
-  const driver = await driverOf(name)
-  const under = await protocolsOf(driver, flags.protocol)
+async function scenarios(name: string, flags: CheckFlags, host: ModelHost): Promise<Scenario[]> {
+  const driver = await driverOf(name, host)
+  const under = await protocolsOf(driver, flags.protocol, host)
   return under.map(protocol => scenarioOf({ driver, protocol }, flags))
 }
 
-export async function verifyOrUsage(scenario: Scenario, flags: CheckFlags): Promise<Verified> {
+async function verifyOrUsage(scenario: Scenario, flags: CheckFlags, host: ModelHost): Promise<Verified> {
   builtOrUsage(scenario)
-  return verify(scenario, engineOptions(flags)).finally(clearProgress)
+  return verify(scenario, engineOptions(flags, host)).finally(clearProgress)
 }
 
 async function writeFtrace(file: string, checked: readonly Verified[]): Promise<void> {

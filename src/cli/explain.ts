@@ -8,7 +8,9 @@ import { explainJson, explainText } from '../report/explain.ts'
 import { promiseText } from '../report/promises.ts'
 import { UsageError } from './errors.ts'
 import { Exit } from './exit-codes.ts'
-import { bounded, guardedModel, protocolOf } from './model-file.ts'
+import { bounded, protocolOf } from './model-file.ts'
+import type { ModelHost } from './model-host.ts'
+import { modelCommand } from './model-thread.ts'
 import { outputFile } from './strict.ts'
 import { writeReport } from './write-report.ts'
 
@@ -19,6 +21,11 @@ Examples:
   lastput explain --html protocols.html   all of them, to look at side by side
 
 Exit codes: 0 told, 2 usage.`
+
+export interface ExplainFlags {
+  json?: boolean
+  html?: string
+}
 
 export function explainCommand(): Command {
   return new Command('explain')
@@ -35,24 +42,25 @@ export function explainCommand(): Command {
       outputFile,
     )
     .addHelpText('after', NOTES)
-    .action((name: string | undefined, flags: { json?: boolean; html?: string }) =>
-      guardedModel('explain', () => explain(name, flags)),
+    .action((name: string | undefined, flags: ExplainFlags) =>
+      modelCommand({ command: 'explain', name, flags }, host => answerExplain(name, flags, host)),
     )
 }
 
-async function explain(name: string | undefined, flags: { json?: boolean; html?: string }): Promise<Exit> {
+/** What the command does, in its own thread or in that of a model. */
+export async function answerExplain(name: string | undefined, flags: ExplainFlags, host: ModelHost): Promise<Exit> {
   // A kind of finding is asked for by its own name, too.
   const promise = name === undefined ? undefined : promiseOf(kindOf(name)?.promise ?? name)
   if (promise && flags.html !== undefined) throw new UsageError('--html shows protocols: leave it out for a promise')
   if (promise) return show(explainJson([], [promise]), () => promiseText(promise), flags)
   refuseFormer(name)
-  const wanted = name === undefined ? protocols : [await protocolOf(name)]
+  const wanted = name === undefined ? protocols : [await protocolOf(name, host)]
   const whose = name ?? 'a protocol'
-  const json = bounded(whose, () => explainJson(wanted, name === undefined ? PROMISES : []))
-  return show(json, () => bounded(whose, () => wanted.map(explainText).join('\n')), flags)
+  const json = bounded(whose, host, () => explainJson(wanted, name === undefined ? PROMISES : []))
+  return show(json, () => bounded(whose, host, () => wanted.map(explainText).join('\n')), flags)
 }
 
-async function show(json: object, text: () => string, flags: { json?: boolean; html?: string }): Promise<Exit> {
+async function show(json: object, text: () => string, flags: ExplainFlags): Promise<Exit> {
   process.stdout.write(flags.json ? `${JSON.stringify(json, null, 2)}\n` : text())
   if (flags.html !== undefined) await writeReport(flags.html, json, 'lastput explain')
   return Exit.CLEAN

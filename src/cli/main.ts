@@ -45,14 +45,14 @@ const COMMANDS: Record<string, () => Promise<Command>> = {
 /** As a shell tells of SIGPIPE: nobody has seen the answer, so that it is no 0. */
 const BROKEN_PIPE = 141
 
-// A model's code is kept from it (model-file.ts).
-const exit = process.exit.bind(process)
+// Counterexamples are told by stacks: functions nest deeper than the ten frames that a stack has else.
+Error.stackTraceLimit = 100
 
 // Who reads our output may stop when they have seen enough.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') exit(process.exitCode ?? BROKEN_PIPE)
+  if (error.code === 'EPIPE') process.exit(process.exitCode ?? BROKEN_PIPE)
   complain('lastput', `standard output: ${error.message}`)
-  exit(2)
+  process.exit(2)
 })
 // There is nobody to tell.
 process.stderr.on('error', () => undefined)
@@ -60,7 +60,7 @@ process.stderr.on('error', () => undefined)
 // Ours, or of a timer in a model: no verdict, so not the exit code of one.
 process.on('uncaughtException', error => {
   process.stderr.write(`${inspect(error)}\n`)
-  exit(2)
+  process.exit(2)
 })
 
 const wanted = COMMANDS[process.argv[2] ?? '']

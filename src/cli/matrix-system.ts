@@ -6,6 +6,7 @@ import { type MatrixOf, type MatrixSystem, matrix } from '../linux/scenario/matr
 import { type MatrixRow, matrixRow } from '../report/matrix.ts'
 import { UsageError } from './errors.ts'
 import { driverOf, protocolOf } from './model-file.ts'
+import type { ModelHost } from './model-host.ts'
 
 /** What a worker is given. */
 export interface MatrixJob {
@@ -26,18 +27,18 @@ export interface MatrixJob {
 export type MatrixAnswer = { readonly index: number } & ({ readonly row: MatrixRow } | { readonly wrong: string })
 
 /** @throws UsageError for a driver or a protocol that there is not, or that do not fit. */
-export async function systemsOf({ driver, protocol, common }: MatrixJob): Promise<MatrixSystem[]> {
-  const of = driver === undefined ? drivers : [await driverOf(driver)]
-  const under = protocol === undefined ? protocols : [await protocolOf(protocol)]
+export async function systemsOf({ driver, protocol, common }: MatrixJob, host: ModelHost): Promise<MatrixSystem[]> {
+  const of = driver === undefined ? drivers : [await driverOf(driver, host)]
+  const under = protocol === undefined ? protocols : [await protocolOf(protocol, host)]
   const systems = matrix(of, common, under)
   if (systems.length === 0) throw new UsageError(`${driver} has no code for ${protocol}`)
   return systems
 }
 
 /** @throws ModelError when a driver is malformed. */
-export async function rowOf(of: MatrixSystem, job: MatrixJob): Promise<MatrixRow> {
+export async function rowOf(of: MatrixSystem, job: MatrixJob, { watch }: ModelHost): Promise<MatrixRow> {
   const built = build(of.system)
   const { symmetry, time, memory, explain } = job
   const wanted = job.properties ? { properties: job.properties } : { also: Object.keys(properties) }
-  return matrixRow(of, built, await survey(built.system, { ...wanted, symmetry, time, memory, explain }))
+  return matrixRow(of, built, await survey(built.system, { ...wanted, symmetry, time, memory, explain, watch }))
 }

@@ -4,14 +4,18 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { ModelError } from '../checker/index.ts'
 import { UsageError } from './errors.ts'
 import { type MatrixAnswer, type MatrixJob, rowOf, systemsOf } from './matrix-system.ts'
+import { hostOf, isPath, ownHost, type SentHost } from './model-host.ts'
 
-const job = workerData as MatrixJob
-const systems = systemsOf(job)
+const { job, host: sent } = workerData as { job: MatrixJob; host: SentHost }
+// Drivers of ours come to their end.
+const host = [job.driver, job.protocol].some(name => name !== undefined && isPath(name)) ? hostOf(sent) : ownHost()
+Error.stackTraceLimit = 100
+const systems = systemsOf(job, host)
 const answer = (message: MatrixAnswer) => parentPort!.postMessage(message)
 
 parentPort!.on('message', async (index: number) => {
   try {
-    answer({ index, row: await rowOf((await systems)[index]!, job) })
+    answer({ index, row: await rowOf((await systems)[index]!, job, host) })
   } catch (e) {
     // Any other ends the thread, and reaches the command as the worker's; of this one it would no longer know the class.
     if (!(e instanceof ModelError || e instanceof UsageError)) throw e

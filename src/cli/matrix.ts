@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** `lastput check --matrix`: every driver under every protocol it lived under, a row for each as soon as it is known. */
 import { availableParallelism } from 'node:os'
-import { Worker } from 'node:worker_threads'
 import { ModelError } from '../checker/index.ts'
 import { properties } from '../linux/index.ts'
 import type { MatrixSystem } from '../linux/scenario/matrix.ts'
@@ -10,13 +9,15 @@ import { UsageError } from './errors.ts'
 import { Exit } from './exit-codes.ts'
 import { type MatrixAnswer, type MatrixJob, rowOf, systemsOf } from './matrix-system.ts'
 import { type CheckFlags, MOST_WORKERS, refuseUnknown } from './model-flags.ts'
+import type { ModelHost } from './model-host.ts'
+import { patienceOf, startModel } from './model-thread.ts'
 import { writeReport } from './write-report.ts'
 
 /** A system that takes longer is inconclusive, so that one cannot hold up the table. */
 const SECONDS = 60
 
 /** `CLEAN` when the table is complete: that promises are broken in it is its point. */
-export async function checkMatrix(driver: string | undefined, flags: CheckFlags): Promise<Exit> {
+export async function checkMatrix(driver: string | undefined, flags: CheckFlags, host: ModelHost): Promise<Exit> {
   if (flags.threads) throw new UsageError('--matrix has scenarios of its own: leave out --threads')
   const workers = Math.min(flags.workers ?? availableParallelism(), MOST_WORKERS)
   const job: MatrixJob = {
@@ -30,17 +31,19 @@ export async function checkMatrix(driver: string | undefined, flags: CheckFlags)
     explain: flags.json === true || flags.html !== undefined,
   }
   const began = performance.now()
-  const systems = await systemsOf(job)
+  const systems = await systemsOf(job, host)
   refuseUnknown(
     flags,
     systems.map(s => s.system),
+    host,
   )
   const text = new MatrixText(job.properties ?? Object.keys(properties))
   const show = (line: string) => void (flags.json || process.stdout.write(line))
   show(text.head())
+  const progress = (line: string) => void (host.isTerminal && process.stderr.write(`\r\x1b[K${line}`))
   progress(`0 of ${systems.length} systems`)
   const rows: MatrixRow[] = []
-  for await (const row of inOrder(systems, job, Math.min(workers, systems.length))) {
+  for await (const row of inOrder(systems, job, Math.min(workers, systems.length), host)) {
     rows.push(row)
     progress('')
     show(text.row(row))
@@ -53,21 +56,26 @@ export async function checkMatrix(driver: string | undefined, flags: CheckFlags)
   return rows.flat().some(c => c.verdict === 'inconclusive') ? Exit.INCOMPLETE : Exit.CLEAN
 }
 
-function progress(text: string): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`)
-}
-
 /** Rows in the order of the systems, several at a time in threads of their own. @throws what a system's check throws. */
-async function* inOrder(systems: readonly MatrixSystem[], job: MatrixJob, workers: number): AsyncGenerator<MatrixRow> {
+async function* inOrder(
+  systems: readonly MatrixSystem[],
+  job: MatrixJob,
+  workers: number,
+  host: ModelHost,
+): AsyncGenerator<MatrixRow> {
   // Run from source, there is no compiled worker to start.
   if (workers < 2 || import.meta.url.endsWith('.ts')) {
-    for (const system of systems) yield await rowOf(system, job)
+    for (const system of systems) yield await rowOf(system, job, host)
     return
   }
   const rows = systems.map(() => settled<MatrixRow>())
   const threads = Array.from({ length: workers }, () => {
-    const thread = new Worker(new URL('./matrix-worker.js', import.meta.url), { workerData: job })
-    return { thread, at: -1 }
+    const failed = (error: Error) => rows[worker.at]?.reject(error)
+    const worker = {
+      thread: startModel('./matrix-worker.js', { job }, { isTerminal: false }, patienceOf(job.time), failed),
+      at: -1,
+    }
+    return worker
   })
   let next = 0
   for (const worker of threads) {
@@ -81,7 +89,6 @@ async function* inOrder(systems: readonly MatrixSystem[], job: MatrixJob, worker
       else row.reject(new ModelError(answer.wrong))
       give()
     })
-    worker.thread.on('error', error => rows[worker.at]?.reject(error as Error))
     worker.thread.on('exit', () =>
       rows[worker.at]?.reject(new Error('a worker thread ended before its system was checked')),
     )

@@ -5,11 +5,11 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type CheckOptions, promises, type SearchProgress } from '../checker/index.ts'
 import { type Built, build, drivers, type Fix, fixes, properties, protocols, type Scenario } from '../linux/index.ts'
 import { merged_fixes, proposed_fixes } from '../linux/scenario/fixes.ts'
-import { guard } from '../node/guard.ts'
 import { spawn } from '../node/spawn.ts'
 import { presentId } from '../promises/promises.ts'
 import { grouped, wrap } from '../report/words.ts'
 import { UsageError } from './errors.ts'
+import type { ModelHost } from './model-host.ts'
 
 export interface CheckFlags {
   protocol?: string
@@ -77,7 +77,7 @@ export function scenarioOf(of: Pick<Scenario, 'driver' | 'protocol'>, flags: Sys
 
 export type SystemFlags = Pick<CheckFlags, 'pages' | 'vas' | 'threads' | 'revert' | 'add'>
 
-export function engineOptions(flags: CheckFlags): CheckOptions {
+export function engineOptions(flags: CheckFlags, host: ModelHost): CheckOptions {
   return {
     ...(flags.property ? { properties: flags.property } : {}),
     symmetry: flags.symmetry,
@@ -85,9 +85,9 @@ export function engineOptions(flags: CheckFlags): CheckOptions {
     workers: flags.workers ?? 1,
     spawn,
     memory: flags.memory,
-    guard,
+    watch: host.watch,
     ...(flags.time === undefined ? {} : { time: flags.time }),
-    ...(process.stderr.isTTY ? { onProgress: showProgress } : {}),
+    ...(host.isTerminal ? { onProgress: progress => showProgress(progress, host) } : {}),
   }
 }
 
@@ -104,16 +104,16 @@ export function builtOrUsage(scenario: Scenario): Built {
 let shown = false
 
 /** Shows how far learning or the search is. */
-function showProgress({ states, depth, queue, bytes, seconds, doing }: SearchProgress): void {
+function showProgress({ states, depth, queue, bytes, seconds, doing }: SearchProgress, host: ModelHost): void {
   const rate = Math.round(states / Math.max(seconds, 0.001))
   const [all, fast, waiting, mebibytes] = [states, rate, queue, Math.round(bytes / 2 ** 20)].map(grouped)
   const search = `${all} states, ${fast} states/s, depth ${depth}, queue ${waiting}, ${mebibytes} MiB`
-  showLine(doing ?? search)
+  showLine(doing ?? search, host)
 }
 
 /** A line of progress, in place of the last one. */
-export function showLine(text: string): void {
-  if (!process.stderr.isTTY || performance.now() < 1000) return
+export function showLine(text: string, host: ModelHost): void {
+  if (!host.isTerminal || performance.now() < 1000) return
   process.stderr.write(`\r${text}\x1b[K`)
   shown = true
 }
@@ -191,13 +191,13 @@ export function collectProperty(text: string, before: string[] | undefined): str
 }
 
 /** @throws UsageError for a property that is neither of the kernel's nor one that code from a file names. */
-export function refuseUnknown(flags: CheckFlags, scenarios: readonly Scenario[]): void {
+export function refuseUnknown(flags: CheckFlags, scenarios: readonly Scenario[], host: ModelHost): void {
   const names = new Set(Object.keys(properties))
   const unknown = () => flags.property?.find(p => !names.has(p))
   const theirs = scenarios.filter(s => !drivers.includes(s.driver) || !protocols.includes(s.protocol))
   for (const scenario of theirs) {
     if (unknown() === undefined) return
-    const own = promises(builtOrUsage(scenario).system, engineOptions(flags))
+    const own = promises(builtOrUsage(scenario).system, engineOptions(flags, host))
     clearProgress()
     // The search will say which limit is met.
     if (!own) return

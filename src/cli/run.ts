@@ -7,7 +7,7 @@ import { runJson, violationText } from '../report/run.ts'
 import { grouped } from '../report/words.ts'
 import { complain } from './complain.ts'
 import { Exit } from './exit-codes.ts'
-import { bounded, driverOf, guardedModel, protocolsOf } from './model-file.ts'
+import { bounded, driverOf, protocolsOf } from './model-file.ts'
 import {
   builtOrUsage,
   clearProgress,
@@ -17,10 +17,12 @@ import {
   showLine,
   systemOptions,
 } from './model-flags.ts'
+import type { ModelHost } from './model-host.ts'
+import { modelCommand } from './model-thread.ts'
 import { outputFile } from './strict.ts'
 import { writeReport } from './write-report.ts'
 
-interface RunFlags extends SystemFlags {
+export interface RunFlags extends SystemFlags {
   protocol?: string
   seed: number
   steps: number
@@ -45,7 +47,9 @@ export function runCommand(): Command {
     .option('--steps <n>', `to take at most, up to ${MOST_STEPS}`, stepCount, 1000)
     .option('--json', 'JSON (schema lastput.run/2) instead of ftrace text')
     .option('--html <file>', 'write the execution, step by step, as one file that any browser opens', outputFile)
-    .action((name: string, flags: RunFlags) => guardedModel('run', () => run(name, flags)))
+    .action((name: string, flags: RunFlags) =>
+      modelCommand({ command: 'run', name, flags }, host => answerRun(name, flags, host)),
+    )
 }
 
 /** More fill the memory with what is printed at the end, and a violation shows long before. */
@@ -57,18 +61,19 @@ function stepCount(text: string): number {
   return n
 }
 
-/** Milliseconds: a million steps take some seconds. */
-const PATIENCE = 600_000
-
-async function run(name: string, flags: RunFlags): Promise<Exit> {
-  const driver = await driverOf(name)
+/** What the command does, in its own thread or in that of a model. */
+export async function answerRun(name: string, flags: RunFlags, host: ModelHost): Promise<Exit> {
+  const driver = await driverOf(name, host)
   // The last one is today's.
-  const protocol = (await protocolsOf(driver, flags.protocol)).at(-1)!
+  const protocol = (await protocolsOf(driver, flags.protocol, host)).at(-1)!
   const scenario = scenarioOf({ driver, protocol }, flags)
   const built = builtOrUsage(scenario)
-  const simulator = bounded(name, () => new Simulator(built))
-  const show = (taken: number) => taken % 2000 === 0 && showLine(`${grouped(taken)} of ${grouped(flags.steps)} steps`)
-  bounded(name, () => simulator.run(flags.seed, flags.steps, show), PATIENCE)
+  const simulator = bounded(name, host, () => new Simulator(built))
+  const show = (taken: number) => {
+    host.watch(name)
+    if (taken % 2000 === 0) showLine(`${grouped(taken)} of ${grouped(flags.steps)} steps`, host)
+  }
+  bounded(name, host, () => simulator.run(flags.seed, flags.steps, show))
   clearProgress()
   const { steps, violations } = simulator
   const json = () => runJson(scenario, simulator, flags.seed)

@@ -6,14 +6,14 @@ import { BUSY, IDLE, type Kernel, type Page } from './types.ts'
 
 /** The owner takes the page out of its books: whoever asked for it may use it. */
 export function hand_out(s: Shared, page: Page): void {
-  probe_page('lastput_alloc', page)
+  probe_page(s, 'lastput_alloc', page)
   if (s.get(page.life) === BUSY) s.fail('free-twice', `page ${page.index} is handed out twice`)
   s.set(page.life, BUSY)
 }
 
 /** The owner files the page as free: from here on anybody may get it. */
 export function file_free(s: Shared, page: Page): void {
-  probe_page('lastput_free', page)
+  probe_page(s, 'lastput_free', page)
   if (s.get(page.life) === IDLE) s.fail('free-twice', `page_free() on page ${page.index}, which is free`)
   s.set(page.life, IDLE)
 }

@@ -70,9 +70,20 @@ export function stepsJson(
   })
 }
 
-/** Where a step is written, without the folders of the machine that ran it. */
+/** Where a step is written, `file:line:column`, without the folders of the machine that ran it. */
 function placeText(source: string): string {
-  return /(?:dist|src)\/\S+$/.exec(source)?.[0] ?? source.slice(source.lastIndexOf('/') + 1)
+  return /(?:^|\/)((?:dist|src)\/.+)$/.exec(source)?.[1] ?? source.slice(source.lastIndexOf('/') + 1)
+}
+
+/** The package's folder, in which this program's own steps are written. */
+const PACKAGE = decodeURI(new URL('../../', import.meta.url).pathname)
+
+/** Behind a step of the user's own code, the file and the line in which it is written; of ours, its names say enough. */
+function lineText({ source }: SimulatedStep): string {
+  const file = source?.replace(/^file:\/\//, '')
+  const isOurs = file?.startsWith(PACKAGE) && /^(dist|src)\/(linux|checker)\//.test(file.slice(PACKAGE.length))
+  if (source === undefined || isOurs) return ''
+  return ` (${placeText(source).replace(/:\d+$/, '')})`
 }
 
 export function checkText(checked: Verified): string {
@@ -127,7 +138,7 @@ function stepLines(built: Built, steps: readonly SimulatedStep[], loop: number |
   for (const s of steps) {
     holders.take(s)
     const number = `${loop === s.step ? '>' : ''}${s.step}`.padStart(4)
-    const what = s.function === s.operation ? s.operation : `${s.function}: ${s.operation}`
+    const what = `${s.function === s.operation ? s.operation : `${s.function}: ${s.operation}`}${lineText(s)}`
     lines.push(...wrap(what, `  ${number}  ${printable(s.thread).padEnd(width)}  `, `${rest}  `))
     if (s.changes.length > 0) lines.push(...wrap(changesText(built, s), `${rest}  `, `${rest}  `))
     const now = holders.text()

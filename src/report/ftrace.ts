@@ -138,7 +138,7 @@ function probe(e: Exclude<TraceEvent, PageRefEvent>, step: SimulatedStep): Entry
     }
     case 'lastput_memunmap_end': {
       const at = from(stack.lastIndexOf('memunmap_pages') + 1)
-      return { text: `${e.event}: (${at[0]} <- memunmap_pages)`, stack: at }
+      return { text: `${e.event}: (${at[0] ?? step.thread} <- memunmap_pages)`, stack: at }
     }
     default: {
       const at = from(e.entered === undefined ? 0 : stack.indexOf(e.entered))

@@ -3,12 +3,11 @@
 import { describe, expect, it } from 'vitest'
 import { coreResets } from '../../bench/models/core-resets.ts'
 import { swapLivelock } from '../../bench/models/swap-livelock.ts'
-import { Exhausted, Meter, within } from '../../src/checker/budget.ts'
+import { Exhausted, Meter } from '../../src/checker/budget.ts'
 import {
   type CheckOptions,
   cell,
   check,
-  ModelError,
   type SearchProgress,
   type Steps,
   step,
@@ -16,9 +15,7 @@ import {
   system,
   thread,
 } from '../../src/checker/index.ts'
-import type { Guard } from '../../src/checker/options.ts'
 import { prepare } from '../../src/checker/prepare.ts'
-import { guard as nodeGuard } from '../../src/node/guard.ts'
 
 const large = () => coreResets({ pages: 2, vas: 2, faults: 2, gups: 2, zappers: 1 })
 const LIMITS = {
@@ -26,7 +23,6 @@ const LIMITS = {
   deadline: Number.POSITIVE_INFINITY,
   signal: undefined,
   onProgress: undefined,
-  guard: undefined,
 }
 
 /** What a meter says whose clock passes the deadline at the n-th look; undefined where that comes too late. */
@@ -95,59 +91,14 @@ describe('memory', () => {
   })
 })
 
-describe('a guard', () => {
-  const s = swapLivelock({ pages: 1, faults: 1 })
-  const properties = ['deadlock']
-
-  it('that cuts learning off is asked again for more time', async () => {
-    const asked: number[] = []
-    const guard: Guard = (work, milliseconds) => {
-      asked.push(milliseconds)
-      return asked.length < 3 ? undefined : work()
-    }
-    expect(await check(s, { properties, guard })).toMatchObject({ verdict: 'holds' })
-    expect(asked).toEqual([asked[0], 4 * asked[0]!, 16 * asked[0]!])
-  })
-
-  it('that cuts it off tells whose code stood still, or that time is up', () => {
-    let now = 0
-    const cut = (deadline: number, silence: number) => {
-      const guard: Guard = work => {
-        work()
-        now += silence
-        return undefined
-      }
-      return () =>
-        within(
-          { ...LIMITS, deadline, guard, progressInterval: 1 },
-          m => prepare(s, {}, undefined, m),
-          () => now,
-        )
-    }
-    const stands = /^thread \w+ does not come to an end: a loop without a step\?$/
-    expect(cut(Number.POSITIVE_INFINITY, 6000)).toThrow(stands)
-    expect(cut(Number.POSITIVE_INFINITY, 6000)).toThrow(ModelError)
-    expect(cut(now + 1000, 2500)).toThrow(stands)
-    expect(cut(now + 1000, 100)()).toMatch(/^out of time while writing the search: \d+ functions, \d+ nodes$/)
-  })
-
-  it('does not mistake a deadline that has long passed for code that stands still', () => {
-    const limits = { ...LIMITS, deadline: -1e9, guard: nodeGuard, progressInterval: 1 }
-    expect(within(limits, m => prepare(s, {}, undefined, m))).toMatch(/^out of time while learning: /)
-  })
-
-  it('of Node ends a loop that has no end, and passes on results and errors', () => {
-    const endless = () => {
-      for (;;);
-    }
-    expect(nodeGuard(endless, 20)).toBeUndefined()
-    expect(nodeGuard(() => 5, 10_000)).toBe(5)
-    expect(() =>
-      nodeGuard(() => {
-        throw new RangeError('mine')
-      }, 10_000),
-    ).toThrow(RangeError)
-  })
+it('a host that watches is told whose code runs, and when none does', async () => {
+  const said: string[] = []
+  await check(swapLivelock({ pages: 1, faults: 1 }), { properties: ['deadlock'], watch: code => said.push(code) })
+  expect(said.at(-1)).toBe('')
+  expect(said.some(code => code.startsWith('thread '))).toBe(true)
+  expect(said.some(code => code.startsWith('step "'))).toBe(true)
+  // Without a thread that stands still, nothing else stops between two of the model's pieces of code.
+  expect(said.indexOf('')).toBeGreaterThan(0)
 })
 
 describe('the host', () => {

@@ -174,7 +174,7 @@ test('check --bugs that has too little memory is no success, and no miss', () =>
   expect(status).toBe(3)
 })
 
-test.each([['--matrix'], ['--pages', '3'], ['--protocol', 'A'], ['--property', 'count']])(
+test.each([['--matrix'], ['--pages', '3'], ['--protocol', 'A'], ['--property', 'count-mismatch']])(
   'check --bugs with %s is refused',
   (...flags) => {
     const { status, stderr } = lastput('check', '--bugs', ...flags)

@@ -86,11 +86,11 @@ describe('options', () => {
 
 describe('files', () => {
   test.each([
-    ['throw new Error("boom")', /^lastput check: \.\/model\.ts throws Error: boom$/],
+    ['throw new Error("boom")', /^lastput check: \.\/model\.ts throws Error: boom \(model\.ts:\d+:\d+\)$/],
     ['throw null', /model\.ts throws null$/],
     [
       'process.exit(0)',
-      /model\.ts throws Error: process\.exit\(\) would end the command without a verdict: leave it out$/,
+      /model\.ts throws Error: process\.exit\(\) would end the command without a verdict: leave it out \(model\.ts:\d+:\d+\)$/,
     ],
     ['export default {', /model\.ts: model\.ts:3:17: Expected identifier but found end of file$/],
     ['await new Promise(() => {})', /Top-level await is currently not supported/],
@@ -134,11 +134,11 @@ describe('code', () => {
     ['function* r() { while (true) yield* step("x", s => {}) }', /more than 400 steps in one run: an unbounded loop\?/],
     [
       'function* r() { if (Math.random() < 0.5) yield* step("a", s => {}); yield* step("b", s => {}) }',
-      /thread r is not deterministic: it uses Math.random\(\); a step that may go either way says choose\(\)$/,
+      /thread r is not deterministic: it uses Math.random\(\); a step that may go either way says choose\(\) \(model\.ts:\d+:\d+\)$/,
     ],
     [
       'function* r() { yield* step("a", s => { if (Date.now() % 2) s.fail("odd") }) }',
-      /step "a" is not deterministic: it uses Date.now\(\); time is no part of a model$/,
+      /step "a" is not deterministic: it uses Date.now\(\); time is no part of a model \(model\.ts:\d+:\d+\)$/,
     ],
     [
       '(() => { let n = 0; return function* r() { if (n++ % 2) yield* step("a", s => {}); yield* step("b", s => {}) } })()',
@@ -154,7 +154,9 @@ describe('code', () => {
   test('cells without an end, too large, or of one name', () => {
     const uses = 'function* r() { yield* step("a", s => s.set(c, (s.get(c) + 1) % 5)) }'
     const of = (spec: string) => `const c = cell('c', ${spec}); kernel.cells.push(c)`
-    expect(refused(role(uses, of('{ max: Infinity }')))).toMatch(/cell c: max is Infinity, not an integer$/)
+    expect(refused(role(uses, of('{ max: Infinity }')))).toMatch(
+      /cell c: max is Infinity, not an integer \(model\.ts:\d+:\d+\)$/,
+    )
     expect(refused(role(uses, of('{ max: 5e6 }')))).toMatch(
       /step "a" reads c, which has 5000001 values: more than 100000/,
     )
@@ -209,7 +211,7 @@ describe('names of a model', () => {
   test.each([
     ['check'],
     ['check', '--ftrace', 'evil.txt'],
-    ['check', '--matrix', '--property', 'count'],
+    ['check', '--matrix', '--property', 'count-mismatch'],
     ['check', '--matrix'],
     ['check', '--threads', 'nobody'],
     ['run'],
@@ -229,11 +231,11 @@ describe("a driver's own property", () => {
     )
 
   test('is checked with the others, and alone', () => {
-    for (const args of [[], ['--property', 'my-rule'], ['--property', 'count,my-rule', '--workers', '2']]) {
+    for (const args of [[], ['--property', 'my-rule'], ['--property', 'count-mismatch,my-rule', '--workers', '2']]) {
       const { status, stdout } = lastput('check', own(), ...args)
       expect([status, stdout.split('\n')[0]]).toEqual([1, 'toy under G: VIOLATED my-rule: c is taken'])
     }
-    expect(lastput('check', own(), '--property', 'count,finishes').status).toBe(0)
+    expect(lastput('check', own(), '--property', 'count-mismatch,finishes').status).toBe(0)
     const json = JSON.parse(lastput('check', own(), '--json').stdout)
     expect(json).toMatchObject({ verdict: 'violated', property: 'my-rule', message: 'c is taken' })
   })
@@ -245,10 +247,12 @@ describe("a driver's own property", () => {
       expect.stringContaining("\n  G, my-rule: the driver's own, broken in 3 steps\n"),
     ])
     expect(text.stdout).toMatch(/11 promises kept, 1 broken/)
-    const cells = JSON.parse(lastput('check', own(), '--matrix', '--json', '--property', 'my-rule,count').stdout)
+    const cells = JSON.parse(
+      lastput('check', own(), '--matrix', '--json', '--property', 'my-rule,count-mismatch').stdout,
+    )
     expect(cells.map((c: { property: string; verdict: string }) => [c.property, c.verdict])).toEqual([
       ['my-rule', 'violated'],
-      ['count', 'holds'],
+      ['count-mismatch', 'holds'],
     ])
   })
 

@@ -3,3 +3,6 @@
 import fc from 'fast-check'
 
 fc.configureGlobal({ seed: Number(process.env.LASTPUT_SEED ?? 1) })
+
+// As the command line has it: counterexamples are told by stacks, which are deep.
+Error.stackTraceLimit = 100

@@ -5,8 +5,7 @@
  */
 
 import { Exhausted, type Meter, UNLIMITED } from '../budget.ts'
-import { withoutChance } from '../determinism.ts'
-import { type Cell, ModelError, type Shared, type StepRequest, type Value, type View } from '../model.ts'
+import { type Cell, Indeterminate, ModelError, type Shared, type StepRequest, type Value, type View } from '../model.ts'
 
 /** What a diagram may test: a cell, or a weighted sum over cells. */
 export interface Variable {
@@ -257,7 +256,7 @@ export class Decisions {
     const build = (answers: readonly number[], asked: readonly Question[]): Diagram => {
       this.meter.tick()
       const run = new Run(this, name, answers, asked)
-      this.meter.code = name
+      this.meter.enter(name)
       try {
         return end(run, run.run(body), false)
       } catch (e) {
@@ -287,7 +286,10 @@ function nameOf(cell: Cell | undefined): string {
 /** What was thrown, as an error of the model if the model's code threw it. */
 export function ofModel(error: unknown, name: string): Error {
   if (error instanceof ModelError || error instanceof Exhausted) return error
-  return new ModelError(`${name} throws ${error instanceof Error ? `${error.name}: ${error.message}` : String(error)}`)
+  if (error instanceof Indeterminate)
+    return new ModelError(`${name} is not deterministic: it ${error.message}`, { cause: error })
+  const what = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
+  return new ModelError(`${name} throws ${what}`, { cause: error })
 }
 
 /** The branch of a diagram for one value; the diagram itself if it does not test the variable at its top. */
@@ -314,7 +316,7 @@ class Run implements Shared {
   }
 
   run(body: StepRequest['body']): Value {
-    const result = withoutChance(this.name, () => body(this))
+    const result = body(this)
     if (this.next !== this.answers.length) this.differs()
     return result
   }

@@ -3,7 +3,6 @@
  * Learns functions by replay. What a generator does next depends only on what its steps returned, so running it again for
  * every history gives a tree; equal futures are one node. Each function is learned once per tuple of arguments.
  */
-import { withoutChance } from '../determinism.ts'
 import { AGAIN, type CallRequest, ModelError, type Request, type Value } from '../model.ts'
 import { keyOf } from '../value-key.ts'
 import { type Decisions, type Diagram, ofModel } from './decision.ts'
@@ -192,11 +191,11 @@ class FragmentLearner {
   }
 
   private replay(history: readonly Value[], asked: readonly string[]): IteratorResult<Request, Value> {
-    this.decisions.meter.code = this.name
+    this.decisions.meter.enter(this.name)
     this.decisions.meter.tick()
     let at: IteratorResult<Request, Value>
     try {
-      at = withoutChance(this.name, () => this.run(history, asked))
+      at = this.run(history, asked)
     } catch (e) {
       throw ofModel(e, this.name)
     }
@@ -216,7 +215,7 @@ class FragmentLearner {
         this.differs(`it asked for ${asked[i]}, and for something else when run again`)
       at = run.next(result)
     }
-    return at
+    return at as IteratorResult<Request, Value>
   }
 
   private differs(how: string): never {

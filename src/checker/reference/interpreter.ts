@@ -3,20 +3,22 @@
  * Executes a system as written: threads are replayed from their histories, steps run on an array of values. Slow and
  * plain. The naive explorer, the seeded scheduler and the replay of counterexamples use it; the engine does not.
  */
-import { withoutChance } from '../determinism.ts'
 import {
   AGAIN,
   type CallRequest,
   type Cell,
+  Indeterminate,
   ModelError,
   type Request,
   type Shared,
+  type Standing,
   type StepRequest,
+  type Steps,
   type System,
-  sites,
   type Thread,
   type Value,
   type View,
+  WHERE,
 } from '../model.ts'
 import { keyOf } from '../value-key.ts'
 import type { Violation } from '../verdict.ts'
@@ -126,14 +128,12 @@ export class Concrete {
     return this.settle(thread, frames, true, place.runs)
   }
 
-  /** Modelled functions that a thread is in, innermost first, with where each is. */
+  /**
+   * Modelled functions that a thread is in, innermost first, with where each is; of deep ones the outermost are missing unless
+   * `Error.stackTraceLimit` lets stacks have two frames for each.
+   */
   stack(place: Place): Site[] {
-    sites.on = true
-    try {
-      return place.frames.flatMap(f => sitesOf((replay(f).value as Request).site)).reverse()
-    } finally {
-      sites.on = false
-    }
+    return place.frames.flatMap(f => sitesOf(askWhere(f))).reverse()
   }
 
   private begin(thread: Thread, runs: number): Place {
@@ -146,7 +146,7 @@ export class Concrete {
   private settle(thread: Thread, stack: Frame[], started: boolean, runs: number): Place {
     for (let i = 0; i < LOCAL_LIMIT; i++) {
       const top = stack.at(-1)!
-      const { done, value } = withoutChance(top.call.fn.name, () => replay(top))
+      const { done, value } = running(top.call.fn.name, () => replay(top).at)
       if (!done) {
         const request = value as Request
         if (request.kind === 'step') return { frames: stack, next: request, started, runs }
@@ -202,7 +202,7 @@ export class Concrete {
       fail: (property, message = property) => stop(property, message),
     }
     try {
-      result = withoutChance(`step "${request.name}"`, () => request.body(shared))
+      result = running(`step "${request.name}"`, () => request.body(shared))
     } catch (e) {
       if (e instanceof Blocked) return undefined
       if (!(e instanceof Stopped)) throw e
@@ -225,25 +225,46 @@ export function keyOfPlace(place: Place): string {
 }
 
 /** Runs a function again through its history, to its next request or its return. */
-function replay(frame: Frame): IteratorResult<Request, Value> {
+function replay(frame: Frame): { run: Steps<Value>; at: IteratorResult<Request | Standing, Value> } {
   const run = frame.call.fn(...(frame.call.args as never[]))
   let at = run.next()
   for (const result of frame.history) at = run.next(result)
-  return at
+  return { run, at }
 }
 
-/** The modelled functions of a stack, outermost first: those between {@link replay} and the operations of the language. */
-function sitesOf(stack: string | undefined): Site[] {
+/** The stack of a function that waits for the result of its request; empty for one that yields requests of its own making. */
+function askWhere(frame: Frame): string {
+  const { value } = replay(frame).run.next(WHERE)
+  return (value as Partial<Standing> | undefined)?.kind === 'standing' ? (value as Standing).stack : ''
+}
+
+/** @throws ModelError that names the code which depends on chance or the clock. */
+function running<T>(name: string, code: () => T): T {
+  try {
+    return code()
+  } catch (e) {
+    throw e instanceof Indeterminate ? new ModelError(`${name} is not deterministic: it ${e.message}`, { cause: e }) : e
+  }
+}
+
+/** The modelled functions of a stack, outermost first: those between {@link askWhere} and the operations of the language. */
+function sitesOf(stack: string): Site[] {
   const out: Site[] = []
-  for (const line of (stack ?? '').split('\n').slice(1)) {
-    const at = /^\s*at (?:(?:async )?(\S+) )?\(?(.*?)\)?$/.exec(line)
-    if (!at || at[2] === '<anonymous>') continue
-    const name = at[1]?.split('.').at(-1) ?? ''
-    if (name === 'replay') break
+  for (const line of stack.split('\n').slice(1)) {
+    const at = /^\s*at (?:async )?(?:(.+?) \((.*)\)|(.*))$/.exec(line)
+    const source = at?.[2] ?? at?.[3]
+    if (!at || source === undefined || source === '<anonymous>') continue
+    // A method as `Object.alloc_page [as page_alloc]`.
+    const name =
+      at[1]
+        ?.replace(/ \[as .*\]$/, '')
+        .split('.')
+        .at(-1) ?? ''
+    if (name === 'askWhere') break
     if (OPERATIONS.has(name) || name === '') continue
-    out.unshift({ function: name, source: at[2]! })
+    out.unshift({ function: name, source })
   }
   return out
 }
 
-const OPERATIONS: ReadonlySet<string> = new Set(['site', 'step', 'call', 'repeat', 'warn_on', 'bug_on', 'next', 'body'])
+const OPERATIONS: ReadonlySet<string> = new Set(['standing', 'step', 'call', 'repeat', 'warn_on', 'bug_on', 'next'])

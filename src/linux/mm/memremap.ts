@@ -7,7 +7,7 @@
 import { type Shared, type Steps, step } from '../../checker/index.ts'
 import { type DevPagemap, DRAINED, DYING, GONE, IDLE, LIVE, type Page } from '../types.ts'
 import { page_exists, set_page_count } from './page_ref.ts'
-import { entering, type PagemapProbe, tracer } from './trace_events.ts'
+import { emit, entering, type PagemapProbe } from './trace_events.ts'
 
 /** percpu_ref_tryget_live(): fails once the ref was killed. */
 export function percpu_ref_tryget_live(s: Shared, pgmap: DevPagemap): boolean {
@@ -73,7 +73,7 @@ export function* pageunmap_range(pgmap: DevPagemap): Steps<void> {
   for (const irqs_off of pgmap.kernel.rcu_readers) yield* step('mem_hotplug_begin', s => s.wait(s.get(irqs_off) === 0))
   yield* step('pageunmap_range', s => {
     s.set(pgmap.state, GONE)
-    probe_pagemap('lastput_memunmap_end', pgmap)
+    probe_pagemap(s, 'lastput_memunmap_end', pgmap)
   })
 }
 
@@ -118,11 +118,11 @@ export function warn_if_dying(s: Shared, pgmap: DevPagemap): void {
 
 export function* memunmap_pages(pgmap: DevPagemap): Steps<void> {
   const { protocol } = pgmap.kernel
-  yield* entering(protocol.memunmap_pages(pgmap), () => probe_pagemap('lastput_memunmap', pgmap))
+  yield* entering(protocol.memunmap_pages(pgmap), s => probe_pagemap(s, 'lastput_memunmap', pgmap))
 }
 
-function probe_pagemap(event: PagemapProbe['event'], pgmap: DevPagemap): void {
-  tracer.emit?.({ event, pgmap })
+function probe_pagemap(s: Shared, event: PagemapProbe['event'], pgmap: DevPagemap): void {
+  emit(s, { event, pgmap })
 }
 
 /** PRIVATE and COHERENT: memory that only its driver can hand out. */
@@ -134,12 +134,12 @@ export function driver_owned(pgmap: DevPagemap): boolean {
 export function* page_free(page: Page): Steps<void> {
   const { ops, kernel } = page.pgmap
   if (kernel.fixes.has('page_free_gets_poison')) yield* set_page_count(page, page._refcount.max)
-  if (ops.page_free) yield* entering(ops.page_free(page), () => probe_free(page, ops.page_free!.name))
+  if (ops.page_free) yield* entering(ops.page_free(page), s => probe_free(s, page, ops.page_free!.name))
   else yield* step('WARN_ON_ONCE(!ops->page_free)', s => s.warn(true, 'warn', `page ${page.index} has no page_free()`))
 }
 
-function probe_free({ pfn }: Page, entered: string): void {
-  tracer.emit?.({ event: 'lastput_free', pfn, entered })
+function probe_free(s: Shared, { pfn }: Page, entered: string): void {
+  emit(s, { event: 'lastput_free', pfn, entered })
 }
 
 /** memunmap_pages() since B: what memremap_pages() took for the pages goes in one put; waits for whatever else holds the ref. */

@@ -6,7 +6,7 @@
 import { type Shared, type Steps, step } from '../../checker/index.ts'
 import { BUSY, GONE, IDLE, type Page } from '../types.ts'
 import { mapcount } from './pgtable.ts'
-import { type PageRefEvent, probe_page, tracer } from './trace_events.ts'
+import { emit, type PageRefEvent, probe_page } from './trace_events.ts'
 
 /** Adds to the count; the event comes first, so that a step which breaks down there still shows in a trace. */
 function change(
@@ -30,9 +30,9 @@ function trace(
   val: number,
   ret?: (count: number) => number,
 ): void {
-  if (!tracer.emit) return
+  if (!s.observe) return
   const count = after(s.get(page._refcount))
-  tracer.emit({
+  emit(s, {
     event,
     pfn: page.pfn,
     count,
@@ -140,7 +140,7 @@ export function page_ref_set_freed(s: Shared, page: Page, count: number, what: s
 }
 
 export function touch_freed(s: Shared, page: Page, what: string): void {
-  probe_page('lastput_use', page)
+  probe_page(s, 'lastput_use', page)
   nobody_else_has(s, page, what)
 }
 
@@ -153,7 +153,7 @@ function nobody_else_has(s: Shared, page: Page, what: string): void {
 /** Any use of a page by somebody who must hold a reference: DMA, zone_device_data, page->pgmap. */
 export function* touch_page(page: Page, what: string): Steps<void> {
   yield* step(what, s => {
-    probe_page('lastput_use', page)
+    probe_page(s, 'lastput_use', page)
     page_exists(s, page)
     if (s.get(page.life) === IDLE) s.fail('touch-after-free', `${what}: page ${page.index} is free`)
   })

@@ -48,28 +48,17 @@ export interface Report {
 
 export type TraceEvent = PageRefEvent | PageProbe | PagemapProbe | Report
 
-/** Where events go while a run or a counterexample is replayed; null while systems are explored. */
-export const tracer: { emit: ((event: TraceEvent) => void) | null } = { emit: null }
-
-/** Whether steps are asked for that will be recorded: else functions are not probed, and cost nothing. */
-const probing = { on: false }
-
-/** Runs modelled functions to their next steps, which are to be recorded. */
-export function while_probing<T>(run: () => T): T {
-  probing.on = true
-  try {
-    return run()
-  } finally {
-    probing.on = false
-  }
-}
-
 export function is_page_ref(event: TraceEvent): event is PageRefEvent {
   return event.event.startsWith('page_ref_')
 }
 
-export function probe_page(event: PageProbe['event'], page: Page): void {
-  tracer.emit?.({ event, pfn: page.pfn })
+/** Tells whoever executes the step, and nobody while systems are explored. */
+export function emit(s: Shared, event: TraceEvent): void {
+  s.observe?.(event)
+}
+
+export function probe_page(s: Shared, event: PageProbe['event'], page: Page): void {
+  emit(s, { event, pfn: page.pfn })
 }
 
 /**
@@ -77,7 +66,6 @@ export function probe_page(event: PageProbe['event'], page: Page): void {
  * another function's, behind a call(), it is left as it is.
  */
 export function entering<T>(steps: Steps<T>, enter: (s: Shared) => void): Steps<T> {
-  if (!probing.on) return steps
   let first = true
   const next = (...result: [] | [unknown]) => {
     const at = steps.next(...(result as [unknown]))

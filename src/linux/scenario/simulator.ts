@@ -15,7 +15,7 @@ import {
   type StepRequest,
   type Violation,
 } from '../../checker/index.ts'
-import { is_page_ref, type PageRefEvent, type TraceEvent, tracer, while_probing } from '../mm/trace_events.ts'
+import { is_page_ref, type PageRefEvent, type TraceEvent } from '../mm/trace_events.ts'
 import type { Built } from './build.ts'
 
 export interface SimulatedStep extends CounterexampleStep {
@@ -54,7 +54,7 @@ export class Simulator {
   constructor(built: Built) {
     this.built = built
     this.concrete = new Concrete(built.system)
-    this.state = while_probing(() => this.concrete.initial())
+    this.state = this.concrete.initial()
   }
 
   get(cell: Cell): number {
@@ -169,14 +169,14 @@ export class Simulator {
     this.stopped = outcome.stops
     if (!outcome.stops) {
       const of = this.built.system.threads[thread]!
-      const after = while_probing(() => this.concrete.after(of, place, outcome.result))
+      const after = this.concrete.after(of, place, outcome.result)
       this.state = { values: outcome.values, places: this.state.places.with(thread, after) }
     }
     this.taken.push({ before, thread, place, choice, way, violations: [...outcome.violations, ...this.broken()] })
   }
 
   private tell({ before, thread, place, choice, way, violations }: Taken, step: number): SimulatedStep {
-    const described = whole_stacks(() => describeStep(this.concrete, step, before, thread, place, way.outcome))
+    const described = describeStep(this.concrete, step, before, thread, place, way.outcome)
     return { ...described, choice, events: way.trace.filter(is_page_ref), trace: way.trace, violations }
   }
 
@@ -193,7 +193,6 @@ export class Simulator {
     if (!request) return []
     const batches: Batch[] = []
     const outcomes = this.concrete.outcomes(recorded(request, batches), this.state.values)
-    tracer.emit = null
     const runs = batches.filter(b => !b.blocked)
     return outcomes.map((outcome, i) => ({ outcome, trace: runs[i]!.trace }))
   }
@@ -203,17 +202,6 @@ export class Simulator {
     if (t === -1)
       throw new Error(`no thread "${thread}": there are ${this.built.system.threads.map(x => x.name).join(', ')}`)
     return t
-  }
-}
-
-/** V8 shortens stacks to ten frames, and the outermost tell whose call it was. */
-function whole_stacks<T>(run: () => T): T {
-  const { stackTraceLimit } = Error
-  Error.stackTraceLimit = 100
-  try {
-    return run()
-  } finally {
-    Error.stackTraceLimit = stackTraceLimit
   }
 }
 
@@ -230,9 +218,9 @@ function recorded(request: StepRequest, batches: Batch[]): StepRequest {
     body: (s: Shared) => {
       const batch: Batch = { trace: [], blocked: false }
       batches.push(batch)
-      tracer.emit = e => batch.trace.push(e)
       return request.body({
         ...s,
+        observe: event => void batch.trace.push(event as TraceEvent),
         wait: condition => {
           if (!condition) batch.blocked = true
           s.wait(condition)

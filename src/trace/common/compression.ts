@@ -23,7 +23,7 @@ export function exactly(bytes: Uint8Array, size: number): Uint8Array {
 }
 
 /** What zstddec's WebAssembly exports. */
-interface ZstdModule {
+export interface ZstdModule {
   memory: WebAssembly.Memory
   malloc(size: number): number
   free(pointer: number): void
@@ -60,7 +60,8 @@ class ZstdBuffer {
   }
 }
 
-function zstdUnpacker(module: ZstdModule): Unpack {
+/** Unpacks by an instance of that WebAssembly. */
+export function zstdUnpacker(module: ZstdModule): Unpack {
   const source = new ZstdBuffer(module)
   const target = new ZstdBuffer(module)
   return (data, size) => {

@@ -72,7 +72,7 @@ export default driver({
         const page = free[s.choose(free.length)]!
         s.set(svm_bo[page.index]!, of_range(range, again.length > 0 ? 'again' : 'in'))
         // No new life of the page: its last one is not over.
-        if (again.length > 0) probe_page('lastput_alloc', page)
+        if (again.length > 0) probe_page(s, 'lastput_alloc', page)
         else hand_out(s, page)
         return page
       })
@@ -112,7 +112,7 @@ export default driver({
       yield* kernel.protocol.before_file?.(page) ?? []
       yield* step('svm_range_bo_unref_async', s => {
         if (change(s, page, 'again', 'again, freed') || change(s, page, 'again, put', 'in'))
-          return probe_page('lastput_free', page)
+          return probe_page(s, 'lastput_free', page)
         file_free(s, page)
         s.set(svm_bo[page.index]!, RELEASE_QUEUED)
       })

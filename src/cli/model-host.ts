@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** What code about a model needs of the thread it runs in: the command's own, or one that was started for a file of the user's. */
+import { isMainThread } from 'node:worker_threads'
+import type { Watch } from '../checker/index.ts'
+import { beater } from '../node/pulse.ts'
+
+export interface ModelHost {
+  /** Is told whose code runs, so that it can be ended. Nobody watches code of ours. */
+  readonly watch: Watch
+  /** Whether somebody sees progress on stderr. */
+  readonly isTerminal: boolean
+}
+
+/** A host as a thread is told of it. */
+export interface SentHost {
+  readonly pulse: SharedArrayBuffer
+  readonly isTerminal: boolean
+}
+
+/** Of the command's own thread. */
+export function ownHost(): ModelHost {
+  return { watch: () => undefined, isTerminal: isMainThread && process.stderr.isTTY === true }
+}
+
+export function hostOf({ pulse, isTerminal }: SentHost): ModelHost {
+  return { watch: beater(pulse), isTerminal }
+}
+
+/** True for the name of a driver or a protocol that is a path to a file. */
+export function isPath(name: string): boolean {
+  return /[./\\]/.test(name)
+}
