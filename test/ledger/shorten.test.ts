@@ -115,7 +115,7 @@ test('only the latest are remembered, and those of one lifetime are told from ot
   const aside = new SetAside()
   const pool = new EventPool()
   const batch = newBatch(1)
-  const node = (ordinal: number, delta: number) => pool.add(-1, delta, batch, 0, 7, 0, ordinal, 0)
+  const node = (ordinal: number, delta: number) => pool.add(-1, 0, delta, batch, 0, 7, 0, ordinal, 0)
   let last = NO_PAIR
   const all = 300_000
   const [get, put] = [node(10, 1), node(11, -1)]

@@ -63,14 +63,15 @@ export function pageHistories(ledger: LearningTracker): Map<number, PageHistory>
     const balance = balanceOfEntry(ledger, entry, kinds)
     const isBroken = log.state[entry] === LifetimeState.BROKEN
     if (balance.size === 0 && !isBroken) continue
-    const events = nodes.chain(log.head[entry]!)
+    const events = nodes.chain(log.tail[entry]!)
     extend(histories, row, { events, balance, aside: setAside(ledger, row, events), isOpen: false, isBroken })
   }
   for (let row = 0; row < pages.length; row++) {
     if (ended.has(row)) continue
-    const events = ledger.lifeEvents(row)
     if (ledger.mayClaim(row)) {
-      if (events.length === 0 || !(histories.has(row) || anomalies.of(row))) continue
+      if (!(histories.has(row) || anomalies.of(row))) continue
+      const events = ledger.lifeEvents(row)
+      if (events.length === 0) continue
       const aside = setAside(ledger, row, events)
       const balance = balanceOf(events, ledger.idleCount(row) ?? 0, ledger.book, aside)
       extend(histories, row, { events, balance, aside, isOpen: true, isBroken: anomalies.of(row) !== undefined })
@@ -91,7 +92,7 @@ function balanceOfEntry(ledger: LearningTracker, entry: number, kinds: Map<numbe
   const { log, book, nodes } = ledger
   const kind = log.kind[entry]!
   if (kind < 0) {
-    const events = nodes.chain(log.head[entry]!)
+    const events = nodes.chain(log.tail[entry]!)
     const row = log.row[entry]!
     return balanceOf(events, ledger.idleCount(row) ?? 0, book, setAside(ledger, row, events))
   }

@@ -62,7 +62,7 @@ export class Traffic {
     this.isPartial = log.isCompacted || aside.first > 0
     for (let entry = 0; entry < log.length; entry++) {
       if (log.events[entry]! > MAX_EVENTS) continue
-      const events = nodes.chain(log.head[entry]!)
+      const events = nodes.chain(log.tail[entry]!)
       collect(laws, events, ledger)
       if (log.state[entry] === LifetimeState.COMPLETE && events.length > 0)
         push(lifetimes, pages.pagemap[log.row[entry]!]!, {

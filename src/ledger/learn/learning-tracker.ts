@@ -65,7 +65,7 @@ function sampleLifetimes({ log, nodes }: Pick<Tables, 'log' | 'nodes'>): Lifetim
   const samples: LifetimeEvent[][] = []
   const step = Math.max(1, Math.floor(log.length / SAMPLES))
   for (let entry = 0; entry < log.length; entry += step)
-    if (log.state[entry] === LifetimeState.COMPLETE) samples.push(nodes.chain(log.head[entry]!))
+    if (log.state[entry] === LifetimeState.COMPLETE) samples.push(nodes.chain(log.tail[entry]!))
   return samples
 }
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Events of lifetimes, in one pool. A lifetime is a chain through `next`; a lifetime that is forgotten gives its nodes back, so that
- * memory follows the lifetimes that are open and not the length of the recording.
+ * Events of lifetimes, in one pool. A lifetime is a chain from its last event back to its first; a lifetime that is forgotten gives
+ * its nodes back, so that memory follows the lifetimes that are open and not the length of the recording.
  *
  * Nodes are taken in the order in which lifetimes were forgotten, all over the pool. So what belongs to a node stands in one record,
  * as long as a line of the processor's cache: as columns of their own, each field of each event would have to be fetched from memory.
+ * For the same reason a new event does not touch the one before it.
  */
 import { type EventBatch, Op } from '../../trace/events.ts'
 import { grown } from '../../util/growable.ts'
@@ -17,7 +18,7 @@ const INTS = 16
 /** Fields of a node as doubles (two integers each) and, behind them, as integers. */
 const TIME = 0
 const SINCE = 1
-const NEXT = 4
+const BEFORE = 4
 const SIGNATURE = 5
 const STACK = 6
 /** Change of the count: references taken (positive) or given back (negative). */
@@ -46,7 +47,7 @@ export class EventPool {
   #take(): number {
     if (this.#free >= 0) {
       const node = this.#free
-      this.#free = this.next(node)
+      this.#free = this.before(node)
       return node
     }
     if (this.#used * INTS === this.#ints.length) this.#grow()
@@ -63,10 +64,12 @@ export class EventPool {
    * put.
    *
    * @param last node of the chain, -1 where there is none yet
+   * @param lastMapcount its map count
    * @returns the node that stands for it
    */
   add(
     last: number,
+    lastMapcount: number,
     delta: number,
     batch: EventBatch,
     i: number,
@@ -79,17 +82,13 @@ export class EventPool {
     const ints = this.#ints
     const at = node * INTS
     const mapcount = batch.mapcount[i]!
+    const raised = last < 0 ? 0 : mapcount - lastMapcount
     let bits = batch.cpu[i]! | (batch.op[i]! << OP_SHIFT)
-    if (last >= 0) {
-      const before = last * INTS
-      const raised = mapcount - ints[before + MAPCOUNT]!
-      ints[before + NEXT] = node
-      if (delta < 0 && raised < 0) bits |= MAPPED
-      if (raised > 0 && ints[before + DELTA]! > 0) ints[before + CPU_AND_OP]! |= MAPPED
-    }
+    if (delta < 0 && raised < 0) bits |= MAPPED
+    if (raised > 0 && this.delta(last) > 0) ints[last * INTS + CPU_AND_OP]! |= MAPPED
     this.#doubles[(at >> 1) + TIME] = batch.time[i]!
     this.#doubles[(at >> 1) + SINCE] = since
-    ints[at + NEXT] = -1
+    ints[at + BEFORE] = last
     ints[at + SIGNATURE] = signature
     ints[at + STACK] = batch.stack[i]!
     ints[at + DELTA] = delta
@@ -104,26 +103,36 @@ export class EventPool {
     return node
   }
 
-  /** Links two nodes of a chain. @param next -1: the node is its last one */
-  link(node: number, next: number): void {
-    this.#ints[node * INTS + NEXT] = next
+  /** Links two nodes of a chain. @param before -1: the node is its first one */
+  link(node: number, before: number): void {
+    this.#ints[node * INTS + BEFORE] = before
   }
 
   /** Gives back one node. */
   give(node: number): void {
-    this.link(node, this.#free)
-    this.#free = node
+    this.giveChain(node, node)
   }
 
   /** Gives back a whole chain in one step. */
   giveChain(head: number, tail: number): void {
-    this.link(tail, this.#free)
-    this.#free = head
+    this.link(head, this.#free)
+    this.#free = tail
   }
 
-  /** Returns the node that follows, -1 for none. */
-  next(node: number): number {
-    return this.#ints[node * INTS + NEXT]!
+  /** Returns the node before that one in its chain, -1 for none. */
+  before(node: number): number {
+    return this.#ints[node * INTS + BEFORE]!
+  }
+
+  /** Returns the nodes of a chain, the first event's first. */
+  nodes(tail: number): number[] {
+    const nodes: number[] = []
+    for (let node = tail; node >= 0; node = this.before(node)) nodes.push(node)
+    return nodes.reverse()
+  }
+
+  mapcount(node: number): number {
+    return this.#ints[node * INTS + MAPCOUNT]!
   }
 
   time(node: number): number {
@@ -162,11 +171,9 @@ export class EventPool {
     return (this.#ints[node * INTS + CPU_AND_OP]! & MAPPED) !== 0
   }
 
-  /** Returns the events of a chain, from its first node on. */
-  chain(head: number): LifetimeEvent[] {
-    const events: LifetimeEvent[] = []
-    for (let node = head; node >= 0; node = this.next(node)) events.push(this.event(node))
-    return events
+  /** Returns the events of a chain, oldest first. */
+  chain(tail: number): LifetimeEvent[] {
+    return this.nodes(tail).map(node => this.event(node))
   }
 
   /** Returns the event that a node stands for. */
@@ -218,7 +225,8 @@ export class EventPool {
     const ints = this.#ints
     const at = node * INTS
     ints.copyWithin(at, first * INTS, (first + 1) * INTS)
-    ints[at + NEXT] = first
+    ints[at + BEFORE] = -1
+    this.link(first, node)
     ints[at + SIGNATURE] = signature
     ints[at + STACK] = stack
     ints[at + DELTA] = delta

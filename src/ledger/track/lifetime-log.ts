@@ -111,13 +111,19 @@ export class LifetimeLog {
       const before = this.before[entry]!
       nearest[entry] = moved[entry]! >= 0 ? moved[entry]! : before < 0 ? NO_LIFETIME : nearest[before]!
     }
-    const links = this.before.slice(0, this.length).map(before => (before < 0 ? NO_LIFETIME : nearest[before]!))
+    const { row, kind, state, head, tail, events, before } = this
+    // An entry moves to where nothing is left to be read, and so does each link, since it leads back.
     for (let entry = 0; entry < this.length; entry++) {
       const to = moved[entry]!
       if (to < 0) continue
-      for (const column of [this.row, this.kind, this.state, this.head, this.tail, this.events])
-        column[to] = column[entry]!
-      this.before[to] = links[entry]!
+      row[to] = row[entry]!
+      kind[to] = kind[entry]!
+      state[to] = state[entry]!
+      head[to] = head[entry]!
+      tail[to] = tail[entry]!
+      events[to] = events[entry]!
+      const link = before[entry]!
+      before[to] = link < 0 ? NO_LIFETIME : nearest[link]!
     }
     return nearest
   }

@@ -110,7 +110,17 @@ export class Lifetimes {
     if (mapcount < 0) this.#tables.rawMapcount = true
     if ((pages.bits[row]! & PageBit.open) === 0) this.open(row)
     const last = pages.tail[row]!
-    const node = nodes.add(last, delta, batch, i, signature, since, ordinal, this.#tasks.tick(pid, time, stack, row))
+    const node = nodes.add(
+      last,
+      pages.tailMapcount[row]!,
+      delta,
+      batch,
+      i,
+      signature,
+      since,
+      ordinal,
+      this.#tasks.tick(pid, time, stack, row),
+    )
     this.#tasks.tickSignature(signature)
     if (last < 0) pages.head[row] = node
     pages.tail[row] = node
@@ -118,7 +128,7 @@ export class Lifetimes {
     pages.events[row] = events
     pages.lastSignature[row] = signature
     pages.lastPid[row] = pid
-    pages.lastMapcount[row] = mapcount
+    pages.lastMapcount[row] = pages.tailMapcount[row] = mapcount
     if (delta > 0 && this.#sites.traits(stack) & StackTrait.FAULT)
       this.#tables.retries.add(row, pid, batch.cpu[i]!, signature, stack, time)
     const key = unitKey(signature, delta)
@@ -203,7 +213,8 @@ export class Lifetimes {
     if (known !== NO_KIND) return known
     const units = new Map<UnitKey, number>()
     const head = pages.head[row]!
-    for (let node = head; node >= 0; node = nodes.next(node)) addUnits(units, nodes.signature(node), nodes.delta(node))
+    for (let node = pages.tail[row]!; node >= 0; node = nodes.before(node))
+      addUnits(units, nodes.signature(node), nodes.delta(node))
     if (head >= 0) aside.addUnits(units, pages.aside[row]!, nodes.ordinal(head), Infinity)
     return kinds.add(low, high, units)
   }
@@ -237,11 +248,11 @@ export class Lifetimes {
     const nodes = this.#nodes
     const recent: AppliedEvent[] = []
     if (!pages.has(row, PageBit.open)) return recent
-    for (let node = pages.head[row]!; node >= 0; node = nodes.next(node)) {
-      if (nodes.op(node) >= Op.FREEZE || nodes.op(node) === Op.SET) recent.length = 0
-      else if (nodes.time(node) >= since) recent.push({ event: nodes.event(node), delta: nodes.delta(node) })
-      if (recent.length > most) recent.shift()
+    for (let node = pages.tail[row]!; node >= 0 && recent.length < most; node = nodes.before(node)) {
+      if (nodes.op(node) >= Op.FREEZE || nodes.op(node) === Op.SET) break
+      if (nodes.time(node) >= since) recent.push({ event: nodes.event(node), delta: nodes.delta(node) })
     }
+    recent.reverse()
     return recent
   }
 
@@ -253,10 +264,9 @@ export class Lifetimes {
       const last = pages.tail[row]!
       pages.count[row]! -= nodes.delta(last)
       this.addToHash(row, nodes.signature(last), -nodes.delta(last))
-      let before = -1
-      for (let node = pages.head[row]!; node !== last; node = nodes.next(node)) before = node
+      const before = nodes.before(last)
       if (before < 0) pages.head[row] = -1
-      else nodes.link(before, -1)
+      else pages.tailMapcount[row] = nodes.mapcount(before)
       pages.tail[row] = before
       pages.events[row]!--
       nodes.give(last)
@@ -274,7 +284,7 @@ export class Lifetimes {
     const pages = this.#pages
     const head = pages.head[row]!
     if (!pages.has(row, PageBit.open) || head < 0) return []
-    const events = this.#nodes.chain(head)
+    const events = this.#nodes.chain(pages.tail[row]!)
     if (this.#rules.closesAt(row) !== NEVER_CLOSES || pages.has(row, PageBit.begunEarlier)) return events
     return [this.#nodes.baseEvent(head), ...events]
   }
@@ -286,7 +296,7 @@ export class Lifetimes {
     let events = 0
     for (let entry = this.#pages.lastClosed[row]!; entry >= 0; entry = log.before[entry]!) {
       if (lifetimes.length >= EARLIER_LIFETIMES || events >= EARLIER_EVENTS) break
-      const lifetime = this.#nodes.chain(log.head[entry]!)
+      const lifetime = this.#nodes.chain(log.tail[entry]!)
       lifetimes.push(lifetime)
       events += lifetime.length
     }

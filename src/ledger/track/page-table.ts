@@ -33,6 +33,8 @@ export class PageTable {
   lastSignature = new Int32Array(CHUNK)
   lastPid = new Int32Array(CHUNK)
   lastMapcount = new Int32Array(CHUNK)
+  /** Map count of the open lifetime's last event. */
+  tailMapcount = new Int32Array(CHUNK)
   /** Events in a row that confirmed an uncertain count. */
   confirmed = new Int32Array(CHUNK)
   /** Entry of the page's last closed lifetime in the log, `NO_LIFETIME` for none. */

@@ -28,9 +28,9 @@ export function shorten(row: number, { pages, nodes, aside }: Tables, book: LawB
   const gone = new Set<number>()
   const byLaw = new Map<number, LawEvents>()
   const head = pages.head[row]!
+  const chain = nodes.nodes(pages.tail[row]!)
   // The last events may yet have to be put into another order.
-  let left = pages.events[row]! - MAX_RECENT
-  for (let node = head; left > 0; node = nodes.next(node), left--) {
+  for (const node of chain.slice(0, -MAX_RECENT)) {
     const law = book.lawOf(unitKey(nodes.signature(node), nodes.delta(node)))
     if (nodes.delta(node) === 0 || (law < 0 && !pairsAll)) continue
     const events = byLaw.get(law) ?? { kept: [], balance: 0 }
@@ -40,7 +40,7 @@ export function shorten(row: number, { pages, nodes, aside }: Tables, book: LawB
       pages.aside[row] = aside.add(row, pages.aside[row]!, units, get, put, nodes)
     }
   }
-  removeNodes(row, pages, nodes, gone)
+  removeNodes(row, chain, pages, nodes, gone)
 }
 
 /** Events of one law that are not paired yet, and what they add up to. */
@@ -138,21 +138,21 @@ function withoutHead(pairs: readonly Pair[], head: number): readonly Pair[] {
   return pairs.filter(({ get }) => !stays.has(get))
 }
 
-function removeNodes(row: number, pages: PageTable, nodes: EventPool, gone: ReadonlySet<number>): void {
+function removeNodes(
+  row: number,
+  chain: readonly number[],
+  pages: PageTable,
+  nodes: EventPool,
+  gone: ReadonlySet<number>,
+): void {
   let last = -1
-  for (let node = pages.head[row]!; node >= 0; ) {
-    const next = nodes.next(node)
+  for (const node of chain) {
     if (gone.has(node)) {
       nodes.give(node)
       pages.events[row]!--
-    } else {
-      if (last < 0) pages.head[row] = node
-      else nodes.link(last, node)
-      last = node
+      continue
     }
-    node = next
+    nodes.link(node, last)
+    last = node
   }
-  if (last < 0) pages.head[row] = -1
-  else nodes.link(last, -1)
-  pages.tail[row] = last
 }
