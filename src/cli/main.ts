@@ -34,6 +34,7 @@ const program = new Command('lastput')
 const COMMANDS: Record<string, () => Promise<Command>> = {
   trace: async () => (await import('./trace.ts')).traceCommand(),
   who: async () => (await import('./who.ts')).whoCommand(),
+  life: async () => (await import('./life.ts')).lifeCommand(),
   events: async () => (await import('./events.ts')).eventsCommand(),
   core: async () => (await import('./core.ts')).coreCommand(),
   check: async () => (await import('./check.ts')).checkCommand(),

@@ -10,6 +10,7 @@ import { checkCommand } from '../../src/cli/check.ts'
 import { eventsCommand } from '../../src/cli/events.ts'
 import { Exit, exitFor, exitOf } from '../../src/cli/exit-codes.ts'
 import { explainCommand } from '../../src/cli/explain.ts'
+import { lifeCommand } from '../../src/cli/life.ts'
 import { openCommand } from '../../src/cli/open.ts'
 import { runCommand } from '../../src/cli/run.ts'
 import { strict } from '../../src/cli/strict.ts'
@@ -27,6 +28,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 const COMMANDS = {
   trace: traceCommand,
   who: whoCommand,
+  life: lifeCommand,
   events: eventsCommand,
   check: checkCommand,
   run: runCommand,
@@ -213,6 +215,7 @@ const VALUES: Record<string, Record<string, string>> = {
     top: '3',
   },
   [`who ${leak}`]: { pfn: '1', at: '6', buffer: 'x', protocol: 'A' },
+  [`life ${leak}`]: { pfn: '1', top: '3', buffer: 'x', protocol: 'A' },
   [`events ${leak}`]: { buffer: 'x' },
   'check test_hmm': {
     protocol: 'G',
@@ -234,7 +237,8 @@ const OPTIONS = Object.entries(VALUES).flatMap(([command, options]) =>
 
 describe('options', () => {
   test.each(OPTIONS)('%j refuses %s twice, empty, and with an option as its value', async (command, name, value) => {
-    const args = command[0] === 'who' && name !== '--pfn' ? [...command, '--pfn', '1'] : command
+    const args =
+      (command[0] === 'who' || command[0] === 'life') && name !== '--pfn' ? [...command, '--pfn', '1'] : command
     for (const [given, said] of [
       [[name, value, name, value], `${name} is given twice`],
       [[`${name}=`], 'expected a value, found nothing'],

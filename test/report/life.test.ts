@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// One page's lifetimes: all of its events, who holds it, in 80 columns, and in the shape of the schema.
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import { expect, test } from 'vitest'
+import { whoHolds } from '../../src/ledger/account.ts'
+import { nodeCodecs } from '../../src/node/codecs.ts'
+import { lifeJson, lifeText, pageLives } from '../../src/report/life.ts'
+import { BytesSource } from '../../src/trace/common/bytes.ts'
+import { openRecording } from '../../src/trace/open.ts'
+import { collect } from '../support/collect.ts'
+
+const root = join(import.meta.dirname, '../..')
+const schemaOf = (name: string) => JSON.parse(readFileSync(join(root, 'docs/schema', name), 'utf8'))
+const ajv = new Ajv2020({ strict: true, strictTypes: false, allErrors: true })
+ajv.addSchema(schemaOf('lastput.trace-3.schema.json'))
+const validate = ajv.compile(schemaOf('lastput.life-1.schema.json'))
+
+const open = (example: string) =>
+  openRecording(new BytesSource(example, readFileSync(join(root, 'examples', example, 'trace.dat'))), {
+    codecs: nodeCodecs,
+  })
+
+const LEAKED = 0xfcf83fc
+
+test('of the leaked page: every event, with a letter for each reference', async () => {
+  const lives = (await pageLives(await open('leak-6.12'), LEAKED, {}))!
+  const text = lifeText(lives, 1).join('\n')
+  expect(text).toMatch(/^page 0xfcf83fc: 6 lifetimes, count 0 while idle\n5 earlier not shown: --top shows more/)
+  expect(text).toMatch(/lifetime 6: 7 events, open at the end\n {2}time +count {2}holders {2}change {2}who\n/)
+  expect(text).toContain('  5.966999      4  ABCD     +1 D    zdbug_bug_leak_get+0x30 insmod-105\n')
+  expect(text).toMatch(/ {2}5\.967505 {6}1 {2}D {8}-1 A {4}zdbug_release\+0xb7 insmod-105\n {2}held by D$/)
+  const { events } = await collect(await open('leak-6.12'))
+  const count = lives.lifetimes.reduce((sum, { events }) => sum + events.length, 0)
+  expect(count).toBe(events.filter(({ pfn }) => pfn === LEAKED).length)
+})
+
+test.each(['leak-6.12', 'dax-6.12', 'race-5.10', 'surplus-put-5.10'])('of pages of %s', async example => {
+  const { events } = await collect(await open(example))
+  const pages = [...new Set(events.map(({ pfn }) => pfn))]
+  for (const pfn of [pages[0]!, pages[pages.length >> 1]!, pages.at(-1)!]) {
+    const lives = (await pageLives(await open(example), pfn, {}))!
+    const json = JSON.parse(JSON.stringify(lifeJson(lives)))
+    expect(validate(json) ? [] : validate.errors).toEqual([])
+    for (const line of lifeText(lives, 1000)) expect(line.length).toBeLessThanOrEqual(80)
+    for (const { events } of lives.lifetimes)
+      for (const [i, { partner }] of events.entries()) if (partner !== null) expect(events[partner]!.partner).toBe(i)
+  }
+})
+
+test('whoever holds the page at the end is whom lastput who names', async () => {
+  const lives = (await pageLives(await open('leak-6.12'), LEAKED, {}))!
+  const found = await whoHolds(await open('leak-6.12'), LEAKED, Infinity)
+  if (!('holders' in found)) throw new Error('the page is there')
+  const last = lives.lifetimes.at(-1)!.events
+  const out = last.filter(({ val, partner }) => val > 0 && partner === null)
+  expect(out.map(event => event.function)).toEqual(found.holders.map(({ actor }) => actor?.frame?.name))
+})
+
+test('a page that does not occur has none', async () => {
+  expect(await pageLives(await open('leak-6.12'), 0x1, {})).toBeUndefined()
+})
