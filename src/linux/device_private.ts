@@ -28,6 +28,7 @@ export interface DevicePrivate {
   migrate_to_ram?(fault: Fault): Steps<VmFault>
 }
 
+// biome-ignore lint/complexity/noExcessiveLinesPerFunction: the functions of a driver share its locks and counters, which are local.
 export function device_private(kernel: Kernel, of: DevicePrivate): DriverParts {
   const { pgmap, mm } = kernel
   const at = (index: number) => mm.addresses[index % mm.addresses.length]!

@@ -19,6 +19,7 @@ export default driver({
   name: 'fsdax',
   type: 'FS_DAX',
   protocols: ['A', 'B', 'C', "C'", 'D', 'E', 'F', 'G'],
+  // biome-ignore lint/complexity/noExcessiveLinesPerFunction: the functions of a driver share its locks and counters, which are local.
   setup(kernel: Kernel) {
     const { pgmap, mm, protocol, fixes } = kernel
     const readers = cell('invalidate_lock.readers', { max: kernel.threads })

@@ -35,6 +35,7 @@ function driver_of(type: MemoryType, name: string) {
   return driver({ name, type, protocols: ['G'], setup })
 }
 
+// biome-ignore lint/complexity/noExcessiveLinesPerFunction: the functions of a driver share its locks and counters, which are local.
 function setup(kernel: Kernel) {
   const { pgmap, mm, fixes } = kernel
   const order = cells(kernel.page_sort, 'order', { max: 1 })

@@ -18,10 +18,10 @@ import { FormatError } from '../common/unknown-format.ts'
 import type { Damage, EventBatch, OpenOptions, Recording, SourceInfo } from '../events.ts'
 import { EventLine, LineKind } from './event-line.ts'
 import { firstEvents, lostMark, startMark, TextHeader } from './header.ts'
+import { LineDamage } from './line-damage.ts'
 import { LineWindow, MAX_LINE_BYTES, type TextInput, trimEnd } from './lines.ts'
 import { ProbeText } from './probe-line.ts'
 import { isFrameLine, MAX_INDENT, TextStacks } from './stack-lines.ts'
-import { isSeparator, isTorn } from './strange-lines.ts'
 import { type Unframed, unframed } from './unframed.ts'
 
 const NEWLINE = 10
@@ -34,8 +34,8 @@ const BATCH_ROWS = 1 << 15
 const STACK_WINDOW = 1 << 10
 /** Bytes of one stack's lines. */
 const MAX_BLOCK_BYTES = 1 << 18
-/** Damaged lines reported one by one; the rest is counted. */
-const MAX_DAMAGE = 100
+/** Names of other trace buffers that are told. */
+const MAX_OTHER_BUFFERS = 100
 /** Text without any event that is read to find the first one. */
 const MAX_PREFIX_BYTES = 1 << 20
 
@@ -65,11 +65,12 @@ class TextRecording implements Recording {
   readonly info: SourceInfo
   readonly stacks: StackInterner
   readonly tasks = new TaskNames()
-  readonly damage: Damage[] = []
+  readonly damage: Damage[]
   readonly notes: string[] = []
   timeBase = 0n
 
   readonly #input: Unframed
+  readonly #lineDamage: LineDamage
   readonly #iterator: AsyncIterator<Uint8Array>
   readonly #buffer: string | undefined
   readonly #window = new LineWindow()
@@ -97,17 +98,8 @@ class TextRecording implements Recording {
   #startsKnown = false
   /** Time of the last event of any kind; undefined before the first. */
   #lastTime: number | undefined
-  /** Lines since the last event that may have been events. */
-  #torn: Damage[] = []
-  #tornCount = 0
-  /** One of them looks like a part of an event. */
-  #isPartTorn = false
-  /** Lines between events that come from elsewhere, and where the first of them stands. */
-  #foreign = 0
-  #firstForeign = 0
   /** The last event was of another kind, whose text may go on over further lines. */
   #inOther = false
-  #damaged = 0
   readonly #otherBuffers = new Set<string>()
   /** Hash of the name last seen of a pid, so that names are decoded when they change only. */
   readonly #commHashes = new Map<number, number>()
@@ -118,6 +110,8 @@ class TextRecording implements Recording {
     this.stacks = new StackInterner(symbols)
     this.#textStacks = new TextStacks(this.stacks, symbols)
     this.#input = input
+    this.#lineDamage = new LineDamage(input)
+    this.damage = this.#lineDamage.reports
     this.notes.push(...input.notes)
     this.#buffer = options.buffer
     this.#iterator = input.chunks()[Symbol.asyncIterator]()
@@ -281,7 +275,10 @@ class TextRecording implements Recording {
   /** Drops what is loaded of a line without end; its rest will be a damaged line. */
   #skipLongLine(): typeof Step.MORE {
     const window = this.#window
-    this.#tear(window.at, `expected a line of ftrace text: this one has more than ${MAX_LINE_BYTES} bytes`)
+    this.#lineDamage.tear(
+      window.base + window.at,
+      `expected a line of ftrace text: this one has more than ${MAX_LINE_BYTES} bytes`,
+    )
     window.at = window.end
     return Step.MORE
   }
@@ -297,12 +294,15 @@ class TextRecording implements Recording {
     this.#openRow[cpu] = NO_ROW
     this.#inOther = kind === LineKind.OTHER
     if (kind === LineKind.PAGE_REF && !line.parseFields(bytes, end, batch, row)) {
-      this.#damage(start, 'expected a page_ref event with pfn, count, val (and ret) as numbers')
+      this.#lineDamage.report(
+        this.#window.base + start,
+        'expected a page_ref event with pfn, count, val (and ret) as numbers',
+      )
       // Where a text is cut, the recording ends.
       if (!this.#isLast(end)) this.#gaps.lose(cpu, 1)
       return
     }
-    if (this.#tornCount > 0) this.#endTear(cpu, time)
+    if (this.#lineDamage.isTorn) this.#endTear(cpu, time)
     this.#lastTime = time
     this.#gaps.event(cpu, time)
     if (cpu >= this.info.cpus) this.info.cpus = cpu + 1
@@ -340,7 +340,7 @@ class TextRecording implements Recording {
       line.commStart = at + 1
       while (line.commStart < line.commEnd && bytes[line.commStart] === SPACE) line.commStart++
       if (name === this.#buffer) return true
-      if (this.#otherBuffers.size < MAX_DAMAGE) this.#otherBuffers.add(name)
+      if (this.#otherBuffers.size < MAX_OTHER_BUFFERS) this.#otherBuffers.add(name)
       return false
     }
     return this.#buffer === undefined
@@ -425,45 +425,19 @@ class TextRecording implements Recording {
 
   /** A line that ftrace has not written. Between two events it may have been one; before the first it hides nothing. */
   #strangeLine(start: number, text: string): void {
-    if (this.#lastTime === undefined || isSeparator(text)) return
-    const { offset, isForeign } = this.#input.placeOf(this.#window.base + start)
-    const isPart = isTorn(text)
-    this.#isPartTorn ||= isPart
-    if (!isForeign || isPart) this.#tear(start, 'expected a line of ftrace text')
-    else if (this.#foreign++ === 0) this.#firstForeign = offset
-  }
-
-  #tear(at: number, expected: string): void {
-    if (this.#tornCount++ >= MAX_DAMAGE) return
-    const { offset } = this.#input.placeOf(this.#window.base + at)
-    this.#torn.push({ file: this.#input.name, offset, expected })
+    if (this.#lastTime !== undefined) this.#lineDamage.strange(this.#window.base + start, text)
   }
 
   /** An event follows what may have been events: they were between the last one and this. */
   #endTear(cpu: number, time: number): void {
     this.#gaps.loseBetween(this.#lastTime ?? Number.NEGATIVE_INFINITY, time, cpu)
-    this.#takeTorn()
-  }
-
-  #takeTorn(): void {
-    this.#damaged += this.#tornCount
-    this.damage.push(...this.#torn.slice(0, Math.max(0, MAX_DAMAGE - this.damage.length)))
-    this.#torn = []
-    this.#tornCount = 0
-    this.#isPartTorn = false
+    this.#lineDamage.reportTorn()
   }
 
   /** Whether a line that ends there is the last one, and has no end: the text may have been cut in it. */
   #isLast(end: number): boolean {
     const window = this.#window
     return window.ended && end === window.end
-  }
-
-  #damage(at: number, expected: string): void {
-    this.#damaged++
-    if (this.#damaged > MAX_DAMAGE) return
-    const { offset } = this.#input.placeOf(this.#window.base + at)
-    this.damage.push({ file: this.#input.name, offset, expected })
   }
 
   /** Rows at the end of the full batch that must wait, as their stacks may follow. */
@@ -507,19 +481,15 @@ class TextRecording implements Recording {
 
   #finish(): void {
     const window = this.#window
-    // What follows the last event is no loss, unless the text was cut there.
-    if (this.#isPartTorn) this.#takeTorn()
+    this.#lineDamage.finish()
     this.#gaps.finish(this.info.cpus)
     if (this.#otherTime !== undefined && this.#otherTime < MAX_END_TIME) this.info.endTime = this.#otherTime
     if (window.end > 0 && window.bytes[window.end - 1] !== NEWLINE) {
       this.notes.push('the last line has no newline: if the text was cut there, its last number may be wrong')
     }
-    if (this.#foreign > 0)
-      this.notes.push(
-        `lines between the events that come from elsewhere: ${this.#foreign}, the first at offset ${this.#firstForeign}`,
-      )
+    this.notes.push(...this.#lineDamage.foreignNotes())
     this.notes.push(...this.#probeFaults.notes())
-    if (this.#damaged > MAX_DAMAGE) this.notes.push(`${this.#damaged - MAX_DAMAGE} more damaged lines`)
+    this.notes.push(...this.#lineDamage.moreNotes())
     if (this.#otherBuffers.size > 0) {
       this.notes.push(`events of other trace buffers were not read: ${[...this.#otherBuffers].join(', ')}`)
     }

@@ -23,6 +23,7 @@ export default driver({
   name: 'p2pdma',
   type: 'PCI_P2PDMA',
   protocols: ['A', 'B', 'C', "C'", 'D', 'E', 'F', 'G'],
+  // biome-ignore lint/complexity/noExcessiveLinesPerFunction: the functions of a driver share its locks and counters, which are local.
   setup(kernel: Kernel) {
     const { pgmap, mm, protocol, fixes } = kernel
     const pool = page_bitmap(kernel)

@@ -33,6 +33,7 @@ export default driver({
   name: 'kfd_migrate',
   type: 'PRIVATE',
   protocols: ['A', 'D', 'E', 'F', 'G'],
+  // biome-ignore lint/complexity/noExcessiveLinesPerFunction: the functions of a driver share its locks and counters, which are local.
   setup(kernel: Kernel) {
     const { pgmap, page_sort, address_sort, fixes } = kernel
     const { pages } = pgmap
