@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** A recording made of rows in memory, for tests that need no file format. */
 import type { EventBatch, Frame, LostEvents, Op, Recording, SourceInfo } from '../src/trace/events.ts'
+import { Stacks } from './stacks.ts'
 
 /** One event; what is left out has the value of an ordinary free device page. */
 export interface Row {
@@ -30,45 +31,6 @@ export interface FakeOptions {
 /** ZONE_DEVICE in the top bits of `flags` on x86-64, as in the recordings under shared/data. */
 const ZONE_DEVICE_HIGH = 0x0c000000
 const PG_RESERVED = 0x2000
-
-class Stacks {
-  readonly #ids = new Map<string, number>()
-  readonly #stacks: Uint32Array[] = [new Uint32Array(0)]
-  readonly #frames: Frame[] = []
-  readonly #frameIds = new Map<string, number>()
-
-  get size(): number {
-    return this.#stacks.length
-  }
-  frames(stack: number): Uint32Array {
-    return this.#stacks[stack]!
-  }
-  frame(id: number): Frame {
-    return this.#frames[id]!
-  }
-  id(frames: readonly Frame[] | undefined): number {
-    if (frames === undefined) return 0
-    const ids = frames.map(frame => this.#frameId(frame))
-    const key = ids.join()
-    let id = this.#ids.get(key)
-    if (id === undefined) {
-      id = this.#stacks.length
-      this.#stacks.push(Uint32Array.from(ids))
-      this.#ids.set(key, id)
-    }
-    return id
-  }
-  #frameId(frame: Frame): number {
-    const key = frame.address === 0n ? frame.name : String(frame.address)
-    let id = this.#frameIds.get(key)
-    if (id === undefined) {
-      id = this.#frames.length
-      this.#frames.push(frame)
-      this.#frameIds.set(key, id)
-    }
-    return id
-  }
-}
 
 function fill(rows: readonly Row[], stacks: Stacks, lost: LostEvents[]): EventBatch {
   // Rows of a batch stand in the file by CPU; `order` has them by time, each CPU's own order kept.

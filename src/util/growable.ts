@@ -7,6 +7,8 @@
 type Column = Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array | Uint32Array | Float32Array | Float64Array
 
 /** Returns a copy with room for `length` elements; `fill` stands in those that are new. */
+export function grown<C extends Column>(column: C, length: number, fill?: number): C
+export function grown(column: BigUint64Array<ArrayBuffer>, length: number): BigUint64Array<ArrayBuffer>
 export function grown<C extends Column>(column: C, length: number, fill = 0): C {
   const copy = new (column.constructor as new (length: number) => C)(length)
   if (fill !== 0) copy.fill(fill, column.length)

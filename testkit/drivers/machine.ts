@@ -4,9 +4,10 @@
  * CPU must do. An operation is atomic at `opTime`; its event is stamped later and reads the count later still, as in the
  * kernel, where the ring buffer's reservation takes the time stamp and the fields are filled in afterwards.
  */
+
+import { Heap } from '../heap.ts'
 import type { Random } from '../random.ts'
 import { exponential } from './chances.ts'
-import { Heap } from './heap.ts'
 import type { Tail } from './stacks.ts'
 
 export interface Task {

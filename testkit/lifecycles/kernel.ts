@@ -5,8 +5,9 @@
  * step, so also between a change of a count and the stamp of its event: nothing else makes the order of stamps differ
  * from that of the operations, on one CPU or on several.
  */
+
+import { Heap } from '../heap.ts'
 import type { Random } from '../random.ts'
-import { Heap } from './heap.ts'
 
 /** `busy` computes; `pinned`: with preemption off, as a tracepoint runs. `sleep` is for threads only. */
 export type Step = { busy: number; pinned?: boolean } | { sleep: number }
@@ -102,7 +103,7 @@ export class Kernel {
   run(time: number, until: () => boolean = () => false): void {
     while (this.#queue.size > 0 && this.#queue.next <= time && !until()) {
       this.now = this.#queue.next
-      this.#queue.pop()!()
+      this.#queue.pop()!.item()
     }
     if (time !== Number.POSITIVE_INFINITY && !until()) this.now = Math.max(this.now, time)
   }

@@ -3,6 +3,7 @@
  * How slow a clock is, as its stamps show. Where a machine has no usable cycle counter, clocks that count nanoseconds stand
  * still for a whole period of the timer interrupt (1 to 10 ms), or of a slow timer (30.5 us at 32768 Hz).
  */
+import { grown } from '../../util/growable.ts'
 import type { EventBatch, SourceInfo } from '../events.ts'
 
 /** Events that are looked at: a clock that has not shown to be slow by then is not. */
@@ -79,9 +80,7 @@ export class GrainObserver {
   }
 
   #grow(cpu: number): void {
-    const last = new Float64Array(cpu * 2).fill(Number.NaN)
-    last.set(this.#last)
-    this.#last = last
+    this.#last = grown(this.#last, cpu * 2, Number.NaN)
   }
 
   /** By how much stamps move on at least; 0 where nothing says that the clock is slow. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Interns kernel stacks as they stand in the file, so that a stack that was seen before costs one hash. */
+import { grown, lengthFor } from '../../util/growable.ts'
 import { MAX_STACK_DEPTH, MAX_STACKS } from './stacks.ts'
 
 /** Words of all distinct stacks: 64 MB. Beyond that new stacks are "no stack". */
@@ -90,11 +91,8 @@ export class RawStacks {
   #add(slot: number, hash: number, source: Int32Array, start: number, length: number): number {
     const id = this.size
     if (id >= MAX_STACKS || this.#used + length > MAX_WORDS) return 0
-    if (this.#used + length > this.#words.length) {
-      const grown = new Int32Array(Math.max(this.#words.length * 2, this.#used + length))
-      grown.set(this.#words)
-      this.#words = grown
-    }
+    const end = this.#used + length
+    if (end > this.#words.length) this.#words = grown(this.#words, lengthFor(end - 1, this.#words.length))
     this.#words.set(source.subarray(start, start + length), this.#used)
     this.#used += length
     this.#starts.push(this.#used)

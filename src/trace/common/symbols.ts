@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Addresses to function names, from texts in the form of /proc/kallsyms. */
+import { grown } from '../../util/growable.ts'
 
 export interface Symbol {
   name: string
@@ -158,13 +159,9 @@ export class SymbolTable {
 
   #grow(): void {
     const size = Math.min(Math.max(1 << 16, this.#count * 2), MAX_SYMBOLS)
-    const grown = { addresses: new BigUint64Array(size), text: new Uint16Array(size), place: new Uint32Array(size) }
-    grown.addresses.set(this.#addresses)
-    grown.text.set(this.#text)
-    grown.place.set(this.#place)
-    this.#addresses = grown.addresses
-    this.#text = grown.text
-    this.#place = grown.place
+    this.#addresses = grown(this.#addresses, size)
+    this.#text = grown(this.#text, size)
+    this.#place = grown(this.#place, size)
   }
 
   /** Sorts by address; of several at one address, the first of the text comes last. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** A binary heap of what is due, by time; equal times keep the order in which they were entered. */
+/** A binary heap of what is due, by time. Equal times keep the order in which they were entered, so that runs repeat. */
 
 interface Entry<T> {
   time: number
@@ -16,6 +16,11 @@ export class Heap<T> {
 
   get size(): number {
     return this.#entries.length
+  }
+
+  /** Time of what comes out next; infinite if nothing will. */
+  get next(): number {
+    return this.#entries[0]?.time ?? Number.POSITIVE_INFINITY
   }
 
   push(time: number, item: T): void {
