@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import type { Damage, OpenOptions, Recording } from '../trace/events.ts'
 import type { TextInput } from '../trace/ftracetext/lines.ts'
-import { isBinary, openRecording } from '../trace/open.ts'
+import { openRecording, SNIFFED_BYTES } from '../trace/open.ts'
+import { readerOf } from '../trace/reader.ts'
 import type { DecoderSetup } from '../trace/tracedat/block-decoder.ts'
 import { isTraceDat } from '../trace/tracedat/file.ts'
 import { nodeCodecs } from './codecs.ts'
@@ -18,9 +19,6 @@ import { unpacked, unpackerFor } from './unpack.ts'
 export const STDIN = '-'
 
 const STDIN_NAME = 'standard input'
-
-/** Bytes that tell the format of a recording. */
-const SNIFFED = 64
 
 /** A recording to be opened: a file, or text that comes through a pipe and can be read once. */
 export type Input = {
@@ -39,7 +37,7 @@ export async function openInput(path: string): Promise<Input> {
   if (found?.isDirectory()) throw Object.assign(new Error('a directory'), { code: 'EISDIR', syscall: 'read', path })
   if (found && found.size > 0) {
     const file = new FileSource(path)
-    const start = await file.read(0, SNIFFED)
+    const start = await file.read(0, SNIFFED_BYTES)
     if (!unpackerFor(start)) return { file, start, damage: [] }
     file.close()
   }
@@ -51,7 +49,7 @@ async function openStream(stream: AsyncIterable<Uint8Array>, name: string): Prom
   let { start, rest } = await sniff(stream)
   const unpack = unpackerFor(start)
   if (unpack) ({ start, rest } = await sniff(unpacked(name, unpack, rest, damage)))
-  if (isBinary(start)) return { start, damage, file: await spool(rest, name) }
+  if (readerOf(start).isRandom) return { start, damage, file: await spool(rest, name) }
   return { start, damage, pipe: { name, size: undefined, chunks: () => rest } }
 }
 
@@ -116,7 +114,7 @@ async function sniff(
   const iterator = stream[Symbol.asyncIterator]()
   const read: Uint8Array[] = []
   let length = 0
-  while (length < SNIFFED) {
+  while (length < SNIFFED_BYTES) {
     const next = await iterator.next()
     if (next.done) break
     read.push(next.value)
@@ -126,5 +124,5 @@ async function sniff(
     yield* read
     for (let next = await iterator.next(); !next.done; next = await iterator.next()) yield next.value
   }
-  return { start: Uint8Array.from(Buffer.concat(read).subarray(0, SNIFFED)), rest: rest() }
+  return { start: Uint8Array.from(Buffer.concat(read).subarray(0, SNIFFED_BYTES)), rest: rest() }
 }

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** The readers of all formats. A new format is a folder beside the others and an entry here. */
+import type { ByteSource, Recording } from './events.ts'
+import { isPerfData } from './perfdata/header.ts'
+import { isTraceDat } from './tracedat/file.ts'
+import { openTraceDat, type TraceDatOptions } from './tracedat/recording.ts'
+
+export interface Reader {
+  /** True if the reader jumps about in a file. Others read it from front to back, so that it may come through a pipe. */
+  readonly isRandom: boolean
+  /** True if a file that begins with these bytes (64, or all of a shorter one) is of the format. */
+  sniff(start: Uint8Array): boolean
+  /** Opens a recording. Rejects with a TraceError if nothing in it can be used. */
+  open(source: ByteSource, options: TraceDatOptions): Promise<Recording>
+}
+
+/** Text has nothing that it must begin with: whatever is of no other format may be text, and its reader says if it is not. */
+const TEXT: Reader = {
+  isRandom: false,
+  sniff: () => true,
+  async open(source, options) {
+    const [{ sourceInput }, { openText }] = await Promise.all([
+      import('./ftracetext/lines.ts'),
+      import('./ftracetext/recording.ts'),
+    ])
+    return openText(sourceInput(source), options)
+  },
+}
+
+/**
+ * Readers in the order in which they are asked. Those of text and perf.data are loaded when they are needed: with a small
+ * file that would take longer than reading it.
+ */
+const READERS: readonly Reader[] = [
+  { isRandom: true, sniff: isTraceDat, open: openTraceDat },
+  {
+    isRandom: true,
+    sniff: isPerfData,
+    open: async (source, options) => (await import('./perfdata/recording.ts')).openPerf(source, options),
+  },
+  TEXT,
+]
+
+/** Returns the reader of a file that begins with these bytes. */
+export function readerOf(start: Uint8Array): Reader {
+  return READERS.find(reader => reader.sniff(start)) ?? TEXT
+}
