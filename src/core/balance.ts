@@ -3,7 +3,7 @@
 
 import type { Holder } from './finding.ts'
 import type { HolderSearch } from './holders/find.ts'
-import type { DevicePages } from './mm/device-pages.ts'
+import type { DevicePages, PagesInUse } from './mm/device-pages.ts'
 import { GUP_PIN_COUNTING_BIAS } from './pins.ts'
 
 export interface Balance {
@@ -52,7 +52,7 @@ export function balanceOf(
     pointers,
     missing,
     explained: inUse.count[row]! - missing,
-    doubt: missing > 0 ? doubtOf(inUse.mapcount[row]! + 1, found, single) : undefined,
+    doubt: missing > 0 ? doubtOf(inUse, row, found) : undefined,
     counted,
   }
 }
@@ -64,11 +64,21 @@ export function explainable(rest: number, pointers: number, single: boolean): nu
   return pins * GUP_PIN_COUNTING_BIAS + Math.min(rest % GUP_PIN_COUNTING_BIAS, pointers - pins)
 }
 
-function doubtOf(mapcount: number, found: ReturnType<HolderSearch['of']>, single: boolean): string | undefined {
+/** Bit of PG_locked, the first of all flags since there are any. */
+const LOCKED = 1
+
+function doubtOf(inUse: PagesInUse, row: number, found: ReturnType<HolderSearch['of']>): string | undefined {
+  // Migration keeps its pages locked, and knows them by shifted frame numbers in arrays of the driver's.
+  if (inUse.flagsLow[row]! & LOCKED) return 'it is locked, so somebody is at work on it'
   if ((found?.unclear ?? 0) > 0) return 'page tables have entries for it whose meaning is not known'
   const entries = (found?.holders ?? []).filter(({ kind }) => kind === 'mapping').length
-  if (single && mapcount > entries) {
+  const mapcount = inUse.mapcount[row]! + 1
+  if (inUse.order[row] === 0 && mapcount > entries) {
     return `it is mapped ${mapcount} times by its own count, but ${entries} entries were found`
+  }
+  // How often a large folio is mapped stands elsewhere; one that is not has no mapping.
+  if (inUse.order[row]! > 0 && inUse.mapping[row] && entries === 0) {
+    return 'it belongs to a mapping, but no page table was found that maps it'
   }
   return undefined
 }

@@ -68,7 +68,9 @@ function verdict(known: Case): Verdict {
   const pagemap = pagemaps[inUse.pagemap[row]!]!
   if (inUse.stateOf(row) === 'impossible') {
     const page = { count: inUse.count[row]!, mapcount: inUse.mapcount[row]! + 1 }
-    return { kind: 'impossible-state', certainty: 'certain', evidence: [impossibleBecause(pagemap, page)] }
+    const free = holders?.of(inUse.pfn[row]!)?.freeList
+    const evidence = [impossibleBecause(pagemap, page), ...(free === undefined ? [] : [onFreeList(free)])]
+    return { kind: 'impossible-state', certainty: 'certain', evidence }
   }
   const held = (...evidence: string[]): Verdict => ({ kind: 'held', certainty: 'certain', evidence })
   if (!balance || !holders) return held()
@@ -81,8 +83,7 @@ function verdict(known: Case): Verdict {
   const of = inUse.count[row] === 1 ? 'its reference' : `${balance.missing} of its ${inUse.count[row]} references`
   const open = `nothing was found that holds ${of}`
   if (found?.freeList !== undefined && found.holders.length === 0) {
-    const why = `it is on its driver's list of free pages: ${found.freeList}`
-    return { kind: 'leaked', certainty: 'likely', evidence: [open, why] }
+    return { kind: 'leaked', certainty: 'likely', evidence: [open, onFreeList(found.freeList)] }
   }
   const doubt = doubtOf(balance, holders)
   if (doubt !== undefined) return held(open, `no leak is claimed: ${doubt}`)
@@ -103,6 +104,10 @@ function hasChanged({ map, pages: { inUse }, row }: Case): boolean {
 }
 
 const LOOKED_AT = "looked at: page tables and pipes of all processes, and all of the kernel's memory for pointers to it"
+
+function onFreeList(how: string): string {
+  return `it is on its driver's list of free pages: ${how}`
+}
 
 /** Why references that are not explained need not be leaked. */
 function doubtOf(balance: Balance, holders: HolderSearch): string | undefined {

@@ -68,6 +68,37 @@ function suite(real: RealDump): void {
     },
   )
 
+  test.runIf(planted('one reference, its pointer in a slab object'))(
+    'a page on the list of free pages is not held by it',
+    () => {
+      const { pfn, place } = pointerTo('one reference, its pointer in a slab object')
+      const driver = found.kernel.modules.find(({ name }) => name === 'zlab')!
+      const head = driver.symbol('free_list')!
+      const physical = found.kernel.memory.frameOf(head) * 4096 + Number(head & 0xfffn)
+      const changes = new Map([
+        [place, 0n],
+        [physical, found.map.addressOf(pfn)],
+      ])
+      const onList = with_({ words: changes })
+      const finding = onList.findings.find(each => each.pfn === pfn)
+      expect(finding).toMatchObject({ kind: 'leaked', certainty: 'likely', holders: [] })
+      expect(finding!.evidence.join()).toContain('variable free_list [zlab] points to it')
+      // The link of an idle page says the same.
+      const idle = found.pagemaps.find(({ driver }) => driver === 'zlab')!.ranges[0]!.end - 1
+      const link = found.map.addressOf(idle) + BigInt(found.map.layout.zoneDeviceData)
+      const word = found.kernel.memory.frameOf(link) * 4096 + Number(link & 0xfffn)
+      const linked = with_({
+        words: new Map([
+          [place, 0n],
+          [word, found.map.addressOf(pfn)],
+        ]),
+      })
+      expect(linked.findings.find(each => each.pfn === pfn)?.evidence.join()).toContain(
+        `zone_device_data of idle page 0x${idle.toString(16)}`,
+      )
+    },
+  )
+
   test('without slab memory no leak is claimed', () => {
     const uses = new FrameUses(found.kernel, found.map, new Set())
     // Structures that the answer needs stay: as if a filter had dropped the others.

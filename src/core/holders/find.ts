@@ -7,6 +7,7 @@ import type { DevicePages } from '../mm/device-pages.ts'
 import type { MemoryMap } from '../mm/memory-map.ts'
 import { DevicePageIndex, type PageHolders } from './device-index.ts'
 import { FrameUses } from './frames.ts'
+import { isFreeListHead } from './free-lists.ts'
 import { mappingHolders } from './mapping-holders.ts'
 import { readMappings } from './mappings.ts'
 import { readPipes } from './pipes.ts'
@@ -138,6 +139,10 @@ class Search {
       const place = this.#places.at(hits.place[row]!, WordForm.pointer)
       if (place.memoryMap !== undefined) index.noteLink(place.memoryMap, first)
       if (!place.holder || place.live === false) continue
+      if (isFreeListHead(place.holder)) {
+        if (index.isInUse(first)) index.holdersOf(first).freeList = `${place.holder.words} points to it`
+        continue
+      }
       for (let pfn = first; pfn < first + hits.pages[row]!; pfn++) {
         if (index.isInUse(pfn)) index.addPointer(pfn, place.holder, place.live === true)
       }

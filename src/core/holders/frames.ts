@@ -29,7 +29,6 @@ export class FrameUses {
   readonly #map: MemoryMap
   readonly #types: PageTypes
   readonly #view = new PageView()
-  readonly #memoryMap: readonly MappedRun[]
   readonly #vmalloc: readonly MappedRun[]
   readonly #tables: Set<number>
 
@@ -49,8 +48,6 @@ export class FrameUses {
       // Modules have a region of their own, above the kernel's image.
       ...runsOf(kernel, this.#pageOf(kernel.address('_end') ?? 0xffffffffc0000000n), this.#pageOf(0xffffffffff000000n)),
     ].sort((a, b) => a.frame - b.frame)
-    const last = this.#pageOf(map.addressOf(lastFrame(kernel)))
-    this.#memoryMap = runsOf(kernel, end, last + 1).sort((a, b) => a.frame - b.frame)
   }
 
   /** Address of a physical address in the direct map. */
@@ -65,12 +62,13 @@ export class FrameUses {
 
   /** Address in the memory map; undefined for frames that hold no struct pages. */
   memoryMapAddress(physical: number): bigint | undefined {
-    return this.#addressIn(this.#memoryMap, physical)
+    const first = this.#map.firstPageIn(Math.floor(physical / FRAME_BYTES))
+    return first === undefined ? undefined : this.#map.addressOf(first) + BigInt(physical % FRAME_BYTES)
   }
 
   use(frame: number): FrameUse {
     if (this.#tables.has(frame)) return 'page-table'
-    if (this.memoryMapAddress(frame * FRAME_BYTES) !== undefined) return 'memory-map'
+    if (this.#map.firstPageIn(frame) !== undefined) return 'memory-map'
     const view = this.#view
     if (!this.#map.read(frame, view)) return 'unknown'
     if (view.isTail && !this.#map.read(view.head, view)) return 'unknown'
@@ -114,10 +112,6 @@ export class FrameUses {
 function variable(kernel: Kernel, name: string): bigint | undefined {
   const at = kernel.address(name)
   return at === undefined ? undefined : kernel.try(name, () => kernel.memory.u64(at))
-}
-
-function lastFrame(kernel: Kernel): number {
-  return kernel.dump.memory.ranges.reduce((last, { end }) => Math.max(last, end), 0)
 }
 
 /** Adds the frames of the kernel's own page tables: of the direct map, too, where device memory is in it. */

@@ -37,6 +37,8 @@ export class PagesInUse {
   order = new Uint8Array(256)
   flagsLow = new Uint32Array(256)
   flagsHigh = new Uint32Array(256)
+  /** 1 where the page's `mapping` is set, as it is of anonymous memory while mapped. */
+  mapping = new Uint8Array(256)
   /** Index in the list of pagemaps. */
   pagemap = new Uint32Array(256)
   /** Index of the state in {@link STATES}. */
@@ -51,6 +53,7 @@ export class PagesInUse {
     this.order[row] = page.order
     this.flagsLow[row] = page.flagsLow
     this.flagsHigh[row] = page.flagsHigh
+    this.mapping[row] = page.mapping === 0n ? 0 : 1
     this.pagemap[row] = pagemap
     this.state[row] = STATES.indexOf(state)
   }

@@ -129,6 +129,8 @@ export class MemoryMap {
   readonly #kernel: Kernel
   readonly #perFrame: number
   #runs: StructRun[] | undefined
+  /** The same, sorted by frame. */
+  #byFrame: StructRun[] | undefined
 
   /** @throws CoreError where the kernel has no such array */
   constructor(kernel: Kernel) {
@@ -161,6 +163,17 @@ export class MemoryMap {
       }
     }
     if (joined) yield joined
+  }
+
+  /** The first page whose struct page lies in a frame; undefined for frames that hold none. */
+  firstPageIn(frame: number): number | undefined {
+    if (!this.#byFrame) {
+      this.#byFrame = [...this.#allRuns()].sort((a, b) => a.frame - b.frame)
+    }
+    const runs = this.#byFrame
+    const run = runs[lowerBound(runs.length, i => runs[i]!.frame <= frame) - 1]
+    if (!run || frame >= run.frame + run.frames) return undefined
+    return run.first + (frame - run.frame) * this.#perFrame
   }
 
   /** Reads one page. @returns false where it is not in the dump */
@@ -221,10 +234,14 @@ export class MemoryMap {
     }
   }
 
+  #allRuns(): readonly StructRun[] {
+    this.#runs ??= structRuns(this.#kernel, this.base, this.#perFrame)
+    return this.#runs
+  }
+
   /** Runs of struct pages from the one that a page is in, or the first behind it. */
   *#runsFrom(pfn: number): Generator<StructRun> {
-    this.#runs ??= structRuns(this.#kernel, this.base, this.#perFrame)
-    const runs = this.#runs
+    const runs = this.#allRuns()
     let i = Math.max(0, lowerBound(runs.length, k => runs[k]!.first <= pfn) - 1)
     for (; i < runs.length; i++) yield runs[i]!
   }
