@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Puts protocol, driver and threads together to one system that the engine explores. */
 import {
-  always,
-  at_rest,
   type Cell,
   cell,
   cells,
@@ -13,12 +11,10 @@ import {
   system,
   type Thread,
   thread,
-  type View,
 } from '../../checker/index.ts'
 import type { Driver, DriverParts } from '../driver.ts'
-import { driver_owned } from '../mm/memremap.ts'
-import { busy_base, idle_count, idle_count_of } from '../mm/page_count.ts'
-import { mapcount, migration_count, pte_max, pte_page, rename_pte, show_pte } from '../mm/pgtable.ts'
+import { idle_count_of } from '../mm/page_count.ts'
+import { pte_max, rename_pte, show_pte } from '../mm/pgtable.ts'
 import {
   type Address,
   BUSY,
@@ -26,13 +22,13 @@ import {
   GONE,
   IDLE,
   type Kernel,
-  LIVE,
   type MemoryType,
   type Mm,
   type Page,
   type Protocol,
 } from '../types.ts'
 import { type Fix, merged_fixes } from './fixes.ts'
+import { invariants } from './invariants.ts'
 
 export interface Scenario {
   readonly driver: Driver
@@ -79,7 +75,7 @@ export function build(scenario: Scenario): Built {
     system: system(scenario.name ?? `${driver.name} under ${protocol.id}`, {
       cells: all_cells(kernel),
       threads,
-      properties: [...properties(kernel), counts_at_rest(kernel)],
+      properties: invariants(kernel),
       bounds,
     }),
   }
@@ -103,24 +99,6 @@ function threads_of(parts: DriverParts, role: string, n: number): Thread[] {
       daemon: r.daemon ?? false,
     }),
   )
-}
-
-/** The count equals the references that page tables hold, and the pagemap's what its pages hold, when nobody is busy. */
-function counts_at_rest({ pgmap, protocol }: Kernel) {
-  const { type, pages } = pgmap
-  const expected = (s: View, page: Page) =>
-    s.get(page.life) === IDLE
-      ? idle_count(pgmap)
-      : busy_base(pgmap) + (protocol.pte_holds_reference(type) ? mapcount(s, page) : 0)
-  return at_rest('count-mismatch', s => {
-    if (s.get(pgmap.state) !== LIVE) return true
-    const busy = pages.filter(page => s.get(page.life) === BUSY).length
-    const held = busy * (protocol.busy_page_holds_pgmap(type) ? 1 : 0)
-    return (
-      s.get(pgmap.ref) === 1 + pages.length * protocol.pgmap_refs_per_page(type) + held &&
-      pages.every(page => s.get(page._refcount) === expected(s, page))
-    )
-  })
 }
 
 /** Threads that cells make room for in a scenario that leaves their number to the driver. */
@@ -207,16 +185,5 @@ function all_cells({ pgmap, mm, cells }: Kernel): Cell[] {
     pgmap.ref,
     pgmap.state,
     ...cells,
-  ]
-}
-
-function properties({ pgmap, mm }: Kernel) {
-  const free_and_mapped = (s: View) => (page: Page) =>
-    s.get(page.life) === IDLE && mapcount(s, page) + migration_count(s, page) > 0
-  const in_use = (s: View) => (page: Page) => driver_owned(pgmap) && s.get(page.life) === BUSY
-  const mapped = (s: View) => mm.addresses.some(a => pte_page(a, s.get(a.pte)) !== undefined)
-  return [
-    always('freed-in-use', s => !pgmap.pages.some(free_and_mapped(s))),
-    always('pagemap-gone', s => s.get(pgmap.state) !== GONE || !(pgmap.pages.some(in_use(s)) || mapped(s))),
   ]
 }

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * Promises that are looked at in whole states. The others are named by the steps that break them: `s.warn()` and `s.fail()` in
+ * mm/ and the drivers, or by the checker itself (bounds, deadlock, finishes).
+ */
+import { always, at_rest, type Property, type View } from '../../checker/index.ts'
+import { driver_owned } from '../mm/memremap.ts'
+import { busy_base, idle_count } from '../mm/page_count.ts'
+import { mapcount, migration_count, pte_page } from '../mm/pgtable.ts'
+import { BUSY, GONE, IDLE, type Kernel, LIVE, type Page } from '../types.ts'
+
+/** In the order in which a state that breaks several is said to break the first. */
+export function invariants(kernel: Kernel): Property[] {
+  const { pgmap, mm } = kernel
+  const free_and_mapped = (s: View) => (page: Page) =>
+    s.get(page.life) === IDLE && mapcount(s, page) + migration_count(s, page) > 0
+  const in_use = (s: View) => (page: Page) => driver_owned(pgmap) && s.get(page.life) === BUSY
+  const mapped = (s: View) => mm.addresses.some(a => pte_page(a, s.get(a.pte)) !== undefined)
+  return [
+    always('freed-in-use', s => !pgmap.pages.some(free_and_mapped(s))),
+    always('pagemap-gone', s => s.get(pgmap.state) !== GONE || !(pgmap.pages.some(in_use(s)) || mapped(s))),
+    counts_at_rest(kernel),
+  ]
+}
+
+/** The count equals the references that page tables hold, and the pagemap's what its pages hold, when nobody is busy. */
+function counts_at_rest({ pgmap, protocol }: Kernel) {
+  const { type, pages } = pgmap
+  const expected = (s: View, page: Page) =>
+    s.get(page.life) === IDLE
+      ? idle_count(pgmap)
+      : busy_base(pgmap) + (protocol.pte_holds_reference(type) ? mapcount(s, page) : 0)
+  return at_rest('count-mismatch', s => {
+    if (s.get(pgmap.state) !== LIVE) return true
+    const busy = pages.filter(page => s.get(page.life) === BUSY).length
+    const held = busy * (protocol.busy_page_holds_pgmap(type) ? 1 : 0)
+    return (
+      s.get(pgmap.ref) === 1 + pages.length * protocol.pgmap_refs_per_page(type) + held &&
+      pages.every(page => s.get(page._refcount) === expected(s, page))
+    )
+  })
+}
