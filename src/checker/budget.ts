@@ -15,7 +15,7 @@ const PIECES = 64
 /** Tables of this many bytes are had in any case: a limit below is meant for states. */
 const FREE = 2 ** 24
 
-export class Meter {
+export class Budget {
   private doing = 'learning'
   functions = 0
   nodes = 0
@@ -82,9 +82,9 @@ export class Meter {
 }
 
 /** What is made within the limits, or the one that was met. */
-export function within<T>(limits: Limits, make: (meter: Meter) => T): T | string {
+export function within<T>(limits: Limits, make: (budget: Budget) => T): T | string {
   try {
-    return make(new Meter(limits))
+    return make(new Budget(limits))
   } catch (e) {
     if (e instanceof Exhausted) return e.message
     throw e
@@ -93,7 +93,7 @@ export function within<T>(limits: Limits, make: (meter: Meter) => T): T | string
   }
 }
 
-export const UNLIMITED = new Meter({
+export const UNLIMITED = new Budget({
   memory: Number.POSITIVE_INFINITY,
   deadline: Number.POSITIVE_INFINITY,
   signal: undefined,

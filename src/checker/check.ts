@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** `check(system)`: explore every interleaving, explain what breaks. */
 
-import { type Meter, within } from './budget.ts'
-import { PARTITIONS } from './codegen/emit-store.ts'
-import { counterexampleOf, endlessOf } from './explain/counterexample.ts'
-import { coloursOf, findEndless, obligationsOf } from './explore/liveness.ts'
-import { localCrew, remoteCrew, type SearchResult, search } from './explore/search.ts'
+import { type Budget, within } from './budget.ts'
+import { PARTITIONS } from './codegen/search-program.ts'
+import { counterexampleOf, lassoCounterexampleOf } from './explain/counterexample.ts'
+import { findFairCycle, obligationsOf, threadClassesOf } from './explore/liveness.ts'
+import { localGroup, remoteGroup, type SearchResult, search } from './explore/search.ts'
 import type { System } from './model.ts'
 import { type CheckOptions, type SearchLimits, selector } from './options.ts'
 import { PARTIAL_ORDER, type Prepared, prepare } from './prepare.ts'
@@ -35,7 +35,7 @@ export async function check(system: System, options: CheckOptions = {}): Promise
  * @throws ModelError when the model is malformed.
  */
 export function promises(system: System, options: CheckOptions = {}): readonly string[] | undefined {
-  const prepared = within(limitsOf(options), meter => prepare(system, {}, undefined, meter))
+  const prepared = within(limitsOf(options), budget => prepare(system, {}, undefined, budget))
   if (typeof prepared === 'string') return undefined
   return [...prepared.properties, ...obligationsOf(system, () => true).map(o => o.property)]
 }
@@ -45,23 +45,23 @@ async function explore(system: System, options: CheckOptions, depth: number): Pr
   const began = performance.now()
   const obliged = obligationsOf(system, selector(options)).length > 0
   const seconds = () => (performance.now() - began) / 1000
-  const first = within(limits, meter => prepare(system, options, undefined, meter))
+  const first = within(limits, budget => prepare(system, options, undefined, budget))
   // Where only liveness is asked for, its states are all that is needed.
   const prepared =
     typeof first !== 'string' && obliged && !first.safety
-      ? within(limits, meter => prepareLiveness(system, options, meter))
+      ? within(limits, budget => prepareLiveness(system, options, budget))
       : first
   if (typeof prepared === 'string') return { ...unprepared(system, prepared), seconds: seconds() }
   const initial = Int32Array.from(prepared.packing.initial)
-  const start = (l: SearchLimits, crew = localCrew(prepared.kernel)) =>
-    search(crew, prepared.packing.words, prepared.most, initial, l).then(result => ({ crew, result }))
+  const start = (l: SearchLimits, group = localGroup(prepared.program)) =>
+    search(group, prepared.packing.words, prepared.most, initial, l).then(result => ({ group, result }))
   const workers = Math.min(options.workers ?? 1, PARTITIONS)
-  let { crew, result } = await start(
+  let { group, result } = await start(
     workers > 1 && options.spawn && prepared === first ? { ...limits, handover: options.handover ?? 250_000 } : limits,
   )
   try {
     if (result.end === 'handover')
-      ({ crew, result } = await start(limits, remoteCrew(prepared.text, workers, options.spawn!)))
+      ({ group, result } = await start(limits, remoteGroup(prepared.code, workers, options.spawn!)))
     const common = {
       system: system.name,
       states: result.states,
@@ -77,7 +77,7 @@ async function explore(system: System, options: CheckOptions, depth: number): Pr
     if (result.end !== 'violated')
       return { ...common, verdict: 'inconclusive', reason: reasonOf(result), seconds: seconds() }
     const found = result.violations[0]!
-    const told = await counterexampleOf(system, prepared, crew, prepared.kernel, found, selector(options))
+    const told = await counterexampleOf(system, prepared, group, prepared.program, found, selector(options))
     return {
       ...common,
       verdict: 'violated',
@@ -87,7 +87,7 @@ async function explore(system: System, options: CheckOptions, depth: number): Pr
       seconds: seconds(),
     }
   } finally {
-    crew.end()
+    group.end()
   }
 }
 
@@ -113,9 +113,9 @@ export function limitsOf(options: CheckOptions, depth = Number.POSITIVE_INFINITY
 }
 
 /** Made ready without the reductions that would mix up who moves. @throws Exhausted at a limit. */
-export function prepareLiveness(system: System, options: CheckOptions, meter: Meter): Prepared {
-  const colours = coloursOf(system, obligationsOf(system, selector(options)))
-  return prepare(system, { ...options, partialOrder: false }, colours, meter)
+export function prepareLiveness(system: System, options: CheckOptions, budget: Budget): Prepared {
+  const threadClasses = threadClassesOf(system, obligationsOf(system, selector(options)))
+  return prepare(system, { ...options, partialOrder: false }, threadClasses, budget)
 }
 
 /** Looks for fair executions without an end; searches again if the first search's reductions mix up who moves. */
@@ -129,22 +129,22 @@ async function checkLiveness(
   const selected = selector(options)
   const obligations = obligationsOf(system, selected)
   if (obligations.length === 0) return undefined
-  const reusable = safety.live(coloursOf(system, obligations)) && safe.states === safety.kernel.stats().states
+  const reusable = safety.live(threadClassesOf(system, obligations)) && safe.states === safety.program.stats().states
   const inconclusive = (reason: string): Verdict => ({
     ...safe,
     verdict: 'inconclusive',
     reason: `no safety property is violated; liveness: ${reason}`,
   })
-  const whole = reusable ? safety : within(limits, meter => prepareLiveness(system, options, meter))
+  const whole = reusable ? safety : within(limits, budget => prepareLiveness(system, options, budget))
   if (typeof whole === 'string') return inconclusive(whole)
   if (!reusable) {
     const initial = Int32Array.from(whole.packing.initial)
-    const result = await search(localCrew(whole.kernel), whole.packing.words, whole.most, initial, limits)
+    const result = await search(localGroup(whole.program), whole.packing.words, whole.most, initial, limits)
     if (result.end !== 'complete') return inconclusive(reasonOf(result))
   }
-  const found = await findEndless(system, whole.kernel, whole.movesThreads, obligations, limits)
+  const found = await findFairCycle(system, whole.program, whole.movesThreads, obligations, limits)
   if (typeof found === 'string') return inconclusive(found)
-  const { states, transitions } = whole.kernel.stats()
+  const { states, transitions } = whole.program.stats()
   const note = `for liveness ${whole.reductions.join(', ') || 'none'}: ${states} states`
   if (!found) return reusable ? safe : { ...safe, reductions: [...safe.reductions, note] }
   return {
@@ -155,7 +155,7 @@ async function checkLiveness(
     states,
     transitions,
     reductions: whole.reductions,
-    ...(await endlessOf(system, whole, whole.kernel, found, selected)),
+    ...(await lassoCounterexampleOf(system, whole, whole.program, found, selected)),
   }
 }
 

@@ -58,7 +58,7 @@ export interface SearchLimits {
   /** Stop (to begin again with workers) at so many states. */
   readonly handover: number
   /** Whether to go on after a violation, and to keep the first of each property. */
-  readonly goOn?: boolean
+  readonly continueAfterViolation?: boolean
   readonly signal: AbortSignal | undefined
   readonly watch?: Watch | undefined
   /** Milliseconds between calls of onProgress. */

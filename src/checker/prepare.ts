@@ -1,30 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** From a system to the text of its search: learn, minimise, find reductions, lay out, generate. */
 
-import { type Meter, UNLIMITED } from './budget.ts'
+import { type Budget, UNLIMITED } from './budget.ts'
 import { mostSuccessors } from './codegen/emit-steps.ts'
-import { type Kernel, kernelOf, kernelText } from './codegen/search-program.ts'
+import { type GeneratedCode, generate, programOf } from './codegen/program-text.ts'
+import type { SearchProgram } from './codegen/search-program.ts'
 import { type Automata, automata } from './learn/automaton.ts'
 import { Decisions, type Diagram, type InvariantDiagram } from './learn/decision.ts'
 import { ModelError, type System } from './model.ts'
 import { type CheckOptions, selector } from './options.ts'
 import { type Layout, layout } from './pack/layout.ts'
 import { Packing } from './pack/packing.ts'
-import { independence, testedBy } from './reduce/ample-sets.ts'
-import { keepsColours, movesThreads, NONE, type Symmetry, symmetry } from './reduce/symmetry.ts'
+import { ampleSets, testedBy } from './reduce/ample-sets.ts'
+import { keepsThreadClasses, movesThreads, NONE, type Symmetry, symmetry } from './reduce/symmetry.ts'
 
 /** How partial order is named among a verdict's reductions. */
 export const PARTIAL_ORDER = 'partial order'
 
 /** A system made ready to be explored. */
 export interface Prepared {
-  readonly text: string
-  readonly kernel: Kernel
+  readonly code: GeneratedCode
+  /** The search in this thread. */
+  readonly program: SearchProgram
   readonly packing: Packing
   readonly properties: readonly string[]
   readonly reductions: readonly string[]
   /** Whether liveness can be told from these states: nothing is put off, and threads take the places only of their colour. */
-  readonly live: (colours: readonly string[]) => boolean
+  readonly live: (threadClasses: readonly string[]) => boolean
   /** Whether some symmetry in use moves threads. */
   readonly movesThreads: boolean
   /** Whether a safety property is asked for. */
@@ -36,36 +38,36 @@ export interface Prepared {
 }
 
 /**
- * @param colours by thread, what liveness tells them by: only symmetries that send each to one of its colour.
- * @throws ModelError when the model is malformed: not deterministic, endless, too large; Exhausted when the meter's limits
+ * @param threadClasses by thread, what liveness tells them by: only symmetries that send each to one of its colour.
+ * @throws ModelError when the model is malformed: not deterministic, endless, too large; Exhausted when the budget's limits
  * are met.
  */
 export function prepare(
   system: System,
   options: CheckOptions = {},
-  colours?: readonly string[],
-  meter: Meter = UNLIMITED,
+  threadClasses?: readonly string[],
+  budget: Budget = UNLIMITED,
 ): Prepared {
   const selected = selector(options)
-  const decisions = new Decisions(system.cells, selected, meter)
+  const decisions = new Decisions(system.cells, selected, budget)
   const learned = automata(system, decisions, options.minimise ?? true)
-  meter.begin('learning the properties')
+  budget.begin('learning the properties')
   const invariants = invariantsOf(system, decisions, selected)
   const diagrams = invariants.map(i => i.diagram)
-  meter.begin('looking for symmetries')
-  const sym: Symmetry = options.symmetry === false ? NONE : symmetry(system, learned, invariants, colours)
+  budget.begin('looking for symmetries')
+  const sym: Symmetry = options.symmetry === false ? NONE : symmetry(system, learned, invariants, threadClasses)
   const place = layoutOf(learned, sym)
-  meter.begin('writing the search')
-  const alone =
+  budget.begin('writing the search')
+  const ample =
     options.partialOrder === false
       ? undefined
-      : independence(
+      : ampleSets(
           learned,
           testedBy(decisions, diagrams),
           invariants.some(i => i.atRest),
           sym.generators,
         )
-  const reduces = alone?.alone.some(a => a.some(x => x !== 0))
+  const reduces = ample?.singleton.some(a => a.some(x => x !== 0))
   const properties = [
     ...invariants.map(i => i.name),
     'deadlock',
@@ -75,20 +77,20 @@ export function prepare(
     automata: learned,
     layout: place,
     symmetry: sym,
-    independence: reduces ? alone : undefined,
+    ampleSets: reduces ? ample : undefined,
     properties,
     invariants,
     deadlock: system.deadlock && selected('deadlock'),
   }
-  const text = kernelText(spec)
+  const code = generate(spec)
   const packing = new Packing(system, learned, place)
   return {
-    text,
-    kernel: kernelOf(text, { me: 0, workers: 1 }),
+    code,
+    program: programOf(code, { me: 0, workers: 1 }),
     packing,
     properties,
     reductions: [...describe(sym), ...(reduces ? [PARTIAL_ORDER] : [])],
-    live: of => !reduces && keepsColours(sym, of),
+    live: of => !reduces && keepsThreadClasses(sym, of),
     movesThreads: movesThreads(sym),
     safety: spec.deadlock || properties.length > 1,
     most: mostSuccessors(learned),

@@ -3,11 +3,19 @@
 
 import { within } from './budget.ts'
 import { limitsOf, prepareLiveness, reasonOf, unprepared } from './check.ts'
-import { type Kernel, kernelOf } from './codegen/search-program.ts'
-import { counterexampleOf, endlessOf } from './explain/counterexample.ts'
+import { programOf } from './codegen/program-text.ts'
+import type { SearchProgram } from './codegen/search-program.ts'
+import { counterexampleOf, lassoCounterexampleOf } from './explain/counterexample.ts'
 import { lassoOf } from './explain/lasso.ts'
-import { type Endless, findEndless, obligationsOf } from './explore/liveness.ts'
-import { type Crew, type LocatedViolation, lengthOf, localCrew, type SearchResult, search } from './explore/search.ts'
+import { type FairCycle, findFairCycle, obligationsOf } from './explore/liveness.ts'
+import {
+  type LocatedViolation,
+  lengthOf,
+  localGroup,
+  type SearchResult,
+  search,
+  type WorkerGroup,
+} from './explore/search.ts'
 import type { System } from './model.ts'
 import { type CheckOptions, type SearchLimits, selector } from './options.ts'
 import { type Prepared, prepare } from './prepare.ts'
@@ -32,11 +40,11 @@ export interface PropertyVerdict extends Verdict {
 
 /** What one exploration came to. */
 interface Explored {
-  readonly kernel: Kernel
-  readonly crew: Crew
+  readonly program: SearchProgram
+  readonly group: WorkerGroup
   readonly result: SearchResult
   /** By property, the first violation, or an execution without an end. */
-  readonly broken: ReadonlyMap<string, LocatedViolation | Endless>
+  readonly broken: ReadonlyMap<string, LocatedViolation | FairCycle>
   /** Why nothing can be said of a property that is not among the broken ones. */
   unknown(property: string): string | undefined
 }
@@ -54,10 +62,10 @@ export async function survey(
   const began = performance.now()
   const limits = limitsOf(options)
   const live = obligationsOf(system, selector(options))
-  const prepared = within(limits, meter =>
+  const prepared = within(limits, budget =>
     live.length > 0
-      ? prepareLiveness(system, options, meter)
-      : prepare(system, { ...options, partialOrder: false }, undefined, meter),
+      ? prepareLiveness(system, options, budget)
+      : prepare(system, { ...options, partialOrder: false }, undefined, budget),
   )
   if (typeof prepared !== 'string') return new Survey(system, options, prepared, limits, began).run()
   const names = [...system.properties.map(p => p.name), ...live.map(o => o.property)]
@@ -84,13 +92,13 @@ class Survey {
     this.options = options
     this.prepared = prepared
     this.initial = Int32Array.from(prepared.packing.initial)
-    this.limits = { ...limits, goOn: true }
+    this.limits = { ...limits, continueAfterViolation: true }
   }
 
   async run(): Promise<ReadonlyMap<string, PropertyVerdict>> {
-    const all = await this.explore(this.prepared.kernel)
+    const all = await this.explore(this.prepared.program)
     const first =
-      all.broken.size > 1 ? await this.explore(kernelOf(this.prepared.text, { me: 0, workers: 1, cut: true })) : all
+      all.broken.size > 1 ? await this.explore(programOf(this.prepared.code, { me: 0, workers: 1, cut: true })) : all
     const verdicts = new Map<string, PropertyVerdict>()
     for (const property of this.wanted()) verdicts.set(property, await this.verdict(property, all, first))
     const seconds = (performance.now() - this.began) / 1000
@@ -103,11 +111,11 @@ class Survey {
     return new Set([...also, ...properties])
   }
 
-  private async explore(kernel: Kernel): Promise<Explored> {
+  private async explore(program: SearchProgram): Promise<Explored> {
     const { packing, most, properties } = this.prepared
-    const crew = localCrew(kernel)
-    const result = await search(crew, packing.words, most, this.initial, this.limits)
-    const broken = new Map<string, LocatedViolation | Endless>()
+    const group = localGroup(program)
+    const result = await search(group, packing.words, most, this.initial, this.limits)
+    const broken = new Map<string, LocatedViolation | FairCycle>()
     for (const v of result.violations) {
       const name = properties[v.property]!
       if (!broken.has(name)) broken.set(name, v)
@@ -118,11 +126,11 @@ class Survey {
     for (const property of new Set(live.map(o => o.property))) {
       const obligations = live.filter(o => o.property === property)
       const found =
-        reason ?? (await findEndless(this.system, kernel, this.prepared.movesThreads, obligations, this.limits))
+        reason ?? (await findFairCycle(this.system, program, this.prepared.movesThreads, obligations, this.limits))
       if (typeof found === 'string') unknown.set(property, found)
       else if (found) broken.set(property, found)
     }
-    return { kernel, crew, result, broken, unknown: property => reason ?? unknown.get(property) }
+    return { program, group, result, broken, unknown: property => reason ?? unknown.get(property) }
   }
 
   private async verdict(property: string, all: Explored, first: Explored): Promise<PropertyVerdict> {
@@ -143,22 +151,22 @@ class Survey {
 
   private async told(
     property: string,
-    broken: LocatedViolation | Endless,
-    { kernel, crew }: Explored,
+    broken: LocatedViolation | FairCycle,
+    { program, group }: Explored,
   ): Promise<Pick<PropertyVerdict, 'steps' | 'message' | 'counterexample' | 'loop'>> {
     const { system, prepared } = this
     // Executions go on past violations of other properties, as they did when this one was found.
     const selected = (p: string) => p === property
     if ('obligation' in broken) {
-      const { prefix, cycle } = await lassoOf(system, kernel, prepared.packing, broken)
+      const { prefix, cycle } = await lassoOf(system, program, prepared.packing, broken)
       const steps = prefix.length + cycle.length
       if (this.options.explain === false) return { steps }
       const { message } = broken.obligation
-      return { steps, message, ...(await endlessOf(system, prepared, kernel, broken, selected)) }
+      return { steps, message, ...(await lassoCounterexampleOf(system, prepared, program, broken, selected)) }
     }
     const steps = lengthOf(broken)
     if (this.options.explain === false) return { steps }
-    const told = await counterexampleOf(system, prepared, crew, kernel, broken, selected)
+    const told = await counterexampleOf(system, prepared, group, program, broken, selected)
     return { steps, message: told.message, counterexample: told.steps }
   }
 }

@@ -18,11 +18,11 @@ import {
   wait_until,
   write,
 } from '../../src/checker/index.ts'
-import { NaiveExplorer } from '../../src/checker/reference/reference-checker.ts'
+import { ReferenceChecker } from '../../src/checker/reference/reference-checker.ts'
 
 async function verdicts(of: () => System): Promise<[naive: string, engine: string, reductions: string]> {
   const { verdict, reductions } = await check(of())
-  return [new NaiveExplorer(of()).run().verdict, verdict, reductions.join()]
+  return [new ReferenceChecker(of()).run().verdict, verdict, reductions.join()]
 }
 
 describe('partial order', () => {

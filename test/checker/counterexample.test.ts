@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type CounterexampleStep, check, type System, type Verdict } from '../../src/checker/index.ts'
-import { Concrete, keyOfPlace, type State } from '../../src/checker/reference/interpreter.ts'
+import { Interpreter, keyOfPlace, type State } from '../../src/checker/reference/interpreter.ts'
 import { build, plans } from './random.ts'
 
 const RUNS = Number(process.env.LASTPUT_RANDOM_RUNS ?? 40)
@@ -13,14 +13,14 @@ function switchesOf(steps: readonly CounterexampleStep[]): number {
 
 /** Fewest context switches of any execution of `length` steps that ends in a violation of `property`, by trying all. */
 function fewestSwitches(system: System, length: number, property: string): number {
-  const concrete = new Concrete(system)
+  const interpreter = new Interpreter(system)
   let fewest = Number.POSITIVE_INFINITY
   let front = new Map<string, { state: State; last: number; switches: number }>()
-  front.set('', { state: concrete.initial(), last: -1, switches: 0 })
+  front.set('', { state: interpreter.initial(), last: -1, switches: 0 })
   const violates = (state: State) => {
-    const moves = state.places.some(p => p.next && concrete.outcomes(p.next, state.values).length > 0)
+    const moves = state.places.some(p => p.next && interpreter.outcomes(p.next, state.values).length > 0)
     if (property === 'deadlock') return !moves && state.places.some(p => p.started)
-    return concrete.broken(state).includes(property)
+    return interpreter.broken(state).includes(property)
   }
   for (let depth = 0; depth <= length; depth++) {
     const next: typeof front = new Map()
@@ -29,10 +29,10 @@ function fewestSwitches(system: System, length: number, property: string): numbe
       for (const [t, place] of state.places.entries()) {
         if (!place.next || depth === length) continue
         const cost = switches + (last >= 0 && last !== t ? 1 : 0)
-        for (const o of concrete.outcomes(place.next, state.values)) {
+        for (const o of interpreter.outcomes(place.next, state.values)) {
           if (depth + 1 === length && o.violations.some(v => v.property === property)) fewest = Math.min(fewest, cost)
           if (o.stops) continue
-          const after = concrete.after(system.threads[t]!, place, o.result)
+          const after = interpreter.after(system.threads[t]!, place, o.result)
           const to: State = { values: o.values, places: state.places.with(t, after) }
           const key = `${t}|${to.values.join()}|${to.places.map(keyOfPlace).join('|')}`
           if ((next.get(key)?.switches ?? Number.POSITIVE_INFINITY) > cost)
@@ -47,14 +47,14 @@ function fewestSwitches(system: System, length: number, property: string): numbe
 
 /** Takes the steps as the counterexample tells them, from the thread's name and its choices. */
 function replay(system: System, steps: readonly CounterexampleStep[]): { state: State; violated: string[] } {
-  const concrete = new Concrete(system)
-  let state = concrete.initial()
+  const interpreter = new Interpreter(system)
+  let state = interpreter.initial()
   let violated: string[] = []
   for (const s of steps) {
     const t = system.threads.findIndex(x => x.name === s.thread)
     const place = state.places[t]!
     expect(place.next!.name).toBe(s.operation)
-    const outcome = concrete.outcomes(place.next!, state.values).find(o => o.choices.join() === s.choices.join())!
+    const outcome = interpreter.outcomes(place.next!, state.values).find(o => o.choices.join() === s.choices.join())!
     const changes = system.cells.flatMap((c, i) =>
       outcome.values[i] === state.values[i] ? [] : [{ cell: c.name, from: state.values[i]!, to: outcome.values[i]! }],
     )
@@ -63,10 +63,10 @@ function replay(system: System, steps: readonly CounterexampleStep[]): { state: 
     if (outcome.stops) break
     state = {
       values: outcome.values,
-      places: state.places.with(t, concrete.after(system.threads[t]!, place, outcome.result)),
+      places: state.places.with(t, interpreter.after(system.threads[t]!, place, outcome.result)),
     }
   }
-  return { state, violated: [...violated, ...concrete.broken(state)] }
+  return { state, violated: [...violated, ...interpreter.broken(state)] }
 }
 
 /** Violated by a finite execution, in at most seven steps. */

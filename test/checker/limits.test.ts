@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest'
 import { coreResets } from '../../bench/models/core-resets.ts'
 import { swapLivelock } from '../../bench/models/swap-livelock.ts'
-import { Exhausted, Meter } from '../../src/checker/budget.ts'
+import { Budget, Exhausted } from '../../src/checker/budget.ts'
 import {
   type CheckOptions,
   cell,
@@ -25,12 +25,12 @@ const LIMITS = {
   onProgress: undefined,
 }
 
-/** What a meter says whose clock passes the deadline at the n-th look; undefined where that comes too late. */
+/** What a budget says whose clock passes the deadline at the n-th look; undefined where that comes too late. */
 function stoppedAt(looks: number): string | undefined {
   let now = 0
-  const meter = new Meter({ ...LIMITS, deadline: looks, progressInterval: 1 }, () => ++now)
+  const budget = new Budget({ ...LIMITS, deadline: looks, progressInterval: 1 }, () => ++now)
   try {
-    prepare(swapLivelock({ pages: 2, faults: 2 }), {}, undefined, meter)
+    prepare(swapLivelock({ pages: 2, faults: 2 }), {}, undefined, budget)
     return undefined
   } catch (e) {
     expect(e).toBeInstanceOf(Exhausted)

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { check } from '../../src/checker/check.ts'
 import { prepare } from '../../src/checker/prepare.ts'
-import { NaiveExplorer } from '../../src/checker/reference/reference-checker.ts'
+import { ReferenceChecker } from '../../src/checker/reference/reference-checker.ts'
 import { build, plans } from './random.ts'
 
 const RUNS = Number(process.env.LASTPUT_RANDOM_RUNS ?? 80)
@@ -11,7 +11,7 @@ const LIMIT = 3000
 
 /** Longest loops of a plan are cut by the naive explorer's limit: such plans say nothing. */
 function oracle(plan: Parameters<typeof build>[0]) {
-  const naive = new NaiveExplorer(build(plan), { states: LIMIT })
+  const naive = new ReferenceChecker(build(plan), { states: LIMIT })
   const verdict = naive.run()
   fc.pre(verdict.verdict !== 'inconclusive')
   return { naive, verdict }
@@ -67,7 +67,7 @@ describe('random systems, against the naive explorer', () => {
     const only = { properties: ['finishes', 'progress'] }
     await fc.assert(
       fc.asyncProperty(plans, async plan => {
-        const verdict = new NaiveExplorer(build(plan), { states: LIMIT, ...only }).run()
+        const verdict = new ReferenceChecker(build(plan), { states: LIMIT, ...only }).run()
         fc.pre(verdict.verdict !== 'inconclusive')
         const engine = await check(build(plan), only)
         expect([engine.verdict, engine.property]).toEqual([verdict.verdict, verdict.property])
@@ -82,16 +82,16 @@ describe('random systems, against the naive explorer', () => {
         const { naive, verdict } = oracle(plan)
         fc.pre(verdict.verdict === 'holds')
         const prepared = prepare(build(plan), { symmetry: false, partialOrder: false })
-        const { kernel, packing } = prepared
+        const { program, packing } = prepared
         const buffer = [new Int32Array(64 * 2000 * packing.words)]
-        kernel.rebuffer(buffer, [new Int32Array(64)], 2000)
-        kernel.seed(Int32Array.from(packing.initial))
-        while (kernel.advance() > 0)
+        program.rebuffer(buffer, [new Int32Array(64)], 2000)
+        program.seed(Int32Array.from(packing.initial))
+        while (program.advance() > 0)
           for (let more = true; more; ) {
-            more = kernel.expand()
-            kernel.insert()
+            more = program.expand()
+            program.insert()
           }
-        expect(new Set(packing.split(kernel.states()).map(s => packing.values(s).join()))).toEqual(naive.memories())
+        expect(new Set(packing.split(program.states()).map(s => packing.values(s).join()))).toEqual(naive.memories())
       }),
       { numRuns: RUNS },
     )

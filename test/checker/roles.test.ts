@@ -3,7 +3,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { check } from '../../src/checker/check.ts'
-import { NaiveExplorer } from '../../src/checker/reference/reference-checker.ts'
+import { ReferenceChecker } from '../../src/checker/reference/reference-checker.ts'
 import type { Verdict } from '../../src/checker/verdict.ts'
 import { spawn } from '../../src/node/spawn.ts'
 import { build, type Roles, roles } from './roles.ts'
@@ -25,7 +25,7 @@ const said = ({ verdict, property }: Verdict) => [verdict, property]
 
 /** Too large for the naive explorer: says nothing. */
 function oracle(plan: Roles): Verdict {
-  const verdict = new NaiveExplorer(build(plan), { states: LIMIT }).run()
+  const verdict = new ReferenceChecker(build(plan), { states: LIMIT }).run()
   fc.pre(verdict.verdict !== 'inconclusive')
   return verdict
 }

@@ -2,8 +2,8 @@
 // One exploration tells of every property what a search for it alone would, and which are broken only after others.
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { Concrete, type State, type System, survey } from '../../src/checker/index.ts'
-import { NaiveExplorer } from '../../src/checker/reference/reference-checker.ts'
+import { Interpreter, type State, type System, survey } from '../../src/checker/index.ts'
+import { ReferenceChecker } from '../../src/checker/reference/reference-checker.ts'
 import { build, plans } from './random.ts'
 
 const RUNS = Number(process.env.LASTPUT_RANDOM_RUNS ?? 60)
@@ -12,26 +12,26 @@ const LIVE = ['finishes', 'progress']
 
 /** Breadth first over executions that end where they break something: by property, steps to its first violation. */
 function firstViolations(system: System): Map<string, number> | undefined {
-  const concrete = new Concrete(system)
+  const interpreter = new Interpreter(system)
   const keyOf = (s: State) => JSON.stringify([s.values, s.places.map(p => [p.runs, p.frames.map(f => f.history)])])
   const found = new Map<string, number>()
   const note = (property: string, steps: number) => found.set(property, Math.min(steps, found.get(property) ?? steps))
   const seen = new Set<string>()
-  let front = [concrete.initial()]
+  let front = [interpreter.initial()]
   for (let depth = 0; front.length > 0; depth++) {
     const next: State[] = []
     for (const state of front) {
-      const broken = concrete.broken(state)
+      const broken = interpreter.broken(state)
       for (const property of broken) note(property, depth)
       if (broken.length > 0) continue
       let moves = 0
       for (const [t, thread] of system.threads.entries()) {
         const place = state.places[t]!
-        for (const o of place.next ? concrete.outcomes(place.next, state.values) : []) {
+        for (const o of place.next ? interpreter.outcomes(place.next, state.values) : []) {
           moves++
           for (const v of o.violations) note(v.property, depth + 1)
           if (o.stops || o.violations.length > 0) continue
-          const after = { values: o.values, places: state.places.with(t, concrete.after(thread, place, o.result)) }
+          const after = { values: o.values, places: state.places.with(t, interpreter.after(thread, place, o.result)) }
           if (seen.has(keyOf(after))) continue
           seen.add(keyOf(after))
           next.push(after)
@@ -52,7 +52,7 @@ describe('random systems', () => {
       fc.asyncProperty(plans, async plan => {
         const verdicts = await survey(build(plan))
         for (const [property, of] of verdicts) {
-          const naive = new NaiveExplorer(build(plan), { states: LIMIT, properties: [property] })
+          const naive = new ReferenceChecker(build(plan), { states: LIMIT, properties: [property] })
           const alone = naive.run()
           fc.pre(alone.verdict !== 'inconclusive')
           expect([property, of.verdict]).toEqual([property, alone.verdict])

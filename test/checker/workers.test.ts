@@ -5,8 +5,8 @@ import { coreResets } from '../../bench/models/core-resets.ts'
 import { daxTruncate } from '../../bench/models/dax-truncate.ts'
 import { swapLivelock } from '../../bench/models/swap-livelock.ts'
 import { limitsOf } from '../../src/checker/check.ts'
-import { findEndless, obligationsOf } from '../../src/checker/explore/liveness.ts'
-import { localCrew, search } from '../../src/checker/explore/search.ts'
+import { findFairCycle, obligationsOf } from '../../src/checker/explore/liveness.ts'
+import { localGroup, search } from '../../src/checker/explore/search.ts'
 import { check, prepare, type System, type Verdict } from '../../src/checker/index.ts'
 import { spawn } from '../../src/node/spawn.ts'
 import { build, plans } from './random.ts'
@@ -69,13 +69,13 @@ describe('limits', () => {
     const memory = await check(system, { ...options, memory: 24 * whole.states })
     expect(memory.reason).toMatch(/liveness: out of memory for the (\d+ )?edges of \d+ states$/)
 
-    const { kernel, packing, most } = prepare(system, { ...options, partialOrder: false })
+    const { program, packing, most } = prepare(system, { ...options, partialOrder: false })
     const limits = limitsOf(options)
-    await search(localCrew(kernel), packing.words, most, Int32Array.from(packing.initial), limits)
+    await search(localGroup(program), packing.words, most, Int32Array.from(packing.initial), limits)
     const live = (more: Partial<typeof limits>) =>
-      findEndless(
+      findFairCycle(
         system,
-        kernel,
+        program,
         false,
         obligationsOf(system, () => true),
         { ...limits, ...more },

@@ -5,7 +5,7 @@ import type { Field, Item } from '../pack/layout.ts'
 import type { Permutation, Symmetry } from '../reduce/symmetry.ts'
 import { type Fields, maskOf, padded } from './emit-fields.ts'
 
-export class CanonicalWriter {
+export class CanonicalForm {
   private readonly fields: Fields
   private readonly symmetry: Symmetry
 

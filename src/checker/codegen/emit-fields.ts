@@ -65,7 +65,7 @@ export class Fields {
     return [...this.tables].map(([text, name]) => `const ${name} = ${text}`).join('\n')
   }
 
-  /** Whether some thread's run has begun. */
+  /** The condition that some thread's run has begun. */
   anyStarted(): string {
     return this.automata.typeOf
       .map((type, t) =>
@@ -78,7 +78,12 @@ export class Fields {
       .join(' || ')
   }
 
-  /** `started(words)`: bits of the threads whose run has begun, of the first 32. */
+  /** `anyStartedIn(words)`: whether some thread's run has begun. */
+  anyStartedFunction(): string {
+    return `function anyStartedIn(${this.names.join()}) { return ${this.anyStarted()} }`
+  }
+
+  /** `startedIn(words)`: bits of the threads whose run has begun, of the first 32. */
   startedFunction(): string {
     const bits = this.automata.typeOf.map((type, t) =>
       this.ofNode(
@@ -86,7 +91,7 @@ export class Fields {
         this.automata.types[type]!.nodes.map(n => (n.idle ? 0 : 1 << t)),
       ),
     )
-    return `function started(${this.names.join()}) { return ${bits.slice(0, 32).join(' | ')} }`
+    return `function startedIn(${this.names.join()}) { return ${bits.slice(0, 32).join(' | ')} }`
   }
 
   /** `value(variable, words)`: the value of any variable, minus its `low`. */

@@ -39,16 +39,19 @@ export function stepName(type: number, word: number): string {
   return `t${type}_${word}`
 }
 
-/** `broken(words)`: notes the invariants that do not hold in a state. */
-export function brokenFunction(fields: Fields, invariants: readonly InvariantDiagram[]): string {
+/** `invariantsOf(words)`: reports the invariants that do not hold in a state. */
+export function invariantsFunction(fields: Fields, invariants: readonly InvariantDiagram[]): string {
   const writer = new StepWriter(fields, [])
   const of = (atRest: boolean) =>
     invariants
       .flatMap((invariant, k) => (invariant.atRest === atRest ? [{ ...invariant, k }] : []))
-      .map(({ diagram, k }) => `{${writer.decide(diagram, t => (t.outcomes.length === 0 ? `worse(2, ${k});` : ''))}}`)
+      .map(
+        ({ diagram, k }) =>
+          `{${writer.decide(diagram, t => (t.outcomes.length === 0 ? `search.violated('state', ${k});` : ''))}}`,
+      )
       .join('\n')
   const resting = of(true)
-  return `function broken(${fields.names.join()}) {
+  return `function invariantsOf(${fields.names.join()}) {
 ${of(false)}
 ${resting === '' ? '' : `if (!(${fields.anyStarted()})) {\n${resting}\n}`}
 }`
@@ -121,7 +124,7 @@ class StepWriter {
 
   private nested(d: Diagram, known: Known, leaf: Leaf): string {
     if (d.kind === 'terminal') return leaf(d, known)
-    this.fields.automata.decisions.meter.tick()
+    this.fields.automata.decisions.budget.tick()
     const { low, cell } = this.fields.variables[d.variable]!
     const absolute = cell ? { ...known.absolute, [d.variable]: prefersAbsolute(d, low) } : known.absolute
     const byCode = new Map<string, number[]>()
@@ -139,8 +142,8 @@ class StepWriter {
   }
 
   private outcome(o: Outcome, word: number, { values, absolute }: Known): string {
-    const bad = o.violations.map(v => `worse(1, ${this.properties.indexOf(v)});`).join(' ')
-    if (o.stops) return `${bad} stop();`
+    const bad = o.violations.map(v => `search.violated('step', ${this.properties.indexOf(v)});`).join(' ')
+    if (o.stops) return `${bad} search.stop();`
     const { words, layout, variables } = this.fields
     const clear = words.map(() => 0)
     const plus = words.map(() => 0)
@@ -160,8 +163,8 @@ class StepWriter {
       if (constant !== 0) parts.push(String(constant))
       return parts.length === 1 ? parts[0]! : `(${parts.join(' + ')}) | 0`
     })
-    const go = `e(${args.join()});`
-    return bad === '' ? go : `${bad} if (cut) stop(); else ${go}`
+    const go = `successor(${args.join()});`
+    return bad === '' ? go : `${bad} if (search.cut) search.stop(); else ${go}`
   }
 }
 

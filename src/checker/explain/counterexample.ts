@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** From what a search found to the steps that are shown. */
 
-import type { Kernel } from '../codegen/search-program.ts'
-import type { Endless } from '../explore/liveness.ts'
-import type { Crew, LocatedViolation } from '../explore/search.ts'
+import type { SearchProgram } from '../codegen/search-program.ts'
+import type { FairCycle } from '../explore/liveness.ts'
+import type { LocatedViolation, WorkerGroup } from '../explore/search.ts'
 import type { System } from '../model.ts'
 import type { Packing } from '../pack/packing.ts'
 import type { Verdict } from '../verdict.ts'
@@ -20,35 +20,35 @@ interface Explored {
 
 /**
  * Of all the shortest executions that end in a violation of this property and kind, one with the fewest context switches.
- * @param kernel with the same text as the crew's.
+ * @param program with the same text as the group's.
  * @param selected properties whose violations no execution goes past.
  */
 export async function counterexampleOf(
   system: System,
   { packing, properties }: Explored,
-  crew: Crew,
-  kernel: Kernel,
+  group: WorkerGroup,
+  program: SearchProgram,
   { kind, property, level }: LocatedViolation,
   selected: (property: string) => boolean,
 ): Promise<Explanation> {
   const name = properties[property]!
   // Several invariants may go by one name.
   const same = properties.flatMap((p, i) => (p === name ? [i] : []))
-  const levels = await levelsTo(crew, level, await violating(crew, level, kind, same))
-  const last = kind === 'step' ? (state: Int32Array) => kernel.violators(state, same) : undefined
-  const path = cheapestPath(kernel, packing.words, system.threads.length, packing.initial, levels, last)
+  const levels = await levelsTo(group, level, await violating(group, level, kind, same))
+  const last = kind === 'step' ? (state: Int32Array) => program.violators(state, same) : undefined
+  const path = cheapestPath(program, packing.words, system.threads.length, packing.initial, levels, last)
   return new Explainer(system, packing, selected).explain(path, kind, name)
 }
 
 /** Steps into an endless execution and once round it. */
-export async function endlessOf(
+export async function lassoCounterexampleOf(
   system: System,
   { packing }: Pick<Explored, 'packing'>,
-  kernel: Kernel,
-  endless: Endless,
+  program: SearchProgram,
+  fairCycle: FairCycle,
   selected: (property: string) => boolean,
 ): Promise<Required<Pick<Verdict, 'counterexample'>> & Pick<Verdict, 'loop'>> {
-  const { prefix, cycle } = await lassoOf(system, kernel, packing, endless)
+  const { prefix, cycle } = await lassoOf(system, program, packing, fairCycle)
   // Round twice: a cycle that cannot be repeated is none.
   const steps = new Explainer(system, packing, selected).describe([...prefix, ...cycle, ...cycle])
   const counterexample = steps.slice(0, prefix.length + cycle.length)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** An endless execution as steps over states as they are: the way to a fair component, and a round through it. */
-import type { Kernel } from '../codegen/search-program.ts'
-import { bitsOf, type Endless, excused } from '../explore/liveness.ts'
-import { type Crew, localCrew } from '../explore/search.ts'
+/** An fairCycle execution as steps over states as they are: the way to a fair component, and a round through it. */
+import type { SearchProgram } from '../codegen/search-program.ts'
+import { bitsOf, excused, type FairCycle } from '../explore/liveness.ts'
+import { localGroup, type WorkerGroup } from '../explore/search.ts'
 import type { System } from '../model.ts'
 import type { Packing } from '../pack/packing.ts'
 import { cheapestPath, levelsTo, type PathStep } from './shortest-path.ts'
@@ -13,33 +13,44 @@ export interface Lasso {
   readonly cycle: readonly PathStep[]
 }
 
-/** @param kernel that has explored all states. */
-export async function lassoOf(system: System, kernel: Kernel, packing: Packing, endless: Endless): Promise<Lasso> {
-  const crew: Crew = localCrew(kernel)
-  const levels = await levelsTo(crew, endless.level, endless.entries)
-  const prefix = cheapestPath(kernel, packing.words, system.threads.length, packing.initial, levels)
+/** @param program that has explored all states. */
+export async function lassoOf(
+  system: System,
+  program: SearchProgram,
+  packing: Packing,
+  fairCycle: FairCycle,
+): Promise<Lasso> {
+  const group: WorkerGroup = localGroup(program)
+  const levels = await levelsTo(group, fairCycle.level, fairCycle.entries)
+  const prefix = cheapestPath(program, packing.words, system.threads.length, packing.initial, levels)
   const start = prefix.at(-1)?.state ?? packing.initial
-  return { prefix, cycle: new Round(system, kernel, packing, endless, start).steps() }
+  return { prefix, cycle: new Round(system, program, packing, fairCycle, start).steps() }
 }
 
 /** A round from a state back to itself in which each thread moves, or is seen unable to. */
 class Round {
-  private readonly kernel: Kernel
+  private readonly program: SearchProgram
   private readonly packing: Packing
-  private readonly endless: Endless
+  private readonly fairCycle: FairCycle
   private readonly start: readonly number[]
   private readonly component: number
   private readonly members: number
   private readonly everyone: number
   private readonly daemons: number
 
-  constructor(system: System, kernel: Kernel, packing: Packing, endless: Endless, start: readonly number[]) {
-    this.kernel = kernel
+  constructor(
+    system: System,
+    program: SearchProgram,
+    packing: Packing,
+    fairCycle: FairCycle,
+    start: readonly number[],
+  ) {
+    this.program = program
     this.packing = packing
-    this.endless = endless
+    this.fairCycle = fairCycle
     this.start = start
     this.component = this.componentOf(start)
-    this.members = bitsOf(endless.obligation.threads)
+    this.members = bitsOf(fairCycle.obligation.threads)
     this.everyone = bitsOf(system.threads.map((_, t) => t))
     this.daemons = bitsOf(system.threads.flatMap((t, i) => (t.daemon ? [i] : [])))
   }
@@ -91,9 +102,9 @@ class Round {
   }
 
   private stepsInside(state: readonly number[]): PathStep[] {
-    const { started } = this.kernel.threadsAt(Int32Array.from(state))
-    return this.packing.steps(this.kernel.successors(Int32Array.from(state))).filter(step => {
-      const after = this.kernel.threadsAt(Int32Array.from(step.state)).started
+    const { started } = this.program.threadsAt(Int32Array.from(state))
+    return this.packing.steps(this.program.successors(Int32Array.from(state))).filter(step => {
+      const after = this.program.threadsAt(Int32Array.from(step.state)).started
       const mine = this.members & (1 << step.thread)
       if ((after & this.members) === 0 || (mine & started & ~after) !== 0) return false
       return this.componentOf(step.state) === this.component
@@ -101,11 +112,11 @@ class Round {
   }
 
   private excused(state: readonly number[]): number {
-    const { started, can } = this.kernel.threadsAt(Int32Array.from(state))
+    const { started, can } = this.program.threadsAt(Int32Array.from(state))
     return excused(started, can, this.daemons)
   }
 
   private componentOf(state: readonly number[]): number {
-    return this.endless.componentOf[this.kernel.numberOf(Int32Array.from(state))]!
+    return this.fairCycle.componentOf[this.program.numberOf(Int32Array.from(state))]!
   }
 }

@@ -5,7 +5,7 @@ import type { FoundViolation } from '../codegen/search-program.ts'
 import type { System } from '../model.ts'
 import type { Packing } from '../pack/packing.ts'
 import { describeStep } from '../reference/describe-step.ts'
-import { Concrete, keyOfPlace, type Outcome, type Place } from '../reference/interpreter.ts'
+import { Interpreter, keyOfPlace, type Outcome, type Place } from '../reference/interpreter.ts'
 import type { CounterexampleStep } from '../verdict.ts'
 import type { PathStep } from './shortest-path.ts'
 
@@ -22,13 +22,13 @@ export class ReplayError extends Error {
 export class Explainer {
   private readonly system: System
   private readonly packing: Packing
-  private readonly concrete: Concrete
+  private readonly interpreter: Interpreter
   private readonly selected: (property: string) => boolean
 
   constructor(system: System, packing: Packing, selected: (property: string) => boolean) {
     this.system = system
     this.packing = packing
-    this.concrete = new Concrete(system)
+    this.interpreter = new Interpreter(system)
     this.selected = selected
   }
 
@@ -55,7 +55,7 @@ export class Explainer {
   private tell(path: readonly PathStep[], kind: FoundViolation['kind'], property: string): Explanation[] {
     const run = this.follow(path)
     if (!run) return []
-    const values = path.length > 0 ? this.packing.values(path.at(-1)!.state) : this.concrete.initial().values
+    const values = path.length > 0 ? this.packing.values(path.at(-1)!.state) : this.interpreter.initial().values
     if (kind === 'deadlock') {
       const still = run.tracks.map(track => {
         const blocked = track.filter(c => this.ways(c.place, values).length === 0)
@@ -68,7 +68,7 @@ export class Explainer {
     if (kind === 'state') {
       // Some properties are about threads at rest.
       const ends = run.tracks.map(track => track.find(c => !c.place.started) ?? track[0]!)
-      const broken = this.concrete.broken({ values, places: ends.map(t => t.place) }).includes(property)
+      const broken = this.interpreter.broken({ values, places: ends.map(t => t.place) }).includes(property)
       return broken ? [{ steps: run.tell(() => ends), message: `${property} does not hold` }] : []
     }
     return run.tracks.flatMap((track, t) => {
@@ -77,7 +77,7 @@ export class Explainer {
           const violation = outcome.violations.find(v => v.property === property)
           if (!violation) continue
           const steps = run.tell(tracks => tracks.map((other, u) => (u === t ? c : other[0]!)))
-          const last = describeStep(this.concrete, steps.length + 1, values, t, c.place, outcome)
+          const last = describeStep(this.interpreter, steps.length + 1, values, t, c.place, outcome)
           return [{ steps: [...steps, last], message: violation.message }]
         }
       return []
@@ -85,7 +85,7 @@ export class Explainer {
   }
 
   private ways(place: Place, values: readonly number[]): Outcome[] {
-    return place.next ? this.concrete.outcomes(place.next, values) : []
+    return place.next ? this.interpreter.outcomes(place.next, values) : []
   }
 
   /**
@@ -93,7 +93,7 @@ export class Explainer {
    * be; the path fixes memory, so threads can be followed one by one.
    */
   private follow(path: readonly PathStep[]): Followed | undefined {
-    const first = this.concrete.initial()
+    const first = this.interpreter.initial()
     const tracks: Track[][] = first.places.map(place => [{ place, before: undefined, at: -1, outcome: undefined }])
     let values = first.values
     const memory = [values]
@@ -104,7 +104,7 @@ export class Explainer {
         for (const outcome of this.ways(before.place, values)) {
           if (outcome.stops || outcome.values.some((v, i) => v !== after[i])) continue
           if (outcome.violations.some(v => this.selected(v.property))) continue
-          const place = this.concrete.after(this.system.threads[thread]!, before.place, outcome.result)
+          const place = this.interpreter.after(this.system.threads[thread]!, before.place, outcome.result)
           const key = keyOfPlace(place)
           if (!next.has(key)) next.set(key, { place, before, at, outcome })
         }
@@ -117,7 +117,7 @@ export class Explainer {
       const steps: CounterexampleStep[] = []
       for (const [t, end] of choose(tracks).entries())
         for (let c = end; c.before; c = c.before)
-          steps[c.at] = describeStep(this.concrete, c.at + 1, memory[c.at]!, t, c.before.place, c.outcome!)
+          steps[c.at] = describeStep(this.interpreter, c.at + 1, memory[c.at]!, t, c.before.place, c.outcome!)
       return steps
     }
     return { tracks, tell }

@@ -4,8 +4,8 @@
  * lie on shortest paths, and for each what going on from there costs (dynamic programming over states and the thread that
  * moved last); going forward along the least cost gives the path.
  */
-import type { FoundViolation, Kernel } from '../codegen/search-program.ts'
-import type { Crew } from '../explore/search.ts'
+import type { FoundViolation, SearchProgram } from '../codegen/search-program.ts'
+import type { WorkerGroup } from '../explore/search.ts'
 
 /** One step of a path over states as they are, not canonical. */
 export interface PathStep {
@@ -14,29 +14,29 @@ export interface PathStep {
 }
 
 /** Canonical states from which, by level, the shortest paths go on to a target; the last level has the targets. */
-export async function levelsTo(crew: Crew, level: number, targets: Int32Array): Promise<Int32Array[]> {
+export async function levelsTo(group: WorkerGroup, level: number, targets: Int32Array): Promise<Int32Array[]> {
   const levels = [targets]
-  for (let l = level - 1; l >= 0; l--) levels.unshift(joined(await crew.all('predecessors', l, levels[0]!)))
+  for (let l = level - 1; l >= 0; l--) levels.unshift(joined(await group.all('predecessors', l, levels[0]!)))
   return levels
 }
 
 /** All states of `level` that violate one of the properties, or from which one step does. */
 export async function violating(
-  crew: Crew,
+  group: WorkerGroup,
   level: number,
   kind: FoundViolation['kind'],
   properties: readonly number[],
 ): Promise<Int32Array> {
-  return joined(await crew.all('violating', level, kind, properties))
+  return joined(await group.all('violating', level, kind, properties))
 }
 
 /**
- * @param kernel with the same text as the crew's.
+ * @param program with the same text as the group's.
  * @param levels of {@link levelsTo}.
  * @param last threads that may go on from a target; undefined where none has to.
  */
 export function cheapestPath(
-  kernel: Kernel,
+  program: SearchProgram,
   words: number,
   threads: number,
   initial: readonly number[],
@@ -45,14 +45,14 @@ export function cheapestPath(
 ): PathStep[] {
   const costs: Costs[] = []
   for (const [l, states] of [...levels.entries()].reverse())
-    costs[l] = costsOf(kernel, words, threads, states, costs[l + 1], last)
+    costs[l] = costsOf(program, words, threads, states, costs[l + 1], last)
   const path: PathStep[] = []
   let at = Int32Array.from(initial)
   for (const next of costs.slice(1)) {
     const before = path.at(-1)?.thread
     let best: { step: PathStep; cost: number } | undefined
-    for (const { thread, state } of successorsOf(kernel, words, at)) {
-      const on = next.after(kernel.orbit(state, thread))
+    for (const { thread, state } of successorsOf(program, words, at)) {
+      const on = next.after(program.orbit(state, thread))
       if (on === undefined) continue
       const cost = on + (before === undefined || before === thread ? 0 : 1)
       if (!best || cost < best.cost) best = { step: { thread, state: [...state] }, cost }
@@ -64,14 +64,14 @@ export function cheapestPath(
   return path
 }
 
-function* successorsOf(kernel: Kernel, words: number, state: Int32Array) {
-  const list = kernel.successors(state)
+function* successorsOf(program: SearchProgram, words: number, state: Int32Array) {
+  const list = program.successors(state)
   for (let i = 0; i < list.length; i += words + 1)
     yield { thread: list[i]!, state: list.subarray(i + 1, i + 1 + words) }
 }
 
 function costsOf(
-  kernel: Kernel,
+  program: SearchProgram,
   words: number,
   threads: number,
   states: Int32Array,
@@ -89,8 +89,8 @@ function costsOf(
     by.fill(Number.POSITIVE_INFINITY)
     if (!next) for (const t of last!(state)) by[t] = 0
     else
-      for (const s of successorsOf(kernel, words, state)) {
-        const on = next.after(kernel.orbit(s.state, s.thread))
+      for (const s of successorsOf(program, words, state)) {
+        const on = next.after(program.orbit(s.state, s.thread))
         if (on !== undefined && on < by[s.thread]!) by[s.thread] = on
       }
     costs.set(i, by)

@@ -5,7 +5,7 @@
  * components: whoever is blocked anywhere in a component is blocked again and again on a cycle through all of it.
  */
 
-import { ENDS, type Graph, type Kernel } from '../codegen/search-program.ts'
+import { ENDS, type Graph, type SearchProgram } from '../codegen/search-program.ts'
 import { ModelError, type System } from '../model.ts'
 import type { SearchLimits } from '../options.ts'
 import { Components } from './components.ts'
@@ -18,7 +18,7 @@ export interface Obligation {
 }
 
 /** An obligation that some fair execution breaks. */
-export interface Endless {
+export interface FairCycle {
   readonly obligation: Obligation
   /** Steps to the nearest states of fair components, and these states. */
   readonly level: number
@@ -41,30 +41,30 @@ export function obligationsOf(system: System, selected: (property: string) => bo
 }
 
 /** By thread: threads of one colour are alike for all obligations and for fairness. */
-export function coloursOf(system: System, obligations: readonly Obligation[]): string[] {
+export function threadClassesOf(system: System, obligations: readonly Obligation[]): string[] {
   return system.threads.map((t, i) => [t.daemon, ...obligations.map(o => o.threads.includes(i))].join())
 }
 
 /**
  * The first obligation that some fair execution breaks.
- * @param kernel that has explored all states.
+ * @param program that has explored all states.
  * @param movesThreads whether its symmetries do.
  * @returns a reason if memory or time runs out.
  * @throws ModelError for more threads than a word has bits.
  */
-export async function findEndless(
+export async function findFairCycle(
   system: System,
-  kernel: Kernel,
+  program: SearchProgram,
   movesThreads: boolean,
   obligations: readonly Obligation[],
   limits: SearchLimits,
-): Promise<Endless | string | undefined> {
+): Promise<FairCycle | string | undefined> {
   if (system.threads.length > 32) throw new ModelError(`system ${system.name}: liveness is for at most 32 threads`)
-  const slices = new Slices(kernel, limits)
+  const slices = new Slices(program, limits)
   const graph = await slices.graph(movesThreads ? system.threads.length : 0)
   if (typeof graph === 'string') return graph
   const components = new Components(graph)
-  const fairness = new Fairness(system, kernel, movesThreads, graph, components)
+  const fairness = new Fairness(system, program, movesThreads, graph, components)
   for (const [i, obligation] of obligations.entries()) {
     components.begin(bitsOf(obligation.threads))
     const fair: number[] = []
@@ -76,7 +76,7 @@ export async function findEndless(
       if (end)
         return `${end} in the search for endless executions: ${components.done} of ${graph.started.length} states, promise ${i + 1} of ${obligations.length}`
     }
-    if (fair.length > 0) return { obligation, ...nearest(kernel, fair), componentOf: components.of }
+    if (fair.length > 0) return { obligation, ...nearest(program, fair), componentOf: components.of }
   }
   return undefined
 }
@@ -87,31 +87,31 @@ const EDGES = 100_000
 
 /** Work that is done piece by piece, so that limits hold and the host's signals come in. */
 class Slices {
-  private readonly kernel: Kernel
+  private readonly program: SearchProgram
   private readonly limits: SearchLimits
   private readonly began = performance.now()
   private last = this.began
   private bytes = 0
 
-  constructor(kernel: Kernel, limits: SearchLimits) {
-    this.kernel = kernel
+  constructor(program: SearchProgram, limits: SearchLimits) {
+    this.program = program
     this.limits = limits
   }
 
   /** All states with their edges, or why not. @param frames bytes by state that fairness needs. */
   async graph(frames: number): Promise<Graph | string> {
-    const n = this.kernel.number()
-    const stored = this.kernel.stats().bytes
+    const n = this.program.number()
+    const stored = this.program.stats().bytes
     const rest = 12 * n + Components.bytes(n) + frames * n
     if (stored + rest > this.limits.memory) return `out of memory for the edges of ${n} states`
     const outline = { offsets: new Int32Array(n + 1), started: new Int32Array(n), can: new Int32Array(n) }
-    const first = await this.over(n, (from, to) => this.kernel.outline(outline, from, to))
+    const first = await this.over(n, (from, to) => this.program.outline(outline, from, to))
     if (first) return first
     const edges = outline.offsets[n]!
     this.bytes = stored + rest + 5 * edges
     if (this.bytes > this.limits.memory || edges > MOST) return `out of memory for the ${edges} edges of ${n} states`
     const graph = { ...outline, to: new Int32Array(edges), who: new Uint8Array(edges) }
-    return (await this.over(n, (from, to) => this.kernel.link(graph, from, to))) ?? graph
+    return (await this.over(n, (from, to) => this.program.link(graph, from, to))) ?? graph
   }
 
   /** Reports progress, lets the host's signals in; says why to stop. @param queue states still to be looked at. */
@@ -119,7 +119,7 @@ class Slices {
     const now = performance.now()
     if (now - this.last >= this.limits.progressInterval) {
       this.last = now
-      const { states, transitions, level } = this.kernel.stats()
+      const { states, transitions, level } = this.program.stats()
       const seconds = (now - this.began) / 1000
       this.limits.onProgress?.({ states, transitions, depth: level, queue, bytes: this.bytes, seconds })
       await new Promise(resolve => setTimeout(resolve))
@@ -142,23 +142,23 @@ class Slices {
 const MOST = 2 ** 30
 
 /** Of states in fair components, those that the fewest steps lead to. */
-function nearest(kernel: Kernel, states: readonly number[]): Pick<Endless, 'level' | 'entries'> {
+function nearest(program: SearchProgram, states: readonly number[]): Pick<FairCycle, 'level' | 'entries'> {
   let level = Number.POSITIVE_INFINITY
   let entries: number[] = []
   for (const n of states) {
-    const l = kernel.levelOf(n)
+    const l = program.levelOf(n)
     if (l < level) {
       level = l
       entries = []
     }
-    if (l === level) entries.push(...kernel.stateAt(n))
+    if (l === level) entries.push(...program.stateAt(n))
   }
   return { level, entries: Int32Array.from(entries) }
 }
 
 /** Which components some fair execution goes round in for ever. */
 class Fairness {
-  private readonly kernel: Kernel
+  private readonly program: SearchProgram
   private readonly graph: Graph
   private readonly components: Components
   private readonly threads: number
@@ -167,8 +167,8 @@ class Fairness {
   /** By state and thread, how the thread is called in the first state of the component; empty if no symmetry moves threads. */
   private readonly frames: Uint8Array
 
-  constructor(system: System, kernel: Kernel, movesThreads: boolean, graph: Graph, components: Components) {
-    this.kernel = kernel
+  constructor(system: System, program: SearchProgram, movesThreads: boolean, graph: Graph, components: Components) {
+    this.program = program
     this.graph = graph
     this.components = components
     this.threads = system.threads.length
@@ -226,10 +226,10 @@ class Fairness {
 
   /** By edge of a state, what its threads are called at the other end. */
   private imagesFrom(n: number): Int32Array[] {
-    const list = this.kernel.successors(this.kernel.stateAt(n))
+    const list = this.program.successors(this.program.stateAt(n))
     const count = this.graph.offsets[n + 1]! - this.graph.offsets[n]!
     const length = count === 0 ? 0 : list.length / count
-    return Array.from({ length: count }, (_, i) => this.kernel.images(list.subarray(i * length + 1, (i + 1) * length)))
+    return Array.from({ length: count }, (_, i) => this.program.images(list.subarray(i * length + 1, (i + 1) * length)))
   }
 
   /** Threads that fairness asks nothing more of once the execution comes by a state again and again. */

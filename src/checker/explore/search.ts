@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Drives one kernel, or one in each worker thread, level by level. */
+/** Drives one program, or one in each worker thread, level by level. */
 
-import { PARTITIONS } from '../codegen/emit-store.ts'
-import type { FoundViolation, Kernel, KernelEnv } from '../codegen/search-program.ts'
+import { type GeneratedCode, programText } from '../codegen/program-text.ts'
+import { type FoundViolation, PARTITIONS, type ProgramEnv, type SearchProgram } from '../codegen/search-program.ts'
 import type { SearchLimits, Spawn } from '../options.ts'
 
 export interface SearchResult {
@@ -26,40 +26,40 @@ export function lengthOf({ kind, level }: LocatedViolation): number {
   return kind === 'step' ? level + 1 : level
 }
 
-type Method = Exclude<keyof Kernel, 'rebuffer'>
+type Method = Exclude<keyof SearchProgram, 'rebuffer'>
 
 /** One or several kernels that search together. */
-export interface Crew {
+export interface WorkerGroup {
   readonly size: number
   readonly shared: boolean
   rebuffer(buffers: Int32Array[], positions: Int32Array[], capacity: number): void
-  /** Calls a method of each kernel. */
-  all<M extends Method>(method: M, ...args: Parameters<Kernel[M]>): Promise<ReturnType<Kernel[M]>[]>
+  /** Calls a method of each program. */
+  all<M extends Method>(method: M, ...args: Parameters<SearchProgram[M]>): Promise<ReturnType<SearchProgram[M]>[]>
   end(): void
 }
 
-export function localCrew(kernel: Kernel): Crew {
+export function localGroup(program: SearchProgram): WorkerGroup {
   return {
     size: 1,
     shared: false,
-    rebuffer: (b, p, c) => kernel.rebuffer(b, p, c),
-    all: async (method, ...args) => [(kernel[method] as (...a: unknown[]) => never)(...args)],
+    rebuffer: (b, p, c) => program.rebuffer(b, p, c),
+    all: async (method, ...args) => [(program[method] as (...a: unknown[]) => never)(...args)],
     end: () => undefined,
   }
 }
 
-/** The text that a worker thread runs: makes its kernel, then answers calls. */
-export function workerText(text: string, env: KernelEnv): string {
+/** The text that a worker thread runs: makes its program, then answers calls. */
+export function workerText(code: GeneratedCode, env: ProgramEnv): string {
   return `
-const kernel = (function (env) {${text}
+const program = (function (env) {${programText(code)}
 })(${JSON.stringify(env)})
 receive(({ method, args }) => {
-  try { send({ result: kernel[method](...args) }) } catch (e) { send({ error: String(e && e.message || e) }) }
+  try { send({ result: program[method](...args) }) } catch (e) { send({ error: String(e && e.message || e) }) }
 })`
 }
 
-export function remoteCrew(text: string, size: number, spawn: Spawn): Crew {
-  const threads = Array.from({ length: size }, (_, me) => spawn(workerText(text, { me, workers: size })))
+export function remoteGroup(code: GeneratedCode, size: number, spawn: Spawn): WorkerGroup {
+  const threads = Array.from({ length: size }, (_, me) => spawn(workerText(code, { me, workers: size })))
   const waiting: { resolve: (value: never) => void; reject: (error: Error) => void }[][] = threads.map(() => [])
   for (const [i, t] of threads.entries()) {
     t.onMessage(m => {
@@ -96,19 +96,19 @@ export function remoteCrew(text: string, size: number, spawn: Spawn): Crew {
 /** States in a partition's buffer: grows with the states stored, so that a round's inserts are many for each table's size. */
 const CAPACITY = { first: 512, most: 32_768 }
 
-/** Breadth first from `initial`. The crew keeps its levels for {@link Crew.all} `predecessors` afterwards. */
+/** Breadth first from `initial`. The group keeps its levels for {@link WorkerGroup.all} `predecessors` afterwards. */
 export function search(
-  crew: Crew,
+  group: WorkerGroup,
   words: number,
   most: number,
   initial: Int32Array,
   limits: SearchLimits,
 ): Promise<SearchResult> {
-  return new Search(crew, words, most, limits).run(initial)
+  return new Search(group, words, most, limits).run(initial)
 }
 
 class Search {
-  private readonly crew: Crew
+  private readonly group: WorkerGroup
   private readonly words: number
   private readonly most: number
   private readonly limits: SearchLimits
@@ -121,8 +121,8 @@ class Search {
   private now: Tally = { states: 0, transitions: 0, bytes: 0 }
   private readonly violations: LocatedViolation[] = []
 
-  constructor(crew: Crew, words: number, most: number, limits: SearchLimits) {
-    this.crew = crew
+  constructor(group: WorkerGroup, words: number, most: number, limits: SearchLimits) {
+    this.group = group
     this.words = words
     this.most = most
     this.limits = limits
@@ -130,9 +130,9 @@ class Search {
 
   async run(initial: Int32Array): Promise<SearchResult> {
     this.grow()
-    await this.crew.all('seed', initial)
-    this.queue = total(await this.crew.all('advance'))
-    this.now = await tally(this.crew)
+    await this.group.all('seed', initial)
+    this.queue = total(await this.group.all('advance'))
+    this.now = await tally(this.group)
     if (await this.broken(0)) return this.result('violated')
     for (;;) {
       if (this.queue === 0) return { ...this.result('complete'), depth: Math.max(0, this.depth - 1) }
@@ -142,19 +142,19 @@ class Search {
       const cut = await this.level()
       if (await this.broken(this.depth + 1)) return this.result('violated')
       if (cut) return this.result(cut)
-      this.queue = total(await this.crew.all('advance'))
+      this.queue = total(await this.group.all('advance'))
       this.depth++
     }
   }
 
   /** Notes what new states, which are of `level`, and the steps to them have broken; whether that ends the search. */
   private async broken(level: number): Promise<boolean> {
-    const found = (await this.crew.all('violations')).flat()
+    const found = (await this.group.all('violations')).flat()
     for (const kind of KINDS)
       for (const { property } of found.filter(v => v.kind === kind).sort((a, b) => a.property - b.property))
         if (!this.violations.some(known => known.property === property))
           this.violations.push({ kind, property, level: kind === 'state' ? level : this.depth })
-    return !this.limits.goOn && this.violations.length > 0
+    return !this.limits.continueAfterViolation && this.violations.length > 0
   }
 
   /** Expands the frontier in rounds; says why if it stops before the end. */
@@ -162,13 +162,13 @@ class Search {
     const before = this.now.states
     for (let more = true; more; ) {
       try {
-        more = (await this.crew.all('expand')).includes(true)
-        await this.crew.all('insert')
+        more = (await this.group.all('expand')).includes(true)
+        await this.group.all('insert')
       } catch (e) {
         if (outOfMemory(e)) return 'memory'
         throw e
       }
-      this.now = await tally(this.crew)
+      this.now = await tally(this.group)
       const time = performance.now()
       if (time - this.lastProgress >= this.limits.progressInterval)
         await this.tell(time, this.queue + this.now.states - before)
@@ -192,9 +192,10 @@ class Search {
     const capacity = Math.ceil(Math.min(CAPACITY.most, wanted)) + this.most
     if (this.capacity > 0 && capacity < this.capacity * 2) return
     this.capacity = capacity
-    const make = (n: number) => new Int32Array(this.crew.shared ? new SharedArrayBuffer(n * 4) : new ArrayBuffer(n * 4))
-    const each = Array.from({ length: this.crew.size }, (_, i) => i)
-    this.crew.rebuffer(
+    const make = (n: number) =>
+      new Int32Array(this.group.shared ? new SharedArrayBuffer(n * 4) : new ArrayBuffer(n * 4))
+    const each = Array.from({ length: this.group.size }, (_, i) => i)
+    this.group.rebuffer(
       each.map(() => make(PARTITIONS * capacity * this.words)),
       each.map(() => make(PARTITIONS)),
       capacity,
@@ -218,8 +219,8 @@ interface Tally {
   readonly bytes: number
 }
 
-async function tally(crew: Crew): Promise<Tally> {
-  const stats = await crew.all('stats')
+async function tally(group: WorkerGroup): Promise<Tally> {
+  const stats = await group.all('stats')
   return {
     states: total(stats.map(s => s.states)),
     transitions: total(stats.map(s => s.transitions)),

@@ -4,10 +4,10 @@
  * (partition refinement, Moore 1956), over all threads at once, so that identical threads share one automaton.
  */
 
-import type { Meter } from '../budget.ts'
+import type { Budget } from '../budget.ts'
 import { ModelError, type System, type Thread } from '../model.ts'
 import type { Decisions, Diagram } from './decision.ts'
-import { AGAIN_KEY, type Fragment, Learner, type Node } from './unfold.ts'
+import { AGAIN_KEY, type Fragment, type Node, Unfolder } from './unfold.ts'
 
 /** What a thread does at a node. */
 export interface AutomatonNode {
@@ -49,13 +49,13 @@ interface FlatNode {
   idle: boolean
 }
 
-/** @throws ModelError as {@link Learner}, and for a thread that runs without taking a step; Exhausted at a limit. */
+/** @throws ModelError as {@link Unfolder}, and for a thread that runs without taking a step; Exhausted at a limit. */
 export function automata(system: System, decisions: Decisions, minimise = true): Automata {
-  const flat = new Flattener(decisions, minimise)
+  const flat = new Product(decisions, minimise)
   const starts = system.threads.map(t => flat.thread(t))
-  decisions.meter.nodes = flat.nodes.length
-  decisions.meter.begin('merging states of threads')
-  const classes = minimise ? refine(flat.nodes, decisions.meter) : flat.nodes.map((_, i) => i)
+  decisions.budget.nodes = flat.nodes.length
+  decisions.budget.begin('merging states of threads')
+  const classes = minimise ? minimize(flat.nodes, decisions.budget) : flat.nodes.map((_, i) => i)
   const types: Automaton[] = []
   const byStart = new Map<number, number>()
   const typeOf = starts.map(start => {
@@ -79,9 +79,9 @@ interface Instance {
   readonly calls: Map<number, Instance>
 }
 
-class Flattener {
+class Product {
   readonly nodes: FlatNode[] = []
-  readonly learner: Learner
+  readonly learner: Unfolder
   private readonly decisions: Decisions
   private readonly merge: boolean
   private readonly instances = new Map<string, Instance>()
@@ -91,7 +91,7 @@ class Flattener {
   constructor(decisions: Decisions, merge: boolean) {
     this.decisions = decisions
     this.merge = merge
-    this.learner = new Learner(decisions, merge)
+    this.learner = new Unfolder(decisions, merge)
   }
 
   /** Builds a thread's nodes and returns its first. */
@@ -121,7 +121,7 @@ class Flattener {
   private add(node: FlatNode): number {
     if (this.nodes.length >= NODES)
       throw new ModelError(`the threads have more than ${NODES} local states: use call() for parts that are shared`)
-    this.decisions.meter.keep(FLAT)
+    this.decisions.budget.keep(FLAT)
     return this.nodes.push(node) - 1
   }
 
@@ -190,8 +190,8 @@ class Flattener {
 }
 
 /** Coarsest partition in which nodes of one class do the same and go to the same classes. */
-export function refine(nodes: readonly FlatNode[], meter: Meter): number[] {
-  const behaviour = new Behaviour(nodes, meter)
+export function minimize(nodes: readonly FlatNode[], budget: Budget): number[] {
+  const behaviour = new Behaviour(nodes, budget)
   let classes: number[] = nodes.map(n => (n.diagram === undefined ? 0 : n.idle ? 1 : 2))
   let count = new Set(classes).size
   for (;;) {
@@ -216,17 +216,17 @@ class Behaviour {
     | { readonly variable: undefined; readonly outcomes: readonly { readonly does: number; readonly target: number }[] }
   )[]
 
-  private readonly meter: Meter
+  private readonly budget: Budget
 
-  constructor(nodes: readonly FlatNode[], meter: Meter) {
-    this.meter = meter
+  constructor(nodes: readonly FlatNode[], budget: Budget) {
+    this.budget = budget
     const diagrams: Behaviour['diagrams'][number][] = []
     const places = new Map<Diagram, number>()
     const kinds = new Map<string, number>()
     const place = (d: Diagram): number => {
       let at = places.get(d)
       if (at !== undefined) return at
-      meter.tick()
+      budget.tick()
       const made =
         d.kind === 'test'
           ? { variable: d.variable, children: d.children.map(place) }
@@ -255,7 +255,7 @@ class Behaviour {
     const numbers = new Map<number | string, number>()
     const alike: number[] = []
     for (const d of this.diagrams) {
-      this.meter.tick()
+      this.budget.tick()
       if (d.variable !== undefined) {
         const first = alike[d.children[0]!]!
         const children = d.children.map(c => alike[c]!)

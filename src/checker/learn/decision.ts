@@ -4,7 +4,7 @@
  * Diagrams are ordered and shared (Bryant 1986, with more than two branches), so equal behaviour is equal identity.
  */
 
-import { Exhausted, type Meter, UNLIMITED } from '../budget.ts'
+import { type Budget, Exhausted, UNLIMITED } from '../budget.ts'
 import { type Cell, Indeterminate, ModelError, type Shared, type StepRequest, type Value, type View } from '../model.ts'
 
 /** What a diagram may test: a cell, or a weighted sum over cells. */
@@ -84,12 +84,16 @@ export class Decisions {
   /** Which properties' violations are noted. */
   readonly selected: (property: string) => boolean
   /** Watches the limits while diagrams are made. */
-  readonly meter: Meter
+  readonly budget: Budget
 
   /** Cells whose values name members come first in the order: a PTE is looked at before the pages it may map. */
-  constructor(cells: readonly Cell[], selected: (property: string) => boolean = () => true, meter: Meter = UNLIMITED) {
+  constructor(
+    cells: readonly Cell[],
+    selected: (property: string) => boolean = () => true,
+    budget: Budget = UNLIMITED,
+  ) {
     this.selected = selected
-    this.meter = meter
+    this.budget = budget
     const ordered = [...cells.filter(c => c.refers), ...cells.filter(c => !c.refers)]
     for (const c of ordered) {
       const v = { id: this.variables.length, name: c.name, low: c.min, size: c.max - c.min + 1, cell: c, terms: [] }
@@ -161,14 +165,14 @@ export class Decisions {
 
   /** About what an object with its key and its entry in a table takes. */
   private keep(key: string, items: number): void {
-    this.meter.keep(OBJECT + key.length + items * POINTER)
+    this.budget.keep(OBJECT + key.length + items * POINTER)
   }
 
   /** The diagram in which the choice among `children` is made by `variable`, wherever that stands in the order. */
   select(variable: number, children: readonly Diagram[]): Diagram {
     const memo = new Map<string, Diagram>()
     const go = (kids: readonly Diagram[]): Diagram => {
-      this.meter.tick()
+      this.budget.tick()
       const top = kids.reduce((least, k) => (k.kind === 'test' ? Math.min(least, k.variable) : least), variable)
       if (top === variable)
         return this.test(
@@ -192,7 +196,7 @@ export class Decisions {
     const memo = new Map<string, Diagram>()
     const go = (x: Diagram, y: Diagram): Diagram => {
       if (x === y) return x
-      this.meter.tick()
+      this.budget.tick()
       if (x.kind === 'terminal' && y.kind === 'terminal') return this.terminal([...x.outcomes, ...y.outcomes])
       const key = `${x.id},${y.id}`
       let out = memo.get(key)
@@ -211,7 +215,7 @@ export class Decisions {
   map(diagram: Diagram, change: (outcome: Outcome) => Outcome, memo = new Map<Diagram, Diagram>()): Diagram {
     let out = memo.get(diagram)
     if (!out) {
-      this.meter.tick()
+      this.budget.tick()
       out =
         diagram.kind === 'terminal'
           ? this.terminal(diagram.outcomes.map(change))
@@ -254,9 +258,9 @@ export class Decisions {
   ): Diagram {
     let branches = 0
     const build = (answers: readonly number[], asked: readonly Question[]): Diagram => {
-      this.meter.tick()
+      this.budget.tick()
       const run = new Run(this, name, answers, asked)
-      this.meter.enter(name)
+      this.budget.enter(name)
       try {
         return end(run, run.run(body), false)
       } catch (e) {

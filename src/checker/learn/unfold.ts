@@ -36,7 +36,7 @@ const NESTING = 100
 
 export const AGAIN_KEY = keyOf(AGAIN)
 
-export class Learner {
+export class Unfolder {
   private readonly decisions: Decisions
   private readonly merge: boolean
   private readonly fragments = new Map<string, Fragment | 'open'>()
@@ -66,22 +66,22 @@ export class Learner {
       throw new ModelError(`${name} is called with more than ${TUPLES} different arguments: ${describe(call.args)}`)
     this.tuples.set(fn, tuples)
     this.fragments.set(key, 'open')
-    const fragment = new FragmentLearner(this, this.decisions, call, name, nesting, this.merge).learn(
+    const fragment = new FragmentUnfolder(this, this.decisions, call, name, nesting, this.merge).learn(
       this.fragments.size,
     )
     this.count += fragment.histories
-    this.decisions.meter.functions++
+    this.decisions.budget.functions++
     this.fragments.set(key, fragment)
     return fragment
   }
 }
 
-class FragmentLearner {
+class FragmentUnfolder {
   private readonly nodes: Node[] = []
   private readonly shared = new Map<string, number>()
   private readonly returns = new Map<string, Value>()
   private histories = 0
-  private readonly learner: Learner
+  private readonly learner: Unfolder
   private readonly decisions: Decisions
   private readonly call: Pick<CallRequest, 'fn' | 'args'>
   private readonly name: string
@@ -89,7 +89,7 @@ class FragmentLearner {
   private readonly merge: boolean
 
   constructor(
-    learner: Learner,
+    learner: Unfolder,
     decisions: Decisions,
     call: Pick<CallRequest, 'fn' | 'args'>,
     name: string,
@@ -185,14 +185,14 @@ class FragmentLearner {
     if (n === undefined) {
       n = this.nodes.push(node) - 1
       this.shared.set(k, n)
-      this.decisions.meter.nodes++
+      this.decisions.budget.nodes++
     }
     return n
   }
 
   private replay(history: readonly Value[], asked: readonly string[]): IteratorResult<Request, Value> {
-    this.decisions.meter.enter(this.name)
-    this.decisions.meter.tick()
+    this.decisions.budget.enter(this.name)
+    this.decisions.budget.tick()
     let at: IteratorResult<Request, Value>
     try {
       at = this.run(history, asked)

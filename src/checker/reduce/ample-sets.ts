@@ -20,11 +20,11 @@ export interface NodeAccess {
   readonly candidate: boolean
 }
 
-export interface Independence {
+export interface AmpleSets {
   /** By automaton, by node. */
   readonly access: readonly (readonly NodeAccess[])[]
-  /** By thread, by node: 0 never alone, 1 always, 2 where the others' nodes allow it. */
-  readonly alone: readonly Uint8Array[]
+  /** By thread, by node: whether the thread's step is an ample set by itself; 0 never, 1 always, 2 where the others' nodes allow it. */
+  readonly singleton: readonly Uint8Array[]
 }
 
 /**
@@ -32,19 +32,19 @@ export interface Independence {
  * @param atRest whether a property looks at which threads are at rest: then the last step of a run is visible too.
  * @param permutations of the symmetry in use: the nodes that break cycles must be the same for all of an orbit.
  */
-export function independence(
+export function ampleSets(
   automata: Automata,
   visible: bigint,
   atRest: boolean,
   permutations: readonly Permutation[],
-): Independence {
+): AmpleSets {
   const breakers = closeUnder(
     automata,
     permutations,
     automata.types.map(t => cycleBreakers(t)),
   )
   const access = automata.types.map((type, k) => accessOf(automata.decisions, type, breakers[k]!, visible, atRest))
-  const alone = automata.typeOf.map((type, t) => {
+  const singleton = automata.typeOf.map((type, t) => {
     const others = automata.typeOf.filter((_, u) => u !== t).map(u => access[u]!)
     const never = others.map(nodes => ({
       touches: nodes.reduce((a, n) => a & n.laterTouches, -1n),
@@ -61,7 +61,7 @@ export function independence(
       return ever.every(free) ? 1 : 2
     })
   })
-  return { access, alone }
+  return { access, singleton }
 }
 
 /** Cells that diagrams test. */
@@ -93,7 +93,7 @@ function accessOf(
 ): NodeAccess[] {
   const own = type.nodes.map(({ diagram }, n) => {
     if (!diagram) return { touches: 0n, writes: 0n, targets: [], candidate: false }
-    decisions.meter.tick()
+    decisions.budget.tick()
     let writes = 0n
     let candidate = !breakers.has(n)
     const targets = new Set<number>()
@@ -114,7 +114,7 @@ function accessOf(
     changed = false
     for (let n = own.length - 1; n >= 0; n--)
       for (const t of own[n]!.targets) {
-        decisions.meter.tick()
+        decisions.budget.tick()
         const touches = later[n]!.touches | later[t]!.touches
         const writes = later[n]!.writes | later[t]!.writes
         if (touches === later[n]!.touches && writes === later[n]!.writes) continue

@@ -3,7 +3,7 @@
  * Which permutations of a sort's members leave the system as it is (Ip and Dill 1996: scalarsets; here found out, not
  * declared): cells go to cells of the same family, threads to threads whose automaton is the image, invariants to invariants.
  */
-import { type Automata, refine } from '../learn/automaton.ts'
+import { type Automata, minimize } from '../learn/automaton.ts'
 import type { Decisions, Diagram, InvariantDiagram, Outcome } from '../learn/decision.ts'
 import type { Image, Member, Sort, System } from '../model.ts'
 import type { Item } from '../pack/layout.ts'
@@ -47,12 +47,12 @@ export const NONE: Symmetry = { sorted: [], tried: [], keys: [], generators: [],
 /** An invariant with its name: permutations that send one property to another would change what is reported. */
 type NamedInvariant = InvariantDiagram & { readonly name: string }
 
-/** @param colours only permutations that send each thread to one of its colour; all alike if omitted. */
+/** @param threadClasses only permutations that send each thread to one of its colour; all alike if omitted. */
 export function symmetry(
   system: System,
   automata: Automata,
   invariants: readonly NamedInvariant[],
-  colours: readonly string[] = system.threads.map(() => ''),
+  threadClasses: readonly string[] = system.threads.map(() => ''),
 ): Symmetry {
   const finder = new Finder(system, automata, invariants)
   const refused: { sort: Sort; why: string }[] = []
@@ -60,7 +60,8 @@ export function symmetry(
   for (const sort of sortsOf(system)) {
     const swaps = members(sort.size - 1).map(i => finder.swap(sort, i))
     const why = swaps.find(s => typeof s === 'string')
-    if (swaps.some(s => typeof s !== 'string' && s.threads.some((to, t) => colours[to] !== colours[t]))) continue
+    if (swaps.some(s => typeof s !== 'string' && s.threads.some((to, t) => threadClasses[to] !== threadClasses[t])))
+      continue
     if (typeof why === 'string') refused.push({ sort, why })
     else found.push({ sort, swaps: swaps as Permutation[] })
   }
@@ -86,7 +87,7 @@ export function symmetry(
   return {
     sorted: [
       ...sorted.map(f => ({ sort: f.sort, blocks: finder.blocks(f.sort) })),
-      ...identicalThreads(system, automata, colours),
+      ...identicalThreads(system, automata, threadClasses),
     ],
     tried,
     keys,
@@ -96,14 +97,14 @@ export function symmetry(
 }
 
 /** Whether the permutations in use send each thread to one of its colour. */
-export function keepsColours({ sorted, generators }: Symmetry, colours: readonly string[]): boolean {
+export function keepsThreadClasses({ sorted, generators }: Symmetry, threadClasses: readonly string[]): boolean {
   return (
-    generators.every(g => g.threads.every((to, t) => colours[to] === colours[t])) &&
+    generators.every(g => g.threads.every((to, t) => threadClasses[to] === threadClasses[t])) &&
     sorted.every(({ blocks }) =>
       blocks.every(block =>
         block.every((item, i) => {
           const first = blocks[0]![i]!
-          return !('thread' in item && 'thread' in first) || colours[item.thread] === colours[first.thread]
+          return !('thread' in item && 'thread' in first) || threadClasses[item.thread] === threadClasses[first.thread]
         }),
       ),
     )
@@ -133,12 +134,12 @@ function disjoint<T>(list: readonly T[], itemsOf: (of: T) => readonly Item[]): T
 function identicalThreads(
   system: System,
   automata: Automata,
-  colours: readonly string[],
+  threadClasses: readonly string[],
 ): Symmetry['sorted'][number][] {
   const groups = new Map<string, number[]>()
   for (const [t, thread] of system.threads.entries())
     if (thread.of.length === 0) {
-      const type = `${automata.typeOf[t]} ${colours[t]}`
+      const type = `${automata.typeOf[t]} ${threadClasses[t]}`
       groups.set(type, [...(groups.get(type) ?? []), t])
     }
   return [...groups.values()]
@@ -226,7 +227,7 @@ class Finder {
           nodes.push({ idle: n.idle, diagram: diagram && permuted ? permuter.diagram(diagram) : diagram })
         }
       }
-    const classes = refine(nodes, this.decisions.meter)
+    const classes = minimize(nodes, this.decisions.budget)
     const maps: (number[] | undefined)[] = []
     for (const [t, to] of threads.entries()) {
       const from = typeOf[t]!

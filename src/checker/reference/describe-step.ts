@@ -2,20 +2,20 @@
 /** One step of an execution of the interpreter, as counterexamples show it. */
 import type { Cell } from '../model.ts'
 import type { CounterexampleStep } from '../verdict.ts'
-import type { Concrete, Outcome, Place } from './interpreter.ts'
+import type { Interpreter, Outcome, Place } from './interpreter.ts'
 
 /** One step of an execution, told with the functions that it is in. */
 export function describeStep(
-  concrete: Concrete,
+  interpreter: Interpreter,
   step: number,
   before: readonly number[],
   thread: number,
   place: Place,
   outcome: Pick<Outcome, 'values' | 'result' | 'choices'>,
 ): CounterexampleStep {
-  const sites = concrete.stack(place)
+  const sites = interpreter.stack(place)
   const names = sites.length > 0 ? sites.map(s => s.function) : place.frames.map(f => f.call.fn.name).reverse()
-  const { cells, threads } = concrete.system
+  const { cells, threads } = interpreter.system
   return {
     step,
     thread: threads[thread]!.name,

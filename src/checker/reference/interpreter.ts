@@ -68,7 +68,7 @@ const LOCAL_LIMIT = 10_000
 class Blocked extends Error {}
 class Stopped extends Error {}
 
-export class Concrete {
+export class Interpreter {
   readonly system: System
   private readonly slot = new Map<Cell, number>()
 

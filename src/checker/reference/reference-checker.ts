@@ -7,9 +7,9 @@
 import type { System, Thread } from '../model.ts'
 import type { Verdict, Violation } from '../verdict.ts'
 import { describeStep } from './describe-step.ts'
-import { Concrete, keyOfPlace, type Outcome, type State } from './interpreter.ts'
+import { Interpreter, keyOfPlace, type Outcome, type State } from './interpreter.ts'
 
-export interface NaiveOptions {
+export interface ReferenceOptions {
   /** Give up after so many states (default 1e6). */
   states?: number
   /** Only these properties (default: all). */
@@ -33,8 +33,8 @@ interface Node {
 }
 
 /** Explores every interleaving. @throws ModelError when the model is malformed. */
-export function explore(system: System, options: NaiveOptions = {}): Verdict {
-  return new NaiveExplorer(system, options).run()
+export function explore(system: System, options: ReferenceOptions = {}): Verdict {
+  return new ReferenceChecker(system, options).run()
 }
 
 /** A violation, and the way to it: the state `at`, and a step from there unless the state is itself the violation. */
@@ -45,8 +45,8 @@ interface Found {
   readonly length: number
 }
 
-export class NaiveExplorer {
-  private readonly concrete: Concrete
+export class ReferenceChecker {
+  private readonly interpreter: Interpreter
   private readonly system: System
   private readonly limit: number
   private readonly properties: ReadonlySet<string> | undefined
@@ -56,15 +56,15 @@ export class NaiveExplorer {
   private transitions = 0
   private readonly began = performance.now()
 
-  constructor(system: System, options: NaiveOptions = {}) {
+  constructor(system: System, options: ReferenceOptions = {}) {
     this.system = system
-    this.concrete = new Concrete(system)
+    this.interpreter = new Interpreter(system)
     this.limit = options.states ?? 1_000_000
     this.properties = options.properties && new Set(options.properties)
   }
 
   run(): Verdict {
-    const first = this.concrete.initial()
+    const first = this.interpreter.initial()
     this.nodes.push({ state: first, parent: -1, via: undefined, depth: 0, edges: [], movers: new Set() })
     this.known.set(keyOfState(first), 0)
     this.look(0)
@@ -95,7 +95,7 @@ export class NaiveExplorer {
     for (const [t, thread] of this.system.threads.entries()) {
       const place = node.state.places[t]!
       if (!place.next) continue
-      for (const outcome of this.concrete.outcomes(place.next, node.state.values)) {
+      for (const outcome of this.interpreter.outcomes(place.next, node.state.values)) {
         node.movers.add(t)
         this.transitions++
         const via = { thread: t, ...outcome }
@@ -104,7 +104,7 @@ export class NaiveExplorer {
         if (outcome.stops) continue
         const state: State = {
           values: outcome.values,
-          places: node.state.places.with(t, this.concrete.after(thread, place, outcome.result)),
+          places: node.state.places.with(t, this.interpreter.after(thread, place, outcome.result)),
         }
         const key = keyOfState(state)
         let to = this.known.get(key)
@@ -127,7 +127,7 @@ export class NaiveExplorer {
   /** Notes the invariants that do not hold in a state. */
   private look(at: number): void {
     const { state, depth } = this.nodes[at]!
-    for (const property of this.concrete.broken(state))
+    for (const property of this.interpreter.broken(state))
       if (this.selected(property))
         this.found.push({
           violation: { property, message: `${property} does not hold` },
@@ -207,7 +207,7 @@ export class NaiveExplorer {
       ...this.verdict('violated'),
       ...violation,
       counterexample: path.map(({ node, via }, i) =>
-        describeStep(this.concrete, i + 1, node.state.values, via.thread, node.state.places[via.thread]!, via),
+        describeStep(this.interpreter, i + 1, node.state.values, via.thread, node.state.places[via.thread]!, via),
       ),
     }
   }

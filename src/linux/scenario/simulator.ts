@@ -5,9 +5,9 @@
  */
 import {
   type Cell,
-  Concrete,
   type CounterexampleStep,
   describeStep,
+  Interpreter,
   type Outcome,
   type Place,
   type Shared,
@@ -47,18 +47,18 @@ interface Taken {
 export class Simulator {
   readonly built: Built
   private readonly taken: Taken[] = []
-  private readonly concrete: Concrete
+  private readonly interpreter: Interpreter
   private state: State
   private stopped = false
 
   constructor(built: Built) {
     this.built = built
-    this.concrete = new Concrete(built.system)
-    this.state = this.concrete.initial()
+    this.interpreter = new Interpreter(built.system)
+    this.state = this.interpreter.initial()
   }
 
   get(cell: Cell): number {
-    return this.state.values[this.concrete.slotOf(cell)]!
+    return this.state.values[this.interpreter.slotOf(cell)]!
   }
 
   /** `_refcount` of a page. */
@@ -169,19 +169,19 @@ export class Simulator {
     this.stopped = outcome.stops
     if (!outcome.stops) {
       const of = this.built.system.threads[thread]!
-      const after = this.concrete.after(of, place, outcome.result)
+      const after = this.interpreter.after(of, place, outcome.result)
       this.state = { values: outcome.values, places: this.state.places.with(thread, after) }
     }
     this.taken.push({ before, thread, place, choice, way, violations: [...outcome.violations, ...this.broken()] })
   }
 
   private tell({ before, thread, place, choice, way, violations }: Taken, step: number): SimulatedStep {
-    const described = describeStep(this.concrete, step, before, thread, place, way.outcome)
+    const described = describeStep(this.interpreter, step, before, thread, place, way.outcome)
     return { ...described, choice, events: way.trace.filter(is_page_ref), trace: way.trace, violations }
   }
 
   private broken(): Violation[] {
-    const view = this.concrete.view(this.state.values)
+    const view = this.interpreter.view(this.state.values)
     const resting = this.state.places.every(p => !p.started)
     return this.built.system.properties
       .filter(p => (p.kind === 'always' || (p.kind === 'at rest' && resting)) && !p.holds(view))
@@ -192,7 +192,7 @@ export class Simulator {
     const request = this.state.places[t]!.next
     if (!request) return []
     const batches: Batch[] = []
-    const outcomes = this.concrete.outcomes(recorded(request, batches), this.state.values)
+    const outcomes = this.interpreter.outcomes(recorded(request, batches), this.state.values)
     const runs = batches.filter(b => !b.blocked)
     return outcomes.map((outcome, i) => ({ outcome, trace: runs[i]!.trace }))
   }
