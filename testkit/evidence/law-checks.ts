@@ -134,10 +134,20 @@ function withoutLaw({ account, page }: Subject, [, name]: readonly string[]): Pr
   return other ? `a law says what gives back a reference that ${name} took` : undefined
 }
 
+/** Pages with resets, or whose stamps contradict their results, may have been seen otherwise. */
+function givenBackMore(subject: Subject, [, units]: readonly string[]): Problem | typeof UNCHECKED {
+  const law = lawOf(subject)
+  if (subject.finding.law === undefined) return 'the finding has no law'
+  if (!law || subject.page.isReset || !subject.page.isClean) return UNCHECKED
+  const sum = subject.page.events.reduce((total, event) => total + unitsUnder(law, event), 0)
+  return sum < 0 ? undefined : `the page's events under the law sum to ${sum}, said is -${units}`
+}
+
 export const LAW_CHECKS: readonly Check[] = [
   check(
     /^what (.+) takes?, (.+) gives? back: as many references in (?:all|(\d+) of) (\d+) complete lifetimes$/,
     lawHolds,
   ),
+  check(/^on this page (\d+) references? more (?:was|were) given back under that law than taken$/, givenBackMore),
   check(/^no law of the recording says what gives back a reference that (.+) took$/, withoutLaw),
 ]

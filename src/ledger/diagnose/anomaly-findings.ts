@@ -6,9 +6,10 @@ import { NO_LAW } from '../learn/law-book.ts'
 import type { LearningTracker } from '../learn/learning-tracker.ts'
 import type { Anomaly } from '../track/anomalies.ts'
 import type { LifetimeEvent } from '../track/lifetime-event.ts'
-import { signatureOf } from '../track/unit-key.ts'
+import { signatureOf, unitKey } from '../track/unit-key.ts'
+import { lawSentence } from './law-words.ts'
 import { ALWAYS, ENOUGH } from './leak.ts'
-import type { Naming } from './naming.ts'
+import { type Naming, references } from './naming.ts'
 import { newFinding } from './new-finding.ts'
 import { balanceOf, type PageHistory } from './page-history.ts'
 import { pairReferences } from './references.ts'
@@ -32,7 +33,7 @@ export class AnomalyFindings {
    * @param found what is short on its page, by when it became so
    */
   of(anomaly: Anomaly, history: PageHistory | undefined, found: readonly Shortage[]): Finding | undefined {
-    const { pages, pagemaps } = this.#ledger
+    const { pages, pagemaps, order } = this.#ledger
     const rule = pagemaps.list[pages.pagemap[anomaly.row]!]!.rule
     // The core has not set the count of a page that was handed out meanwhile: its own fault, which probes may show.
     if (anomaly.kind === 'get-on-free-page' && anomaly.isOwners) return undefined
@@ -40,7 +41,11 @@ export class AnomalyFindings {
     const [first] = found
     const isShort = found.length === 1 && first!.put.time <= anomaly.event.time && this.isClean(first!.law)
     const certainty = this.#certainty(anomaly, history, isShort)
-    if (!first || first.put.time > anomaly.event.time) return this.#plain(anomaly, certainty, history !== undefined)
+    if (!first || first.put.time > anomaly.event.time)
+      // Where whole lifetimes pass between two steps of the clock, this is no order that says something.
+      return order.isCoarse
+        ? undefined
+        : this.#plain(anomaly, certainty, history !== undefined, this.#others(anomaly, found))
     // That something is wrong is sure, but not that it is this, if the law that explains it is often broken.
     const ofCause = isShort || certainty !== 'certain' ? certainty : 'likely'
     if (first.put.time === anomaly.event.time && first.put.pid === anomaly.event.pid)
@@ -67,7 +72,16 @@ export class AnomalyFindings {
     return this.#withConsequences(anomaly, finding)
   }
 
-  #plain(anomaly: Anomaly, certainty: Certainty, isKnown: boolean): Finding {
+  /**
+   * Laws that are short on the page for good, and are none of the event's: one put too many of theirs may have freed the page before
+   * the event, while the put that then found nothing left came after it.
+   */
+  #others({ event }: Anomaly, found: readonly Shortage[]): Shortage[] {
+    const own = this.#ledger.book.lawOf(unitKey(event.signature, event.val))
+    return found.filter(each => each.law >= 0 && each.law !== own && !this.#shortages.lacksHandOut(each))
+  }
+
+  #plain(anomaly: Anomaly, certainty: Certainty, isKnown: boolean, others: readonly Shortage[]): Finding {
     const { row, event, life, lastLives, count, idle, kind } = anomaly
     const violating: LifetimeEvent = {
       ...event,
@@ -77,22 +91,47 @@ export class AnomalyFindings {
     } as LifetimeEvent
     const events = [...life, violating]
     const { partners } = pairReferences(events, 0, this.#ledger.book)
-    const actor = this.#naming.actor(event)
     const finding = newFinding(this.#ledger, kind, row, {
       life: { began: (life[0] ?? lastLives[0]?.[0])?.time, ended: lastLives[0]?.at(-1)?.time },
       history: this.#naming.history(events, partners, count + event.val),
       count,
       expected: idle,
       certainty: isKnown ? certainty : weaker(certainty),
-      culprit: actor,
-      culpritCertainty: kind === 'get-on-free-page' && certainty !== 'possible' ? 'likely' : 'possible',
-      candidates: [{ actor, reasons: ['it is what contradicts the count'] }],
+      ...this.#accused(anomaly, certainty, others),
       references: Math.abs(event.val),
-      evidence: [this.#countSentence(anomaly), ...this.#lastPut(anomaly)],
+      evidence: [
+        this.#countSentence(anomaly),
+        ...this.#lastPut(anomaly),
+        ...others.slice(0, 1).map(({ law }) => lawSentence(this.#ledger, this.#naming, law)),
+        ...others
+          .slice(0, 1)
+          .map(
+            ({ units }) =>
+              `on this page ${references(units)} more ${units === 1 ? 'was' : 'were'} given back under that law than taken`,
+          ),
+      ],
     })
     if (kind === 'get-on-free-page' && this.#ledger.tasks.ticksOfSignature(event.signature) === 1)
       finding.evidence.push('no other reference in the recording was taken here')
     return this.#withConsequences(anomaly, finding)
+  }
+
+  /** Who may have done it: who is met at a wrong count, or who made it wrong. */
+  #accused(
+    anomaly: Anomaly,
+    certainty: Certainty,
+    others: readonly Shortage[],
+  ): Pick<Finding, 'culprit' | 'culpritCertainty' | 'candidates' | 'law'> {
+    const actor = this.#naming.actor(anomaly.event)
+    const own = { actor, reasons: ['it is what contradicts the count'] }
+    if (others.length > 0) {
+      const [{ law, candidates: puts }] = others as [Shortage]
+      const reasons = ['it puts under the same law']
+      const candidates = [...puts.map(put => ({ actor: this.#naming.actor(put), reasons })), own]
+      return { culprit: undefined, culpritCertainty: undefined, candidates, law }
+    }
+    const isGet = anomaly.kind === 'get-on-free-page' && certainty !== 'possible' && this.#beganWell(anomaly)
+    return { culprit: actor, culpritCertainty: isGet ? 'likely' : 'possible', candidates: [own], law: undefined }
   }
 
   #withConsequences(anomaly: Anomaly, finding: Finding): Finding {

@@ -116,8 +116,10 @@ const CACHED = 4
  * taken later are back, and the law's references used to come back all at once, or are many where now there is this one.
  */
 export function isLeftOver(facts: LeakFacts): boolean {
-  const { openPages, lifetimes, drains, peak, since, outLater, lawLifetimes, mayBeMissing } = facts
+  const { openPages, lifetimes, drains, peak, since, outLater, lawLifetimes, mayBeMissing, maybeWith } = facts
   if (openPages > SEVERAL || lifetimes < ENOUGH || lawLifetimes < KNOWN_LAW || mayBeMissing) return false
+  // Whoever gives such references back may have this one before it.
+  if (maybeWith !== undefined) return false
   return (drains >= KNOWN_LAW || peak >= CACHED) && outLater === 0 && since > SEVERAL + 1
 }
 

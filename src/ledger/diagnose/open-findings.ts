@@ -267,7 +267,7 @@ export class OpenFindings {
     open: readonly OpenReference[],
     isEven: boolean,
   ): LeakFacts {
-    const { tasks, pages, sites, anomalies, book } = this.#ledger
+    const { tasks, pages, sites, anomalies, book, log } = this.#ledger
     this.#traffic ??= new Traffic(this.#ledger)
     const event = reference.event!
     const law = this.#traffic.of(reference.law)
@@ -315,7 +315,7 @@ export class OpenFindings {
       others: others.length - tables.length,
       evictions,
       isEven,
-      mayBeMissing: anomalies.unrecorded > 0,
+      mayBeMissing: anomalies.unrecorded > 0 || log.incomplete.has(row),
     }
   }
 

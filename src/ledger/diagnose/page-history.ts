@@ -36,11 +36,12 @@ export interface PageHistory {
 }
 
 /**
- * References that an event takes (positive) or gives back. A page that is handed out by a set gets one owner, whatever its
- * count was before: that count says what went wrong earlier.
+ * References that an event takes (positive) or gives back, whatever the count was before: if that was another one than the events
+ * before it make, the difference says what went wrong earlier, and nothing of this event. A set hands a page to one owner.
  */
 export function unitsOf({ op, val, delta }: LifetimeEvent, idle: number): number {
-  return op === Op.SET && val > idle ? val - idle : delta
+  if (op === Op.SET) return val > idle ? val - idle : delta
+  return op === Op.MOD || op === Op.MOD_AND_TEST || op === Op.MOD_AND_RETURN ? val : delta
 }
 
 /** Returns the histories of all pages on which laws are uneven, by row. */
@@ -89,9 +90,10 @@ function hasGoneWrong(history: PageHistory | undefined): boolean {
 }
 
 function balanceOfEntry(ledger: LearningTracker, entry: number, kinds: Map<number, Balance>): Balance {
-  const { log, book, nodes } = ledger
+  const { log, book, nodes, anomalies } = ledger
   const kind = log.kind[entry]!
-  if (kind < 0) {
+  // Kinds count what changed the count. On a page that went wrong, a page may have been handed out at the count that it had.
+  if (kind < 0 || anomalies.of(log.row[entry]!)) {
     const events = nodes.chain(log.tail[entry]!)
     const row = log.row[entry]!
     return balanceOf(events, ledger.idleCount(row) ?? 0, book, setAside(ledger, row, events))

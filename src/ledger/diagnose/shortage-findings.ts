@@ -35,7 +35,7 @@ export class ShortageFindings {
    * @param isWhole nothing that ever happened to the page is missing
    */
   of(row: number, shortage: Shortage, certainty: Certainty, isWhole: boolean): Finding {
-    if (this.#lacksHandOut(shortage)) return this.#silent(row, shortage, certainty)
+    if (this.lacksHandOut(shortage)) return this.#silent(row, shortage, certainty)
     return this.#surplus(row, shortage, certainty, isWhole)
   }
 
@@ -92,7 +92,7 @@ export class ShortageFindings {
   }
 
   /** True if the law is the one by which pages are handed out, and nothing was taken under it. */
-  #lacksHandOut({ law, taken }: Shortage): boolean {
+  lacksHandOut({ law, taken }: Shortage): boolean {
     if (law < 0 || taken > 0) return false
     return this.#ledger.book.laws[law]!.sites.every(key => (key & 1) === 1 || this.#isHandOut(key >> 1))
   }

@@ -149,7 +149,8 @@ export class Contradictions {
     const count = pages.count[row]!
     const next = countAfter(count, event)
     if (event.op === Op.SET && pages.has(row, PageBit.anomalous)) pages.set(row, PageBit.handedOutAgain)
-    if (next !== count) this.#applier.change(row, next - count, event)
+    // Even where the count stays, references were taken or given back.
+    this.#applier.change(row, next - count, event)
   }
 
   #addConsequence(row: number, event: LedgerEvent, kind: string, cause: Anomaly): void {

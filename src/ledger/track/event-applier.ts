@@ -111,8 +111,9 @@ export class EventApplier {
       this.#pagemaps.decide(index)
     }
     if (rule && pages.has(row, PageBit.anomalous)) pages.set(row, PageBit.handedOutAgain)
-    // A page that went wrong and is handed out at the count that it has is still handed out.
-    if (event.val !== count || pages.has(row, PageBit.anomalous)) this.change(row, event.val - count, event)
+    // A page that is handed out at the count that it has is handed out all the same: something went wrong, or will show to have.
+    if (event.val !== count || pages.has(row, PageBit.anomalous) || rule?.handOut === 'set')
+      this.change(row, event.val - count, event)
   }
 
   /** True if the function that put the last reference sets the count again. */

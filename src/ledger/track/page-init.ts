@@ -47,8 +47,10 @@ export class PageInit {
   }
 
   #setUp(row: number, event: LedgerEvent): void {
-    const { pages, pagemaps } = this.#tables
+    const { pages, pagemaps, order, log } = this.#tables
     const pfn = pages.pfn[row]!
+    // A slow clock stamps what was done with the page after it was set up like that, and maybe sorts it before.
+    if (order.isCoarse && pages.has(row, PageBit.countKnown | PageBit.skipped)) log.incomplete.add(row)
     this.#lifetimes.drop(row)
     const isDevice =
       !this.#sites.isTelling(event.stack) || (this.#sites.traits(event.stack) & StackTrait.INIT_DEVICE) !== 0

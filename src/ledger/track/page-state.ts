@@ -36,6 +36,8 @@ export const PageBit = {
   unmapping: 4096,
   /** memunmap_pages() of the page's pagemap has returned. */
   unmapped: 8192,
+  /** Events of the page were skipped, since it was not known to be one of those accounted for. */
+  skipped: 16384,
 } as const
 
 const {

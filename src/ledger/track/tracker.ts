@@ -137,6 +137,7 @@ export class Tracker {
       // A set may be the initialisation that makes its page one of a pagemap.
       if (skips && kind !== Op.SET && this.#isSkipped(row, stack[i]!)) {
         this.skipped++
+        pages.bits[row]! |= PageBit.skipped
         continue
       }
       this.events++
