@@ -38,19 +38,24 @@ export class AnomalyFindings {
     // The core has not set the count of a page that was handed out meanwhile: its own fault, which probes may show.
     if (anomaly.kind === 'get-on-free-page' && anomaly.isOwners) return undefined
     if (!rule || (anomaly.kind === 'get-on-free-page' && rule.idle === 0 && rule.handOut === 'get')) return undefined
+    // What the event itself read is not what it would have left: another was at the page, or the count is not known.
+    if (anomaly.kind !== 'count-mismatch' && !readsItself(anomaly)) return undefined
     const [first] = found
     const isShort = found.length === 1 && first!.put.time <= anomaly.event.time && this.isClean(first!.law)
     const certainty = this.#certainty(anomaly, history, isShort)
     if (!first || first.put.time > anomaly.event.time)
       // Where whole lifetimes pass between two steps of the clock, this is no order that says something.
-      return order.isCoarse
-        ? undefined
-        : this.#plain(anomaly, certainty, history !== undefined, this.#others(anomaly, found))
-    // That something is wrong is sure, but not that it is this, if the law that explains it is often broken.
-    const ofCause = isShort || certainty !== 'certain' ? certainty : 'likely'
+      return order.isCoarse ? undefined : this.#plain(anomaly, certainty, history, found)
     if (first.put.time === anomaly.event.time && first.put.pid === anomaly.event.pid)
       return this.#confirmed(anomaly, this.#shortages.of(anomaly.row, first, certainty, history!.isWhole))
+    const ofCause = this.#certaintyOfCause(first, certainty, isShort)
     return this.#explained(anomaly, this.#shortages.of(anomaly.row, first, ofCause, history!.isWhole))
+  }
+
+  /** That something is wrong is sure, but not that it is this, if the law that explains it is often broken, or there is none. */
+  #certaintyOfCause({ law, isUnique }: Shortage, certainty: Certainty, isShort: boolean): Certainty {
+    if (law === NO_LAW && !isUnique) return 'possible'
+    return isShort || certainty !== 'certain' ? certainty : 'likely'
   }
 
   /** The event that no order explains is the one that broke a law. */
@@ -81,7 +86,13 @@ export class AnomalyFindings {
     return found.filter(each => each.law >= 0 && each.law !== own && !this.#shortages.lacksHandOut(each))
   }
 
-  #plain(anomaly: Anomaly, certainty: Certainty, isKnown: boolean, others: readonly Shortage[]): Finding {
+  #plain(
+    anomaly: Anomaly,
+    certainty: Certainty,
+    history: PageHistory | undefined,
+    found: readonly Shortage[],
+  ): Finding {
+    const others = this.#others(anomaly, found)
     const { row, event, life, lastLives, count, idle, kind } = anomaly
     const violating: LifetimeEvent = {
       ...event,
@@ -96,8 +107,8 @@ export class AnomalyFindings {
       history: this.#naming.history(events, partners, count + event.val),
       count,
       expected: idle,
-      certainty: isKnown ? certainty : weaker(certainty),
-      ...this.#accused(anomaly, certainty, others),
+      certainty: history ? certainty : weaker(certainty),
+      ...this.#accused(anomaly, others, this.#isAlone(anomaly, certainty, history, found)),
       references: Math.abs(event.val),
       evidence: [
         this.#countSentence(anomaly),
@@ -119,8 +130,8 @@ export class AnomalyFindings {
   /** Who may have done it: who is met at a wrong count, or who made it wrong. */
   #accused(
     anomaly: Anomaly,
-    certainty: Certainty,
     others: readonly Shortage[],
+    isAlone: boolean,
   ): Pick<Finding, 'culprit' | 'culpritCertainty' | 'candidates' | 'law'> {
     const actor = this.#naming.actor(anomaly.event)
     const own = { actor, reasons: ['it is what contradicts the count'] }
@@ -130,8 +141,18 @@ export class AnomalyFindings {
       const candidates = [...puts.map(put => ({ actor: this.#naming.actor(put), reasons })), own]
       return { culprit: undefined, culpritCertainty: undefined, candidates, law }
     }
-    const isGet = anomaly.kind === 'get-on-free-page' && certainty !== 'possible' && this.#beganWell(anomaly)
-    return { culprit: actor, culpritCertainty: isGet ? 'likely' : 'possible', candidates: [own], law: undefined }
+    return { culprit: actor, culpritCertainty: isAlone ? 'likely' : 'possible', candidates: [own], law: undefined }
+  }
+
+  /** True if it is a get of a free page, and nothing says that the page was freed by mistake. */
+  #isAlone(
+    anomaly: Anomaly,
+    certainty: Certainty,
+    history: PageHistory | undefined,
+    found: readonly Shortage[],
+  ): boolean {
+    if (anomaly.kind !== 'get-on-free-page' || certainty === 'possible' || !history?.isWhole) return false
+    return found.every(each => this.#shortages.lacksHandOut(each)) && this.#beganWell(anomaly)
   }
 
   #withConsequences(anomaly: Anomaly, finding: Finding): Finding {
@@ -158,8 +179,6 @@ export class AnomalyFindings {
     const { lives, votes } = pagemaps.list[pages.pagemap[row]!]!
     if (kind === 'count-mismatch' || lives < ENOUGH || anomalies.unrecorded > 0 || order.isCoarse) return 'likely'
     if (!history?.isWhole || (kind === 'get-on-free-page' && votes.setAtZero < ALWAYS)) return 'likely'
-    // What the event itself read contradicts the count: another CPU was at the page, and the order is open.
-    if (anomaly.event.count !== anomaly.count + anomaly.event.val) return 'likely'
     return isShort || (this.#isOrdered(anomaly) && this.#beganWell(anomaly)) ? 'certain' : 'likely'
   }
 
@@ -210,6 +229,11 @@ export class AnomalyFindings {
       `its last reference had been put ${this.#naming.span(event.time - last.time)} before by ${this.#naming.site(last.signature)}`,
     ]
   }
+}
+
+/** True if the count that was read after the event is the one that the event leaves. */
+function readsItself({ event, count }: Anomaly): boolean {
+  return event.count === count + event.val
 }
 
 function weaker(certainty: Certainty): Certainty {

@@ -19,6 +19,8 @@ export interface LeakFacts {
   alike: number
   /** Only some of what came back is remembered: these numbers are the least that they can be. */
   isPartial: boolean
+  /** References of the law that came back and were taken between the first and the last of these. */
+  between: number
   /** The law is the one by which pages are handed out. */
   isHandOut: boolean
   /** A task that gives back such references and has given back none that was taken later: it may still work on this one. */
@@ -159,7 +161,9 @@ export function leakCertainty(facts: LeakFacts): Certainty | undefined {
  * slower way back has not shown itself yet; and a page that its owner keeps, which is what the hand-out's reference says, is kept by
  * right as long as others use it.
  */
-function overtaken({ isHandOut, others, alike, returned, isPin }: LeakFacts): Certainty | undefined {
+function overtaken({ isHandOut, others, alike, between, returned, isPin }: LeakFacts): Certainty | undefined {
+  // Those that were taken one after the other are with one who stopped, and who may go on.
+  if (alike > SEVERAL && between < FACTOR * alike) return undefined
   const isException = alike <= Math.max(SEVERAL, returned / RARELY)
   if (isHandOut) return others === 0 && isException ? 'likely' : undefined
   if (!isException) return returned >= ALL_WAYS ? 'possible' : undefined

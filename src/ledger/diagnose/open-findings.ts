@@ -279,6 +279,7 @@ export class OpenFindings {
     const others = open.filter(other => other !== reference && !this.#isEviction(other.event))
     const evictions = open.length - others.length - 1
     const tables = others.filter(other => other.event?.mapped)
+    const alike = law.out.filter(other => isFar(law.all.since(other), law.all.most))
     return {
       lawLifetimes: reference.law === NO_LAW ? 0 : book.laws[reference.law]!.touched,
       returned: law.all.returned,
@@ -287,7 +288,8 @@ export class OpenFindings {
       lifetimes: lifetimes.returned,
       mostLifetimes: lifetimes.most,
       sinceLifetimes: lifetimes.since(taken),
-      alike: law.out.filter(other => isFar(law.all.since(other), law.all.most)).length,
+      alike: alike.length,
+      between: law.all.since(Math.min(...alike)) - law.all.since(Math.max(...alike)),
       isPartial: this.#traffic.isPartial,
       isHandOut: this.#isHandOut(event.signature),
       maybeWith: maybeWith(law, taken),

@@ -35,7 +35,7 @@ export class ShortageFindings {
    * @param isWhole nothing that ever happened to the page is missing
    */
   of(row: number, shortage: Shortage, certainty: Certainty, isWhole: boolean): Finding {
-    if (this.lacksHandOut(shortage)) return this.#silent(row, shortage, certainty)
+    if (this.lacksHandOut(shortage)) return this.#silent(row, shortage, certainty, isWhole)
     return this.#surplus(row, shortage, certainty, isWhole)
   }
 
@@ -59,13 +59,13 @@ export class ShortageFindings {
   }
 
   /** The page was in use without having been handed out: its lifetime's first event found it free. */
-  #silent(row: number, shortage: Shortage, certainty: Certainty): Finding {
+  #silent(row: number, shortage: Shortage, certainty: Certainty, isWhole: boolean): Finding {
     const first = shortage.lifetime.events.find(event => event.delta !== 0)!
     return newFinding(this.#ledger, first.delta > 0 ? 'get-on-free-page' : 'put-on-free-page', row, {
       ...this.#place(row, shortage.lifetime.events, shortage),
       certainty,
       culprit: this.#naming.actor(first),
-      culpritCertainty: 'likely',
+      culpritCertainty: isWhole ? 'likely' : 'possible',
       candidates: [{ actor: this.#naming.actor(first), reasons: ['it was the first to find the page free'] }],
       law: shortage.law >= 0 ? shortage.law : undefined,
       references: Math.abs(first.delta),
@@ -97,11 +97,12 @@ export class ShortageFindings {
     return this.#ledger.book.laws[law]!.sites.every(key => (key & 1) === 1 || this.#isHandOut(key >> 1))
   }
 
-  #culpritCertainty({ law, candidates, put, out, units, taken }: Shortage, isSure: boolean): Certainty {
+  #culpritCertainty({ law, candidates, put, out, units, taken, isUnique }: Shortage, isSure: boolean): Certainty {
     // A put that gives back more than is left takes what others will give back, whoever else put before it.
     const isOver = out > 0 && -unitsOf(put, 0) > out
     if ((candidates.length > 1 && !isOver) || put.stack === 0) return 'possible'
-    if (law < 0) return 'likely'
+    // What occurs elsewhere, too, is sometimes right there.
+    if (law < 0) return isUnique ? 'likely' : 'possible'
     // What it gave back may have been taken in a lifetime before, which another put had ended.
     if (taken === 0) return 'possible'
     const known = this.#ledger.book.laws[law]!

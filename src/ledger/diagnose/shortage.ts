@@ -19,6 +19,8 @@ export interface Shortage {
   at: number
   /** The put that found nothing left of its law. */
   put: LifetimeEvent
+  /** True if the put is of a call site that no law has, and that is hardly ever seen. */
+  isUnique: boolean
   /** References of the law that were out when it came; less than it gave back. */
   out: number
   /** Puts of the law in that lifetime, one for each call site, the one above first. */
@@ -84,6 +86,7 @@ function shortageOf(
     lifetime,
     at,
     put,
+    isUnique: isAlone,
     out,
     candidates,
     taken,
