@@ -68,6 +68,8 @@ export interface LeakFacts {
   isEven: boolean
   /** References that an eviction took and that are out, too. */
   evictions: number
+  /** A put that no law has came later, which may have given it back in a rare way. */
+  mayBeBack: boolean
   /** Events are known to be missing without a mark, so that a put may be, too. */
   mayBeMissing: boolean
 }
@@ -149,7 +151,7 @@ export function leakCertainty(facts: LeakFacts): Certainty | undefined {
   if (isHeadless || isEviction || isMapped) return undefined
   // Whoever holds the page by right keeps it from being evicted, too: only what nothing is known to give back is leaked.
   if (facts.wasEvicted && !facts.hasLaw) return 'likely'
-  if (facts.mayBeMissing) return undefined
+  if (facts.mayBeMissing || facts.mayBeBack) return undefined
   if (!facts.hasLaw) return isPin ? undefined : neverReturned(facts)
   if (isPassedByItsTask(facts)) return isPin ? 'possible' : 'likely'
   if (!facts.isOwnTask && isOvertaken(facts) && facts.maybeWith === undefined) return overtaken(facts)

@@ -15,7 +15,7 @@ import { doubtOf, isFar, type LeakFacts, leakCertainty } from './leak.ts'
 import { leakSentences } from './leak-words.ts'
 import { type Naming, references } from './naming.ts'
 import { newFinding } from './new-finding.ts'
-import { type OpenReference, pairReferences } from './references.ts'
+import { type OpenReference, pairReferences, strayPuts } from './references.ts'
 import { type LawTraffic, Traffic } from './traffic.ts'
 
 /** Events of a lifetime above which its references are not told apart. */
@@ -155,7 +155,8 @@ export class OpenFindings {
     open: readonly OpenReference[],
     partners: readonly (number | undefined)[],
   ): Finding[] {
-    const known = this.#factsOfAll(row, held, events, open)
+    const strays = strayPuts(events, partners, this.#ledger.book)
+    const known = this.#factsOfAll(row, held, events, open, strays)
     if (known.length === 0) {
       held.evidence.push('held since before the recording began')
       return [held]
@@ -190,12 +191,14 @@ export class OpenFindings {
     held: Finding,
     events: readonly LifetimeEvent[],
     open: readonly OpenReference[],
+    strays: readonly LifetimeEvent[],
   ): KnownReference[] {
     const isDevice = this.#ledger.pagemaps.list[held.pagemap]!.device
     const isEven = this.#isReset(row) || open.reduce((sum, { units }) => sum + units, 0) === held.references
     return open.flatMap(reference => {
       if (!reference.event) return []
       const facts = this.#factsOf(row, events, reference, open, isEven)
+      facts.mayBeBack = facts.hasLaw && strays.some(({ ordinal }) => ordinal > reference.event!.ordinal)
       // An ordinary page may be held for ever by right (a page cache, a kernel's own memory): it is never called leaked.
       const certainty = isDevice && (isEven || facts.waits) ? leakCertainty(facts) : undefined
       return [{ reference, event: reference.event, units: reference.units, facts, certainty }]
@@ -317,6 +320,7 @@ export class OpenFindings {
       others: others.length - tables.length,
       evictions,
       isEven,
+      mayBeBack: false,
       mayBeMissing: anomalies.unrecorded > 0 || log.incomplete.has(row),
     }
   }

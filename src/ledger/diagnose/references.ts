@@ -176,6 +176,22 @@ function pairAcrossLaws(
   put.units = 0
 }
 
+/**
+ * Returns the puts that no law has and that gave back nothing that was taken without a law: each is a rare way back of some law's
+ * references, and which law's is a guess.
+ */
+export function strayPuts(
+  events: readonly LifetimeEvent[],
+  partners: readonly (number | undefined)[],
+  book: LawBook,
+): LifetimeEvent[] {
+  const isLawless = ({ signature, delta }: LifetimeEvent) => book.lawOf(unitKey(signature, delta)) === NO_LAW
+  return events.filter((event, i) => {
+    const partner = partners[i]
+    return event.delta < 0 && isLawless(event) && !(partner !== undefined && isLawless(events[partner]!))
+  })
+}
+
 function openOf(law: number, { out, since }: Account, events: readonly LifetimeEvent[]): OpenReference[] {
   const all = since.map(position => events[position]!)
   return out.map(({ position, units }) => {

@@ -160,12 +160,23 @@ export class ReorderBuffer {
     if (resets) this.#pagemaps.learnReset(this.#pages.pagemap[row]!)
     // What the same task did later cannot explain what it did before.
     if (resets || (event.pid !== first.pid && isCheckpoint(waiting.length))) {
-      const order =
-        this.order(row, waiting) ?? (late > this.#order.near ? this.#orderWithPast(row, waiting, false) : undefined)
+      const order = this.order(row, waiting) ?? this.#reconsider(row, waiting, late)
       if (order) return order
     }
     const most = canClaim(this.#pages.bits[row]!) ? MAX_WAITING : MAX_WAITING_UNSURE
     return waiting.length >= most || late > this.#order.window ? OVERDUE : WAITING
+  }
+
+  /**
+   * Puts applied events into question, once neighbours have surely been stamped; and stamps of one task, once an interrupt has surely
+   * ended, while the events are few enough to be searched.
+   */
+  #reconsider(row: number, waiting: readonly LedgerEvent[], late: number): Outcome | undefined {
+    if (late <= this.#order.near) return undefined
+    return (
+      this.#orderWithPast(row, waiting, false) ??
+      (late > this.#order.interrupt ? this.#orderWithPast(row, waiting, true) : undefined)
+    )
   }
 
   /**
