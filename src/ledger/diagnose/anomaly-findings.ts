@@ -138,7 +138,7 @@ export class AnomalyFindings {
     if (others.length > 0) {
       const [{ law, candidates: puts }] = others as [Shortage]
       const reasons = ['it puts under the same law']
-      const candidates = [...puts.map(put => ({ actor: this.#naming.actor(put), reasons })), own]
+      const candidates = [own, ...puts.map(put => ({ actor: this.#naming.actor(put), reasons }))]
       return { culprit: undefined, culpritCertainty: undefined, candidates, law }
     }
     return { culprit: actor, culpritCertainty: isAlone ? 'likely' : 'possible', candidates: [own], law: undefined }

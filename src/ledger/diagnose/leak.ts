@@ -25,6 +25,8 @@ export interface LeakFacts {
   isHandOut: boolean
   /** A task that gives back such references and has given back none that was taken later: it may still work on this one. */
   maybeWith: number | undefined
+  /** One of those is a task that only consumes what others hand to it: neither a worker of a queue nor the one who took this one. */
+  maybeWithConsumer: boolean
   /** References of the law came back by the task that took them, all of them. */
   isOwnTask: boolean
   /** Of those: references that the same task took later and gave back, and the most that overtook one of any task's. */
@@ -41,6 +43,8 @@ export interface LeakFacts {
   takenHere: number
   /** False for a call site that no law has: what is taken there is not known to come back. */
   hasLaw: boolean
+  /** Another law fits the lifetimes as well, or call sites of the law are known by their operation only. */
+  isVague: boolean
   hasStack: boolean
   /** Taken by a get for holders that outlive the call by design, or by an attempt to evict the page. */
   isPin: boolean
@@ -120,10 +124,10 @@ const CACHED = 4
  * taken later are back, and the law's references used to come back all at once, or are many where now there is this one.
  */
 export function isLeftOver(facts: LeakFacts): boolean {
-  const { openPages, lifetimes, drains, peak, since, outLater, lawLifetimes, mayBeMissing, maybeWith } = facts
+  const { openPages, lifetimes, drains, peak, since, outLater, lawLifetimes, mayBeMissing } = facts
   if (openPages > SEVERAL || lifetimes < ENOUGH || lawLifetimes < KNOWN_LAW || mayBeMissing) return false
   // Whoever gives such references back may have this one before it.
-  if (maybeWith !== undefined) return false
+  if (facts.maybeWithConsumer) return false
   return (drains >= KNOWN_LAW || peak >= CACHED) && outLater === 0 && since > SEVERAL + 1
 }
 
@@ -146,8 +150,17 @@ export function isLifetimeOvertaken({ lifetimes, mostLifetimes, sinceLifetimes }
 
 /** How sure it is that the reference is leaked; undefined: it may well come back. */
 export function leakCertainty(facts: LeakFacts): Certainty | undefined {
+  const certainty = certaintyByOrder(facts)
+  return certainty === 'likely' && facts.isVague && !facts.waits ? 'possible' : certainty
+}
+
+function certaintyByOrder(facts: LeakFacts): Certainty | undefined {
   const { waits, hasStack, isHeadless, isEviction, isMapped, isPin, lifetimes } = facts
-  if (waits) return hasStack && lifetimes >= ENOUGH && !isHeadless && !facts.mayBeMissing ? 'certain' : 'likely'
+  if (waits) {
+    if (facts.maybeWithConsumer) return undefined
+    if (!hasStack) return 'possible'
+    return lifetimes >= ENOUGH && !isHeadless && !facts.mayBeMissing ? 'certain' : 'likely'
+  }
   if (isHeadless || isEviction || isMapped) return undefined
   // Whoever holds the page by right keeps it from being evicted, too: only what nothing is known to give back is leaked.
   if (facts.wasEvicted && !facts.hasLaw) return 'likely'

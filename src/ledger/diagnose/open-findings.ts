@@ -9,14 +9,14 @@ import type { UnmapCall } from '../probes/unmap-tracker.ts'
 import type { LifetimeEvent, PageState } from '../track/lifetime-event.ts'
 import { PageBit } from '../track/page-state.ts'
 import { NEVER_CLOSES } from '../track/rule-recognition.ts'
-import { unitKey } from '../track/unit-key.ts'
+import { signatureOf, unitKey } from '../track/unit-key.ts'
 import { isConsistent } from './consistency.ts'
 import { doubtOf, isFar, type LeakFacts, leakCertainty } from './leak.ts'
 import { leakSentences } from './leak-words.ts'
 import { type Naming, references } from './naming.ts'
 import { newFinding } from './new-finding.ts'
 import { type OpenReference, pairReferences, strayPuts } from './references.ts'
-import { type LawTraffic, Traffic } from './traffic.ts'
+import { type Giver, type LawTraffic, Traffic } from './traffic.ts'
 
 /** Events of a lifetime above which its references are not told apart. */
 const MAX_EVENTS = 4096
@@ -282,6 +282,7 @@ export class OpenFindings {
     const others = open.filter(other => other !== reference && !this.#isEviction(other.event))
     const evictions = open.length - others.length - 1
     const tables = others.filter(other => other.event?.mapped)
+    const holders = maybeWith(law, taken)
     const alike = law.out.filter(other => isFar(law.all.since(other), law.all.most))
     return {
       lawLifetimes: reference.law === NO_LAW ? 0 : book.laws[reference.law]!.touched,
@@ -295,7 +296,8 @@ export class OpenFindings {
       between: law.all.since(Math.min(...alike)) - law.all.since(Math.max(...alike)),
       isPartial: this.#traffic.isPartial,
       isHandOut: this.#isHandOut(event.signature),
-      maybeWith: maybeWith(law, taken),
+      maybeWith: holders[0],
+      maybeWithConsumer: holders.some(pid => pid !== event.pid && !law.givers.get(pid)!.isWorker),
       isOwnTask: law.bySameTask === law.all.returned,
       sinceByTask: law.byTask.get(event.pid)?.since(taken) ?? 0,
       mostByTask: Math.max(0, ...[...law.byTask.values()].map(({ most }) => most)),
@@ -305,6 +307,7 @@ export class OpenFindings {
       openPages: this.#openPages(pages.pagemap[row]!),
       takenHere: tasks.ticksOfSignature(event.signature),
       hasLaw: reference.law !== NO_LAW,
+      isVague: this.#isVague(reference.law),
       hasStack: event.stack !== 0,
       isPin: (traits & StackTrait.GUP) !== 0,
       isEviction: (traits & StackTrait.EVICT) !== 0,
@@ -323,6 +326,12 @@ export class OpenFindings {
       mayBeBack: false,
       mayBeMissing: anomalies.unrecorded > 0 || log.incomplete.has(row),
     }
+  }
+
+  #isVague(law: number): boolean {
+    if (law === NO_LAW) return false
+    const { isAmbiguous, sites } = this.#ledger.book.laws[law]!
+    return isAmbiguous || sites.some(key => this.#naming.frame(signatureOf(key)) === undefined)
   }
 
   /** Pages of a pagemap that are in use by their count, as far as their events are known. */
@@ -348,15 +357,14 @@ export class OpenFindings {
   }
 }
 
-/** A task that may have the reference in its hands: all that it gave back of the law was taken before. */
-function maybeWith({ all, givers }: LawTraffic, taken: number): number | undefined {
-  for (const [pid, { latest, last, isWorker }] of givers) {
-    if (latest >= taken) continue
+/** Tasks that may have the reference in their hands: all that they gave back of the law was taken before. */
+function maybeWith({ all, givers }: LawTraffic, taken: number): number[] {
+  const isWith = ({ latest, last, isWorker }: Giver) => {
+    if (latest >= taken) return false
     // A worker that had been idle for longer than references wait has not been woken for this one.
-    if (isWorker && last < taken && isFar(all.between(last, taken), all.most)) continue
-    return pid
+    return !(isWorker && last < taken && isFar(all.between(last, taken), all.most))
   }
-  return undefined
+  return [...givers].filter(([, giver]) => isWith(giver)).map(([pid]) => pid)
 }
 
 /**
