@@ -4,7 +4,7 @@
 import { type Budget, within } from './budget.ts'
 import { PARTITIONS } from './codegen/search-program.ts'
 import { counterexampleOf, lassoCounterexampleOf } from './explain/counterexample.ts'
-import { findFairCycle, obligationsOf, threadClassesOf } from './explore/liveness.ts'
+import { assumptionsOf, findFairCycle, obligationsOf, threadClassesOf } from './explore/liveness.ts'
 import { localGroup, remoteGroup, type SearchResult, search } from './explore/search.ts'
 import type { System } from './model.ts'
 import { type CheckOptions, type SearchLimits, selector } from './options.ts'
@@ -71,7 +71,9 @@ async function explore(system: System, options: CheckOptions, depth: number): Pr
       reductions: prepared.reductions,
     }
     if (result.end === 'complete') {
-      const safe: Verdict = { ...common, verdict: 'holds', seconds: 0 }
+      const asked = options.properties ?? [...(options.also ?? []), ...prepared.properties]
+      const vacuous = vacuousOf(system, prepared, asked.filter(selector(options)))
+      const safe: Verdict = { ...common, verdict: 'holds', seconds: 0, ...(vacuous.length > 0 ? { vacuous } : {}) }
       return { ...((await checkLiveness(system, prepared, options, limits, safe)) ?? safe), seconds: seconds() }
     }
     if (result.end !== 'violated')
@@ -89,6 +91,16 @@ async function explore(system: System, options: CheckOptions, depth: number): Pr
   } finally {
     group.end()
   }
+}
+
+function liveOf(system: System, options: CheckOptions): string[] {
+  return obligationsOf(system, selector(options)).map(o => o.property)
+}
+
+/** Of these properties, those that no thread is in a position to break. */
+export function vacuousOf(system: System, { breakable }: Prepared, properties: readonly string[]): string[] {
+  const live = new Set(liveOf(system, {}))
+  return [...new Set(properties)].filter(p => !breakable.has(p) && !live.has(p))
 }
 
 /** The verdict where a limit was met before the search. */
@@ -146,7 +158,11 @@ async function checkLiveness(
   if (typeof found === 'string') return inconclusive(found)
   const { states, transitions } = whole.program.stats()
   const note = `for liveness ${whole.reductions.join(', ') || 'none'}: ${states} states`
-  if (!found) return reusable ? safe : { ...safe, reductions: [...safe.reductions, note] }
+  if (!found) {
+    const assumes = await assumptionsOf(system, whole.program, whole.movesThreads, obligations, limits)
+    const kept = assumes.length > 0 ? { ...safe, assumes } : safe
+    return reusable ? kept : { ...kept, reductions: [...safe.reductions, note] }
+  }
   return {
     ...safe,
     verdict: 'violated',

@@ -305,6 +305,8 @@ export interface Thread {
   readonly finishes: boolean
   /** Whether weak fairness also makes it take the first step of a run: a kernel thread does, a user's system call need not. */
   readonly daemon: boolean
+  /** A daemon only by assumption: what is taken for granted, in words. A verdict that would be another without it says so. */
+  readonly assumed?: string
 }
 
 export interface ThreadSpec {
@@ -313,13 +315,15 @@ export interface ThreadSpec {
   of?: readonly Member[]
   finishes?: boolean
   daemon?: boolean
+  assumed?: string
 }
 
 export function thread(name: string, body: () => Steps<Value>, spec: ThreadSpec = {}): Thread {
   const times = spec.times ?? Number.POSITIVE_INFINITY
   if (times !== Number.POSITIVE_INFINITY && (!Number.isInteger(times) || times < 1))
     throw new ModelError(`thread ${name}: times is ${times}, not a positive integer`)
-  return { name, body, times, of: spec.of ?? [], finishes: spec.finishes ?? false, daemon: spec.daemon ?? false }
+  const { of = [], finishes = false, assumed, daemon = assumed !== undefined } = spec
+  return { name, body, times, of, finishes, daemon, ...(assumed === undefined ? {} : { assumed }) }
 }
 
 /** One thread for each member of a sort; interchangeable unless the body tells members apart by something not `of` them. */

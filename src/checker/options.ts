@@ -6,6 +6,8 @@ export interface CheckOptions {
   properties?: readonly string[]
   /** Where `properties` does not say: all but these. */
   except?: readonly string[]
+  /** Where `properties` does not say: these too, which the system may not even name. */
+  also?: readonly string[]
   /** Default true: members of sorts that the model treats alike are taken to be the same. */
   symmetry?: boolean
   /** Default true: a step that is independent of all that other threads may still do is taken alone. */

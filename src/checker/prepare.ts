@@ -6,6 +6,7 @@ import { mostSuccessors } from './codegen/emit-steps.ts'
 import { type GeneratedCode, generate, programOf } from './codegen/program-text.ts'
 import type { SearchProgram } from './codegen/search-program.ts'
 import { type Automata, automata } from './learn/automaton.ts'
+import { breakable } from './learn/breakable.ts'
 import { Decisions, type Diagram, type InvariantDiagram } from './learn/decision.ts'
 import { ModelError, type System } from './model.ts'
 import { type CheckOptions, selector } from './options.ts'
@@ -24,6 +25,8 @@ export interface Prepared {
   readonly program: SearchProgram
   readonly packing: Packing
   readonly properties: readonly string[]
+  /** Those of them that some thread is in a position to break. */
+  readonly breakable: ReadonlySet<string>
   readonly reductions: readonly string[]
   /** Whether liveness can be told from these states: nothing is put off, and threads take the places only of their colour. */
   readonly live: (threadClasses: readonly string[]) => boolean
@@ -54,6 +57,7 @@ export function prepare(
   budget.begin('learning the properties')
   const invariants = invariantsOf(system, decisions, selected)
   const diagrams = invariants.map(i => i.diagram)
+  const can = breakable(learned, invariants, system.deadlock && selected('deadlock'), budget)
   budget.begin('looking for symmetries')
   const sym: Symmetry = options.symmetry === false ? NONE : symmetry(system, learned, invariants, threadClasses)
   const place = layoutOf(learned, sym)
@@ -89,6 +93,7 @@ export function prepare(
     program: programOf(code, { me: 0, workers: 1 }),
     packing,
     properties,
+    breakable: can,
     reductions: [...describe(sym), ...(reduces ? [PARTIAL_ORDER] : [])],
     live: of => !reduces && keepsThreadClasses(sym, of),
     movesThreads: movesThreads(sym),

@@ -2,12 +2,12 @@
 /** `survey(system)`: a verdict on each property, from one exploration of all states instead of a search for each. */
 
 import { within } from './budget.ts'
-import { limitsOf, prepareLiveness, reasonOf, unprepared } from './check.ts'
+import { limitsOf, prepareLiveness, reasonOf, unprepared, vacuousOf } from './check.ts'
 import { programOf } from './codegen/program-text.ts'
 import type { SearchProgram } from './codegen/search-program.ts'
 import { counterexampleOf, lassoCounterexampleOf } from './explain/counterexample.ts'
 import { lassoOf } from './explain/lasso.ts'
-import { type FairCycle, findFairCycle, obligationsOf } from './explore/liveness.ts'
+import { assumptionsOf, type FairCycle, findFairCycle, obligationsOf } from './explore/liveness.ts'
 import {
   type LocatedViolation,
   lengthOf,
@@ -24,8 +24,6 @@ import type { Verdict } from './verdict.ts'
 export interface SurveyOptions extends Omit<CheckOptions, 'partialOrder' | 'workers' | 'spawn' | 'handover'> {
   /** Default true. Without, a violated property has its number of steps, but neither message nor counterexample. */
   explain?: boolean
-  /** Verdicts are wanted of these too, which the system may have no way to break. */
-  also?: readonly string[]
 }
 
 export interface PropertyVerdict extends Verdict {
@@ -146,7 +144,21 @@ class Survey {
       const told = await this.told(property, broken, at)
       return { ...common, verdict: 'violated', property, ...(unknown ? {} : { consequence: at !== first }), ...told }
     }
-    return reason === undefined ? { ...common, verdict: 'holds' } : { ...common, verdict: 'inconclusive', reason }
+    if (reason !== undefined) return { ...common, verdict: 'inconclusive', reason }
+    const vacuous = vacuousOf(this.system, this.prepared, [property])
+    const assumes = await this.assumes(property, all.program)
+    return {
+      ...common,
+      verdict: 'holds',
+      ...(vacuous.length > 0 ? { vacuous } : {}),
+      ...(assumes.length > 0 ? { assumes } : {}),
+    }
+  }
+
+  private async assumes(property: string, program: SearchProgram): Promise<readonly string[]> {
+    const obligations = obligationsOf(this.system, p => p === property)
+    if (obligations.length === 0) return []
+    return assumptionsOf(this.system, program, this.prepared.movesThreads, obligations, this.limits)
   }
 
   private async told(

@@ -41,6 +41,10 @@ export interface Verdict {
   readonly seconds: number
   readonly bounds: string
   readonly reductions: readonly string[]
+  /** Where it holds: of the properties that were asked for, those that these threads are in no position to break. */
+  readonly vacuous?: readonly string[]
+  /** Where it holds: what is taken for granted (`assumed` of a thread) and without which it would be violated. */
+  readonly assumes?: readonly string[]
   readonly counterexample?: readonly CounterexampleStep[]
   /** For an endless execution: the step (from 1) that is taken again after the last one. */
   readonly loop?: number

@@ -10,7 +10,7 @@ import { memunmap_pages, put_page } from './mm/memremap.ts'
 import { migrate_device_pfn, migrate_vma_to_device, migrate_vma_to_ram } from './mm/migrate_device.ts'
 import { get_page_unless_zero, page_ref_inc } from './mm/page_ref.ts'
 import { pte_page } from './mm/pgtable.ts'
-import type { Address, Fault, Kernel, Page, VmFault } from './types.ts'
+import { type Address, type Fault, type Kernel, MAPPINGS_GO_AWAY, type Page, type VmFault } from './types.ts'
 
 export interface DevicePrivate {
   /** Takes a page off the free list and makes it busy: locked, with one reference; undefined when there is none. */
@@ -133,7 +133,7 @@ export function device_private(kernel: Kernel, of: DevicePrivate): DriverParts {
       migrate: { body: ioctl_migrate, times: 2, finishes: true },
       'migrate-unguarded': { body: migrate_unguarded, times: 2, finishes: true },
       'migrate-endless': { body: migrate_unguarded },
-      exit: { body: exit_mmap, daemon: true, finishes: true },
+      exit: { body: exit_mmap, finishes: true, assumes: MAPPINGS_GO_AWAY },
       fork: { body: fork },
       'pfn-walker': { body: pfn_walker, times: 1 },
       leak: { body: leaky_get, times: 1 },

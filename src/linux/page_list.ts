@@ -4,24 +4,27 @@ import { type Cell, cell, cells, type Shared } from '../checker/index.ts'
 import { probe_page } from './mm/trace_events.ts'
 import { BUSY, IDLE, type Kernel, type Page } from './types.ts'
 
-/** The owner takes the page out of its books: whoever asked for it may use it. */
-export function hand_out(s: Shared, page: Page): void {
-  probe_page(s, 'lastput_alloc', page)
+/**
+ * The owner takes the page out of its books: whoever asked for it may use it.
+ * @param seen whether a probe shows it: not where the page may go back before anybody has used it.
+ */
+export function hand_out(s: Shared, page: Page, seen = true): void {
+  if (seen) probe_page(s, 'lastput_alloc', page)
   if (s.get(page.life) === BUSY) s.fail('free-twice', `page ${page.index} is handed out twice`)
   s.set(page.life, BUSY)
 }
 
 /** The owner files the page as free: from here on anybody may get it. */
-export function file_free(s: Shared, page: Page): void {
-  probe_page(s, 'lastput_free', page)
+export function file_free(s: Shared, page: Page, seen = true): void {
+  if (seen) probe_page(s, 'lastput_free', page)
   if (s.get(page.life) === IDLE) s.fail('free-twice', `page_free() on page ${page.index}, which is free`)
   s.set(page.life, IDLE)
 }
 
 /** A singly linked list through `page->zone_device_data`, as test_hmm and nouveau have it; each call is under its lock. */
 export interface PageList {
-  push(s: Shared, page: Page): void
-  pop(s: Shared): Page | undefined
+  push(s: Shared, page: Page, seen?: boolean): void
+  pop(s: Shared, seen?: boolean): Page | undefined
   /** Forgets all pages on the list: nobody gets one any more. */
   clear(s: Shared): void
 }
@@ -38,15 +41,15 @@ export function page_list(kernel: Kernel): PageList {
   const next = cells(kernel.page_sort, 'zone_device_data', { ...link, init: i => (i + 2) % (pages.length + 1) })
   kernel.cells.push(head, ...next)
   return {
-    push(s, page) {
-      file_free(s, page)
+    push(s, page, seen) {
+      file_free(s, page, seen)
       s.set(next[page.index]!, s.get(head))
       s.set(head, page.index + 1)
     },
-    pop(s) {
+    pop(s, seen) {
       const page = pages[s.get(head) - 1]
       if (!page) return undefined
-      hand_out(s, page)
+      hand_out(s, page, seen)
       s.set(head, s.get(next[page.index]!))
       s.set(next[page.index]!, 0)
       return page
@@ -61,16 +64,16 @@ export function page_bitmap(kernel: Kernel): PageList {
   const used = cells(kernel.page_sort, 'bitmap', { max: 1, show: v => (v ? 'used' : 'free') })
   kernel.cells.push(...used)
   return {
-    push(s, page) {
-      file_free(s, page)
+    push(s, page, seen) {
+      file_free(s, page, seen)
       s.set(used[page.index]!, 0)
     },
-    pop(s) {
+    pop(s, seen) {
       const free = pages.filter(p => s.get(used[p.index]!) === 0)
       if (free.length === 0) return undefined
       const page = free[s.choose(free.length)]!
       s.set(used[page.index]!, 1)
-      hand_out(s, page)
+      hand_out(s, page, seen)
       return page
     },
     clear(s) {

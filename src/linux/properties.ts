@@ -39,9 +39,12 @@ const LIVENESS = 'finishes'
 export function searches(
   selected?: readonly string[],
   except: readonly string[] = [],
-): Pick<CheckOptions, 'properties' | 'except'>[] {
+): Pick<CheckOptions, 'properties' | 'except' | 'also'>[] {
   if (!selected)
-    return [{ except: [...except, LIVENESS] }, ...(except.includes(LIVENESS) ? [] : [{ properties: [LIVENESS] }])]
+    return [
+      { except: [...except, LIVENESS], also: Object.keys(properties) },
+      ...(except.includes(LIVENESS) ? [] : [{ properties: [LIVENESS] }]),
+    ]
   const live = (p: string) => p === LIVENESS
   return [selected.filter(p => !live(p)), selected.filter(live)]
     .filter(group => group.length > 0)

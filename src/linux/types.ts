@@ -89,6 +89,8 @@ export interface Kernel {
   readonly cells: Cell[]
   /** Who removal must wait for before the percpu ref can drain: CPUs inside fast GUP. */
   readonly rcu_readers: Cell[]
+  /** Wait queue entries of the tasks that sleep until a page is idle (kernel/sched/wait_bit.ts). */
+  readonly sleepers: Cell[]
 }
 
 /**
@@ -112,6 +114,8 @@ export interface Protocol {
   readonly dax_maps_with_devmap: boolean
   /** Whether migrate_vma_check_page() passes every device-private page without a look at its count. */
   readonly migrate_check_is_blind: boolean
+  /** Whether a migration tries the lock of a page once more that somebody else had when it was collected. */
+  readonly migration_tries_lock_twice?: boolean
   put_page(page: Page): Steps<void>
   /** idle to busy, after the page left the driver's list; leaves it locked. */
   init_page(page: Page): Steps<void>
@@ -124,10 +128,17 @@ export interface Protocol {
 export interface Role {
   /** Thread number `index` of this role. */
   body(index: number): Steps<unknown>
+  /** Adds the cells that thread number `index` needs for itself, for each thread of a scenario. */
+  prepare?(index: number): void
   /** How often each runs, Infinity unless said. */
   times?: number
   finishes?: boolean
   daemon?: boolean
+  /** What it takes for granted that the thread goes on, in words: a verdict that rests on it says so. */
+  assumes?: string
 }
+
+/** Of the role `exit`: that nobody maps for ever what somebody else waits for. */
+export const MAPPINGS_GO_AWAY = 'every mapping goes away in the end (exit)'
 
 export type Threads = readonly Thread[]

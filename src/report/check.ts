@@ -92,6 +92,7 @@ export function checkText(checked: Verified): string {
     ...wrap(headline(checked), '', '  '),
     ...wrap(verdict.bounds, '  ', '  '),
     ...wrap(covered(verdict), '  ', '  '),
+    ...worth(verdict),
   ]
   if (verdict.verdict === 'violated') lines.push('', ...violationText(checked))
   return `${lines.join('\n')}\n`
@@ -105,6 +106,14 @@ function headline({ scenario, verdict: { system: name, verdict, property, messag
   if (verdict === 'inconclusive') return `${system}: inconclusive (${reason})`
   const news = newsOf(property!, message)
   return `${system}: VIOLATED ${property}${news && `: ${news}`}`
+}
+
+/** What a verdict that holds takes for granted, and what it says nothing about. */
+function worth({ assumes = [], vacuous = [] }: Verdict): string[] {
+  return [
+    ...assumes.flatMap(a => wrap(a, '  taken for granted: ', '    ')),
+    ...(vacuous.length > 0 ? wrap(vacuous.join(', '), '  nothing here can break: ', '    ') : []),
+  ]
 }
 
 function covered({ states, transitions, depth, seconds, reductions }: Verdict): string {

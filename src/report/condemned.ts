@@ -60,7 +60,8 @@ function findingText({ kind, pfn, references, culprit, candidates }: Finding): s
 
 /** Why a recording does not show it: of the last step, or of what is done again and again. */
 function eventless(checked: Verified): string {
-  const { loop } = checked.verdict
+  const { loop, property, message } = checked.verdict
+  if (property === 'deadlock') return `that nothing moves any more (${message}) is no event`
   const steps = replay(checked)
   const last = loop === undefined ? steps.slice(-1) : steps.slice(loop - 1)
   const names = [...new Set(last.map(s => s.operation))]

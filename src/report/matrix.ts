@@ -27,6 +27,8 @@ export interface MatrixCell {
   readonly consequence?: boolean
   readonly cause?: string
   readonly reason?: string
+  readonly vacuous?: readonly string[]
+  readonly assumes?: readonly string[]
 }
 
 /** The cells of one system. */
@@ -51,7 +53,8 @@ export function matrixRow(
 
 const LEGEND =
   '+ holds in every interleaving within the bounds; a number: violated, by a counterexample of so many steps; in parentheses: ' +
-  'only by executions that have broken another promise before; ? not decided, the reason is given.'
+  'only by executions that have broken another promise before; [+] holds only because every mapping goes away in the end; ' +
+  '- nothing that these threads do can break it; ? not decided, the reason is given.'
 
 /** Writes rows in order, with a heading for each driver and scenario, and after its rows why cells are violated. */
 export class MatrixText {
@@ -92,9 +95,9 @@ export class MatrixText {
     const violated = (c: MatrixCell) => c.verdict === 'violated'
     const summary =
       `${plural(this.rows, 'system')}, ${plural(
-        number(c => c.verdict === 'holds'),
+        number(c => c.verdict === 'holds' && !c.vacuous),
         'promise',
-      )} kept, ${count(violated)} broken ` +
+      )} kept, ${count(c => c.vacuous !== undefined)} that nothing there can break, ${count(violated)} broken ` +
       `(${count(c => violated(c) && c.consequence === true)} of them only after another), ` +
       `${count(c => c.verdict === 'inconclusive')} not decided, in ${seconds.toFixed(0)} s`
     return `${this.why()}${lines(['', ...wrap(summary, '', '')])}`
@@ -147,6 +150,8 @@ function ownText({ verdict, steps, consequence }: MatrixCell): string {
 
 function mark(cell: MatrixCell | undefined): string {
   if (!cell) return ''
+  if (cell.vacuous) return '-'
+  if (cell.assumes) return '[+]'
   if (cell.verdict === 'holds') return '+'
   if (cell.verdict === 'inconclusive') return '?'
   return cell.consequence ? `(${cell.steps})` : String(cell.steps)

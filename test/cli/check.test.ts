@@ -210,7 +210,9 @@ test('check --matrix has the same table for any number of workers, in the same o
 test('check --matrix of one protocol, with a change', () => {
   const of = (...more: string[]) => lastput('check', 'p2pdma', '--matrix', '--protocol', 'G', ...more, ...SMALL)
   expect(of().stdout).toContain('bug new-1: ')
-  expect(of('--add', 'p2pdma_error_puts_page').stdout).toContain('4 systems, 44 promises kept, 0 broken')
+  expect(of('--add', 'p2pdma_error_puts_page').stdout).toMatch(
+    /^5 systems, \d+ promises kept, \d+ that nothing there can break, 0 broken/m,
+  )
 })
 
 test('check --matrix that has too little time or memory says so, and is no success', () => {

@@ -37,7 +37,7 @@ test('bugs', () => {
 
 // The whole matrix takes minutes: one driver of it.
 test('the matrix', () => {
-  const driver = 'fsdax'
+  const driver = 'device_dax'
   const now = JSON.parse(lastput(['check', driver, '--matrix', '--json'])) as (Verdict & { driver: string })[]
   const all = kept('matrix') as typeof now
   expect(all.filter(cell => cell.driver === driver).map(told)).toEqual(now.map(told))

@@ -29,6 +29,14 @@ const MECHANISMS: Readonly<Record<string, readonly [property: string, at: string
   18: ['finishes', 'unbind never ends'],
   19: ['finishes', 'fault never ends'],
   20: ['freed-in-use', 'svm_range_bo_unref_async'],
+  21: ['deadlock', 'stuck: truncate'],
+  22: ['finishes', 'unbind never ends'],
+  23: ['touch-after-free', 'DMA'],
+  24: ['pagemap-gone', 'get_dev_pagemap'],
+  25: ['pagemap-gone', 'pfn_to_page'],
+  26: ['warn', 'unlock_page'],
+  28: ['bounds', 'page[0]._refcount would become -1 (0..12)'],
+  27: ['use-after-close', 'dmirror = rpage->zone_device_data'],
   'new-1': ['touch-after-free', 'set_page_count'],
   'new-2': ['touch-after-free', 'set_page_count'],
   'new-3': ['touch-after-free', 'pvt = page->zone_device_data'],
@@ -36,6 +44,10 @@ const MECHANISMS: Readonly<Record<string, readonly [property: string, at: string
   'new-5': ['touch-after-free', 'DMA'],
   'new-6': ['warn', 'device_remove'],
   'new-7': ['finishes', 'fault[0] never ends'],
+  'new-8': ['deadlock', 'stuck: truncate'],
+  'new-9': ['deadlock', 'stuck: unbind'],
+  'new-10': ['deadlock', 'stuck: unbind'],
+  'new-11': ['use-after-close', 'dmirror = rpage->zone_device_data'],
 }
 
 test('every row has its mechanism written down', () => {
@@ -47,7 +59,7 @@ describe.each(bugs.map(b => [b.id, b] as const))('bug %s', (id, bug) => {
     const { verdict } = await verify(bug.broken, { properties: bug.breaks })
     const [property, at] = MECHANISMS[id]!
     expect([verdict.verdict, verdict.property]).toEqual(['violated', property])
-    const told = property === 'finishes' || property === 'bounds'
+    const told = ['finishes', 'deadlock', 'bounds'].includes(property)
     expect(told ? verdict.message : verdict.counterexample?.at(-1)?.operation).toBe(at)
   })
 

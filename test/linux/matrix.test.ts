@@ -26,7 +26,7 @@ function documented(): Map<string, Documented> {
   for (const line of lines) {
     if (/^\w+, [\w ]+$/.test(line)) of = line
     const words = line.trim().split(/\s+/)
-    if (!/^ {2}[A-G]'? +[(\d+?]/.test(line) || words.length !== names.length + 3) continue
+    if (!/^ {2}[A-G]'? +[([\d+?-]/.test(line) || words.length !== names.length + 3) continue
     rows.set(`${of}, ${words[0]}`, { marks: words.slice(1, -2), states: Number(words.at(-2)!.replaceAll(',', '')) })
   }
   return rows
@@ -39,8 +39,9 @@ const systems = matrix(drivers, SIZE)
 async function marksOf(of: MatrixSystem): Promise<string[]> {
   const verdicts = await survey(build(of.system).system, { properties: names, explain: false })
   return names.map(n => {
-    const { verdict, consequence, steps } = verdicts.get(n)!
-    if (verdict === 'holds') return '+'
+    const { verdict, consequence, steps, vacuous, assumes } = verdicts.get(n)!
+    if (vacuous) return '-'
+    if (verdict === 'holds') return assumes ? '[+]' : '+'
     return verdict === 'violated' ? (consequence ? `(${steps})` : `${steps}`) : '?'
   })
 }
@@ -104,13 +105,14 @@ describe('the change that a cause asks for makes the whole row hold', () => {
     ['book3s_hv_uvmem', 'uvmem_reads_pvt_first', ['teardown', 'users only', 'pfn walker']],
     ['device_dax', 'device_dax_waits_for_pins', ['teardown']],
     ['kfd_migrate', 'svm_waits_for_page_free', ['teardown', 'users only', 'pfn walker']],
+    ['fsdax', 'layout_break_unmaps_again', ['mappings stay']],
   ] as const)('%s with %s', async (name, fix, scenarios) => {
     const mended = matrix([drivers.find(d => d.name === name)!], { ...SIZE, adds: [fix] }).filter(
       s => s.system.protocol.id === 'G' && (scenarios as readonly string[]).includes(s.scenario),
     )
     expect(mended).toHaveLength(scenarios.length)
     for (const of of mended)
-      expect([of.scenario, ...(await marksOf(of))]).toEqual([of.scenario, ...names.map(() => '+')])
+      expect([of.scenario, ...(await marksOf(of)).filter(mark => /\d|\?/.test(mark))]).toEqual([of.scenario])
   })
 })
 
@@ -131,5 +133,7 @@ test('the table says in its lines what its rows do not', async () => {
   expect(printed[2]).toMatch(/^ {2}F +\? +\? /)
   expect(end).toContain('  G, warn: bug new-6: ')
   expect(end).toContain('  F, warn ends: out of memory after')
-  expect(end).toContain('2 systems, 1 promise kept, 1 broken (0 of them only after another), 2 not')
+  expect(end).toContain(
+    '2 systems, 1 promise kept, 0 that nothing there can break, 1 broken (0 of them\nonly after another), 2 not',
+  )
 })

@@ -42,7 +42,9 @@ export function obligationsOf(system: System, selected: (property: string) => bo
 
 /** By thread: threads of one colour are alike for all obligations and for fairness. */
 export function threadClassesOf(system: System, obligations: readonly Obligation[]): string[] {
-  return system.threads.map((t, i) => [t.daemon, ...obligations.map(o => o.threads.includes(i))].join())
+  return system.threads.map((t, i) =>
+    [t.daemon, t.assumed !== undefined, ...obligations.map(o => o.threads.includes(i))].join(),
+  )
 }
 
 /**
@@ -79,6 +81,24 @@ export async function findFairCycle(
     if (fair.length > 0) return { obligation, ...nearest(program, fair), componentOf: components.of }
   }
   return undefined
+}
+
+/**
+ * What the threads of a system take for granted that an obligation rests on: it is kept only because those threads go on. Where a
+ * limit is met before that is known, it is taken to rest on it.
+ */
+export async function assumptionsOf(
+  system: System,
+  program: SearchProgram,
+  movesThreads: boolean,
+  obligations: readonly Obligation[],
+  limits: SearchLimits,
+): Promise<string[]> {
+  const words = system.threads.flatMap(t => t.assumed ?? [])
+  if (words.length === 0) return []
+  const threads = system.threads.map(t => (t.assumed === undefined ? t : { ...t, daemon: false }))
+  const found = await findFairCycle({ ...system, threads }, program, movesThreads, obligations, limits)
+  return found === undefined ? [] : [...new Set(words)]
 }
 
 /** States and edges between looks at the clock. */

@@ -2,7 +2,7 @@
 /** How sure it is that a kernel does what a row of the corpus says: a counterexample of the model alone accuses nobody. */
 
 export interface Confirmed {
-  readonly status: 'fixed upstream' | 'reported' | 'seen in recordings' | 'read in source' | 'model only'
+  readonly status: 'fixed upstream' | 'reported' | 'reproduced' | 'seen in recordings' | 'read in source' | 'model only'
   /** Commit, version and function, or who says so. */
   readonly where: string
 }
@@ -47,6 +47,17 @@ export const confirmed: Readonly<Record<string, Confirmed>> = {
     'Philip Yang, amd-gfx, 26 September 2025 (20250926210331.17401-1-Philip.Yang@amd.com); ' +
       'his patch was held to be wrong in the discussion; 7.3-rc7 has the code as it was',
   ),
+  21: upstream('f4f451a16dd1 (6.0)'),
+  22: upstream('dad4e5b39086 (5.11)'),
+  23: upstream('dd59137bfe70'),
+  24: upstream('1e57ffb6e3fd'),
+  25: reported('in 2026; 7.3-rc7, pagemap_range(), has the code as it was'),
+  26: upstream('3902846af36b (2026)'),
+  27: upstream('lib: test_hmm: evict device pages on file close (2026), which alone does not mend it: see new-11'),
+  28: {
+    status: 'model only',
+    where: 'a variant that was asked about in the mails of September 2020, and never written',
+  },
   'new-1': read(
     '7.3, p2pmem_alloc_mmap(), as 83014d82a110 (January 2026) made it: its reviews do not speak of the order',
   ),
@@ -57,5 +68,24 @@ export const confirmed: Readonly<Record<string, Confirmed>> = {
   'new-6': read('6.12, nouveau_dmem_fini(): WARN_ON(chunk->callocated) comes before memunmap_pages()'),
   'new-7': read(
     'do_swap_page() from 1afaeb8293c9 on: unlock_page(), then put_page(); the mails about 20 know the gap, as another bug',
+  ),
+  'new-8': {
+    status: 'reproduced',
+    where:
+      "on Debian's 7.2.13 and 7.3.4 (ext4, a page in a pipe), where ftruncate() sleeps until the mapping is unmapped; " +
+      '6.1.192 and 6.12.118 return at once; not reported, as far as we know',
+  },
+  'new-9': read(
+    '7.3-rc7, nouveau_dmem_evict_chunk(): dst_pfns[i] = migrate_pfn(...), without MIGRATE_PFN_COMPOUND, which ' +
+      'nouveau_dmem_migrate_to_ram() sets and __migrate_device_pages() insists on where it has no vma',
+  ),
+  'new-10': {
+    status: 'model only',
+    where:
+      '7.3-rc7, migrate_device_range() and migrate_device_pfns() read folio_nr_pages() whether or not they have the folio; no driver ' +
+      'of 7.3 is known to evict a range in which a page is free whose neighbours were handed out at another order since',
+  },
+  'new-11': read(
+    '7.3-rc7, dmirror_fops_release(): dmirror_device_evict_chunk() once, then kfree(dmirror); a module for tests',
   ),
 }

@@ -2,86 +2,29 @@
 /** The corpus: real bugs of ZONE_DEVICE reference counting, each as a system that has it and one that does not. */
 
 import book3s_hv_uvmem from '../arch/powerpc/kvm/book3s_hv_uvmem.ts'
-import type { Driver } from '../driver.ts'
 import device_dax from '../drivers/dax/device.ts'
 import kfd_migrate from '../drivers/gpu/drm/amd/amdkfd/kfd_migrate.ts'
 import nouveau_dmem from '../drivers/gpu/drm/nouveau/nouveau_dmem.ts'
+import nouveau_dmem_large from '../drivers/gpu/drm/nouveau/nouveau_dmem_large.ts'
 import p2pdma from '../drivers/pci/p2pdma.ts'
 import fsdax from '../fs/dax.ts'
 import test_hmm from '../lib/test_hmm.ts'
 import { test_hmm_large, test_hmm_large_coherent } from '../lib/test_hmm_large.ts'
 import { properties } from '../properties.ts'
-import { A, D, E, F, G } from '../protocols/index.ts'
-import type { Scenario } from '../scenario/build.ts'
-import type { Fix } from '../scenario/fixes.ts'
-import type { Protocol } from '../types.ts'
-import { type Confirmed, confirmed } from './confirmed.ts'
+import { A, C, C_prime, D, E, F, G } from '../protocols/index.ts'
+import { any_order } from './any_order.ts'
+import { type Bug, bug } from './bug.ts'
+import { drm_pagemap_error } from './drm_pagemap_error.ts'
 import { foreign_pagemap } from './foreign_pagemap.ts'
 import { gup_2017 } from './gup_2017.ts'
 import { hmm_range_fault } from './hmm_range_fault.ts'
+import { pgmap_array } from './memremap_pages.ts'
 import { nvidia_uvm_p2p } from './nvidia_uvm_p2p.ts'
+import { test_hmm_close } from './test_hmm_close.ts'
 import { xe_svm_race } from './xe_svm_race.ts'
+import { zero_after_memremap } from './zero_after_memremap.ts'
 
-export interface Bug {
-  /** Row of the corpus: a number for known bugs, `new-...` for what the model found. */
-  readonly id: string
-  readonly title: string
-  /** What goes wrong, as the counterexample must show it. */
-  readonly mechanism: string
-  /** How sure it is that a kernel does this. */
-  readonly confirmed: Confirmed
-  /** What the broken form is checked for: it must break one of these. */
-  readonly breaks: readonly string[]
-  /** What the fixed form is checked for: by default everything. */
-  readonly keeps: readonly string[]
-  readonly broken: Scenario
-  readonly fixed: Scenario
-}
-
-interface Row {
-  driver: Driver
-  /** Of both forms, or of each. */
-  protocol: Protocol | readonly [broken: Protocol, fixed: Protocol]
-  threads?: Readonly<Record<string, number>>
-  pages?: number
-  vas?: number
-  /** Left out in the broken form only. */
-  without?: Fix
-  /** Added in the broken form only. */
-  brokenAdds?: Fix
-  /** Added in the fixed form only. */
-  with?: Fix
-  /** Left out in both forms. */
-  reverts?: readonly Fix[]
-  /** What the fixed form keeps, if not everything. */
-  keeps?: readonly string[]
-  /** Added in both forms. */
-  adds?: readonly Fix[]
-}
-
-function bug(id: string, title: string, mechanism: string, breaks: readonly string[], row: Row): Bug {
-  const [broken, fixed] = Array.isArray(row.protocol) ? row.protocol : [row.protocol, row.protocol]
-  const of = (protocol: Protocol, form: string, reverts: readonly Fix[], adds: readonly Fix[]): Scenario => ({
-    name: `bug ${id}, ${form}`,
-    driver: row.driver,
-    protocol,
-    pages: row.pages ?? 1,
-    vas: row.vas ?? 1,
-    ...(row.threads ? { threads: row.threads } : {}),
-    reverts: [...(row.reverts ?? []), ...reverts],
-    adds: [...(row.adds ?? []), ...adds],
-  })
-  return {
-    id,
-    title,
-    mechanism,
-    confirmed: confirmed[id]!,
-    breaks,
-    keeps: row.keeps ?? Object.keys(properties),
-    broken: of(broken, 'broken', row.without ? [row.without] : [], row.brokenAdds ? [row.brokenAdds] : []),
-    fixed: of(fixed, 'fixed', [], row.with ? [row.with] : []),
-  }
-}
+export type { Bug } from './bug.ts'
 
 export const bugs: readonly Bug[] = [
   bug(
@@ -184,7 +127,7 @@ export const bugs: readonly Bug[] = [
     'a page that was the tail of a larger folio still names its head: puts go to the wrong page',
     ['bounds', 'free-twice', 'get-on-free-page'],
     {
-      driver: test_hmm_large,
+      driver: any_order,
       protocol: G,
       pages: 2,
       threads: { small: 1, large: 1, exit: 1, unbind: 1 },
@@ -197,7 +140,7 @@ export const bugs: readonly Bug[] = [
     'a second thread has the page when it is reset',
     ['touch-after-free'],
     {
-      driver: test_hmm_large,
+      driver: any_order,
       protocol: G,
       pages: 2,
       threads: { small: 1, large: 1, exit: 1 },
@@ -211,7 +154,7 @@ export const bugs: readonly Bug[] = [
     'the callback has to know the order: it files the head alone, and the tail is lost to the driver',
     ['count-mismatch', 'get-on-free-page', 'bounds'],
     {
-      driver: test_hmm_large,
+      driver: any_order,
       protocol: G,
       pages: 2,
       threads: { small: 1, large: 1, exit: 1 },
@@ -315,6 +258,85 @@ export const bugs: readonly Bug[] = [
     },
   ),
   bug(
+    '21',
+    'f4f451a16dd1 mm: fix missing wake-up event for FSDAX pages (5.18)',
+    'the folio variant of the put takes a pinned page to its idle count of one and wakes nobody: truncate sleeps for ever',
+    ['deadlock', 'finishes'],
+    {
+      driver: fsdax,
+      protocol: D,
+      threads: { fault: 1, gup: 1, truncate: 1 },
+      without: 'unpin_wakes',
+      keeps: ['deadlock', 'finishes', 'bounds'],
+    },
+  ),
+  bug(
+    '22',
+    'dad4e5b39086 soft_offline_page() keeps the reference of GUP on a page of device-dax',
+    'MADV_SOFT_OFFLINE takes a reference that nobody gives back: memunmap_pages() waits for ever',
+    ['finishes', 'deadlock'],
+    {
+      driver: device_dax,
+      protocol: A,
+      threads: { fault: 1, 'soft-offline': 1, exit: 1, unbind: 1 },
+      without: 'soft_offline_puts',
+    },
+  ),
+  bug(
+    '23',
+    'dd59137bfe70 dax_layout_busy_page() skips an entry that is locked',
+    'writeback has the entry, so truncate does not see that its page is pinned, and frees the block under DMA',
+    ['touch-after-free'],
+    {
+      driver: fsdax,
+      keeps: ['touch-after-free', 'freed-in-use', 'pagemap-gone', 'bounds', 'finishes'],
+      protocol: A,
+      threads: { fault: 1, gup: 1, truncate: 1, writeback: 1, exit: 1 },
+      without: 'busy_page_waits_for_entry',
+    },
+  ),
+  bug(
+    '24',
+    '1e57ffb6e3fd memunmap_pages() exits the percpu ref before the pagemap leaves pgmap_array',
+    'get_dev_pagemap() still finds the pagemap, and tries a reference on what was freed',
+    ['pagemap-gone'],
+    { driver: pgmap_array, protocol: A, without: 'ref_exits_last', adds: ['pagemap_published_last'] },
+  ),
+  bug(
+    '25',
+    'memremap_pages() publishes a pagemap before its struct pages exist (reported in 2026)',
+    'get_dev_pagemap() finds the pagemap, takes a reference, and who asked uses a struct page that is not there yet',
+    ['pagemap-gone'],
+    { driver: pgmap_array, protocol: G, with: 'pagemap_published_last' },
+  ),
+  bug(
+    '26',
+    '3902846af36b the error path of drm_pagemap_migrate_to_devmem() puts pages that were never initialised',
+    'a copy fails after the first page: the second, which is neither locked nor has a reference, is unlocked and put',
+    ['warn', 'bounds'],
+    { driver: drm_pagemap_error, protocol: G, pages: 2, without: 'drm_error_puts_what_it_made' },
+  ),
+  bug(
+    '27',
+    'lib: test_hmm: evict device pages on file close (2026)',
+    'close frees the dmirror that pages in use lead to; the next CPU fault uses it',
+    ['use-after-close'],
+    {
+      driver: test_hmm_close,
+      protocol: G,
+      without: 'test_hmm_close_evicts',
+      with: 'test_hmm_pages_hold_dmirror',
+      keeps: [...Object.keys(properties), 'use-after-close'],
+    },
+  ),
+  bug(
+    '28',
+    'asked in September 2020: drivers set the count to zero after memremap_pages()',
+    'a speculative get takes the page from 1 to 2, the plain store makes it 0, and its put takes it below',
+    ['bounds'],
+    { driver: zero_after_memremap, protocol: [C_prime, C] },
+  ),
+  bug(
     'new-1',
     'p2pmem_alloc_mmap(), 7.3: the error path frees the page to the pool and then resets its count',
     'another mmap, or fast GUP with an entry that it read before, has the page when set_page_count(page, 0) comes',
@@ -373,5 +395,57 @@ export const bugs: readonly Bug[] = [
     'between the two the next fault locks the page and finds a reference too many; with the right timing both fail for ever, as in 7',
     ['finishes'],
     { driver: test_hmm, protocol: G, threads: { fault: 2, migrate: 1 }, with: 'fault_unlocks_with_put' },
+  ),
+  bug(
+    'new-8',
+    'fsdax, 6.15 and later: a truncate that sleeps for a pin waits for a mapping that came back meanwhile',
+    'dax_break_layout() unmaps once and sleeps without the lock; a fault maps the page again, and mappings count: the last put of the pin, 2 to 1, wakes nobody',
+    ['deadlock', 'finishes'],
+    {
+      driver: fsdax,
+      protocol: G,
+      threads: { fault: 1, gup: 1, truncate: 1 },
+      with: 'layout_break_unmaps_again',
+    },
+  ),
+  bug(
+    'new-9',
+    'nouveau, 7.3: nouveau_dmem_evict_chunk() evicts no large folio',
+    'it does not say that the folio that it moves a large one to is large: __migrate_device_pages() leaves all as it was, and memunmap_pages() waits for the mapping',
+    ['deadlock', 'finishes'],
+    {
+      driver: nouveau_dmem_large,
+      protocol: G,
+      pages: 2,
+      threads: { large: 1, unbind: 1 },
+      with: 'nouveau_evicts_compound',
+      adds: ['nouveau_waits_for_pages'],
+    },
+  ),
+  bug(
+    'new-10',
+    'migrate_device_range(), migrate_device_pfns(), 6.19 and later: a free page is taken to have the order of its last life',
+    'the pages behind it are skipped, though they are in use by now as folios of their own: they are not evicted, and memunmap_pages() waits for their mappings',
+    ['deadlock', 'finishes'],
+    {
+      driver: any_order,
+      protocol: G,
+      pages: 2,
+      vas: 2,
+      threads: { 'large-and-gone': 1, small: 1, unbind: 1 },
+      with: 'range_skips_what_it_holds',
+    },
+  ),
+  bug(
+    'new-11',
+    'lib/test_hmm.c, 7.3: the eviction on file close passes by a folio that a CPU fault has locked',
+    'close evicts once and frees the dmirror; the fault, which has the lock but has not come to its dmirror yet, uses it after that',
+    ['use-after-close'],
+    {
+      driver: test_hmm_close,
+      protocol: G,
+      with: 'test_hmm_pages_hold_dmirror',
+      keeps: [...Object.keys(properties), 'use-after-close'],
+    },
   ),
 ]

@@ -9,7 +9,7 @@ import { vm_insert_page, zap_pte } from '../mm/memory.ts'
 import { memunmap_pages, percpu_ref_put_many, percpu_ref_tryget_live, put_page } from '../mm/memremap.ts'
 import { set_page_count } from '../mm/page_ref.ts'
 import { file_free, hand_out } from '../page_list.ts'
-import { IDLE, type Kernel, type Page } from '../types.ts'
+import { IDLE, type Kernel, MAPPINGS_GO_AWAY, type Page } from '../types.ts'
 
 export const nvidia_uvm_p2p = driver({
   name: 'nvidia_uvm_p2p',
@@ -48,7 +48,7 @@ export const nvidia_uvm_p2p = driver({
       ops: { page_free: uvm_page_free },
       roles: {
         map: { body: uvm_va_block_map, times: 2 },
-        exit: { body: exit_mmap, daemon: true, finishes: true },
+        exit: { body: exit_mmap, finishes: true, assumes: MAPPINGS_GO_AWAY },
         unbind: { body: unbind, times: 1, finishes: true },
       },
       threads: { map: 1, exit: 1, unbind: 1 },

@@ -8,6 +8,7 @@ import device_dax from './dax/device.ts'
 import kfd_migrate from './gpu/drm/amd/amdkfd/kfd_migrate.ts'
 import drm_pagemap from './gpu/drm/drm_pagemap.ts'
 import nouveau_dmem from './gpu/drm/nouveau/nouveau_dmem.ts'
+import nouveau_dmem_large from './gpu/drm/nouveau/nouveau_dmem_large.ts'
 import p2pdma from './pci/p2pdma.ts'
 
 /** The three of the mails of 2020 first. */
@@ -17,6 +18,7 @@ export const drivers: readonly Driver[] = [
   test_hmm,
   test_hmm_large,
   test_hmm_large_coherent,
+  nouveau_dmem_large,
   kfd_migrate,
   drm_pagemap,
   fsdax,

@@ -2,18 +2,19 @@
 /**
  * fs/dax.c and what ext4 does around it: a file whose blocks are device pages. Address i maps file page i; a page is busy
  * while its block belongs to the file. Left out: the entry lock (the file's invalidate lock orders enough), PMD entries,
- * reflink, and waiters that miss their wake-up: a waiter here sees the count itself.
+ * reflink, and signals, which end a truncate's sleep early.
  */
-import { AGAIN, call, cell, repeat, type Steps, step } from '../../checker/index.ts'
+import { AGAIN, type Cell, call, cell, repeat, type Steps, step } from '../../checker/index.ts'
 import { driver } from '../driver.ts'
+import { prepare_to_wait, schedule, wait_entry, wake_up_var } from '../kernel/sched/wait_bit.ts'
 import { irqs_off_cell, pin_user_page } from '../mm/gup.ts'
 import { copy_pte, zap_pte } from '../mm/memory.ts'
-import { memunmap_pages, put_page } from '../mm/memremap.ts'
+import { memunmap_pages, put_page, warn_if_dying } from '../mm/memremap.ts'
 import { idle_count } from '../mm/page_count.ts'
 import { page_exists, page_ref_count, page_ref_get_idle, page_ref_inc } from '../mm/page_ref.ts'
 import { mapcount, mk_pte, PTE_NONE, pte_page } from '../mm/pgtable.ts'
 import { file_free, hand_out } from '../page_list.ts'
-import { type Address, BUSY, IDLE, type Kernel, type Page } from '../types.ts'
+import { type Address, BUSY, IDLE, type Kernel, MAPPINGS_GO_AWAY, type Page } from '../types.ts'
 
 export default driver({
   name: 'fsdax',
@@ -34,6 +35,12 @@ export default driver({
     const page_of = (address: Address) => pgmap.pages[address.index % pgmap.pages.length]!
     const counted = protocol.pte_holds_reference('FS_DAX')
     const idle = fixes.has('dax_waits_for_zero') ? 0 : idle_count(pgmap)
+    const unmaps_again = fixes.has('layout_break_unmaps_again')
+    // One for each task that may wait for pages.
+    const tasks = new Map<string, Cell>()
+    const sleeps = (task: string) => {
+      if (!tasks.has(task)) tasks.set(task, wait_entry(kernel, task))
+    }
 
     /** dax_iomap_pte_fault(): finds or allocates the block and maps it; from 6.15 with a reference for the entry. */
     function* dax_iomap_pte_fault(index: number): Steps<void> {
@@ -48,7 +55,9 @@ export default driver({
       })
       if (!mounted) return
       yield* step('iomap_begin', s => {
-        if (s.get(page.life) === IDLE) hand_out(s, page)
+        if (s.get(page.life) !== IDLE) return
+        warn_if_dying(s, pgmap)
+        hand_out(s, page)
       })
       if (counted) yield* step('folio_ref_inc', s => page_ref_get_idle(s, page))
       yield* step('vmf_insert_page_mkwrite', s => {
@@ -57,8 +66,28 @@ export default driver({
         if (counted) page_ref_inc(s, page)
         s.set(address.pte, mk_pte(page))
       })
+      if (counted && unmaps_again) yield* wake_up_var(page)
       if (counted) yield* call(put_page, page)
       yield* step('filemap_invalidate_unlock_shared', s => s.add(readers, -1))
+    }
+
+    // The lock of a page's entry in the file's xarray: of those who take it, writeback alone does not have the invalidate lock.
+    const entry_lock = new Map<Page, Cell>()
+    const locks_entries = () => {
+      for (const page of pgmap.pages) {
+        const lock = cell(`entry[${page.index}].locked`, {
+          max: 1,
+          of: [{ sort: kernel.page_sort, index: page.index }],
+        })
+        kernel.cells.push(lock)
+        entry_lock.set(page, lock)
+      }
+    }
+
+    function* dax_writeback_one(index: number): Steps<void> {
+      const lock = entry_lock.get(page_of(at(index)))!
+      yield* step('dax_lock_entry', s => s.set(lock, 1))
+      yield* step('dax_unlock_entry', s => s.set(lock, 0))
     }
 
     /** Every mapping of the page, parents before children: fork keeps that order in the mapping's tree. */
@@ -78,7 +107,11 @@ export default driver({
       if (!fixes.has('layout_break_sees_unmapped') && (yield* step('mapping_mapped', s => s.get(i_mmap) === 0)))
         return false
       yield* unmap_mapping_pages(page)
+      const lock = entry_lock.get(page)
       return yield* step('dax_busy_page', s => {
+        const locked = lock !== undefined && s.get(lock) === 1
+        if (fixes.has('busy_page_waits_for_entry')) s.wait(!locked)
+        else if (locked) return false
         const mapped = counted ? mapcount(s, page) : 0
         return page_ref_count(s, page) - mapped !== idle
       })
@@ -96,17 +129,36 @@ export default driver({
       yield* step('filemap_invalidate_unlock', s => s.set(writer, 0))
     }
 
-    /** One look; waits without the lock when the page is busy, and looks again. */
-    function* break_layout(page: Page): Steps<typeof AGAIN | undefined> {
+    /** dax_break_layout(), ext4_break_layouts() up to 6.14: unmaps the page and looks, until nobody else holds it. */
+    function* break_layout(page: Page, entry: Cell): Steps<typeof AGAIN | undefined> {
       if (!(yield* dax_layout_busy_page(page))) return undefined
-      yield* unlock_layout()
-      yield* wait_page_idle(page)
-      yield* lock_layout()
+      yield* repeat(wait_page_idle, page, entry)
       return AGAIN
     }
 
-    function* wait_page_idle(page: Page): Steps<void> {
-      yield* step('wait_page_idle', s => s.wait(page_ref_count(s, page) === idle))
+    /**
+     * One round of ___wait_var_event() with ext4_wait_dax_page() or xfs_wait_dax_page(): the task sleeps without the invalidate
+     * lock, so that faults go on, and looks at the count again with it. It does not unmap again what they have mapped.
+     */
+    function* wait_page_idle(page: Page, entry: Cell): Steps<typeof AGAIN | undefined> {
+      if (yield* prepare_to_wait(entry, page, s => page_ref_count(s, page) === idle)) return undefined
+      yield* unlock_layout()
+      yield* schedule(entry)
+      yield* lock_layout()
+      return unmaps_again ? undefined : AGAIN
+    }
+
+    /** One round of dax_break_layout_final() (from 6.15), which has no lock to give up: nobody has the file any more. */
+    function* break_layout_final(page: Page, entry: Cell): Steps<typeof AGAIN | undefined> {
+      if (!(yield* dax_layout_busy_page(page))) return undefined
+      yield* repeat(wait_page_idle_uninterruptible, page, entry)
+      return AGAIN
+    }
+
+    function* wait_page_idle_uninterruptible(page: Page, entry: Cell): Steps<typeof AGAIN | undefined> {
+      if (yield* prepare_to_wait(entry, page, s => page_ref_count(s, page) === idle)) return undefined
+      yield* schedule(entry)
+      return AGAIN
     }
 
     function* free_block(page: Page): Steps<void> {
@@ -130,7 +182,7 @@ export default driver({
       })
       if (!mounted) return
       yield* lock_layout()
-      yield* repeat(break_layout, page)
+      yield* repeat(break_layout, page, tasks.get(`truncate[${index}]`)!)
       yield* free_block(page)
       yield* unlock_layout()
       yield* step('close', s => s.add(open_files, -1))
@@ -150,7 +202,7 @@ export default driver({
         s.set(unmounted, 1)
       })
       for (const page of pgmap.pages) {
-        if (counted) yield* wait_page_idle(page)
+        if (counted) yield* repeat(break_layout_final, page, tasks.get('unbind')!)
         yield* free_block(page)
       }
       yield* memunmap_pages(pgmap)
@@ -175,14 +227,23 @@ export default driver({
       roles: {
         fault: { body: dax_iomap_pte_fault, times: 2 },
         gup: { body: gup, times: 2, finishes: true },
-        truncate: { body: truncate, times: 1, finishes: true },
-        exit: { body: exit_mmap, daemon: true, finishes: true },
+        truncate: { body: truncate, times: 1, finishes: true, prepare: i => sleeps(`truncate[${i}]`) },
+        exit: { body: exit_mmap, finishes: true, assumes: MAPPINGS_GO_AWAY },
         fork: { body: fork },
-        unbind: { body: unbind, times: 1, finishes: true },
+        writeback: { body: dax_writeback_one, times: 1, prepare: i => i === 0 && locks_entries() },
+        unbind: {
+          body: unbind,
+          times: 1,
+          finishes: true,
+          prepare: () => {
+            if (counted) sleeps('unbind')
+          },
+        },
         unplug: { body: unplug, times: 1 },
       },
       threads: { fault: 1, gup: 1, truncate: 1, exit: 1, unbind: 1 },
       scenarios: {
+        'mappings stay': { fault: 1, gup: 1, truncate: 1 },
         'users only': { fault: 2, gup: 1, truncate: 1, fork: 1, exit: 1 },
         'unguarded unplug': { fault: 1, gup: 1, exit: 1, unplug: 1 },
       },

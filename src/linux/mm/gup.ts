@@ -6,7 +6,7 @@
 import { type Cell, call, cell, type Steps, step } from '../../checker/index.ts'
 import { type Address, type DevPagemap, type Kernel, LIVE, type Page } from '../types.ts'
 import { get_dev_pagemap, put_dev_pagemap, put_page } from './memremap.ts'
-import { get_page_unless_zero, touch_page, try_get_page } from './page_ref.ts'
+import { get_page_unless_zero, page_ref_dec_and_test, touch_page, try_get_page } from './page_ref.ts'
 import { pte_page } from './pgtable.ts'
 
 /** A CPU whose interrupts are off: what synchronize_rcu() waits for. One for each thread that calls {@link gup_fast}. */
@@ -62,5 +62,12 @@ export function* pin_user_page(address: Address, irqs_off: Cell): Steps<void> {
   const page = (yield* call(gup_fast, address, irqs_off)) ?? (yield* follow_page_pte(address))
   if (!page) return
   yield* touch_page(page, 'DMA')
-  yield* call(put_page, page)
+  yield* call(gup_put_folio, page)
+}
+
+/** Up to 5.18 the folio variant of the put did not know that FS_DAX pages are idle at one, and woke nobody there. */
+function* gup_put_folio(page: Page): Steps<void> {
+  const { type, kernel } = page.pgmap
+  if (type === 'FS_DAX' && !kernel.fixes.has('unpin_wakes')) yield* page_ref_dec_and_test(page)
+  else yield* put_page(page)
 }

@@ -6,6 +6,7 @@
  */
 import { type Shared, type Steps, step } from '../../checker/index.ts'
 import { type DevPagemap, DRAINED, DYING, GONE, IDLE, LIVE, type Page } from '../types.ts'
+import { each_step, first_step, type StepRule, step_rule } from './each_step.ts'
 import { page_exists, set_page_count } from './page_ref.ts'
 import { emit, entering, type PagemapProbe } from './trace_events.ts'
 
@@ -106,9 +107,13 @@ export function* put_page(page: Page): Steps<void> {
   yield* page.pgmap.kernel.protocol.put_page(page)
 }
 
-/** A page that its owner took from the free list becomes a page with one reference, locked. */
+/**
+ * A page that its owner took from the free list becomes a page with one reference, locked. Whether it may be handed out any more is
+ * asked under every protocol, though E alone has a kernel that asks.
+ */
 export function* zone_device_page_init(page: Page): Steps<void> {
-  yield* page.pgmap.kernel.protocol.init_page(page)
+  const { pgmap } = page
+  yield* first_step(pgmap.kernel.protocol.init_page(page), s => warn_if_dying(s, pgmap))
 }
 
 /** The kernel's comment in zone_device_page_init(), as a property: what its WARN_ON is meant to notice, and since 6.19 does not. */
@@ -130,12 +135,32 @@ export function driver_owned(pgmap: DevPagemap): boolean {
   return pgmap.type === 'PRIVATE' || pgmap.type === 'COHERENT'
 }
 
-/** Calls the owner's page_free(); types without one must not get here. */
+/**
+ * Calls the owner's page_free(); types without one must not get here. Every step of it needs the pagemap: once memunmap_pages()
+ * has returned the owner takes apart where the page is filed, and may unload the callback itself.
+ */
 export function* page_free(page: Page): Steps<void> {
   const { ops, kernel } = page.pgmap
   if (kernel.fixes.has('page_free_gets_poison')) yield* set_page_count(page, page._refcount.max)
-  if (ops.page_free) yield* entering(ops.page_free(page), s => probe_free(s, page, ops.page_free!.name))
-  else yield* step('WARN_ON_ONCE(!ops->page_free)', s => s.warn(true, 'warn', `page ${page.index} has no page_free()`))
+  if (ops.page_free) {
+    const steps = each_step(ops.page_free(page), pagemap_rule(page))
+    yield* entering(steps, s => probe_free(s, page, ops.page_free!.name))
+  } else
+    yield* step('WARN_ON_ONCE(!ops->page_free)', s => s.warn(true, 'warn', `page ${page.index} has no page_free()`))
+}
+
+const pagemap_rules = new WeakMap<Page, StepRule>()
+
+function pagemap_rule(page: Page): StepRule {
+  let rule = pagemap_rules.get(page)
+  if (!rule) {
+    rule = step_rule(s => {
+      if (s.get(page.pgmap.state) === GONE)
+        s.fail('pagemap-gone', `page_free() of page ${page.index} goes on after its pagemap was removed`)
+    })
+    pagemap_rules.set(page, rule)
+  }
+  return rule
 }
 
 function probe_free(s: Shared, { pfn }: Page, entered: string): void {

@@ -5,7 +5,7 @@
  * Left out: the mmu notifier (the driver's page table is not modelled), the LRU, large folios (see lib/test_hmm_large.ts), batches
  * (a range is moved page by page), and system pages: a migration of system memory has no count to fail on.
  */
-import { call, type Steps, step } from '../../checker/index.ts'
+import { call, type Shared, type Steps, step } from '../../checker/index.ts'
 import type { Address, Fault, Page } from '../types.ts'
 import { put_page, trylock_page, unlock_page } from './memremap.ts'
 import { busy_base } from './page_count.ts'
@@ -17,22 +17,33 @@ import { make_migration_entry, mapcount, mk_pte, PTE_NONE, PTE_RAM, PTE_RAM_MIGR
  * gives back, the mapping's reference or its own on a page that somebody else has locked, it does under the page table lock.
  */
 function* migrate_vma_collect(address: Address, fault_page: Page | undefined): Steps<Page | undefined> {
-  return yield* step('migrate_vma_collect_pmd', s => {
+  const { fixes, protocol } = address.mm.pages[0]!.pgmap.kernel
+  const [page, locked] = yield* step('migrate_vma_collect_pmd', s => {
     const page = pte_page(address, s.get(address.pte))
-    if (!page) return undefined
+    if (!page) return [undefined, false] as const
     page_ref_inc(s, page)
-    const locked_by_fault = page === fault_page && page.pgmap.kernel.fixes.has('fault_trylocks')
-    const collected = locked_by_fault || trylock_page(s, page)
-    if (collected) s.set(address.pte, make_migration_entry(page))
-    page_ref_dec(s, page)
-    return collected ? page : undefined
+    const locked_by_fault = page === fault_page && fixes.has('fault_trylocks')
+    const locked = locked_by_fault || trylock_page(s, page)
+    if (locked) s.set(address.pte, make_migration_entry(page))
+    if (locked || !protocol.migration_tries_lock_twice) page_ref_dec(s, page)
+    return [page, locked] as const
   })
+  if (!page || locked) return page
+  return protocol.migration_tries_lock_twice ? yield* migrate_vma_prepare(page) : undefined
+}
+
+/** migrate_vma_prepare(), up to 5.16: a page that was not locked when it was collected, and that is mapped as before, gets a second chance. */
+function* migrate_vma_prepare(page: Page): Steps<Page | undefined> {
+  if (yield* step('trylock_page', s => trylock_page(s, page))) return page
+  yield* call(put_page, page)
+  return undefined
 }
 
 /** try_to_migrate(): the other mappings become migration entries too. */
 function* try_to_migrate(page: Page): Steps<void> {
   for (const address of page.pgmap.kernel.mm.addresses)
     yield* step('try_to_migrate_one', s => {
+      must_be_locked(s, page, 'try_to_migrate()')
       if (pte_page(address, s.get(address.pte)) !== page) return
       s.set(address.pte, make_migration_entry(page))
       page_ref_dec(s, page)
@@ -57,7 +68,15 @@ function fault_references(page: Page, fault_page: Page | undefined): number {
 /** folio_migrate_mapping() (migrate_page_move_mapping): no reference but the migration's own may be left. */
 function* folio_migrate_mapping(page: Page, fault_page: Page | undefined): Steps<boolean> {
   const expected = busy_base(page.pgmap) + 1 + fault_references(page, fault_page)
-  return yield* step('folio_migrate_mapping', s => page_ref_count(s, page) === expected)
+  return yield* step('folio_migrate_mapping', s => {
+    must_be_locked(s, page, 'folio_migrate_mapping()')
+    return page_ref_count(s, page) === expected
+  })
+}
+
+/** The lock is what keeps a second migration of the page away. The kernel asserts it of all folios it moves (move_to_new_folio()). */
+function must_be_locked(s: Shared, page: Page, what: string): void {
+  s.warn(s.get(page.locked) === 0, 'warn', `VM_BUG_ON_FOLIO: ${what} on page ${page.index}, which is not locked`)
 }
 
 /** remove_migration_ptes(): entries map system memory, or the device page again. */

@@ -82,9 +82,9 @@ export function page_ref_get_idle(s: Shared, page: Page): void {
     s.fail('get-on-free-page', `folio_ref_inc() on page ${page.index}, whose block is free`)
 }
 
-/** A put that cannot be the last: the caller's own reference stays. */
+/** A put_page() that cannot be the last: another reference stays, and the caller knows of it. */
 export function page_ref_dec(s: Shared, page: Page): void {
-  change(s, page, -1, 'page_ref_mod')
+  page_ref_put_testzero(s, page)
 }
 
 /** get_page_unless_zero() of somebody who found the page without knowing whether it is in use. */

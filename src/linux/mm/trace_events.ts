@@ -5,6 +5,7 @@
  */
 import type { Shared, Steps } from '../../checker/index.ts'
 import type { DevPagemap, Page } from '../types.ts'
+import { first_step } from './each_step.ts'
 
 /** One `page_ref:*` event, with the fields of the tracepoint. */
 export interface PageRefEvent {
@@ -61,24 +62,7 @@ export function probe_page(s: Shared, event: PageProbe['event'], page: Page): vo
   emit(s, { event, pfn: page.pfn })
 }
 
-/**
- * `steps`, of which the first also does `enter`: a probe at a function's entry takes no step of its own. Where that step is
- * another function's, behind a call(), it is left as it is.
- */
+/** `steps` with a probe at the function's entry. */
 export function entering<T>(steps: Steps<T>, enter: (s: Shared) => void): Steps<T> {
-  let first = true
-  const next = (...result: [] | [unknown]) => {
-    const at = steps.next(...(result as [unknown]))
-    const entry = first && !at.done && at.value.kind === 'step' ? at.value : undefined
-    first = false
-    return entry ? { done: false, value: { ...entry, body: entered(entry.body, enter) } } : at
-  }
-  return { next, [Symbol.iterator]: () => ({ next }) } as unknown as Steps<T>
-}
-
-function entered(body: (s: Shared) => unknown, enter: (s: Shared) => void): (s: Shared) => unknown {
-  return s => {
-    enter(s)
-    return body(s)
-  }
+  return first_step(steps, enter)
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 import { call, type Steps } from '../../checker/index.ts'
+import { wake_up_var } from '../kernel/sched/wait_bit.ts'
 import {
   driver_owned,
   lock_page,
@@ -26,12 +27,13 @@ export const A: Protocol = {
   busy_page_holds_pgmap: type => type === 'PCI_P2PDMA',
   dax_maps_with_devmap: true,
   migrate_check_is_blind: true,
+  migration_tries_lock_twice: true,
 
   *put_page(page: Page): Steps<void> {
     const { type } = page.pgmap
     if (type === 'PRIVATE' || type === 'COHERENT' || type === 'FS_DAX') {
       const count = yield* page_ref_dec_return(page)
-      if (count === 1 && driver_owned(page.pgmap)) yield* page_free(page)
+      if (count === 1) yield* driver_owned(page.pgmap) ? page_free(page) : wake_up_var(page)
       if (count === 0) yield* put_dev_pagemap(page.pgmap)
     } else if (yield* page_ref_dec_and_test(page)) yield* put_dev_pagemap(page.pgmap)
   },

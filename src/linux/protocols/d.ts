@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 import { type Steps, step } from '../../checker/index.ts'
+import { wake_up_var } from '../kernel/sched/wait_bit.ts'
 import { lock_page, memunmap_without_pages, page_free } from '../mm/memremap.ts'
 import { page_ref_dec_and_test, page_ref_dec_return, page_ref_set_freed } from '../mm/page_ref.ts'
 import type { Page, Protocol } from '../types.ts'
@@ -11,6 +12,11 @@ import type { Page, Protocol } from '../types.ts'
 export function* reset_after_free(page: Page): Steps<void> {
   if (!page.pgmap.ops.page_free) return
   yield* step('set_page_count', s => page_ref_set_freed(s, page, 1, 'set_page_count(page, 1)'))
+}
+
+/** FS_DAX pages are one-based from 5.18 to 6.14: the put to 1 wakes who waits for the page. */
+export function* put_devmap_managed_page(page: Page): Steps<void> {
+  if ((yield* page_ref_dec_return(page)) === 1) yield* wake_up_var(page)
 }
 
 export const D: Protocol = {
@@ -27,7 +33,7 @@ export const D: Protocol = {
   migrate_check_is_blind: false,
 
   *put_page(page: Page): Steps<void> {
-    if (page.pgmap.type === 'FS_DAX') yield* page_ref_dec_return(page)
+    if (page.pgmap.type === 'FS_DAX') yield* put_devmap_managed_page(page)
     else if (yield* page_ref_dec_and_test(page)) {
       yield* page_free(page)
       yield* reset_after_free(page)

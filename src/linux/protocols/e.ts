@@ -7,11 +7,10 @@ import {
   page_free,
   percpu_ref_tryget_live,
   put_dev_pagemap,
-  warn_if_dying,
 } from '../mm/memremap.ts'
-import { page_ref_dec_and_test, page_ref_dec_return, set_page_count } from '../mm/page_ref.ts'
+import { page_ref_dec_and_test, set_page_count } from '../mm/page_ref.ts'
 import type { Page, Protocol } from '../types.ts'
-import { reset_after_free } from './d.ts'
+import { put_devmap_managed_page, reset_after_free } from './d.ts'
 
 export const E: Protocol = {
   id: 'E',
@@ -28,19 +27,21 @@ export const E: Protocol = {
   migrate_check_is_blind: false,
 
   *put_page(page: Page): Steps<void> {
-    if (page.pgmap.type === 'FS_DAX') yield* page_ref_dec_return(page)
+    if (page.pgmap.type === 'FS_DAX') yield* put_devmap_managed_page(page)
     else if (yield* page_ref_dec_and_test(page)) {
       yield* page_free(page)
+      // The kernel reads page->pgmap only here, after the callback, when the page may be somebody else's. That is harmless as long as
+      // its lives differ in nothing that the field depends on: it is the same pagemap in each, and no page is ever the tail of a folio,
+      // whose link to its head lies in the same place (see bug 9). And the pagemap cannot go before this put.
       if (driver_owned(page.pgmap)) yield* put_dev_pagemap(page.pgmap)
       else yield* reset_after_free(page)
     }
   },
 
   *init_page(page: Page): Steps<void> {
-    yield* step('percpu_ref_tryget_live', s => {
-      warn_if_dying(s, page.pgmap)
-      s.warn(!percpu_ref_tryget_live(s, page.pgmap), 'warn', 'zone_device_page_init(): the pagemap is dying')
-    })
+    yield* step('percpu_ref_tryget_live', s =>
+      s.warn(!percpu_ref_tryget_live(s, page.pgmap), 'warn', 'zone_device_page_init(): the pagemap is dying'),
+    )
     yield* set_page_count(page, 1)
     yield* lock_page(page)
   },

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 import type { Steps } from '../../checker/index.ts'
+import { wake_up_var } from '../kernel/sched/wait_bit.ts'
 import { driver_owned, page_free, put_dev_pagemap } from '../mm/memremap.ts'
 import { page_ref_dec_and_test, set_page_count } from '../mm/page_ref.ts'
 import type { Page, Protocol } from '../types.ts'
@@ -20,7 +21,7 @@ export const F: Protocol = {
   *put_page(page: Page): Steps<void> {
     if (!(yield* page_ref_dec_and_test(page))) return
     if (page.pgmap.type === 'GENERIC') return yield* set_page_count(page, 1)
-    if (page.pgmap.type !== 'FS_DAX') yield* page_free(page)
+    yield* page.pgmap.type === 'FS_DAX' ? wake_up_var(page) : page_free(page)
     if (driver_owned(page.pgmap)) yield* put_dev_pagemap(page.pgmap)
   },
 }

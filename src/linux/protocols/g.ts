@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 import { type Steps, step } from '../../checker/index.ts'
-import { lock_page, percpu_ref_tryget_many, warn_if_dying } from '../mm/memremap.ts'
+import { lock_page, percpu_ref_tryget_many } from '../mm/memremap.ts'
 import { page_ref_count, set_page_count } from '../mm/page_ref.ts'
 import type { Page, Protocol } from '../types.ts'
 import { F } from './f.ts'
@@ -17,7 +17,6 @@ export const G: Protocol = {
 
   *init_page(page: Page): Steps<void> {
     yield* step('zone_device_page_init', s => {
-      warn_if_dying(s, page.pgmap)
       s.warn(page_ref_count(s, page) !== 0, 'warn', `VM_WARN_ON_FOLIO: page ${page.index} is handed out in use`)
       s.warn(!percpu_ref_tryget_many(s, page.pgmap, 1), 'warn', 'zone_device_page_init(): the pagemap has drained')
     })

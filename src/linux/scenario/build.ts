@@ -92,11 +92,13 @@ function roleText([role, n]: [string, number]): string {
 function threads_of(parts: DriverParts, role: string, n: number): Thread[] {
   const r = parts.roles[role]
   if (!r) throw new Error(`no role "${role}": this driver has ${Object.keys(parts.roles).join(', ')}`)
+  for (let i = 0; i < n; i++) r.prepare?.(i)
   return Array.from({ length: n }, (_, i) =>
     thread(n === 1 ? role : `${role}[${i}]`, () => r.body(i), {
       ...(r.times === undefined ? {} : { times: r.times }),
       finishes: r.finishes ?? false,
-      daemon: r.daemon ?? false,
+      daemon: r.daemon ?? r.assumes !== undefined,
+      ...(r.assumes === undefined ? {} : { assumed: r.assumes }),
     }),
   )
 }
@@ -112,6 +114,7 @@ class ModelKernel implements Kernel {
   readonly threads: number
   readonly cells: Cell[] = []
   readonly rcu_readers: Cell[] = []
+  readonly sleepers: Cell[] = []
   readonly pgmap: DevPagemap
   readonly mm: Mm
 
@@ -153,9 +156,9 @@ class ModelKernel implements Kernel {
       _refcount: cell(`page[${index}]._refcount`, { max, init: idle_count_of(this.protocol, pgmap.type), of }),
       locked: cell(`page[${index}].locked`, { max: 1, of }),
       life: cell(`page[${index}].life`, {
-        max: BUSY,
         // device-dax never frees a page, so none of its pages is ever idle.
-        init: pgmap.type === 'GENERIC' ? BUSY : IDLE,
+        min: pgmap.type === 'GENERIC' ? BUSY : IDLE,
+        max: BUSY,
         of,
         show: v => (v === BUSY ? 'busy' : 'idle'),
       }),

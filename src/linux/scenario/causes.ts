@@ -34,6 +34,31 @@ interface Where {
 /** The first that applies. */
 const list: readonly (Where & Cause)[] = [
   {
+    protocols: "A B C C' D E F G",
+    scenarios: ['unguarded unplug'],
+    properties: ['alloc-after-kill'],
+    tag: 'unguarded',
+    words: 'nothing keeps users out: pages are handed out while memunmap_pages() runs, and after',
+  },
+  {
+    drivers: ['fsdax'],
+    protocols: 'F G',
+    scenarios: ['mappings stay'],
+    properties: ['deadlock', 'finishes'],
+    bug: 'new-8',
+    words:
+      'truncate sleeps for a pin and does not unmap again what was mapped meanwhile; the put from 2 to 1 wakes nobody',
+  },
+  {
+    drivers: ['fsdax'],
+    protocols: "B C'",
+    properties: ['deadlock', 'finishes'],
+    tag: 'lost wake-up',
+    words:
+      'a pin goes from 2 to 1, which is the idle count of these pages, but who waits for that is woken at 0 alone: ' +
+      "what Dan Williams' objection of 14 September 2020 comes to",
+  },
+  {
     drivers: ['book3s_hv_uvmem'],
     protocols: "A B C C' E F G",
     scenarios: ['teardown', 'users only'],
@@ -105,10 +130,17 @@ const list: readonly (Where & Cause)[] = [
     words: 'nouveau_dmem_fini() counts a page that is just being freed',
   },
   {
+    drivers: ['nouveau_dmem_large'],
+    protocols: 'G',
+    properties: ['warn', 'finishes'],
+    bug: 'new-9',
+    words: 'nouveau_dmem_evict_chunk() evicts no large folio (and counts one that is just being freed, new-6)',
+  },
+  {
     type: 'PRIVATE',
     protocols: 'E F G',
     scenarios: ['unguarded unplug'],
-    properties: ['pagemap-gone', 'alloc-after-kill', 'warn'],
+    properties: ['pagemap-gone', 'warn'],
     tag: 'unguarded',
     words: 'nothing keeps users out: pages are handed out while memunmap_pages() runs, and after',
   },
@@ -161,7 +193,7 @@ const list: readonly (Where & Cause)[] = [
   {
     drivers: ['fsdax'],
     protocols: "A B C' D E",
-    scenarios: ['users only'],
+    scenarios: ['users only', 'mappings stay'],
     properties: ['warn'],
     tag: 'fast GUP',
     words: 'truncate frees the block while fast GUP holds the reference that it is about to give back',

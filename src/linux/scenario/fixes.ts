@@ -28,6 +28,10 @@ const list = {
     commit: '6220694c52a5',
     subject: 'PCI/P2PDMA: Release per-CPU pgmap ref when vm_insert_page() fails',
   },
+  p2pdma_error_resets_count: {
+    commit: '83014d82a110',
+    subject: 'PCI/P2PDMA: Reset page refcount when p2pmem_alloc_mmap() fails',
+  },
   p2pdma_warns_at_nonzero: {
     commit: 'cb500023a752',
     subject: 'PCI/P2PDMA: p2pmem_alloc_mmap() warns at a count other than 0',
@@ -37,6 +41,24 @@ const list = {
     commit: '2021',
     subject: 'mm: gup: fix potential pgmap refcnt leak in __gup_device_huge()',
   },
+  soft_offline_puts: {
+    commit: 'dad4e5b39086',
+    subject: 'mm: fix page reference leak in soft_offline_page()',
+  },
+  busy_page_waits_for_entry: {
+    commit: 'dd59137bfe70',
+    subject: 'dax_layout_busy_page() waits for the lock of an entry instead of skipping it',
+  },
+  ref_exits_last: {
+    commit: '1e57ffb6e3fd',
+    subject: 'memunmap_pages(): percpu_ref_exit() after the pagemap has left pgmap_array',
+  },
+  drm_error_puts_what_it_made: {
+    commit: '3902846af36b',
+    subject: 'drm_pagemap: the error path puts the pages that were initialised, and no others',
+  },
+  test_hmm_close_evicts: { commit: '2026', subject: 'lib: test_hmm: evict device pages on file close' },
+  unpin_wakes: { commit: 'f4f451a16dd1', subject: 'mm: fix missing wake-up event for FSDAX pages' },
   no_touch_after_folio_free: {
     commit: '399289849560',
     subject: 'mm/zone_device: do not touch device folio after calling ->folio_free()',
@@ -66,8 +88,28 @@ const list = {
   failed_migration_is_sigbus: { commit: '', subject: 'migrate_to_ram() answers VM_FAULT_SIGBUS when the page stays' },
   device_dax_waits_for_pins: { commit: '', subject: 'kill_dev_dax(): wait until no page of the device is referenced' },
   fault_unlocks_with_put: { commit: '', subject: 'do_swap_page(): give up lock and reference at once' },
+  layout_break_unmaps_again: {
+    commit: '',
+    subject: 'dax_break_layout(): a fault wakes who waits for its page, and he unmaps it again before he sleeps on',
+  },
   dax_waits_for_zero: { commit: '', subject: 'layout breaking takes count 0 for idle, whatever the protocol says' },
   page_free_gets_poison: { commit: '', subject: 'page_free() finds a count that means nothing: who relies on it?' },
+  test_hmm_pages_hold_dmirror: {
+    commit: '',
+    subject: 'lib: test_hmm: each page in use holds the dmirror that it leads to',
+  },
+  pagemap_published_last: {
+    commit: '',
+    subject: 'memremap_pages(): the pagemap can be found only once its struct pages exist',
+  },
+  nouveau_evicts_compound: {
+    commit: '',
+    subject: 'nouveau_dmem_evict_chunk(): MIGRATE_PFN_COMPOUND for the folio that a large one moves to',
+  },
+  range_skips_what_it_holds: {
+    commit: '',
+    subject: 'migrate_device_range(): only a folio that it holds is taken to have an order',
+  },
   nouveau_waits_for_pages: {
     commit: '',
     subject: 'nouveau_dmem_fini(): look at callocated only after memunmap_pages()',

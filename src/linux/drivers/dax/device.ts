@@ -5,13 +5,13 @@
  */
 import { call, cell, type Steps, step } from '../../../checker/index.ts'
 import { driver } from '../../driver.ts'
-import { irqs_off_cell, pin_user_page } from '../../mm/gup.ts'
+import { gup_fast, irqs_off_cell, pin_user_page } from '../../mm/gup.ts'
 import { copy_pte, zap_pte } from '../../mm/memory.ts'
-import { memunmap_pages } from '../../mm/memremap.ts'
+import { memunmap_pages, put_page } from '../../mm/memremap.ts'
 import { idle_count } from '../../mm/page_count.ts'
 import { page_exists, page_ref_count, page_ref_inc } from '../../mm/page_ref.ts'
 import { mk_pte, PTE_NONE } from '../../mm/pgtable.ts'
-import type { Kernel } from '../../types.ts'
+import { type Kernel, MAPPINGS_GO_AWAY } from '../../types.ts'
 
 export default driver({
   name: 'device_dax',
@@ -62,12 +62,22 @@ export default driver({
       yield* pin_user_page(at(index), irqs_off[index % irqs_off.length]!)
     }
 
+    /**
+     * madvise(MADV_SOFT_OFFLINE): soft_offline_page() does nothing for device memory, which is not online, and is the one to give the
+     * reference of GUP back.
+     */
+    function* soft_offline(index: number): Steps<void> {
+      const page = yield* call(gup_fast, at(index), irqs_off[index % irqs_off.length]!)
+      if (page && kernel.fixes.has('soft_offline_puts')) yield* call(put_page, page)
+    }
+
     return {
       ops: {},
       roles: {
         fault: { body: dev_dax_fault },
         gup: { body: gup, times: 2, finishes: true },
-        exit: { body: exit_mmap, daemon: true, finishes: true },
+        'soft-offline': { body: soft_offline, times: 1 },
+        exit: { body: exit_mmap, finishes: true, assumes: MAPPINGS_GO_AWAY },
         fork: { body: fork },
         unbind: { body: unbind, times: 1, finishes: true },
       },

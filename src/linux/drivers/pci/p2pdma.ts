@@ -2,6 +2,9 @@
 /**
  * drivers/pci/p2pdma.c: memory of a PCI BAR behind a gen_pool. Each allocation, by the kernel or by mmap, holds the
  * pagemap's ref besides the reference that memremap_pages() took for the page. One page for each mmap.
+ *
+ * The pool itself goes after memunmap_pages(), when no reader of `pdev->p2pdma` is left (RCU): until then kernel users can take from
+ * it, and who finds the ref killed gives the page back untouched.
  */
 import { call, cell, type Shared, type Steps, step } from '../../../checker/index.ts'
 import { driver } from '../../driver.ts'
@@ -13,11 +16,13 @@ import {
   percpu_ref_put_many,
   percpu_ref_tryget_live,
   put_page,
+  warn_if_dying,
 } from '../../mm/memremap.ts'
 import { idle_count } from '../../mm/page_count.ts'
-import { page_ref_count, page_ref_set, page_ref_set_freed } from '../../mm/page_ref.ts'
+import { page_ref_count, page_ref_set, page_ref_set_freed, touch_page } from '../../mm/page_ref.ts'
+import { probe_page } from '../../mm/trace_events.ts'
 import { page_bitmap } from '../../page_list.ts'
-import type { Address, Kernel, Page } from '../../types.ts'
+import { type Address, type Kernel, MAPPINGS_GO_AWAY, type Page } from '../../types.ts'
 
 export default driver({
   name: 'p2pdma',
@@ -27,19 +32,22 @@ export default driver({
   setup(kernel: Kernel) {
     const { pgmap, mm, protocol, fixes } = kernel
     const pool = page_bitmap(kernel)
-    const published = cell('published', { max: 1, init: 1 })
-    kernel.cells.push(published)
+    // The sysfs file that is mapped: who is inside its mmap(), and whether it was removed.
+    const active = cell('kernfs.active', { max: kernel.threads })
+    const deactivated = cell('kernfs.deactivated', { max: 1 })
+    kernel.cells.push(active, deactivated)
     const at = (index: number) => mm.addresses[index % mm.addresses.length]!
     // Before 6.2 nothing of this memory could be mapped by users, and there was no page_free().
     const mmappable = ['E', 'F', 'G'].includes(protocol.id)
     const zero_based = idle_count(pgmap) === 0
 
-    function* gen_pool_alloc_owner(): Steps<Page | undefined> {
-      return yield* step('gen_pool_alloc_owner', s => (s.get(published) === 1 ? pool.pop(s) : undefined))
+    /** @param used whether the page will be the caller's, whatever becomes of the ref */
+    function* gen_pool_alloc_owner(used = true): Steps<Page | undefined> {
+      return yield* step('gen_pool_alloc_owner', s => pool.pop(s, used))
     }
 
-    function* gen_pool_free(page: Page): Steps<void> {
-      yield* step('gen_pool_free', s => pool.push(s, page))
+    function* gen_pool_free(page: Page, used = true): Steps<void> {
+      yield* step('gen_pool_free', s => pool.push(s, page, used))
     }
 
     /** What the page's count was when it came from the pool, and one reference for its first owner. */
@@ -53,11 +61,32 @@ export default driver({
       page_ref_set(s, page, 1)
     }
 
+    /** kernfs_fop_mmap(): removal of the file waits for who is in here, and keeps out who comes later. */
+    function* kernfs_fop_mmap(index: number): Steps<void> {
+      const entered = yield* step('kernfs_get_active', s => {
+        if (s.get(deactivated) === 1) return false
+        s.add(active, 1)
+        return true
+      })
+      if (!entered) return
+      yield* p2pmem_alloc_mmap(index)
+      yield* step('kernfs_put_active', s => s.add(active, -1))
+    }
+
+    /** From here on the page is the caller's. */
+    function* percpu_ref_tryget_live_rcu(unseen?: Page): Steps<boolean> {
+      return yield* step('percpu_ref_tryget_live', s => {
+        if (!percpu_ref_tryget_live(s, pgmap)) return false
+        warn_if_dying(s, pgmap)
+        if (unseen) probe_page(s, 'lastput_alloc', unseen)
+        return true
+      })
+    }
+
     function* p2pmem_alloc_mmap(index: number): Steps<void> {
       const page = yield* gen_pool_alloc_owner()
       if (!page) return
-      const live = yield* step('percpu_ref_tryget_live', s => percpu_ref_tryget_live(s, pgmap))
-      if (!live) return yield* gen_pool_free(page)
+      if (!(yield* percpu_ref_tryget_live_rcu())) return yield* gen_pool_free(page)
       if (zero_based) yield* step('set_page_count', s => init_count(s, page))
       if (!(yield* vm_insert_page(at(index), page))) return yield* undo_mmap(page)
       yield* step('percpu_ref_get', s => percpu_ref_get(s, pgmap))
@@ -65,11 +94,11 @@ export default driver({
       yield* percpu_ref_put_many(pgmap, 1)
     }
 
-    /** The error path as it is: the page goes back to the pool first, and its count is reset after that. */
+    /** The error path as it is: the page goes back to the pool first, and its count is reset after that, or (to 6.18) never. */
     function* undo_mmap(page: Page): Steps<void> {
       if (zero_based && fixes.has('p2pdma_error_puts_page')) return yield* call(put_page, page)
       yield* gen_pool_free(page)
-      if (zero_based)
+      if (zero_based && fixes.has('p2pdma_error_resets_count'))
         yield* step('set_page_count', s => page_ref_set_freed(s, page, 0, 'set_page_count(page, 0) of the error path'))
       if (fixes.has('p2pdma_error_puts_ref')) yield* percpu_ref_put_many(pgmap, 1)
     }
@@ -81,10 +110,11 @@ export default driver({
 
     /** A kernel user, NVMe's submission queue say: takes the pool's ref and touches no page count. */
     function* pci_alloc_p2pmem(): Steps<void> {
-      const page = yield* gen_pool_alloc_owner()
+      const page = yield* gen_pool_alloc_owner(false)
       if (!page) return
-      const live = yield* step('percpu_ref_tryget_live', s => percpu_ref_tryget_live(s, pgmap))
-      yield* gen_pool_free(page)
+      const live = yield* percpu_ref_tryget_live_rcu(page)
+      if (live) yield* touch_page(page, 'DMA of a kernel user')
+      yield* gen_pool_free(page, live)
       if (live) yield* percpu_ref_put_many(pgmap, 1)
     }
 
@@ -93,9 +123,15 @@ export default driver({
     }
 
     function* unbind(): Steps<void> {
-      yield* step('pci_p2pdma_unmap_mappings', s => s.set(published, 0))
-      for (const address of mm.addresses) yield* call(zap_pte, address)
+      if (mmappable) yield* pci_p2pdma_unmap_mappings()
       yield* memunmap_pages(pgmap)
+    }
+
+    /** Removing the file waits for mmaps under way, and then unmaps what they have mapped (kernfs_drain()). */
+    function* pci_p2pdma_unmap_mappings(): Steps<void> {
+      yield* step('kernfs_deactivate', s => s.set(deactivated, 1))
+      yield* step('kernfs_drain', s => s.wait(s.get(active) === 0))
+      for (const address of mm.addresses) yield* call(zap_pte, address)
     }
 
     const irqs_off = mm.addresses.map((_: Address, i) => irqs_off_cell(kernel, i))
@@ -107,9 +143,9 @@ export default driver({
       ops: mmappable ? { page_free: p2pdma_page_free } : {},
       roles: {
         alloc: { body: pci_alloc_p2pmem },
-        ...(mmappable ? { mmap: { body: p2pmem_alloc_mmap, times: 2, finishes: true } } : {}),
+        ...(mmappable ? { mmap: { body: kernfs_fop_mmap, times: 2, finishes: true } } : {}),
         gup: { body: gup, times: 2, finishes: true },
-        exit: { body: exit_mmap, daemon: true, finishes: true },
+        exit: { body: exit_mmap, finishes: true, assumes: MAPPINGS_GO_AWAY },
         unbind: { body: unbind, times: 1, finishes: true },
       },
       threads: mmappable ? { mmap: 2, exit: 1, unbind: 1 } : { alloc: 2, gup: 1, unbind: 1 },
@@ -117,6 +153,7 @@ export default driver({
       ...(mmappable
         ? {
             scenarios: {
+              'mappings stay': { mmap: 2, gup: 1, unbind: 1 },
               pinned: { mmap: 1, gup: 1, exit: 1, unbind: 1 },
               'users only': { mmap: 2, gup: 1, exit: 1 },
               'kernel users': { mmap: 1, gup: 1, alloc: 1, exit: 1 },

@@ -5,6 +5,10 @@
  *
  * Until then svm_range_validate_svm_bo() finds the buffer object of a range that comes back, and each address has its place
  * in it: so the range gets the same page, freed or not.
+ *
+ * Left out: the driver's own locks. `prange->migrate_mutex` keeps two migrations of one range apart, and so a CPU fault from a
+ * migration to VRAM; `svms->lock` and `prange->lock` order its lists. What is found here needs none of them held: migrate_to_ram() gives
+ * the mutex up before do_swap_page() puts the page.
  */
 import { cells, type Shared, type StepRequest, type Steps, step } from '../../../../../../checker/index.ts'
 import { device_private } from '../../../../../device_private.ts'

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** Large folios of an allocator that gives out free pages at any order, whatever they were part of: xe's buddy allocator, say. */
+import { large_folios } from '../lib/test_hmm_large.ts'
+
+export const any_order = large_folios({
+  name: 'any_order',
+  type: 'PRIVATE',
+  reuses_at_any_order: true,
+  evicts_whole: () => true,
+})

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * kernel/sched/wait_bit.c: sleeping until a variable of a page has some value, and waking who sleeps. A sleeper that nobody
+ * wakes sleeps for ever, whatever the value has become: that is what lets a lost wake-up show.
+ *
+ * Left out: signals (TASK_INTERRUPTIBLE ends a sleep early), and sleepers of another variable that share the hashed queue, which
+ * wake_up_var() looks at and leaves asleep.
+ */
+import { type Cell, cell, type Shared, type Steps, step } from '../../../checker/index.ts'
+import type { Kernel, Page } from '../../types.ts'
+
+/** The state of a task that is on no wait queue; else 1 + the number of the page that it sleeps on. */
+const RUNNING = 0
+
+/** `struct wait_bit_queue_entry` of one task. To be asked for before the system's cells are collected ({@link Role.prepare}). */
+export function wait_entry(kernel: Kernel, task: string): Cell {
+  const { page_sort } = kernel
+  const entry = cell(`${task}.sleeps_on`, {
+    max: page_sort.size,
+    refers: (v, image) => (v === RUNNING ? RUNNING : 1 + image(page_sort, v - 1)),
+    show: v => (v === RUNNING ? 'nothing' : `page ${v - 1}`),
+  })
+  kernel.cells.push(entry)
+  kernel.sleepers.push(entry)
+  return entry
+}
+
+/**
+ * prepare_to_wait_event() and the look at the condition that follows it: true if there is nothing to wait for. Both are one step,
+ * since a wake-up between them ends the sleep that is to come as one after them does; it is the order that matters, and a
+ * wake-up that comes before the task is on the queue finds nobody.
+ */
+export function* prepare_to_wait(entry: Cell, page: Page, condition: (s: Shared) => boolean): Steps<boolean> {
+  return yield* step('prepare_to_wait_event', s => {
+    const met = condition(s)
+    s.set(entry, met ? RUNNING : 1 + page.index)
+    return met
+  })
+}
+
+/** schedule(): goes on once somebody has woken the task. */
+export function* schedule(entry: Cell): Steps<void> {
+  yield* step('schedule', s => s.wait(s.get(entry) === RUNNING))
+}
+
+/** Wakes every task that sleeps on the page. No step where no task of the system ever does. */
+export function* wake_up_var(page: Page): Steps<void> {
+  const { sleepers } = page.pgmap.kernel
+  if (sleepers.length === 0) return
+  yield* step('wake_up_var', s => {
+    for (const entry of sleepers) if (s.get(entry) === 1 + page.index) s.set(entry, RUNNING)
+  })
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Mistakes that drivers of other hands make, each beside the same driver without it.
+import { describe, expect, test } from 'vitest'
+import {
+  type Driver,
+  device_private,
+  driver,
+  F,
+  G,
+  hand_out,
+  type Kernel,
+  memunmap_pages,
+  type Page,
+  page_bitmap,
+  page_list,
+  percpu_ref_put_many,
+  percpu_ref_tryget_live,
+  put_page,
+  type Steps,
+  set_page_count,
+  step,
+  touch_freed_page,
+  verify,
+  vm_insert_page,
+  zap_pte,
+  zone_device_page_init,
+} from '../../src/linux/index.ts'
+
+/** A pool of PCI memory whose owner takes the pagemap's reference itself, and gives it back in page_free(). */
+function pool(order: 'file, put' | 'put, file' | 'put, call'): Driver {
+  return driver({
+    name: 'pool',
+    type: 'PCI_P2PDMA',
+    protocols: ['F', 'G'],
+    setup(kernel: Kernel) {
+      const { pgmap, mm } = kernel
+      const free = page_bitmap(kernel)
+      function* refill(page: Page): Steps<void> {
+        yield* step('refill', s => free.push(s, page))
+      }
+      function* page_free(page: Page): Steps<void> {
+        if (order !== 'file, put') yield* percpu_ref_put_many(pgmap, 1)
+        yield* refill(page)
+        if (order === 'file, put') yield* percpu_ref_put_many(pgmap, 1)
+      }
+      function* use(index: number): Steps<void> {
+        const page = yield* step('take', s => (percpu_ref_tryget_live(s, pgmap) ? free.pop(s) : undefined))
+        if (!page) return
+        yield* set_page_count(page, 1)
+        yield* vm_insert_page(mm.addresses[index]!, page)
+        yield* put_page(page)
+      }
+      function* exit(): Steps<void> {
+        for (const address of mm.addresses) yield* zap_pte(address)
+      }
+      return {
+        ops: { page_free },
+        roles: {
+          use: { body: use, times: 1 },
+          exit: { body: exit, daemon: true },
+          unbind: { body: () => memunmap_pages(pgmap), times: 1, finishes: true },
+        },
+        threads: { use: 1, exit: 1, unbind: 1 },
+      }
+    },
+  })
+}
+
+const GOOD_PRIVATE = {
+  file_twice: false,
+  touch_late: false,
+  init: true,
+  clears: true,
+}
+
+/** Device-private memory behind a list. */
+function list(mistake: Partial<typeof GOOD_PRIVATE>): Driver {
+  const how = { ...GOOD_PRIVATE, ...mistake }
+  return driver({
+    name: 'list',
+    type: 'PRIVATE',
+    protocols: ['E', 'F', 'G'],
+    setup(kernel: Kernel) {
+      const free = page_list(kernel)
+      return device_private(kernel, {
+        *alloc_page() {
+          const page = yield* step('alloc', s => free.pop(s))
+          if (page && how.init) yield* zone_device_page_init(page)
+          return page
+        },
+        *page_free(page) {
+          yield* step('file', s => free.push(s, page))
+          if (how.file_twice) yield* step('file again', s => free.push(s, page))
+          if (how.touch_late) yield* touch_freed_page(page, 'zone_device_data')
+        },
+        clear: how.clears ? free.clear : () => undefined,
+        evicts: true,
+      })
+    },
+  })
+}
+
+async function verdictOf(of: Driver, threads?: Record<string, number>): Promise<string> {
+  const { verdict } = await verify({
+    driver: of,
+    protocol: of.protocols.includes('G') ? G : F,
+    pages: 1,
+    vas: 1,
+    ...(threads ? { threads } : {}),
+  })
+  return verdict.property ?? verdict.verdict
+}
+
+describe('filing', () => {
+  test.each([
+    ['file, put', 'holds'],
+    ['put, file', 'pagemap-gone'],
+    ['put, call', 'pagemap-gone'],
+  ] as const)('a pool whose page_free() does %s: %s', async (order, expected) => {
+    expect(await verdictOf(pool(order))).toBe(expected)
+  })
+
+  test('twice', async () => expect(await verdictOf(list({ file_twice: true }))).toBe('free-twice'))
+  test('and a look at the page after it', async () => {
+    const users = { migrate: 2, exit: 1 }
+    expect(await verdictOf(list({}), users)).toBe('holds')
+    expect(await verdictOf(list({ touch_late: true }), users)).toBe('touch-after-free')
+  })
+})
+
+describe('allocation', () => {
+  test('without zone_device_page_init()', async () => expect(await verdictOf(list({ init: false }))).toBe('warn'))
+  test('as it should be', async () => expect(await verdictOf(list({}))).toBe('holds'))
+})
+
+test('a page that is handed out while it is in use', async () => {
+  const twice = driver({
+    ...list({}),
+    name: 'twice',
+    setup(kernel: Kernel) {
+      return device_private(kernel, {
+        *alloc_page() {
+          const page = yield* step('alloc', s => {
+            hand_out(s, kernel.pgmap.pages[0]!)
+            return kernel.pgmap.pages[0]!
+          })
+          yield* zone_device_page_init(page)
+          return page
+        },
+        *page_free() {
+          yield* step('file', s => s.set(kernel.pgmap.pages[0]!.life, 0))
+        },
+        clear: () => undefined,
+        evicts: true,
+      })
+    },
+  })
+  expect(await verdictOf(twice, { migrate: 2 })).toBe('free-twice')
+})
