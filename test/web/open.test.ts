@@ -139,6 +139,47 @@ needs(chromium()).describe('the viewer', () => {
     })
   })
 
+  test('the keys that people know: ? for keys, / for search, f to fit, 0 for all, Esc to leave', async () => {
+    await show(browser, [example], '#view=pages', async (page, errors) => {
+      const hash = () => new URLSearchParams(new URL(page.url()).hash.slice(1))
+      await page.locator('.timeline').waitFor()
+      await page.keyboard.press('?')
+      const keys = page.getByRole('dialog', { name: 'Keys' })
+      await keys.getByText('fit the selected lifetime into view').waitFor()
+      expect(await serious(page)).toEqual([])
+      await page.keyboard.press('Escape')
+      await keys.waitFor({ state: 'hidden' })
+      // Typed into the search, letters are no keys.
+      await page.keyboard.press('/')
+      await page.keyboard.type('fcf83fc')
+      await page.keyboard.press('Enter')
+      await page.locator('.detail .life-events').waitFor()
+      expect(hash().get('page')).toBe('0xfcf83fc')
+      expect(hash().get('from')).toBe(null)
+      await page.keyboard.press('f')
+      await page.waitForFunction(() => location.hash.includes('from='))
+      // The lifetime from 5.962198 to 5.967505, with some room.
+      const span = Number(hash().get('to')) - Number(hash().get('from'))
+      expect(span / 5_307_000).toBeGreaterThan(1)
+      expect(span / 5_307_000).toBeLessThan(1.2)
+      await page.keyboard.press('0')
+      await page.waitForFunction(() => !location.hash.includes('from='))
+      await page.keyboard.press('Escape')
+      await page.waitForFunction(() => !location.hash.includes('page='))
+      await expect(page.locator('.detail').textContent()).resolves.toBe('')
+      // Arrows work wherever the focus is, but on a control.
+      await page.locator('main').focus()
+      await page.keyboard.press('ArrowDown')
+      await page.locator('.detail .life-events').waitFor()
+      await page.keyboard.press('/')
+      await page.keyboard.type('1')
+      await page.keyboard.press('Enter')
+      await expect.poll(() => page.locator('input:invalid').count()).toBe(1)
+      await page.keyboard.press('Escape')
+      expect(errors).toEqual([])
+    })
+  })
+
   test('selecting a page shows its lifetime, with what belongs together; arrows go from page to page and event to event', async () => {
     await show(browser, [example], '#view=pages', async (page, errors) => {
       await page.getByLabel('Pages', { exact: true }).selectOption('findings')

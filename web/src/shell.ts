@@ -2,6 +2,7 @@
 /** The frame around the views: what is open, which views there are for it, the one that the address names, keys, errors. */
 import { Address, linkTo } from './address.ts'
 import { h, takesText } from './dom.ts'
+import { KeysDialog } from './keys.ts'
 import type { Opened } from './opening.ts'
 import type { Missing, Source, Sources } from './sources.ts'
 import { executionView, findCounterexample, runView } from './views/counterexample.ts'
@@ -26,6 +27,7 @@ export class Shell {
   readonly #nav = h('nav', { 'aria-label': 'Views' })
   readonly #main = h('main', { tabindex: -1, id: 'main' })
   readonly #status = h('p', { class: 'hidden', role: 'status' })
+  readonly #keys = new KeysDialog()
   readonly #welcome = welcome(file => this.#take(file))
   /** What the address names, and what of it is open. */
   #source: Source | Missing | undefined
@@ -41,7 +43,9 @@ export class Shell {
       'Skip to the content',
     )
     const brand = h('a', { class: 'brand', href: '#' }, 'lastput')
-    body.replaceChildren(skip, h('header', { class: 'bar' }, brand, this.#nav), this.#main, this.#status)
+    const keys = h('button', { type: 'button', class: 'help', on: { click: () => this.#showKeys() } }, 'Keys')
+    const bar = h('header', { class: 'bar' }, brand, this.#nav, keys)
+    body.replaceChildren(skip, bar, this.#main, this.#status, this.#keys.element)
     this.#address.onChange = () => this.follow()
     addEventListener('keydown', event => this.#onKey(event))
     addEventListener('beforeprint', unfold)
@@ -166,8 +170,26 @@ export class Shell {
   }
 
   #onKey(event: KeyboardEvent): void {
-    if (event.ctrlKey || event.metaKey || event.altKey || takesText(event.target)) return
-    if (this.#view?.onKey?.(event.key)) event.preventDefault()
+    const { key } = event
+    if (event.ctrlKey || event.metaKey || event.altKey || this.#keys.element.open) return
+    if (takesText(event.target)) {
+      if (key === 'Escape') this.#main.focus()
+      return
+    }
+    if (key === '?') this.#showKeys()
+    else if ((key === '/' && this.#focusSearch()) || this.#view?.onKey?.(key)) event.preventDefault()
+  }
+
+  #showKeys(): void {
+    this.#keys.show(this.#view?.keys ?? [])
+  }
+
+  /** Returns whether the view has something to search by. */
+  #focusSearch(): boolean {
+    const search = this.#main.querySelector<HTMLInputElement>('input[type="search"]')
+    search?.focus()
+    search?.select()
+    return search !== null
   }
 }
 

@@ -48,6 +48,8 @@ export class Board {
   readonly #spacer = h('div', { class: 'spacer' })
   readonly #events: BoardEvents
   readonly #controller = new AbortController()
+  /** Where in the window's time the pointer is; undefined: elsewhere. */
+  #pointer: number | undefined
   #frame = 0
   #timer: ReturnType<typeof setTimeout> | undefined
 
@@ -74,6 +76,8 @@ export class Board {
       begin: () => this.#dragFrom(scene.window.from, scroller.scrollTop),
       click: event => this.#events.click(this.#pick(event)),
       hover: event => {
+        const part = event && this.#under(event).part
+        this.#pointer = part !== undefined && part >= 0 ? part : undefined
         const picked = event && this.#pick(event)
         scene.hovered = picked?.row
         if (event) this.#events.hover(picked)
@@ -137,7 +141,7 @@ export class Board {
     const { window, selected, live } = this.scene
     const time = selected?.event === undefined ? undefined : live.timeline.time[selected.event]!
     const part = time === undefined ? 0.5 : (time - window.from) / window.span
-    window.zoom(factor, part >= 0 && part <= 1 ? part : 0.5)
+    window.zoom(factor, this.#pointer ?? (part >= 0 && part <= 1 ? part : 0.5))
     this.changed()
   }
 

@@ -114,6 +114,10 @@ export function executionView({ address }: Context, { title, heading, steps, loo
       ),
       h('div', { class: 'beside' }, sequence(threads, rows, loop), detail),
     ),
+    keys: [
+      ['↑ ↓ j k', 'the step before, the step after'],
+      ['Home End', 'the first and the last step'],
+    ],
     onKey(key) {
       const by = { ArrowDown: 1, ArrowRight: 1, j: 1, ArrowUp: -1, ArrowLeft: -1, k: -1 }[key]
       const to = by === undefined ? { Home: 0, End: steps.length - 1 }[key] : selected + by

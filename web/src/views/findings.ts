@@ -76,6 +76,7 @@ export function findingsView(context: Context, trace: TraceJson): View {
   const many = [h('div', { class: 'filters', role: 'search' }, text, kind, status), list]
   return {
     element: h('div', {}, summary(trace), ...(trace.findings.length === 0 ? [none] : many), reports),
+    keys: [['j k', 'the finding below, the finding above']],
     onKey: key => step(list, key),
   }
 }

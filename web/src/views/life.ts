@@ -6,11 +6,18 @@ import { grouped } from '../../../src/report/words.ts'
 import type { EventJson, FindingJson, LawJson, LifeJson, TraceJson } from '../documents.ts'
 import { h, name } from '../dom.ts'
 import { holdersAt, isUnmatched, lanesOf } from '../holders.ts'
+import type { KeyHelp } from '../keys.ts'
 import { lawOf } from '../laws.ts'
 import { findingSentence, functionName, functionText, signed, Times, taskText } from '../words.ts'
 import { countChart } from './count-chart.ts'
 import { laneDrawing } from './lanes.ts'
 import type { Context, View } from './view.ts'
+
+const KEYS: KeyHelp = [
+  ['↑ ↓', 'the event before, the event after'],
+  ['Home End', 'the first and the last event'],
+  ['p', 'to the event that gave the reference back, or took it'],
+]
 
 export interface LifeOptions {
   life: LifeJson
@@ -84,6 +91,7 @@ export function lifeView(context: Context, { life, finding, idle, trace, part }:
           ]
         : [chart.element, h('div', { class: 'beside' }, table, holders)]),
     ),
+    keys: KEYS,
     onKey(key: string): boolean {
       const to = { ArrowDown: selected + 1, ArrowUp: selected - 1, Home: 0, End: events.length - 1 }[key]
       if (to === undefined) return jumpToPartner(key)

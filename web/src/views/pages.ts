@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Pages over time: the count of every page through the recording, and the lifetime of the one that is selected. */
+
+import { lifeAround } from '../../../src/report/timeline.ts'
 import { pfnText } from '../../../src/report/words.ts'
 import { linkTo } from '../address.ts'
 import type { TraceJson } from '../documents.ts'
 import { h } from '../dom.ts'
+import type { KeyHelp } from '../keys.ts'
 import type { LiveRecording } from '../recording.ts'
 import { Board, type Picked } from '../timeline/board.ts'
 import { palette, SHADE_WORDS } from '../timeline/palette.ts'
@@ -21,7 +24,18 @@ const CHOICES: [Choice, string][] = [
   ['findings', 'pages with findings'],
 ]
 
-const KEYS = 'w s zoom, a d move, arrows select, Enter shows the lifetime; Ctrl and wheel zoom, drag moves'
+const HINT = 'w s zoom, a d move, f fits the lifetime, arrows select; ? shows all keys; Ctrl and wheel zoom, drag moves'
+
+const KEYS: KeyHelp = [
+  ['w s', 'zoom in and out, at the pointer or the selected event'],
+  ['a d', 'move to earlier and later'],
+  ['f', 'fit the selected lifetime into view'],
+  ['0', 'the whole recording'],
+  ['↑ ↓', 'the page above, the page below'],
+  ['← →', 'its event before, its event after'],
+  ['Enter', 'to the lifetime below'],
+  ['Esc', 'select nothing'],
+]
 
 export function pagesView(context: Context, trace: TraceJson, live: LiveRecording): View {
   return new PagesView(context, trace, live)
@@ -29,6 +43,7 @@ export function pagesView(context: Context, trace: TraceJson, live: LiveRecordin
 
 class PagesView implements View {
   readonly element: HTMLElement
+  readonly keys = KEYS
   readonly #context: Context
   readonly #trace: TraceJson
   readonly #live: LiveRecording
@@ -76,11 +91,12 @@ class PagesView implements View {
       'div',
       { class: 'filters' },
       this.#choiceControl(choice),
+      this.#searchControl(),
       this.#tableControl(),
       button('Whole recording', () => this.#board.showAll()),
       button('Zoom in', () => this.#board.zoom(0.5)),
       button('Zoom out', () => this.#board.zoom(2)),
-      h('small', { class: 'keys' }, KEYS),
+      h('small', { class: 'keys' }, HINT),
     )
   }
 
@@ -96,6 +112,26 @@ class PagesView implements View {
       this.#showTable(this.#table.hasChildNodes())
     })
     return select
+  }
+
+  /** A page by its number, as the terminal writes it. */
+  #searchControl(): HTMLElement {
+    const search = h('input', { type: 'search', placeholder: 'page, as 0x1000', 'aria-label': 'Page to select' })
+    search.addEventListener('change', () => {
+      const text = search.value.trim()
+      if (text === '') return
+      const pfn = /^(0x)?[0-9a-f]{1,13}$/i.test(text) ? Number.parseInt(text.replace(/^0x/i, ''), 16) : Number.NaN
+      const page = pageOf(this.#live.timeline, pfn)
+      const row = page === undefined ? -1 : this.#rowOf(page)
+      const isFound = page !== undefined && row >= 0
+      search.setCustomValidity(isFound ? '' : 'no such page is shown')
+      search.reportValidity()
+      if (!isFound) return
+      this.#select(row, this.#live.timeline.start[page + 1]! - 1)
+      this.#board.scroller.focus()
+    })
+    search.addEventListener('input', () => search.setCustomValidity(''))
+    return search
   }
 
   #tableControl(): HTMLElement {
@@ -128,8 +164,13 @@ class PagesView implements View {
       s: () => this.#board.zoom(1.25),
       a: () => scene.window.pan(-0.1),
       d: () => scene.window.pan(0.1),
+      f: () => this.#fit(),
+      0: () => this.#board.showAll(),
+      Escape: () => this.#deselect(),
     }
-    if (document.activeElement === scroller) {
+    // On a control, arrows and Enter are the control's.
+    const { activeElement } = document
+    if (activeElement === scroller || activeElement === document.body || activeElement?.id === 'main') {
       does.ArrowDown = () => this.#step(1)
       does.ArrowUp = () => this.#step(-1)
       does.ArrowRight = () => this.#stepEvent(1)
@@ -172,6 +213,25 @@ class PagesView implements View {
     const page = rows.list[selected.row]!
     const { start } = this.#live.timeline
     this.#select(selected.row, Math.max(start[page]!, Math.min(start[page + 1]! - 1, selected.event + by)))
+  }
+
+  /** Fits the lifetime of the selected event into view. */
+  #fit(): void {
+    const { selected, rows, window } = this.#board.scene
+    if (selected?.event === undefined) return
+    const { timeline } = this.#live
+    const { from, to } = lifeAround(timeline, rows.list[selected.row]!, selected.event)
+    const [first, last] = [timeline.time[from]!, timeline.time[to - 1]!]
+    const room = Math.max(50, (last - first) * 0.05)
+    window.show(first - room, last + room)
+  }
+
+  #deselect(): void {
+    this.#board.scene.selected = undefined
+    this.#life = undefined
+    this.#detail.replaceChildren()
+    this.#hover.textContent = ' '
+    this.#context.address.note({ page: undefined, at: undefined, event: undefined })
   }
 
   /** @param keep whether the address already says which event of the life is looked at */
