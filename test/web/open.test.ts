@@ -92,6 +92,17 @@ needs(chromium()).describe('the viewer', () => {
   }, 60_000)
   afterAll(() => browser?.close())
 
+  test('opened as a file, it says what to do', async () => {
+    const page = await browser.newPage()
+    await page.goto(`file://${join(root, 'dist/web/index.html')}`)
+    await page.getByText('run lastput open, which serves it to this machine only').waitFor()
+    await page.close()
+    await show(browser, [example], '', async page => {
+      await page.locator('.finding').waitFor()
+      await expect(page.getByText('lastput is starting').count()).resolves.toBe(0)
+    })
+  })
+
   test('says what the command line says', async () => {
     const wanted = JSON.parse(lastput(['trace', example, '--json']))
     await show(browser, [example], '', async (page, errors) => {
