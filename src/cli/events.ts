@@ -2,6 +2,7 @@
 /** `lastput events`: what a recording holds, decoded. */
 import { once } from 'node:events'
 import { Command } from 'commander'
+import type { PageRange } from '../ledger/account.ts'
 import { nodeCodecs } from '../node/codecs.ts'
 import { openInput, openInputRecording } from '../node/open.ts'
 import { eventJson, eventText } from '../print/event-lines.ts'
@@ -10,15 +11,18 @@ import { completenessJson, damageLine, eventsIncompleteness } from '../report/co
 import type { Damage, EventBatch, OpenOptions } from '../trace/events.ts'
 import { isTraceDat } from '../trace/tracedat/file.ts'
 import { complain } from './complain.ts'
-import { guarded } from './errors.ts'
+import { guarded, UsageError } from './errors.ts'
 import { Exit } from './exit-codes.ts'
 import { readSymbols } from './kallsyms.ts'
-import { kallsymsOption } from './recordings.ts'
+import { kallsymsOption, pagesOption, parseTime, refuseEmptyTime, timesOf } from './recordings.ts'
 
 interface EventsFlags {
   json?: boolean
   kallsyms: string[]
   buffer?: string
+  pfn?: PageRange[]
+  from?: bigint
+  to?: bigint
 }
 
 const NOTES = `
@@ -28,8 +32,8 @@ other than kernel_stack (function, funcgraph, sched_switch, kvm and others) and
 trace_printk() are shown by their print format; %pI, %pM, %pU and %ph show the
 pointer; __get_bitmask and __get_cpumask are not understood. A format that is
 not understood gives [FAILED TO PARSE] and the fields, as there.
-Of other recordings, and with --json, the page_ref events and the probes
-(lastput_free, lastput_alloc, lastput_use, lastput_memunmap,
+Of other recordings, and with --json, --pfn, --from or --to, the page_ref events
+and the probes (lastput_free, lastput_alloc, lastput_use, lastput_memunmap,
 lastput_memunmap_end, error_report_end) are shown.
 
 --json: one object a line:
@@ -48,6 +52,7 @@ from "pfn" on, "detector" is "kfence", "kasan", "warning" or a number as text.
 Examples:
   lastput events trace.dat                   as trace-cmd report shows it
   lastput events trace.dat --json | jq .pfn  for a program
+  lastput events trace.dat --pfn 0xfcf83fc   what happened to one page
 
 at the end, where something may be missing:
   {"complete":false,"reasons":[{"reason","text"}]}
@@ -62,6 +67,9 @@ export function eventsCommand(): Command {
     .option('--json', 'JSON lines')
     .addOption(kallsymsOption())
     .option('--buffer <name>', 'the events of this trace instance only')
+    .addOption(pagesOption('events of these pages only, as 0x10,0x20-0x2f; repeatable'))
+    .option('--from <seconds>', 'events from this time on', parseTime)
+    .option('--to <seconds>', 'events up to this time', parseTime)
     .addHelpText('after', NOTES)
     .action((file: string, flags: EventsFlags) => guarded('events', () => show(file, flags)))
 }
@@ -78,27 +86,47 @@ async function show(path: string, flags: EventsFlags): Promise<Exit> {
     keepRepeated: true,
     ...(flags.buffer === undefined ? {} : { buffer: flags.buffer }),
   }
+  refuseEmptyTime(flags)
+  const isFiltered = flags.pfn !== undefined || flags.from !== undefined || flags.to !== undefined
   const input = await openInput(path)
   const damage: Damage[] = []
   const shown: Shown = { events: 0, gaps: 0 }
-  if (!flags.json && 'file' in input && isTraceDat(input.start)) {
+  if (!flags.json && !isFiltered && 'file' in input && isTraceDat(input.start)) {
     const { file } = input
     await writeAll(counted(reportText(file, damage, { ...options, codecs: nodeCodecs }), shown))
     damage.push(...input.damage)
     file.close()
   } else {
     const recording = await openInputRecording(input, options)
-    const batches = recording.batches()
+    const all = recording.batches()
+    const batches = isFiltered ? chosen(all, timesOf(recording, flags.from, flags.to), flags.pfn) : all
     recording.batches = () => countedBatches(batches, shown)
     await writeAll(flags.json ? eventJson(recording) : eventText(recording))
     damage.push(...recording.damage)
     await recording.close()
   }
+  if (isFiltered && shown.events === 0) throw new UsageError(`${path}: no event is of these pages and this time`)
   const reasons = eventsIncompleteness(shown, damage)
   if (flags.json && reasons.length > 0) process.stdout.write(`${JSON.stringify(completenessJson(reasons))}\n`)
   for (const { reason, text } of reasons)
     complain('lastput events', reason === 'damaged' ? `damaged: ${damageLine(damage)}` : text)
   return reasons.length > 0 ? Exit.INCOMPLETE : Exit.CLEAN
+}
+
+/** The events of the pages and the time that are asked for. */
+async function* chosen(
+  batches: AsyncIterable<EventBatch>,
+  { first, last }: { first: number; last: number },
+  pfn: readonly PageRange[] = [],
+): AsyncGenerator<EventBatch> {
+  const isWanted = (page: number) => pfn.length === 0 || pfn.some(range => page >= range.first && page <= range.last)
+  for await (const batch of batches) {
+    const { time, pfn: pages } = batch
+    const rows = batch.order
+      .subarray(0, batch.length)
+      .filter(row => time[row]! >= first && time[row]! <= last && isWanted(pages[row]!))
+    yield { ...batch, order: rows, length: rows.length }
+  }
 }
 
 /** Lines after the first are events; trace-cmd marks gaps at the line after them. */

@@ -5,7 +5,9 @@ import type { AccountOptions, PageRange } from '../ledger/account.ts'
 import { PROTOCOL_IDS, type ProtocolId } from '../linux/protocols/rules.ts'
 import { openFile } from '../node/open.ts'
 import { grouped } from '../report/words.ts'
+import { givenTime, shownStep } from '../trace/common/times.ts'
 import type { OpenOptions, Recording } from '../trace/events.ts'
+import { UsageError } from './errors.ts'
 import { readSymbols } from './kallsyms.ts'
 import { repeatable } from './strict.ts'
 
@@ -90,6 +92,31 @@ export function parsePages(text: string, before: readonly PageRange[] = []): Pag
     return { first: first!, last: last! }
   })
   return [...before, ...ranges]
+}
+
+/** `--pfn PAGES`, as often as is wanted. */
+export function pagesOption(description: string): Option {
+  return repeatable(new Option('--pfn <pages>', description)).argParser(parsePages)
+}
+
+/** @throws UsageError where no time lies between two */
+export function refuseEmptyTime({ from, to }: { from?: bigint | undefined; to?: bigint | undefined }): void {
+  if (from !== undefined && to !== undefined && from > to)
+    throw new UsageError('--from is later than --to: no time is between them')
+}
+
+/** Times that were given, as `EventBatch.time`; a time that is shown rounded is one of those that are shown so. */
+export function timesOf(
+  { timeBase, info }: Pick<Recording, 'timeBase' | 'info'>,
+  from: bigint | undefined,
+  to: bigint | undefined,
+): { first: number; last: number } {
+  const half = Math.floor(shownStep(info) / 2)
+  const since = (time: bigint) => Number(givenTime(time, info) - timeBase)
+  return {
+    first: from === undefined ? -Infinity : since(from) - half,
+    last: to === undefined ? Infinity : since(to) + half,
+  }
 }
 
 /** Seconds as in the recording, with up to nine decimals, as ns: `givenTime` makes them ticks where it counts those. */

@@ -14,16 +14,18 @@ import { guarded, inputError, UsageError } from './errors.ts'
 import { Exit, exitFor, exitOf } from './exit-codes.ts'
 import {
   openOptions,
+  pagesOption,
   parseCount,
-  parsePages,
   parsePfn,
   parseTime,
   progressLine,
   type RecordingFlags,
   recordingOptions,
+  refuseEmptyTime,
+  timesOf,
   withRecording,
 } from './recordings.ts'
-import { outputFile, repeatable } from './strict.ts'
+import { outputFile } from './strict.ts'
 import { wholeRecording, writeReport } from './write-report.ts'
 
 export interface TraceFlags extends RecordingFlags {
@@ -84,11 +86,7 @@ export function traceCommand(): Command {
     )
     .option('--html <file>', 'write a report that any browser opens: one file, with all it needs inside', outputFile)
     .option('--full', 'with --html: put the whole recording into the report, with every page over time')
-    .addOption(
-      repeatable(new Option('--pfn <pages>', 'findings of these pages only, as 0x10,0x20-0x2f; repeatable')).argParser(
-        parsePages,
-      ),
-    )
+    .addOption(pagesOption('findings of these pages only, as 0x10,0x20-0x2f; repeatable'))
     .option('--pagemap <pfn>', 'findings of the pagemap that this page belongs to', parsePfn)
     .option('--from <seconds>', 'findings from this time on', parseTime)
     .option('--to <seconds>', 'findings up to this time', parseTime)
@@ -134,8 +132,7 @@ async function traceAll(files: string[], flags: TraceFlags): Promise<Exit> {
 function refuseContradictions(files: readonly string[], { html, full, from, to }: TraceFlags): void {
   if (html !== undefined && files.length > 1) throw new UsageError('--html takes one recording')
   if (full && html === undefined) throw new UsageError('--full says what is put into a report: add --html FILE')
-  if (from !== undefined && to !== undefined && from > to)
-    throw new UsageError('--from is later than --to: no time is between them')
+  refuseEmptyTime({ from, to })
   if (files.filter(file => file === '-').length > 1) throw new UsageError('standard input can be read once')
 }
 
@@ -179,15 +176,14 @@ export async function traceRecording(recording: Recording, flags: TraceFlags): P
   }
 }
 
-function filterOf(flags: TraceFlags, { timeBase, info }: Recording): TraceFilter {
-  const given = (time: bigint | undefined, since: bigint) =>
-    time === undefined ? undefined : Number(givenTime(time, info) - since)
+function filterOf(flags: TraceFlags, recording: Recording): TraceFilter {
+  const { first, last } = timesOf(recording, flags.from, flags.to)
   return {
     pages: flags.pfn,
     pagemap: flags.pagemap,
-    from: given(flags.from, timeBase),
-    to: given(flags.to, timeBase),
-    older: given(flags.older, 0n),
+    from: flags.from === undefined ? undefined : first,
+    to: flags.to === undefined ? undefined : last,
+    older: flags.older === undefined ? undefined : Number(givenTime(flags.older, recording.info)),
   }
 }
 

@@ -189,6 +189,23 @@ describe('pages and times', () => {
     expect(stderr).toContain(said)
   })
 
+  test('narrow trace and events alike, to a time as it is shown', async () => {
+    const at = ['--from', '5.966999', '--to', '5.966999']
+    const { status, stdout } = await lastput('events', leak, '--pfn', '0xfcf83fc', ...at)
+    expect([status, stdout.match(/page_ref_/g)?.length]).toEqual([0, 3])
+    expect(stdout).toMatch(/^cpus=2\n +insmod-105 +\[000\] +5\.966999: page_ref_mod: +pfn=0xfcf83fc /)
+    expect((await lastput('trace', leak, ...at)).status).toBe(1)
+    const json = await lastput('events', leak, '--json', '--pfn', '0xfcf83f0-0xfcf83ff')
+    const pages = new Set(
+      json.stdout
+        .trimEnd()
+        .split('\n')
+        .map(line => Number(JSON.parse(line).pfn)),
+    )
+    expect([...pages].sort()).toEqual(Array.from({ length: 16 }, (_, i) => 0xfcf83f0 + i))
+    expect((await lastput('events', leak, '--pfn', '0x1')).stderr).toContain('no event is of these pages and this time')
+  })
+
   test('who is told which pages there are', async () => {
     const { status, stderr } = await lastput('who', leak, '--pfn', '0x1')
     expect(status).toBe(2)
@@ -216,7 +233,7 @@ const VALUES: Record<string, Record<string, string>> = {
   },
   [`who ${leak}`]: { pfn: '1', at: '6', buffer: 'x', protocol: 'A' },
   [`life ${leak}`]: { pfn: '1', top: '3', buffer: 'x', protocol: 'A' },
-  [`events ${leak}`]: { buffer: 'x' },
+  [`events ${leak}`]: { buffer: 'x', from: '1', to: '2' },
   'check test_hmm': {
     protocol: 'G',
     pages: '1',
@@ -338,12 +355,5 @@ describe('errors say what was found, what can be read and what to do', () => {
       stderr: expect.stringContaining('found another page'),
     })
     expect((await lastput('open', '-')).stderr).toContain('expected a file: standard input can be read once')
-  })
-
-  test('check of a file that is no code', async () => {
-    for (const name of ['x.dat', 'x.png', 'x.json', './x']) {
-      const { status, stderr } = await lastput('check', file(name, '{}'))
-      expect([status, stderr]).toEqual([2, expect.stringContaining('expected a TypeScript or JavaScript file')])
-    }
   })
 })

@@ -104,11 +104,17 @@ const ESCAPE = /\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()][
 /** The bytes of a no-break space, as a web page or a word processor has them. */
 const NO_BREAK = /\xc2\xa0/g
 
+/** True if a terminal's colours stand where ftrace writes: in a task's name they are the name's own. */
+function isColoured(line: string): boolean {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: a terminal's colours begin with one
+  return /^\s*\x1b\[|-\d+ +\S.*\x1b\[|=>.*\x1b\[/.test(line)
+}
+
 /** What is done with a line wherever it stands in it. */
 function learnCleaning(lines: readonly string[]): Layer[] {
   const text = lines.join('\n')
   const found: Layer[] = []
-  if (text.includes('\x1b')) found.push({ what: 'colours of a terminal', strip: line => line.replace(ESCAPE, '') })
+  if (lines.some(isColoured)) found.push({ what: 'colours of a terminal', strip: line => line.replace(ESCAPE, '') })
   if (text.includes('\r')) found.push({ what: 'carriage returns', strip: line => line.replace(/\r/g, '') })
   if (text.includes('\xc2\xa0')) found.push({ what: 'no-break spaces', strip: line => line.replace(NO_BREAK, ' ') })
   if (/=&gt;|&lt;(?:stack|idle|\.\.\.)|&#x3d;&gt;/i.test(text))
