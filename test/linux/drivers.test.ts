@@ -7,9 +7,12 @@ import {
   driver,
   F,
   G,
+  get_page_unless_zero,
   hand_out,
   type Kernel,
   memunmap_pages,
+  migrate_device_page,
+  migrate_device_pfn,
   type Page,
   page_bitmap,
   page_list,
@@ -71,6 +74,7 @@ const GOOD_PRIVATE = {
   touch_late: false,
   init: true,
   clears: true,
+  evicts: true,
 }
 
 /** Device-private memory behind a list. */
@@ -94,7 +98,7 @@ function list(mistake: Partial<typeof GOOD_PRIVATE>): Driver {
           if (how.touch_late) yield* touch_freed_page(page, 'zone_device_data')
         },
         clear: how.clears ? free.clear : () => undefined,
-        evicts: true,
+        evicts: how.evicts,
       })
     },
   })
@@ -131,6 +135,42 @@ describe('filing', () => {
 describe('allocation', () => {
   test('without zone_device_page_init()', async () => expect(await verdictOf(list({ init: false }))).toBe('warn'))
   test('as it should be', async () => expect(await verdictOf(list({}))).toBe('holds'))
+})
+
+/** `list` with a thread that evicts its pages while they are in use, as a driver short of memory does. */
+function evicting(evict: (page: Page) => Steps<unknown>): Driver {
+  const base = list({})
+  return driver({
+    ...base,
+    name: 'evicting',
+    setup(kernel: Kernel) {
+      const parts = base.setup(kernel)
+      function* evict_all(): Steps<void> {
+        for (const page of kernel.pgmap.pages) yield* evict(page)
+      }
+      return { ...parts, roles: { ...parts.roles, evict: { body: evict_all, times: 1, finishes: true } } }
+    },
+  })
+}
+
+describe('eviction', () => {
+  const first = async (of: Driver, threads: Record<string, number>) => {
+    const { verdict } = await verify({ driver: of, protocol: G, pages: 1, vas: 1, threads })
+    return `${verdict.verdict} ${verdict.property ?? ''} ${verdict.message ?? ''}`.trim()
+  }
+  const users = { fault: 1, migrate: 1, evict: 1 }
+  function* unlocked(page: Page): Steps<void> {
+    if (yield* get_page_unless_zero(page)) yield* migrate_device_page(page, undefined)
+  }
+
+  test('without the page lock', async () =>
+    expect(await first(evicting(unlocked), users)).toMatch(/^violated warn VM_BUG_ON_FOLIO: .* is not locked$/))
+  test('as it should be', async () => expect(await first(evicting(migrate_device_pfn), users)).toBe('holds'))
+  test('that is left out: removal waits for a mapping that stays', async () => {
+    const threads = { migrate: 1, unbind: 1 }
+    expect(await first(list({}), threads)).toBe('holds')
+    expect(await first(list({ evicts: false }), threads)).toBe('violated deadlock stuck: unbind')
+  })
 })
 
 test('a page that is handed out while it is in use', async () => {
