@@ -16,7 +16,7 @@ import { coreJson } from '../../src/report/core-json.ts'
 import { writeElf, writeKdump } from '../../testkit/core/dump-writer.ts'
 import { KcoreSource } from '../../testkit/core/kcore.ts'
 import { type Changes, changed } from '../../testkit/core/overlay.ts'
-import { dumps, frames, type RealDump, realDumps } from '../support/dumps.ts'
+import { dumps, frames, type RealDump, realDumps } from '../../testkit/core/real-dumps.ts'
 import { needs } from '../support/needs.ts'
 
 needs(dumps()).describe('changed dumps', () => {

@@ -13,7 +13,7 @@ import { coreText } from '../../src/report/core.ts'
 import { coreIncompleteness } from '../../src/report/core-completeness.ts'
 import { coreJson } from '../../src/report/core-json.ts'
 import { pageJson } from '../../src/report/core-page.ts'
-import { dumps, frames, type RealDump, realDumps } from '../support/dumps.ts'
+import { dumps, frames, type RealDump, realDumps } from '../../testkit/core/real-dumps.ts'
 import { needs } from '../support/needs.ts'
 
 const schema = JSON.parse(

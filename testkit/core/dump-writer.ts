@@ -11,16 +11,18 @@ export interface DumpText {
   vmcoreinfo?: string
   /** Values of CR3, for QEMU's notes. */
   roots?: readonly number[]
+  /** Frames [first, end) whose bytes lie behind the file that is written: holes of a file that is made so long. */
+  holes?: readonly { first: number; end: number }[]
 }
 
 /** Memory as an ELF core: one segment for each run of frames. */
-export function writeElf(frames: Frames, { vmcoreinfo, roots = [] }: DumpText = {}): Uint8Array {
+export function writeElf(frames: Frames, { vmcoreinfo, roots = [], holes = [] }: DumpText = {}): Uint8Array {
   const runs = runsOf(frames)
   const notes = joined([
     ...(vmcoreinfo === undefined ? [] : [note('VMCOREINFO', 0, new TextEncoder().encode(vmcoreinfo))]),
     ...roots.map(root => note('QEMU', 0, qemuState(root))),
   ])
-  const headers = 64 + 56 * (runs.length + 1)
+  const headers = 64 + 56 * (runs.length + holes.length + 1)
   const start = Math.ceil((headers + notes.length) / FRAME) * FRAME
   const file = new Uint8Array(start + frames.size * FRAME)
   const view = new DataView(file.buffer)
@@ -30,7 +32,7 @@ export function writeElf(frames: Frames, { vmcoreinfo, roots = [] }: DumpText = 
   view.setBigUint64(32, 64n, true)
   view.setUint16(52, 64, true)
   view.setUint16(54, 56, true)
-  view.setUint16(56, runs.length + 1, true)
+  view.setUint16(56, runs.length + holes.length + 1, true)
   programHeader(view, 64, { type: 4, offset: headers, address: 0, size: notes.length })
   file.set(notes, headers)
   let at = start
@@ -38,6 +40,11 @@ export function writeElf(frames: Frames, { vmcoreinfo, roots = [] }: DumpText = 
     const size = (end - first) * FRAME
     programHeader(view, 64 + 56 * (i + 1), { type: 1, offset: at, address: first * FRAME, size })
     for (let pfn = first; pfn < end; pfn++, at += FRAME) file.set(frames.get(pfn)!, at)
+  })
+  holes.forEach(({ first, end }, i) => {
+    const size = (end - first) * FRAME
+    programHeader(view, 64 + 56 * (runs.length + i + 1), { type: 1, offset: at, address: first * FRAME, size })
+    at += size
   })
   return file
 }

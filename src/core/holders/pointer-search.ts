@@ -94,8 +94,6 @@ class FrameScan {
   readonly #baseLow: number
   readonly #firstPfn: number
   readonly #endPfn: number
-  readonly #firstPhysical: number
-  readonly #lastPhysical: number
 
   constructor(map: MemoryMap, request: SearchRequest, hits: Hits) {
     this.#map = map
@@ -103,8 +101,6 @@ class FrameScan {
     this.#hits = hits
     this.#firstPfn = request.device[0]?.first ?? 0
     this.#endPfn = request.device.reduce((end, range) => Math.max(end, range.end), 0)
-    this.#firstPhysical = Math.floor(this.#firstPfn / 2 ** 20)
-    this.#lastPhysical = Math.floor(this.#endPfn / 2 ** 20)
     this.#firstHigh = Number(map.addressOf(this.#firstPfn) >> 32n)
     this.#lastHigh = Number(map.addressOf(this.#endPfn) >> 32n)
     this.#baseHigh = Number(map.base >> 32n)
@@ -114,14 +110,22 @@ class FrameScan {
   scan(bytes: Uint8Array, place: number): void {
     this.#bytes.set(bytes)
     const words = this.#words
+    const [first, end] = [this.#firstPfn, this.#endPfn]
     for (let i = 0; i < 2 * WORDS; i += 2) {
+      const low = words[i]!
       const high = words[i + 1]!
-      if (high >= this.#firstHigh && high <= this.#lastHigh) this.#pointer(i, place)
-      else {
-        if (high < MOST_NUMBER_HIGH) this.#number(i, place)
-        const masked = high & PHYSICAL_HIGH
-        if (masked >= this.#firstPhysical && masked <= this.#lastPhysical) this.#physical(i, place, masked)
+      // Most of memory is zeros.
+      if ((low | high) === 0) continue
+      if (high >= this.#firstHigh && high <= this.#lastHigh) {
+        this.#pointer(i, place)
+        continue
       }
+      if (high < MOST_NUMBER_HIGH) {
+        const number = high * 2 ** 32 + low
+        if (number >= first && number < end) this.#number(i, place, number)
+      }
+      const frame = (high & PHYSICAL_HIGH) * 2 ** 20 + (low >>> 12)
+      if (frame >= first && frame < end) this.#physical(i, place, frame)
     }
   }
 
@@ -138,18 +142,14 @@ class FrameScan {
     }
   }
 
-  #number(i: number, place: number): void {
-    const pfn = this.#words[i + 1]! * 2 ** 32 + this.#words[i]!
-    if (pfn < this.#firstPfn || pfn >= this.#endPfn) return
+  #number(i: number, place: number, pfn: number): void {
     if (this.#request.wantedNumber(pfn)) this.#hits.add(place + 4 * i, pfn, 1, WordForm.number)
   }
 
   /** A physical address, with flags below the frame and above its 52 bits. */
-  #physical(i: number, place: number, high: number): void {
-    const pfn = high * 2 ** 20 + (this.#words[i]! >>> 12)
-    if (pfn < this.#firstPfn || pfn >= this.#endPfn) return
+  #physical(i: number, place: number, pfn: number): void {
     if (!this.#request.wantedNumber(pfn)) return
-    const plain = high === this.#words[i + 1]! && (this.#words[i]! & 0xfff) === 0
+    const plain = this.#words[i + 1]! <= PHYSICAL_HIGH && (this.#words[i]! & 0xfff) === 0
     this.#hits.add(place + 4 * i, pfn, 1, plain ? WordForm.physical : WordForm.entry)
   }
 

@@ -81,7 +81,7 @@ const MOST_FRAMES = 2 ** 40
 /** Largest folios: 1 GiB. */
 const MOST_ORDER = 18
 
-/** One page as it stands in the memory map. Used again for every page of a walk. */
+/** One page as it stands in the memory map. Used again for every page of a walk, and of use until the next memory is read. */
 export class PageView {
   pfn = 0
   count = 0
@@ -93,11 +93,31 @@ export class PageView {
   head = 0
   /** Order of the folio, of heads; 0 for tails. */
   order = 0
-  mapping = 0n
-  index = 0n
-  zoneDeviceData = 0n
-  /** Of heads. */
-  pgmap = 0n
+  /** The bytes that the struct page lies in, where, and its layout: words that few pages are asked for are read when they are. */
+  words: DataView = new DataView(new ArrayBuffer(64))
+  at = 0
+  layout: PageLayout | undefined
+
+  get mapping(): bigint {
+    return this.#word('mapping')
+  }
+
+  get index(): bigint {
+    return this.#word('index')
+  }
+
+  get zoneDeviceData(): bigint {
+    return this.#word('zoneDeviceData')
+  }
+
+  /** Of heads; 0 of tails. */
+  get pgmap(): bigint {
+    return this.isTail ? 0n : this.#word('pgmap')
+  }
+
+  #word(member: 'mapping' | 'index' | 'zoneDeviceData' | 'pgmap'): bigint {
+    return this.layout ? this.words.getBigUint64(this.at + this.layout[member], true) : 0n
+  }
 
   get isTail(): boolean {
     return this.head !== this.pfn
@@ -269,17 +289,15 @@ export class MemoryMap {
     view.mapcount = words.getInt32(at + layout.mapcount, true)
     view.flagsLow = words.getUint32(at + layout.flags, true)
     view.flagsHigh = words.getUint32(at + layout.flags + 4, true)
-    view.mapping = words.getBigUint64(at + layout.mapping, true)
-    view.index = words.getBigUint64(at + layout.index, true)
-    view.zoneDeviceData = words.getBigUint64(at + layout.zoneDeviceData, true)
-    view.pgmap = 0n
+    view.words = words
+    view.at = at
+    view.layout = layout
     view.order = 0
     if (words.getUint8(at + layout.compound) & 1) {
       view.head = this.#headOf(pfn, words.getBigUint64(at + layout.compound, true))
       return
     }
     view.head = pfn
-    view.pgmap = words.getBigUint64(at + layout.pgmap, true)
     if (layout.order && (view.flagsLow >>> layout.headBit) & 1) view.order = this.#orderOf(words, at, pfn)
   }
 

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
-import { type Missing, program, run, SHARED } from '../../testkit/data.ts'
+import { type Missing, program, run, SHARED } from '../data.ts'
 
 const folder = join(SHARED, 'dumps')
 
