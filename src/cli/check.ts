@@ -31,7 +31,7 @@ import { writeReport } from './write-report.ts'
 const DRIVERS = drivers.map(d => d.name).join(', ')
 
 /** Options that a row of the corpus leaves no choice of. */
-const SYSTEM = ['matrix', 'protocol', 'pages', 'vas', 'threads', 'revert', 'add', 'property'] as const
+const SYSTEM = ['matrix', 'protocol', 'pages', 'vas', 'threads', 'revert', 'asReleased', 'add', 'property'] as const
 
 const NOTES = `
 Without --protocol, a driver is checked under each protocol that it has code

@@ -18,6 +18,7 @@ export interface CheckFlags {
   threads?: Record<string, number>
   property?: string[]
   revert: Fix[]
+  asReleased?: boolean
   add: Fix[]
   workers?: number
   memory: number
@@ -38,6 +39,7 @@ export function systemOptions(command: Command): Command {
     .option('--pages <n>', 'device pages', few, 2)
     .option('--vas <n>', 'user addresses', few, 2)
     .option('--threads <list>', 'roles and how many of each, say fault:2,migrate,unbind', threadList)
+    .option('--as-released', "without what was merged after the protocol's last release")
     .addOption(changes('--revert <change...>', 'merged changes to the kernel to leave out, named below', merged_fixes))
     .addOption(changes('--add <change...>', 'changes that no kernel has, named below', proposed_fixes))
     .addHelpText('after', () => changesText())
@@ -71,11 +73,12 @@ export function scenarioOf(of: Pick<Scenario, 'driver' | 'protocol'>, flags: Sys
     vas: flags.vas,
     ...(flags.threads ? { threads: flags.threads } : {}),
     reverts: flags.revert,
+    ...(flags.asReleased ? { as_released: true } : {}),
     adds: flags.add,
   }
 }
 
-export type SystemFlags = Pick<CheckFlags, 'pages' | 'vas' | 'threads' | 'revert' | 'add'>
+export type SystemFlags = Pick<CheckFlags, 'pages' | 'vas' | 'threads' | 'revert' | 'add' | 'asReleased'>
 
 export function engineOptions(flags: CheckFlags, host: ModelHost): CheckOptions {
   return {

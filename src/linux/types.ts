@@ -102,6 +102,8 @@ export interface Protocol {
   readonly name: string
   /** Kernel versions, or the mail. */
   readonly where: string
+  /** The last release that has it; of a proposal, the one that it was made for. */
+  readonly last_release?: string
   /** The rule in a few sentences, for `lastput explain`. */
   readonly words: string
   /** Whether a page table entry of this type of memory holds a page reference. */

@@ -50,7 +50,7 @@ export const confirmed: Readonly<Record<string, Confirmed>> = {
   21: upstream('f4f451a16dd1 (6.0)'),
   22: upstream('dad4e5b39086 (5.11)'),
   23: upstream('dd59137bfe70'),
-  24: upstream('1e57ffb6e3fd'),
+  24: upstream('1e57ffb6e3fd; 5.10 has the bug, 6.1 has not'),
   25: reported('in 2026; 7.3-rc7, pagemap_range(), has the code as it was'),
   26: upstream('3902846af36b (2026)'),
   27: upstream('lib: test_hmm: evict device pages on file close (2026), which alone does not mend it: see new-11'),

@@ -18,6 +18,7 @@ export const A: Protocol = {
   id: 'A',
   name: 'extra-ref',
   where: 'up to 5.17 (checked in 5.10)',
+  last_release: '5.17',
   words:
     'Every page keeps one reference of its own from memremap_pages() to memunmap_pages(), so a free page has count 1. ' +
     'The driver takes it from 1 to 2 with get_page(); the put to 1 calls page_free(). ' +

@@ -9,6 +9,7 @@ export const B: Protocol = {
   id: 'B',
   name: 'core-resets',
   where: 'Ralph Campbell, first patch, 14 September 2020',
+  last_release: '5.9',
   words:
     'A free page has count 1, which the driver hands out as the first reference: nobody steps from idle to busy. ' +
     'The put to 0 sets the count back to 1 and then calls page_free(). ' +

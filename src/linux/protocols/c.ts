@@ -9,6 +9,7 @@ export const C: Protocol = {
   id: 'C',
   name: 'driver-counts',
   where: "Dan Williams' wish; Ralph Campbell's RFC v2 and v3, September and October 2020",
+  last_release: '5.9',
   words:
     'A free page has count 0, and the driver makes zero to one with init_page_count() when it hands the page out. ' +
     'The put to 0 calls page_free(), and the count stays 0. Pages in use hold nothing on the pagemap. ' +

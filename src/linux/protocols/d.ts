@@ -23,6 +23,7 @@ export const D: Protocol = {
   id: 'D',
   name: 'callback-then-reset',
   where: '5.18 to 6.0 (27674ef6c73f)',
+  last_release: '6.0',
   words:
     'A free page has count 1, which the driver hands out. The put to 0 calls page_free() and only then sets the count back to 1. ' +
     'FS_DAX stays one-based: the put to 1 wakes who waits for the page. Pages in use hold nothing on the pagemap.',

@@ -16,6 +16,7 @@ export const E: Protocol = {
   id: 'E',
   name: 'zero-based-private',
   where: '6.1 to 6.14 (ef233450898f, 0dc45ca1ce18; checked in 6.12)',
+  last_release: '6.14',
   words:
     'Free PRIVATE and COHERENT pages have count 0. zone_device_page_init() warns unless the pagemap is live, takes a reference on it, and sets 1. ' +
     'The put to 0 calls page_free() and then drops the pagemap reference, so memunmap_pages() waits for every page in use. ' +

@@ -11,6 +11,7 @@ export const F: Protocol = {
   id: 'F',
   name: 'zero-based',
   where: '6.15 to 6.18 (b7e282378773 and the fs/dax series)',
+  last_release: '6.18',
   words:
     'Free pages have count 0, but GENERIC keeps 1. DAX takes a reference for each mapping, and P2PDMA sets 1 on allocation. ' +
     'The put to 0 calls page_free(); FS_DAX wakes waiters at 0; GENERIC goes back to 1. ' +

@@ -10,6 +10,7 @@ export const G: Protocol = {
   id: 'G',
   name: 'zero-based-folio',
   where: '6.19 and later (checked in 7.3)',
+  last_release: '7.3',
   words:
     'As F, with folios of several pages: zone_device_page_init() resets what an earlier larger folio left, ' +
     'takes 1 << order references on the pagemap with percpu_ref_tryget_many(), which fails only once it has drained, and sets 1. ' +

@@ -27,7 +27,7 @@ import {
   type Page,
   type Protocol,
 } from '../types.ts'
-import { type Fix, merged_fixes } from './fixes.ts'
+import { type Fix, merged_after, merged_fixes } from './fixes.ts'
 import { invariants } from './invariants.ts'
 
 export interface Scenario {
@@ -43,6 +43,8 @@ export interface Scenario {
   readonly reverts?: readonly Fix[]
   /** Proposed changes that no kernel has. */
   readonly adds?: readonly Fix[]
+  /** Leaves out what was merged after the protocol's last release. */
+  readonly as_released?: boolean
   readonly name?: string
 }
 
@@ -118,9 +120,10 @@ class ModelKernel implements Kernel {
   readonly pgmap: DevPagemap
   readonly mm: Mm
 
-  constructor({ driver, protocol, pages = 2, vas = 2, threads, reverts = [], adds = [] }: Scenario) {
+  constructor({ driver, protocol, pages = 2, vas = 2, threads, reverts = [], adds = [], as_released }: Scenario) {
     this.protocol = protocol
-    this.fixes = fixes_of(reverts, adds)
+    const since = as_released && protocol.last_release !== undefined ? merged_after(protocol.last_release) : []
+    this.fixes = fixes_of([...reverts, ...since], adds)
     this.page_sort = sort('page', pages)
     this.address_sort = sort('address', vas)
     this.threads = threads ? Object.values(threads).reduce((a, b) => a + b, 0) : DEFAULT_THREADS

@@ -8,37 +8,49 @@ export interface FixInfo {
   /** Commit, CVE, or when it was merged; empty for changes that no kernel has. */
   readonly commit: string
   readonly subject: string
+  /**
+   * First release that has it, as far as that tells one protocol's last release from the next one's first; `6.19` stands for whatever came
+   * in 2026. Absent for changes that are older than the protocols' differences, or no kernel's own.
+   */
+  readonly since?: string
 }
 
 const list = {
   fault_takes_reference: {
     commit: '16ce101db85d',
+    since: '6.1',
     subject: 'mm/memory.c: fix race when faulting a device private page',
   },
-  fault_trylocks: { commit: '1afaeb8293c9', subject: 'mm/migrate: Trylock device page in do_swap_page' },
+  fault_trylocks: { commit: '1afaeb8293c9', since: '6.15', subject: 'mm/migrate: Trylock device page in do_swap_page' },
   wait_takes_no_reference: {
     commit: 'ffa65753c431',
+    since: '5.17',
     subject: 'mm/migrate.c: rework migration_entry_wait() to not take a pageref',
   },
   layout_break_sees_unmapped: {
     commit: 'cee91fa13a8e',
+    since: '6.15',
     subject: 'fs/dax: return unmapped busy pages from dax_layout_busy_page_range()',
   },
   p2pdma_error_puts_ref: {
     commit: '6220694c52a5',
+    since: '6.19',
     subject: 'PCI/P2PDMA: Release per-CPU pgmap ref when vm_insert_page() fails',
   },
   p2pdma_error_resets_count: {
     commit: '83014d82a110',
+    since: '6.19',
     subject: 'PCI/P2PDMA: Reset page refcount when p2pmem_alloc_mmap() fails',
   },
   p2pdma_warns_at_nonzero: {
     commit: 'cb500023a752',
+    since: '6.19',
     subject: 'PCI/P2PDMA: p2pmem_alloc_mmap() warns at a count other than 0',
   },
   memunmap_waits: { commit: '50f44ee7248a', subject: 'mm/devm_memremap_pages: fix final page put race' },
   gup_gives_pgmap_back: {
     commit: '2021',
+    since: '5.15',
     subject: 'mm: gup: fix potential pgmap refcnt leak in __gup_device_huge()',
   },
   soft_offline_puts: {
@@ -58,7 +70,7 @@ const list = {
     subject: 'drm_pagemap: the error path puts the pages that were initialised, and no others',
   },
   test_hmm_close_evicts: { commit: '2026', subject: 'lib: test_hmm: evict device pages on file close' },
-  unpin_wakes: { commit: 'f4f451a16dd1', subject: 'mm: fix missing wake-up event for FSDAX pages' },
+  unpin_wakes: { commit: 'f4f451a16dd1', since: '6.0', subject: 'mm: fix missing wake-up event for FSDAX pages' },
   no_touch_after_folio_free: {
     commit: '399289849560',
     subject: 'mm/zone_device: do not touch device folio after calling ->folio_free()',
@@ -127,3 +139,16 @@ export const fixes: Readonly<Record<Fix, FixInfo>> = list
 export const all_fixes = Object.keys(list) as Fix[]
 export const merged_fixes = all_fixes.filter(f => fixes[f].commit !== '')
 export const proposed_fixes = all_fixes.filter(f => fixes[f].commit === '')
+
+/** Merged changes that came after a release, such as 6.18: what a kernel of that time does not have. */
+export function merged_after(release: string): Fix[] {
+  return merged_fixes.filter(f => {
+    const { since } = fixes[f]
+    return since !== undefined && later(since, release)
+  })
+}
+
+function later(a: string, b: string): boolean {
+  const [x, y] = [a, b].map(v => v.split('.').map(Number))
+  return x![0]! - y![0]! > 0 || (x![0] === y![0] && x![1]! > y![1]!)
+}
