@@ -5,6 +5,7 @@ import { type Examination, examine } from '../../src/core/examine.ts'
 import { CORE_ACCUSATIONS } from '../../src/core/finding.ts'
 import { FrameUses } from '../../src/core/holders/frames.ts'
 import { systemMap } from '../../src/core/kernel/symbol-files.ts'
+import { readTasks } from '../../src/core/kernel/tasks.ts'
 import { pointer } from '../../src/core/kernel/typed.ts'
 import { openDump } from '../../src/core/memory/open.ts'
 import type { Dump } from '../../src/core/memory/physical.ts'
@@ -98,6 +99,38 @@ function suite(real: RealDump): void {
       )
     },
   )
+
+  test('a reference more on an idle page is leaked, unless a live object, stack or variable points to it', () => {
+    const { kernel, map, pagemaps } = found
+    const physical = (address: bigint) => kernel.memory.frameOf(address) * 4096 + Number(address & 0xfffn)
+    const dax = pagemaps.find(({ type }) => type === 'FS_DAX')!
+    const pfn = dax.ranges[0]!.first + 5
+    const counts = physical(map.addressOf(pfn) + BigInt(map.layout.mapcount))
+    // _mapcount -1 and the count stand side by side.
+    const busy: [number, bigint] = [counts, (BigInt(dax.rule!.idle + 1) << 32n) | 0xffffffffn]
+    const of = (...words: [number, bigint][]) =>
+      with_({ words: new Map([busy, ...words]) }).findings.find(each => each.pfn === pfn)
+    expect(of()).toMatchObject({ kind: 'leaked', certainty: 'likely', holders: [] })
+    const tasks = readTasks(kernel)
+    const task = tasks.find(({ running, stackPointer }) => !running && stackPointer !== 0n)!
+    const page = map.addressOf(pfn)
+    const member = BigInt(kernel.need('task_struct.comm')) & ~7n
+    expect(of([physical(task.address + member), page])).toMatchObject({
+      kind: 'held',
+      holders: [{ kind: 'slab', cache: 'task_struct', object: task.address }],
+    })
+    const end = task.stack + BigInt(task.stackBytes) - 16n
+    expect(of([physical(end), page])).toMatchObject({
+      kind: 'held',
+      holders: [{ kind: 'kernel-stack', pid: task.pid }],
+    })
+    // Below the stack pointer nothing is in use.
+    expect(of([physical(task.stack + 64n), page])).toMatchObject({ kind: 'leaked' })
+    expect(of([physical(kernel.address('saved_command_line')!), page])).toMatchObject({
+      kind: 'held',
+      holders: [{ kind: 'static-data', symbol: 'saved_command_line' }],
+    })
+  })
 
   test('without slab memory no leak is claimed', () => {
     const uses = new FrameUses(found.kernel, found.map, new Set())
