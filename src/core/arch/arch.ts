@@ -30,8 +30,8 @@ export interface Arch {
   swapFrame(low: number, high: number): number
   /** Entries of the root table that belong to user space. */
   userRootEntries(levels: number): number
-  /** Where the direct map and the memory map begin where KASLR did not move them. */
-  readonly defaults: Record<4 | 5, { directMap: bigint; memoryMap: bigint }>
+  /** Where the direct map, vmalloc memory and the memory map begin where KASLR did not move them. */
+  readonly defaults: Record<4 | 5, { directMap: bigint; vmalloc: bigint; memoryMap: bigint }>
   /** Bits of the address of a page that are significant, above which a kernel address repeats its sign. */
   readonly canonicalBits: Record<4 | 5, number>
 }

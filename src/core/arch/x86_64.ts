@@ -52,8 +52,8 @@ export const X86_64: Arch = {
 
   userRootEntries: () => 256,
   defaults: {
-    4: { directMap: 0xffff888000000000n, memoryMap: 0xffffea0000000000n },
-    5: { directMap: 0xff11000000000000n, memoryMap: 0xffd4000000000000n },
+    4: { directMap: 0xffff888000000000n, vmalloc: 0xffffc90000000000n, memoryMap: 0xffffea0000000000n },
+    5: { directMap: 0xff11000000000000n, vmalloc: 0xffa0000000000000n, memoryMap: 0xffd4000000000000n },
   },
   canonicalBits: { 4: 48, 5: 57 },
 }

@@ -41,10 +41,10 @@ export class FrameUses {
     kernelTables(kernel, this.#tables)
     this.directMap =
       variable(kernel, 'page_offset_base') ?? kernel.arch.defaults[kernel.memory.levels as 4 | 5].directMap
-    const start = variable(kernel, 'vmalloc_base')
+    const start = variable(kernel, 'vmalloc_base') ?? kernel.arch.defaults[kernel.memory.levels as 4 | 5].vmalloc
     const end = this.#pageOf(map.base)
     this.#vmalloc = [
-      ...(start === undefined ? [] : runsOf(kernel, this.#pageOf(start), end)),
+      ...runsOf(kernel, this.#pageOf(start), end),
       // Modules have a region of their own, above the kernel's image.
       ...runsOf(kernel, this.#pageOf(kernel.address('_end') ?? 0xffffffffc0000000n), this.#pageOf(0xffffffffff000000n)),
     ].sort((a, b) => a.frame - b.frame)

@@ -145,7 +145,7 @@ export class SlabReader {
         for (const which of ['main', 'spare', 'rcu_free']) this.#sheaf(pointer(sheaves, which), found)
       }
     }
-    if (has(typed, 'per_node')) this.#barns(address, found)
+    this.#barns(address, found)
     return found
   }
 
@@ -157,16 +157,20 @@ export class SlabReader {
     for (let i = 0; i < size; i++) found.add(this.#kernel.memory.u64(at + BigInt(8 * i)))
   }
 
-  /** Full sheaves that a node keeps. */
+  /** Full sheaves that nodes keep: by themselves (6.18), or in the cache beside them (7.0). */
   #barns(address: bigint, found: Set<bigint>): void {
     const kernel = this.#kernel
     const typed = kernel.at('kmem_cache', address)
-    const each = BigInt(kernel.sizeOf('kmem_cache_per_node_ptrs'))
+    const perNode = has(typed, 'per_node')
+    if (!perNode && kernel.offset('kmem_cache_node.barn') === undefined) return
     const nodes = kernel.address('nr_node_ids')
     const count = nodes === undefined ? 1 : Math.min(1024, Math.max(1, kernel.memory.u32(nodes)))
-    for (let node = 0; node < count; node++) {
-      const at = addressOf(typed, 'per_node') + BigInt(node) * each
-      const barn = pointer(kernel.at('kmem_cache_per_node_ptrs', at), 'barn')
+    const each = perNode ? BigInt(kernel.sizeOf('kmem_cache_per_node_ptrs')) : 8n
+    for (let i = 0; i < count; i++) {
+      const at = addressOf(typed, perNode ? 'per_node' : 'node') + BigInt(i) * each
+      const node = perNode ? at : kernel.memory.u64(at)
+      if (node === 0n) continue
+      const barn = pointer(kernel.at(perNode ? 'kmem_cache_per_node_ptrs' : 'kmem_cache_node', node), 'barn')
       if (barn === 0n) continue
       const list = kernel.need('slab_sheaf.barn_list')
       const full = addressOf(kernel.at('node_barn', barn), 'sheaves_full')
