@@ -137,7 +137,25 @@ function between(lines: readonly string[]): string[] {
   const first = lines.findIndex(isEventLine)
   if (first < 0) return []
   const sample = lines.slice(first, first + SAMPLE_LINES)
-  return sample.slice(0, sample.findLastIndex(isEventLine) + 1).filter(line => line.trim() !== '')
+  // The rest of a line that a mail program broke has lost what stood in front.
+  return sample
+    .slice(0, sample.findLastIndex(isEventLine) + 1)
+    .filter(line => line.trim() !== '' && !isContinuation(line))
+}
+
+/** True if a line begins with what stands at the start of a line only where it was broken. */
+export function isContinuation(line: string): boolean {
+  return /^\s*(?:\w+=\S|page_ref_[a-z_]+: )/.test(line)
+}
+
+/** What all lines end in beside words and brackets: the right side of a box. */
+function endLayer(lines: readonly string[]): Layer[] {
+  const [first = '', ...others] = lines.map(line => line.trimEnd())
+  let end = /[^\w)\]>"']*$/.exec(first)![0]
+  for (const line of others) while (end !== '' && !line.endsWith(end)) end = end.slice(1)
+  if (end.trim() === '') return []
+  const strip = (line: string) => (line.trimEnd().endsWith(end) ? line.trimEnd().slice(0, -end.length) : undefined)
+  return [{ what: JSON.stringify(end.trim()), strip }]
 }
 
 function learnLayers(lines: readonly string[], keepsNames: boolean): Layer[] {
@@ -151,7 +169,7 @@ function learnLayers(lines: readonly string[], keepsNames: boolean): Layer[] {
     layers.push(layer)
     rest = rest.map(line => layer.strip(line) ?? line)
   }
-  return layers
+  return [...layers, ...endLayer(rest)]
 }
 
 function patternLayer(what: string, pattern: RegExp): Layer {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** A text as it was copied, made a text as ftrace wrote it: line by line, without what stands around the lines (framing.ts). */
 import { decodeLatin1 } from '../common/bytes.ts'
-import { type Framing, learnFraming } from './framing.ts'
+import { type Framing, isContinuation, isEventLine, learnFraming } from './framing.ts'
 import { MAX_LINE_BYTES, type TextInput } from './lines.ts'
 import { isPerfScript, PerfScript } from './perf-script.ts'
 
@@ -10,6 +10,9 @@ const SAMPLE_BYTES = 1 << 18
 
 /** Chunks whose lines are remembered, to tell where in the file they stand: the reader is never further behind. */
 const KEPT_CHUNKS = 8
+
+const NEWLINE = 10
+const CARRIAGE_RETURN = 13
 
 export interface Unframed extends TextInput {
   /** What was done with the lines, in words; empty where they are as they were. */
@@ -25,11 +28,15 @@ export interface Place {
 
 /** Looks at the beginning of a text. What a pipe gives is read once, a file again from its start. */
 export async function unframed(input: TextInput, keepsNames = false): Promise<Unframed> {
-  const { sample, whole } = await readSample(input)
+  const read = await readSample(input)
+  const { whole } = read
+  let { sample } = read
   const encoding = encodingOf(sample)
   const start = new TextDecoder(encoding).decode(sample.subarray(0, sample.length & ~1))
+  const isCarriage = !sample.includes(NEWLINE) && sample.includes(CARRIAGE_RETURN)
+  if (isCarriage) sample = withNewlines(sample)
   const how = learn((encoding === 'utf-8' ? decodeLatin1(sample) : start).split('\n'), keepsNames)
-  const isBare = how.notes.length === 0 && encoding === 'utf-8' && sample[0] !== 0xef
+  const isBare = how.notes.length === 0 && !isCarriage && encoding === 'utf-8' && sample[0] !== 0xef
   const places = new Places()
   let isFirst = true
   return {
@@ -40,7 +47,9 @@ export async function unframed(input: TextInput, keepsNames = false): Promise<Un
       const bytes = isFirst || input.size === undefined ? whole : input.chunks()
       const kept = isFirst ? places : new Places()
       isFirst = false
-      return isBare ? bytes : mapped(encoding === 'utf-8' ? bytes : recoded(bytes, encoding), how, kept)
+      if (isBare) return bytes
+      const lines = isCarriage ? newlines(bytes) : bytes
+      return mapped(encoding === 'utf-8' ? lines : recoded(lines, encoding), how, kept)
     },
     placeOf: offset => (isBare ? { offset, isForeign: false } : places.of(offset)),
   }
@@ -52,26 +61,31 @@ interface How {
   isQuoted: boolean
   isWrapped: boolean
   isPerf: boolean
+  /** Every line has a blank one after it. */
+  isSpaced: boolean
   notes: string[]
 }
 
-/** Fields that stand at the start of a line only where it was broken. */
-const CONTINUED = /^\s*(?:(?:pfn|flags|count|mapcount|mapping|mt|val|ret)=\S|page_ref_[a-z_]+: )/
+/** Blank lines in a hundred, from which on there is one after each line. */
+const SPACED = 40
 
 function learn(sample: readonly string[], keepsNames: boolean): How {
   const isQuoted = sample.some(line => /\b(?:pfn|count|val)=3D/.test(line))
   const lines = isQuoted ? unquotedLines(sample) : sample
   const framing = learnFraming(lines, keepsNames)
   const inner = lines.map(line => framing.unframe(line).line)
-  const isWrapped = inner.some(line => CONTINUED.test(line))
+  const isWrapped = inner.some((line, i) => i > 0 && isContinuation(line) && isEventLine(inner[i - 1]!))
   const isPerf = isPerfScript(inner)
+  const blank = inner.filter(line => line.trim() === '').length
+  const isSpaced = !isPerf && inner.length >= 8 && blank * 100 >= inner.length * SPACED
   const notes = [
     ...(framing.what.length > 0 ? [`taken off, since all lines have it: ${framing.what.join(', ')}`] : []),
     ...(isQuoted ? ['the encoding of a mail (quoted-printable) was undone'] : []),
     ...(isWrapped ? ['lines that had been broken were put together again'] : []),
+    ...(isSpaced ? ['the blank line after each line was left out'] : []),
     ...(isPerf ? ['read as the text of perf script'] : []),
   ]
-  return { framing, isQuoted, isWrapped, isPerf, notes }
+  return { framing, isQuoted, isWrapped, isPerf, isSpaced, notes }
 }
 
 function unquotedLines(lines: readonly string[]): string[] {
@@ -125,7 +139,8 @@ class LineMapper {
   }
 
   #whole(text: string, offset: number): void {
-    const { framing, isWrapped } = this.#how
+    const { framing, isWrapped, isSpaced } = this.#how
+    if (isSpaced && text.trim() === '') return
     const { line, isFramed } = framing.unframe(text)
     const place = { offset, isForeign: framing.isFraming && !isFramed }
     if (!isWrapped) {
@@ -133,7 +148,7 @@ class LineMapper {
       return
     }
     const before = this.#waiting
-    if (before && CONTINUED.test(line) && before.text.length < MAX_LINE_BYTES) {
+    if (before && isContinuation(line) && isEventLine(before.text) && before.text.length < MAX_LINE_BYTES) {
       before.text = `${before.text.trimEnd()} ${line.trim()}`
       return
     }
@@ -230,6 +245,15 @@ class Places {
     }
     return chunk.places[low]!
   }
+}
+
+/** The same with newlines where a text has carriage returns alone. */
+function withNewlines(bytes: Uint8Array): Uint8Array {
+  return bytes.map(byte => (byte === CARRIAGE_RETURN ? NEWLINE : byte))
+}
+
+async function* newlines(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const chunk of bytes) yield withNewlines(chunk)
 }
 
 type Encoding = 'utf-8' | 'utf-16le' | 'utf-16be'

@@ -84,6 +84,11 @@ export const FORMS: Readonly<Record<string, Form>> = {
   'from a serial console': each(line => `${line}\r\r`),
   'after a byte order mark': around('\ufeff', ''),
   'in quoted-printable': each(quotedPrintable),
+  'with a blank line after each': lines => `${lines.join('\n\n')}\n`,
+  'with carriage returns alone': lines => `${lines.join('\r')}\r`,
+  'in a box': each(line => `│ ${line.padEnd(160)} │`),
+  'from a chat': each((line, i) => `12:00:${String(i % 60).padStart(2, '0')} <jane> ${line}`),
+  'quoted, and then broken by a mail program': each(line => (isEvent(line) ? broken(`> ${line}`, 96) : `> ${line}`)),
   'with lines broken by a mail program': each(line => (isEvent(line) ? broken(line, 96) : line)),
 }
 
