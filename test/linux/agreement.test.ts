@@ -2,6 +2,7 @@
 // The engine's verdicts on the model do not depend on its reductions, and are those of the naive explorer.
 import { describe, expect, test } from 'vitest'
 import { check, explore } from '../../src/checker/index.ts'
+import { bugs } from '../../src/linux/bugs/index.ts'
 import { build, D, drivers, properties, protocols, searches, verify } from '../../src/linux/index.ts'
 
 const NAIVE_STATES = 60_000
@@ -30,6 +31,22 @@ describe.each(systems.map(s => [`${s.driver.name} under ${s.protocol.id}`, s] as
     expect([plain.verdict, plain.property]).toEqual([reduced.verdict, reduced.property])
   })
 })
+
+test('rows of the corpus that are small enough: the reference checker says the same of both forms', async () => {
+  const decided: string[] = []
+  for (const bug of bugs)
+    for (const form of ['broken', 'fixed'] as const) {
+      const properties = form === 'broken' ? bug.breaks : bug.keeps
+      const naive = explore(build(bug[form]).system, { properties, states: 2500 })
+      if (naive.verdict === 'inconclusive') continue
+      decided.push(`${bug.id} ${form}`)
+      const { verdict } = await verify(bug[form], { properties })
+      expect([bug.id, form, verdict.verdict]).toEqual([bug.id, form, naive.verdict])
+    }
+  expect(decided.length).toBeGreaterThan(bugs.length)
+  for (const row of ['21', 'new-8', 'new-9', 'new-10', 'new-11'])
+    expect(decided).toEqual(expect.arrayContaining([`${row} broken`, `${row} fixed`]))
+}, 300_000)
 
 test('verify() looks for all but what it is told to leave out', async () => {
   const scenario = { driver: drivers.find(d => d.name === 'test_hmm')!, protocol: D, pages: 1, vas: 1 }
