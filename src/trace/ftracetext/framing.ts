@@ -7,6 +7,8 @@
  * are events without it. Lines are text of ISO 8859-1, a character for each byte.
  */
 
+import { decodeText } from '../common/bytes.ts'
+
 /** A line's text without what it has in front; undefined where it has nothing of the kind. */
 type Strip = (line: string) => string | undefined
 
@@ -143,6 +145,11 @@ function between(lines: readonly string[]): string[] {
     .filter(line => line.trim() !== '' && !isContinuation(line))
 }
 
+/** Bytes as the text that they are. */
+function shown(latin1: string): string {
+  return JSON.stringify(decodeText(Uint8Array.from(latin1, letter => letter.charCodeAt(0))))
+}
+
 /** True if a line begins with what stands at the start of a line only where it was broken. */
 export function isContinuation(line: string): boolean {
   return /^\s*(?:\w+=\S|page_ref_[a-z_]+: )/.test(line)
@@ -155,7 +162,7 @@ function endLayer(lines: readonly string[]): Layer[] {
   for (const line of others) while (end !== '' && !line.endsWith(end)) end = end.slice(1)
   if (end.trim() === '') return []
   const strip = (line: string) => (line.trimEnd().endsWith(end) ? line.trimEnd().slice(0, -end.length) : undefined)
-  return [{ what: JSON.stringify(end.trim()), strip }]
+  return [{ what: shown(end.trim()), strip }]
 }
 
 function learnLayers(lines: readonly string[], keepsNames: boolean): Layer[] {
@@ -215,7 +222,7 @@ function literalLayer(lines: readonly string[]): Layer | undefined {
   // A few blanks may be of wide columns, and do no harm.
   if (/^ {0,3}$/.test(prefix)) return undefined
   const layer = {
-    what: prefix.trim() === '' ? 'an indent' : JSON.stringify(prefix),
+    what: prefix.trim() === '' ? 'an indent' : shown(prefix),
     strip: (line: string) => (line.startsWith(prefix) ? line.slice(prefix.length) : undefined),
   }
   return fits(layer, lines) ? layer : undefined
