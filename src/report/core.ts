@@ -109,7 +109,10 @@ function heldText(findings: readonly CoreFinding[], top: number): string[] {
     const end = last.pfn + pageCount(last) - 1
     const where = pages === 1 ? pfnText(first.pfn) : `${pfnText(first.pfn)}-${pfnText(end)}`
     const by = first.holders.map(groupWords)
-    const open = first.explained !== undefined && first.explained < first.count ? ['the rest is unexplained'] : []
+    const open =
+      first.explained !== undefined && first.explained < first.count
+        ? [by.length > 0 ? 'the rest is unexplained' : 'unexplained']
+        : []
     const words = [...new Set([...by, ...open])].join('; ') || 'holders unknown'
     lines.push(...wrap(`${where}, count ${first.count}: ${words}`, '  ', '    '))
   }
