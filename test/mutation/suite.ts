@@ -141,7 +141,8 @@ const BUILT_ON: Readonly<Record<string, readonly ProtocolId[]>> = {
 /** Drivers by the file that they are written in. */
 const WRITTEN_IN: Readonly<Record<string, readonly string[]>> = {
   'lib/test_hmm.ts': ['test_hmm'],
-  'lib/test_hmm_large.ts': ['test_hmm_large', 'test_hmm_large_coherent'],
+  'lib/test_hmm_large.ts': ['test_hmm_large', 'test_hmm_large_coherent', 'nouveau_dmem_large', 'any_order'],
+  'nouveau_dmem_large.ts': ['nouveau_dmem_large'],
   'fs/dax.ts': ['fsdax'],
   'drivers/dax/device.ts': ['device_dax'],
   'drivers/pci/p2pdma.ts': ['p2pdma'],
