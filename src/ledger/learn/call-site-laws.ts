@@ -48,7 +48,9 @@ export function learnLaws(
   const laws = learning.laws()
   const keysOf = (column: number) => learning.keysOf(column)
   const affinityOf = (get: number, put: number) => affinity(keysOf(get), keysOf(put), sites, samples)
-  return preferredLaws(laws, keysOf, affinityOf).map(({ law, rivals }) => ({
+  const preferred = preferredLaws(laws, keysOf, affinityOf)
+  const more = preferredLaws(learning.lawsOfRest(preferred.map(({ law }) => law)), keysOf, affinityOf)
+  return [...preferred, ...more].map(({ law, rivals }) => ({
     groups: law.columns.map(column => learning.groupOf(column)),
     keys: law.columns.flatMap(keysOf),
     sites: law.columns.map(column => keysOf(column)[0]!),
@@ -94,6 +96,20 @@ class Learning {
     const left = this.#uncovered(laws)
     const deeper = this.#split(left, 2)
     return [...laws.flatMap(law => this.#refine(law, 2)), ...deeper]
+  }
+
+  /**
+   * The laws of call sites that none of these has. A law that contains two, and that holds as they do together, hides the smaller one
+   * whose call sites it shares with none that was chosen.
+   */
+  lawsOfRest(chosen: readonly Law[]): Law[] {
+    const covered = new Set(chosen.flatMap(law => law.columns.flatMap(column => this.#groups[column]!)))
+    const left = this.#groups.flatMap((keys, column) =>
+      this.#depths[column] === 1 && keys.every(key => !covered.has(key)) ? [column] : [],
+    )
+    if (left.length < 2) return []
+    const laws = findLaws(this.#matrixOf(left.map(column => this.#groups[column]!)))
+    return laws.map(law => ({ ...law, columns: law.columns.map(c => left[c]!) }))
   }
 
   /** Groups that no law has. */

@@ -159,12 +159,17 @@ export class ReorderBuffer {
     const resets = isReset(first, event)
     if (resets) this.#pagemaps.learnReset(this.#pages.pagemap[row]!)
     // What the same task did later cannot explain what it did before.
-    if (resets || (event.pid !== first.pid && isCheckpoint(waiting.length))) {
+    if (resets || (event.pid !== first.pid && this.#isDue(waiting.length))) {
       const order = this.order(row, waiting) ?? this.#reconsider(row, waiting, late)
       if (order) return order
     }
     const most = canClaim(this.#pages.bits[row]!) ? MAX_WAITING : MAX_WAITING_UNSURE
     return waiting.length >= most || late > this.#order.window ? OVERDUE : WAITING
+  }
+
+  /** True if an order is looked for again: where a slow clock makes many events wait in vain, less often. */
+  #isDue(waiting: number): boolean {
+    return this.#order.isCoarse ? (waiting & (waiting - 1)) === 0 : isCheckpoint(waiting)
   }
 
   /**
@@ -175,7 +180,7 @@ export class ReorderBuffer {
     if (late <= this.#order.near) return undefined
     return (
       this.#orderWithPast(row, waiting, false) ??
-      (late > this.#order.interrupt ? this.#orderWithPast(row, waiting, true) : undefined)
+      (late > this.#order.interrupt && !this.#order.isCoarse ? this.#orderWithPast(row, waiting, true) : undefined)
     )
   }
 
