@@ -3,12 +3,14 @@
  * Sentences that say how often a law holds. Lifetimes of pages whose stamps contradict their results, that may have lost events, or on
  * which something was found may have been seen otherwise: they count for the upper bound only.
  */
+
 import type { LawSummary } from '../../src/ledger/account.ts'
 import { Op } from '../../src/trace/events.ts'
 import { type Check, check } from './check.ts'
 import type { PageEvent, Reading } from './reading.ts'
 import {
   isAt,
+  isAtAny,
   lawOf,
   lawSiteName,
   type NamedLaw,
@@ -139,7 +141,11 @@ function givenBackMore(subject: Subject, [, units]: readonly string[]): Problem 
   const law = lawOf(subject)
   if (subject.finding.law === undefined) return 'the finding has no law'
   if (!law || subject.page.isReset || !subject.page.isClean) return UNCHECKED
-  const sum = subject.page.events.reduce((total, event) => total + unitsUnder(law, event), 0)
+  const { idle } = subject
+  // A set hands a page to one owner, whatever the count was that it found.
+  const unitsOf = (event: PageEvent) =>
+    event.op === Op.SET && event.val > idle && isAtAny(event, law.gets) ? event.val - idle : unitsUnder(law, event)
+  const sum = subject.page.events.reduce((total, event) => total + unitsOf(event), 0)
   return sum < 0 ? undefined : `the page's events under the law sum to ${sum}, said is -${units}`
 }
 

@@ -83,7 +83,7 @@ export class AnomalyFindings {
    */
   #others({ event }: Anomaly, found: readonly Shortage[]): Shortage[] {
     const own = this.#ledger.book.lawOf(unitKey(event.signature, event.val))
-    return found.filter(each => each.law >= 0 && each.law !== own && !this.#shortages.lacksHandOut(each))
+    return found.filter(each => each.law >= 0 && each.law !== own && !this.#shortages.isOfHandOuts(each))
   }
 
   #plain(
@@ -92,7 +92,7 @@ export class AnomalyFindings {
     history: PageHistory | undefined,
     found: readonly Shortage[],
   ): Finding {
-    const others = this.#others(anomaly, found)
+    const others = history?.isWhole ? this.#others(anomaly, found) : []
     const { row, event, life, lastLives, count, idle, kind } = anomaly
     const violating: LifetimeEvent = {
       ...event,
@@ -152,7 +152,7 @@ export class AnomalyFindings {
     found: readonly Shortage[],
   ): boolean {
     if (anomaly.kind !== 'get-on-free-page' || certainty === 'possible' || !history?.isWhole) return false
-    return found.every(each => this.#shortages.lacksHandOut(each)) && this.#beganWell(anomaly)
+    return found.every(each => this.#shortages.isOfHandOuts(each)) && this.#beganWell(anomaly)
   }
 
   #withConsequences(anomaly: Anomaly, finding: Finding): Finding {

@@ -3,6 +3,7 @@
 import type { Certainty, Finding } from '../findings/finding.ts'
 import type { LearningTracker } from '../learn/learning-tracker.ts'
 import type { LifetimeEvent } from '../track/lifetime-event.ts'
+import { isPut, signatureOf } from '../track/unit-key.ts'
 import { lawSentence } from './law-words.ts'
 import { ALWAYS } from './leak.ts'
 import { type Naming, references } from './naming.ts'
@@ -35,7 +36,7 @@ export class ShortageFindings {
    * @param isWhole nothing that ever happened to the page is missing
    */
   of(row: number, shortage: Shortage, certainty: Certainty, isWhole: boolean): Finding {
-    if (this.lacksHandOut(shortage)) return this.#silent(row, shortage, certainty, isWhole)
+    if (shortage.taken === 0 && this.isOfHandOuts(shortage)) return this.#silent(row, shortage, certainty, isWhole)
     return this.#surplus(row, shortage, certainty, isWhole)
   }
 
@@ -91,10 +92,10 @@ export class ShortageFindings {
     }
   }
 
-  /** True if the law is the one by which pages are handed out, and nothing was taken under it. */
-  lacksHandOut({ law, taken }: Shortage): boolean {
-    if (law < 0 || taken > 0) return false
-    return this.#ledger.book.laws[law]!.sites.every(key => (key & 1) === 1 || this.#isHandOut(key >> 1))
+  /** True if the law is the one by which pages are handed out. */
+  isOfHandOuts({ law }: Shortage): boolean {
+    if (law < 0) return false
+    return this.#ledger.book.laws[law]!.sites.every(key => isPut(key) || this.#isHandOut(signatureOf(key)))
   }
 
   #culpritCertainty({ law, candidates, put, out, units, taken, isUnique }: Shortage, isSure: boolean): Certainty {
