@@ -23,9 +23,15 @@ function flushed(stream: NodeJS.WriteStream): Promise<void> {
   return new Promise(resolve => stream.write('', () => resolve()))
 }
 
+/** Resolves once timers that the model has set for now have run: an error of theirs is told, and not passed over for a verdict. */
+function dueTimers(): Promise<void> {
+  return new Promise(resolve => setTimeout(resolve, 1))
+}
+
 // Functions nest deeper than the ten frames that a stack has else, and the outermost say whose call it was.
 Error.stackTraceLimit = 100
 await guardedModel(job.command, () => answer(job, hostOf(host)))
+await dueTimers()
 await flushed(process.stdout)
 await flushed(process.stderr)
 parentPort!.postMessage({ exit: process.exitCode as Exit } satisfies ModelAnswer)
