@@ -4,11 +4,12 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { ModelError } from '../checker/index.ts'
 import { UsageError } from './errors.ts'
 import { type MatrixAnswer, type MatrixJob, rowOf, systemsOf } from './matrix-system.ts'
-import { hostOf, isPath, ownHost, type SentHost } from './model-host.ts'
+import { hostOf, isPath, ownHost, type SentHost, tellFailures } from './model-host.ts'
 
 const { job, host: sent } = workerData as { job: MatrixJob; host: SentHost }
 // Drivers of ours come to their end.
 const host = [job.driver, job.protocol].some(name => name !== undefined && isPath(name)) ? hostOf(sent) : ownHost()
+tellFailures()
 Error.stackTraceLimit = 100
 const systems = systemsOf(job, host)
 const answer = (message: MatrixAnswer) => parentPort!.postMessage(message)

@@ -9,7 +9,7 @@ import { UsageError } from './errors.ts'
 import { Exit } from './exit-codes.ts'
 import { type MatrixAnswer, type MatrixJob, rowOf, systemsOf } from './matrix-system.ts'
 import { type CheckFlags, MOST_WORKERS, refuseUnknown } from './model-flags.ts'
-import type { ModelHost } from './model-host.ts'
+import { isFailure, type ModelHost, type ThreadFailure } from './model-host.ts'
 import { patienceOf, startModel } from './model-thread.ts'
 import { writeReport } from './write-report.ts'
 
@@ -89,7 +89,8 @@ async function* inOrder(
       worker.at = next++
       if (worker.at < systems.length) worker.thread.postMessage(worker.at)
     }
-    worker.thread.on('message', (answer: MatrixAnswer) => {
+    worker.thread.on('message', (answer: MatrixAnswer | ThreadFailure) => {
+      if (isFailure(answer)) return
       const row = rows[answer.index]!
       if ('row' in answer) row.resolve(answer.row)
       else row.reject(new ModelError(answer.wrong))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** What code about a model needs of the thread it runs in: the command's own, or one that was started for a file of the user's. */
-import { isMainThread } from 'node:worker_threads'
+import { isMainThread, parentPort } from 'node:worker_threads'
 import type { Watch } from '../checker/index.ts'
 import { beater } from '../node/pulse.ts'
 
@@ -29,4 +29,28 @@ export function hostOf({ pulse, isTerminal }: SentHost): ModelHost {
 /** True for the name of a driver or a protocol that is a path to a file. */
 export function isPath(name: string): boolean {
   return /[./\\]/.test(name)
+}
+
+/** What a thread says of an error that nobody caught. */
+export interface ThreadFailure {
+  readonly failure: unknown
+}
+
+export function isFailure(message: unknown): message is ThreadFailure {
+  return typeof message === 'object' && message !== null && 'failure' in message
+}
+
+/**
+ * Tells the command of errors that nobody catches. Left to Node, they end the thread, and if the command ends meanwhile, Node 20
+ * aborts.
+ */
+export function tellFailures(): void {
+  process.on('uncaughtException', failure => {
+    try {
+      parentPort!.postMessage({ failure } satisfies ThreadFailure)
+    } catch {
+      // What was thrown may be nothing that can be sent.
+      parentPort!.postMessage({ failure: new Error(String(failure)) } satisfies ThreadFailure)
+    }
+  })
 }

@@ -8,7 +8,7 @@ import { newPulse, whenStill } from '../node/pulse.ts'
 import { UsageError } from './errors.ts'
 import type { Exit } from './exit-codes.ts'
 import { guardedModel } from './model-file.ts'
-import { isPath, type ModelHost, ownHost, type SentHost } from './model-host.ts'
+import { isFailure, isPath, type ModelHost, ownHost, type SentHost, type ThreadFailure } from './model-host.ts'
 
 /** A command, as the thread is told of it. */
 export interface ModelJob {
@@ -45,8 +45,8 @@ function inThread(path: string, job: ModelJob): Promise<Exit> {
   const host = { isTerminal: ownHost().isTerminal }
   return new Promise<Exit>((resolve, reject) => {
     const worker = startModel('./model-worker.js', { job }, host, patienceOf(job.flags.time), reject)
-    worker.on('message', ({ exit }: ModelAnswer) => {
-      resolve(exit)
+    worker.on('message', (answer: ModelAnswer | ThreadFailure) => {
+      if (!isFailure(answer)) resolve(answer.exit)
       // A timer of the model may keep it from its end.
       void worker.terminate()
     })
@@ -81,6 +81,9 @@ export function startModel(
     void worker.terminate()
   })
   worker.on('error', error => failed(error as Error))
+  worker.on('message', message => {
+    if (isFailure(message)) failed(message.failure as Error)
+  })
   worker.on('exit', unwatch)
   return worker
 }

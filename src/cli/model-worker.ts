@@ -6,7 +6,7 @@ import type { Exit } from './exit-codes.ts'
 import { answerExplain } from './explain.ts'
 import { guardedModel } from './model-file.ts'
 import type { CheckFlags } from './model-flags.ts'
-import { hostOf, type ModelHost, type SentHost } from './model-host.ts'
+import { hostOf, type ModelHost, type SentHost, tellFailures } from './model-host.ts'
 import type { ModelAnswer, ModelJob } from './model-thread.ts'
 import { answerRun, type RunFlags } from './run.ts'
 
@@ -28,6 +28,7 @@ function dueTimers(): Promise<void> {
   return new Promise(resolve => setTimeout(resolve, 1))
 }
 
+tellFailures()
 // Functions nest deeper than the ten frames that a stack has else, and the outermost say whose call it was.
 Error.stackTraceLimit = 100
 await guardedModel(job.command, () => answer(job, hostOf(host)))
