@@ -25,7 +25,7 @@ export interface LeakFacts {
   isHandOut: boolean
   /** A task that gives back such references and has given back none that was taken later: it may still work on this one. */
   maybeWith: number | undefined
-  /** One of those is a task that only consumes what others hand to it: neither a worker of a queue nor the one who took this one. */
+  /** One of those is a task that mostly gives back what others took: neither a worker of a queue nor the one who took this one. */
   maybeWithConsumer: boolean
   /** References of the law came back by the task that took them, all of them. */
   isOwnTask: boolean

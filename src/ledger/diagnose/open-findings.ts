@@ -297,7 +297,7 @@ export class OpenFindings {
       isPartial: this.#traffic.isPartial,
       isHandOut: this.#isHandOut(event.signature),
       maybeWith: holders[0],
-      maybeWithConsumer: holders.some(pid => pid !== event.pid && !law.givers.get(pid)!.isWorker),
+      maybeWithConsumer: holders.some(pid => pid !== event.pid && isConsumer(law.givers.get(pid)!)),
       isOwnTask: law.bySameTask === law.all.returned,
       sinceByTask: law.byTask.get(event.pid)?.since(taken) ?? 0,
       mostByTask: Math.max(0, ...[...law.byTask.values()].map(({ most }) => most)),
@@ -355,6 +355,11 @@ export class OpenFindings {
   #isEviction(event: LifetimeEvent | undefined): boolean {
     return event !== undefined && event.delta > 0 && (this.#ledger.sites.traits(event.stack) & StackTrait.EVICT) !== 0
   }
+}
+
+/** True for a task that mostly gives back what others took and hand to it, and is no worker of a queue that any other can stand in for. */
+function isConsumer({ isWorker, all, ofOthers }: Giver): boolean {
+  return !isWorker && 2 * ofOthers > all
 }
 
 /** Tasks that may have the reference in their hands: all that they gave back of the law was taken before. */

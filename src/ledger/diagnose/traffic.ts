@@ -15,6 +15,9 @@ export interface Giver {
   last: number
   /** A worker of a work queue: who is idle is not waited for, others take over. */
   isWorker: boolean
+  /** References that it gave back, and those of them that another task had taken. */
+  all: number
+  ofOthers: number
 }
 
 /** How the references of one law came back. */
@@ -152,14 +155,13 @@ function collectedOf(laws: Map<number, Collected>, law: number): Collected {
   return made
 }
 
-function note(givers: Map<number, Giver>, { taken, given, putPid }: Pair, isWorker: boolean): void {
-  const known = givers.get(putPid)
-  if (!known) {
-    givers.set(putPid, { latest: taken, last: given, isWorker })
-    return
-  }
-  known.latest = Math.max(known.latest, taken)
-  known.last = Math.max(known.last, given)
+function note(givers: Map<number, Giver>, { taken, given, pid, putPid }: Pair, isWorker: boolean): void {
+  const giver = givers.get(putPid) ?? { latest: taken, last: given, isWorker, all: 0, ofOthers: 0 }
+  giver.latest = Math.max(giver.latest, taken)
+  giver.last = Math.max(giver.last, given)
+  giver.all++
+  if (pid !== putPid) giver.ofOthers++
+  givers.set(putPid, giver)
 }
 
 function push(lists: Map<number, Returned[]>, key: number, value: Returned): void {
