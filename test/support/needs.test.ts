@@ -61,7 +61,7 @@ function collect(what: RegExp, env: NodeJS.ProcessEnv): string[] {
 
 describe('nothing goes wrong outside of tests', { timeout: 300_000 }, () => {
   test('without recordings', () => {
-    expect(collect(/support\/(data|shared)\.ts/, { LASTPUT_SHARED: nothing })).toEqual([])
+    expect(collect(/testkit\/(data(-recordings)?|core\/real-dumps)\.ts/, { LASTPUT_SHARED: nothing })).toEqual([])
   })
 
   test('without programs', () => {
