@@ -74,7 +74,8 @@ async function stripped(path: string): Promise<Loaded | undefined> {
   try {
     return (await import(pathToFileURL(resolve(path)).href)) as Loaded
   } catch (e) {
-    const { code, name } = e as NodeJS.ErrnoException
+    // A file may throw anything, null too.
+    const { code, name } = (e ?? {}) as Partial<NodeJS.ErrnoException>
     if (name === 'SyntaxError' || NEEDS_ESBUILD.has(code ?? '')) return undefined
     throw thrownBy(path, e)
   } finally {

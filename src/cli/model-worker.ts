@@ -28,11 +28,16 @@ function dueTimers(): Promise<void> {
   return new Promise(resolve => setTimeout(resolve, 1))
 }
 
+/** In no await of the module's own: of one that never ends, Node would speak in its own words. */
+async function main(): Promise<void> {
+  await guardedModel(job.command, () => answer(job, hostOf(host)))
+  await dueTimers()
+  await flushed(process.stdout)
+  await flushed(process.stderr)
+  parentPort!.postMessage({ exit: process.exitCode as Exit } satisfies ModelAnswer)
+}
+
 tellFailures()
 // Functions nest deeper than the ten frames that a stack has else, and the outermost say whose call it was.
 Error.stackTraceLimit = 100
-await guardedModel(job.command, () => answer(job, hostOf(host)))
-await dueTimers()
-await flushed(process.stdout)
-await flushed(process.stderr)
-parentPort!.postMessage({ exit: process.exitCode as Exit } satisfies ModelAnswer)
+void main()
