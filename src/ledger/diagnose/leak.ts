@@ -19,6 +19,8 @@ export interface LeakFacts {
   alike: number
   /** Only some of what came back is remembered: these numbers are the least that they can be. */
   isPartial: boolean
+  /** References of the law that are out, this one included. */
+  outOfLaw: number
   /** References of the law that came back and were taken between the first and the last of these. */
   between: number
   /** The law is the one by which pages are handed out. */
@@ -166,7 +168,7 @@ function certaintyByOrder(facts: LeakFacts): Certainty | undefined {
   if (facts.wasEvicted && !facts.hasLaw) return 'likely'
   if (facts.mayBeMissing || facts.mayBeBack) return undefined
   if (!facts.hasLaw) return isPin ? undefined : neverReturned(facts)
-  if (isPassedByItsTask(facts)) return isPin ? 'possible' : 'likely'
+  if (isPassedByItsTask(facts)) return passed(facts)
   if (!facts.isOwnTask && isOvertaken(facts) && facts.maybeWith === undefined) return overtaken(facts)
   return isLeftOver(facts) ? 'likely' : holderIsGone(facts)
 }
@@ -183,6 +185,12 @@ function overtaken({ isHandOut, others, alike, between, returned, isPin }: LeakF
   if (isHandOut) return others === 0 && isException ? 'likely' : undefined
   if (!isException) return returned >= ALL_WAYS ? 'possible' : undefined
   return isPin ? 'possible' : 'likely'
+}
+
+/** A reference that its own task passed over. Where many of the law are out, the task leaks often, or keeps some on purpose. */
+function passed({ outOfLaw, returned, isPin }: LeakFacts): Certainty {
+  const isException = outOfLaw <= Math.max(SEVERAL, returned / RARELY)
+  return isException && !isPin ? 'likely' : 'possible'
 }
 
 /** A reference that only its task can give back, and the task has exited. */

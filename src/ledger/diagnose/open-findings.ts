@@ -293,6 +293,7 @@ export class OpenFindings {
       mostLifetimes: lifetimes.most,
       sinceLifetimes: lifetimes.since(taken),
       alike: alike.length,
+      outOfLaw: law.out.length,
       between: law.all.since(Math.min(...alike)) - law.all.since(Math.max(...alike)),
       isPartial: this.#traffic.isPartial,
       isHandOut: this.#isHandOut(event.signature),
