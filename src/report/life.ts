@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** One page's lifetimes in a recording, event by event with who holds it, as text and as JSON (schema lastput.life/1). */
 import { type AccountOptions, readLedger, summarise } from '../ledger/account.ts'
+import { StackTrait } from '../ledger/callsites/symbol-lists.ts'
 import { type Timed, timeNumber, timeText } from '../trace/common/times.ts'
 import type { EventBatch, Recording } from '../trace/events.ts'
 import { completenessJson, type Incompleteness, incompleteness } from './completeness.ts'
-import { pageLifeJson } from './page-life.ts'
+import { type PageLifeSource, pageLifeJson } from './page-life.ts'
 import { TimelineRecorder } from './recorder.ts'
 import { lifeAround } from './timeline.ts'
 import { clockJson } from './trace-json.ts'
@@ -63,11 +64,17 @@ export async function pageLives(
     const json = pageLifeJson(source, { page: 0, from: at, to, times: timeline.time.slice(at, to) })
     const told = json as { idle: number | null; lifetime: LifetimeJson }
     idle = told.idle
-    // Attempts that failed are no lifetime.
-    if (told.lifetime.events.length > 0) lifetimes.push(told.lifetime)
+    // Attempts that failed are no lifetime, nor is the initialisation, which hands the page to nobody.
+    if (told.lifetime.events.length > 0 && !isInitialisation(source, at, to)) lifetimes.push(told.lifetime)
     at = to
   }
   return { pfn, idle, lifetimes, reasons: incompleteness(summarise(recording, ledger), recording.damage), recording }
+}
+
+/** True if the events [from, to) only set the page up. */
+function isInitialisation({ recorder, ledger: { sites } }: PageLifeSource, from: number, to: number): boolean {
+  for (let i = from; i < to; i++) if (!(sites.traits(recorder.event(i).stack) & StackTrait.INIT)) return false
+  return true
 }
 
 /** The recording, of which a recorder keeps what happens to one page. */
