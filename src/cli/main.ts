@@ -2,11 +2,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** The command line: one file a command, each thin. */
 import { readFileSync } from 'node:fs'
+import module from 'node:module'
 import { inspect } from 'node:util'
 import { Command, CommanderError } from 'commander'
 import { complain } from './complain.ts'
 import { Exit } from './exit-codes.ts'
 import { strict } from './strict.ts'
+
+// What V8 made of our code is kept from one run to the next, where Node can (22.8 and later).
+const { enableCompileCache } = module as { enableCompileCache?: () => void }
+enableCompileCache?.()
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
 
@@ -65,7 +70,9 @@ process.on('uncaughtException', error => {
 })
 
 const wanted = COMMANDS[process.argv[2] ?? '']
-for (const load of wanted ? [wanted] : Object.values(COMMANDS)) program.addCommand(strict(await load()))
+// The version needs none, and help all of them.
+const needed = ['--version', '-V'].includes(process.argv[2] ?? '') ? [] : Object.values(COMMANDS)
+for (const load of wanted ? [wanted] : needed) program.addCommand(strict(await load()))
 
 try {
   await program.parseAsync()
