@@ -57,7 +57,7 @@ const survivors: readonly Survivor[] = [
     file: /lib\/test_hmm_large\.ts$/,
     kind: 'drop',
     before: /folio_free_resets_after/,
-    why: 'the broken form of bug 11a reads folio->pgmap too late as well: the same verdict; its other steps are held by corpus.test.ts',
+    why: 'the broken form of bug 11a reads folio->pgmap too late as well: the same verdict; its other steps are held by corpus.long.test.ts',
   },
   {
     file: /page_list\.ts$/,
