@@ -143,7 +143,8 @@ function add(known: Collected, pair: Pair, { sites }: LearningTracker): void {
 function byTask(returned: readonly Returned[], bySameTask: number): Map<number, Overtaking> {
   if (bySameTask < returned.length) return new Map()
   const tasks = new Map<number, Returned[]>()
-  for (const each of returned) push(tasks, each.pid, each)
+  // What interrupts do while a CPU is idle is no task's.
+  for (const each of returned) if (each.pid > 0) push(tasks, each.pid, each)
   return new Map([...tasks].map(([pid, own]) => [pid, new Overtaking(own)]))
 }
 

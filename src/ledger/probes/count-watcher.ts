@@ -4,10 +4,11 @@ import { Op } from '../../trace/events.ts'
 import { StackTrait } from '../callsites/symbol-lists.ts'
 import type { LedgerEvent } from '../track/lifetime-event.ts'
 import { PageBit } from '../track/page-state.ts'
+import { isSameTask } from '../track/same-task.ts'
 import type { PageProbes } from './page-probes.ts'
 import type { PageView, ProbedTables } from './page-view.ts'
 import { ProbeState, type ProbeTable } from './probe-table.ts'
-import { earliest, isBefore, isSameTask, type Stamp } from './stamps.ts'
+import { earliest, isBefore, type Stamp } from './stamps.ts'
 
 const { FREE, BUSY, TOUCHED, WAS_ZERO, WAS_FREE, SILENT, WAS_PUT } = ProbeState
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 import type { LedgerEvent } from '../track/lifetime-event.ts'
 import { PageBit } from '../track/page-state.ts'
+import { isSameTask } from '../track/same-task.ts'
 import { type Candidate, type CandidateKind, Candidates } from './candidates.ts'
 import type { PageView, ProbedTables } from './page-view.ts'
 import { ProbeState, ProbeTable } from './probe-table.ts'
-import { isBefore, isSameTask, type Stamp } from './stamps.ts'
+import { isBefore, type Stamp } from './stamps.ts'
 
 /** What was seen of the probes of one pagemap. */
 export interface ProbeCounts {

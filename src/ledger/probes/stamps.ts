@@ -2,6 +2,7 @@
 /** What two stamps say of the order of what they stand for. */
 import type { LedgerEvent } from '../track/lifetime-event.ts'
 import type { OrderLimits } from '../track/order-limits.ts'
+import { isSameTask } from '../track/same-task.ts'
 
 /** Where and when something was stamped. */
 export interface Stamp {
@@ -9,11 +10,6 @@ export interface Stamp {
   cpu: number
   pid: number
   stack: number
-}
-
-/** True if both are of one task; there is an idle task 0 for each CPU. */
-export function isSameTask(a: Stamp, b: Stamp): boolean {
-  return a.pid === b.pid && (a.pid > 0 || a.cpu === b.cpu)
 }
 
 /** True if the first stamp is surely the earlier one: those of one CPU or one task are in order. */

@@ -15,6 +15,7 @@ import type { OrderLimits } from './order-limits.ts'
 import type { PageRules } from './page-rules.ts'
 import { canClaim, PageBit } from './page-state.ts'
 import type { PageTable } from './page-table.ts'
+import { isSameTask } from './same-task.ts'
 import type { Tables } from './tables.ts'
 
 /** Tells whose a page is, where probes show that. */
@@ -103,7 +104,7 @@ export class Contradictions {
     if (off === 0) return false
     const earlier = this.#lifetimes.last(row)
     const isNear = (other: OrderedEvent) =>
-      other.pid !== event.pid && Math.abs(other.time - event.time) < this.#order.near
+      !isSameTask(other, event) && Math.abs(other.time - event.time) < this.#order.near
     // One that came before by its stamp may have come after the count was read, and the other way round.
     const changes = [
       ...(earlier && isNear(earlier) ? [-earlier.val] : []),

@@ -3,6 +3,7 @@ import type { LifetimeEvent } from './lifetime-event.ts'
 import type { OrderLimits } from './order-limits.ts'
 import { PageBit } from './page-state.ts'
 import type { PageTable } from './page-table.ts'
+import { isSameTask } from './same-task.ts'
 
 /**
  * True if the last event of a page's lifetime read the count that the tracker has, or if another task's event at that time
@@ -17,5 +18,5 @@ export function isCountConsistent(
   const last = events.at(-1)
   if (!last || pages.has(row, PageBit.basePut) || last.count === pages.count[row]) return true
   const before = events.at(-2)
-  return before !== undefined && before.pid !== last.pid && last.time - before.time < window
+  return before !== undefined && !isSameTask(before, last) && last.time - before.time < window
 }

@@ -9,10 +9,14 @@ import { Op } from '../../trace/events.ts'
 import type { OrderedEvent } from './lifetime-event.ts'
 import { after, IMPOSSIBLE, type Limits } from './op-semantics.ts'
 import { MAX_RECENT, type OrderLimits } from './order-limits.ts'
+import { taskOf } from './same-task.ts'
 
 /** Steps of one search: these, and some for each event. */
 const MIN_STEPS = 20_000
 const STEPS_PER_EVENT = 4
+
+/** Events of one page in one interrupt, at most. */
+const MAX_INTERRUPT = 4
 
 /**
  * Returns an order of the events in which none contradicts; undefined if there is none. Events of one task keep their order,
@@ -31,8 +35,10 @@ export function linearize<E extends OrderedEvent>(
   return new Search(tasksOf(events), limits, order, young).from(count)
 }
 
-/** As `linearize`, for events that nothing else explains: one of them may be an interrupt's, stamped before that of the
- * operation it interrupted. */
+/**
+ * As `linearize`, for events that nothing else explains: some of them may be an interrupt's, stamped before that of the
+ * operation it interrupted.
+ */
 export function linearizeInterrupted<E extends OrderedEvent>(
   count: number,
   events: readonly E[],
@@ -41,24 +47,36 @@ export function linearizeInterrupted<E extends OrderedEvent>(
 ): E[] | undefined {
   if (events.length > 2 * MAX_RECENT) return undefined
   for (let i = 0; i + 1 < events.length; i++) {
-    const [first, second] = [events[i]!, events[i + 1]!]
-    if (first.pid !== second.pid || first.cpu !== second.cpu) continue
-    if (second.time - first.time > order.interrupt) continue
-    const swapped = [...events]
-    swapped[i] = { ...second, time: first.time, since: first.since }
-    swapped[i + 1] = { ...first, time: second.time }
-    const found = linearize(count, swapped, limits, order)
-    if (found) return found
+    for (const late of interruptedBy(events, i, order)) {
+      const moved = [...events]
+      const { time, since } = events[i]!
+      moved.splice(late, 1)
+      moved.splice(i, 0, { ...events[late]!, time, since })
+      const found = linearize(count, moved, limits, order)
+      if (found) return found
+    }
   }
   return undefined
+}
+
+/** Places of the events that may stand for operations which an interrupt came after, whose first event is the one at `i`. */
+function interruptedBy(events: readonly OrderedEvent[], i: number, order: OrderLimits): number[] {
+  const first = events[i]!
+  const late: number[] = []
+  for (let j = i + 1; j < events.length && late.length < MAX_INTERRUPT; j++) {
+    if (events[j]!.time - first.time > order.interrupt) break
+    if (events[j]!.pid === first.pid && events[j]!.cpu === first.cpu) late.push(j)
+  }
+  return late
 }
 
 function tasksOf<E extends OrderedEvent>(events: readonly E[]): E[][] {
   const tasks = new Map<number, E[]>()
   for (const event of events) {
-    const queue = tasks.get(event.pid)
+    const task = taskOf(event)
+    const queue = tasks.get(task)
     if (queue) queue.push(event)
-    else tasks.set(event.pid, [event])
+    else tasks.set(task, [event])
   }
   return [...tasks.values()]
 }

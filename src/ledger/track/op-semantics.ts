@@ -5,6 +5,7 @@
  */
 import { Op } from '../../trace/events.ts'
 import type { LedgerEvent, OrderedEvent } from './lifetime-event.ts'
+import { isSameTask } from './same-task.ts'
 
 /** What the rule of a page allows; counts below are before a get or set, after a put. */
 export interface Limits {
@@ -109,5 +110,5 @@ export function hitsZero({ op, ret }: OrderedEvent): boolean {
 
 /** True if a put to zero is followed by a set to one of the same task: the core counts the page as its driver's again. */
 export function isReset(put: OrderedEvent, set: OrderedEvent): boolean {
-  return set.op === Op.SET && set.val === 1 && put.val < 0 && put.pid === set.pid && hitsZero(put)
+  return set.op === Op.SET && set.val === 1 && put.val < 0 && isSameTask(put, set) && hitsZero(put)
 }

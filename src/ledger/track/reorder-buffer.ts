@@ -15,6 +15,7 @@ import type { PageRules } from './page-rules.ts'
 import { canAwaitPut, canClaim, PageBit } from './page-state.ts'
 import type { PageTable } from './page-table.ts'
 import type { PagemapTable } from './pagemap-table.ts'
+import { isSameTask } from './same-task.ts'
 import type { Tables } from './tables.ts'
 
 /** Says what is to be done next with the events of a page. */
@@ -159,7 +160,7 @@ export class ReorderBuffer {
     const resets = isReset(first, event)
     if (resets) this.#pagemaps.learnReset(this.#pages.pagemap[row]!)
     // What the same task did later cannot explain what it did before.
-    if (resets || (event.pid !== first.pid && this.#isDue(waiting.length))) {
+    if (resets || (!isSameTask(event, first) && this.#isDue(waiting.length))) {
       const order = this.order(row, waiting) ?? this.#reconsider(row, waiting, late)
       if (order) return order
     }
