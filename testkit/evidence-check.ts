@@ -10,6 +10,7 @@ import type { Recording } from '../src/trace/events.ts'
 import { COUNT_CHECKS } from './evidence/count-checks.ts'
 import { LAW_CHECKS } from './evidence/law-checks.ts'
 import { LEAK_CHECKS } from './evidence/leak-checks.ts'
+import { LIFETIME_CHECKS } from './evidence/lifetime-checks.ts'
 import { ORDER_CHECKS } from './evidence/order-checks.ts'
 import { PROBE_CHECKS } from './evidence/probe-checks.ts'
 import { Reading } from './evidence/reading.ts'
@@ -30,7 +31,7 @@ export interface EvidenceResult {
   unchecked: string[]
 }
 
-const CHECKS = [...LAW_CHECKS, ...ORDER_CHECKS, ...LEAK_CHECKS, ...COUNT_CHECKS, ...PROBE_CHECKS]
+const CHECKS = [...LAW_CHECKS, ...ORDER_CHECKS, ...LEAK_CHECKS, ...COUNT_CHECKS, ...PROBE_CHECKS, ...LIFETIME_CHECKS]
 
 /**
  * Checks all sentences of an account.

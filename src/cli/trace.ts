@@ -71,7 +71,7 @@ Examples:
 
 Exit codes: 0 all was judged and nothing found, 1 findings that accuse or
 reports of the kernel's own, 2 usage or an unusable file, 3 nothing was found,
-but something may have been missed: damage, lost events, no page_ref event.
+but something may have been missed: damage, lost events, no event at all.
 --json says so by "complete" and "reasons".`
 
 export function traceCommand(): Command {

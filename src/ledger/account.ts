@@ -69,6 +69,8 @@ export interface Account {
   lost: { gaps: number; events: number | undefined; from: number; to: number }
   pagemaps: PagemapSummary[]
   lives: LifetimeTotals & { openAtEnd: number; unknown: number }
+  /** Lifetimes of pages that only probes tell of, which are among `lives`. */
+  uncounted: number
   findings: Finding[]
   /** Findings that accuse, grouped by the bug that made them. */
   causes: Cause[]
@@ -218,7 +220,8 @@ export function summarise(recording: Recording, ledger: LearningTracker, ask: re
       to: gaps.list.reduce((to, gap) => Math.max(to, gap.to), -Infinity),
     },
     pagemaps: pagemapSummaries(recording, ledger),
-    lives: { ...ledger.lives, openAtEnd: openLives(ledger), unknown: diagnosis.unknownLifetimes() },
+    lives: livesOf(ledger, diagnosis),
+    uncounted: uncountedOf(ledger),
     findings,
     causes: causesOf(findings),
     reports: diagnosis.reports(),
@@ -246,19 +249,22 @@ function presenceOf({ first, last }: PageRange, ledger: LearningTracker): Presen
   return presence
 }
 
+/** The protocols are about counts. */
+const UNCOUNTED = { protocol: 'unknown', recognisedBy: 'probes alone: hand-outs and returns, no counts' }
+
 /** The protocols are about device pages. */
 const ORDINARY = { protocol: 'none', recognisedBy: 'ordinary pages' }
 
 function pagemapSummaries(recording: Recording, ledger: LearningTracker): PagemapSummary[] {
   const counted = ledger.pagemaps.list.filter(
-    pagemap => pagemap.pages > 0 && (pagemap.device || !ledger.pagemaps.anyDevice),
+    pagemap => pagemap.pages + pagemap.probedPages > 0 && (pagemap.device || !ledger.pagemaps.anyDevice),
   )
   return counted.map(pagemap => ({
     type: pagemap.type,
     firstPfn: pagemap.firstPfn,
     lastPfn: pagemap.lastPfn,
-    pages: pagemap.pages,
-    ...(pagemap.device ? protocolOf(pagemap, recording.info.kernel) : ORDINARY),
+    pages: pagemap.pages + pagemap.probedPages,
+    ...(pagemap.pages === 0 ? UNCOUNTED : pagemap.device ? protocolOf(pagemap, recording.info.kernel) : ORDINARY),
     idleCount: pagemap.rule?.idle,
     device: pagemap.device,
   }))
@@ -271,6 +277,22 @@ function openLives(ledger: LearningTracker): number {
     if (pages.bits[row]! & PageBit.open && ledger.isCounted(row) && pages.count[row] !== ledger.idleCount(row)) open++
   }
   return open
+}
+
+/** Lifetimes by counts, and by probes of pages without counts. */
+function livesOf(ledger: LearningTracker, diagnosis: Diagnosis): Account['lives'] {
+  const { lives } = ledger
+  return {
+    ...lives,
+    complete: lives.complete + uncountedOf(ledger),
+    openAtEnd: openLives(ledger) + diagnosis.outByProbes(),
+    unknown: diagnosis.unknownLifetimes(),
+  }
+}
+
+/** Complete lifetimes by probes alone; none where pages have counts, which tell more. */
+function uncountedOf({ pages, probes: { lifetimes } }: LearningTracker): number {
+  return lifetimes.completeWhere(pfn => pages.find(pfn) < 0)
 }
 
 function lawSummaries({ book, sites }: LearningTracker): LawSummary[] {
@@ -301,10 +323,11 @@ function lawSites(keys: readonly UnitKey[], sites: CallSites, book: LawBook): (L
   return [...byName.values()]
 }
 
-function probeNotes({ probes, reports }: LearningTracker, diagnosis: Diagnosis): string[] {
+function probeNotes(ledger: LearningTracker, diagnosis: Diagnosis): string[] {
+  const { probes, reports } = ledger
   if (probes.count === 0) return []
   const kinds = probes.byOp.flatMap((n, op) => (n > 0 ? [`${n} ${OP_NAMES[op]}`] : []))
-  const notes = [`probes: ${kinds.join(', ')}`]
+  const notes = [`probes: ${kinds.join(', ')}`, ...uncountedNotes(ledger)]
   const untrusted = diagnosis.untrustedAllocs().map(pfn => `0x${pfn.toString(16)}`)
   if (untrusted.length > 0)
     notes.push(
@@ -314,6 +337,26 @@ function probeNotes({ probes, reports }: LearningTracker, diagnosis: Diagnosis):
   if (dropped + unmaps.dropped + reports.dropped > 0)
     notes.push(`probes showed more than can be kept: ${dropped + unmaps.dropped + reports.dropped} were left out`)
   return notes
+}
+
+/** What can be said where no count was recorded. */
+function uncountedNotes({ events, skipped, probes: { lifetimes } }: LearningTracker): string[] {
+  const { allocs, frees, silentReturns } = lifetimes
+  if (allocs + frees === 0) return []
+  const notes: string[] = []
+  if (allocs === 0 || frees === 0)
+    notes.push(
+      `without page_ref events, pages are accounted for from lastput_alloc to lastput_free: no ${allocs === 0 ? 'lastput_alloc' : 'lastput_free'} was recorded`,
+    )
+  else if (silentReturns > 0)
+    notes.push(
+      `${silentReturns} times a page was handed out that had not come back by the probes: some come back without lastput_free, so that no page is said to be out for good`,
+    )
+  else
+    notes.push(
+      'without page_ref events, pages are accounted for from lastput_alloc to lastput_free: who uses one meanwhile is not known',
+    )
+  return events + skipped === 0 ? notes : []
 }
 
 function ledgerNotes(ledger: LearningTracker): string[] {

@@ -93,11 +93,11 @@ export class FindingText {
   }
 
   #body(finding: Finding, indent: string): string[] {
-    const { kind, references, culprit, candidates, evidence, consequences, moreConsequences } = finding
+    const { kind, isUncounted, references, culprit, candidates, evidence, consequences, moreConsequences } = finding
     const list = (each: string) => wrap(printable(each), `${indent}- `, `${indent}  `)
     const lines: string[] = []
     if (!culprit) lines.push(...this.#candidates(candidates, indent))
-    if (kind !== 'teardown-waits' || references > 0) lines.push(`${indent}${countText(finding)}`)
+    if (!isUncounted && (kind !== 'teardown-waits' || references > 0)) lines.push(`${indent}${countText(finding)}`)
     if (culprit) lines.push(...this.#actor(culprit, indent, SHOWN_FRAMES))
     if (evidence.length > 0) lines.push(`${indent}evidence:`, ...evidence.flatMap(list))
     if (culprit) lines.push(...this.#culpritText(candidates, indent))

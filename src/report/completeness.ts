@@ -6,7 +6,7 @@ import { grouped, plural } from './words.ts'
 
 /**
  * Why something may have been missed:
- * - `no-events`: the input has no page_ref event
+ * - `no-events`: the input has no page_ref event, and no probes by which lifetimes can be told
  * - `damaged`: the file is cut off, or does not make sense somewhere
  * - `lost-events`: the recorder dropped or overwrote events, as it says itself
  * - `unrecorded`: counts changed without an event (a filter, a CPU that was not recorded, a module without tracepoints)
@@ -23,10 +23,11 @@ export interface Incompleteness {
 
 /** Returns why something may have been missed; empty where all was judged. */
 export function incompleteness(account: Account, damage: readonly Damage[]): Incompleteness[] {
-  const { lost, unrecorded, dropped } = account
+  const { lost, unrecorded, dropped, uncounted } = account
   const all: Incompleteness[] = []
   const add = (reason: Reason, text: string) => all.push({ reason, text })
-  if (account.events + account.skipped === 0) add('no-events', 'the input has no page_ref event')
+  if (account.events + account.skipped + uncounted === 0)
+    add('no-events', 'the input has neither page_ref events nor hand-outs and returns of pages')
   all.push(...damagedOf(damage))
   if (lost.gaps > 0) {
     const many = lost.events === undefined ? 'events' : plural(lost.events, 'event')

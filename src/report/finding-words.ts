@@ -54,7 +54,15 @@ export function certaintyText({ kind, certainty, culpritCertainty }: Certainties
   return culpritCertainty ? `fault ${certainty}, culprit ${culpritCertainty}` : `fault ${certainty}`
 }
 
-/** The count that gave the fault away. */
-export function countText({ kind, count, expected }: { kind: string; count: number; expected: number }): string {
+/** What a page's count was; null where none was recorded. */
+export interface Counted {
+  kind: string
+  count: number | null
+  expected: number | null
+}
+
+/** The count that gave the fault away; empty where none was recorded. */
+export function countText({ kind, count, expected }: Counted): string {
+  if (count === null) return ''
   return `count ${grouped(count)} ${kindOf(kind)?.countedWhen ?? 'then'}; an idle page has ${expected}`
 }

@@ -264,7 +264,8 @@ function heldLine(finding: Finding, account: Account): string[] {
   const where = culprit?.frame ? ` in ${siteText(culprit.frame)}` : ''
   const pinned = finding.held?.isPin ? ' pinned' : ''
   const doubt = finding.held?.doubt ? `; ${DOUBTS[finding.held.doubt]}` : ''
-  return wrap(`${pfnText(finding.pfn)} count ${finding.count}${pinned}${since}${where}${doubt}`, '  ', '    ')
+  const count = finding.isUncounted ? '' : ` count ${finding.count}`
+  return wrap(`${pfnText(finding.pfn)}${count}${pinned}${since}${where}${doubt}`, '  ', '    ')
 }
 
 /** That not all is shown. @param what one of them */

@@ -13,10 +13,7 @@ import {
 import { namesAny } from '../support/named.ts'
 import { needs, some } from '../support/needs.ts'
 
-/** Of a stock kernel, which has no page_ref events: probes alone do not yet tell that a page was never freed. */
-const UNREAD = new Set(['7.3-stock/probes-leak'])
-
-const recordings = dataRecordings().filter(({ name }) => !UNREAD.has(name))
+const recordings = dataRecordings()
 
 function say({ kind, pfn, culprit, certainty }: Finding): string {
   return `${kind} 0x${pfn.toString(16)} ${culprit?.frame?.name ?? '(no stack)'} ${certainty}`

@@ -60,6 +60,7 @@ export function accountOf(findings: Finding[], reports: ErrorReport[], probes = 
     lost: { gaps: 0, events: 0, from: Infinity, to: -Infinity },
     pagemaps: [],
     lives: { complete: 1, partial: 0, broken: 0, openAtEnd: 0, unknown: 0 },
+    uncounted: 0,
     findings,
     causes: causesOf(findings),
     reports,

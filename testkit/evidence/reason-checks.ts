@@ -60,6 +60,11 @@ const onlyOut: Check = (subject, candidate) => {
 
 const withoutLaw: Check = ({ finding }) => (finding.law === undefined ? undefined : 'the finding has a law')
 
+const handedOutThere: Check = ({ reading, finding }, { actor }) =>
+  reading.probes.some(({ op, pfn, time }) => op === Op.PAGE_ALLOC && pfn === finding.pfn && time === actor.time)
+    ? undefined
+    : 'no lastput_alloc of the page came then'
+
 const lawlessGet: Check = (subject, candidate) => withoutLaw(subject, candidate) ?? takesUnder(subject, candidate)
 
 const REASONS: readonly [string, Check][] = [
@@ -74,6 +79,7 @@ const REASONS: readonly [string, Check][] = [
   ['nothing of its law was out when it came', nothingOut],
   ['it was the first to find the page free', () => undefined],
   ['it is what contradicts the count', () => undefined],
+  ['the page was handed out there', handedOutThere],
 ]
 
 export const REASON_CHECKS: ReadonlyMap<string, Check> = new Map(REASONS)

@@ -52,8 +52,9 @@ export interface FindingJson {
   kind: string
   pfn: string
   lifetime: Omit<LifeJson, 'pfn'>
-  count: number
-  expected: number
+  /** null: probes alone tell of the page. */
+  count: number | null
+  expected: number | null
   references: number
   /** Of the fault. */
   certainty: string

@@ -224,5 +224,10 @@ function viewOf(wanted: string, { document: opened, recording }: Opened, context
   if (wanted !== 'life') return findingsView(context, trace)
   const finding = trace.findings[context.address.index('finding', trace.findings.length) ?? -1]
   if (!finding) throw new Error('there is no such finding')
-  return lifeView(context, { life: { pfn: finding.pfn, ...finding.lifetime }, finding, idle: finding.expected, trace })
+  return lifeView(context, {
+    life: { pfn: finding.pfn, ...finding.lifetime },
+    finding,
+    idle: finding.expected ?? undefined,
+    trace,
+  })
 }

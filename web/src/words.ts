@@ -131,7 +131,7 @@ export function findingMail(finding: FindingJson, { names, times }: Style): stri
   const said = findingSentence(finding, names)
   const lines = [`${finding.kind} (${certaintyText(finding)}): ${said}${isOpen ? ':' : '.'}`]
   if (isOpen) for (const each of candidates) lines.push(...candidateMail(each, { names, times }))
-  lines.push(`  ${countText(finding)}`)
+  if (finding.count !== null) lines.push(`  ${countText(finding)}`)
   if (culprit) lines.push(`  ${actorLine(culprit, times)}`, ...culprit.stack.map(frame => `    ${functionText(frame)}`))
   lines.push(...evidence.map(each => `  - ${printable(each)}`))
   if (culprit && candidates[0]) lines.push(...candidates[0].reasons.map(each => `  - ${printable(each)}`))

@@ -134,6 +134,8 @@ export const StackTrait = {
   INTERRUPT: 1024,
   /** Runs as an item of a work queue. */
   WORKER: 2048,
+  /** Takes pages out of page tables: by unmapping, or by migration. */
+  UNMAP: 4096,
 } as const
 
 const TRAITS: [pattern: RegExp, traits: number][] = [
@@ -155,6 +157,10 @@ const TRAITS: [pattern: RegExp, traits: number][] = [
   [/^(do_exit|do_group_exit)$/, StackTrait.EXIT],
   [/^do_swap_page/, StackTrait.FAULT],
   [/^process_one_work$/, StackTrait.WORKER],
+  [
+    /^(exit_mmap|unmap_(vmas|single_vma|page_range|region|mapping)|_*zap_|vms_|do_swap_page|migrate_(vma|device)_|__migrate_(vma|device)_|remove_migration_)/,
+    StackTrait.UNMAP,
+  ],
   [
     /^(__do_softirq|handle_softirqs|irq_exit|__irq_exit_rcu|do_softirq|run_ksoftirqd|asm_sysvec_|sysvec_|asm_common_interrupt|common_interrupt|rcu_core|rcu_do_batch|call_timer_fn|tasklet_action)/,
     StackTrait.INTERRUPT,

@@ -16,6 +16,7 @@ import { dismissed } from './dismissed.ts'
 import { handOuts } from './hand-outs.ts'
 import { addConsequence } from './merge.ts'
 import { Naming } from './naming.ts'
+import { NeverFreed } from './never-freed.ts'
 import { type Holder, OpenFindings } from './open-findings.ts'
 import { type PageHistory, pageHistories } from './page-history.ts'
 import { ProbeFindings } from './probe-findings.ts'
@@ -31,6 +32,7 @@ export class Diagnosis {
   readonly #anomalies: AnomalyFindings
   readonly #open: OpenFindings
   readonly #probes: ProbeFindings
+  readonly #neverFreed: NeverFreed
   readonly #naming: Naming
 
   constructor(ledger: LearningTracker, recording: Pick<Recording, 'tasks' | 'info'>) {
@@ -43,6 +45,7 @@ export class Diagnosis {
     this.#anomalies = new AnomalyFindings(ledger, naming, this.#shortages)
     this.#open = new OpenFindings(ledger, naming, isHandOut, this.#end)
     this.#probes = new ProbeFindings(ledger, naming, this.#open, this.#end)
+    this.#neverFreed = new NeverFreed(ledger, naming, this.#end)
   }
 
   /** All findings, accusations first, by time. */
@@ -64,10 +67,14 @@ export class Diagnosis {
         else open.push(finding)
       }
     }
+    const uncounted = this.#neverFreed.findings()
+    for (const { pfn } of uncounted) held.add(pfn)
     return [
       ...new Set([...causes.values(), ...short.values(), ...probed.values()]),
+      ...uncounted.filter(({ kind }) => kind === 'never-freed'),
       ...open,
-      ...this.#probes.waiting(pfn => held.has(pfn)),
+      ...uncounted.filter(({ kind }) => kind !== 'never-freed'),
+      ...this.#probes.waiting(held),
       ...retryFindings(this.#ledger, this.#naming, this.#open),
     ]
   }
@@ -185,7 +192,12 @@ export class Diagnosis {
     let unknown = 0
     for (let row = 0; row < pages.length; row++)
       if (this.#ledger.isCounted(row) && pages.bits[row]! & PageBit.open && !this.#ledger.mayClaim(row)) unknown++
-    return unknown
+    return unknown + this.#neverFreed.unknown()
+  }
+
+  /** Pages that are out by probes alone. */
+  outByProbes(): number {
+    return this.#neverFreed.out()
   }
 }
 

@@ -13,7 +13,7 @@ export function newFinding(ledger: LearningTracker, kind: FindingKind, row: numb
     life: { began: undefined, ended: undefined },
     history: [],
     count: 0,
-    expected: ledger.idleCount(row) ?? 0,
+    expected: told.expected ?? ledger.idleCount(row) ?? 0,
     certainty: 'likely',
     culprit: undefined,
     culpritCertainty: undefined,

@@ -11,12 +11,13 @@ import { PageBit } from '../track/page-state.ts'
 import { NEVER_CLOSES } from '../track/rule-recognition.ts'
 import { signatureOf, unitKey } from '../track/unit-key.ts'
 import { isConsistent } from './consistency.ts'
+import { isConsumer, maybeWith } from './law-traffic.ts'
 import { doubtOf, isFar, type LeakFacts, leakCertainty } from './leak.ts'
 import { leakSentences } from './leak-words.ts'
 import { type Naming, references } from './naming.ts'
 import { newFinding } from './new-finding.ts'
 import { type OpenReference, pairReferences, strayPuts } from './references.ts'
-import { type Giver, type LawTraffic, Traffic } from './traffic.ts'
+import { Traffic } from './traffic.ts'
 
 /** Events of a lifetime above which its references are not told apart. */
 const MAX_EVENTS = 4096
@@ -356,21 +357,6 @@ export class OpenFindings {
   #isEviction(event: LifetimeEvent | undefined): boolean {
     return event !== undefined && event.delta > 0 && (this.#ledger.sites.traits(event.stack) & StackTrait.EVICT) !== 0
   }
-}
-
-/** True for a task that mostly gives back what others took and hand to it, and is no worker of a queue that any other can stand in for. */
-function isConsumer({ isWorker, all, ofOthers }: Giver): boolean {
-  return !isWorker && 2 * ofOthers > all
-}
-
-/** Tasks that may have the reference in their hands: all that they gave back of the law was taken before. */
-function maybeWith({ all, givers }: LawTraffic, taken: number): number[] {
-  const isWith = ({ latest, last, isWorker }: Giver) => {
-    if (latest >= taken) return false
-    // A worker that had been idle for longer than references wait has not been woken for this one.
-    return !(isWorker && last < taken && isFar(all.between(last, taken), all.most))
-  }
-  return [...givers].filter(([, giver]) => isWith(giver)).map(([pid]) => pid)
 }
 
 /**

@@ -71,11 +71,12 @@ export class ProbeFindings {
   }
 
   /** memunmap_pages() that waits, though no page is known to be in use: what is, has findings of its own. */
-  waiting(isHeld: (pfn: number) => boolean): Finding[] {
+  waiting(held: ReadonlySet<number>): Finding[] {
     return this.#ledger.probes.unmaps.waiting().flatMap(teardown => {
       const { firstPfn, pages } = teardown
       if (pages === 0 || this.#isGap(teardown.entered.time, this.#end)) return []
-      return this.#anyHeld(firstPfn, pages, isHeld) ? [] : [this.#waits(teardown)]
+      const isIn = (pfn: number) => pfn >= firstPfn && pfn < firstPfn + pages
+      return [...held].some(isIn) ? [] : [this.#waits(teardown)]
     })
   }
 
@@ -353,21 +354,14 @@ export class ProbeFindings {
       evidence: [
         `${this.#naming.task(entered.pid)} entered memunmap_pages() ${this.#naming.span(waited)} before the recording ends, and has not returned`,
         ...(waited > this.#ledger.order.window ? [] : ['that is too short to say that it waits for anything']),
-        'no page of the range is in use by its count: what it waits for is a reference on the pagemap itself (its percpu_ref), which no page_ref event shows',
+        row < 0
+          ? 'no page of the range is known to be out: it waits for one that was handed out before the recording, or for a reference on the pagemap itself (its percpu_ref), which no event shows'
+          : 'no page of the range is in use by its count: what it waits for is a reference on the pagemap itself (its percpu_ref), which no page_ref event shows',
         ...(anyReturned
           ? []
           : ['no lastput_memunmap_end was recorded at all; that its task did nothing since is how this is known']),
       ],
     }
-  }
-
-  #anyHeld(firstPfn: number, length: number, isHeld: (pfn: number) => boolean): boolean {
-    const { pages } = this.#ledger
-    for (let row = 0; row < pages.length; row++) {
-      const pfn = pages.pfn[row]!
-      if (pfn >= firstPfn && pfn < firstPfn + length && isHeld(pfn)) return true
-    }
-    return false
   }
 
   #anyRow(firstPfn: number, length: number): number {

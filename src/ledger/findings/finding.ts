@@ -65,6 +65,8 @@ export interface Finding {
   life: { began: number | undefined; ended: number | undefined }
   /** The life's events, and the violating one, as far as they were kept. */
   history: HistoryEvent[]
+  /** No count was recorded: `count` and `expected` say nothing. */
+  isUncounted?: true
   /** Count found, and the one that the protocol wants. */
   count: number
   expected: number

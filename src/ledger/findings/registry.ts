@@ -9,6 +9,7 @@ import { freedInUse } from './kinds/freed-in-use.ts'
 import { getOnFreePage } from './kinds/get-on-free-page.ts'
 import { heldAtEnd } from './kinds/held-at-end.ts'
 import { leak } from './kinds/leak.ts'
+import { neverFreed } from './kinds/never-freed.ts'
 import { pagemapGone } from './kinds/pagemap-gone.ts'
 import { putOnFreePage } from './kinds/put-on-free-page.ts'
 import { surplusPut } from './kinds/surplus-put.ts'
@@ -18,6 +19,7 @@ import { touchAfterFree } from './kinds/touch-after-free.ts'
 /** In the order in which they are listed wherever they are. */
 export const KINDS = [
   leak,
+  neverFreed,
   surplusPut,
   getOnFreePage,
   putOnFreePage,

@@ -14,6 +14,7 @@ import { isSameTask } from '../track/same-task.ts'
 import type { Candidate } from './candidates.ts'
 import { CountWatcher } from './count-watcher.ts'
 import { hasLeft, isInFreePath } from './free-path.ts'
+import { PageLifetimes } from './page-lifetimes.ts'
 import { PageProbes, type ProbeCounts } from './page-probes.ts'
 import type { PageView, ProbedTables } from './page-view.ts'
 import { ProbeState, type ProbeTable } from './probe-table.ts'
@@ -25,6 +26,8 @@ const { FREE, TOUCHED, WAS_FREE, SILENT, WAS_PUT, UNANNOUNCED } = ProbeState
 export class ProbeTracker {
   readonly pages: PageProbes
   readonly unmaps: UnmapTracker
+  /** Lifetimes by hand-outs and returns alone, whatever is known of counts. */
+  readonly lifetimes: PageLifetimes
   /** Probes by `Op`, and in all. */
   readonly byOp: number[] = []
   count = 0
@@ -40,6 +43,7 @@ export class ProbeTracker {
     this.#view = view
     this.pages = new PageProbes(tables, view)
     this.unmaps = new UnmapTracker(tables, view, this.pages)
+    this.lifetimes = new PageLifetimes(tables.sites, tables.gaps, tables.order)
     this.#table = this.pages.table
     this.#watcher = new CountWatcher(tables, view, this.pages)
   }
@@ -79,6 +83,7 @@ export class ProbeTracker {
       this.unmaps.leave(eventOf())
       return
     }
+    if (op !== Op.PAGE_USE) this.#takeLifetime(op, batch.pfn[i]!, eventOf())
     const row = this.#tables.pages.find(batch.pfn[i]!)
     if (row < 0 || !this.#view.isCounted(row)) return
     this.#table.reach(row)
@@ -90,6 +95,12 @@ export class ProbeTracker {
       this.#freedInUse(row, event)
     } else this.#used(row, event)
     this.unmaps.probed(row, event)
+  }
+
+  #takeLifetime(op: number, pfn: number, { time, cpu, pid, stack, signature }: LedgerEvent): void {
+    const probe = { pfn, time, cpu, pid, stack, signature }
+    if (op === Op.PAGE_ALLOC) this.lifetimes.handedOut(probe)
+    else this.lifetimes.freed(probe)
   }
 
   /** Takes in a page_ref event in the order of stamps, before it is applied. */

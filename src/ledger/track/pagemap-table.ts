@@ -37,6 +37,8 @@ export interface Pagemap {
   ruleForced: boolean
   /** Lifetimes that went as the rule has it, from idle to idle. */
   lives: number
+  /** Pages that only probes tell of. */
+  probedPages: number
 }
 
 export class PagemapTable {
@@ -103,6 +105,13 @@ export class PagemapTable {
   move(from: number, to: number): void {
     this.list[from]!.pages--
     this.list[to]!.pages++
+  }
+
+  /** Adds a page that only probes tell of. Whoever asks for ordinary pages' counts gets them all the same. */
+  addProbed(pfn: number): void {
+    const pagemap = this.list[this.covering(pfn)]!
+    pagemap.probedPages++
+    if (pagemap.pages === 0) pagemap.device = true
   }
 
   /** Notes that the pages of a pagemap are device memory. */
@@ -178,6 +187,7 @@ export class PagemapTable {
       rule: undefined,
       ruleForced: this.#forced !== undefined,
       lives: 0,
+      probedPages: 0,
     })
     return this.list.length - 1
   }

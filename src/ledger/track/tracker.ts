@@ -164,6 +164,7 @@ export class Tracker {
     this.#pipeline.giveUpBefore(Infinity)
     this.#pipeline.finishRefused(this.lastTime, true)
     this.gaps.pass(Infinity)
+    for (const pfn of this.probes.lifetimes.pfns()) if (this.pages.find(pfn) < 0) this.pagemaps.addProbed(pfn)
     if (this.#watch && this.#watchAt === this.#watch.at) this.#takeWatched()
     this.pagemaps.list.forEach((_, index) => {
       this.pagemaps.decide(index)

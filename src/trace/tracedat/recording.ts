@@ -188,12 +188,13 @@ export class TraceContents {
     return { ...this.#layout, pageSize: buffer.pageSize }
   }
 
-  /** How records become columns; undefined when the file describes no page_ref event, for then probes say nothing. */
+  /** How records become columns; undefined when the file describes neither page_ref events nor probes. */
   plan(): ColumnPlan | undefined {
     const { formats } = this.file
     const records = formats.flatMap(format => pageRefLayout(format) ?? [])
+    const probes = formats.flatMap(format => probeLayout(format) ?? [])
     const common = formats[0] && commonFields(formats[0])
-    if (records.length === 0 || !common) return undefined
+    if (records.length + probes.length === 0 || !common) return undefined
     const stack = formats.find(format => format.system === 'ftrace' && format.name === 'kernel_stack')
     return {
       layout: this.layout,
@@ -201,7 +202,7 @@ export class TraceContents {
       common,
       records,
       stack: stack && stackLayout(stack),
-      probes: formats.flatMap(format => probeLayout(format) ?? []),
+      probes,
       switches: formats.flatMap(format => switchLayout(format) ?? [])[0],
       pageShift: pageShift(this.file.pageSize),
     }
@@ -257,7 +258,7 @@ class TraceDatRecording implements Recording {
     const contents = this.#contents
     const plan = contents.plan()
     if (!plan) {
-      this.notes.push('the file describes no page_ref events')
+      this.notes.push('the file describes neither page_ref events nor probes')
       return
     }
     const setup = { plan, compression: contents.compression }

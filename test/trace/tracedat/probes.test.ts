@@ -295,10 +295,12 @@ describe('what is no probe', () => {
     ])
   })
 
-  it('alone: a file without page_ref events says so', async () => {
-    const { events, notes } = await read(oneCpu([record(1n, 'lastput_use', { pfn: 5 })], { events: probeEvents(8) }))
-    expect(events).toEqual([])
-    expect(notes).toEqual(['the file describes no page_ref events'])
+  it('alone: of a kernel without page_ref events, probes are all that there is', async () => {
+    const { events, notes } = await read(
+      oneCpu([record(1n, 'lastput_use', { pfn: 5 }), stack(2n, [0xffffffff81000010n])], { events: probeEvents(8) }),
+    )
+    expect(events).toEqual([expected(1n, 'lastput_use', { pfn: 5, stack: [0xffffffff81000010n] })])
+    expect(notes).toEqual([])
   })
 
   it('makes no buffer the one with page_ref events', async () => {

@@ -551,11 +551,11 @@ describe('other formats', () => {
     expect(events).toEqual([seen(2n, 0, 'mod')])
   })
 
-  it('a file without page_ref events says so', async () => {
+  it('a file with neither page_ref events nor probes says so', async () => {
     const events = pageRefEvents(8).map(spec => ({ ...spec, system: 'other' }))
     const { events: found, recording } = await read(oneCpu([event(2n, 'mod')], { events }))
     expect(found).toEqual([])
-    expect(recording.notes).toEqual(['the file describes no page_ref events'])
+    expect(recording.notes).toEqual(['the file describes neither page_ref events nor probes'])
   })
 })
 

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * Simulated recordings of a kernel without page_ref events: a driver whose pages are handed out and given back, with a probe at
+ * either end. Processes map pages and exit, tasks take one after the other, a cache keeps some.
+ */
+import { type Frame, type LostEvents, Op } from '../src/trace/events.ts'
+import type { Row } from './fake-recording.ts'
+import { random } from './random.ts'
+
+export interface LifetimeOptions {
+  seed: number
+  /** Single pages that tasks take, each given back by another task; processes that map pages, and pages of each. */
+  singles: number
+  processes: number
+  mapped: number
+  /** Single pages that are never given back, from this one on; pages that an exiting process leaves behind. */
+  leaks: number
+  left: number
+  /** Pages of the singles that a cache keeps for good, taken in a row at the start. */
+  cached: number
+  /** Pages come back without a probe so often: one in so many singles. */
+  unprobed: number
+  stacks: boolean
+  /** memunmap_pages() is entered at the end, and waits if a page is out. */
+  teardown: boolean
+}
+
+export const QUIET: LifetimeOptions = {
+  seed: 1,
+  singles: 60,
+  processes: 3,
+  mapped: 8,
+  leaks: 0,
+  left: 0,
+  cached: 0,
+  unprobed: 0,
+  stacks: true,
+  teardown: false,
+}
+
+export interface SimulatedLifetimes {
+  rows: Row[]
+  /** Pages that will not come back. */
+  leaked: number[]
+}
+
+export const FIRST = 0x140000
+const PAGES = 4096
+const IOCTL = ['drv_ioctl', '__x64_sys_ioctl', 'do_syscall_64']
+const frames = (...names: string[]): Frame[] => names.map(name => ({ address: 0n, name, offset: 4, module: undefined }))
+
+const STACKS = {
+  single: frames('zone_device_page_init', 'drv_take', 'drv_single', ...IOCTL),
+  cached: frames('zone_device_page_init', 'drv_take', 'drv_single', ...IOCTL),
+  mapped: frames('zone_device_page_init', 'drv_take', 'drv_migrate', ...IOCTL),
+  put: frames('free_zone_device_folio', 'drv_put', ...IOCTL),
+  exit: frames('free_zone_device_folio', '__zap_vma_range', 'unmap_vmas', 'exit_mmap', 'mmput', 'do_exit'),
+  unmap: frames('memunmap_pages', 'drv_remove', 'device_release'),
+}
+
+/** Makes rows as `fakeRecording` takes them. */
+export function probeLifetimes(options: LifetimeOptions): SimulatedLifetimes {
+  return new Simulation(options).run()
+}
+
+class Simulation {
+  readonly #options: LifetimeOptions
+  readonly #random: ReturnType<typeof random>
+  readonly #rows: Row[] = []
+  /** Pages that are free, the last given back handed out first. */
+  readonly #free = Array.from({ length: PAGES }, (_, i) => FIRST + PAGES - 1 - i)
+  readonly #leaked: number[] = []
+  #now = 1_000_000
+  #pid = 100
+
+  constructor(options: LifetimeOptions) {
+    this.#options = options
+    this.#random = random(options.seed)
+  }
+
+  run(): SimulatedLifetimes {
+    const { singles, processes, mapped, leaks, left, cached, teardown } = this.#options
+    for (let i = 0; i < cached; i++) this.#take(this.#pid, STACKS.cached)
+    this.#pid++
+    const firstLeak = Math.floor(singles / 2) - leaks
+    for (let process = 0; process < processes; process++) {
+      const pid = this.#pid++
+      const pages = Array.from({ length: mapped }, () => this.#take(pid, STACKS.mapped))
+      const [from, to] = [process, process + 1].map(part => Math.floor((singles * part) / processes)) as [
+        number,
+        number,
+      ]
+      for (let i = from; i < to; i++) this.#single(i >= firstLeak && i < firstLeak + leaks)
+      const stays = process === 0 ? pages.splice(Math.floor(mapped / 2), left) : []
+      this.#leaked.push(...stays)
+      for (const page of pages) this.#give(page, pid, STACKS.exit)
+    }
+    if (teardown) this.#teardown()
+    return { rows: this.#rows, leaked: this.#leaked }
+  }
+
+  /** One page for a task, which another gives back. */
+  #single(isLeaked: boolean): void {
+    const page = this.#take(this.#pid++, STACKS.single)
+    if (isLeaked) {
+      this.#leaked.push(page)
+      return
+    }
+    const { unprobed } = this.#options
+    const isSilent = unprobed > 0 && this.#random.int(0, unprobed - 1) === 0
+    if (isSilent) this.#free.push(page)
+    else this.#give(page, this.#pid++, STACKS.put)
+  }
+
+  #take(pid: number, stack: Frame[]): number {
+    const page = this.#free.pop()!
+    this.#add(Op.PAGE_ALLOC, page, pid, stack)
+    return page
+  }
+
+  #give(page: number, pid: number, stack: Frame[]): void {
+    this.#free.push(page)
+    this.#add(Op.PAGE_FREE, page, pid, stack)
+  }
+
+  #teardown(): void {
+    this.#now += 1_000_000
+    const pid = this.#pid++
+    this.#add(Op.MEMUNMAP, FIRST, pid, STACKS.unmap, PAGES)
+    if (this.#leaked.length === 0) this.#add(Op.MEMUNMAP_END, 0, pid, STACKS.unmap)
+    this.#now += 1_000_000_000
+    // Something else goes on, so that the recording does.
+    this.#add(Op.REPORT, 0, 1, frames('somewhere'))
+  }
+
+  #add(op: Op, pfn: number, pid: number, stack: Frame[], val = 0): void {
+    this.#now += this.#random.int(30_000, 90_000)
+    this.#rows.push({
+      time: this.#now,
+      cpu: this.#random.int(0, 1),
+      op,
+      pid,
+      pfn,
+      val,
+      ret: 0,
+      count: 0,
+      stack: this.#options.stacks ? stack : undefined,
+    })
+  }
+}
+
+/** Takes the events between two times away, and tells of it as a recorder does. */
+export function withGap(rows: readonly Row[], from: number, to: number): { rows: Row[]; lost: LostEvents[] } {
+  const kept = rows.filter(({ time, cpu }) => cpu !== 1 || time < from || time > to)
+  return { rows: kept, lost: [{ cpu: 1, from, to, count: rows.length - kept.length }] }
+}
