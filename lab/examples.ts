@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Makes examples/ anew: recordings trimmed from those beside the project, and results of the model as `--json` writes them.
- * `npm run examples [-- recordings|results]`
+ * Makes examples/ anew: recordings trimmed from those beside the project, and results as `--json` writes them.
+ * `npm run examples [-- recordings|results|dumps]`
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
+import { examine } from '../src/core/examine.ts'
+import { openDump } from '../src/core/memory/open.ts'
+import { FileCoreSource, kdumpCodecs } from '../src/node/core-source.ts'
+import { coreJson } from '../src/report/core-json.ts'
+import { dumps, realDumps } from '../testkit/core/real-dumps.ts'
 import { data, dataPath } from '../testkit/data.ts'
 import { trimTraceDat } from './trim.ts'
 
@@ -29,6 +34,9 @@ export const RESULTS: Readonly<Record<string, string[]>> = {
   protocols: ['explain'],
 }
 
+/** Dumps beside the project of which examples/results/ has what `lastput core` says. */
+export const DUMPS: Readonly<Record<string, string>> = { 'dump-7.3': '7.3-plants' }
+
 /** A recording of the shared data, trimmed, with the symbols of its module. */
 export function trimmed(from: string): Promise<Uint8Array> {
   const symbols = dataPath(`${from}/kallsyms.txt`)
@@ -49,19 +57,38 @@ async function makeRecordings(examples: string): Promise<void> {
 }
 
 function makeResults(examples: string): void {
-  mkdirSync(join(examples, 'results'), { recursive: true })
   for (const [name, args] of Object.entries(RESULTS)) {
     const { status, stdout, stderr } = spawnSync(process.execPath, ['dist/cli/main.js', ...args, '--json'], {
       maxBuffer: 1 << 28,
     })
     // Exit 1 says that a promise is broken.
     if (status !== 0 && status !== 1) throw new Error(`lastput ${args.join(' ')}: ${stderr}`)
-    writeFileSync(join(examples, 'results', `${name}.json.gz`), gzipSync(stdout, { level: 9 }))
+    keep(examples, name, stdout)
   }
+}
+
+async function makeDumps(examples: string): Promise<void> {
+  for (const [name, folder] of Object.entries(DUMPS)) {
+    const dump = realDumps().find(each => each.name === folder)
+    if (!dump) {
+      console.warn(`${name} is left as it is: no ${dumps() ?? folder}`)
+      continue
+    }
+    const source = new FileCoreSource(dump.path())
+    const found = examine(openDump(source, { codecs: await kdumpCodecs() }), 'vmcore')
+    source.close()
+    keep(examples, name, JSON.stringify(coreJson('vmcore', found), null, 2))
+  }
+}
+
+function keep(examples: string, name: string, json: string | Uint8Array): void {
+  mkdirSync(join(examples, 'results'), { recursive: true })
+  writeFileSync(join(examples, 'results', `${name}.json.gz`), gzipSync(json, { level: 9 }))
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [what] = process.argv.slice(2)
-  if (what !== 'results') await makeRecordings('examples')
-  if (what !== 'recordings') makeResults('examples')
+  if (what === undefined || what === 'recordings') await makeRecordings('examples')
+  if (what === undefined || what === 'results') makeResults('examples')
+  if (what === undefined || what === 'dumps') await makeDumps('examples')
 }

@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { type Browser, type Page, chromium as playwright } from 'playwright-core'
+import { type Browser, type Locator, type Page, chromium as playwright } from 'playwright-core'
 import { type Missing, program } from './data.ts'
 
 /** By name or path. */
@@ -60,4 +60,4 @@ export async function openedFile(browser: Browser, file: string, hash = '') {
   return watched
 }
 
-export type { Browser, Page }
+export type { Browser, Locator, Page }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** `lastput core`: the device pages of a memory dump, or of the running kernel. */
 import { readFileSync } from 'node:fs'
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import { CoreError } from '../core/error.ts'
 import { type Examination, type ExamineOptions, examine } from '../core/examine.ts'
 import { CORE_ACCUSATIONS } from '../core/finding.ts'
@@ -14,13 +14,17 @@ import { coreText } from '../report/core.ts'
 import { coreIncompleteness } from '../report/core-completeness.ts'
 import { coreJson } from '../report/core-json.ts'
 import { PAGE_COLUMNS, pageJson, pageRow, pageText } from '../report/core-page.ts'
-import { guarded } from './errors.ts'
+import { pfnText, rangeText } from '../report/words.ts'
+import { guarded, UsageError } from './errors.ts'
 import { type Exit, exitFor } from './exit-codes.ts'
 import { parseCount, parsePfn } from './recordings.ts'
+import { outputFile } from './strict.ts'
+import { writeReport } from './write-report.ts'
 
 interface CoreFlags {
   live?: boolean
   json?: boolean
+  html?: string
   pages?: boolean
   pfn?: number
   pagemap?: number
@@ -48,6 +52,7 @@ x86_64, with the symbols and types that the kernel carries in its own memory.
 Examples:
   lastput core vmcore                    pagemaps, pages in use, what is wrong
   lastput core vmcore --json             the same for a program
+  lastput core vmcore --html pages.html  with a map of all pages, to look at
   lastput core vmcore --pfn 0xfcf801f    one page, and who holds it
   lastput core vmcore --pages            every device page, one a line
   lastput core --live                    the running kernel (root)
@@ -62,11 +67,29 @@ export function coreCommand(): Command {
     .description('which device pages a memory dump holds, by what, and whether their counts are right')
     .argument('[file]', 'vmcore: an ELF core or a kdump file')
     .option('--live', `the running kernel (${KCORE})`)
-    .option('--json', 'JSON (schema lastput.core/1)')
-    .option('--pages', 'list every device page; with --json one object a line')
-    .option('--pfn <pfn>', 'this page, and findings about it, only', parsePfn)
+    .addOption(new Option('--json', 'JSON (schema lastput.core/1)').conflicts('top'))
+    .option('--html <file>', 'write a report with a map of the pages: one file that any browser opens', outputFile)
+    .addOption(
+      new Option('--pages', 'list every device page; with --json one object a line').conflicts([
+        'html',
+        'pfn',
+        'pagemap',
+        'anyPage',
+        'search',
+        'top',
+      ]),
+    )
+    .addOption(
+      new Option('--pfn <pfn>', 'this page, and findings about it, only')
+        .argParser(parsePfn)
+        .conflicts(['pagemap', 'anyPage', 'top']),
+    )
     .option('--pagemap <pfn>', 'findings of the pagemap that this page belongs to', parsePfn)
-    .option('--any-page <pfn>', 'a page that need not be a device page', parsePfn)
+    .addOption(
+      new Option('--any-page <pfn>', 'a page that need not be a device page')
+        .argParser(parsePfn)
+        .conflicts(['pagemap', 'html', 'top']),
+    )
     .option('--system-map <file>', 'symbols for a kernel that does not carry its own (System.map)')
     .option('--vmlinux <file>', 'symbols and types (its section .BTF) for such a kernel')
     .option('--no-search', 'do not search all of memory for pointers to pages in use')
@@ -77,7 +100,7 @@ export function coreCommand(): Command {
 
 async function core(file: string | undefined, flags: CoreFlags): Promise<Exit> {
   if ((file === undefined) === (flags.live !== true)) {
-    throw new CoreError(file ?? 'arguments', undefined, 'expected either the path of a dump or --live')
+    throw new UsageError('expected either the path of a dump or --live')
   }
   const path = file ?? KCORE
   const source = openSource(path, flags.live === true)
@@ -90,7 +113,9 @@ async function core(file: string | undefined, flags: CoreFlags): Promise<Exit> {
       ...kernelFiles(flags),
     }
     const found = examine(dump, path, options)
-    return print(path, found, flags)
+    const selected = select(path, found, flags)
+    if (flags.html !== undefined) await writeReport(flags.html, coreJson(path, selected), `lastput core ${path}`)
+    return print(path, selected, flags)
   } finally {
     source.close()
   }
@@ -131,26 +156,20 @@ function progress(): NonNullable<ExamineOptions['progress']> {
   }
 }
 
-function print(path: string, all: Examination, flags: CoreFlags): Exit {
+function print(path: string, found: Examination, flags: CoreFlags): Exit {
   if (process.stderr.isTTY) process.stderr.write('\r\x1b[K')
-  const found = select(all, flags)
   const pfn = flags.pfn ?? flags.anyPage
   const isAccused = found.findings.some(({ kind }) => CORE_ACCUSATIONS.has(kind))
   if (flags.pages) printPages(found, flags.json === true)
   else if (pfn !== undefined) {
     const page = readPage(found, pfn, flags.anyPage !== undefined)
-    if (!page)
-      throw new CoreError(
-        path,
-        undefined,
-        `expected a device page, but 0x${pfn.toString(16)} is none (--any-page shows it)`,
-      )
-    const json = { ...coreJson(path, found), page: pageJson(page) }
+    if (!page) throw new CoreError(path, undefined, `expected page ${pfnText(pfn)}, but it is not in the dump`)
+    const json = { ...coreJson(path, found, { map: false }), page: pageJson(page) }
     write(flags.json ? [JSON.stringify(json, null, 2)] : pageText(page, found))
   } else write(flags.json ? [JSON.stringify(coreJson(path, found), null, 2)] : coreText(path, found, flags))
   return exitFor({
     found: isAccused && flags.pages !== true,
-    complete: flags.pages ? all.kernel.dump.damage.length === 0 : coreIncompleteness(all).length === 0,
+    complete: flags.pages ? found.kernel.dump.damage.length === 0 : coreIncompleteness(found).length === 0,
   })
 }
 
@@ -170,17 +189,28 @@ function write(lines: readonly string[]): void {
   if (lines.length > 0) process.stdout.write(`${lines.join('\n')}\n`)
 }
 
-/** The same with only the findings that are asked for. */
-function select(found: Examination, { pfn, pagemap, anyPage }: CoreFlags): Examination {
+/** The same with only the findings that are asked for. @throws UsageError for a page that is in no pagemap */
+function select(path: string, found: Examination, { pfn, pagemap, anyPage }: CoreFlags): Examination {
+  const asked = pfn ?? pagemap
+  if (asked !== undefined && pagemapOf(found, asked) < 0) throw new UsageError(`${path}: ${noPagemap(found, asked)}`)
   const page = pfn ?? anyPage
-  const wanted = found.pagemaps.findIndex(({ ranges }) =>
-    ranges.some(({ first, end }) => pagemap !== undefined && pagemap >= first && pagemap < end),
-  )
   if (page === undefined && pagemap === undefined) return found
+  const wanted = pagemap === undefined ? undefined : pagemapOf(found, pagemap)
   const findings = found.findings.filter(
     finding =>
       (page === undefined || finding.pages.some(({ first, end }) => page >= first && page < end)) &&
-      (pagemap === undefined || finding.pagemap === wanted),
+      (wanted === undefined || finding.pagemap === wanted),
   )
   return { ...found, findings }
+}
+
+function pagemapOf({ pagemaps }: Examination, pfn: number): number {
+  return pagemaps.findIndex(({ ranges }) => ranges.some(({ first, end }) => pfn >= first && pfn < end))
+}
+
+function noPagemap({ pagemaps }: Examination, pfn: number): string {
+  const ranges = pagemaps.flatMap(map => map.ranges.map(({ first, end }) => rangeText({ first, last: end - 1 })))
+  const known = ranges.length === 0 ? 'there are none' : `there are ${ranges.slice(0, 4).join(', ')}`
+  const more = ranges.length > 4 ? ` and ${ranges.length - 4} more` : ''
+  return `${pfnText(pfn)} is no device page: ${known}${more} (--any-page shows other pages)`
 }

@@ -13,16 +13,20 @@ Ctrl-C. The file is read in the browser; nothing leaves this machine.
 
 Examples:
   lastput open trace.dat             a recording, page by page
+  lastput open vmcore                a memory dump: a map of its device pages
   lastput open report.html           a report written by --html
-  lastput open verdicts.json         the JSON of lastput trace or lastput check
+  lastput open verdicts.json         JSON of lastput trace, core or check
   lastput open --no-browser          says where, for a browser of your choice
 
 Exit codes: 0 ended by Ctrl-C, 2 usage, or a file that cannot be used.`
 
 export function openCommand(): Command {
   return new Command('open')
-    .description('look at a recording, a report or a result in the browser')
-    .argument('[file]', 'trace.dat, perf.data, ftrace text, a report or JSON of lastput; without: the first screen')
+    .description('look at a recording, a dump, a report or a result in the browser')
+    .argument(
+      '[file]',
+      'trace.dat, perf.data, ftrace text, vmcore, a report or JSON of lastput; without: the first screen',
+    )
     .option('--no-browser', 'only say where it is served')
     .addHelpText('after', NOTES)
     .action((file: string | undefined, flags: { browser: boolean }) => guarded('open', () => open(file, flags.browser)))

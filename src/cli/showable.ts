@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** What `lastput open` can show is known before a browser is started. */
 import { createReadStream, statSync } from 'node:fs'
+import { isDump, openDump } from '../core/memory/open.ts'
+import { FileCoreSource } from '../node/core-source.ts'
 import { openFile } from '../node/open.ts'
+import { tooLargeToShow } from '../report/core-words.ts'
 import { UsageError } from './errors.ts'
 
 /** Bytes at the start of a document that tell what it is: before its data, a report has the viewer. */
@@ -10,7 +13,7 @@ const DOCUMENT_BYTES = 1 << 24
 const DOCUMENT = /^\s*[[{]/
 const PAGE = /^\s*<(!doctype html|html)/i
 
-/** @throws UsageError or TraceError for a file that is neither a recording nor a document of lastput */
+/** @throws UsageError, TraceError or CoreError for a file that is no recording, no dump and no document of lastput */
 export async function refuseUnshowable(path: string): Promise<void> {
   if (path === '-')
     throw new UsageError('expected a file: standard input can be read once, and the viewer reads it again')
@@ -18,13 +21,28 @@ export async function refuseUnshowable(path: string): Promise<void> {
   const start = await beginning(path)
   if (DOCUMENT.test(start)) {
     if (!/"schema":\s*"lastput\./.test(start))
-      throw new UsageError(`${path}: expected JSON that lastput wrote (trace, check, run, explain), found other JSON`)
+      throw new UsageError(
+        `${path}: expected JSON that lastput wrote (trace, core, check, run, explain), found other JSON`,
+      )
   } else if (PAGE.test(start)) {
     if (!start.includes('id="lastput-data"'))
       throw new UsageError(`${path}: expected a report that lastput wrote (--html), found another page`)
+  } else if (isDump(new Uint8Array(Buffer.from(start.slice(0, 64), 'latin1')))) {
+    refuseDump(path)
   } else {
     const recording = await openFile(path)
     await recording.close()
+  }
+}
+
+function refuseDump(path: string): void {
+  const source = new FileCoreSource(path)
+  try {
+    const tooLarge = tooLargeToShow(path, source.size)
+    if (tooLarge !== undefined) throw new UsageError(tooLarge)
+    openDump(source)
+  } finally {
+    source.close()
   }
 }
 

@@ -59,8 +59,8 @@ function deviceState(found: Examination, view: PageView, pagemap: PagemapAccount
 
 const names = new WeakMap<object, Map<number, string>>()
 
-/** The low half has the flags; above stand zone and node. */
-function flagNames({ kernel }: Examination, flags: number): string[] {
+/** Names of the flags that are set. @param flags the low half, which has them; above stand zone and node */
+export function flagNames({ kernel }: Pick<Examination, 'kernel'>, flags: number): string[] {
   let known = names.get(kernel)
   if (!known) {
     known = new Map()

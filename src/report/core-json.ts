@@ -3,10 +3,13 @@
 import type { Examination } from '../core/examine.ts'
 import type { CoreFinding, Holder } from '../core/finding.ts'
 import type { PagemapAccount, StateCounts } from '../core/mm/device-pages.ts'
+import type { PageKind } from '../core/mm/page-runs.ts'
+import { flagNames } from '../core/page-queries.ts'
 import { coreIncompleteness } from './core-completeness.ts'
 import { pfnText } from './words.ts'
 
-export function coreJson(file: string, found: Examination): object {
+/** @param map whether every page is listed, too, in runs of pages that are alike */
+export function coreJson(file: string, found: Examination, { map = true } = {}): object {
   const { kernel, pagemaps, findings, notes, holders } = found
   const reasons = coreIncompleteness(found)
   return {
@@ -21,7 +24,7 @@ export function coreJson(file: string, found: Examination): object {
       foundBy: kernel.foundBy,
       damage: kernel.dump.damage,
     },
-    pagemaps: pagemaps.map(pagemapJson),
+    pagemaps: pagemaps.map(each => ({ ...pagemapJson(each), ...(map ? { map: mapJson(found, each) } : {}) })),
     pages: total(pagemaps),
     search: {
       holders: holders !== undefined,
@@ -66,6 +69,24 @@ function pagemapJson(map: PagemapAccount): object {
     pages: map.pages,
     counts: [...map.counts].sort(([a], [b]) => a - b).map(([count, pages]) => ({ count, pages })),
   }
+}
+
+function mapJson(found: Examination, { runs }: PagemapAccount): object {
+  return {
+    kinds: runs.kinds.map(kind => kindJson(found, kind)),
+    runs: Array.from({ length: runs.length }, (_, row) => ({
+      firstPfn: pfnText(runs.first[row]!),
+      pages: runs.pages[row]!,
+      kind: runs.kind[row]!,
+    })),
+    leftOut: runs.leftOut,
+  }
+}
+
+function kindJson(found: Examination, { state, count, mapcount, flagsLow, flagsHigh, folio }: PageKind): object {
+  if (state === 'absent' || state === 'reserved') return { state }
+  const flags = addressText((BigInt(flagsHigh) << 32n) | BigInt(flagsLow))
+  return { state, count, mapcount: mapcount + 1, flags, flagNames: flagNames(found, flagsLow), folio }
 }
 
 /** Counts of references fit a double unless memory is damaged. */

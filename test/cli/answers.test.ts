@@ -7,6 +7,7 @@ import { gzipSync } from 'node:zlib'
 import { CommanderError } from 'commander'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { checkCommand } from '../../src/cli/check.ts'
+import { coreCommand } from '../../src/cli/core.ts'
 import { eventsCommand } from '../../src/cli/events.ts'
 import { Exit, exitFor, exitOf } from '../../src/cli/exit-codes.ts'
 import { explainCommand } from '../../src/cli/explain.ts'
@@ -34,6 +35,7 @@ const COMMANDS = {
   run: runCommand,
   explain: explainCommand,
   open: openCommand,
+  core: coreCommand,
 }
 
 /** Runs a command in this process, as main.ts does: a process of its own for each would take most of the time. */
@@ -247,6 +249,15 @@ const VALUES: Record<string, Record<string, string>> = {
   },
   'run test_hmm': { protocol: 'G', pages: '1', vas: '1', threads: 'fault', seed: '1', steps: '9', html: 'h' },
   'explain G': { html: 'h' },
+  'core vmcore': {
+    html: 'h',
+    pfn: '1',
+    pagemap: '1',
+    'any-page': '1',
+    'system-map': 'x',
+    vmlinux: 'x',
+    top: '3',
+  },
 }
 const OPTIONS = Object.entries(VALUES).flatMap(([command, options]) =>
   Object.entries(options).map(([name, value]) => [command.split(' '), `--${name}`, value] as const),
@@ -282,6 +293,23 @@ describe('options', () => {
     [['check', 'test_hmm', '--memory', '0'], 'a number of bytes is expected'],
     [['check', 'test_hmm', '--workers', '100000'], 'at most 64'],
     [['run', 'test_hmm', '--steps', '99999999999999'], 'at most 1000000'],
+    [['core', 'vmcore', '--json', '--top', '3'], "'--json' cannot be used with option '--top <n>'"],
+    [['core', 'vmcore', '--html', '-'], 'standard output has the answer'],
+    [['core', 'vmcore', '--pages', '--html', 'h'], "'--pages' cannot be used with option '--html <file>'"],
+    [['core', 'vmcore', '--pages', '--no-search'], "'--pages' cannot be used with option '--no-search'"],
+    [['core', 'vmcore', '--pages', '--pagemap', '1'], "'--pages' cannot be used with option '--pagemap <pfn>'"],
+    [
+      ['core', 'vmcore', '--pfn', '1', '--any-page', '1'],
+      "'--pfn <pfn>' cannot be used with option '--any-page <pfn>'",
+    ],
+    [['core', 'vmcore', '--pfn', '1', '--pagemap', '1'], "'--pfn <pfn>' cannot be used with option '--pagemap <pfn>'"],
+    [
+      ['core', 'vmcore', '--any-page', '1', '--html', 'h'],
+      "'--any-page <pfn>' cannot be used with option '--html <file>'",
+    ],
+    [['core', 'vmcore', '--pfn', 'x'], 'expected a page frame number in hex'],
+    [['core', 'vmcore', '--live'], 'expected either the path of a dump or --live'],
+    [['core'], 'expected either the path of a dump or --live'],
     [['run', 'test_hmm', '--seed', '99999999999999999999'], 'a positive integer is expected'],
   ])('%j is refused', async (args, said) => {
     const [name, ...more] = args as [string, ...string[]]

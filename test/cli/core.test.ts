@@ -69,6 +69,9 @@ test('a dump that was cut off says so', () => {
 
 test.each([
   [['vmcore', '--pfn', '0x1']],
+  [['vmcore', '--pagemap', '0x1']],
+  [['vmcore', '--any-page', '0x99999999']],
+  [['vmcore', '--html', 'no/such/folder/x.html']],
   [['vmcore', '--live']],
   [[]],
   [['nothing']],

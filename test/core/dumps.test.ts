@@ -15,6 +15,7 @@ import { coreJson } from '../../src/report/core-json.ts'
 import { pageJson } from '../../src/report/core-page.ts'
 import { dumps, frames, type RealDump, realDumps } from '../../testkit/core/real-dumps.ts'
 import { needs } from '../support/needs.ts'
+import { differingRuns } from './page-runs.ts'
 
 const schema = JSON.parse(
   readFileSync(join(import.meta.dirname, '../../docs/schema/lastput.core-1.schema.json'), 'utf8'),
@@ -83,6 +84,7 @@ function suite(dump: RealDump): void {
     })
     expect(wrong.slice(0, 3)).toEqual([])
     expect([...pages.values()].slice(0, 3)).toEqual([])
+    expect(differingRuns(found).slice(0, 3)).toEqual([])
   })
 
   test('what was planted is found, and nothing else accused', () => {

@@ -4,10 +4,13 @@ import { expect, test } from 'vitest'
 import { examine } from '../../src/core/examine.ts'
 import { openDump } from '../../src/core/memory/open.ts'
 import { BytesCoreSource } from '../../src/core/memory/source.ts'
+import { PageView } from '../../src/core/mm/memory-map.ts'
+import { PageRuns } from '../../src/core/mm/page-runs.ts'
 import { coreText } from '../../src/report/core.ts'
 import { coreIncompleteness } from '../../src/report/core-completeness.ts'
 import { writeElf, writeKdump } from '../../testkit/core/dump-writer.ts'
 import { ARRANGED, FIRST_PFN, PAGES, syntheticKernel } from '../../testkit/core/synthetic-kernel.ts'
+import { differingRuns } from './page-runs.ts'
 
 const { frames, vmcoreinfo } = syntheticKernel()
 
@@ -29,6 +32,7 @@ test.each([
       pages: { idle: PAGES - 8, busy: 7, impossible: 1, unknown: 0, absent: 0 },
     },
   ])
+  expect(differingRuns(found)).toEqual([])
   const of = (index: number) => found.findings.find(({ pfn }) => pfn === FIRST_PFN + index)!
   const words = (index: number) => of(index).holders.map(({ words }) => words.replace(/0x[0-9a-f]+/g, 'X'))
   expect(of(ARRANGED.mapped)).toMatchObject({ kind: 'held', explained: 1 })
@@ -43,4 +47,16 @@ test.each([
   expect(of(ARRANGED.short)).toMatchObject({ kind: 'count-mismatch', certainty: 'certain', count: 1, explained: 2 })
   expect(of(ARRANGED.negative)).toMatchObject({ kind: 'impossible-state', certainty: 'certain', count: -1 })
   expect(coreText('dump', found).filter(line => line.length > 80)).toEqual([])
+})
+
+test('more runs than there is room for are left out, and counted', () => {
+  const room = { runs: 2 }
+  const [one, two] = [new PageRuns(room), new PageRuns(room)]
+  const page = new PageView()
+  for (let pfn = 0; pfn < 6; pfn++) one.head(Object.assign(page, { pfn, count: pfn >> 1 }), 'busy')
+  one.finish(false)
+  two.without('absent', 10, 15)
+  two.finish(false)
+  expect([one.length, one.leftOut, two.length, two.leftOut]).toEqual([2, 2, 0, 5])
+  expect([...one.pages.subarray(0, 2)]).toEqual([2, 2])
 })

@@ -4,7 +4,9 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { expect, test } from 'vitest'
-import { RESULTS } from '../../lab/examples.ts'
+import { DUMPS, RESULTS } from '../../lab/examples.ts'
+import { dumps, realDumps } from '../../testkit/core/real-dumps.ts'
+import { needs } from '../support/needs.ts'
 import { lastput, root } from '../web/built.ts'
 
 interface Verdict {
@@ -42,4 +44,12 @@ test('the matrix', () => {
   const all = kept('matrix') as typeof now
   expect(all.filter(cell => cell.driver === driver).map(told)).toEqual(now.map(told))
   expect(new Set(all.map(cell => cell.driver)).size).toBeGreaterThan(5)
+})
+
+needs(dumps()).test('the dump', () => {
+  for (const [name, folder] of Object.entries(DUMPS)) {
+    const now = JSON.parse(lastput(['core', realDumps().find(each => each.name === folder)!.path(), '--json']))
+    now.source.file = 'vmcore'
+    expect(kept(name)).toEqual(now)
+  }
 })

@@ -3,9 +3,6 @@
 import assert from 'node:assert/strict'
 import { CoreError } from '../../src/core/error.ts'
 import { examine } from '../../src/core/examine.ts'
-import { isElf } from '../../src/core/memory/elf.ts'
-import { isFlattened } from '../../src/core/memory/flattened.ts'
-import { isKdump } from '../../src/core/memory/kdump.ts'
 import { openDump } from '../../src/core/memory/open.ts'
 import { BytesCoreSource } from '../../src/core/memory/source.ts'
 import { visitPages } from '../../src/core/page-queries.ts'
@@ -15,10 +12,6 @@ import { coreJson } from '../../src/report/core-json.ts'
 import { pageRow } from '../../src/report/core-page.ts'
 import type { Random } from '../../testkit/random.ts'
 import type { Outcome } from './exercise.ts'
-
-export function isDump(bytes: Uint8Array): boolean {
-  return isElf(bytes) || isKdump(bytes) || isFlattened(bytes)
-}
 
 /** More pages than the file could describe are those of pagemaps whose ranges were damaged; the list of them is long then. */
 const MOST_LISTED = 1 << 16

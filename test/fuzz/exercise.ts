@@ -2,6 +2,7 @@
 /** What is done with each mutant: everything that a command would do, and checks that hold for any input. */
 
 import assert from 'node:assert/strict'
+import { isDump } from '../../src/core/memory/open.ts'
 import { account, whoHolds } from '../../src/ledger/account.ts'
 import { eventJson, eventText } from '../../src/print/event-lines.ts'
 import { reportText } from '../../src/print/trace-cmd-report.ts'
@@ -22,7 +23,7 @@ import { openText } from '../../src/trace/ftracetext/recording.ts'
 import { openRecording } from '../../src/trace/open.ts'
 import { isTraceDat } from '../../src/trace/tracedat/file.ts'
 import type { Random } from '../../testkit/random.ts'
-import { exerciseDump, isDump } from './exercise-dump.ts'
+import { exerciseDump } from './exercise-dump.ts'
 
 /** What came of a mutant. */
 export type Outcome = 'read' | 'damaged' | 'refused'

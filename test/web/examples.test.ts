@@ -25,6 +25,7 @@ const SEEN: Record<string, string> = {
   'ok-7.3': '.timeline',
   'race-5.10': '.detail .life',
   'dax-6.12': '.detail .life-events',
+  'dump-7.3': '.detail .kind.accuses',
   bugs: '.bugs td.violated a',
   matrix: '.matrix td.violated a',
   counterexample: '.sequence tr[aria-selected=true]',

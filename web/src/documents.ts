@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** The JSON that `lastput trace`, `check` and `explain` write, as the viewer reads it, and telling one from the other. */
+import { type CoreDocument, readCore } from './core/document.ts'
+
 export interface FunctionJson {
   /** null: the recording has no stack there. */
   function: string | null
@@ -273,6 +275,8 @@ export type Document =
   | { kind: 'explain'; protocols: ProtocolJson[] }
   | { kind: 'run'; run: RunJson }
   | { kind: 'trace'; trace: TraceJson }
+  /** lastput.core/1 */
+  | { kind: 'core'; core: CoreDocument }
   | { kind: 'check'; checks: CheckJson[] }
   | { kind: 'matrix'; rows: MatrixJson[] }
 
@@ -280,7 +284,7 @@ export type Document =
 export function readDocument(json: unknown): Document {
   const list = Array.isArray(json) ? json : [json]
   const first: unknown = list[0]
-  if (!isObject(first)) throw new Error('expected JSON of lastput trace, check, run or explain')
+  if (!isObject(first)) throw new Error('expected JSON of lastput trace, core, check, run or explain')
   if (first.schema === 'lastput.trace/1' || first.schema === 'lastput.trace/2')
     throw new Error('expected lastput.trace/3; this is of an earlier lastput: account for the recording again')
   if (first.schema === 'lastput.trace/3') {
@@ -288,6 +292,7 @@ export function readDocument(json: unknown): Document {
     if (!isTrace(first)) throw new Error('expected lastput.trace/3 with source, pagemaps, findings and causes')
     return { kind: 'trace', trace: first }
   }
+  if (first.schema === 'lastput.core/1' && list.length === 1) return { kind: 'core', core: readCore(first) }
   if (first.schema === 'lastput.explain/2') {
     const { protocols } = first
     if (!Array.isArray(protocols) || !protocols.every(isProtocol) || protocols.length === 0)
@@ -300,7 +305,9 @@ export function readDocument(json: unknown): Document {
     return { kind: 'run', run: first }
   }
   if (list.every(isCheck)) return { kind: 'check', checks: list }
-  throw new Error('expected lastput.trace/3, check/2, run/2 or explain/2, or the JSON of lastput check --matrix')
+  throw new Error(
+    'expected lastput.trace/3, core/1, check/2, run/2 or explain/2, or the JSON of lastput check --matrix',
+  )
 }
 
 function isObject(json: unknown): json is Record<string, unknown> {

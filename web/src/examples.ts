@@ -68,6 +68,13 @@ export const EXAMPLES: readonly Example[] = [
     at: { view: 'pages', page: '0x107200' },
   },
   {
+    id: 'dump-7.3',
+    kind: 'result',
+    title: 'A dump of a machine whose unload hangs',
+    text: 'Debian\u2019s Linux 7.3, what lastput core --json says: a map of 36,352 device pages, and who holds them.',
+    at: { view: 'map', page: '0xfcf0002' },
+  },
+  {
     id: 'bugs',
     kind: 'result',
     title: 'Known bugs, found again',

@@ -12,6 +12,7 @@ export type ReadingOptions = OpenOptions & Pick<AccountOptions, 'allPages' | 'pr
 export type Request =
   | { ask: 'open'; name: string; blob: Blob; options: ReadingOptions; decoders: MessagePort[] }
   | { ask: 'decode'; port: MessagePort }
+  | { ask: 'examine'; name: string; blob: Blob }
   | { ask: 'life'; id: number; span: LifeSpan }
 
 export interface PageLife {
@@ -31,4 +32,7 @@ export type Reply =
       readingEnded: number
     }
   | { say: 'life'; id: number; life: PageLife }
+  | { say: 'examining'; what: string; done: number; total: number | undefined }
+  /** What `lastput core --json` writes. */
+  | { say: 'examined'; core: Record<string, unknown> }
   | { say: 'failed'; message: string }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What a file is, and what is to be shown of it: a recording, JSON of lastput, or a report that holds such JSON. */
+/** What a file is, and what is to be shown of it: a recording, a dump, JSON of lastput, or a report that holds such JSON. */
+import { isDump } from '../../src/core/memory/open.ts'
+import { openDumpBlob } from './core/reading.ts'
 import { type Document, readDocument } from './documents.ts'
 import type { ReadingOptions } from './messages.ts'
 import { LiveRecording, type Progress } from './recording.ts'
@@ -24,7 +26,13 @@ export async function openBlob(
   options: ReadingOptions = {},
 ): Promise<Opened> {
   const { blob, note } = await unpacked(name, file)
-  const start = (await blob.slice(0, SNIFFED).text()).trimStart()
+  const bytes = new Uint8Array(await blob.slice(0, SNIFFED).arrayBuffer())
+  if (isDump(bytes)) {
+    const core = await openDumpBlob(name, blob, onProgress)
+    if (note !== undefined) core.notes.push(note)
+    return { document: { kind: 'core', core } }
+  }
+  const start = new TextDecoder().decode(bytes).trimStart()
   const isReport = start.toLowerCase().startsWith('<!doctype html')
   if (isReport || start.startsWith('{') || start.startsWith('[')) return openJson(name, blob, isReport)
   if (isVerdictText(start))

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** A recording that a worker has read and keeps. */
 import { lifeAround, type Timeline } from '../../src/report/timeline.ts'
+import { plural } from '../../src/report/words.ts'
 import { threadsFor } from '../../src/trace/tracedat/decode-pool.ts'
 import type { TraceJson } from './documents.ts'
 import type { PageLife, ReadingOptions, Reply, Request } from './messages.ts'
 import { Times } from './words.ts'
 
 export interface Progress {
-  events: number
+  /** What is read, and how much of it has been. */
+  what: string
   done: number
   total: number | undefined
 }
@@ -66,7 +68,7 @@ export class LiveRecording {
       for (const each of [worker, ...decoders])
         each.onerror = event => fail(event.message || 'the reader could not be started')
       worker.onmessage = ({ data }: MessageEvent<Reply>) => {
-        if (data.say === 'progress') onProgress(data)
+        if (data.say === 'progress') onProgress({ ...data, what: plural(data.events, 'event') })
         if (data.say === 'failed') fail(data.message)
         if (data.say !== 'opened') return
         resolve({ trace: data.trace, live: new LiveRecording(worker, data) })
@@ -101,7 +103,8 @@ export function embedWorker(script: string): void {
   embedded = script
 }
 
-function startWorker(): Worker {
+/** Starts the script that reads; it is told what by a message. */
+export function startWorker(): Worker {
   if (embedded === undefined) return new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' })
   const url = URL.createObjectURL(new Blob([embedded], { type: 'text/javascript' }))
   // From a file on disk, browsers start no modules out of blobs.

@@ -5,6 +5,7 @@ import { h, takesText } from './dom.ts'
 import { KeysDialog } from './keys.ts'
 import type { Opened } from './opening.ts'
 import type { Missing, Source, Sources } from './sources.ts'
+import { coreView } from './views/core.ts'
 import { executionView, findCounterexample, runView } from './views/counterexample.ts'
 import { findingsView } from './views/findings.ts'
 import { lawsView } from './views/laws.ts'
@@ -201,6 +202,7 @@ function unfold(): void {
 function tabsOf({ document: opened, recording }: Opened): Tab[] {
   if (opened.kind === 'explain') return [{ view: 'protocols', title: 'Protocols' }]
   if (opened.kind === 'run') return [{ view: 'run', title: 'Run' }]
+  if (opened.kind === 'core') return [{ view: 'map', title: 'Page map' }]
   if (opened.kind !== 'trace') return [{ view: 'verdicts', title: 'Verdicts' }]
   return [
     { view: 'findings', title: 'Findings' },
@@ -212,6 +214,7 @@ function tabsOf({ document: opened, recording }: Opened): Tab[] {
 function viewOf(wanted: string, { document: opened, recording }: Opened, context: Context): View {
   if (opened.kind === 'explain') return protocolsView(context, opened.protocols)
   if (opened.kind === 'run') return runView(context, opened.run)
+  if (opened.kind === 'core') return coreView(context, opened.core)
   if (opened.kind !== 'trace') {
     if (wanted !== 'counterexample') return verdictsView(context, opened)
     const found = findCounterexample(opened, context.address)

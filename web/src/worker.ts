@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Reads a recording beside the page, by the readers and the ledger that the command line has. */
+/** Reads a recording or a dump beside the page, by the readers and the ledger that the command line has. */
 import { readLedger, summarise } from '../../src/ledger/account.ts'
 import { type PageLifeSource, pageLifeJson } from '../../src/report/page-life.ts'
 import { TimelineRecorder } from '../../src/report/recorder.ts'
@@ -7,6 +7,7 @@ import { traceJson } from '../../src/report/trace-json.ts'
 import { BlobSource } from '../../src/trace/common/bytes.ts'
 import { openRecording } from '../../src/trace/open.ts'
 import type { DecoderSetup } from '../../src/trace/tracedat/block-decoder.ts'
+import { examineBlob } from './core/examining.ts'
 import type { TraceJson } from './documents.ts'
 import type { PageLife, Reply, Request } from './messages.ts'
 import { poolOf, serveDecoder } from './pool.ts'
@@ -50,17 +51,33 @@ async function open({ name, blob, options, decoders }: Extract<Request, { ask: '
 }
 
 function progressEvery(milliseconds: number) {
-  let told = performance.now()
+  const isDue = dueEvery(milliseconds)
   return (progress: { events: number; done: number; total: number | undefined }) => {
-    if (performance.now() - told < milliseconds) return
-    told = performance.now()
-    reply({ say: 'progress', ...progress })
+    if (isDue()) reply({ say: 'progress', ...progress })
   }
+}
+
+function dueEvery(milliseconds: number): () => boolean {
+  let told = performance.now()
+  return () => {
+    if (performance.now() - told < milliseconds) return false
+    told = performance.now()
+    return true
+  }
+}
+
+async function examineDump({ name, blob }: Extract<Request, { ask: 'examine' }>): Promise<void> {
+  const isDue = dueEvery(PROGRESS)
+  const core = await examineBlob(name, blob, (what, done, total) => {
+    if (isDue()) reply({ say: 'examining', what, done, total })
+  })
+  reply({ say: 'examined', core: core as Record<string, unknown> })
 }
 
 async function answer({ data }: MessageEvent<Request>): Promise<void> {
   try {
     if (data.ask === 'open') await open(data)
+    else if (data.ask === 'examine') await examineDump(data)
     else if (data.ask === 'decode') serveDecoder(data.port)
     else if (source) reply({ say: 'life', id: data.id, life: pageLifeJson(source, data.span) as PageLife })
   } catch (error) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Device pages in use by frame number, with what is found out about their holders. */
+
+import { lowerBound } from '../../util/lower-bound.ts'
 import type { Holder } from '../finding.ts'
-import { lowerBound } from '../kernel/kallsyms.ts'
 import type { DevicePages } from '../mm/device-pages.ts'
 import { type MemoryMap, PageView } from '../mm/memory-map.ts'
 

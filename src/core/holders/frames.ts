@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** What the frames of system memory are used for, by their own struct pages and by the kernel's page tables. */
 
-import { lowerBound } from '../kernel/kallsyms.ts'
+import { lowerBound } from '../../util/lower-bound.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import { FRAME_BYTES } from '../memory/physical.ts'
 import { type MemoryMap, PageView } from '../mm/memory-map.ts'

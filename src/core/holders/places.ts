@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Names a place in memory where a pointer to a page was found, and says whether anything can still use it there. */
+
+import { lowerBound } from '../../util/lower-bound.ts'
 import type { Holder, HolderKind } from '../finding.ts'
-import { lowerBound } from '../kernel/kallsyms.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import { percpuOffsets } from '../kernel/percpu.ts'
 import type { Task } from '../kernel/tasks.ts'

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** The kernel's own symbol table as it lies in memory (kernel/kallsyms.c, scripts/kallsyms.c). */
+
+import { lowerBound } from '../../util/lower-bound.ts'
 import { NamePool } from './names.ts'
 import type { VirtualMemory } from './virtual.ts'
 import type { Vmcoreinfo } from './vmcoreinfo.ts'
@@ -219,16 +221,4 @@ class Columns implements SymbolTable {
   #after(address: bigint): number {
     return lowerBound(this.size, i => this.#addresses[this.#order[i]!]! <= address)
   }
-}
-
-/** The first of `count` numbers for which a predicate that turns from true to false is false. */
-export function lowerBound(count: number, below: (i: number) => boolean): number {
-  let low = 0
-  let high = count
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if (below(middle)) low = middle + 1
-    else high = middle
-  }
-  return low
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Modules that are loaded: where they lie, their symbols and their types. */
+
+import { lowerBound } from '../../util/lower-bound.ts'
 import { Btf } from './btf.ts'
-import { lowerBound } from './kallsyms.ts'
 import type { Kernel, LoadedModule } from './kernel.ts'
 import { listEntries } from './lists.ts'
 import { addressOf, has, integer, pointer, text, u32 } from './typed.ts'

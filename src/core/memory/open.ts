@@ -23,6 +23,11 @@ const MAGICS: readonly [magic: string, what: string][] = [
   ['# tracer', 'a recording: use lastput trace'],
 ]
 
+/** True of the first bytes of a file that is a dump, or claims to be one. */
+export function isDump(start: Uint8Array): boolean {
+  return isElf(start) || isKdump(start) || isFlattened(start)
+}
+
 /** Opens a dump by its first bytes. @throws CoreError with what the file is instead */
 export function openDump(source: CoreSource, options: DumpOptions = {}): Dump {
   const start = source.read(0, 64)

@@ -4,6 +4,7 @@ import type { PageRule } from '../../linux/protocols/rules.ts'
 import { growColumns, lengthFor } from '../../util/growable.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import type { MemoryMap, PageView } from './memory-map.ts'
+import { MOST_RUNS, PageRuns } from './page-runs.ts'
 import type { Pagemap } from './pagemaps.ts'
 import { type PageState, type Recognised, recogniseProtocol, ruleOf, stateOf } from './protocol.ts'
 
@@ -24,6 +25,8 @@ export interface PagemapAccount extends Pagemap, Recognised {
   readonly reserved: number
   /** Heads and single pages, by count. */
   readonly counts: ReadonlyMap<number, number>
+  /** All of its pages, those alike side by side as one. */
+  readonly runs: PageRuns
 }
 
 const STATES: readonly PageState[] = ['idle', 'busy', 'impossible', 'unknown']
@@ -81,11 +84,12 @@ export function readDevicePages(
 ): DevicePages {
   const inUse = new PagesInUse()
   const recognised = recogniseProtocol(kernel)
+  const room = { runs: MOST_RUNS }
   let done = 0
   const accounts = pagemaps.map((pagemap, index) => {
-    const walk = new PagemapWalk(pagemap, recognised, inUse, index)
+    const walk = new PagemapWalk({ pagemap, recognised, inUse, index, runs: new PageRuns(room) })
     for (const { first, end, reserved } of pagemap.ranges) {
-      walk.reserved += reserved
+      walk.reserve(first, reserved)
       for (let from = first + reserved; from < end; from += PROGRESS_PAGES) {
         const to = Math.min(end, from + PROGRESS_PAGES)
         walk.visit(map, from, to)
@@ -99,8 +103,18 @@ export function readDevicePages(
 
 const PROGRESS_PAGES = 1 << 18
 
+interface WalkSetup {
+  pagemap: Pagemap
+  recognised: Recognised
+  inUse: PagesInUse
+  /** Of the pagemap, in the list of all. */
+  index: number
+  runs: PageRuns
+}
+
 class PagemapWalk {
-  reserved = 0
+  #reserved = 0
+  readonly #runs: PageRuns
   readonly #pagemap: Pagemap
   readonly #recognised: Recognised
   readonly #inUse: PagesInUse
@@ -114,13 +128,20 @@ class PagemapWalk {
   #heads = 0
   #impossibleHeads = 0
 
-  constructor(pagemap: Pagemap, recognised: Recognised, inUse: PagesInUse, index: number) {
+  constructor({ pagemap, recognised, inUse, index, runs }: WalkSetup) {
+    this.#runs = runs
     this.#pagemap = pagemap
     this.#recognised = recognised
     this.#inUse = inUse
     this.#index = index
     this.#firstRow = inUse.length
     this.#rule = ruleOf(recognised.protocol, pagemap.type)
+  }
+
+  /** Pages at the beginning of a range that are no device pages. */
+  reserve(first: number, pages: number): void {
+    this.#reserved += pages
+    this.#runs.without('reserved', first, first + pages)
   }
 
   visit(map: MemoryMap, from: number, to: number): void {
@@ -130,6 +151,7 @@ class PagemapWalk {
       page => this.#page(page),
       (first, end) => {
         this.#pages.absent += end - first
+        this.#runs.without('absent', first, end)
       },
     )
   }
@@ -137,9 +159,11 @@ class PagemapWalk {
   #page(page: PageView): void {
     if (page.head !== page.pfn && page.head === this.#head) {
       this.#pages[this.#headState]++
+      this.#runs.tail(page.pfn)
       return
     }
     const state = stateOf(this.#rule, page.count, page.mapcount, this.#pagemap.ref?.state === 'dead')
+    this.#runs.head(page, state)
     this.#head = page.pfn
     this.#headState = state
     this.#heads++
@@ -151,8 +175,10 @@ class PagemapWalk {
 
   /** A rule that most pages contradict is not the kernel's: then nothing is said of their states. */
   finish(): PagemapAccount {
-    const base = { ...this.#pagemap, pages: this.#pages, reserved: this.reserved, counts: this.#counts }
     const wrong = this.#heads >= ENOUGH_PAGES && this.#impossibleHeads > this.#heads * MOST_IMPOSSIBLE
+    this.#runs.finish(wrong)
+    const all = { pages: this.#pages, reserved: this.#reserved, counts: this.#counts, runs: this.#runs }
+    const base = { ...this.#pagemap, ...all }
     if (!wrong) return { ...base, ...this.#recognised, rule: this.#rule }
     const { idle, busy, impossible, unknown, absent } = this.#pages
     Object.assign(this.#pages, { idle: 0, busy: 0, impossible: 0, unknown: idle + busy + impossible + unknown, absent })

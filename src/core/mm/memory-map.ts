@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** The memory map: one `struct page` for each frame, in one array in virtual memory (CONFIG_SPARSEMEM_VMEMMAP). */
+
+import { lowerBound } from '../../util/lower-bound.ts'
 import { CoreError } from '../error.ts'
-import { lowerBound } from '../kernel/kallsyms.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import { FRAME_BYTES } from '../memory/physical.ts'
 import { walkTables } from './page-tables.ts'

@@ -60,7 +60,12 @@ export const SHADE_WORDS = ['', 'idle', '+1', '+2', '+3, +4', 'to +8', 'to +16',
 const dark = matchMedia('(prefers-color-scheme: dark)')
 
 export function palette(): Palette {
-  return dark.matches ? DARK : LIGHT
+  return isDark() ? DARK : LIGHT
+}
+
+/** Whether the system asks for light on dark. */
+export function isDark(): boolean {
+  return dark.matches
 }
 
 /** Calls back when the system turns from light to dark or back, until `signal` says so. */

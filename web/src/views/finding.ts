@@ -71,7 +71,11 @@ export function findingBody(context: Context, finding: FindingJson, style: Style
         consequences(finding, style),
       ),
     ),
-    h('p', { class: 'buttons' }, copyButton(context, finding, style)),
+    h(
+      'p',
+      { class: 'buttons' },
+      copyButton(context, () => findingMail(finding, style)),
+    ),
   ]
 }
 
@@ -146,10 +150,11 @@ function consequences(
   )
 }
 
-function copyButton({ say }: Context, finding: FindingJson, style: Style): HTMLElement {
+/** @param text what is copied */
+export function copyButton({ say }: Context, text: () => string): HTMLElement {
   const button = h('button', { type: 'button' }, 'Copy for a mail')
   button.addEventListener('click', async () => {
-    const done = await copy(findingMail(finding, style))
+    const done = await copy(text())
     button.textContent = done ? 'Copied' : 'The browser refused'
     say(button.textContent)
     setTimeout(() => (button.textContent = 'Copy for a mail'), 2000)

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** How far the reading of a file has come. */
 import { printable } from '../../../src/report/printable.ts'
-import { plural } from '../../../src/report/words.ts'
 import { h } from '../dom.ts'
 import type { Progress } from '../recording.ts'
 
@@ -10,10 +9,10 @@ export function reading(name: string): { element: HTMLElement; progress(progress
   const bar = h('progress', { 'aria-label': 'Reading', max: 1 })
   return {
     element: h('div', { class: 'welcome reading' }, status, bar),
-    progress({ events, done, total }) {
+    progress({ what, done, total }) {
       if (total === undefined) bar.removeAttribute('value')
       else bar.value = done / Math.max(1, total)
-      status.textContent = `Reading ${printable(name)}: ${plural(events, 'event')}`
+      status.textContent = `Reading ${printable(name)}: ${what}`
     },
   }
 }

@@ -27,13 +27,13 @@ export function welcome(open: (file: File) => void): Welcome {
       h(
         'p',
         {},
-        'lastput accounts for every reference to a ZONE_DEVICE page in a recording of the kernel\u2019s page_ref events: which put gave back which get, and which reference never came back. It also shows what its model checker found.',
+        'lastput accounts for every reference to a ZONE_DEVICE page in a recording of the kernel\u2019s page_ref events: which put gave back which get, and which reference never came back. Of a memory dump it shows which pages are in use, and by what; and what its model checker found.',
       ),
       dropZone(input, status),
       h('h2', {}, 'Or look at an example'),
       h('h3', {}, 'Recordings of real kernels'),
       exampleList('recording'),
-      h('h3', {}, 'Results of the model checker'),
+      h('h3', {}, 'Results: of a memory dump, of the model checker'),
       exampleList('result'),
       h('h2', {}, 'How to record'),
       h('pre', { class: 'stack' }, 'trace-cmd record -e page_ref -T sleep 10'),
@@ -48,7 +48,8 @@ export function welcome(open: (file: File) => void): Welcome {
 function dropZone(input: HTMLElement, status: HTMLElement): HTMLElement {
   const kinds = [
     'a recording: trace.dat of trace-cmd, perf.data, or text from tracefs; also packed by gzip',
-    'JSON of lastput trace, check (also --matrix and --bugs), run or explain',
+    'a memory dump (vmcore) of at most 2 GB: an ELF core or a kdump file',
+    'JSON of lastput trace, core, check (also --matrix and --bugs), run or explain',
     'a report that lastput wrote with --html',
   ]
   return h(

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * Every page of a pagemap as runs of pages that are alike, for a picture of all of them: idle memory of any size is one run. Pages
+ * of a folio belong together, and have the state of its head.
+ */
+import { growColumns, lengthFor } from '../../util/growable.ts'
+import type { PageView } from './memory-map.ts'
+import type { PageState } from './protocol.ts'
+
+/** What the pages of a run have in common. */
+export interface PageKind {
+  readonly state: PageState | 'absent' | 'reserved'
+  readonly count: number
+  /** `_mapcount` as it is in memory: -1 is not mapped. */
+  readonly mapcount: number
+  readonly flagsLow: number
+  readonly flagsHigh: number
+  /** Pages of each folio; 1 for single pages. All but the state are of the head. */
+  readonly folio: number
+}
+
+/** Runs of all pagemaps together; more are left out, since the pages of damaged pagemaps may all differ. */
+export const MOST_RUNS = 1 << 18
+
+/** Collects runs page by page, in order of their frames. */
+export class PageRuns {
+  length = 0
+  first = new Float64Array(16)
+  pages = new Float64Array(16)
+  /** Index in the list of kinds. */
+  kind = new Uint32Array(16)
+  readonly kinds: PageKind[] = []
+  /** Pages that are in no run, because there were too many runs before them. */
+  leftOut = 0
+  readonly #room: { runs: number }
+  readonly #numbers = new Map<string, number>()
+  /** The folio or page that is being read, until the next one begins. */
+  #first = 0
+  #pages = 0
+  #state: PageKind['state'] = 'idle'
+  #count = 0
+  #mapcount = 0
+  #flagsLow = 0
+  #flagsHigh = 0
+
+  /** @param room what is left of {@link MOST_RUNS}, for all pagemaps together */
+  constructor(room: { runs: number }) {
+    this.#room = room
+  }
+
+  /** A page, or the head of a folio. */
+  head(page: PageView, state: PageState): void {
+    this.#close()
+    this.#first = page.pfn
+    this.#pages = 1
+    this.#state = state
+    this.#count = page.count
+    this.#mapcount = page.mapcount
+    this.#flagsLow = page.flagsLow
+    this.#flagsHigh = page.flagsHigh
+  }
+
+  /** The next page of the folio; behind pages that are absent it begins again there. */
+  tail(pfn: number): void {
+    if (this.#pages === 0) this.#first = pfn
+    this.#pages++
+  }
+
+  /** Pages [first, end) that have no counts. */
+  without(state: 'absent' | 'reserved', first: number, end: number): void {
+    this.#close()
+    this.#pages = 0
+    if (end > first)
+      this.#add(first, end - first, { state, count: 0, mapcount: -1, flagsLow: 0, flagsHigh: 0, folio: 1 })
+  }
+
+  /** To be called after the last page. @param isRuleWrong nothing is said of states, other than of what is absent */
+  finish(isRuleWrong: boolean): void {
+    this.#close()
+    this.#pages = 0
+    if (!isRuleWrong) return
+    this.kinds.forEach((kind, i) => {
+      if (kind.state !== 'absent' && kind.state !== 'reserved') this.kinds[i] = { ...kind, state: 'unknown' }
+    })
+  }
+
+  #close(): void {
+    if (this.#pages === 0) return
+    const last = this.length - 1
+    const kind = last < 0 ? undefined : this.kinds[this.kind[last]!]!
+    if (kind && this.first[last]! + this.pages[last]! === this.#first && this.#isLike(kind)) {
+      this.pages[last]! += this.#pages
+      return
+    }
+    this.#add(this.#first, this.#pages, {
+      state: this.#state,
+      count: this.#count,
+      mapcount: this.#mapcount,
+      flagsLow: this.#flagsLow,
+      flagsHigh: this.#flagsHigh,
+      folio: this.#pages,
+    })
+  }
+
+  #isLike(kind: PageKind): boolean {
+    return (
+      kind.folio === this.#pages &&
+      kind.count === this.#count &&
+      kind.state === this.#state &&
+      kind.mapcount === this.#mapcount &&
+      kind.flagsLow === this.#flagsLow &&
+      kind.flagsHigh === this.#flagsHigh
+    )
+  }
+
+  #add(first: number, pages: number, kind: PageKind): void {
+    if (this.#room.runs <= 0) {
+      this.leftOut += pages
+      return
+    }
+    this.#room.runs--
+    const row = this.length++
+    if (row >= this.first.length) growColumns(this, lengthFor(row, this.first.length))
+    this.first[row] = first
+    this.pages[row] = pages
+    this.kind[row] = this.#numberOf(kind)
+  }
+
+  #numberOf(kind: PageKind): number {
+    const { state, count, mapcount, flagsLow, flagsHigh, folio } = kind
+    const key = `${state} ${count} ${mapcount} ${flagsLow} ${flagsHigh} ${folio}`
+    const known = this.#numbers.get(key)
+    if (known !== undefined) return known
+    const number = this.kinds.push(kind) - 1
+    this.#numbers.set(key, number)
+    return number
+  }
+}

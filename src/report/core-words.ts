@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** Findings about a dump in words that the terminal and the viewer share. */
+import { type CoreFinding, type Holder, pageCount } from '../core/finding.ts'
+import { printable } from './printable.ts'
+import { grouped, pfnText, plural } from './words.ts'
+
+/** Larger dumps are for the command line: a page reads a file slowly, and holders are looked for in all of it. */
+export const MOST_SHOWN_BYTES = 2 ** 31
+
+/** What to do with a dump that is too large for a page; undefined where it is not. */
+export function tooLargeToShow(name: string, bytes: number): string | undefined {
+  if (bytes <= MOST_SHOWN_BYTES) return undefined
+  const sizes = `${plural(bytes, 'byte')}, and a page reads dumps of at most ${plural(MOST_SHOWN_BYTES, 'byte')}`
+  return `${printable(name)} has ${sizes}: run "lastput core ${printable(name)} --html report.html", and open that`
+}
+
+/** What a finding is about, and its numbers. */
+export function coreSubject(finding: CoreFinding): string {
+  const { kind, pfn, count, explained, mapcount } = finding
+  const pages = pageCount(finding)
+  if (kind === 'teardown-waits') return `memunmap_pages() waits for ${plural(pages, 'page')} from ${pfnText(pfn)} on`
+  const what = pages > 1 ? `folio ${pfnText(pfn)} of ${grouped(pages)} pages` : `page ${pfnText(pfn)}`
+  const sum = explained === undefined ? '' : `, ${explained} explained`
+  return `${what}, count ${count}${mappedText(mapcount)}${sum}`
+}
+
+/** @param mapcount how often a page is mapped */
+export function mappedText(mapcount: number): string {
+  return mapcount > 0 ? `, mapped ${mapcount === 1 ? 'once' : `${mapcount} times`}` : ''
+}
+
+/** Held pages side by side that are held alike. */
+export interface HeldGroup {
+  first: CoreFinding
+  last: CoreFinding
+  pages: number
+}
+
+/** @param findings in order of their pages */
+export function heldGroups(findings: readonly CoreFinding[]): HeldGroup[] {
+  const groups: HeldGroup[] = []
+  for (const finding of findings) {
+    const group = groups.at(-1)
+    if (group && isNext(group.last, finding)) {
+      group.last = finding
+      group.pages += pageCount(finding)
+    } else groups.push({ first: finding, last: finding, pages: pageCount(finding) })
+  }
+  return groups
+}
+
+/** Which pages, with what count, and by what they are held. */
+export function heldSentence({ first, last, pages }: HeldGroup): string {
+  const end = last.pfn + pageCount(last) - 1
+  const where = pages === 1 ? pfnText(first.pfn) : `${pfnText(first.pfn)}-${pfnText(end)}`
+  const by = first.holders.map(groupWords)
+  const open =
+    first.explained !== undefined && first.explained < first.count
+      ? [by.length > 0 ? 'the rest is unexplained' : 'unexplained']
+      : []
+  return `${where}, count ${first.count}: ${[...new Set([...by, ...open])].join('; ') || 'holders unknown'}`
+}
+
+function isNext(last: CoreFinding, next: CoreFinding): boolean {
+  if (last.pfn + pageCount(last) !== next.pfn || last.pagemap !== next.pagemap) return false
+  if (last.count !== next.count || last.explained !== next.explained) return false
+  const words = (finding: CoreFinding) => finding.holders.map(groupWords).join('\n')
+  return words(last) === words(next)
+}
+
+/** A holder without what differs from page to page. */
+function groupWords({ kind, task, pid, cache, symbol, words }: Holder): string {
+  const by = task === undefined ? '' : ` ${printable(task)}-${pid}`
+  if (kind === 'mapping') return `mapped by${by}`
+  if (kind === 'pipe') return `in a pipe of${by}`
+  if (kind === 'slab' && cache !== undefined) return `slab ${printable(cache)}`
+  if (kind === 'static-data' && symbol !== undefined) return `in ${printable(symbol.replace(/\+0x.*(?= \[|$)/, ''))}`
+  return words
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** The map on the page: a canvas that stays while its rows scroll behind it, the pointer, the page that is selected. */
+import { h } from '../dom.ts'
+import { onPaletteChange, palette } from '../timeline/palette.ts'
+import { onPress } from '../timeline/press.ts'
+import { shadesOf } from './colours.ts'
+import type { CorePagemap } from './document.ts'
+import { COLUMNS, Grid } from './grid.ts'
+import { LABELS, MapPainter, type MapScene, type Place, ROW } from './painter.ts'
+import type { Segments } from './segments.ts'
+
+export interface MapEvents {
+  hover(place: Place | undefined): void
+  click(place: Place): void
+  /** Called when the system turns from light to dark or back. */
+  repaint(): void
+}
+
+export class MapBoard {
+  readonly scene: MapScene
+  readonly scroller = h('div', {
+    class: 'page-map',
+    tabindex: 0,
+    role: 'application',
+    'aria-label': 'Map of the pages; the button "As a table" shows the same as a table',
+  })
+  readonly #canvas = h('canvas', { 'aria-hidden': 'true' })
+  readonly #painter = new MapPainter(this.#canvas)
+  readonly #spacer = h('div', { class: 'spacer' })
+  readonly #events: MapEvents
+  readonly #controller = new AbortController()
+  #frame = 0
+
+  constructor(pagemaps: readonly CorePagemap[], segments: readonly Segments[], events: MapEvents) {
+    const grid = new Grid(pagemaps, segments)
+    this.scene = { pagemaps, segments, grid, scroll: 0, selected: undefined, hovered: undefined, lit: [] }
+    this.#events = events
+    this.scroller.append(this.#canvas, this.#spacer)
+    this.#listen()
+  }
+
+  #listen(): void {
+    const { scroller, scene } = this
+    const { signal } = this.#controller
+    scroller.addEventListener('scroll', () => {
+      scene.scroll = scroller.scrollTop
+      this.changed()
+    })
+    onPress(scroller, {
+      begin: () => {
+        const top = scroller.scrollTop
+        return (_, dy) => {
+          scroller.scrollTop = top - dy
+        }
+      },
+      click: event => {
+        const place = this.#under(event)
+        if (place) this.#events.click(place)
+        scroller.focus({ preventScroll: true })
+      },
+      hover: event => {
+        scene.hovered = event && this.#under(event)
+        this.#events.hover(scene.hovered)
+        this.changed()
+      },
+    })
+    const repaint = () => {
+      this.#events.repaint()
+      this.changed()
+    }
+    onPaletteChange(repaint, signal)
+    addEventListener('resize', () => this.resize(), { signal })
+  }
+
+  /** The page under the pointer; of a folded row, its first. */
+  #under(event: MouseEvent): Place | undefined {
+    const { grid, scroll } = this.scene
+    const box = this.#canvas.getBoundingClientRect()
+    const row = Math.floor((event.clientY - box.top + scroll) / ROW)
+    if (row < 0 || row >= grid.length || grid.base[row]! < 0) return undefined
+    const pagemap = grid.pagemap[row]!
+    if (grid.isFolded(row)) return { pfn: grid.from[row]!, pagemap }
+    const column = Math.floor((event.clientX - box.left - LABELS) / this.#painter.cell)
+    const pfn = grid.base[row]! + Math.max(0, column)
+    if (column >= COLUMNS || pfn < grid.from[row]! || pfn >= grid.end[row]!) return undefined
+    return { pfn, pagemap }
+  }
+
+  /** Scrolls as far as it takes for a page to be seen. */
+  reveal({ pfn, pagemap }: Place): void {
+    const row = this.scene.grid.rowOf(pfn, pagemap)
+    if (row < 0) return
+    const top = row * ROW
+    const { clientHeight, scrollTop } = this.scroller
+    if (top < scrollTop + ROW) this.scroller.scrollTop = top - clientHeight / 4
+    if (top > scrollTop + clientHeight - 2 * ROW) this.scroller.scrollTop = top - clientHeight * 0.75
+    this.scene.scroll = this.scroller.scrollTop
+    this.changed()
+  }
+
+  scrollTo(top: number): void {
+    this.scroller.scrollTop = top
+    this.scene.scroll = this.scroller.scrollTop
+  }
+
+  /** Fits the drawing to its place. */
+  resize(): void {
+    const height = this.scene.grid.length * ROW + 4
+    this.scroller.style.height = `min(66vh, 46rem, ${height + 2}px)`
+    const { clientWidth, clientHeight } = this.scroller
+    this.#spacer.style.height = `${Math.max(0, height - clientHeight)}px`
+    this.#painter.resize(clientWidth, clientHeight)
+    this.changed()
+  }
+
+  /** Draws with the next frame. */
+  changed(): void {
+    if (this.#frame === 0) this.#frame = requestAnimationFrame(() => this.#paint())
+  }
+
+  #paint(): void {
+    this.#frame = 0
+    if (!this.scroller.hidden) this.#painter.paint(this.scene, palette(), shadesOf())
+  }
+
+  stop(): void {
+    this.#controller.abort()
+    cancelAnimationFrame(this.#frame)
+  }
+}

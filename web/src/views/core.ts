@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** A dump: a map of all of its device pages, what was found beside it, and the page that is selected. */
+import { pfnText, plural } from '../../../src/report/words.ts'
+import { MapBoard } from '../core/board.ts'
+import { shadesOf } from '../core/colours.ts'
+import type { CoreDocument, KindJson } from '../core/document.ts'
+import type { Place } from '../core/painter.ts'
+import { type Segments, SHADES, segmentsOf } from '../core/segments.ts'
+import { Strip } from '../core/strip.ts'
+import { h } from '../dom.ts'
+import type { KeyHelp } from '../keys.ts'
+import { type Entry, FindingList } from './core-findings.ts'
+import { corePage } from './core-page.ts'
+import { coreSummary, pagemapTable, SHOWN_PAGEMAPS } from './core-summary.ts'
+import { coreTable } from './core-table.ts'
+import type { Context, View } from './view.ts'
+
+const KEYS: KeyHelp = [
+  ['← →', 'the page before, the page after'],
+  ['↑ ↓', 'the page above, the page below'],
+  ['n p', 'the next, the previous page of another state'],
+  ['j k', 'the finding below, the finding above'],
+  ['Esc', 'select nothing'],
+]
+
+const HINT = 'click a page, or arrows; n p next of another state; j k findings; ? shows all keys'
+
+export function coreView(context: Context, core: CoreDocument): View {
+  return new CoreView(context, core)
+}
+
+class CoreView implements View {
+  readonly element: HTMLElement
+  readonly keys = KEYS
+  readonly #context: Context
+  readonly #core: CoreDocument
+  readonly #segments: readonly Segments[]
+  readonly #board: MapBoard
+  readonly #strips: readonly Strip[]
+  readonly #findings: FindingList
+  readonly #legend = h('p', { class: 'legend', 'aria-label': 'Colours' })
+  readonly #hover = h('p', { class: 'muted hover', role: 'status' }, ' ')
+  readonly #detail = h('section', { class: 'detail', 'aria-label': 'The selected page' })
+  readonly #table = h('div', { class: 'twin' })
+  readonly #onResize = () => this.#paintStrips()
+
+  constructor(context: Context, core: CoreDocument) {
+    this.#context = context
+    this.#core = core
+    const { pagemaps } = core
+    const found = pagemaps.map((_, i) => core.findings.filter(({ pagemap }) => pagemap === i))
+    this.#segments = pagemaps.map((map, i) => segmentsOf(map, found[i]!))
+    this.#board = new MapBoard(pagemaps, this.#segments, {
+      hover: place => {
+        const { selected } = this.#board.scene
+        this.#hover.textContent = place ? this.#tell(place) : selected ? this.#tell(selected) : ' '
+      },
+      click: place => this.#select(place),
+      repaint: () => this.#repaint(),
+    })
+    this.#strips = pagemaps
+      .slice(0, SHOWN_PAGEMAPS)
+      .map((map, i) => new Strip(map, this.#segments[i]!, pfn => this.#select({ pfn, pagemap: i })))
+    this.#findings = new FindingList(context, core, entry => this.#choose(entry))
+    this.element = this.#layout()
+  }
+
+  #layout(): HTMLElement {
+    const { pagemaps } = this.#core
+    const strips = this.#strips.map(({ canvas }) => canvas)
+    const first = (pagemap: number) => this.#select({ pfn: pagemaps[pagemap]!.ranges[0]?.first ?? 0, pagemap })
+    const map = h('div', {}, this.#board.scroller, this.#table, this.#legend, this.#hover)
+    const side = h('div', { class: 'side' }, this.#detail, this.#findings.element)
+    return h(
+      'div',
+      { class: 'core' },
+      coreSummary(this.#core),
+      pagemaps.length > 0 && pagemapTable(pagemaps, strips, first),
+      pagemaps.length > 0 && this.#controls(),
+      pagemaps.length > 0 ? h('div', { class: 'beside' }, map, side) : side,
+    )
+  }
+
+  // --- controls -----------------------------------------------------------------------------------------------------------
+
+  #controls(): HTMLElement {
+    return h(
+      'div',
+      { class: 'filters' },
+      this.#searchControl(),
+      this.#tableControl(),
+      h('small', { class: 'keys' }, HINT),
+    )
+  }
+
+  /** A page by its number, as the terminal writes it. */
+  #searchControl(): HTMLElement {
+    const search = h('input', { type: 'search', placeholder: 'page, as 0x1000', 'aria-label': 'Page to select' })
+    search.addEventListener('change', () => {
+      const text = search.value.trim()
+      if (text === '') return
+      const place = /^(0x)?[0-9a-f]{1,12}$/i.test(text)
+        ? this.#placeOf(Number(`0x${text.replace(/^0x/i, '')}`))
+        : undefined
+      search.setCustomValidity(place ? '' : 'no such page is a device page')
+      search.reportValidity()
+      if (!place) return
+      this.#select(place)
+      this.#board.scroller.focus({ preventScroll: true })
+    })
+    search.addEventListener('input', () => search.setCustomValidity(''))
+    return search
+  }
+
+  #tableControl(): HTMLElement {
+    const { address } = this.#context
+    const button = h('button', { type: 'button', 'aria-pressed': 'false' }, 'As a table')
+    const toggle = (on: boolean) => {
+      button.setAttribute('aria-pressed', String(on))
+      address.note({ table: on ? 1 : undefined })
+      this.#showTable(on)
+    }
+    button.addEventListener('click', () => toggle(!this.#board.scroller.hidden))
+    if (address.get('table') === '1') queueMicrotask(() => toggle(true))
+    return button
+  }
+
+  /** The table in the map's place, or back. */
+  #showTable(on: boolean): void {
+    const { scroller } = this.#board
+    for (const drawn of [scroller, this.#legend]) drawn.hidden = on
+    const table = () => coreTable(this.#core.pagemaps, this.#segments, place => this.#select(place))
+    this.#table.replaceChildren(...(on ? [table()] : []))
+    if (!on) this.#board.resize()
+  }
+
+  onKey(key: string): boolean {
+    const { scroller } = this.#board
+    const does: Record<string, () => void> = {
+      j: () => this.#findings.step(1),
+      k: () => this.#findings.step(-1),
+      n: () => this.#stepSegment(1),
+      p: () => this.#stepSegment(-1),
+      Escape: () => this.#deselect(),
+    }
+    const { activeElement } = document
+    if (activeElement === scroller || activeElement === document.body || activeElement?.id === 'main') {
+      does.ArrowRight = () => this.#step(1)
+      does.ArrowLeft = () => this.#step(-1)
+      does.ArrowDown = () => this.#step(64)
+      does.ArrowUp = () => this.#step(-64)
+    }
+    if (!Object.hasOwn(does, key)) return false
+    does[key]!()
+    return true
+  }
+
+  // --- selection ----------------------------------------------------------------------------------------------------------
+
+  #placeOf(pfn: number): Place | undefined {
+    const pagemap = this.#core.pagemaps.findIndex(({ ranges }) => ranges.some(r => pfn >= r.first && pfn < r.end))
+    return pagemap < 0 ? undefined : { pfn, pagemap }
+  }
+
+  #choose({ first, pages }: Entry): void {
+    const pagemap = first.pagemap ?? -1
+    if (pagemap < 0 || pagemap >= this.#core.pagemaps.length) return
+    this.#board.scene.lit = pages
+    this.#select({ pfn: first.pfn, pagemap }, true)
+  }
+
+  /** @param keep whether the pages of a finding stay lit */
+  #select(place: Place, keep = false): void {
+    const { scene } = this.#board
+    if (!keep) scene.lit = []
+    scene.selected = place
+    this.#board.reveal(place)
+    this.#context.address.note({ page: pfnText(place.pfn) })
+    this.#hover.textContent = this.#tell(place)
+    this.#context.say(this.#tell(place))
+    this.#detail.replaceChildren(...corePage(this.#context, this.#core, place))
+    this.#board.changed()
+  }
+
+  #deselect(): void {
+    const { scene } = this.#board
+    scene.selected = undefined
+    scene.lit = []
+    this.#detail.replaceChildren()
+    this.#hover.textContent = ' '
+    this.#context.address.note({ page: undefined })
+    this.#board.changed()
+  }
+
+  /** Selects the page so many on. */
+  #step(by: number): void {
+    const { selected } = this.#board.scene
+    const next = selected ? this.#placeBeside(selected, by) : this.#firstPlace()
+    if (next) this.#select(next)
+  }
+
+  /** So many pages on, or where a range ends, at the beginning of the next one. */
+  #placeBeside({ pfn, pagemap }: Place, by: number): Place | undefined {
+    const { pagemaps } = this.#core
+    const isIn = (at: number) => (range: { first: number; end: number }) => at >= range.first && at < range.end
+    if (pagemaps[pagemap]!.ranges.some(isIn(pfn + by))) return { pfn: pfn + by, pagemap }
+    const all = pagemaps.flatMap(({ ranges }, i) => ranges.map(range => ({ ...range, pagemap: i })))
+    const next = all[all.findIndex(range => range.pagemap === pagemap && isIn(pfn)(range)) + Math.sign(by)]
+    return next && { pfn: by > 0 ? next.first : next.end - 1, pagemap: next.pagemap }
+  }
+
+  /** Selects the first page of the next or the previous segment. */
+  #stepSegment(by: number): void {
+    const { selected } = this.#board.scene
+    const next = selected ? this.#segmentBeside(selected, by) : this.#firstPlace()
+    if (next) this.#select(next)
+  }
+
+  #segmentBeside({ pfn, pagemap }: Place, by: number): Place | undefined {
+    const segments = this.#segments[pagemap]!
+    const at = segments.at(pfn) + by
+    if (at >= 0 && at < segments.length) return { pfn: segments.first[at]!, pagemap }
+    const other = this.#segments[pagemap + by]
+    if (!other || other.length === 0) return undefined
+    return { pfn: other.first[by > 0 ? 0 : other.length - 1]!, pagemap: pagemap + by }
+  }
+
+  #firstPlace(): Place | undefined {
+    const pagemap = this.#segments.findIndex(({ length }) => length > 0)
+    return pagemap < 0 ? undefined : { pfn: this.#segments[pagemap]!.first[0]!, pagemap }
+  }
+
+  #tell({ pfn, pagemap }: Place): string {
+    const shade = SHADES[this.#segments[pagemap]!.shadeAt(pfn)]!
+    const kind = this.#kindOf(pfn, pagemap)
+    const numbers =
+      kind?.count === undefined ? '' : `, count ${kind.count}, mapped ${plural(kind.mapcount ?? 0, 'time')}`
+    return `page ${pfnText(pfn)}: ${shade}${numbers}`
+  }
+
+  #kindOf(pfn: number, pagemap: number): KindJson | undefined {
+    return this.#core.pagemaps[pagemap]!.runs.find(({ first, end }) => pfn >= first && pfn < end)?.kind
+  }
+
+  // --- drawing ------------------------------------------------------------------------------------------------------------
+
+  #repaint(): void {
+    this.#paintStrips()
+    const { fill } = shadesOf()
+    const present = new Set(this.#segments.flatMap(({ shade, length }) => [...new Set(shade.subarray(0, length))]))
+    const items = [...SHADES.keys()].filter(shade => present.has(shade))
+    this.#legend.replaceChildren(
+      'Pages: ',
+      ...items.map(shade => {
+        const swatch = h('span', { class: 'swatch' })
+        swatch.style.background = fill[shade]!
+        return h('span', {}, swatch, SHADES[shade]!)
+      }),
+    )
+  }
+
+  #paintStrips(): void {
+    const shades = shadesOf()
+    for (const strip of this.#strips) strip.paint(shades)
+  }
+
+  shown(): void {
+    this.#board.resize()
+    this.#repaint()
+    addEventListener('resize', this.#onResize)
+    const page = this.#context.address.get('page')
+    const place = page === undefined ? undefined : this.#placeOf(Number(page))
+    const [found] = this.#core.findings
+    if (place) this.#select(place)
+    else if (found?.pagemap !== undefined && found.pagemap < this.#segments.length)
+      this.#board.reveal({ pfn: found.pfn, pagemap: found.pagemap })
+  }
+
+  gone(): void {
+    removeEventListener('resize', this.#onResize)
+    this.#board.stop()
+  }
+}
