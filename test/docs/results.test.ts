@@ -48,7 +48,10 @@ test('the matrix', () => {
 
 needs(dumps()).test('the dump', () => {
   for (const [name, folder] of Object.entries(DUMPS)) {
-    const now = JSON.parse(lastput(['core', realDumps().find(each => each.name === folder)!.path(), '--json']))
+    const path = realDumps()
+      .find(each => each.name === folder)!
+      .path()
+    const now = JSON.parse(lastput(['core', path, '--json']))
     now.source.file = 'vmcore'
     expect(kept(name)).toEqual(now)
   }
