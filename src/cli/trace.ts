@@ -32,6 +32,8 @@ export interface TraceFlags extends RecordingFlags {
   json?: boolean
   html?: string
   full?: boolean
+  perfetto?: string
+  parquet?: string
   allPages?: boolean
   pfn?: PageRange[]
   pagemap?: number
@@ -68,6 +70,8 @@ Examples:
   lastput trace - < trace.txt                      text of tracefs' trace file
   lastput trace trace.dat --html report.html       a report to look at or mail
   lastput trace trace.dat --pfn 0xfcf83fc --json   one page, for a program
+  lastput trace trace.dat --perfetto trace.pftrace for ui.perfetto.dev
+  lastput trace trace.dat --parquet tables/        for DuckDB (docs/export.md)
 
 Exit codes: 0 all was judged and nothing found, 1 findings that accuse or
 reports of the kernel's own, 2 usage or an unusable file, 3 nothing was found,
@@ -86,6 +90,12 @@ export function traceCommand(): Command {
     )
     .option('--html <file>', 'write a report that any browser opens: one file, with all it needs inside', outputFile)
     .option('--full', 'with --html: put the whole recording into the report, with every page over time')
+    .option(
+      '--perfetto <file>',
+      "write pages, lifetimes, holders and findings as a trace for Perfetto's viewer",
+      outputFile,
+    )
+    .option('--parquet <folder>', 'write events, lives, references and findings as tables for SQL', outputFile)
     .addOption(pagesOption('findings of these pages only, as 0x10,0x20-0x2f; repeatable'))
     .option('--pagemap <pfn>', 'findings of the pagemap that this page belongs to', parsePfn)
     .option('--from <seconds>', 'findings from this time on', parseTime)
@@ -129,8 +139,10 @@ async function traceAll(files: string[], flags: TraceFlags): Promise<Exit> {
 }
 
 /** @throws UsageError for options of which one would be taken without effect */
-function refuseContradictions(files: readonly string[], { html, full, from, to }: TraceFlags): void {
-  if (html !== undefined && files.length > 1) throw new UsageError('--html takes one recording')
+function refuseContradictions(files: readonly string[], flags: TraceFlags): void {
+  const { html, full, from, to } = flags
+  for (const option of ['html', 'perfetto', 'parquet'] as const)
+    if (flags[option] !== undefined && files.length > 1) throw new UsageError(`--${option} takes one recording`)
   if (full && html === undefined) throw new UsageError('--full says what is put into a report: add --html FILE')
   refuseEmptyTime({ from, to })
   if (files.filter(file => file === '-').length > 1) throw new UsageError('standard input can be read once')
@@ -157,13 +169,14 @@ async function writeHtml(html: string, file: string, { json }: Result, flags: Tr
 /** Accounts for an opened recording as the command line wants it. */
 export async function traceRecording(recording: Recording, flags: TraceFlags): Promise<Result> {
   const progress = progressLine('trace')
-  const made = await account(recording, {
-    allPages: flags.allPages,
-    protocol: flags.protocol,
-    ask: flags.pfn,
-    onProgress: progress.show,
-  })
+  const { allPages, protocol, pfn: ask, perfetto, parquet } = flags
+  const options = { allPages, protocol, ask, onProgress: progress.show }
+  const isExported = perfetto !== undefined || parquet !== undefined
+  const { account: made, notes } = isExported
+    ? await (await import('./export.ts')).accountAndExport(recording, { perfetto, parquet }, options)
+    : { account: await account(recording, options), notes: [] }
   progress.clear()
+  for (const note of notes) complain('lastput trace', note)
   const filter = filterOf(flags, recording)
   const selected = select(made, filter)
   const { damage } = recording

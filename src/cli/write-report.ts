@@ -16,9 +16,22 @@ export async function writeReport(file: string, data: unknown, title: string, wh
 /** Writes a file that the user asked for. @throws an error of the file system that names it, as that of a full disk does not */
 export async function writeOutput(file: string, content: string | Uint8Array): Promise<void> {
   await writeFile(file, content).catch((error: Error) => {
-    error.message = `${file}: ${error.message.replace(/, (open|write)\b.*/s, '')}`
-    throw error
+    throw named(file, error)
   })
+}
+
+/** Does something with a file. @throws an error of the file system that names it */
+export function namingFile<T>(file: string, act: () => T): T {
+  try {
+    return act()
+  } catch (error) {
+    throw error instanceof Error && 'syscall' in error ? named(file, error) : error
+  }
+}
+
+function named(file: string, error: Error): Error {
+  error.message = `${file}: ${error.message.replace(/, (open|write|mkdir)\b.*/s, '')}`
+  return error
 }
 
 /** A recording to be put into a report. @throws TraceError when it does not fit, or cannot be read twice */

@@ -7,7 +7,7 @@ import type { EventBatch, Recording } from '../trace/events.ts'
 import { completenessJson, type Incompleteness, incompleteness } from './completeness.ts'
 import { type PageLifeSource, pageLifeJson } from './page-life.ts'
 import { TimelineRecorder } from './recorder.ts'
-import { lifeAround } from './timeline.ts'
+import { lifeEnd } from './timeline.ts'
 import { clockJson } from './trace-json.ts'
 import { grouped, pfnText, plural, wrap } from './words.ts'
 
@@ -60,7 +60,7 @@ export async function pageLives(
   const source = { timeline, recorder, ledger, recording }
   let idle: number | null = null
   for (let at = 0; at < end; ) {
-    const { to } = lifeAround(timeline, 0, at)
+    const to = lifeEnd(timeline, 0, at)
     const json = pageLifeJson(source, { page: 0, from: at, to, times: timeline.time.slice(at, to) })
     const told = json as { idle: number | null; lifetime: LifetimeJson }
     idle = told.idle
@@ -72,7 +72,7 @@ export async function pageLives(
 }
 
 /** True if the events [from, to) only set the page up. */
-function isInitialisation({ recorder, ledger: { sites } }: PageLifeSource, from: number, to: number): boolean {
+export function isInitialisation({ recorder, ledger: { sites } }: PageLifeSource, from: number, to: number): boolean {
   for (let i = from; i < to; i++) if (!(sites.traits(recorder.event(i).stack) & StackTrait.INIT)) return false
   return true
 }

@@ -26,25 +26,45 @@ export interface LifeSpan {
   times: Float64Array
 }
 
-export function pageLifeJson({ timeline, recorder, recording, ledger }: PageLifeSource, span: LifeSpan): object {
+/** One lifetime, with which event gave back what which other took. */
+export interface PageLifetime {
+  /** Count while nobody holds the page; undefined where that is not known. */
+  idle: number | undefined
+  /** Count before the first event, and references that were out by then. */
+  before: number
+  held: number
+  /** True if the page is idle after the last event. */
+  hasEnded: boolean
+  /** Without attempts that failed. */
+  events: LifetimeEvent[]
+  /** Of each event the place of the one that gave its reference back, or took it; undefined: none. */
+  partners: (number | undefined)[]
+}
+
+export function lifetimeOf({ timeline, recorder, ledger }: PageLifeSource, span: LifeSpan): PageLifetime {
   const { page, from, to, times } = span
-  const events = Array.from({ length: to - from }, (_, i) => recorder.event(from + i))
+  const all = Array.from({ length: to - from }, (_, i) => recorder.event(from + i))
   const idle = timeline.idle[page] === NO_IDLE ? undefined : timeline.idle[page]!
-  const before = from > timeline.start[page]! ? recorder.event(from - 1).count : countBefore(events[0]!)
-  const life = events.map((event, i) => lifeEvent(event, i, times[i]!, i === 0 ? before : events[i - 1]!.count, ledger))
-  // Attempts that failed are no part of it.
-  const told = life.filter(event => event.delta !== 0)
+  const before = from > timeline.start[page]! ? recorder.event(from - 1).count : countBefore(all[0]!)
+  const life = all.map((event, i) => lifeEvent(event, i, times[i]!, i === 0 ? before : all[i - 1]!.count, ledger))
+  const events = life.filter(event => event.delta !== 0)
   const held = Math.max(0, before - (idle ?? 0))
-  const { partners } = pairReferences(told, held, ledger.book)
-  const ended = events.at(-1)!.count === (idle ?? 0)
+  const { partners } = pairReferences(events, held, ledger.book)
+  return { idle, before, held, hasEnded: all.at(-1)!.count === (idle ?? 0), events, partners }
+}
+
+export function pageLifeJson(source: PageLifeSource, span: LifeSpan): object {
+  const { timeline, recording, ledger } = source
+  const { page, times } = span
+  const { idle, before, held, hasEnded, events, partners } = lifetimeOf(source, span)
   let count = before
   return {
     pfn: pfnText(timeline.pfns[page]!),
     idle: idle ?? null,
     lifetime: {
       began: held > 0 ? null : timeNumber(times[0]!, recording),
-      ended: ended ? timeNumber(times.at(-1)!, recording) : null,
-      events: told.map((event, i) => {
+      ended: hasEnded ? timeNumber(times.at(-1)!, recording) : null,
+      events: events.map((event, i) => {
         count += event.delta
         return { ...actorJson(historyOf(event, ledger, recording), recording), count, partner: partners[i] ?? null }
       }),

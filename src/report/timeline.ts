@@ -67,3 +67,15 @@ export function lifeAround({ start, count, idle }: Timeline, p: number, at: numb
   while (to < start[p + 1]! && count[to - 1] !== free && to - from < MOST_TOLD) to++
   return { from, to }
 }
+
+/** Events of a lifetime that are looked at together; a page that is never idle has its events in parts of that many. */
+const MOST_TOGETHER = 1 << 17
+
+/** Returns the end of the lifetime that begins with an event of a page: the event after which the page is idle, and past it. */
+export function lifeEnd({ start, count, idle }: Timeline, p: number, from: number): number {
+  const free = idle[p] === NO_IDLE ? 0 : idle[p]!
+  const most = Math.min(start[p + 1]!, from + MOST_TOGETHER)
+  let to = from + 1
+  while (to < most && count[to - 1] !== free) to++
+  return to
+}

@@ -60,6 +60,11 @@ test('whoever holds the page at the end is whom lastput who names', async () => 
   expect(out.map(event => event.function)).toEqual(found.holders.map(({ actor }) => actor?.frame?.name))
 })
 
+test('a page that two CPUs fight over, and that is never idle meanwhile, has one lifetime of many events', async () => {
+  const { lifetimes } = (await pageLives(await open('race-5.10'), 0xfcf83ff, {}))!
+  expect(lifetimes.map(({ events }) => events.length > 1000)).toEqual([false, true, false])
+})
+
 test('a page that does not occur has none', async () => {
   expect(await pageLives(await open('leak-6.12'), 0x1, {})).toBeUndefined()
 })

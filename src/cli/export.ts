@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** Files for other tools that `lastput trace` writes beside its answer: --perfetto, --parquet. */
+import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileWriter } from 'hyparquet-writer'
+import { KeptRecording } from '../export/kept-recording.ts'
+import { ParquetTables } from '../export/parquet.ts'
+import { writePerfetto } from '../export/perfetto.ts'
+import type { Account, AccountOptions } from '../ledger/account.ts'
+import type { Recording } from '../trace/events.ts'
+import { namingFile } from './write-report.ts'
+
+export interface Exports {
+  /** File of a Perfetto trace. */
+  perfetto?: string | undefined
+  /** Folder of the tables. */
+  parquet?: string | undefined
+}
+
+/**
+ * Accounts for a recording and writes it for other tools.
+ *
+ * @returns the account, and what the files do not have, as sentences
+ * @throws an error of the file system that names the file
+ */
+export async function accountAndExport(
+  recording: Recording,
+  { perfetto, parquet }: Exports,
+  options: AccountOptions,
+): Promise<{ account: Account; notes: string[] }> {
+  const tables = parquet === undefined ? undefined : tablesIn(parquet)
+  const kept = await KeptRecording.read(recording, options, batch => tables?.addEvents(batch, recording))
+  tables?.finish(kept)
+  const notes = perfetto === undefined ? [] : writePerfettoFile(kept, perfetto)
+  return { account: kept.account, notes }
+}
+
+function tablesIn(folder: string): ParquetTables {
+  return namingFile(folder, () => {
+    mkdirSync(folder, { recursive: true })
+    return new ParquetTables(table => fileWriter(join(folder, `${table}.parquet`)))
+  })
+}
+
+function writePerfettoFile(kept: KeptRecording, file: string): string[] {
+  return namingFile(file, () => {
+    const out = openSync(file, 'w')
+    try {
+      return writePerfetto(kept, bytes => {
+        for (let done = 0; done < bytes.length; ) done += writeSync(out, bytes, done)
+      })
+    } finally {
+      closeSync(out)
+    }
+  })
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** A recording that is kept whole while the ledger reads it, and then handed on lifetime by lifetime. */
+import { type Account, type AccountOptions, readLedger, summarise } from '../ledger/account.ts'
+import type { LearningTracker } from '../ledger/learn/learning-tracker.ts'
+import type { LifetimeEvent } from '../ledger/track/lifetime-event.ts'
+import { isInitialisation } from '../report/life.ts'
+import { lifetimeOf, type PageLifeSource } from '../report/page-life.ts'
+import { TimelineRecorder } from '../report/recorder.ts'
+import { lifeEnd, type Timeline } from '../report/timeline.ts'
+import type { EventBatch, Frame, Recording } from '../trace/events.ts'
+
+/** References that one event took, and the event that gave them back. */
+export interface HeldReferences {
+  units: number
+  /** undefined: taken before the recording, or by nobody that it shows. */
+  taken: LifetimeEvent | undefined
+  /** undefined: still out at the end, or given back by nobody that it shows. */
+  given: LifetimeEvent | undefined
+}
+
+export interface Lifetime {
+  pfn: number
+  /** undefined: begun before the recording, or still open at its end. */
+  began: number | undefined
+  ended: number | undefined
+  events: readonly LifetimeEvent[]
+  /** By the time they were taken. */
+  references: HeldReferences[]
+  /** Highest count. */
+  peak: number
+}
+
+/** A page_ref event that changed the count or set it. */
+export interface CountAt {
+  time: number
+  count: number
+}
+
+export class KeptRecording {
+  readonly recording: Recording
+  readonly account: Account
+  readonly #source: PageLifeSource & { timeline: Timeline }
+
+  /** @param tap sees each batch once, in order */
+  static async read(
+    recording: Recording,
+    options: AccountOptions,
+    tap: (batch: EventBatch) => void = () => undefined,
+  ): Promise<KeptRecording> {
+    const recorder = new TimelineRecorder()
+    const batches = recording.batches.bind(recording)
+    recording.batches = async function* () {
+      for await (const batch of batches()) {
+        yield batch
+        recorder.add(batch)
+        tap(batch)
+      }
+    }
+    const ledger = await readLedger(recording, options)
+    return new KeptRecording(recording, ledger, recorder, summarise(recording, ledger, options.ask))
+  }
+
+  constructor(recording: Recording, ledger: LearningTracker, recorder: TimelineRecorder, made: Account) {
+    this.recording = recording
+    this.account = made
+    this.#source = { timeline: recorder.timeline(ledger), recorder, ledger, recording }
+    recorder.sort()
+  }
+
+  /** The frame that acts in a stack, below the helpers of reference counting, and its callers. */
+  acting(stack: number): Frame[] {
+    return stack === 0 ? [] : this.#source.ledger.sites.framesFromActing(stack)
+  }
+
+  /** Pages that are accounted for, rising. */
+  get pfns(): Float64Array {
+    return this.#source.timeline.pfns
+  }
+
+  /** Every count of a page, by time. */
+  *counts(page: number): Generator<CountAt> {
+    const { start, time } = this.#source.timeline
+    for (let at = start[page]!; at < start[page + 1]!; at++)
+      yield { time: time[at]!, count: this.#source.recorder.event(at).count }
+  }
+
+  /** The lifetimes of a page, by time; its initialisation, which hands it to nobody, is none. */
+  *lifetimes(page: number): Generator<Lifetime> {
+    const { timeline } = this.#source
+    const end = timeline.start[page + 1]!
+    for (let from = timeline.start[page]!; from < end; ) {
+      const to = lifeEnd(timeline, page, from)
+      if (!isInitialisation(this.#source, from, to)) {
+        const lifetime = this.#lifetime(page, from, to)
+        if (lifetime.events.length > 0) yield lifetime
+      }
+      from = to
+    }
+  }
+
+  #lifetime(page: number, from: number, to: number): Lifetime {
+    const { timeline } = this.#source
+    const times = timeline.time.subarray(from, to)
+    const { before, held, hasEnded, events, partners } = lifetimeOf(this.#source, { page, from, to, times })
+    let count = before
+    let peak = before
+    for (const { delta } of events) {
+      count += delta
+      peak = Math.max(peak, count)
+    }
+    return {
+      pfn: timeline.pfns[page]!,
+      began: held > 0 ? undefined : times[0]!,
+      ended: hasEnded ? times.at(-1)! : undefined,
+      events,
+      references: referencesOf(events, partners),
+      peak,
+    }
+  }
+}
+
+/** Pairs what was taken with what gave it back, as far as the laws tell. */
+function referencesOf(events: readonly LifetimeEvent[], partners: readonly (number | undefined)[]): HeldReferences[] {
+  const references: HeldReferences[] = []
+  events.forEach((event, i) => {
+    const partner = partners[i] === undefined ? undefined : events[partners[i]]!
+    if (event.delta > 0) references.push({ units: event.delta, taken: event, given: partner })
+    else if (partner === undefined) references.push({ units: -event.delta, taken: undefined, given: event })
+  })
+  return references
+}
