@@ -40,6 +40,7 @@ const COMMANDS: Record<string, () => Promise<Command>> = {
   trace: async () => (await import('./trace.ts')).traceCommand(),
   who: async () => (await import('./who.ts')).whoCommand(),
   life: async () => (await import('./life.ts')).lifeCommand(),
+  diff: async () => (await import('./diff.ts')).diffCommand(),
   events: async () => (await import('./events.ts')).eventsCommand(),
   core: async () => (await import('./core.ts')).coreCommand(),
   check: async () => (await import('./check.ts')).checkCommand(),

@@ -28,11 +28,11 @@ export function recordingOptions(command: Command): Command {
 }
 
 /** `--kallsyms FILE`, as often as there are files. */
-export function kallsymsOption(): Option {
-  const option = new Option(
-    '--kallsyms <file>',
-    'symbols in the form of /proc/kallsyms that the recording lacks; repeatable',
-  )
+export function kallsymsOption(
+  name = '--kallsyms',
+  what = 'symbols in the form of /proc/kallsyms that the recording lacks; repeatable',
+): Option {
+  const option = new Option(`${name} <file>`, what)
   return repeatable(option.argParser((value: string, values: string[]) => [...values, value]).default([], 'none'))
 }
 

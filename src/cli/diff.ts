@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** `lastput diff`: two recordings of one scenario, and what is different. */
+import { Command } from 'commander'
+import { compare, diffJson, diffText, factsOf, isSame } from '../report/diff.ts'
+import { guarded, UsageError } from './errors.ts'
+import { type Exit, exitFor } from './exit-codes.ts'
+import { kallsymsOption, progressLine, type RecordingFlags, recordingOptions, withRecording } from './recordings.ts'
+
+interface DiffFlags extends RecordingFlags {
+  json?: boolean
+  allPages?: boolean
+  kallsymsFirst: string[]
+  kallsymsSecond: string[]
+}
+
+const NOTES = `
+Two recordings of one scenario: of a good and a bad kernel, before and after a
+patch. Compared are findings, what is held at the end, the laws by which call
+sites give back what others take, and how often a lifetime of a page sees each
+call site (told if only one has it, or twice as often). Call sites are compared
+by function: offsets change with every build.
+
+Examples:
+  lastput diff good.dat bad.dat          what did the change change?
+  lastput diff good.dat bad.dat --json   for a program
+  lastput diff a.txt b.txt --kallsyms-first a.syms --kallsyms-second b.syms
+
+Exit codes: 0 no difference, 1 differences, 2 usage or an unusable file, 3 no
+difference, but something may have been missed: damage, lost events.`
+
+export function diffCommand(): Command {
+  return recordingOptions(new Command('diff'))
+    .description('compare two recordings of one scenario')
+    .argument('<first>', 'trace.dat, perf.data or ftrace text; "-" is standard input')
+    .argument('<second>', 'the same of the other kernel')
+    .addOption(kallsymsOption('--kallsyms-first', 'the same for the first recording only'))
+    .addOption(kallsymsOption('--kallsyms-second', 'the same for the second recording only'))
+    .option('--all-pages', 'account for ordinary pages too, not only for device pages')
+    .option('--json', 'JSON (schema lastput.diff/1)')
+    .addHelpText('after', NOTES)
+    .action((first: string, second: string, flags: DiffFlags) => guarded('diff', () => diff(first, second, flags)))
+}
+
+async function diff(first: string, second: string, flags: DiffFlags): Promise<Exit> {
+  if (first === '-' && second === '-') throw new UsageError('standard input can be read once')
+  const progress = progressLine('diff')
+  const { protocol, allPages } = flags
+  const read = (file: string, own: string[]) =>
+    withRecording(file, { ...flags, kallsyms: [...flags.kallsyms, ...own] }, recording =>
+      factsOf(recording, { protocol, allPages, onProgress: progress.show }),
+    )
+  const comparison = compare(await read(first, flags.kallsymsFirst), await read(second, flags.kallsymsSecond))
+  progress.clear()
+  const text = flags.json ? JSON.stringify(diffJson(comparison), undefined, 1) : diffText(comparison).join('\n')
+  process.stdout.write(`${text}\n`)
+  const reasons = [...comparison.first.reasons, ...comparison.second.reasons]
+  return exitFor({ found: !isSame(comparison), complete: reasons.length === 0 })
+}
