@@ -12,6 +12,9 @@ import { damageLine, incompleteness } from './completeness.ts'
 import { printable } from './printable.ts'
 import { frameText, functionName, grouped, pfnText, plural, siteText, wrap } from './words.ts'
 
+/** What a recording is called that no file has. */
+const STANDARD_INPUT = 'standard input'
+
 /** Held pages from which on they are also counted by site, and sites shown. */
 const FEW_HELD = 10
 const SHOWN_SITES = 10
@@ -92,8 +95,21 @@ export function traceText(account: Account, damage: readonly Damage[], { top = 2
     ...reportsText(reports, text, top),
     ...stuckText(stuck, text, top),
     ...heldText(held, account, top),
+    ...nextText(account),
   ]
 }
+
+/** The command that shows more of the first page that is told of; standard input cannot be read once more. */
+function nextText({ info: { file }, findings, causes }: Account): string[] {
+  const first = causes[0] ? findings[causes[0].findings[0]!]! : findings[0]
+  // Lifetimes by probes alone have no events that could be shown.
+  if (!first || file === STANDARD_INPUT || first.kind === 'never-freed') return []
+  const command = ACCUSATIONS.has(first.kind) ? 'life' : 'who'
+  return ['', ...wrap(`lastput ${command} ${quoted(file)} --pfn ${pfnText(first.pfn)}`, 'next: ', '  ')]
+}
+
+/** A name as a shell takes it. */
+const quoted = (name: string): string => (/^[\w@%+=:,./-]+$/.test(name) ? name : `'${name.replace(/'/g, `'\\''`)}'`)
 
 /** That nothing was found, and whether that can be relied on. */
 function outcomeText(account: Account, damage: readonly Damage[], isStuck: boolean): string[] {

@@ -54,7 +54,7 @@ function mostOvertaken(closed: readonly Lifetime[]): number {
   return Math.max(0, ...overtaken)
 }
 
-function overtakenBy(subject: Subject, [, since, returned, most]: readonly string[]): Problem {
+function overtakenBy(subject: Subject, [, since, returned, most = '0']: readonly string[]): Problem {
   const known = alike(subject)
   if (!known) return 'the page is not out'
   const { own, closed } = known
@@ -145,7 +145,7 @@ const hasNoCounts = ({ reading, finding }: Subject): Problem =>
 
 export const LIFETIME_CHECKS: readonly Check[] = [
   check(
-    /^(\d+) pages that the same calls handed out later have come back; of the (\d+) that came back none was overtaken by more than (\d+)$/,
+    /^(\d+) pages that the same calls handed out later have come back; of the (\d+) that came back none was overtaken(?: by more than (\d+))?$/,
     overtakenBy,
   ),
   check(

@@ -120,7 +120,7 @@ function takenBetween(subject: Subject): [first: number, last: number] | undefin
   return [get.ordinal, Math.max(get.ordinal, last.ordinal)]
 }
 
-function lawOrder(subject: Subject, [, since, all, most]: readonly string[]): Problem | typeof UNCHECKED {
+function lawOrder(subject: Subject, [, since, all, most = '0']: readonly string[]): Problem | typeof UNCHECKED {
   const law = lawOf(subject)
   const between = takenBetween(subject)
   if (!law || !between) return UNCHECKED
@@ -137,7 +137,7 @@ function lawOrder(subject: Subject, [, since, all, most]: readonly string[]): Pr
   )
 }
 
-function lifetimeOrder(subject: Subject, [, since, all, most]: readonly string[]): Problem | typeof UNCHECKED {
+function lifetimeOrder(subject: Subject, [, since, all, most = '0']: readonly string[]): Problem | typeof UNCHECKED {
   const between = takenBetween(subject)
   const { account, reading, finding, page } = subject
   const pagemap = pagemapOf(account, finding.pfn)
@@ -263,7 +263,7 @@ function mostOut(back: readonly Returned[]): number {
 
 export const ORDER_CHECKS: readonly Check[] = [
   check(
-    /^(\d+) references of that law were taken later and have come back; of the (\d+) that came back none was overtaken by more than (\d+)$/,
+    /^(\d+) references of that law were taken later and have come back; of the (\d+) that came back none was overtaken(?: by more than (\d+))?$/,
     lawOrder,
   ),
   check(
@@ -276,7 +276,7 @@ export const ORDER_CHECKS: readonly Check[] = [
   ),
   // "Pages" stands for lifetimes: a page that was handed out twice counts twice.
   check(
-    /^(\d+) pages were handed out later and are free again; of (\d+) lifetimes none was overtaken by more than (\d+)$/,
+    /^(\d+) pages were handed out later and are free again; of (\d+) lifetimes none was overtaken(?: by more than (\d+))?$/,
     lifetimeOrder,
   ),
   check(

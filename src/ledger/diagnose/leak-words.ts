@@ -35,12 +35,17 @@ function orderSentence(facts: LeakFacts): string {
   if (facts.hasLaw && isPassedByItsTask(facts))
     return `its task took ${atLeast}${facts.sinceByTask} others of that law later and gave them back; a task gives back what it took, and${facts.isPartial ? ' as far as is remembered' : ''} never kept one while it gave back more than ${facts.mostByTask} that it took later`
   if (facts.hasLaw && isOvertaken(facts))
-    return `${atLeast}${facts.since} references of that law were taken later and have come back; of the ${facts.returned} that came back${facts.isPartial ? ' and are remembered' : ''} none was overtaken by more than ${facts.most}`
+    return `${atLeast}${facts.since} references of that law were taken later and have come back; of the ${facts.returned} that came back${facts.isPartial ? ' and are remembered' : ''} ${overtakenText(facts.most)}`
   if (facts.hasLaw && isLeftOver(facts))
     return `${facts.openPages === 1 ? 'this is the only page' : `these are the only ${facts.openPages} pages`} in use at the end; all ${facts.since} references of that law${remembered} that were taken later have come back, and up to ${facts.peak} were out at once before`
   if (isLifetimeOvertaken(facts))
-    return `${atLeast}${facts.sinceLifetimes} pages were handed out later and are free again; of ${facts.lifetimes} lifetimes${remembered} none was overtaken by more than ${facts.mostLifetimes}`
+    return `${atLeast}${facts.sinceLifetimes} pages were handed out later and are free again; of ${facts.lifetimes} lifetimes${remembered} ${overtakenText(facts.mostLifetimes)}`
   return ''
+}
+
+/** By how much those that came back were overtaken, at most. */
+export function overtakenText(most: number): string {
+  return most === 0 ? 'none was overtaken' : `none was overtaken by more than ${most}`
 }
 
 function aloneSentence({ isEven, others, tables, evictions, isGivenUp, isHandOut, hasHandOut }: LeakFacts): string {

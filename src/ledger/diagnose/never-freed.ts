@@ -17,6 +17,7 @@ import {
   type LeakFacts,
   leakCertainty,
 } from './leak.ts'
+import { overtakenText } from './leak-words.ts'
 import type { Naming } from './naming.ts'
 import { newFinding } from './new-finding.ts'
 
@@ -310,7 +311,7 @@ function orderSentence(facts: LeakFacts): string {
   if (isPassedByItsTask(facts))
     return `its task was handed ${atLeast}${sinceByTask} pages by the same calls later and gave them back; no task kept one while it gave back more than ${mostByTask} that it was handed later`
   if (isOvertaken(facts))
-    return `${atLeast}${since} pages that the same calls handed out later have come back; of the ${returned} that came back${remembered} none was overtaken by more than ${most}`
+    return `${atLeast}${since} pages that the same calls handed out later have come back; of the ${returned} that came back${remembered} ${overtakenText(most)}`
   if (isLeftOver(facts))
     return `${openPages === 1 ? 'this is the only page' : `these are the only ${openPages} pages`} out at the end; all ${since} pages that the same calls handed out later have come back, and up to ${peak} ${peak === 1 ? 'was' : 'were'} out at once before`
   return ''
