@@ -5,7 +5,7 @@
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { examine } from '../src/core/examine.ts'
@@ -15,6 +15,7 @@ import { coreJson } from '../src/report/core-json.ts'
 import { dumps, realDumps } from '../testkit/core/real-dumps.ts'
 import { data, dataPath } from '../testkit/data.ts'
 import { trimTraceDat } from './trim.ts'
+import { trimWatch } from './trim-watch.ts'
 
 /** Folder below examples/, and the recording that its trace.dat is trimmed from. */
 export const RECORDINGS: Readonly<Record<string, string>> = {
@@ -25,6 +26,9 @@ export const RECORDINGS: Readonly<Record<string, string>> = {
   'migrate-6.12': '6.12/hmmbug-leak-migrate',
   'dax-6.12': '6.12/fsdax-ext4-truncpin-stacks',
 }
+
+/** The same of directories that `perf record --kcore` wrote. */
+export const WATCHES: Readonly<Record<string, string>> = { 'watch-leak-6.1': '6.1-stock/watch-leak' }
 
 /** Files below examples/results/, and what `lastput` is asked for each. */
 export const RESULTS: Readonly<Record<string, string[]>> = {
@@ -53,6 +57,21 @@ async function makeRecordings(examples: string): Promise<void> {
     }
     mkdirSync(join(examples, name), { recursive: true })
     writeFileSync(join(examples, name, 'trace.dat'), await trimmed(from))
+  }
+}
+
+async function makeWatches(examples: string): Promise<void> {
+  for (const [name, from] of Object.entries(WATCHES)) {
+    const missing = data(from)
+    if (missing) {
+      console.warn(`${name} is left as it is: no ${missing}`)
+      continue
+    }
+    for (const [path, bytes] of await trimWatch(dataPath(`${from}/perf.data`))) {
+      const file = join(examples, name, 'perf.data', path)
+      mkdirSync(dirname(file), { recursive: true })
+      writeFileSync(file, bytes)
+    }
   }
 }
 
@@ -88,7 +107,10 @@ function keep(examples: string, name: string, json: string | Uint8Array): void {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [what] = process.argv.slice(2)
-  if (what === undefined || what === 'recordings') await makeRecordings('examples')
+  if (what === undefined || what === 'recordings') {
+    await makeRecordings('examples')
+    await makeWatches('examples')
+  }
   if (what === undefined || what === 'results') makeResults('examples')
   if (what === undefined || what === 'dumps') await makeDumps('examples')
 }

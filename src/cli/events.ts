@@ -13,13 +13,21 @@ import { isTraceDat } from '../trace/tracedat/file.ts'
 import { complain } from './complain.ts'
 import { guarded, UsageError } from './errors.ts'
 import { Exit } from './exit-codes.ts'
-import { readSymbols } from './kallsyms.ts'
-import { kallsymsOption, pagesOption, parseTime, refuseEmptyTime, timesOf } from './recordings.ts'
+import {
+  kallsymsOption,
+  openOptions,
+  pagesOption,
+  parseTime,
+  refuseEmptyTime,
+  timesOf,
+  vmemmapOption,
+} from './recordings.ts'
 
 interface EventsFlags {
   json?: boolean
   kallsyms: string[]
   buffer?: string
+  vmemmap?: bigint
   pfn?: PageRange[]
   from?: bigint
   to?: bigint
@@ -67,6 +75,7 @@ export function eventsCommand(): Command {
     .option('--json', 'JSON lines')
     .addOption(kallsymsOption())
     .option('--buffer <name>', 'the events of this trace instance only')
+    .addOption(vmemmapOption())
     .addOption(pagesOption('events of these pages only, as 0x10,0x20-0x2f; repeatable'))
     .option('--from <seconds>', 'events from this time on', parseTime)
     .option('--to <seconds>', 'events up to this time', parseTime)
@@ -81,11 +90,7 @@ interface Shown {
 }
 
 async function show(path: string, flags: EventsFlags): Promise<Exit> {
-  const options: OpenOptions = {
-    kallsyms: flags.kallsyms.map(readSymbols),
-    keepRepeated: true,
-    ...(flags.buffer === undefined ? {} : { buffer: flags.buffer }),
-  }
+  const options: OpenOptions = { ...openOptions(flags), keepRepeated: true }
   refuseEmptyTime(flags)
   const isFiltered = flags.pfn !== undefined || flags.from !== undefined || flags.to !== undefined
   const input = await openInput(path)

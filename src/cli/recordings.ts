@@ -14,6 +14,7 @@ import { repeatable } from './strict.ts'
 export interface RecordingFlags {
   kallsyms: string[]
   buffer?: string
+  vmemmap?: bigint
   protocol?: ProtocolId
 }
 
@@ -22,6 +23,7 @@ export function recordingOptions(command: Command): Command {
   return command
     .addOption(kallsymsOption())
     .option('--buffer <name>', 'the events of this trace instance only')
+    .addOption(vmemmapOption())
     .addOption(
       new Option('--protocol <id>', 'judge by this protocol instead of the one recognised').choices(PROTOCOL_IDS),
     )
@@ -36,10 +38,23 @@ export function kallsymsOption(
   return repeatable(option.argParser((value: string, values: string[]) => [...values, value]).default([], 'none'))
 }
 
-export function openOptions(flags: RecordingFlags): OpenOptions {
+/** `--vmemmap ADDRESS`, for watched counts. */
+export function vmemmapOption(): Option {
+  const description = 'where the memory map was, of counts watched by debug registers beyond 64 GiB'
+  return new Option('--vmemmap <address>', description).argParser(parseAddress)
+}
+
+function parseAddress(text: string): bigint {
+  if (!/^(0x)?[0-9a-f]{16}$/i.test(text))
+    throw new InvalidArgumentError('expected an address of the kernel, such as 0xffffea0000000000')
+  return BigInt(text.startsWith('0x') ? text : `0x${text}`)
+}
+
+export function openOptions(flags: Pick<RecordingFlags, 'kallsyms' | 'buffer' | 'vmemmap'>): OpenOptions {
   return {
     kallsyms: flags.kallsyms.map(readSymbols),
     ...(flags.buffer === undefined ? {} : { buffer: flags.buffer }),
+    ...(flags.vmemmap === undefined ? {} : { vmemmap: flags.vmemmap }),
   }
 }
 

@@ -11,6 +11,7 @@ import { readerOf } from '../trace/reader.ts'
 import type { DecoderSetup } from '../trace/tracedat/block-decoder.ts'
 import { isTraceDat } from '../trace/tracedat/file.ts'
 import { nodeCodecs } from './codecs.ts'
+import { type Companions, companionsOf, dataFileIn } from './perf-directory.ts'
 import { startPool } from './pool.ts'
 import { FileSource } from './source.ts'
 import { unpacked, unpackerFor } from './unpack.ts'
@@ -25,20 +26,24 @@ export type Input = {
   start: Uint8Array
   /** Where a packed file makes no sense; complete when all of it was read. */
   damage: Damage[]
-} & ({ file: FileSource } | { pipe: TextInput })
+} & ({ file: FileSource; companions?: Companions | undefined } | { pipe: TextInput })
 
 /**
- * Opens a path, or standard input for "-". What has no size is read as it comes: pipes, and files that the kernel makes up
+ * Opens a path (of a directory of `perf record --kcore` too), or standard input for "-". What has no size is read as it comes: pipes, and files that the kernel makes up
  * as they are read, such as tracefs' `trace`. A binary recording from there is spooled to a temporary file. What is packed
  * by gzip or zstd is unpacked on the way.
  */
 export async function openInput(path: string): Promise<Input> {
   const found = path === STDIN ? undefined : statSync(path)
-  if (found?.isDirectory()) throw Object.assign(new Error('a directory'), { code: 'EISDIR', syscall: 'read', path })
+  if (found?.isDirectory()) {
+    const data = dataFileIn(path)
+    if (data) return openInput(data)
+    throw Object.assign(new Error('a directory'), { code: 'EISDIR', syscall: 'read', path })
+  }
   if (found && found.size > 0) {
     const file = new FileSource(path)
     const start = await file.read(0, SNIFFED_BYTES)
-    if (!unpackerFor(start)) return { file, start, damage: [] }
+    if (!unpackerFor(start)) return { file, start, damage: [], companions: companionsOf(path) }
     file.close()
   }
   return openStream(path === STDIN ? process.stdin : createReadStream(path), path === STDIN ? STDIN_NAME : path)
@@ -60,20 +65,24 @@ export async function openInputRecording(input: Input, options: OpenOptions = {}
       await (await import('../trace/ftracetext/recording.ts')).openText(input.pipe, options),
       input.damage,
     )
-  const { file, start } = input
+  const { file, start, companions } = input
   const pool = isTraceDat(start) ? startPool(file.size) : undefined
   const decoder = pool && ((setup: DecoderSetup) => pool.begin(setup))
   try {
-    const recording = await openRecording(file, { ...options, codecs: nodeCodecs, decoder })
+    const kallsyms = [...(options.kallsyms ?? []), ...(companions?.options.kallsyms ?? [])]
+    const all = { ...companions?.options, ...options, kallsyms, codecs: nodeCodecs, decoder }
+    const recording = await openRecording(file, all)
     const close = recording.close.bind(recording)
     recording.close = async () => {
       await close()
       await pool?.close()
+      companions?.close()
       file.close()
     }
     return withDamage(recording, input.damage)
   } catch (error) {
     await pool?.close()
+    companions?.close()
     file.close()
     throw error
   }

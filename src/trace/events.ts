@@ -160,6 +160,8 @@ export interface SourceInfo {
   /** Whether `flags` holds the raw word with the zone in its top bits (binary formats) or only page flags (text). */
   rawFlags: boolean
   machine: string | undefined
+  /** The counts of some pages were watched: nothing of them is missing, and the first event of each tells its count at the start. */
+  isWatch?: boolean | undefined
   /**
    * Time until which the recording went on, counted as `EventBatch.time`, where the file says so or an event that is not
    * delivered comes last. Complete when `batches()` has ended.
@@ -197,6 +199,10 @@ export interface OpenOptions {
   kallsyms?: string[]
   /** Read the events of this trace buffer only (trace.dat instances). */
   buffer?: string
+  /** The kernel's code as it ran, the kcore of `perf record --kcore`: it tells by how much watched counts were changed. */
+  kcore?: ByteSource
+  /** Address of the kernel's memory map (the value of `vmemmap_base`): it tells which pages' counts were watched. */
+  vmemmap?: bigint
   /** Deliver samples that perf wrote to the file twice as often as they stand there. */
   keepRepeated?: boolean
 }

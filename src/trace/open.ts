@@ -5,7 +5,7 @@ import { readerOf } from './reader.ts'
 import type { TraceDatOptions } from './tracedat/recording.ts'
 
 /** Bytes that tell the format of a recording. */
-export const SNIFFED_BYTES = 64
+export const SNIFFED_BYTES = 512
 
 /** Opens a recording of any known format. Rejects with a TraceError when it is none, or nothing in it can be used. */
 export async function openRecording(source: ByteSource, options: TraceDatOptions = {}): Promise<Recording> {

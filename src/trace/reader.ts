@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** The readers of all formats. A new format is a folder beside the others and an entry here. */
+import { isTar } from './archive/tar.ts'
 import type { ByteSource, Recording } from './events.ts'
 import { isPerfData } from './perfdata/header.ts'
 import { isTraceDat } from './tracedat/file.ts'
@@ -8,7 +9,7 @@ import { openTraceDat, type TraceDatOptions } from './tracedat/recording.ts'
 export interface Reader {
   /** True if the reader jumps about in a file. Others read it from front to back, so that it may come through a pipe. */
   readonly isRandom: boolean
-  /** True if a file that begins with these bytes (64, or all of a shorter one) is of the format. */
+  /** True if a file that begins with these bytes (512, or all of a shorter one) is of the format. */
   sniff(start: Uint8Array): boolean
   /** Opens a recording. Rejects with a TraceError if nothing in it can be used. */
   open(source: ByteSource, options: TraceDatOptions): Promise<Recording>
@@ -37,6 +38,11 @@ const READERS: readonly Reader[] = [
     isRandom: true,
     sniff: isPerfData,
     open: async (source, options) => (await import('./perfdata/recording.ts')).openPerf(source, options),
+  },
+  {
+    isRandom: true,
+    sniff: isTar,
+    open: async (source, options) => (await import('./archive/recording.ts')).openTar(source, options),
   },
   TEXT,
 ]

@@ -20,6 +20,7 @@ import { NeverFreed } from './never-freed.ts'
 import { type Holder, OpenFindings } from './open-findings.ts'
 import { type PageHistory, pageHistories } from './page-history.ts'
 import { ProbeFindings } from './probe-findings.ts'
+import { RestFindings } from './rest-findings.ts'
 import { retryFindings } from './retry-findings.ts'
 import { type Shortage, shortages } from './shortage.ts'
 import { ShortageFindings } from './shortage-findings.ts'
@@ -33,6 +34,7 @@ export class Diagnosis {
   readonly #open: OpenFindings
   readonly #probes: ProbeFindings
   readonly #neverFreed: NeverFreed
+  readonly #rests: RestFindings
   readonly #naming: Naming
 
   constructor(ledger: LearningTracker, recording: Pick<Recording, 'tasks' | 'info'>) {
@@ -44,6 +46,7 @@ export class Diagnosis {
     this.#shortages = new ShortageFindings(ledger, naming, isHandOut)
     this.#anomalies = new AnomalyFindings(ledger, naming, this.#shortages)
     this.#open = new OpenFindings(ledger, naming, isHandOut, this.#end)
+    this.#rests = new RestFindings(ledger, naming)
     this.#probes = new ProbeFindings(ledger, naming, this.#open, this.#end)
     this.#neverFreed = new NeverFreed(ledger, naming, this.#end)
   }
@@ -52,6 +55,7 @@ export class Diagnosis {
   findings(): Finding[] {
     const { pages, anomalies } = this.#ledger
     const { causes, short } = this.#causes()
+    const freed = this.#mergeRests(causes)
     const probed = this.#mergeProbes(causes)
     const open: Finding[] = []
     const held = new Set<number>()
@@ -62,7 +66,7 @@ export class Diagnosis {
       for (const finding of this.#open.of(row)) {
         held.add(finding.pfn)
         const cause = anomalies.cause(row, pages.pagemap[row]!)
-        const caused = probed.get(row) ?? (cause && causes.get(cause)) ?? short.get(row)
+        const caused = freed.get(row) ?? probed.get(row) ?? (cause && causes.get(cause)) ?? short.get(row)
         if (caused) addConsequence(caused, finding)
         else open.push(finding)
       }
@@ -70,7 +74,7 @@ export class Diagnosis {
     const uncounted = this.#neverFreed.findings()
     for (const { pfn } of uncounted) held.add(pfn)
     return [
-      ...new Set([...causes.values(), ...short.values(), ...probed.values()]),
+      ...new Set([...causes.values(), ...short.values(), ...probed.values(), ...freed.values()]),
       ...uncounted.filter(({ kind }) => kind === 'never-freed'),
       ...open,
       ...uncounted.filter(({ kind }) => kind !== 'never-freed'),
@@ -113,6 +117,19 @@ export class Diagnosis {
       if (shortage) short.set(row, this.#shortages.of(row, shortage, 'likely', false))
     }
     return { causes, short }
+  }
+
+  /** Findings of pages that were freed by a put too many, by row: what was found on such a page is a consequence. */
+  #mergeRests(causes: Map<Anomaly, Finding>): Map<number, Finding> {
+    const freed = this.#rests.all()
+    for (const [row, finding] of freed) {
+      const own = this.#ledger.anomalies.of(row)
+      const caused = own && causes.get(own)
+      if (!caused) continue
+      addConsequence(finding, caused)
+      causes.set(own, finding)
+    }
+    return freed
   }
 
   /** True if all counts that were read on the page are those that its recorded changes explain. */

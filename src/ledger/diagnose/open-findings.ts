@@ -77,7 +77,7 @@ export class OpenFindings {
     if ((count <= idle && !this.#isReset(row)) || count <= 0) return []
     const events = this.#ledger.lifeEvents(row)
     const finding = this.#held(row, count, idle, events)
-    const isDevice = pagemaps.list[pages.pagemap[row]!]!.device
+    const isDevice = pagemaps.list[pages.pagemap[row]!]!.device || pages.has(row, PageBit.rested)
     if (events.length > (isDevice ? MAX_EVENTS : MAX_ORDINARY)) {
       if (isDevice)
         finding.evidence.push(
@@ -194,14 +194,16 @@ export class OpenFindings {
     open: readonly OpenReference[],
     strays: readonly LifetimeEvent[],
   ): KnownReference[] {
-    const isDevice = this.#ledger.pagemaps.list[held.pagemap]!.device
+    const { pages, pagemaps } = this.#ledger
+    const isJudged = pagemaps.list[held.pagemap]!.device || pages.has(row, PageBit.rested)
     const isEven = this.#isReset(row) || open.reduce((sum, { units }) => sum + units, 0) === held.references
     return open.flatMap(reference => {
       if (!reference.event) return []
       const facts = this.#factsOf(row, events, reference, open, isEven)
       facts.mayBeBack = facts.hasLaw && strays.some(({ ordinal }) => ordinal > reference.event!.ordinal)
-      // An ordinary page may be held for ever by right (a page cache, a kernel's own memory): it is never called leaked.
-      const certainty = isDevice && (isEven || facts.waits) ? leakCertainty(facts) : undefined
+      // An ordinary page may be held for ever by right (a page cache, a kernel's own memory): it is not called leaked, unless
+      // somebody watches it, and it has been its owner's all the time.
+      const certainty = isJudged && (isEven || facts.waits) ? leakCertainty(facts) : undefined
       return [{ reference, event: reference.event, units: reference.units, facts, certainty }]
     })
   }

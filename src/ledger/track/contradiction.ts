@@ -15,6 +15,7 @@ import type { OrderLimits } from './order-limits.ts'
 import type { PageRules } from './page-rules.ts'
 import { canClaim, PageBit } from './page-state.ts'
 import type { PageTable } from './page-table.ts'
+import type { RestLevels } from './rest-levels.ts'
 import { isSameTask } from './same-task.ts'
 import type { Tables } from './tables.ts'
 
@@ -33,10 +34,18 @@ export class Contradictions {
   readonly #applier: EventApplier
   readonly #firstSight: FirstSight
   readonly #owners: Owners
+  readonly #rests: RestLevels
 
   constructor(
     { pages, anomalies, order }: Tables,
-    stages: { rules: PageRules; lifetimes: Lifetimes; applier: EventApplier; firstSight: FirstSight; owners: Owners },
+    stages: {
+      rules: PageRules
+      lifetimes: Lifetimes
+      applier: EventApplier
+      firstSight: FirstSight
+      owners: Owners
+      rests: RestLevels
+    },
   ) {
     this.#pages = pages
     this.#order = order
@@ -46,6 +55,7 @@ export class Contradictions {
     this.#applier = stages.applier
     this.#firstSight = stages.firstSight
     this.#owners = stages.owners
+    this.#rests = stages.rests
   }
 
   /**
@@ -54,6 +64,10 @@ export class Contradictions {
    * @param later what came after it at this page and waits
    */
   explain(row: number, event: LedgerEvent, later: readonly LedgerEvent[]): void {
+    if (this.#pages.has(row, PageBit.rested) && event.op < Op.FREEZE) {
+      this.#rests.explain(row, event)
+      return
+    }
     this.#applier.vote(row, event)
     const isSure = canClaim(this.#pages.bits[row]!)
     if (!isSure && isExact(event) && event.op !== Op.SET) {
@@ -75,6 +89,7 @@ export class Contradictions {
 
   /** Notes what an event on a free page will be if what explains it later turns out to be no explanation. */
   noteProvisional(row: number, event: LedgerEvent): void {
+    if (this.#pages.has(row, PageBit.rested)) return
     const kind = this.#kindOf(row, event)
     if (kind !== 'get-on-free-page' && kind !== 'put-on-free-page') return
     this.#anomalies.addProvisional(this.#anomaly(row, event, kind))

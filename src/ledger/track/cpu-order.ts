@@ -20,6 +20,10 @@ export class CpuOrder {
   since(cpu: number, pid: number, time: number): number {
     if (cpu >= this.#time.length) this.#grow(cpu)
     const before = this.#time[cpu]!
+    if (this.#limits.isImmediate) {
+      this.#time[cpu] = time
+      return before
+    }
     // A task that was taken from the CPU between operation and stamp: only its own last stamp is a bound.
     const since = this.#pid[cpu] === pid ? before : Math.min(before, this.#tasks.lastTimeOf(pid))
     this.#time[cpu] = time

@@ -13,6 +13,7 @@ import type { Lifetimes } from './lifetimes.ts'
 import { MAX_RECENT } from './order-limits.ts'
 import { PageBit } from './page-state.ts'
 import type { Outcome, ReorderBuffer } from './reorder-buffer.ts'
+import type { RestLevels } from './rest-levels.ts'
 import type { Tables } from './tables.ts'
 import type { UnmapSweep } from './unmap-sweep.ts'
 
@@ -24,6 +25,7 @@ export interface Stages {
   applier: EventApplier
   contradictions: Contradictions
   lifetimes: Lifetimes
+  rests: RestLevels
 }
 
 /** State bits of a page at which a refused attempt says nothing new: its count is not known, or zero for another reason. */
@@ -38,6 +40,7 @@ export class EventPipeline {
   readonly #applier: EventApplier
   readonly #contradictions: Contradictions
   readonly #lifetimes: Lifetimes
+  readonly #rests: RestLevels
   /** Pages that are in use and were found free, with the first event of the lifetime and the time of the finding. */
   readonly #refused = new Map<number, { lifetime: number; time: number }>()
 
@@ -49,6 +52,7 @@ export class EventPipeline {
     this.#applier = stages.applier
     this.#contradictions = stages.contradictions
     this.#lifetimes = stages.lifetimes
+    this.#rests = stages.rests
   }
 
   /** Takes in the next event of a page, which is no initialisation. */
@@ -60,6 +64,10 @@ export class EventPipeline {
     if (pages.has(row, PageBit.resyncing)) this.#firstSight.resync(row, event)
     // A freeze that failed changed nothing.
     if (event.op === Op.FREEZE && event.ret === 0) return
+    if (event.op === Op.SET && pages.has(row, PageBit.rested)) {
+      this.giveUp(row)
+      this.#rests.end(row)
+    }
     const { isBasePut, earlier } = this.#sweep.recognise(row, event)
     for (const other of earlier) this.#sweepEarlier(other)
     if (isBasePut) {

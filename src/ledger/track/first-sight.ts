@@ -11,6 +11,7 @@ import type { OrderLimits } from './order-limits.ts'
 import type { PageRules } from './page-rules.ts'
 import { PageBit } from './page-state.ts'
 import type { PageTable } from './page-table.ts'
+import type { RestLevels } from './rest-levels.ts'
 import type { Tables } from './tables.ts'
 
 /** Events in a row that must read the expected count before an uncertain one is trusted. */
@@ -22,13 +23,16 @@ export class FirstSight {
   readonly #gaps: Gaps
   readonly #rules: PageRules
   readonly #lifetimes: Lifetimes
+  readonly #rests: RestLevels | undefined
 
-  constructor({ pages, gaps, order }: Tables, rules: PageRules, lifetimes: Lifetimes) {
+  /** @param rests where the first event of each page tells the count that it had at the start of the recording */
+  constructor({ pages, gaps, order }: Tables, rules: PageRules, lifetimes: Lifetimes, rests: RestLevels | undefined) {
     this.#pages = pages
     this.#order = order
     this.#gaps = gaps
     this.#rules = rules
     this.#lifetimes = lifetimes
+    this.#rests = rests
   }
 
   /** True if events of the page may be lost since its last one, or just now. */
@@ -42,8 +46,13 @@ export class FirstSight {
    */
   first(row: number, event: LedgerEvent): void {
     const pages = this.#pages
+    const count = countBefore(event)
+    if (this.#rests && count > 0 && this.#gaps.epoch === 0) {
+      this.#rests.begin(row, count)
+      return
+    }
     pages.set(row, PageBit.countKnown)
-    pages.count[row] = countBefore(event)
+    pages.count[row] = count
     this.read(row, event)
     if (pages.count[row] === this.#rules.closesAt(row) && isExact(event)) return
     this.#lifetimes.open(row)

@@ -37,6 +37,18 @@ export interface LifetimeEvent extends LedgerEvent {
   taskSeq: number
 }
 
+/** A put that gave back a reference of before the recording. */
+export interface RestDrop {
+  row: number
+  event: LedgerEvent
+  /** Events since the page was last at rest, before it. */
+  life: readonly LifetimeEvent[]
+  /** Count that it left; at 0 the page is freed. */
+  left: number
+  /** First get or put that found the page freed, and not handed out since; undefined: none. */
+  usedAfter: LedgerEvent | undefined
+}
+
 /** What is known of a page at one moment. */
 export interface PageState {
   row: number

@@ -32,7 +32,8 @@ export function linearize<E extends OrderedEvent>(
   order: OrderLimits,
   young = Infinity,
 ): E[] | undefined {
-  return new Search(tasksOf(events), limits, order, young).from(count)
+  const queues = queuesOf(events, order.isImmediate ? ({ cpu }) => cpu : taskOf)
+  return new Search(queues, limits, order, young, order.isImmediate ? taskOrder(events) : undefined).from(count)
 }
 
 /**
@@ -70,15 +71,24 @@ function interruptedBy(events: readonly OrderedEvent[], i: number, order: OrderL
   return late
 }
 
-function tasksOf<E extends OrderedEvent>(events: readonly E[]): E[][] {
-  const tasks = new Map<number, E[]>()
+/** Events whose order is known: those of one task, or where stamps follow operations at once, those of one CPU. */
+function queuesOf<E extends OrderedEvent>(events: readonly E[], keyOf: (event: E) => number): E[][] {
+  const queues = new Map<number, E[]>()
   for (const event of events) {
-    const task = taskOf(event)
-    const queue = tasks.get(task)
+    const key = keyOf(event)
+    const queue = queues.get(key)
     if (queue) queue.push(event)
-    else tasks.set(task, [event])
+    else queues.set(key, [event])
   }
-  return [...tasks.values()]
+  return [...queues.values()]
+}
+
+/** Of each event, the one of the same task before it, which may have come on another CPU. */
+function taskOrder<E extends OrderedEvent>(events: readonly E[]): Map<E, E> {
+  const before = new Map<E, E>()
+  for (const queue of queuesOf(events, taskOf))
+    for (let i = 1; i < queue.length; i++) before.set(queue[i]!, queue[i - 1]!)
+  return before
 }
 
 /** Searches depth first over the merges of the tasks' queues, earliest stamp first. */
@@ -92,10 +102,20 @@ class Search<E extends OrderedEvent> {
   /** The tasks that the events in `order` are of. */
   readonly #path: number[] = []
   readonly #total: number
+  /** Events that have to come before others, where queues are not those of tasks; and the events in `order`. */
+  readonly #before: ReadonlyMap<E, E> | undefined
+  readonly #taken = new Set<E>()
   /** Positions from which no merge of the rest was found; the count follows from them, but for sets. */
   readonly #failed = new Set<string>()
 
-  constructor(tasks: readonly E[][], limits: Limits, { slack }: OrderLimits, young: number) {
+  constructor(
+    tasks: readonly E[][],
+    limits: Limits,
+    { slack }: OrderLimits,
+    young: number,
+    before: ReadonlyMap<E, E> | undefined,
+  ) {
+    this.#before = before
     this.#tasks = tasks
     this.#limits = limits
     this.#slack = slack
@@ -143,11 +163,13 @@ class Search<E extends OrderedEvent> {
   #advance(task: number, event: E): void {
     this.#position[task]!++
     this.#order.push(event)
+    if (this.#before) this.#taken.add(event)
     this.#path.push(task)
   }
 
   #takeBack(): void {
-    this.#order.pop()
+    const event = this.#order.pop()!
+    this.#taken.delete(event)
     this.#position[this.#path.pop()!]!--
   }
 
@@ -166,6 +188,10 @@ class Search<E extends OrderedEvent> {
       earliest = Math.min(earliest, event.time)
     }
     const head = (t: number) => this.#tasks[t]![this.#position[t]!]!
-    return heads.filter(t => head(t).since - this.#slack < earliest).sort((a, b) => head(a).time - head(b).time)
+    const isNext = (t: number) => {
+      const before = this.#before?.get(head(t))
+      return head(t).since - this.#slack < earliest && (!before || this.#taken.has(before))
+    }
+    return heads.filter(isNext).sort((a, b) => head(a).time - head(b).time)
   }
 }

@@ -29,6 +29,8 @@ export class OrderLimits {
   near = 0
   /** True if whole lifetimes of pages can pass within one step of the clock. */
   isCoarse = false
+  /** True if nothing comes between an operation and its stamp on its CPU: a debug exception made it. */
+  isImmediate = false
   readonly #stamps: StampInfo
 
   /** @param stamps what is known of the clock; it may become known better while the recording is read */
@@ -42,7 +44,8 @@ export class OrderLimits {
     const stamps = this.#stamps
     this.window = spanOf(50_000_000, stamps)
     this.slack = stampSlack(stamps)
-    this.interrupt = spanOf(200_000, stamps)
+    this.isImmediate = stamps.isWatch === true
+    this.interrupt = this.isImmediate ? 0 : spanOf(200_000, stamps)
     this.near = spanOf(100_000, stamps)
     this.isCoarse = stamps.unit === 'ns' && stamps.resolution >= COARSE
   }

@@ -25,16 +25,20 @@ export class PageRules {
 
   /** Returns the counts between which gets and puts of a page are allowed. */
   limits(row: number): Limits {
+    if (this.#pages.has(row, PageBit.rested)) return { getFrom: 1, putTo: this.#pages.rest[row]!, setOn: 0 }
     return this.#pages.has(row, PageBit.basePut) ? BASE_PUT_LIMITS : this.pagemap(row).limits
   }
 
   /** Returns the count at which the page's lifetime ends. */
   closesAt(row: number): number {
-    return this.#pages.has(row, PageBit.basePut) ? 0 : this.pagemap(row).closesAt
+    const bits = this.#pages.bits[row]!
+    if (bits & PageBit.rested) return this.#pages.rest[row]!
+    return bits & PageBit.basePut ? 0 : this.pagemap(row).closesAt
   }
 
   /** Returns the count of the page while idle; undefined where the rule is not known. */
   idleCount(row: number): number | undefined {
+    if (this.#pages.has(row, PageBit.rested)) return this.#pages.rest[row]!
     return this.#pages.has(row, PageBit.basePut) ? 0 : this.pagemap(row).rule?.idle
   }
 

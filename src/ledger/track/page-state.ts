@@ -38,6 +38,8 @@ export const PageBit = {
   unmapped: 8192,
   /** Events of the page were skipped, since it was not known to be one of those accounted for. */
   skipped: 16384,
+  /** Its count was known when the recording began: the references that it had then are no part of its lifetimes. */
+  rested: 32768,
 } as const
 
 const {
@@ -54,6 +56,7 @@ const {
   freed,
   unmapping,
   unmapped,
+  rested,
 } = PageBit
 
 /** Bits that describe the open lifetime and end with it. */
@@ -61,10 +64,11 @@ export const LIFETIME_BITS = open | lossy | begunEarlier
 
 /** Bits that only tracking sets, so that they need a known count. */
 const NEEDS_COUNT =
-  LIFETIME_BITS | waiting | anomalous | frozen | basePut | countUncertain | resyncing | PageBit.handedOutAgain
+  LIFETIME_BITS | waiting | anomalous | frozen | basePut | countUncertain | resyncing | PageBit.handedOutAgain | rested
 
 /** Bits of which none may be set, and `countKnown` has to be, for a get or put to be ordinary. */
-const EXTRAORDINARY = waiting | anomalous | frozen | basePut | countUncertain | resyncing | freed | unmapping | unmapped
+const EXTRAORDINARY =
+  waiting | anomalous | frozen | basePut | countUncertain | resyncing | freed | unmapping | unmapped | rested
 
 /** Returns the rule that a combination of bits breaks; undefined for a legal state. */
 export function illegalState(bits: number): string | undefined {

@@ -29,6 +29,8 @@ export class PageTable {
   frozen = new Int32Array(CHUNK)
   /** Count before the open lifetime's first event. */
   before = new Int32Array(CHUNK)
+  /** Of a page with `PageBit.rested`: its count while none of the references taken since is out. */
+  rest = new Int32Array(CHUNK)
   /** Call-site key (or INITIALISED), task and map count of the page's last event. */
   lastSignature = new Int32Array(CHUNK)
   lastPid = new Int32Array(CHUNK)

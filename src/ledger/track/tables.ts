@@ -3,6 +3,7 @@ import type { CallSites } from '../callsites/call-sites.ts'
 import { Anomalies } from './anomalies.ts'
 import { EventPool } from './event-pool.ts'
 import { FaultRetries } from './fault-retries.ts'
+import type { RestDrop } from './lifetime-event.ts'
 import { LifetimeKinds } from './lifetime-kinds.ts'
 import { LifetimeLog } from './lifetime-log.ts'
 import { Gaps } from './lost-events.ts'
@@ -37,6 +38,8 @@ export class Tables {
   readonly sites: CallSites
   readonly pagemaps: PagemapTable
   readonly order: OrderLimits
+  /** Puts that gave back references of before the recording, of pages whose counts were known then. */
+  readonly restDrops: RestDrop[] = []
   /** True once the mapcount field was seen to be the raw one, -1 for unmapped (newer kernels). */
   rawMapcount = false
 

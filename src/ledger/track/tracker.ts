@@ -26,6 +26,7 @@ import { PageRules } from './page-rules.ts'
 import { hasAllEvents, isOrdinary, PageBit } from './page-state.ts'
 import { PagemapTable } from './pagemap-table.ts'
 import { ReorderBuffer } from './reorder-buffer.ts'
+import { RestLevels } from './rest-levels.ts'
 import { Tables } from './tables.ts'
 import { UnmapSweep } from './unmap-sweep.ts'
 
@@ -90,16 +91,25 @@ export class Tracker {
     this.#queries = new PageQueries(tables, rules, lifetimes, buffer)
     this.probes = new ProbeTracker(tables, this.#queries)
     const applier = new EventApplier(tables, lifetimes)
-    const firstSight = new FirstSight(tables, rules, lifetimes)
+    const rests = new RestLevels(tables, lifetimes)
+    const firstSight = new FirstSight(tables, rules, lifetimes, stamps?.isWatch ? rests : undefined)
     const owners = this.probes.pages
-    const contradictions = new Contradictions(tables, { rules, lifetimes, applier, firstSight, owners })
+    const contradictions = new Contradictions(tables, { rules, lifetimes, applier, firstSight, owners, rests })
     const sweep = new UnmapSweep(tables, lifetimes, contradictions)
     this.#rules = rules
     this.#lifetimes = lifetimes
     this.#buffer = buffer
     this.#pageInit = new PageInit(tables, lifetimes)
     this.#fastPath = new FastPath(tables, sweep)
-    this.#pipeline = new EventPipeline(tables, { firstSight, sweep, buffer, applier, contradictions, lifetimes })
+    this.#pipeline = new EventPipeline(tables, {
+      firstSight,
+      sweep,
+      buffer,
+      applier,
+      contradictions,
+      lifetimes,
+      rests,
+    })
   }
 
   /** Takes in a batch of events, in its order. */
@@ -308,6 +318,11 @@ export class Tracker {
   /** Last actions of each task, and the number of its events. */
   get tasks(): Tables['tasks'] {
     return this.#tables.tasks
+  }
+
+  /** Puts that gave back references of before the recording. */
+  get restDrops(): Tables['restDrops'] {
+    return this.#tables.restDrops
   }
 
   /** Faults that are tried again and again. */

@@ -76,7 +76,7 @@ export function scaleBatch({ time, length, lost }: EventBatch, scale: TickScale)
 }
 
 /** What decides how far stamps reach. */
-export type StampInfo = Pick<SourceInfo, 'clock' | 'unit' | 'resolution' | 'cpus'>
+export type StampInfo = Pick<SourceInfo, 'clock' | 'unit' | 'resolution' | 'cpus' | 'isWatch'>
 
 /** Clocks that CPUs have for themselves differ by up to this, in ns. */
 export const CPU_SKEW = 20_000

@@ -31,9 +31,9 @@ const MAX_FEATURE_BYTES = 1 << 20
 const FEATURE_BITS = 256
 
 /** Numbers of the features that are read. */
-export const Feature = { TRACING_DATA: 1, OSRELEASE: 4, ARCH: 6, NRCPUS: 7, SAMPLE_TIME: 21 } as const
+export const Feature = { TRACING_DATA: 1, OSRELEASE: 4, ARCH: 6, NRCPUS: 7, TOTAL_MEM: 10, SAMPLE_TIME: 21 } as const
 
-/** Bits of perf_event_attr.sample_type, up to the raw data of the tracepoint. */
+/** Bits of perf_event_attr.sample_type, up to the registers of the kernel. */
 export const Sample = {
   IP: 1 << 0,
   TID: 1 << 1,
@@ -46,8 +46,20 @@ export const Sample = {
   PERIOD: 1 << 8,
   STREAM_ID: 1 << 9,
   RAW: 1 << 10,
+  BRANCH_STACK: 1 << 11,
+  REGS_USER: 1 << 12,
+  STACK_USER: 1 << 13,
+  WEIGHT: 1 << 14,
+  DATA_SRC: 1 << 15,
   IDENTIFIER: 1 << 16,
+  TRANSACTION: 1 << 17,
+  REGS_INTR: 1 << 18,
+  WEIGHT_STRUCT: 1 << 24,
 } as const
+
+/** enum perf_type_id of include/uapi/linux/perf_event.h */
+export const PERF_TYPE_TRACEPOINT = 2
+export const PERF_TYPE_BREAKPOINT = 5
 
 /** One recorded event: what its samples hold. */
 export interface PerfAttr {
@@ -61,6 +73,12 @@ export interface PerfAttr {
   sampleIdAll: boolean
   /** Number of the clock, where one was asked for. */
   clockId: number | undefined
+  /** Of PERF_TYPE_BREAKPOINT: which address is watched, how many bytes, and bits of HW_BREAKPOINT_R (1), W (2), X (4). */
+  breakpoint: { address: bigint; bytes: number; access: number } | undefined
+  branchSampleType: number
+  /** Registers recorded of user space and of the kernel, as bits by perf's numbers. */
+  userRegisters: bigint
+  registers: bigint
   ids: number[]
 }
 
@@ -71,6 +89,8 @@ export interface PerfInfo {
   kernel: string | undefined
   machine: string | undefined
   cpus: number
+  /** Memory of the machine in kB; 0: not told. */
+  totalMemory: number
   /** Nanoseconds, of the first and the last sample. */
   firstTime: bigint | undefined
   lastTime: bigint | undefined
@@ -105,6 +125,7 @@ function newPerfInfo(): PerfInfo {
     kernel: undefined,
     machine: undefined,
     cpus: 0,
+    totalMemory: 0,
     firstTime: undefined,
     lastTime: undefined,
   }
@@ -227,6 +248,7 @@ export function readFeature(info: PerfInfo, feature: number, reader: ByteReader)
   else if (feature === Feature.OSRELEASE) info.kernel = perfString(reader)
   else if (feature === Feature.ARCH) info.machine = perfString(reader)
   else if (feature === Feature.NRCPUS) info.cpus = reader.u32('the number of CPUs')
+  else if (feature === Feature.TOTAL_MEM) info.totalMemory = Number(reader.u64('the size of the memory'))
   else if (feature === Feature.SAMPLE_TIME) {
     info.firstTime = reader.u64('the time of the first sample')
     info.lastTime = reader.u64('the time of the last sample')
@@ -257,13 +279,22 @@ export function parseAttr(bytes: Uint8Array, littleEndian: boolean): PerfAttr {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const flags = view.getBigUint64(40, littleEndian)
   const flag = (bit: number) => ((flags >> BigInt(littleEndian ? bit : 63 - bit)) & 1n) === 1n
+  const type = view.getUint32(0, littleEndian)
+  const u64 = (at: number) => (bytes.length >= at + 8 ? view.getBigUint64(at, littleEndian) : 0n)
   return {
-    type: view.getUint32(0, littleEndian),
+    type,
     config: Number(view.getBigUint64(8, littleEndian) & 0xffffffffn),
     sampleType: Number(view.getBigUint64(24, littleEndian) & 0xffffffffn),
     readFormat: Number(view.getBigUint64(32, littleEndian) & 0xffffffffn),
     sampleIdAll: flag(18),
     clockId: flag(25) && bytes.length >= 96 ? view.getInt32(92, littleEndian) : undefined,
+    breakpoint:
+      type === PERF_TYPE_BREAKPOINT && bytes.length >= 72
+        ? { address: u64(56), bytes: Number(u64(64)), access: view.getUint32(52, littleEndian) }
+        : undefined,
+    branchSampleType: Number(u64(72) & 0xffffffffn),
+    userRegisters: u64(80),
+    registers: u64(96),
     ids: [],
   }
 }

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** A healthy perf.data that has no tracepoints: what it does hold, and how to record what is needed. */
 import { TraceError } from '../events.ts'
-import type { PerfAttr } from './header.ts'
-
-/** enum perf_type_id of include/uapi/linux/perf_event.h */
-export const PERF_TYPE_TRACEPOINT = 2
+import { PERF_TYPE_BREAKPOINT, PERF_TYPE_TRACEPOINT, type PerfAttr } from './header.ts'
 
 const HARDWARE = [
   'cycles',
@@ -62,6 +59,6 @@ function eventName({ type, config }: PerfAttr): string {
   if (type === 1) return SOFTWARE[config] ?? `software event ${config}`
   if (type === 3) return 'events of caches'
   if (type === 4) return `raw event 0x${config.toString(16)}`
-  if (type === 5) return 'watched addresses (mem:...)'
+  if (type === PERF_TYPE_BREAKPOINT) return 'watched addresses (mem:...)'
   return 'events of a device'
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** perf.data with page_ref tracepoints and probes: written to a file, or through a pipe and then stored. */
+/** perf.data with page_ref tracepoints, probes or watched counts: written to a file, or through a pipe and then stored. */
 
 import { ByteReader, decodeText } from '../common/bytes.ts'
 import { observed } from '../common/clock-resolution.ts'
@@ -21,6 +21,7 @@ import { NoTracepointsError } from './no-tracepoints.ts'
 import { RECORD_HEADER, type RecordPlace, RecordType, RecordWindow } from './records.ts'
 import { SampleOrder } from './reorder.ts'
 import { Outcome, SampleDecoder } from './samples.ts'
+import { Watch } from './watch/watch.ts'
 import { ZstdError, ZstdStream } from './zstd-stream.ts'
 
 const CHUNK_BYTES = 1 << 20
@@ -42,11 +43,21 @@ const CLOCKS = new Map([
   [11, 'tai'],
 ])
 
-/** Opens perf.data. Rejects with a TraceError when no page_ref event can be read. */
+/**
+ * Opens perf.data. Rejects with a TraceError when no page_ref event can be read. Samples of watched counts are read twice:
+ * first for what the counts were at the start.
+ */
 export async function openPerf(source: ByteSource, options: OpenOptions = {}): Promise<Recording> {
+  const recording = await openOnce(source, options)
+  const { watch } = recording
+  if (watch) await watch.begin((await openOnce(source, options, watch)).batches())
+  return recording
+}
+
+async function openOnce(source: ByteSource, options: OpenOptions, watch?: Watch): Promise<PerfRecording> {
   const damage: Damage[] = []
   const header = await readPerfHeader(source, damage)
-  const recording = new PerfRecording(source, header, damage, options)
+  const recording = new PerfRecording(source, header, damage, options, watch)
   await recording.open()
   return recording
 }
@@ -58,10 +69,13 @@ class PerfRecording implements Recording {
   readonly damage: Damage[]
   readonly notes: string[] = []
   timeBase = 0n
+  /** Where counts are watched. */
+  watch: Watch | undefined
 
   readonly #source: ByteSource
   readonly #header: PerfHeader
-  readonly #symbols = new SymbolTable()
+  readonly #options: OpenOptions
+  readonly #symbols: SymbolTable
   readonly #samples: SampleDecoder
   readonly #order: SampleOrder
   /** Records as they stand in the file, and those that were packed. */
@@ -83,17 +97,24 @@ class PerfRecording implements Recording {
   #lostCounted = 0
   #lostSummed = 0
 
-  constructor(source: ByteSource, header: PerfHeader, damage: Damage[], options: OpenOptions) {
+  /** @param watch opened by an earlier reading of the same file */
+  constructor(source: ByteSource, header: PerfHeader, damage: Damage[], options: OpenOptions, watch?: Watch) {
     this.#source = source
     this.#header = header
+    this.#options = options
     this.damage = damage
-    for (const text of options.kallsyms ?? []) this.#symbols.add(text)
+    this.watch = watch
+    this.#symbols = watch?.symbols ?? new SymbolTable()
+    if (!watch) for (const text of options.kallsyms ?? []) this.#symbols.add(text)
     this.stacks = new StackInterner(this.#symbols)
     this.#samples = new SampleDecoder(header.littleEndian, this.stacks, this.#symbols)
     this.#outer = new RecordWindow(header.dataOffset, header.littleEndian)
     this.#inner = new RecordWindow(0, header.littleEndian)
     this.#zstd = new ZstdStream()
-    this.#order = new SampleOrder(this.#gaps, options.keepRepeated)
+    this.#order = new SampleOrder(
+      this.#gaps,
+      options.keepRepeated && !header.attrs.some(({ breakpoint }) => breakpoint),
+    )
     this.#loaded = header.dataOffset
     this.info = {
       file: source.name,
@@ -113,13 +134,10 @@ class PerfRecording implements Recording {
   async open(): Promise<void> {
     if (this.#header.tracing) this.#addTracing()
     if (this.#header.firstTime !== undefined) this.#setTimeBase(this.#header.firstTime)
-    if (!this.#header.pipe && !this.#header.tracing) {
-      throw new NoTracepointsError(this.info.file, this.#header.attrs, false)
-    }
+    const { pipe } = this.#header
+    if (!pipe) await this.#openWatch()
     await this.#prologue()
-    if (!this.#header.tracing) {
-      throw new NoTracepointsError(this.info.file, this.#header.attrs, true)
-    }
+    if (pipe) await this.#openWatch()
     const clockId = this.#header.attrs[0]?.clockId
     if (clockId !== undefined) this.info.clock = CLOCKS.get(clockId) ?? `clock ${clockId}`
     this.info.kernel = this.#header.kernel
@@ -127,6 +145,18 @@ class PerfRecording implements Recording {
     this.info.cpus = Math.min(this.#header.cpus, MAX_CPUS)
     const { lastTime } = this.#header
     if (lastTime !== undefined) this.info.endTime = Number(lastTime - this.timeBase)
+  }
+
+  /** Looks for watched counts where there are no page_ref events, which say more. */
+  async #openWatch(): Promise<void> {
+    const { attrs, tracing, pipe } = this.#header
+    if (this.#formats === 0)
+      this.watch ??= await Watch.open(attrs, this.#header, this.#options, this.#symbols, this.damage)
+    if (!this.watch && !tracing) throw new NoTracepointsError(this.info.file, attrs, pipe)
+    if (!this.watch) return
+    this.#samples.setWatch(this.watch)
+    this.info.rawFlags = false
+    this.info.isWatch = true
   }
 
   #addTracing(): void {
@@ -199,7 +229,7 @@ class PerfRecording implements Recording {
   async *#batches(): AsyncGenerator<EventBatch> {
     if (this.#started) throw new Error('batches can be read once')
     this.#started = true
-    if (this.#formats === 0) {
+    if (this.#formats === 0 && !this.watch) {
       this.notes.push('the file describes no page_ref events')
       return
     }
@@ -213,13 +243,16 @@ class PerfRecording implements Recording {
     } while (await this.#load())
     this.#finish()
     yield* this.#given()
-    this.notes.push(...this.#samples.probeNotes())
+    this.notes.push(...this.#samples.probeNotes(), ...(this.watch?.notes() ?? []))
     const { repeated } = this.#order
     if (repeated > 0) this.notes.push(`${repeated} samples stand in the file twice and were read once`)
   }
 
   *#given(): Generator<EventBatch> {
-    for (let batch = this.#order.next(); batch; batch = this.#order.next()) yield batch
+    for (let batch = this.#order.next(); batch; batch = this.#order.next()) {
+      this.watch?.resolve(batch)
+      yield batch
+    }
   }
 
   async #unpacked(): Promise<Generator<EventBatch>> {

@@ -17,6 +17,9 @@ import { MAX_STACK_DEPTH, type StackInterner } from '../common/stacks.ts'
 import type { SymbolTable } from '../common/symbols.ts'
 import type { EventBatch, Frame } from '../events.ts'
 import { type PerfAttr, Sample } from './header.ts'
+import { registersAt, SampleRegisters } from './registers.ts'
+import type { WatchedCount } from './watch/changes.ts'
+import type { Watch } from './watch/watch.ts'
 
 /** Bits of read_format. */
 const READ_TIMES = 0b11
@@ -41,12 +44,15 @@ interface SamplePlan {
   timeAt: number
   cpuAt: number
   tidAt: number
+  ipAt: number
   /** Start of the first part whose length varies. */
   variable: number
   /** From the end of any other record, backwards. */
   trailerTime: number
   trailerCpu: number
   trailerSize: number
+  /** Of events that watch a count. */
+  count: WatchedCount | undefined
 }
 
 function planOf(attr: PerfAttr): SamplePlan {
@@ -58,7 +64,7 @@ function planOf(attr: PerfAttr): SamplePlan {
     return at - 8
   }
   part(Sample.IDENTIFIER)
-  part(Sample.IP)
+  const ipAt = part(Sample.IP)
   const tidAt = part(Sample.TID)
   const timeAt = part(Sample.TIME)
   part(Sample.ADDR)
@@ -66,7 +72,7 @@ function planOf(attr: PerfAttr): SamplePlan {
   part(Sample.STREAM_ID)
   const cpuAt = part(Sample.CPU)
   part(Sample.PERIOD)
-  return { attr, tidAt, timeAt, cpuAt, variable: at, ...trailerOf(attr) }
+  return { attr, tidAt, ipAt, timeAt, cpuAt, variable: at, count: undefined, ...trailerOf(attr) }
 }
 
 /** Records other than samples end in: tid, time, id, stream id, cpu, identifier, as far as samples have them. */
@@ -131,6 +137,8 @@ export class SampleDecoder {
   readonly #modules: ModuleRange[] = []
   #probes: ProbeReader | undefined
   readonly #probeFaults = new ProbeFaults()
+  #watch: Watch | undefined
+  readonly #registers = new SampleRegisters()
   #baseLow = 0
   #baseHigh = 0
   /** The arrays that records stand in. */
@@ -165,6 +173,12 @@ export class SampleDecoder {
       this.#scratchStores[layout.id] = bind(this.#scratch)
     }
     return this.#layouts.length
+  }
+
+  /** Makes rows of samples of watched counts too. */
+  setWatch(watch: Watch): void {
+    this.#watch = watch
+    for (const [event, plan] of this.#plans.entries()) plan.count = watch.countOf(event)
   }
 
   addModule(range: ModuleRange): void {
@@ -213,12 +227,14 @@ export class SampleDecoder {
     this.time = (high - this.#baseHigh) * 4294967296 + (low - this.#baseLow)
     this.cpu = view.getUint32(at + plan.cpuAt, le) & 0xffff
     const { sampleType } = plan.attr
-    if ((sampleType & Sample.RAW) === 0) return Outcome.OTHER
+    const { count } = plan
+    if ((sampleType & Sample.RAW) === 0 && !count) return Outcome.OTHER
     const end = at + size
     let next = at + plan.variable
     if (sampleType & Sample.READ) next = this.#afterRead(next, end, plan.attr.readFormat)
     const chain = next
     if (sampleType & Sample.CALLCHAIN) next = this.#afterChain(next, end)
+    if (count) return next < 0 ? Outcome.BROKEN : this.#watched(plan, count, { at, chain, next, end }, batch, row)
     if (next < 0 || next + 4 > end) return Outcome.BROKEN
     const rawSize = view.getUint32(next, le)
     if (rawSize > end - next - 4) return Outcome.BROKEN
@@ -227,6 +243,30 @@ export class SampleDecoder {
     batch.time[row] = this.time
     batch.cpu[row] = this.cpu
     batch.stack[row] = sampleType & Sample.CALLCHAIN ? this.#stack(chain) : 0
+    return Outcome.ROW
+  }
+
+  /** A sample of a watched count, whose callchain is at `chain` and what follows it at `next`. */
+  #watched(
+    plan: SamplePlan,
+    count: WatchedCount,
+    { at, chain, next, end }: { at: number; chain: number; next: number; end: number },
+    batch: EventBatch,
+    row: number,
+  ): Outcome {
+    const view = this.#view
+    const le = this.#littleEndian
+    const { attr } = plan
+    const place = registersAt(view, le, attr, next, end)
+    if (plan.ipAt < 0 || plan.tidAt < 0 || place < 0) return Outcome.BROKEN
+    this.#registers.set(view, le, attr.sampleType & Sample.REGS_INTR ? attr.registers : 0n, place)
+    const ip = view.getBigUint64(at + plan.ipAt, le)
+    clearRow(batch, row)
+    if (!this.#watch!.reader.store(ip, this.#registers, count, batch, row)) return Outcome.OTHER
+    batch.pid[row] = view.getInt32(at + plan.tidAt + 4, le)
+    batch.time[row] = this.time
+    batch.cpu[row] = this.cpu
+    batch.stack[row] = attr.sampleType & Sample.CALLCHAIN ? this.#stack(chain) : 0
     return Outcome.ROW
   }
 
@@ -321,6 +361,12 @@ export class SampleDecoder {
     }
     return this.#stacks.addressFrame(address)
   }
+}
+
+/** Sets what a sample of a watched count does not tell. */
+function clearRow(batch: EventBatch, row: number): void {
+  batch.flagsLow[row] = batch.flagsHigh[row] = batch.mappingLow[row] = batch.mappingHigh[row] = 0
+  batch.count[row] = 0
 }
 
 function unnamed(address: bigint, module: string): Frame {

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * What a put that gave back a reference of before the recording may have been: its owner's right, of which nothing is said, or
+ * one put too many. It was too many if the page was freed by it and used all the same, without having been handed out.
+ */
+import type { Finding } from '../findings/finding.ts'
+import { NO_LAW } from '../learn/law-book.ts'
+import type { LearningTracker } from '../learn/learning-tracker.ts'
+import type { LedgerEvent, RestDrop } from '../track/lifetime-event.ts'
+import { isPut, signatureOf, unitKey } from '../track/unit-key.ts'
+import { lawSentence } from './law-words.ts'
+import type { Naming } from './naming.ts'
+import { newFinding } from './new-finding.ts'
+
+/** Complete lifetimes that must have obeyed a law before a put of its kind is known for one. */
+const KNOWN_LAW = 10
+
+/** A put of a law that gave back more than was out of it. */
+interface Surplus {
+  put: LedgerEvent
+  law: number
+}
+
+export class RestFindings {
+  readonly #ledger: LearningTracker
+  readonly #naming: Naming
+
+  constructor(ledger: LearningTracker, naming: Naming) {
+    this.#ledger = ledger
+    this.#naming = naming
+  }
+
+  /** The findings by page. Nothing is claimed where an event may be missing: it may be the one that handed the page out. */
+  all(): Map<number, Finding> {
+    const found = new Map<number, Finding>()
+    const { gaps, anomalies, restDrops } = this.#ledger
+    if (gaps.list.length > 0 || anomalies.unrecorded > 0) return found
+    for (const drop of restDrops) {
+      const used = drop.left === 0 ? (drop.usedAfter ?? anomalies.of(drop.row)?.event) : undefined
+      if (!used || used.time < drop.event.time || found.has(drop.row)) continue
+      const finding = this.#of(drop, used, drop.usedAfter !== undefined)
+      if (finding) found.set(drop.row, finding)
+    }
+    return found
+  }
+
+  /** @param isFree the page was used while it was free, not only after somebody else was handed it */
+  #of(drop: RestDrop, used: LedgerEvent, isFree: boolean): Finding | undefined {
+    const surplus = this.#surplus(drop)
+    if (surplus) return this.#surplusPut(drop, used, surplus)
+    return isFree ? this.#useOfFree(drop, used) : undefined
+  }
+
+  /** The put of a law that gave back what nobody had taken under it. */
+  #surplus({ event, life }: RestDrop): Surplus | undefined {
+    const { book } = this.#ledger
+    const out = new Map<number, number>()
+    const last = { ...event, delta: event.val }
+    let found: Surplus | undefined
+    for (const each of [...life, last]) {
+      const law = this.#lawOf(each, each.delta)
+      const units = (out.get(law) ?? 0) + each.delta
+      out.set(law, units)
+      if (units < 0 && each.delta < 0 && law !== NO_LAW && !found) found = { put: each, law }
+    }
+    const law = found && book.laws[found.law]!
+    return law && law.touched >= KNOWN_LAW && law.held === law.touched ? found : undefined
+  }
+
+  /** Law of a put, or of the puts of the same function: the one too many need not stand where the others do. */
+  #lawOf({ signature }: LedgerEvent, units: number): number {
+    const { book } = this.#ledger
+    const law = book.lawOf(unitKey(signature, units))
+    const name = this.#naming.frame(signature)?.name
+    if (law !== NO_LAW || units > 0 || name === undefined) return law
+    return book.laws.findIndex(({ keys }) =>
+      keys.some(key => isPut(key) && this.#naming.frame(signatureOf(key))?.name === name),
+    )
+  }
+
+  #surplusPut(drop: RestDrop, used: LedgerEvent, { put, law }: Surplus): Finding {
+    const isOther = put.time !== drop.event.time || put.pid !== drop.event.pid
+    return newFinding(this.#ledger, 'surplus-put', drop.row, {
+      culprit: this.#naming.actor(put),
+      culpritCertainty: 'likely',
+      candidates: [{ actor: this.#naming.actor(put), reasons: ['nothing of its law was out when it came'] }],
+      count: drop.left - drop.event.val,
+      expected: drop.left - drop.event.val,
+      law,
+      references: 1,
+      evidence: [
+        lawSentence(this.#ledger, this.#naming, law),
+        isOther
+          ? `so that ${this.#naming.site(drop.event.signature)} put the last reference, and the page was freed`
+          : 'it put the last reference, which was held since before the recording, and the page was freed',
+        this.#use(drop, used),
+      ],
+    })
+  }
+
+  #useOfFree(drop: RestDrop, used: LedgerEvent): Finding {
+    const kind = used.val > 0 ? 'get-on-free-page' : 'put-on-free-page'
+    return newFinding(this.#ledger, kind, drop.row, {
+      culprit: this.#naming.actor(used),
+      culpritCertainty: 'possible',
+      candidates: [
+        { actor: this.#naming.actor(used), reasons: ['it was the first to find the page free'] },
+        { actor: this.#naming.actor(drop.event), reasons: ['it put the last reference'] },
+      ],
+      count: 0,
+      expected: 0,
+      references: Math.abs(used.val),
+      evidence: [
+        `${this.#naming.site(drop.event.signature)} put the last reference, which was held since before the recording`,
+        this.#use(drop, used),
+      ],
+    })
+  }
+
+  #use({ event }: RestDrop, used: LedgerEvent): string {
+    const what = used.val > 0 ? 'took a reference to it' : 'put it'
+    const when = this.#naming.span(used.time - event.time)
+    return `${this.#naming.site(used.signature, used.val)} ${what} ${when} later, and nothing had handed it out to that use`
+  }
+}

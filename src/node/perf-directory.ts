@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** The directory that `perf record --kcore` writes instead of a file: `data`, and the kernel's code and symbols beside it. */
+import { existsSync, readFileSync, statSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import type { OpenOptions } from '../trace/events.ts'
+import { FileSource } from './source.ts'
+
+const DATA = 'data'
+const CODE = 'kcore_dir'
+
+/** Returns the file with the samples in a directory of perf's; undefined where it is none. */
+export function dataFileIn(folder: string): string | undefined {
+  const path = join(folder, DATA)
+  return existsSync(path) && statSync(path).isFile() ? path : undefined
+}
+
+/** What stands beside a file with samples, for its reader. The sources are closed by whoever closes the recording. */
+export interface Companions {
+  options: Pick<OpenOptions, 'kcore' | 'kallsyms'>
+  close(): void
+}
+
+/** Opens the kernel's code and symbols beside a perf.data; undefined where there are none. */
+export function companionsOf(path: string): Companions | undefined {
+  const folder = join(dirname(path), CODE)
+  if (basename(path) !== DATA || !existsSync(folder)) return undefined
+  const [kcorePath, kallsyms] = [join(folder, 'kcore'), join(folder, 'kallsyms')]
+  const kcore = existsSync(kcorePath) ? new FileSource(kcorePath) : undefined
+  return {
+    options: {
+      ...(kcore ? { kcore } : {}),
+      kallsyms: existsSync(kallsyms) ? [readFileSync(kallsyms, 'utf8')] : [],
+    },
+    close: () => kcore?.close(),
+  }
+}

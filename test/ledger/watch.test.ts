@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** Findings in recordings of watched counts: what a driver did wrong, and that nobody else is accused. */
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { type Account, account, whoHolds } from '../../src/ledger/account.ts'
+import { openFile } from '../../src/node/open.ts'
+import { data, dataPath } from '../../testkit/data.ts'
+import { type Act, type KernelFunction, WatchMachine } from '../../testkit/writers/watch-machine.ts'
+import { needs } from '../support/needs.ts'
+
+const EXAMPLE = new URL('../../examples/watch-leak-6.1/perf.data', import.meta.url).pathname
+
+/** What the driver of the recording did, by its functions. `ferry_unpeek` is folded into `ferry_complete`. */
+const CHANGES = { ferry_submit: 60, ferry_complete: 139, ferry_fill: 40, ferry_drain: 40, ferry_peek: 80 }
+const AMOUNTS: Record<string, number[]> = {
+  ferry_submit: [1],
+  ferry_complete: [-1],
+  ferry_fill: [2, 3],
+  ferry_drain: [-3, -2],
+  ferry_peek: [1],
+}
+
+async function changesOf(path: string) {
+  const recording = await openFile(path)
+  const changes: Record<string, number> = {}
+  const amounts: Record<string, Set<number>> = {}
+  const counts = new Map<number, number>()
+  for await (const batch of recording.batches())
+    for (let k = 0; k < batch.length; k++) {
+      const i = batch.order[k]!
+      const name = recording.stacks
+        .frame(recording.stacks.frames(batch.stack[i]!)[0]!)
+        .name.replace('unpeek', 'complete')
+      changes[name] = (changes[name] ?? 0) + 1
+      amounts[name] = (amounts[name] ?? new Set()).add(batch.val[i]!)
+      counts.set(batch.pfn[i]!, batch.count[i]!)
+    }
+  await recording.close()
+  return { changes, amounts, counts: [...counts].sort(([a], [b]) => a - b) }
+}
+
+async function holdsTruth(path: string): Promise<void> {
+  const { changes, amounts, counts } = await changesOf(path)
+  expect(changes).toEqual(CHANGES)
+  for (const [name, found] of Object.entries(amounts)) expect([...found].sort((a, b) => a - b)).toEqual(AMOUNTS[name])
+  expect(counts).toEqual([
+    [0x7fe9f, 1],
+    [0x7fea0, 1],
+    [0x7fea1, 2],
+    [0x7fea2, 1],
+  ])
+  const { findings, events, lost } = await account(await openFile(path))
+  expect([events, lost.gaps]).toEqual([359, 0])
+  expect(findings).toMatchObject([{ kind: 'leak', pfn: 0x7fea1, culprit: { frame: { name: 'ferry_submit' } } }])
+}
+
+test('the example: 359 changes with their amounts, the leak and nothing else', () => holdsTruth(EXAMPLE))
+
+test('the file in the directory is the recording, too', () => holdsTruth(`${EXAMPLE}/data`))
+
+test('who holds the page of the example', async () => {
+  const held = await whoHolds(await openFile(EXAMPLE), 0x7fea1, Infinity)
+  expect(held).toMatchObject({
+    count: 2,
+    idleCount: 1,
+    holders: [{ units: 1, actor: { frame: { name: 'ferry_submit' } } }],
+  })
+})
+
+needs(data('6.1-stock/watch-leak')).test('the recording that the example is trimmed from', () =>
+  holdsTruth(dataPath('6.1-stock/watch-leak/perf.data')),
+)
+
+/** A driver that three tasks use: it submits and completes, peeks and lets go, fills and drains. */
+class Driver {
+  readonly machine: WatchMachine
+  readonly submit: KernelFunction
+  readonly complete: KernelFunction
+  readonly peek: KernelFunction
+  readonly unpeek: KernelFunction
+  readonly fill: KernelFunction
+  readonly drain: KernelFunction
+
+  /** @param step nanoseconds between two changes: by default longer than any stamp is late */
+  constructor(starts: readonly number[] = [1, 1, 1, 1], step = 1_000_000) {
+    const machine = new WatchMachine(starts, { step })
+    this.machine = machine
+    this.submit = machine.fn('ring_submit', 'get')
+    this.complete = machine.fn('ring_complete', 'put')
+    this.peek = machine.fn('ring_peek', 'tryGet')
+    this.unpeek = machine.fn('ring_unpeek', 'put')
+    this.fill = machine.fn('ring_fill', 'add')
+    this.drain = machine.fn('ring_drain', 'sub')
+  }
+
+  /** Rounds of all three on pages in turn. */
+  rounds(count: number, pages = this.machine.counts.length): void {
+    const { machine } = this
+    for (let i = 0; i < count; i++) {
+      const page = i % pages
+      const [fills, peeks] = [i % 3 > 0, i % 5 > 1]
+      const n = 2 + (i & 1)
+      machine.run(this.submit, page, { pid: 11, cpu: 0 })
+      if (peeks) machine.run(this.peek, page, { pid: 12, cpu: 1 })
+      if (fills) machine.run(this.fill, page, { pid: 13, cpu: 1, n })
+      if (peeks) machine.run(this.unpeek, page, { pid: 12, cpu: 1 })
+      machine.run(this.complete, page, { pid: 11, cpu: 0 })
+      if (fills) machine.run(this.drain, page, { pid: 13, cpu: 1, n })
+    }
+  }
+
+  async account(): Promise<Account> {
+    return account(await this.machine.open())
+  }
+}
+
+const accused = ({ findings }: Account) =>
+  findings
+    .filter(({ kind }) => kind !== 'held-at-end')
+    .map(({ kind, pfn, culprit }) => [kind, pfn, culprit?.frame?.name])
+
+describe('faults', () => {
+  test('a reference that does not come back', async () => {
+    const driver = new Driver()
+    driver.rounds(60)
+    driver.machine.run(driver.submit, 2, { pid: 11 })
+    driver.rounds(60)
+    expect(accused(await driver.account())).toEqual([['leak', 0x7fea1, 'ring_submit']])
+  })
+
+  test('a put too many frees a page that is used on', async () => {
+    const driver = new Driver()
+    driver.rounds(60)
+    driver.machine.run(driver.complete, 1, { pid: 11 })
+    driver.rounds(4)
+    expect(accused(await driver.account())).toEqual([['surplus-put', 0x7fea0, 'ring_complete']])
+  })
+
+  test('a put too many, while others use the page: who put last only freed it', async () => {
+    const driver = new Driver()
+    const { machine } = driver
+    driver.rounds(60)
+    machine.run(driver.fill, 1, { pid: 13, n: 2 })
+    machine.run(driver.submit, 1, { pid: 11 })
+    machine.run(driver.complete, 1, { pid: 11 })
+    machine.run(driver.complete, 1, { pid: 11 })
+    machine.run(driver.drain, 1, { pid: 13, n: 2 })
+    driver.rounds(4)
+    const result = await driver.account()
+    expect(accused(result)).toEqual([['surplus-put', 0x7fea0, 'ring_complete']])
+    expect(result.findings[0]!.evidence.join()).toContain('ring_drain')
+  })
+
+  test('a get of a page that its owner had freed', async () => {
+    const driver = new Driver()
+    const release = driver.machine.fn('ring_release', 'put')
+    driver.rounds(60)
+    driver.machine.run(release, 1, { pid: 20 })
+    driver.machine.run(driver.submit, 1, { pid: 11 })
+    driver.machine.run(driver.complete, 1, { pid: 11 })
+    expect(accused(await driver.account())).toEqual([['get-on-free-page', 0x7fea0, 'ring_submit']])
+  })
+})
+
+describe('nobody is accused', () => {
+  test('where the owner frees its pages', async () => {
+    const driver = new Driver()
+    driver.rounds(60)
+    for (let page = 0; page < 4; page++) driver.machine.run(driver.complete, page, { pid: 30 })
+    expect(accused(await driver.account())).toEqual([])
+  })
+
+  test('where somebody else takes the freed page, and keeps it', async () => {
+    const driver = new Driver()
+    const alloc = driver.machine.fn('prep_new_page', 'set')
+    driver.rounds(60)
+    driver.machine.run(driver.complete, 1, { pid: 30 })
+    driver.machine.run(alloc, 1, { pid: 40 })
+    for (let i = 0; i < 40; i++) {
+      driver.machine.run(driver.submit, 1, { pid: 40 })
+      if (i !== 5) driver.machine.run(driver.complete, 1, { pid: 40 })
+    }
+    expect(accused(await driver.account())).toEqual([])
+  })
+
+  test('where references were out when the watch began', async () => {
+    const driver = new Driver([3, 1, 1, 4])
+    driver.machine.run(driver.complete, 0, { pid: 11 })
+    driver.rounds(60)
+    driver.machine.run(driver.complete, 0, { pid: 11 })
+    driver.machine.run(driver.drain, 3, { pid: 13, n: 3 })
+    driver.rounds(60)
+    expect(accused(await driver.account())).toEqual([])
+  })
+
+  test('where samples were lost', async () => {
+    for (const at of [0, 30, 60, 119]) {
+      const driver = new Driver()
+      driver.rounds(at)
+      driver.machine.run(driver.complete, 1, { pid: 11, unseen: true })
+      driver.machine.run(driver.submit, 1, { pid: 11 })
+      driver.machine.lose(1)
+      driver.rounds(120 - at)
+      driver.machine.run(driver.submit, 3, { pid: 11 })
+      driver.machine.run(driver.complete, 3, { pid: 11, unseen: true })
+      driver.machine.lose(1)
+      expect(accused(await driver.account())).toEqual([])
+    }
+  })
+
+  test('where an unknown instruction changed a count', async () => {
+    const driver = new Driver()
+    const mark = driver.machine.fn('mark', 'or')
+    driver.rounds(60)
+    driver.machine.run(mark, 1)
+    driver.machine.counts[1] = 1
+    driver.rounds(60)
+    expect(accused(await driver.account())).toEqual([])
+  })
+
+  test('where two CPUs stamp their changes in the wrong order', async () => {
+    const driver = new Driver([1, 1, 1, 1], 1000)
+    const { machine } = driver
+    driver.rounds(40)
+    for (let i = 0; i < 40; i++) {
+      machine.run(driver.submit, 1, { pid: 11, cpu: 0, skew: 1500 })
+      machine.run(driver.peek, 1, { pid: 12, cpu: 1 })
+      machine.run(driver.unpeek, 1, { pid: 12, cpu: 1 })
+      machine.run(driver.complete, 1, { pid: 11, cpu: 0 })
+    }
+    expect(accused(await driver.account())).toEqual([])
+  })
+
+  test('whatever part of a driver without a fault was recorded', async () => {
+    const step = fc.record({
+      page: fc.nat(3),
+      task: fc.nat(5),
+      kind: fc.constantFrom('submit', 'peek', 'fill'),
+      refused: fc.boolean(),
+    })
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(step, { minLength: 50, maxLength: 400 }),
+        fc.nat(60),
+        fc.nat(60),
+        fc.boolean(),
+        async (steps, from, to, slow) => {
+          const driver = new Driver([1, 2, 3, 1], slow ? 1_000_000 : 1000)
+          const { machine } = driver
+          const out = new Map<number, () => void>()
+          const take = (fn: KernelFunction, back: KernelFunction, page: number, act: Act, task: number) => {
+            machine.run(fn, page, act)
+            out.set(task, () => machine.run(back, page, act))
+          }
+          for (const { page, task, kind, refused } of steps) {
+            const back = out.get(task)
+            const act = { pid: 10 + task, cpu: task & 1, n: 2 }
+            out.delete(task)
+            if (back) back()
+            else if (kind === 'submit') take(driver.submit, driver.complete, page, act, task)
+            else if (kind === 'fill') take(driver.fill, driver.drain, page, act, task)
+            else {
+              if (refused) machine.run(driver.peek, page, { ...act, refused })
+              take(driver.peek, driver.unpeek, page, act, task)
+            }
+          }
+          machine.records.splice(0, from)
+          machine.records.splice(machine.records.length - Math.min(to, machine.records.length))
+          expect(accused(await driver.account())).toEqual([])
+        },
+      ),
+      { numRuns: 60 },
+    )
+  })
+})
