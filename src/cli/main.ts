@@ -47,6 +47,21 @@ const COMMANDS: Record<string, () => Promise<Command>> = {
   explain: async () => (await import('./explain.ts')).explainCommand(),
   run: async () => (await import('./run.ts')).runCommand(),
   open: async () => (await import('./open.ts')).openCommand(),
+  completion: async () => (await import('./manual.ts')).completionCommand(withAll),
+}
+
+/** Those that are not listed. */
+const HIDDEN: Record<string, () => Promise<Command>> = {
+  man: async () => (await import('./manual.ts')).manCommand(withAll, version),
+}
+
+/** The program with all of its commands, for what tells of them. */
+async function withAll(): Promise<Command> {
+  const known = new Set(program.commands.map(command => command.name()))
+  const all = new Command('lastput').description(program.description()).helpCommand(false)
+  for (const [name, load] of Object.entries(COMMANDS))
+    all.addCommand(known.has(name) ? program.commands.find(command => command.name() === name)! : await load())
+  return all.addHelpText('after', EXAMPLES).configureHelp({ helpWidth: 80 })
 }
 
 /** As a shell tells of SIGPIPE: nobody has seen the answer, so that it is no 0. */
@@ -70,7 +85,7 @@ process.on('uncaughtException', error => {
   process.exit(2)
 })
 
-const wanted = COMMANDS[process.argv[2] ?? '']
+const wanted = { ...COMMANDS, ...HIDDEN }[process.argv[2] ?? '']
 // The version needs none, and help all of them.
 const needed = ['--version', '-V'].includes(process.argv[2] ?? '') ? [] : Object.values(COMMANDS)
 for (const load of wanted ? [wanted] : needed) program.addCommand(strict(await load()))
