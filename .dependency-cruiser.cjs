@@ -17,7 +17,7 @@ const stage = (name, earlier) => ({
   from: { path: `^src/checker/${name}/` },
   to: {
     path: '^src/checker/',
-    pathNot: `^src/checker/((${[name, ...earlier].join('|')})/|(model|verdict|options|budget|value-key)[.]ts)`,
+    pathNot: `^src/checker/((${[name, ...earlier].join('|')})/|(model|operations|usage|misuse|stack|verdict|options|budget|value-key)[.]ts)`,
   },
 })
 

@@ -2,6 +2,7 @@
 /** `lastput/engine`: the modelling language, and explorers that try every interleaving. */
 export { check, promises } from './check.ts'
 export * from './model.ts'
+export { allTracked, isGeneratorFunction, tracked } from './operations.ts'
 export type { CheckOptions, SearchProgress, Spawn, Watch, WorkerThread } from './options.ts'
 export { type Prepared, prepare } from './prepare.ts'
 export { describeStep } from './reference/describe-step.ts'

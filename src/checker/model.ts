@@ -7,191 +7,27 @@
  * must be deterministic: it may depend on nothing but what earlier steps of the same body returned.
  */
 
-/** A set of interchangeable things (pages, addresses, identical threads), numbered from 0. */
-export interface Sort {
-  readonly name: string
-  readonly size: number
-}
+import { type Cell, type Member, ModelError, member, members, type Shared, type Sort, type View } from './memory.ts'
+import { type AGAIN, type CallRequest, Operation, type Steps, tracked, untracked, type Value } from './operations.ts'
 
-/** A member of a sort: what a cell or a thread is *of*. */
-export interface Member {
-  readonly sort: Sort
-  readonly index: number
-}
+import { isRunning } from './usage.ts'
 
-/** Where a permutation sends member `index` of `sort`. */
-export type Image = (sort: Sort, index: number) => number
-
-/** A bounded integer in shared memory. */
-export interface Cell {
-  readonly name: string
-  readonly min: number
-  readonly max: number
-  readonly init: number
-  /** The members that this cell belongs to: `pte[1]` belongs to address 1. */
-  readonly of: readonly Member[]
-  /** For values that name members of a sort: the value after a permutation. */
-  readonly refers: ((value: number, image: Image) => number) | undefined
-  /** How a value reads in a counterexample. */
-  readonly show: (value: number) => string
-}
-
-export interface CellSpec {
-  /** Smallest value, 0 if omitted. */
-  min?: number
-  /** Largest value. A step that would leave min..max is a violation of property `bounds`, never a wrap. */
-  max: number
-  /** Value at the start, `min` if omitted. */
-  init?: number
-  of?: readonly Member[]
-  /**
-   * Needed if values name members of a sort, or symmetry would be wrong about them. For a PTE that is 0 when empty and
-   * `1 + page` when it maps one: `(v, image) => v === 0 ? 0 : 1 + image(pages, v - 1)`.
-   */
-  refers?: (value: number, image: Image) => number
-  show?: (value: number) => string
-}
-
-/** Says what is wrong with a model. Where its code threw, `cause` is what it threw. */
-export class ModelError extends Error {
-  override name = 'ModelError'
-}
-
-/**
- * Thrown by what a host puts in place of chance and clock in the thread of a model: a coin that falls the same way each time
- * it is learned would be a verdict.
- */
-export class Indeterminate extends Error {
-  override name = 'Indeterminate'
-
-  /** @param what the model uses, @param instead what to do about it */
-  constructor(what: string, instead: string) {
-    super(`uses ${what}; ${instead}`)
-  }
-}
-
-/** @throws ModelError when the sort would be empty. */
-export function sort(name: string, size: number): Sort {
-  if (!Number.isInteger(size) || size < 1) throw new ModelError(`sort ${name}: size ${size} is not a positive integer`)
-  return { name, size }
-}
-
-export function member(of: Sort, index: number): Member {
-  return { sort: of, index }
-}
-
-/** `[0, 1, ... size - 1]`, for loops over a sort's members. */
-export function members(of: Sort): number[] {
-  return Array.from({ length: of.size }, (_, i) => i)
-}
-
-/** One cell. @throws ModelError when the bounds are not integers, or `init` lies outside them. */
-export function cell(name: string, spec: CellSpec): Cell {
-  const min = spec.min ?? 0
-  const init = spec.init ?? min
-  for (const [what, v] of [
-    ['min', min],
-    ['max', spec.max],
-    ['init', init],
-  ] as const)
-    if (!Number.isSafeInteger(v)) throw new ModelError(`cell ${name}: ${what} is ${v}, not an integer`)
-  if (spec.max < min) throw new ModelError(`cell ${name}: max ${spec.max} is below min ${min}`)
-  if (init < min || init > spec.max) throw new ModelError(`cell ${name}: init ${init} lies outside ${min}..${spec.max}`)
-  return { name, min, max: spec.max, init, of: spec.of ?? [], refers: spec.refers, show: spec.show ?? String }
-}
-
-type FamilySpec = Omit<CellSpec, 'init' | 'of'> & { init?: number | ((index: number) => number) }
-
-/** One cell for each member of a sort: `cells(pages, '_refcount', { max: 4 })[p]` is named `_refcount[p]`. */
-export function cells(of: Sort, name: string, spec: FamilySpec): Cell[] {
-  const { init, ...rest } = spec
-  return members(of).map(i =>
-    cell(`${name}[${i}]`, {
-      ...rest,
-      ...(init === undefined ? {} : { init: typeof init === 'function' ? init(i) : init }),
-      of: [member(of, i)],
-    }),
-  )
-}
-
-/** One cell for each pair of members: `grid(gups, pages, 'held', { max: 1 })[t][p]`. */
-export function grid(rows: Sort, columns: Sort, name: string, spec: Omit<CellSpec, 'of'>): Cell[][] {
-  return members(rows).map(r =>
-    members(columns).map(c => cell(`${name}[${r}][${c}]`, { ...spec, of: [member(rows, r), member(columns, c)] })),
-  )
-}
-
-/** Shared memory as an invariant sees it. */
-export interface View {
-  get(cell: Cell): number
-  /**
-   * Sum of `weight(value, position)` (by default of the values) over cells. One read of a sum costs the learner the
-   * number of different sums, where reading the cells one by one costs the product of their ranges.
-   */
-  sum(cells: readonly Cell[], weight?: (value: number, position: number) => number): number
-}
-
-/** Shared memory as the body of one atomic step sees it. Bodies are pure: run again for every combination of values. */
-export interface Shared extends View {
-  /** Out of bounds: the step is a violation of `bounds`, and ends the execution. */
-  set(cell: Cell, value: number): void
-  /** Adds and returns the new value. */
-  add(cell: Cell, delta: number): number
-  /** Any of 0 .. n-1: the explorer tries each. */
-  choose(n: number): number
-  /** The step cannot be taken while the condition is false: the thread is blocked, nothing of the step happens. */
-  wait(condition: boolean): void
-  /** A violation of `property`; the step goes on (a kernel goes on after WARN_ON). */
-  warn(condition: boolean, property: string, message?: string): void
-  /**
-   * Where events go of which a step tells whoever executes it: they change nothing. Absent while systems are explored, so
-   * that what only events need costs nothing.
-   */
-  readonly observe?: ((event: unknown) => void) | undefined
-  /** A violation of `property` that ends the execution (a kernel stops at BUG_ON). */
-  fail(property: string, message?: string): never
-}
-
-/** Results of steps and arguments of calls: primitives, arrays of them, or objects that are the same each time. */
-export type Value = unknown
-
-export interface StepRequest {
-  readonly kind: 'step'
-  readonly name: string
-  readonly body: (shared: Shared) => Value
-}
-export interface CallRequest {
-  readonly kind: 'call' | 'repeat'
-  readonly fn: (...args: never[]) => Steps<Value>
-  readonly args: readonly unknown[]
-}
-export type Request = StepRequest | CallRequest
-
-/** What a modelled function returns: `function* put_page(page: number): Steps<void> { ... }`. */
-export type Steps<T> = Generator<Request | Standing, T, unknown>
-
-/** The answer to {@link WHERE}. */
-export interface Standing {
-  readonly kind: 'standing'
-  /** JavaScript stack of the function and those that it was called by with `yield*`. */
-  readonly stack: string
-}
-
-/**
- * Sent into a function instead of a step's result: it answers with {@link Standing}, and must not be run on. So a
- * counterexample can say where its steps are written, and exploring costs nothing for it.
- */
-export const WHERE: unique symbol = Symbol('where')
-
-function standing(): Standing {
-  return { kind: 'standing', stack: new Error().stack ?? '' }
-}
+export * from './memory.ts'
+export {
+  AGAIN,
+  type CallRequest,
+  type Request,
+  type Standing,
+  type StepRequest,
+  type Steps,
+  type Value,
+  WHERE,
+} from './operations.ts'
 
 /** One atomic step: reads and writes of any cells by a pure function. Its result is the body's. */
-export function* step<T>(name: string, body: (shared: Shared) => T): Steps<T> {
-  const result = yield { kind: 'step', name, body }
-  if (result === WHERE) yield standing()
-  return result as T
+export function step<T>(name: string, body: (shared: Shared) => T): Steps<T> {
+  if (typeof body !== 'function') throw new ModelError(`step "${name}" has no body: it is step(name, s => ...)`)
+  return new Operation({ kind: 'step', name, body }) as unknown as Steps<T>
 }
 
 export function read(cell: Cell): Steps<number> {
@@ -259,40 +95,45 @@ export function choose<T>(options: number | readonly T[]): Steps<T | number> {
   return step('choose', s => (typeof options === 'number' ? s.choose(options) : options[s.choose(options.length)]))
 }
 /** WARN_ON: a violation of `property` if the (local) condition holds. No step if it does not. */
-export function* warn_on(condition: boolean, property: string, message?: string): Steps<boolean> {
+export const warn_on = tracked(function* warn_on(
+  condition: boolean,
+  property: string,
+  message?: string,
+): Steps<boolean> {
   if (condition) yield* step(`WARN_ON ${property}`, s => s.warn(true, property, message))
   return condition
-}
+})
 /** BUG_ON: as {@link warn_on}, and ends the execution. */
-export function* bug_on(condition: boolean, property: string, message?: string): Steps<void> {
+export const bug_on = tracked(function* bug_on(condition: boolean, property: string, message?: string): Steps<void> {
   if (condition) yield* step(`BUG_ON ${property}`, s => s.fail(property, message))
-}
+})
 
 /**
  * Calls a modelled function, learned once for each tuple of arguments. `yield* fn(x)` means the same and learns `fn` anew
  * inside each caller: fine for a function of a few steps, slow for one of many. Not recursive: see {@link repeat}.
  */
-export function* call<A extends unknown[], T>(fn: (...args: A) => Steps<T>, ...args: A): Steps<T> {
-  const result = yield { kind: 'call', fn: fn as unknown as CallRequest['fn'], args }
-  if (result === WHERE) yield standing()
-  return result as T
+export function call<A extends unknown[], T>(fn: (...args: A) => Steps<T>, ...args: A): Steps<T> {
+  return called('call', fn, args)
 }
 
-/** What the body of {@link repeat} returns to be run again. */
-export const AGAIN: unique symbol = Symbol('again')
+function called<T>(kind: CallRequest['kind'], fn: unknown, args: readonly unknown[]): Steps<T> {
+  if (typeof fn !== 'function')
+    throw new ModelError(
+      `${kind}() takes a function and its arguments, as ${kind}(put_page, page), not what it returns`,
+    )
+  return new Operation({ kind, fn: untracked(fn as CallRequest['fn']), args }) as unknown as Steps<T>
+}
 
 /**
  * Calls `fn(...args)` until it returns something other than {@link AGAIN}. The way to write a loop without a bound
  * (`goto retry`): a plain `while` around steps has an endless tree of histories. Nothing survives from one turn to the
  * next but shared memory.
  */
-export function* repeat<A extends unknown[], T>(
+export function repeat<A extends unknown[], T>(
   fn: (...args: A) => Steps<T | typeof AGAIN>,
   ...args: A
 ): Steps<Exclude<T, typeof AGAIN>> {
-  const result = yield { kind: 'repeat', fn: fn as unknown as CallRequest['fn'], args }
-  if (result === WHERE) yield standing()
-  return result as Exclude<T, typeof AGAIN>
+  return called('repeat', fn, args)
 }
 
 export interface Thread {
@@ -319,6 +160,9 @@ export interface ThreadSpec {
 }
 
 export function thread(name: string, body: () => Steps<Value>, spec: ThreadSpec = {}): Thread {
+  if (isRunning()) throw new ModelError(`thread ${name} is made by a run: threads are the system's, from its beginning`)
+  if (typeof body !== 'function')
+    throw new ModelError(`thread ${name} has no body: it is thread(name, function* () ...)`)
   const times = spec.times ?? Number.POSITIVE_INFINITY
   if (times !== Number.POSITIVE_INFINITY && (!Number.isInteger(times) || times < 1))
     throw new ModelError(`thread ${name}: times is ${times}, not a positive integer`)

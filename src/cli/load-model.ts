@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Runs a file of the user's in a thread that was started for it, and returns its default export. Node's own type stripping
- * runs it where Node has it; esbuild does elsewhere, and where a file needs more than that. Stacks name the file and its lines
- * in either case: types are replaced by blanks, and a bundle has a source map (--enable-source-maps is the thread's option).
+ * Runs a file of the user's in a thread that was started for it, and returns its default export. esbuild makes one script of it and
+ * of what it imports, which is instrumented (instrument.ts), so that the checker learns of what JavaScript drops without a word.
+ * Stacks name the file and its lines all the same: the script has a source map (--enable-source-maps is the thread's option).
  */
 import { statSync } from 'node:fs'
 import module, { createRequire } from 'node:module'
@@ -10,15 +10,17 @@ import { dirname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { BuildFailure, BuildOptions, Plugin } from 'esbuild'
 import * as checker from '../checker/index.ts'
+import { type Hooks, hooks } from '../checker/purity.ts'
 import * as linux from '../linux/index.ts'
 import { keepFromExit, narrowRealm } from '../node/model-realm.ts'
 import { UsageError } from './errors.ts'
+import { HOOKS, type Instrumented, instrument } from './instrument.ts'
 import { placeOf } from './model-place.ts'
 
 /** What a file may import of ours: these very modules, wherever the file lies, since its steps must be this checker's steps. */
-const OURS: ReadonlyMap<string, { readonly exports: object; readonly url: string }> = new Map([
-  ['lastput/linux', { exports: linux, url: new URL('../linux/index.js', import.meta.url).href }],
-  ['lastput/engine', { exports: checker, url: new URL('../checker/index.js', import.meta.url).href }],
+const OURS: ReadonlyMap<string, object> = new Map<string, object>([
+  ['lastput/linux', linux],
+  ['lastput/engine', checker],
 ])
 
 /** Names of files with code. */
@@ -35,7 +37,7 @@ export async function loadModel(path: string): Promise<unknown> {
     )
   if (!found) throw new UsageError(`${path}: no such file`)
   keepFromExit()
-  const loaded = (await stripped(path)) ?? run(path, await bundled(path))
+  const loaded = run(path, await bundled(path))
   narrowRealm()
   return loaded.default
 }
@@ -44,48 +46,9 @@ interface Loaded {
   readonly default?: unknown
 }
 
-/** What Node 22.15 and 23.5 brought, and types of Node 20 do not have. */
-interface Hooks {
-  registerHooks?(hooks: {
-    resolve(name: string, context: object, next: (name: string, context: object) => object): object
-  }): { deregister(): void }
-}
-
-/** Of a file that Node cannot take as it is: it needs esbuild, or esbuild says better what is wrong with it. */
-const NEEDS_ESBUILD: ReadonlySet<string> = new Set([
-  'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX',
-  'ERR_INVALID_TYPESCRIPT_SYNTAX',
-  'ERR_MODULE_NOT_FOUND',
-  'ERR_UNSUPPORTED_DIR_IMPORT',
-  'ERR_UNKNOWN_FILE_EXTENSION',
-  'ERR_IMPORT_ATTRIBUTE_MISSING',
-])
-
-/** Runs the file by Node's own type stripping; undefined where it cannot. @throws UsageError with what the file throws */
-async function stripped(path: string): Promise<Loaded | undefined> {
-  const { registerHooks } = module as Hooks
-  if ((process.features as { typescript?: unknown }).typescript !== 'strip' || !registerHooks) return undefined
-  const hooks = registerHooks({
-    resolve: (name, context, next) => {
-      const url = OURS.get(name)?.url
-      return url === undefined ? next(name, context) : { url, shortCircuit: true }
-    },
-  })
-  try {
-    return (await import(pathToFileURL(resolve(path)).href)) as Loaded
-  } catch (e) {
-    // A file may throw anything, null too.
-    const { code, name } = (e ?? {}) as Partial<NodeJS.ErrnoException>
-    if (name === 'SyntaxError' || NEEDS_ESBUILD.has(code ?? '')) return undefined
-    throw thrownBy(path, e)
-  } finally {
-    hooks.deregister()
-  }
-}
-
 /** What Node has of CommonJS modules beside its types; it is what compilers on the fly use, and reads source maps. */
 interface Compiled {
-  exports: (require: (name: string) => unknown, module: { exports: Loaded }, exports: Loaded) => void
+  exports: (require: (name: string) => unknown, module: { exports: Loaded }, exports: Loaded, hooks: Hooks) => void
   _compile(text: string, filename: string): void
 }
 
@@ -97,7 +60,7 @@ function run(path: string, text: string): Loaded {
   try {
     const compiled = new module.Module(file) as unknown as Compiled
     compiled._compile(text, file)
-    compiled.exports((name: string) => OURS.get(name)?.exports ?? theirs(name), loaded, loaded.exports)
+    compiled.exports((name: string) => OURS.get(name) ?? theirs(name), loaded, loaded.exports, hooks)
   } catch (e) {
     throw thrownBy(path, e)
   }
@@ -130,7 +93,7 @@ function options(path: string): BuildOptions {
     sourcesContent: false,
     // Names in the map are relative to where this would be written.
     outfile: `${file}.bundle.cjs`,
-    banner: { js: 'module.exports = function (require, module, exports) {' },
+    banner: { js: `module.exports = function (require, module, exports, ${HOOKS}) {` },
     footer: { js: '}' },
     plugins: [ours],
   }
@@ -143,14 +106,17 @@ async function bundled(path: string): Promise<string> {
     throw new UsageError(`${path}: ${(e.errors?.map(placed) ?? [e.message]).join('\n')}`)
   })
   const [map, code] = [/\.map$/, /\.cjs$/].map(name => outputFiles.find(file => name.test(file.path))!.text)
-  return `${code}\n//# sourceMappingURL=data:application/json;base64,${Buffer.from(absolute(map!, path)).toString('base64')}\n`
+  const made = instrument(code!)
+  const moved = Buffer.from(absolute(map!, path, made)).toString('base64')
+  return `${made.code}\n//# sourceMappingURL=data:application/json;base64,${moved}\n`
 }
 
-/** A source map whose sources are URLs: the bundle has no place of its own. */
-function absolute(map: string, path: string): string {
-  const parsed = JSON.parse(map) as { sources: string[] }
+/** The source map of what was instrumented, with sources that are URLs: the script has no place of its own. */
+function absolute(map: string, path: string, { moved }: Instrumented): string {
+  const parsed = JSON.parse(map) as { sources: string[]; mappings: string }
   const base = dirname(resolve(path))
-  return JSON.stringify({ ...parsed, sources: parsed.sources.map(each => pathToFileURL(resolve(base, each)).href) })
+  const sources = parsed.sources.map(each => pathToFileURL(resolve(base, each)).href)
+  return JSON.stringify({ ...parsed, sources, mappings: moved(parsed.mappings) })
 }
 
 function placed({ text, location }: BuildFailure['errors'][number]): string {

@@ -24,7 +24,7 @@ function modelError(e: unknown): UsageError | undefined {
   if (!beyond && !isModelError && !(e instanceof UsageError)) return undefined
   const message = beyond ? `the system is too large: ${e.message}` : e.message
   const large = beyond || (isModelError && message.includes('more than'))
-  const place = isModelError ? placeOf(e.cause) : ''
+  const place = isModelError ? placeOf(e.cause) || placeOf(e) : ''
   return new UsageError(`${message}${place}${large ? ' (fewer --pages, --vas or --threads make less of it)' : ''}`)
 }
 

@@ -3,6 +3,13 @@
  * `lastput/linux`: ZONE_DEVICE page reference counting as an executable model. {@link build} puts a driver, a protocol and
  * threads together; {@link Simulator} runs the result step by step, and the engine's `check` tries every interleaving.
  */
+import { allTracked } from '../checker/index.ts'
+import * as gup from './mm/gup.ts'
+import * as memory from './mm/memory.ts'
+import * as memremap from './mm/memremap.ts'
+import * as migrate_device from './mm/migrate_device.ts'
+import * as page_ref from './mm/page_ref.ts'
+
 export { AGAIN, call, cell, cells, check, repeat, type Shared, type Steps, step } from '../checker/index.ts'
 export { type DevicePrivate, device_private } from './device_private.ts'
 export { type Driver, type DriverParts, driver } from './driver.ts'
@@ -24,3 +31,34 @@ export { all_fixes, type Fix, type FixInfo, fixes } from './scenario/fixes.ts'
 export { type SimulatedStep, Simulator } from './scenario/simulator.ts'
 export { type Verified, verify } from './scenario/verify.ts'
 export * from './types.ts'
+
+// Functions of the kernel as code of others calls them: a call that nobody runs is noticed. They stand before those of the same
+// name above.
+export const { gup_fast, pin_user_page } = allTracked(gup)
+export const { handle_mm_fault, do_swap_page, zap_pte, copy_pte, vm_insert_page } = allTracked(memory)
+export const {
+  percpu_ref_put_many,
+  put_dev_pagemap,
+  get_dev_pagemap,
+  percpu_ref_kill,
+  wait_for_drain,
+  pageunmap_range,
+  lock_page,
+  unlock_page,
+  put_page,
+  zone_device_page_init,
+  memunmap_pages,
+  page_free,
+  memunmap_without_pages,
+} = allTracked(memremap)
+export const { migrate_device_page, migrate_vma_to_ram, migrate_device_pfn, migrate_vma_to_device } =
+  allTracked(migrate_device)
+export const {
+  set_page_count,
+  get_page,
+  get_page_unless_zero,
+  page_ref_dec_and_test,
+  page_ref_dec_return,
+  touch_freed_page,
+  touch_page,
+} = allTracked(page_ref)

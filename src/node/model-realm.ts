@@ -4,11 +4,35 @@
  * that thread's own globals; those of the command stay as they are.
  */
 import { Indeterminate } from '../checker/index.ts'
+import { isRunning } from '../checker/usage.ts'
+
+const CHOOSE = 'a step that may go either way says choose()'
+const TIMELESS = 'time is no part of a model'
 
 /** Takes from this thread what a model must not use. Call it once its file is loaded: what it imports may look at the clock. */
 export function narrowRealm(): void {
-  Math.random = refusing('Math.random()', 'a step that may go either way says choose()')
-  Date.now = refusing('Date.now()', 'time is no part of a model')
+  Math.random = refusing('Math.random()', CHOOSE)
+  Date.now = refusing('Date.now()', TIMELESS)
+  globalThis.Date = timeless(Date)
+  // The checker itself looks at this clock, in the same thread.
+  const now = performance.now.bind(performance)
+  performance.now = () => {
+    if (isRunning()) throw new Indeterminate('performance.now()', TIMELESS)
+    return now()
+  }
+  crypto.getRandomValues = refusing('crypto.getRandomValues()', CHOOSE)
+  crypto.randomUUID = refusing('crypto.randomUUID()', CHOOSE)
+  process.hrtime = Object.assign(refusing('process.hrtime()', TIMELESS), { bigint: process.hrtime.bigint })
+  process.hrtime.bigint = refusing('process.hrtime.bigint()', TIMELESS)
+}
+
+/** Dates that say when they are of. */
+function timeless(date: DateConstructor): DateConstructor {
+  const refuse = refusing('the time of day', TIMELESS)
+  return new Proxy(date, {
+    apply: refuse,
+    construct: (target, args, of) => (args.length === 0 ? refuse() : Reflect.construct(target, args, of)),
+  })
 }
 
 /** Ending its thread would end the command without a verdict. */

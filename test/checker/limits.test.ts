@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Limits hold before the search too: while threads are learned, their states merged, symmetries looked for, text written.
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, test } from 'vitest'
 import { coreResets } from '../../bench/models/core-resets.ts'
 import { swapLivelock } from '../../bench/models/swap-livelock.ts'
 import { Budget, Exhausted } from '../../src/checker/budget.ts'
@@ -120,4 +120,16 @@ describe('the host', () => {
     expect(functions.at(-1)).toBeGreaterThan(functions[0]!)
     expect(await reasonOf({ signal: AbortSignal.abort() })).toMatch(/^stopped while learning: /)
   })
+})
+
+test('a cell may have more values than a function of JavaScript has arguments', async () => {
+  const most = 66_000
+  const c = cell('c', { max: most })
+  function* hash(): Steps<void> {
+    yield* step('hash', s => s.set(c, (s.get(c) * 7 + 1) % (most + 1)))
+  }
+  const of = system('large', { cells: [c], threads: [thread('t', hash)] })
+  let states = 0
+  for (let at = 0; states === 0 || at !== 0; at = (at * 7 + 1) % (most + 1)) states++
+  expect(await check(of)).toMatchObject({ verdict: 'holds', states })
 })

@@ -93,8 +93,7 @@ describe('files', () => {
       /model\.ts throws Error: process\.exit\(\) would end the command without a verdict: leave it out \(model\.ts:\d+:\d+\)$/,
     ],
     ['export default {', /model\.ts: model\.ts:3:17: Expected identifier but found end of file$/],
-    // Node that strips types runs it, esbuild refuses it.
-    ['await new Promise(() => {})', /Top-level await is currently not supported|ends before there is an answer/],
+    ['await new Promise(() => {})', /Top-level await is currently not supported/],
     ['import x from "nowhere"; export default x', /Could not resolve "nowhere"/],
     ['export const x = 1', /the default export is not a driver\(/],
   ])('%s', (text, said) => expect(refused(file(text))).toMatch(said))
@@ -130,12 +129,58 @@ describe('files', () => {
   })
 })
 
+/** The tutorial's driver with a text in the place of another, as a file of the user's. */
+function toygpu(text: string, instead: string): string {
+  const whole = readFileSync(join(root, 'examples/drivers/toygpu-racy.ts'), 'utf8')
+  expect(whole).toContain(text)
+  writeFileSync(join(folder, 'toygpu.ts'), whole.replace(text, instead))
+  return './toygpu.ts'
+}
+
+describe('a driver that forgets a yield*', () => {
+  test.each([
+    [
+      "yield* touch_freed_page(page, 'page",
+      "touch_freed_page(page, 'page",
+      /toygpu_page_free drops touch_freed_page\(\): nothing runs it without a yield\* in front \(toygpu\.ts:37:\d+\)$/,
+    ],
+    [
+      "yield* step('clear",
+      "step('clear",
+      /toygpu_page_free drops step "clear owner": nothing runs it without a yield\* in front \(toygpu\.ts:38:\d+\)$/,
+    ],
+    [
+      'if (page) yield* zone',
+      'if (page) zone',
+      /toygpu_alloc_page drops zone_device_page_init\(\): .* \(toygpu\.ts:31:\d+\)$/,
+    ],
+    [
+      'free_pages.push(s, page))',
+      'free_pages.push(s, null!))',
+      /step "toygpu_page_free" throws TypeError: .* \(toygpu\.ts:36:\d+\)$/,
+    ],
+    [
+      "yield* step('clear",
+      "null!.x; yield* step('clear",
+      /toygpu_page_free throws TypeError: .* \(toygpu\.ts:38:\d+\)$/,
+    ],
+  ])('%s: %s', (text, instead, said) => {
+    expect(refused(toygpu(text, instead), '--protocol', 'G', '--pages', '1')).toMatch(said)
+  })
+
+  test('is refused by lastput run, too', () => {
+    const name = toygpu("yield* step('clear", "step('clear")
+    const { status, stderr } = lastput('run', name, '--threads', 'migrate,exit', '--steps', '60', '--pages', '1')
+    expect([status, stderr]).toEqual([2, expect.stringMatching(/drops step "clear owner"/)])
+  })
+})
+
 describe('code', () => {
   test.each([
     ['function* r() { while (true) yield* step("x", s => {}) }', /more than 400 steps in one run: an unbounded loop\?/],
     [
       'function* r() { if (Math.random() < 0.5) yield* step("a", s => {}); yield* step("b", s => {}) }',
-      /thread r is not deterministic: it uses Math.random\(\); a step that may go either way says choose\(\) \(model\.ts:\d+:\d+\)$/,
+      /check: r is not deterministic: it uses Math.random\(\); a step that may go either way says choose\(\) \(model\.ts:\d+:\d+\)$/,
     ],
     [
       'function* r() { yield* step("a", s => { if (Date.now() % 2) s.fail("odd") }) }',
@@ -143,7 +188,7 @@ describe('code', () => {
     ],
     [
       '(() => { let n = 0; return function* r() { if (n++ % 2) yield* step("a", s => {}); yield* step("b", s => {}) } })()',
-      /thread r is not deterministic: /,
+      /check: n is changed, which other runs share: what outlives a run is kept in cells \(model\.ts:3:\d+\)$/,
     ],
     ['() => 5', /thread r is no generator: is the \* of its function\* missing\?$/],
     ['function* r() { yield* step("a", s => { null.x }) }', /step "a" throws TypeError: /],

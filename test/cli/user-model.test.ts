@@ -92,7 +92,7 @@ describe('a counterexample', () => {
 describe('an error', () => {
   test.each([
     [{ first: 'null!.x' }, /^lastput check: step "inner" throws TypeError: .* \(mine\.ts:9:\d+\)$/],
-    [{ second: "throw new Error('no')" }, /thread r throws Error: no \(mine\.ts:11:\d+\)$/],
+    [{ second: "throw new Error('no')" }, /^lastput check: body throws Error: no \(mine\.ts:11:\d+\)$/],
     [{ setup: "throw new Error('no')" }, /mine\.ts: setup\(\) throws Error: no \(mine\.ts:7:\d+\)$/],
     [{ setup: "cell('d', { max: -1 })" }, /setup\(\): cell d: max -1 is below min 0 \(mine\.ts:7:\d+\)$/],
     [{ top: "throw new Error('no')" }, /mine\.ts throws Error: no \(mine\.ts:5:\d+\)$/],

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Text that reads fields of packed states, and the constant tables that the generated text needs. */
 import type { Automata } from '../learn/automaton.ts'
-import type { Variable } from '../learn/decision.ts'
+import type { Variable } from '../learn/body-run.ts'
 import type { Field, Layout } from '../pack/layout.ts'
 
 /** Words of a state are named `w0`, `w1`, ... unless other names are given. */
@@ -49,7 +49,7 @@ export class Fields {
 
   /** Name of a constant table; one for equal contents. */
   table(values: readonly number[]): string {
-    const text = `Int32Array.of(${values.map(v => v | 0).join()})`
+    const text = `new Int32Array([${values.map(v => v | 0).join()}])`
     let name = this.tables.get(text)
     if (!name) this.tables.set(text, (name = `T${this.tables.size}`))
     return name

@@ -111,7 +111,8 @@ class StepWriter {
       if (at.kind === 'terminal') n = ~(ends.push(leaf(at, NOTHING)) - 1)
       else {
         const children = at.children.map(put)
-        n = nodes.push(at.variable, ...children) - 1 - children.length
+        n = nodes.push(at.variable) - 1
+        for (const child of children) nodes.push(child)
       }
       place.set(at, n)
       return n

@@ -11,7 +11,7 @@ import { lassoOf } from './lasso.ts'
 import { Explainer, type Explanation } from './replay.ts'
 import { cheapestPath, levelsTo, violating } from './shortest-path.ts'
 
-/** What a counterexample needs to know of the system that was explored. */
+/** The parts of a system made ready that a counterexample is told from. */
 interface Explored {
   readonly packing: Packing
   /** By number. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** An fairCycle execution as steps over states as they are: the way to a fair component, and a round through it. */
+/** An endless execution as steps over states as they are: the way to a fair component, and a round through it. */
 import type { SearchProgram } from '../codegen/search-program.ts'
 import { bitsOf, excused, type FairCycle } from '../explore/liveness.ts'
 import { localGroup, type WorkerGroup } from '../explore/search.ts'

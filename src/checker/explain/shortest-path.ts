@@ -132,7 +132,7 @@ class Costs {
     for (const [t, cost] of by.entries()) if (cost === least) this.cheap[i * this.threads + t] = 1
   }
 
-  /** What an orbit of a state and the thread that led to it costs; undefined if the state is on no shortest path. */
+  /** Returns the cost of going on from an orbit of a state and the thread that led to it; undefined if the state is on no shortest path. */
   after(orbit: Int32Array): number | undefined {
     const i = this.slots[this.slotOf(orbit, 0)]! - 1
     if (i < 0) return undefined

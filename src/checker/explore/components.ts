@@ -51,7 +51,7 @@ export class Components {
     return this.root
   }
 
-  /** Whether edge e of a state in the part stays in it. */
+  /** True if edge e of a state in the part stays in it. */
   inside(e: number): boolean {
     const { started, to, who } = this.graph
     if ((started[to[e]!]! & this.members) === 0) return false

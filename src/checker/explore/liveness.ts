@@ -84,7 +84,7 @@ export async function findFairCycle(
 }
 
 /**
- * What the threads of a system take for granted that an obligation rests on: it is kept only because those threads go on. Where a
+ * Finds the assumptions of a system's threads that an obligation rests on: it is kept only because those threads go on. Where a
  * limit is met before that is known, it is taken to rest on it.
  */
 export async function assumptionsOf(
@@ -197,7 +197,7 @@ class Fairness {
     this.frames = new Uint8Array(movesThreads ? graph.started.length * this.threads : 0)
   }
 
-  /** Whether each thread moves somewhere in the component, or is excused somewhere. */
+  /** True if each thread moves somewhere in the component, or is excused somewhere. */
   holds(states: Int32Array): boolean {
     if (this.frames.length > 0 && (states.length > 1 || this.isRound(states[0]!))) return this.holdsForTracks(states)
     let waiting = this.everyone
@@ -280,7 +280,7 @@ class Classes {
     this.parent[this.find(a)] = this.find(b)
   }
 
-  /** Whether each class has one of the members given by bits. */
+  /** True if each class has one of the members given by bits. */
   allMeet(members: number): boolean {
     const met = new Set(
       this.parent

@@ -28,7 +28,7 @@ export function lengthOf({ kind, level }: LocatedViolation): number {
 
 type Method = Exclude<keyof SearchProgram, 'rebuffer'>
 
-/** One or several kernels that search together. */
+/** One or several search programs that search together. */
 export interface WorkerGroup {
   readonly size: number
   readonly shared: boolean
@@ -147,7 +147,7 @@ class Search {
     }
   }
 
-  /** Notes what new states, which are of `level`, and the steps to them have broken; whether that ends the search. */
+  /** Notes what new states, which are of `level`, and the steps to them have broken. Returns true if that ends the search. */
   private async broken(level: number): Promise<boolean> {
     const found = (await this.group.all('violations')).flat()
     for (const kind of KINDS)
@@ -208,7 +208,7 @@ class Search {
   }
 }
 
-/** Whether an array could not be had: a limit above what the machine has is a limit too. */
+/** True if an array could not be had, since a limit above what the machine has is a limit too. */
 function outOfMemory(error: unknown): boolean {
   return error instanceof Error && /allocation failed|Invalid typed array length/.test(error.message)
 }

@@ -9,7 +9,7 @@ import { ModelError, type System, type Thread } from '../model.ts'
 import type { Decisions, Diagram } from './decision.ts'
 import { AGAIN_KEY, type Fragment, type Node, Unfolder } from './unfold.ts'
 
-/** What a thread does at a node. */
+/** A node of a thread: the step that it takes next. */
 export interface AutomatonNode {
   /** The next step, whose targets are nodes of the same automaton; undefined when the thread's runs are over. */
   readonly diagram: Diagram | undefined
@@ -204,8 +204,8 @@ export function minimize(nodes: readonly FlatNode[], budget: Budget): number[] {
 }
 
 /**
- * What nodes do, where targets are told apart by their class only. The same as mapping the diagrams, but these are many and
- * for one use: they are numbered, not made.
+ * Tells nodes apart by what they do, where targets count by their class only. Mapping the diagrams would tell the same, but would make
+ * many of them for one use; here they are only numbered.
  */
 class Behaviour {
   /** By node, the place of its diagram; -1 without one. */

@@ -9,7 +9,8 @@
  */
 import type { Budget } from '../budget.ts'
 import type { Automata } from './automaton.ts'
-import type { Diagram, InvariantDiagram, Variable } from './decision.ts'
+import type { Variable } from './body-run.ts'
+import type { Diagram, InvariantDiagram } from './decision.ts'
 
 /** Names of the properties that some step, some state, or (`deadlock`) the end of all steps may break. */
 export function breakable(
@@ -50,12 +51,12 @@ export function breakable(
   return broken
 }
 
-/** Whether an invariant may find something wrong: it then has no way to go. */
+/** True if an invariant may find something wrong: its diagram then ends without an outcome. */
 function fails(diagram: Diagram, values: PossibleValues, budget: Budget): boolean {
   return someEnd(diagram, values, budget, outcomes => outcomes.length === 0)
 }
 
-/** Whether a thread may be unable to move at a node: blocked there, or at its end. */
+/** True if a thread may be unable to move at a node, because it is blocked there or at its end. */
 function mayStop(diagram: Diagram | undefined, values: PossibleValues, budget: Budget): boolean {
   return diagram === undefined || someEnd(diagram, values, budget, outcomes => outcomes.length === 0)
 }

@@ -4,20 +4,9 @@
  * Diagrams are ordered and shared (Bryant 1986, with more than two branches), so equal behaviour is equal identity.
  */
 
-import { type Budget, Exhausted, UNLIMITED } from '../budget.ts'
-import { type Cell, Indeterminate, ModelError, type Shared, type StepRequest, type Value, type View } from '../model.ts'
-
-/** What a diagram may test: a cell, or a weighted sum over cells. */
-export interface Variable {
-  readonly id: number
-  readonly name: string
-  readonly low: number
-  readonly size: number
-  /** The cell; undefined for a sum. */
-  readonly cell: Cell | undefined
-  /** For a sum: what each value of each cell (by value - min) weighs. */
-  readonly terms: readonly { readonly cell: number; readonly weights: readonly number[] }[]
-}
+import { type Budget, UNLIMITED } from '../budget.ts'
+import { type Cell, ModelError, type StepRequest, type Value, type View } from '../model.ts'
+import { BodyRun, isRunnable, type Question, text, type Variable, type VariableTable } from './body-run.ts'
 
 /** One way in which a step can go, once the tested values are known. */
 export interface Outcome {
@@ -55,25 +44,12 @@ export interface InvariantDiagram {
 /** Different sums, branches of one step, and choices at once that are still taken to be meant. */
 const SUMS = 4096
 const BRANCHES = 100_000
-const CHOICES = 64
 
 /** Bytes, as engines of JavaScript have them today. */
 const OBJECT = 200
 const POINTER = 8
 
-/** Thrown by a body that is being learned: what it asks cannot be answered yet. */
-class Question {
-  readonly variable: Variable | undefined
-  readonly size: number
-  constructor(variable: Variable | undefined, size: number) {
-    this.variable = variable
-    this.size = size
-  }
-}
-const BLOCKED = Symbol('blocked')
-const STOPPED = Symbol('stopped')
-
-export class Decisions {
+export class Decisions implements VariableTable {
   readonly variables: Variable[] = []
   private readonly cellVariable = new Map<Cell, Variable>()
   private readonly sums = new Map<string, Variable>()
@@ -102,10 +78,8 @@ export class Decisions {
     }
   }
 
-  ofCell(cell: Cell): Variable {
-    const v = this.cellVariable.get(cell)
-    if (!v) throw new ModelError(`${nameOf(cell)} is used but not among the system's cells`)
-    return v
+  variableOf(cell: Cell): Variable | undefined {
+    return this.cellVariable.get(cell)
   }
 
   /** The variable for a sum of weighted cells. @throws ModelError for more than 4096 different sums. */
@@ -117,8 +91,8 @@ export class Decisions {
       let low = 0
       let high = 0
       for (const t of sorted) {
-        low += Math.min(...t.weights)
-        high += Math.max(...t.weights)
+        low += t.weights.reduce((a, b) => Math.min(a, b))
+        high += t.weights.reduce((a, b) => Math.max(a, b))
       }
       if (!(high - low < SUMS)) throw new ModelError(`${name}: a sum over ${terms.length} cells spans ${low}..${high}`)
       const id = this.variables.length
@@ -239,178 +213,56 @@ export class Decisions {
    * @throws ModelError for a body that is not a function of what it reads, or that reads too much.
    */
   learnStep(request: StepRequest, targetOf: (result: Value) => number): Diagram {
-    const end = (run: Run, result: Value, stopped: boolean) =>
-      this.terminal([this.outcome(run.changes(), run.violations, stopped, stopped ? -1 : targetOf(result))])
-    return this.learn(`step "${request.name}"`, request.body, end)
+    const name = `step "${request.name}"`
+    const end = (run: BodyRun, result: Value, stopped: boolean) => {
+      if (isRunnable(result)) throw new ModelError(`${name}: ${isRunnable(result)}`)
+      return this.terminal([this.outcome(run.changes(), run.violations, stopped, stopped ? -1 : targetOf(result))])
+    }
+    return this.learn(name, request.body, end)
   }
 
   /** Learns an invariant: one outcome where it holds, none where it does not. */
   learnInvariant(name: string, holds: (view: View) => boolean): Diagram {
     const yes = this.terminal([this.outcome([], [], false, 0)])
     const no = this.terminal([])
-    return this.learn(`invariant "${name}"`, holds as StepRequest['body'], (_, result) => (result ? yes : no))
+    const code = `invariant "${name}"`
+    return this.learn(code, holds as StepRequest['body'], (run, result, stopped) => {
+      if (stopped || run.hasEffects()) throw new ModelError(`${code} does more than to look: it has get() and sum()`)
+      if (typeof result !== 'boolean') throw new ModelError(`${code} returns ${text(result)}, neither true nor false`)
+      return result ? yes : no
+    })
   }
 
   private learn(
     name: string,
     body: StepRequest['body'],
-    end: (run: Run, result: Value, stopped: boolean) => Diagram,
+    end: (run: BodyRun, result: Value, stopped: boolean) => Diagram,
   ): Diagram {
     let branches = 0
     const build = (answers: readonly number[], asked: readonly Question[]): Diagram => {
       this.budget.tick()
-      const run = new Run(this, name, answers, asked)
+      const run = new BodyRun(this, name, answers, asked)
       this.budget.enter(name)
-      try {
-        return end(run, run.run(body), false)
-      } catch (e) {
-        if (e === BLOCKED) return this.terminal([])
-        if (e === STOPPED) return end(run, undefined, true)
-        if (!(e instanceof Question)) throw ofModel(e, name)
-        branches += e.size
-        if (e.variable && e.size > BRANCHES)
-          throw new ModelError(`${name} reads ${e.variable.name}, which has ${e.size} values: more than ${BRANCHES}`)
-        if (branches > BRANCHES)
-          throw new ModelError(
-            `${name} reads so many cells that it has more than ${BRANCHES} cases: use sum(), or split it`,
-          )
-        const low = e.variable?.low ?? 0
-        const kids = Array.from({ length: e.size }, (_, i) => build([...answers, low + i], [...asked, e]))
-        return e.variable ? this.select(e.variable.id, kids) : kids.reduce((a, b) => this.union(a, b))
-      }
+      const question = run.run(body)
+      if (question === undefined) return run.blocked ? this.terminal([]) : end(run, run.result, run.stopped)
+      branches += question.size
+      if (question.variable && question.size > BRANCHES)
+        throw new ModelError(
+          `${name} reads ${question.variable.name}, which has ${question.size} values: more than ${BRANCHES}`,
+        )
+      if (branches > BRANCHES)
+        throw new ModelError(
+          `${name} reads so many cells that it has more than ${BRANCHES} cases: use sum(), or split it`,
+        )
+      const low = question.variable?.low ?? 0
+      const kids = Array.from({ length: question.size }, (_, i) => build([...answers, low + i], [...asked, question]))
+      return question.variable ? this.select(question.variable.id, kids) : kids.reduce((a, b) => this.union(a, b))
     }
     return build([], [])
   }
 }
 
-function nameOf(cell: Cell | undefined): string {
-  return typeof cell?.name === 'string' ? `cell ${cell.name}` : `${cell}, which is no cell,`
-}
-
-/** What was thrown, as an error of the model if the model's code threw it. */
-export function ofModel(error: unknown, name: string): Error {
-  if (error instanceof ModelError || error instanceof Exhausted) return error
-  if (error instanceof Indeterminate)
-    return new ModelError(`${name} is not deterministic: it ${error.message}`, { cause: error })
-  const what = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
-  return new ModelError(`${name} throws ${what}`, { cause: error })
-}
-
 /** The branch of a diagram for one value; the diagram itself if it does not test the variable at its top. */
 export function cofactor(d: Diagram, variable: number, branch: number): Diagram {
   return d.kind === 'test' && d.variable === variable ? d.children[branch]! : d
-}
-
-/** One run of a body in which the answers to its first questions are given. */
-class Run implements Shared {
-  readonly violations: string[] = []
-  private readonly before = new Map<number, number>()
-  private readonly now = new Map<number, number>()
-  private readonly decisions: Decisions
-  private readonly name: string
-  private readonly answers: readonly number[]
-  private readonly asked: readonly Question[]
-  private next = 0
-
-  constructor(decisions: Decisions, name: string, answers: readonly number[], asked: readonly Question[]) {
-    this.decisions = decisions
-    this.name = name
-    this.answers = answers
-    this.asked = asked
-  }
-
-  run(body: StepRequest['body']): Value {
-    const result = body(this)
-    if (this.next !== this.answers.length) this.differs()
-    return result
-  }
-
-  /** Writes that may change something. */
-  changes(): [number, number][] {
-    return [...this.now].filter(([v, value]) => this.before.get(v) !== value)
-  }
-
-  get(cell: Cell): number {
-    const v = this.decisions.ofCell(cell)
-    const known = this.now.get(v.id) ?? this.before.get(v.id)
-    if (known !== undefined) return known
-    const value = this.ask(v, v.size)
-    this.before.set(v.id, value)
-    return value
-  }
-
-  sum(cells: readonly Cell[], weight: (value: number, position: number) => number = v => v): number {
-    let known = 0
-    const terms = new Map<number, { cell: number; weights: number[] }>()
-    for (const [i, cell] of cells.entries()) {
-      const v = this.decisions.ofCell(cell)
-      const value = this.now.get(v.id) ?? this.before.get(v.id)
-      if (value !== undefined) known += weight(value, i)
-      else {
-        const weights = Array.from(
-          { length: v.size },
-          (_, k) => (terms.get(v.id)?.weights[k] ?? 0) + weight(v.low + k, i),
-        )
-        if (!weights.every(Number.isSafeInteger))
-          throw new ModelError(`${this.name}: a weight of a sum is not an integer`)
-        terms.set(v.id, { cell: v.id, weights })
-      }
-    }
-    if (terms.size === 0) return known
-    const v = this.decisions.ofSum([...terms.values()], this.name)
-    const before = this.before.get(v.id) ?? this.ask(v, v.size)
-    this.before.set(v.id, before)
-    return known + before
-  }
-
-  set(cell: Cell, value: number): void {
-    if (!Number.isInteger(value)) throw new ModelError(`${this.name}: sets ${cell.name} to ${value}, not an integer`)
-    if (value < cell.min || value > cell.max) this.stop('bounds')
-    this.now.set(this.decisions.ofCell(cell).id, value)
-  }
-
-  add(cell: Cell, delta: number): number {
-    const value = this.get(cell) + delta
-    this.set(cell, value)
-    return value
-  }
-
-  choose(n: number): number {
-    if (!Number.isInteger(n) || n < 1 || n > CHOICES)
-      throw new ModelError(`${this.name}: chooses among ${n}, not among 1..${CHOICES}`)
-    return this.ask(undefined, n)
-  }
-
-  wait(condition: boolean): void {
-    if (!condition) throw BLOCKED
-  }
-
-  warn(condition: boolean, property: string): void {
-    if (condition) this.note(property)
-  }
-
-  fail(property: string): never {
-    this.stop(property)
-  }
-
-  private stop(property: string): never {
-    this.note(property)
-    this.now.clear()
-    throw STOPPED
-  }
-
-  private note(property: string): void {
-    if (this.decisions.selected(property)) this.violations.push(property)
-  }
-
-  private ask(variable: Variable | undefined, size: number): number {
-    if (this.next === this.answers.length) throw new Question(variable, size)
-    const asked = this.asked[this.next]!
-    if (asked.variable !== variable || asked.size !== size) this.differs()
-    return this.answers[this.next++]!
-  }
-
-  private differs(): never {
-    throw new ModelError(`${this.name} is not deterministic: run again with the same values, it asks for others`)
-  }
 }

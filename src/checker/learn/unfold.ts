@@ -3,11 +3,16 @@
  * Learns functions by replay. What a generator does next depends only on what its steps returned, so running it again for
  * every history gives a tree; equal futures are one node. Each function is learned once per tuple of arguments.
  */
-import { AGAIN, type CallRequest, ModelError, type Request, type Value } from '../model.ts'
+import { errorAt, misuse } from '../misuse.ts'
+import { AGAIN, type CallRequest, ModelError, type Request, type StepRequest, type Value, WHERE } from '../model.ts'
+import { requestText, running, unrunText } from '../operations.ts'
+import { userFunction, userSite } from '../stack.ts'
+import { askedInRun, beginRun, inRun, leavesOpen, leftovers, type Made, takeAsked } from '../usage.ts'
 import { keyOf } from '../value-key.ts'
-import { type Decisions, type Diagram, ofModel } from './decision.ts'
+import { ofModel } from './body-run.ts'
+import type { Decisions, Diagram } from './decision.ts'
 
-/** What a function does at one point; targets number nodes of the same fragment. */
+/** One point of a function: its next step, the function that it calls, or its return. Targets number nodes of the same fragment. */
 export type Node =
   | { readonly kind: 'step'; readonly diagram: Diagram; readonly name: string }
   | {
@@ -24,11 +29,11 @@ export interface Fragment {
   readonly name: string
   readonly nodes: readonly Node[]
   readonly entry: number
-  /** What it can return, by key. */
+  /** The values that it can return, by key. */
   readonly returns: ReadonlyMap<string, Value>
 }
 
-/** What is still taken to be meant: steps on one path, histories of one function, argument tuples, depth of calls. */
+/** Limits beyond which a model is taken to be without an end: steps on one path, histories of one function, argument tuples, depth of calls. */
 const LENGTH = 400
 const HISTORIES = 50_000
 const TUPLES = 4096
@@ -43,7 +48,7 @@ export class Unfolder {
   private readonly tuples = new Map<string, number>()
   private count = 0
 
-  /** @param merge whether equal futures become one node (off only to count states as the naive explorer does). */
+  /** @param merge true if equal futures become one node; false only to count states as the naive explorer does. */
   constructor(decisions: Decisions, merge: boolean) {
     this.decisions = decisions
     this.merge = merge
@@ -74,6 +79,12 @@ export class Unfolder {
     this.fragments.set(key, fragment)
     return fragment
   }
+}
+
+/** A request on the way to a node, which a function must make again whenever it is run again. */
+interface Asked {
+  readonly key: string
+  readonly request: Request
 }
 
 class FragmentUnfolder {
@@ -110,7 +121,7 @@ class FragmentUnfolder {
   }
 
   /** The node that the function reaches after `history`; `asked` are the requests on the way, to tell a function that changes. */
-  private explore(history: readonly Value[], asked: readonly string[]): number {
+  private explore(history: readonly Value[], asked: readonly Asked[]): number {
     if (history.length > LENGTH)
       throw new ModelError(`${this.name} takes more than ${LENGTH} steps in one run: an unbounded loop? see repeat()`)
     if (++this.histories > HISTORIES)
@@ -123,11 +134,12 @@ class FragmentUnfolder {
     return request.kind === 'step' ? this.step(request, history, asked) : this.called(request, history, asked)
   }
 
-  private step(request: Request & { kind: 'step' }, history: readonly Value[], asked: readonly string[]): number {
+  private step(request: StepRequest, history: readonly Value[], asked: readonly Asked[]): number {
     const results = new Results()
-    const diagram = this.decisions.learnStep(request, r => results.number(r))
+    const diagram = this.learnStep(request, r => results.number(r), history, asked)
     this.checkAgain(request, history, asked, results, diagram)
-    const path = [...asked, request.name]
+    if (results.values.length === 0) this.refuseOpen(history, asked)
+    const path = [...asked, { key: request.name, request }]
     const targets = results.values.map(r => this.explore([...history, r], path))
     return this.node(
       { kind: 'step', diagram: this.decisions.retarget(diagram, t => targets[t]!), name: request.name },
@@ -135,11 +147,27 @@ class FragmentUnfolder {
     )
   }
 
+  /** @throws ModelError that stands where the step is taken, if its body is not the user's own */
+  private learnStep(
+    request: StepRequest,
+    numberOf: (result: Value) => number,
+    history: readonly Value[],
+    asked: readonly Asked[],
+  ): Diagram {
+    try {
+      return this.decisions.learnStep(request, numberOf)
+    } catch (e) {
+      if (!(e instanceof ModelError) || userSite(e.stack) || userSite((e.cause as Error | undefined)?.stack)) throw e
+      const { run, at } = this.run(history, asked)
+      throw errorAt(e.message, whereOf(run, at))
+    }
+  }
+
   /** Learns the step again from a fresh replay: a body that uses what is not a result is caught here. */
   private checkAgain(
-    request: Request,
+    request: StepRequest,
     history: readonly Value[],
-    asked: readonly string[],
+    asked: readonly Asked[],
     results: Results,
     diagram: Diagram,
   ): void {
@@ -148,28 +176,31 @@ class FragmentUnfolder {
     const second = new Results()
     if (
       !same ||
-      this.decisions.learnStep(again.value as Request & { kind: 'step' }, r => second.number(r)) !== diagram ||
+      this.decisions.learnStep(again.value as StepRequest, r => second.number(r)) !== diagram ||
       second.keys() !== results.keys()
     )
-      this.differs(
-        `"${(request as { name?: string }).name}" does something else, or returns another object, when run again`,
-      )
+      this.differs(`"${request.name}" does something else, or returns another object, when run again`, history, asked)
   }
 
-  private called(request: CallRequest, history: readonly Value[], asked: readonly string[]): number {
+  private called(request: CallRequest, history: readonly Value[], asked: readonly Asked[]): number {
     const callee = this.learner.learn(request, request.fn.name || `function called by ${this.name}`, this.nesting + 1)
-    const path = [...asked, keyOf([request.kind, request.fn, ...request.args])]
+    const path = [...asked, { key: requestKey(request), request }]
     const repeats = request.kind === 'repeat'
     const next = new Map<string, number>()
     for (const [key, value] of callee.returns)
       if (!repeats || key !== AGAIN_KEY) next.set(key, this.explore([...history, value], path))
+    if (next.size === 0) {
+      this.replay(history, asked)
+      this.refuseOpen(history, asked)
+    }
     return this.node(
       { kind: 'call', callee, repeats, next },
       () => `${request.kind} ${callee.id} ${[...next].map(e => e.join('>')).join()}`,
     )
   }
 
-  private returned(history: readonly Value[], asked: readonly string[], value: Value): number {
+  private returned(history: readonly Value[], asked: readonly Asked[], value: Value): number {
+    this.refuseOpen(history, asked)
     const key = keyOf(value)
     const again = this.replay(history, asked)
     if (!again.done || keyOf(again.value) !== key)
@@ -190,37 +221,108 @@ class FragmentUnfolder {
     return n
   }
 
-  private replay(history: readonly Value[], asked: readonly string[]): IteratorResult<Request, Value> {
+  private replay(history: readonly Value[], asked: readonly Asked[]): IteratorResult<Request, Value> {
     this.decisions.budget.enter(this.name)
     this.decisions.budget.tick()
     let at: IteratorResult<Request, Value>
     try {
-      at = this.run(history, asked)
+      at = inRun(() => this.run(history, asked).at)
     } catch (e) {
-      throw ofModel(e, this.name)
+      throw ofModel(e, userFunction((e as Partial<Error> | undefined)?.stack) ?? this.name)
     }
-    if (!at.done && !isRequest(at.value))
-      throw new ModelError(`${this.name} yields something that is no step: is a yield* missing its *?`)
+    if (!at.done && !isRequest(at.value)) throw this.noRequest(at.value, () => this.run(history, asked))
+    if (askedInRun() > history.length + (at.done ? 0 : 1)) throw this.misused(history, asked)
     return at
   }
 
-  private run(history: readonly Value[], asked: readonly string[]): IteratorResult<Request, Value> {
-    const run = this.call.fn(...(this.call.args as never[]))
-    if (typeof run?.next !== 'function')
-      throw new ModelError(`${this.name} is no generator: is the * of its function* missing?`)
+  /** @param onAnswer is called after each answer of the function, with whether it asks for more */
+  private run(history: readonly Value[], asked: readonly Asked[], onAnswer?: (asks: boolean) => void) {
+    beginRun()
+    const run = running(this.call.fn(...(this.call.args as never[])))
+    if (typeof run?.next !== 'function') throw this.noGenerator(run)
     let at = run.next()
+    onAnswer?.(!at.done)
     for (const [i, result] of history.entries()) {
       const request = at.value as Request
-      if (at.done || requestKey(request) !== asked[i])
-        this.differs(`it asked for ${asked[i]}, and for something else when run again`)
+      if (at.done || requestKey(request) !== asked[i]!.key)
+        throw this.asksElse(asked[i]!.request, at.done ? undefined : request, whereOf(run, at))
       at = run.next(result)
+      onAnswer?.(!at.done)
     }
-    return at as IteratorResult<Request, Value>
+    return { run, at: at as IteratorResult<Request, Value> }
   }
 
-  private differs(how: string): never {
-    throw new ModelError(`${this.name} is not deterministic: ${how}`)
+  /** @throws ModelError where the last run made what nobody runs. Nothing comes after it that could. */
+  private refuseOpen(history: readonly Value[], asked: readonly Asked[]): void {
+    if (leavesOpen()) throw this.misused(history, asked)
   }
+
+  private misused(history: readonly Value[], asked: readonly Asked[]): ModelError {
+    return misuse(this.name, () => {
+      const unanswered: Made[] = []
+      this.run(history, asked, asks => unanswered.push(...takeAsked().slice(0, asks ? -1 : undefined)))
+      return unanswered
+    })
+  }
+
+  private noGenerator(run: unknown): ModelError {
+    const isPromise = typeof (run as Partial<Promise<unknown>> | undefined)?.then === 'function'
+    return new ModelError(
+      isPromise
+        ? `${this.name} is async: a modelled function is a function*, whose steps are taken by yield*`
+        : `${this.name} is no generator: is the * of its function* missing?`,
+    )
+  }
+
+  private noRequest(value: unknown, again: () => void): ModelError {
+    const unrun = unrunText(value)
+    const { name = unrun, stack } = (unrun !== undefined && leftovers(again).open.at(-1)) || {}
+    return errorAt(
+      `${userFunction(stack) ?? this.name} yields ${name ?? 'something that is no step'}: is a yield* missing its *?`,
+      stack,
+    )
+  }
+
+  private asksElse(was: Request, now: Request | undefined, stack: string | undefined): ModelError {
+    const how =
+      changedArgument(was, now) ??
+      `it asks for ${requestText(was)} and, run again, ${now ? `for ${nowText(now)}` : 'ends'}`
+    return errorAt(`${userFunction(stack) ?? this.name} is not deterministic: ${how}`, stack)
+  }
+
+  /** @throws ModelError that stands where the function waits for its next answer, if there is such a place */
+  private differs(how: string, history?: readonly Value[], asked: readonly Asked[] = []): never {
+    const { run, at } = history ? this.run(history, asked) : {}
+    const stack = run && at && whereOf(run, at)
+    throw errorAt(`${userFunction(stack) ?? this.name} is not deterministic: ${how}`, stack)
+  }
+}
+
+/** The stack of a function that waits for an answer. */
+function whereOf(run: Iterator<unknown, unknown>, at: IteratorResult<unknown, unknown>): string | undefined {
+  if (at.done) return undefined
+  const { value } = run.next(WHERE as never)
+  return (value as { stack?: string } | undefined)?.stack
+}
+
+function nowText(now: Request): string {
+  return isRequest(now) ? requestText(now) : 'what is no step'
+}
+
+/** Says what has changed in a call that is otherwise the same, since that is most often an object which is made anew; undefined if it is another call. */
+function changedArgument(was: Request, now: Request | undefined): string | undefined {
+  if (was.kind === 'step' || !now || now.kind !== was.kind) return undefined
+  if (now.fn !== was.fn)
+    return now.fn.name === was.fn.name
+      ? `it calls a function that it makes anew each time: define ${was.fn.name || 'it'} once, outside`
+      : undefined
+  const i = was.args.findIndex((arg, n) => keyOf(arg) !== keyOf(now.args[n]))
+  if (i < 0) return undefined
+  const [before, after] = [was.args[i], now.args[i]]
+  const name = was.fn.name || 'a function'
+  if ([before, after].every(arg => typeof arg === 'object' || typeof arg === 'function'))
+    return `it calls ${name}() with another object as argument ${i + 1} when it is run again: make the object once, outside of the function`
+  return `it calls ${name}() with ${describe([before])} as argument ${i + 1}, and with ${describe([after])} when it is run again`
 }
 
 /** Numbers a step's results in the order in which they come up. */

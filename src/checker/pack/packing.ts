@@ -13,7 +13,7 @@ export class Packing {
   constructor(system: System, automata: Automata, layout: Layout) {
     this.words = layout.words
     this.fields = system.cells.map(c => {
-      const v = automata.decisions.ofCell(c)
+      const v = automata.decisions.variableOf(c)!
       return { field: layout.cells[v.id]!, low: v.low }
     })
     this.threads = layout.threads

@@ -16,7 +16,7 @@ export interface NodeAccess {
   /** Cells that the thread may touch or write from here on. */
   readonly laterTouches: bigint
   readonly laterWrites: bigint
-  /** Whether the step may be taken alone if it is independent of the others: conditions on the step itself. */
+  /** True if the step itself allows that it is taken alone, provided that it is independent of the others. */
   readonly candidate: boolean
 }
 

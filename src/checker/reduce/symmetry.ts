@@ -8,7 +8,7 @@ import type { Decisions, Diagram, InvariantDiagram, Outcome } from '../learn/dec
 import type { Image, Member, Sort, System } from '../model.ts'
 import type { Item } from '../pack/layout.ts'
 
-/** What one permutation does to a state. */
+/** One permutation, as it acts on a state. */
 export interface Permutation {
   /** By variable of a cell: the variable that takes its value. */
   readonly cells: readonly number[]
@@ -96,7 +96,7 @@ export function symmetry(
   }
 }
 
-/** Whether the permutations in use send each thread to one of its colour. */
+/** True if the permutations in use send each thread to one of its class. */
 export function keepsThreadClasses({ sorted, generators }: Symmetry, threadClasses: readonly string[]): boolean {
   return (
     generators.every(g => g.threads.every((to, t) => threadClasses[to] === threadClasses[t])) &&
@@ -111,7 +111,7 @@ export function keepsThreadClasses({ sorted, generators }: Symmetry, threadClass
   )
 }
 
-/** Whether some permutation in use moves a thread. */
+/** True if some permutation in use moves a thread. */
 export function movesThreads({ sorted, generators }: Symmetry): boolean {
   return (
     generators.some(g => g.threads.some((to, t) => to !== t)) ||
@@ -239,7 +239,7 @@ class Finder {
     return maps
   }
 
-  /** Whether permutations of the sort leave all values and nodes as they are, and give each member's fields to another. */
+  /** True if permutations of the sort leave all values and nodes as they are, and give each member's fields to another. */
   onlySwapsBlocks(sort: Sort, swaps: readonly Permutation[]): boolean {
     const single = [...this.system.cells, ...this.system.threads].every(
       x => x.of.filter(m => m.sort === sort).length <= 1,

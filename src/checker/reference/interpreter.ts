@@ -3,6 +3,8 @@
  * Executes a system as written: threads are replayed from their histories, steps run on an array of values. Slow and
  * plain. The naive explorer, the seeded scheduler and the replay of counterexamples use it; the engine does not.
  */
+
+import { misuse, stepsInside } from '../misuse.ts'
 import {
   AGAIN,
   type CallRequest,
@@ -20,6 +22,8 @@ import {
   type View,
   WHERE,
 } from '../model.ts'
+import { type Site, sites } from '../stack.ts'
+import { askedInRun, beginRun, inBody, inRun, leavesOpen, madeSoFar, takeAsked } from '../usage.ts'
 import { keyOf } from '../value-key.ts'
 import type { Violation } from '../verdict.ts'
 
@@ -54,13 +58,6 @@ export interface Outcome {
   readonly stops: boolean
   /** What the step chose, in order. */
   readonly choices: readonly number[]
-}
-
-/** A line of a JavaScript stack. */
-export interface Site {
-  readonly function: string
-  /** `file:line:column`. */
-  readonly source: string
 }
 
 const LOCAL_LIMIT = 10_000
@@ -147,8 +144,10 @@ export class Interpreter {
     for (let i = 0; i < LOCAL_LIMIT; i++) {
       const top = stack.at(-1)!
       const { done, value } = running(top.call.fn.name, () => replay(top).at)
+      if (done ? leavesOpen() : askedInRun() > top.history.length + 1) throw misused(thread, top)
       if (!done) {
-        const request = value as Request
+        if (!isRequest(value)) throw new ModelError(`thread ${thread.name} yields what is no step`)
+        const request = value
         if (request.kind === 'step') return { frames: stack, next: request, started, runs }
         stack = [...stack, { call: request, history: [] }]
       } else if (stack.length === 1) {
@@ -201,13 +200,15 @@ export class Interpreter {
       },
       fail: (property, message = property) => stop(property, message),
     }
+    const made = madeSoFar()
     try {
-      result = running(`step "${request.name}"`, () => request.body(shared))
+      result = running(`step "${request.name}"`, () => inBody(() => request.body(shared)))
     } catch (e) {
       if (e instanceof Blocked) return undefined
       if (!(e instanceof Stopped)) throw e
       stops = true
     }
+    if (madeSoFar() !== made) throw stepsInside(`step "${request.name}"`, () => void request.body(shared))
     return {
       result,
       values: stops ? before : values,
@@ -226,10 +227,24 @@ export function keyOfPlace(place: Place): string {
 
 /** Runs a function again through its history, to its next request or its return. */
 function replay(frame: Frame): { run: Steps<Value>; at: IteratorResult<Request | Standing, Value> } {
+  beginRun()
   const run = frame.call.fn(...(frame.call.args as never[]))
   let at = run.next()
   for (const result of frame.history) at = run.next(result)
   return { run, at }
+}
+
+/** The error for a function that does not run all that it makes. */
+function misused(thread: Thread, frame: Frame): ModelError {
+  return misuse(frame.call.fn.name || `thread ${thread.name}`, () => {
+    const { at } = replay(frame)
+    return takeAsked().slice(frame.history.length + (at.done ? 0 : 1))
+  })
+}
+
+function isRequest(value: Request | Standing | Value): value is Request {
+  const kind = (value as Partial<Request> | undefined)?.kind
+  return kind === 'step' || kind === 'call' || kind === 'repeat'
 }
 
 /** The stack of a function that waits for the result of its request; empty for one that yields requests of its own making. */
@@ -241,7 +256,7 @@ function askWhere(frame: Frame): string {
 /** @throws ModelError that names the code which depends on chance or the clock. */
 function running<T>(name: string, code: () => T): T {
   try {
-    return code()
+    return inRun(code)
   } catch (e) {
     throw e instanceof Indeterminate ? new ModelError(`${name} is not deterministic: it ${e.message}`, { cause: e }) : e
   }
@@ -249,22 +264,12 @@ function running<T>(name: string, code: () => T): T {
 
 /** The modelled functions of a stack, outermost first: those between {@link askWhere} and the operations of the language. */
 function sitesOf(stack: string): Site[] {
-  const out: Site[] = []
-  for (const line of stack.split('\n').slice(1)) {
-    const at = /^\s*at (?:async )?(?:(.+?) \((.*)\)|(.*))$/.exec(line)
-    const source = at?.[2] ?? at?.[3]
-    if (!at || source === undefined || source === '<anonymous>') continue
-    // A method as `Object.alloc_page [as page_alloc]`.
-    const name =
-      at[1]
-        ?.replace(/ \[as .*\]$/, '')
-        .split('.')
-        .at(-1) ?? ''
-    if (name === 'askWhere') break
-    if (OPERATIONS.has(name) || name === '') continue
-    out.unshift({ function: name, source })
-  }
-  return out
+  const all = sites(stack)
+  const end = all.findIndex(s => s.function === 'askWhere')
+  return all
+    .slice(0, end < 0 ? all.length : end)
+    .filter(s => s.function !== '' && !OPERATIONS.has(s.function))
+    .reverse()
 }
 
-const OPERATIONS: ReadonlySet<string> = new Set(['standing', 'step', 'call', 'repeat', 'warn_on', 'bug_on', 'next'])
+const OPERATIONS: ReadonlySet<string> = new Set(['standing', 'warn_on', 'bug_on', 'next'])
