@@ -77,7 +77,7 @@ async function explore(system: System, options: CheckOptions, depth: number): Pr
       return { ...((await checkLiveness(system, prepared, options, limits, safe)) ?? safe), seconds: seconds() }
     }
     if (result.end !== 'violated')
-      return { ...common, verdict: 'inconclusive', reason: reasonOf(result), seconds: seconds() }
+      return { ...common, verdict: 'inconclusive', reason: reasonOf(result, prepared), seconds: seconds() }
     const found = result.violations[0]!
     const told = await counterexampleOf(system, prepared, group, prepared.program, found, selector(options))
     return {
@@ -152,7 +152,7 @@ async function checkLiveness(
   if (!reusable) {
     const initial = Int32Array.from(whole.packing.initial)
     const result = await search(localGroup(whole.program), whole.packing.words, whole.most, initial, limits)
-    if (result.end !== 'complete') return inconclusive(reasonOf(result))
+    if (result.end !== 'complete') return inconclusive(reasonOf(result, whole))
   }
   const found = await findFairCycle(system, whole.program, whole.movesThreads, obligations, limits)
   if (typeof found === 'string') return inconclusive(found)
@@ -175,9 +175,16 @@ async function checkLiveness(
   }
 }
 
-export function reasonOf(result: SearchResult): string {
-  const covered = `${result.states} states, every interleaving of ${result.depth} steps`
-  if (result.end === 'memory') return `out of memory after ${covered}`
-  if (result.end === 'time') return `out of time after ${covered}`
-  return `stopped after ${covered}`
+/**
+ * Why a search ended early, and what it has covered by then. It goes level by level, so that nothing shorter is left; but partial order
+ * puts steps off, and a state that some interleaving reaches in few steps may then stand on a later level.
+ */
+export function reasonOf({ end, states, depth }: SearchResult, { reductions, deadlock }: Prepared): string {
+  const why = { memory: 'out of memory', time: 'out of time' }[end as string] ?? 'stopped'
+  // That nothing can move shows only when a state is expanded, and those of the last level are not.
+  const steps = Math.max(0, deadlock ? depth - 1 : depth)
+  const covered = reductions.includes(PARTIAL_ORDER)
+    ? 'nothing is broken so far; without partial order it would be known up to which length'
+    : `every interleaving of up to ${steps} steps holds`
+  return `${why} after ${states} states: ${covered}`
 }

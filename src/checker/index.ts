@@ -3,7 +3,7 @@
 export { check, promises } from './check.ts'
 export * from './model.ts'
 export { allTracked, isGeneratorFunction, tracked } from './operations.ts'
-export type { CheckOptions, SearchProgress, Spawn, Watch, WorkerThread } from './options.ts'
+export type { CheckOptions, SearchProgress, Spawn, Stop, Watch, WorkerThread } from './options.ts'
 export { type Prepared, prepare } from './prepare.ts'
 export { describeStep } from './reference/describe-step.ts'
 export { Interpreter, type Outcome, type Place, type State } from './reference/interpreter.ts'

@@ -19,7 +19,8 @@ export interface CheckOptions {
   memory?: number
   /** Seconds (default: no limit). */
   time?: number
-  signal?: AbortSignal
+  /** Looked at again and again: the verdict is inconclusive once it is aborted. */
+  signal?: Stop
   /** For models that are not trusted to come to an end: lets the host see whose code does not. */
   watch?: Watch
   onProgress?: (progress: SearchProgress) => void
@@ -30,6 +31,9 @@ export interface CheckOptions {
   /** States at which workers take over; before, starting them costs more than it gains. */
   handover?: number
 }
+
+/** An AbortSignal, or what is as good. */
+export type Stop = Pick<AbortSignal, 'aborted'>
 
 export interface SearchProgress {
   readonly states: number
@@ -61,7 +65,7 @@ export interface SearchLimits {
   readonly handover: number
   /** Whether to go on after a violation, and to keep the first of each property. */
   readonly continueAfterViolation?: boolean
-  readonly signal: AbortSignal | undefined
+  readonly signal: Stop | undefined
   readonly watch?: Watch | undefined
   /** Milliseconds between calls of onProgress. */
   readonly progressInterval: number

@@ -32,6 +32,8 @@ export interface Prepared {
   readonly live: (threadClasses: readonly string[]) => boolean
   /** Whether some symmetry in use moves threads. */
   readonly movesThreads: boolean
+  /** Whether states in which nothing can move are looked for. */
+  readonly deadlock: boolean
   /** Whether a safety property is asked for. */
   readonly safety: boolean
   /** Most successors of one state. */
@@ -97,6 +99,7 @@ export function prepare(
     reductions: [...describe(sym), ...(reduces ? [PARTIAL_ORDER] : [])],
     live: of => !reduces && keepsThreadClasses(sym, of),
     movesThreads: movesThreads(sym),
+    deadlock: spec.deadlock,
     safety: spec.deadlock || properties.length > 1,
     most: mostSuccessors(learned),
     bits: place.bits,

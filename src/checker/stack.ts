@@ -10,8 +10,11 @@ export interface Site {
 
 const FRAME = /^\s*at (?:async )?(?:(.+?) \((.*)\)|(.*))$/
 
-/** Folders of this package, compiled and as its source maps name it. */
-const OURS = ['..', '../../src'].map(folder => pathOf(new URL(`${folder}/`, import.meta.url).href))
+/** Folders of this package, compiled and as its source maps name it; none where it is a part of a bundle without a place. */
+const OURS = ['..', '../../src'].flatMap(folder => {
+  const path = `${folder}/`
+  return URL.canParse(path, import.meta.url) ? [pathOf(new URL(path, import.meta.url).href)] : []
+})
 
 /** The lines of a stack, innermost first, but those of the engine's own functions. */
 export function sites(stack: string): Site[] {

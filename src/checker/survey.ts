@@ -118,7 +118,7 @@ class Survey {
       const name = properties[v.property]!
       if (!broken.has(name)) broken.set(name, v)
     }
-    const reason = result.end === 'complete' ? undefined : reasonOf(result)
+    const reason = result.end === 'complete' ? undefined : reasonOf(result, this.prepared)
     const unknown = new Map<string, string>()
     const live = obligationsOf(this.system, selector(this.options))
     for (const property of new Set(live.map(o => o.property))) {

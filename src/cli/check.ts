@@ -3,10 +3,12 @@
 import { Command, Option } from 'commander'
 import { drivers, properties, type Scenario, type Verified, verify } from '../linux/index.ts'
 import { checkJson, checkText } from '../report/check.ts'
+import { driverListText } from '../report/driver-list.ts'
 import { checkBugs } from './bugs.ts'
+import { complain } from './complain.ts'
 import { writeCounterexample } from './counterexample.ts'
 import { UsageError } from './errors.ts'
-import { type Exit, exitFor, exitOf } from './exit-codes.ts'
+import { Exit, exitFor, exitOf } from './exit-codes.ts'
 import { checkMatrix } from './matrix.ts'
 import { driverOf, protocolsOf } from './model-file.ts'
 import {
@@ -18,6 +20,7 @@ import {
   engineOptions,
   MOST_WORKERS,
   memorySize,
+  ownProperties,
   refuseUnknown,
   scenarioOf,
   systemOptions,
@@ -35,15 +38,18 @@ const SYSTEM = ['matrix', 'protocol', 'pages', 'vas', 'threads', 'revert', 'asRe
 
 const NOTES = `
 Without --protocol, a driver is checked under each protocol that it has code
-for. A role that there is not is answered with the roles of the driver.
+for.
 
 Examples:
+  lastput check test_hmm --list                   roles, scenarios, properties
   lastput check test_hmm --protocol G             today's rule
   lastput check test_hmm --protocol D --pages 1 --threads migrate:2,exit
                                                   a bug of Linux 5.18 to 6.0
   lastput check ./my_driver.ts --html report.html yours, to look at or to mail
   lastput check fsdax --matrix                    property by property
   lastput check --bugs 4 --ftrace bug4.txt        for lastput trace
+
+Ctrl-C ends a search with what it has covered; a second one ends the command.
 
 Exit codes: 0 holds, 1 violated, 2 usage, 3 inconclusive: nothing is violated,
 but memory or time ran out. With --bugs 0 if all are found and mended, with
@@ -55,6 +61,16 @@ export function checkCommand(): Command {
     .argument(
       '[driver]',
       `${DRIVERS}, or the path of a file that exports one; with --bugs rows of the corpus, as 4,new-1`,
+    )
+    .addOption(
+      new Option('--list', "the driver's roles, scenarios, properties and bounds, and no verdict").conflicts([
+        'matrix',
+        'bugs',
+        'property',
+        'json',
+        'html',
+        'ftrace',
+      ]),
     )
     .option('--matrix', 'every driver under every protocol it lived under, property by property')
     .addOption(
@@ -103,24 +119,39 @@ export async function answerCheck(name: string | undefined, flags: CheckFlags, h
   if (name === undefined)
     throw new UsageError(`say a driver (${DRIVERS}), the path of a file that exports one, --matrix or --bugs`)
   const wanted = await scenarios(name, flags, host)
+  if (flags.list) return listDriver(wanted, flags, host)
   refuseUnknown(flags, wanted, host)
   const checked: Verified[] = []
   for (const scenario of wanted) {
     const one = await verifyOrUsage(scenario, flags, host)
     if (!flags.json) process.stdout.write(`${blankAfter(checked.at(-1))}${checkText(one)}`)
     checked.push(one)
+    if (host.signal.aborted) break
   }
+  const left = wanted.slice(checked.length).map(s => s.protocol.id)
+  if (left.length > 0) complain('lastput check', `stopped: nothing is known of ${left.join(', ')}`)
   if (flags.json) {
     const out = checked.map(checkJson)
     process.stdout.write(`${JSON.stringify(out.length === 1 ? out[0] : out, null, 2)}\n`)
   }
   if (flags.html !== undefined) await writeReport(flags.html, checked.map(checkJson), `lastput check ${name}`)
   if (flags.ftrace !== undefined) await writeFtrace(flags.ftrace, checked)
-  return exitOf(
-    checked.map(({ verdict: { verdict } }) =>
+  return exitOf([
+    ...checked.map(({ verdict: { verdict } }) =>
       exitFor({ found: verdict === 'violated', complete: verdict === 'holds' }),
     ),
-  )
+    ...left.map(() => Exit.INCOMPLETE),
+  ])
+}
+
+/** The same names under every protocol, but for those of properties: the last one is today's. */
+function listDriver(wanted: readonly Scenario[], flags: CheckFlags, host: ModelHost): Exit {
+  const scenario = wanted.at(-1)!
+  const built = builtOrUsage(scenario)
+  const own = ownProperties(scenario, flags, host)
+  const under = wanted.map(s => s.protocol)
+  process.stdout.write(driverListText(scenario, built, under, own))
+  return own ? Exit.CLEAN : Exit.INCOMPLETE
 }
 
 /** A counterexample is long: what follows stands apart. */

@@ -12,7 +12,7 @@ import type { BuildFailure, BuildOptions, Plugin } from 'esbuild'
 import * as checker from '../checker/index.ts'
 import { type Hooks, hooks } from '../checker/purity.ts'
 import * as linux from '../linux/index.ts'
-import { keepFromExit, narrowRealm } from '../node/model-realm.ts'
+import { keepFromExit, keepFromOutput, narrowRealm } from '../node/model-realm.ts'
 import { UsageError } from './errors.ts'
 import { HOOKS, type Instrumented, instrument } from './instrument.ts'
 import { placeOf } from './model-place.ts'
@@ -26,8 +26,11 @@ const OURS: ReadonlyMap<string, object> = new Map<string, object>([
 /** Names of files with code. */
 const SOURCE = /\.[cm]?[jt]s$/
 
-/** @throws UsageError when the file cannot be read, compiled or run. */
-export async function loadModel(path: string): Promise<unknown> {
+/**
+ * @param runsModel tells whose output is whose: the model's and the command's come by one stream
+ * @throws UsageError when the file cannot be read, compiled or run
+ */
+export async function loadModel(path: string, runsModel: () => boolean): Promise<unknown> {
   // Of a pipe or a device, esbuild would read for ever.
   const found = statSync(path, { throwIfNoEntry: false })
   if (found && !found.isFile()) throw new UsageError(`${path} is no file`)
@@ -37,6 +40,7 @@ export async function loadModel(path: string): Promise<unknown> {
     )
   if (!found) throw new UsageError(`${path}: no such file`)
   keepFromExit()
+  keepFromOutput(runsModel)
   const loaded = run(path, await bundled(path))
   narrowRealm()
   return loaded.default

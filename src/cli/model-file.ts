@@ -93,12 +93,12 @@ export function bounded<T>(whose: string, { watch }: ModelHost, code: () => T): 
 }
 
 /** The default export of a file. */
-async function load(path: string, { watch }: ModelHost): Promise<unknown> {
+async function load(path: string, { watch, runsModel }: ModelHost): Promise<unknown> {
   // Loaded for files only: esbuild takes longer to load than a small system to check.
   const { loadModel } = await import('./load-model.ts')
   watch(path)
   try {
-    return await loadModel(path)
+    return await loadModel(path, runsModel)
   } finally {
     watch('')
   }

@@ -29,6 +29,7 @@ export interface CheckFlags {
   html?: string
   ftrace?: string
   matrix?: boolean
+  list?: boolean
   bugs?: boolean
 }
 
@@ -90,7 +91,12 @@ export function engineOptions(flags: CheckFlags, host: ModelHost): CheckOptions 
     memory: flags.memory,
     watch: host.watch,
     ...(flags.time === undefined ? {} : { time: flags.time }),
-    ...(host.isTerminal ? { onProgress: progress => showProgress(progress, host) } : {}),
+    signal: host.signal,
+    onProgress: progress => {
+      // Until states are searched nothing is known that could be told.
+      if (progress.doing === undefined) host.hearInterrupt()
+      showProgress(progress, host)
+    },
   }
 }
 
@@ -108,6 +114,7 @@ let shown = false
 
 /** Shows how far learning or the search is. */
 function showProgress({ states, depth, queue, bytes, seconds, doing }: SearchProgress, host: ModelHost): void {
+  if (!host.isTerminal) return
   const rate = Math.round(states / Math.max(seconds, 0.001))
   const [all, fast, waiting, mebibytes] = [states, rate, queue, Math.round(bytes / 2 ** 20)].map(grouped)
   const search = `${all} states, ${fast} states/s, depth ${depth}, queue ${waiting}, ${mebibytes} MiB`
@@ -193,6 +200,13 @@ export function collectProperty(text: string, before: string[] | undefined): str
   return [...(before ?? []), ...text.split(',')]
 }
 
+/** Names that the code of a scenario gives to properties of its own; undefined where a limit was met first. */
+export function ownProperties(scenario: Scenario, flags: CheckFlags, host: ModelHost): readonly string[] | undefined {
+  const all = promises(builtOrUsage(scenario).system, engineOptions(flags, host))
+  clearProgress()
+  return all && [...new Set(all)].filter(name => !(name in properties))
+}
+
 /** @throws UsageError for a property that is neither of the kernel's nor one that code from a file names. */
 export function refuseUnknown(flags: CheckFlags, scenarios: readonly Scenario[], host: ModelHost): void {
   const names = new Set(Object.keys(properties))
@@ -200,8 +214,7 @@ export function refuseUnknown(flags: CheckFlags, scenarios: readonly Scenario[],
   const theirs = scenarios.filter(s => !drivers.includes(s.driver) || !protocols.includes(s.protocol))
   for (const scenario of theirs) {
     if (unknown() === undefined) return
-    const own = promises(builtOrUsage(scenario).system, engineOptions(flags, host))
-    clearProgress()
+    const own = ownProperties(scenario, flags, host)
     // The search will say which limit is met.
     if (!own) return
     for (const name of own) names.add(name)

@@ -4,11 +4,19 @@
  * when code of the file does not come to an end; any other runs here.
  */
 import { Worker } from 'node:worker_threads'
-import { newPulse, whenStill } from '../node/pulse.ts'
+import { newPulse, stop, whenStill } from '../node/pulse.ts'
 import { UsageError } from './errors.ts'
 import type { Exit } from './exit-codes.ts'
 import { guardedModel } from './model-file.ts'
-import { isFailure, isPath, type ModelHost, ownHost, type SentHost, type ThreadFailure } from './model-host.ts'
+import {
+  interrupt,
+  isFailure,
+  isPath,
+  type ModelHost,
+  ownHost,
+  type SentHost,
+  type ThreadFailure,
+} from './model-host.ts'
 
 /** A command, as the thread is told of it. */
 export interface ModelJob {
@@ -42,9 +50,11 @@ export function modelCommand(job: ModelJob, action: (host: ModelHost) => Promise
 }
 
 function inThread(path: string, job: ModelJob): Promise<Exit> {
-  const host = { isTerminal: ownHost().isTerminal }
+  const { isTerminal } = ownHost()
   return new Promise<Exit>((resolve, reject) => {
-    const worker = startModel('./model-worker.js', { job }, host, patienceOf(job.flags.time), reject)
+    const { signal, hear } = interrupt()
+    const worker = startModel('./model-worker.js', { job }, { isTerminal }, patienceOf(job.flags.time), reject, signal)
+    if (job.command === 'check') hear()
     worker.on('message', (answer: ModelAnswer | ThreadFailure) => {
       if (!isFailure(answer)) resolve(answer.exit)
       // A timer of the model may keep it from its end.
@@ -65,6 +75,7 @@ export function patienceOf(time = Number.POSITIVE_INFINITY): number {
  * Starts a thread that runs code of a model.
  * @param data what it finds beside its host
  * @param failed is told once what ends it: code that stands still, or an error
+ * @param signal asks it to come to an end by itself
  */
 export function startModel(
   file: string,
@@ -72,8 +83,10 @@ export function startModel(
   host: Omit<SentHost, 'pulse'>,
   patience: number,
   failed: (error: Error) => void,
+  signal?: AbortSignal,
 ): Worker {
   const pulse = newPulse()
+  signal?.addEventListener('abort', () => stop(pulse))
   const sent: SentHost = { ...host, pulse }
   const worker = new Worker(new URL(file, import.meta.url), { ...OPTIONS, workerData: { ...data, host: sent } })
   const unwatch = whenStill(pulse, patience, code => {

@@ -3,20 +3,37 @@
  * What the drivers of device-private memory have in common: user threads that migrate, fault, fork and unmap, somebody who
  * takes speculative references by pfn, and the driver's removal.
  */
-import { call, cell, repeat, type Shared, type Steps, step } from '../checker/index.ts'
-import type { DriverParts } from './driver.ts'
+import {
+  call,
+  cell,
+  isGeneratorFunction,
+  ModelError,
+  repeat,
+  type Shared,
+  type Steps,
+  step,
+  tracked,
+} from '../checker/index.ts'
+import type { DriverParts, ThreadCounts } from './driver.ts'
 import { copy_pte, handle_mm_fault, zap_pte } from './mm/memory.ts'
 import { memunmap_pages, put_page } from './mm/memremap.ts'
 import { migrate_device_pfn, migrate_vma_to_device, migrate_vma_to_ram } from './mm/migrate_device.ts'
 import { get_page_unless_zero, page_ref_inc } from './mm/page_ref.ts'
 import { pte_page } from './mm/pgtable.ts'
-import { type Address, type Fault, type Kernel, MAPPINGS_GO_AWAY, type Page, type VmFault } from './types.ts'
+import { type Address, type Fault, type Kernel, MAPPINGS_GO_AWAY, type Page, type Role, type VmFault } from './types.ts'
 
+/** A thread of the driver's own: a worker, an ioctl, an interrupt's bottom half. */
+export interface OwnThread extends Role {
+  /** How many of them every scenario has, 1 unless said; with 0 it runs only where `--threads` asks for it. */
+  count?: number
+}
+
+/** Functions of a driver. Which of them a verdict is about depends on who calls them in the scenario (docs/tutorial-driver.md). */
 export interface DevicePrivate {
   /** Takes a page off the free list and makes it busy: locked, with one reference; undefined when there is none. */
   alloc_page(address: Address): Steps<Page | undefined>
   page_free(page: Page): Steps<void>
-  /** Removal begins: no page is handed out any more. */
+  /** Removal begins: no page is handed out any more. Called by `unbind`, once nobody has the device open; never by `unplug`. */
   clear(s: Shared): void
   /** Whether removal migrates what is left back to system memory (migrate_device_range(), 6.1 and later). */
   evicts: boolean
@@ -26,6 +43,8 @@ export interface DevicePrivate {
   after_migration?(page: Page): Steps<void>
   /** `dev_pagemap_ops.migrate_to_ram`; by default one that lets the fault be tried again whatever became of the migration. */
   migrate_to_ram?(fault: Fault): Steps<VmFault>
+  /** Threads beside those that all such drivers have, by role. They take part in every scenario. */
+  threads?: Readonly<Record<string, OwnThread>>
 }
 
 // biome-ignore lint/complexity/noExcessiveLinesPerFunction: the functions of a driver share its locks and counters, which are local.
@@ -126,20 +145,40 @@ export function device_private(kernel: Kernel, of: DevicePrivate): DriverParts {
     yield* memunmap_pages(pgmap)
   }
 
-  return {
+  return with_threads(of.threads ?? {}, {
     ops: { page_free: of.page_free, migrate_to_ram: of.migrate_to_ram ?? migrate_to_ram },
     roles: {
-      fault: { body: cpu_fault, finishes: true },
-      migrate: { body: ioctl_migrate, times: 2, finishes: true },
-      'migrate-unguarded': { body: migrate_unguarded, times: 2, finishes: true },
-      'migrate-endless': { body: migrate_unguarded },
-      exit: { body: exit_mmap, finishes: true, assumes: MAPPINGS_GO_AWAY },
-      fork: { body: fork },
-      'pfn-walker': { body: pfn_walker, times: 1 },
-      leak: { body: leaky_get, times: 1 },
-      'surplus-put': { body: surplus_put, times: 1 },
-      unbind: { body: unbind, times: 1, finishes: true },
-      unplug: { body: unplug, times: 1, finishes: true },
+      fault: { about: 'the CPU touches an address until it is mapped', body: cpu_fault, finishes: true },
+      migrate: {
+        about: 'an ioctl moves an address to the device; unbind waits for it',
+        body: ioctl_migrate,
+        times: 2,
+        finishes: true,
+      },
+      'migrate-unguarded': {
+        about: 'the same, and nobody waits for it',
+        body: migrate_unguarded,
+        times: 2,
+        finishes: true,
+      },
+      'migrate-endless': { about: 'the same, without an end', body: migrate_unguarded },
+      exit: { about: 'unmaps all addresses', body: exit_mmap, finishes: true, assumes: MAPPINGS_GO_AWAY },
+      fork: { about: 'gives an address the mapping of another', body: fork },
+      'pfn-walker': { about: 'takes a reference to any page that it finds in use', body: pfn_walker, times: 1 },
+      leak: { about: 'takes a reference and forgets it', body: leaky_get, times: 1 },
+      'surplus-put': { about: 'gives back a reference that is not its own', body: surplus_put, times: 1 },
+      unbind: {
+        about: 'removes the driver once nobody has it open: clear(), eviction, memunmap_pages()',
+        body: unbind,
+        times: 1,
+        finishes: true,
+      },
+      unplug: {
+        about: 'removes the device under its users: eviction, memunmap_pages(), no clear()',
+        body: unplug,
+        times: 1,
+        finishes: true,
+      },
     },
     threads: { fault: 1, migrate: 1, exit: 1, unbind: 1 },
     scenarios: {
@@ -147,5 +186,25 @@ export function device_private(kernel: Kernel, of: DevicePrivate): DriverParts {
       'pfn walker': { fault: 1, migrate: 1, 'pfn-walker': 1, exit: 1 },
       'unguarded unplug': { fault: 1, 'migrate-unguarded': 1, exit: 1, unplug: 1 },
     },
+  })
+}
+
+/** @throws ModelError for a role that all such drivers have */
+function with_threads(own: Readonly<Record<string, OwnThread>>, parts: DriverParts): DriverParts {
+  const taken = Object.keys(own).find(role => role in parts.roles)
+  if (taken !== undefined)
+    throw new ModelError(`role ${taken} is there already: ${Object.keys(parts.roles).join(', ')}`)
+  const counts = Object.entries(own).flatMap(([role, { count = 1 }]) => (count > 0 ? [[role, count] as const] : []))
+  const added = (threads: ThreadCounts): ThreadCounts => ({ ...threads, ...Object.fromEntries(counts) })
+  // Drivers call these bodies, too, with steps of their own around them.
+  const roles = Object.entries({ ...parts.roles, ...own }).map(([name, role]) => [
+    name,
+    { ...role, body: isGeneratorFunction(role.body) ? tracked(role.body) : role.body },
+  ])
+  return {
+    ops: parts.ops,
+    roles: Object.fromEntries(roles),
+    threads: added(parts.threads),
+    scenarios: Object.fromEntries(Object.entries(parts.scenarios ?? {}).map(([name, t]) => [name, added(t)])),
   }
 }

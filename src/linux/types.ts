@@ -128,6 +128,8 @@ export interface Protocol {
 
 /** A thread that a scenario can ask for by name. */
 export interface Role {
+  /** What it stands for, in a few words, for `check --list`. */
+  about?: string
   /** Thread number `index` of this role. */
   body(index: number): Steps<unknown>
   /** Adds the cells that thread number `index` needs for itself, for each thread of a scenario. */

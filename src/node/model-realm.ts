@@ -3,6 +3,7 @@
  * What a model's code finds in the thread that was started for it: no chance, no clock, no way out of the process. These are
  * that thread's own globals; those of the command stay as they are.
  */
+import { Console } from 'node:console'
 import { Indeterminate } from '../checker/index.ts'
 import { isRunning } from '../checker/usage.ts'
 
@@ -40,6 +41,15 @@ export function keepFromExit(): void {
   process.exit = process.abort = () => {
     throw new Error('process.exit() would end the command without a verdict: leave it out')
   }
+}
+
+/** What a model prints goes to stderr: standard output has the answer, which may be JSON. */
+export function keepFromOutput(runsModel: () => boolean): void {
+  globalThis.console = new Console(process.stderr, process.stderr)
+  const { stdout, stderr } = process
+  const write = stdout.write.bind(stdout) as (...args: Parameters<typeof stdout.write>) => boolean
+  stdout.write = ((...args: Parameters<typeof stdout.write>) =>
+    runsModel() ? stderr.write(...args) : write(...args)) as typeof stdout.write
 }
 
 function refusing(what: string, instead: string): () => never {

@@ -6,7 +6,7 @@
 
 /** Bytes of a name; the rest of a longer one is not told. */
 const NAME = 200
-const [BEATS, LENGTH, HEAD] = [0, 1, 8] as const
+const [BEATS, LENGTH, STOP, HEAD] = [0, 1, 2, 12] as const
 
 /** Milliseconds between looks. */
 const INTERVAL = 100
@@ -16,9 +16,24 @@ export function newPulse(): SharedArrayBuffer {
   return new SharedArrayBuffer(HEAD + NAME)
 }
 
+/** Asks the watched thread to come to an end by itself. */
+export function stop(pulse: SharedArrayBuffer): void {
+  Atomics.store(new Int32Array(pulse, 0, 3), STOP, 1)
+}
+
+/** In the watched thread: aborted once {@link stop} was called. */
+export function stopOf(pulse: SharedArrayBuffer): { readonly aborted: boolean } {
+  const head = new Int32Array(pulse, 0, 3)
+  return {
+    get aborted() {
+      return Atomics.load(head, STOP) === 1
+    },
+  }
+}
+
 /** Returns what the watched thread calls before it runs code of this name; `''`: code that is known to end. */
 export function beater(pulse: SharedArrayBuffer): (code: string) => void {
-  const head = new Int32Array(pulse, 0, 2)
+  const head = new Int32Array(pulse, 0, 3)
   const name = new Uint8Array(pulse, HEAD)
   const encoder = new TextEncoder()
   let last = ''
@@ -40,7 +55,7 @@ export function beater(pulse: SharedArrayBuffer): (code: string) => void {
  * @returns what ends the watch
  */
 export function whenStill(pulse: SharedArrayBuffer, milliseconds: number, onStill: (code: string) => void): () => void {
-  const head = new Int32Array(pulse, 0, 2)
+  const head = new Int32Array(pulse, 0, 3)
   let seen = -1
   let looks = 0
   const timer = setInterval(() => {

@@ -5,6 +5,7 @@ import { coreResets } from '../../bench/models/core-resets.ts'
 import { swapLivelock } from '../../bench/models/swap-livelock.ts'
 import { Budget, Exhausted } from '../../src/checker/budget.ts'
 import {
+  type Cell,
   type CheckOptions,
   cell,
   check,
@@ -13,6 +14,7 @@ import {
   step,
   survey,
   system,
+  type Thread,
   thread,
 } from '../../src/checker/index.ts'
 import { prepare } from '../../src/checker/prepare.ts'
@@ -133,3 +135,93 @@ test('a cell may have more values than a function of JavaScript has arguments', 
   for (let at = 0; states === 0 || at !== 0; at = (at * 7 + 1) % (most + 1)) states++
   expect(await check(of)).toMatchObject({ verdict: 'holds', states })
 })
+
+describe('what a search that is stopped says to have covered', () => {
+  /** Lengths of interleavings that are said to hold, by stopping at each look in turn, and the length of the one that breaks. */
+  async function claims(
+    options: CheckOptions,
+    body: (c: Cell[]) => Thread[],
+  ): Promise<{ held: number[]; length: number }> {
+    const cells = [0, 1, 2].map(i => cell(`c${i}`, { max: 4 }))
+    const of = system('stopped', { cells, threads: body(cells) })
+    const held: number[] = []
+    for (let looks = 0; ; looks++) {
+      let left = looks
+      const signal = {
+        get aborted() {
+          return left-- <= 0
+        },
+      }
+      const { reason, counterexample } = await check(of, { partialOrder: false, ...options, signal })
+      if (reason === undefined && !counterexample) throw new Error('nothing is broken')
+      if (counterexample) return { held, length: counterexample.length }
+      const [, steps] = /every interleaving of up to (\d+) steps holds$/.exec(reason ?? '') ?? []
+      if (steps !== undefined) held.push(Number(steps))
+    }
+  }
+  const counting = (c: Cell): Thread =>
+    thread(c.name, function* () {
+      yield* step('up', s => s.set(c, (s.get(c) + 1) % 5))
+    })
+
+  test.each([
+    [
+      'a step',
+      (all: Cell[]) => [
+        ...all.map(counting),
+        thread('t', function* () {
+          yield* step('bad', s => s.warn(s.sum(all) === 12, 'broken'))
+        }),
+      ],
+    ],
+    [
+      'a deadlock',
+      ([a, b]: Cell[]) => [
+        thread('ab', () => locks(a!, b!), { times: 1 }),
+        thread('ba', () => locks(b!, a!), { times: 1 }),
+      ],
+    ],
+  ] as const)('%s: no claim is about an interleaving as long as the one that breaks it', async (_, body) => {
+    const { held, length } = await claims({ properties: ['broken', 'deadlock'] }, body as (c: Cell[]) => Thread[])
+    expect(held.length).toBeGreaterThan(2)
+    expect(Math.max(...held)).toBeLessThan(length)
+    expect(Math.max(...held)).toBeGreaterThanOrEqual(length - 3)
+  })
+
+  test('partial order makes no claim about lengths', async () => {
+    const cells = [0, 1, 2].map(i => cell(`c${i}`, { max: 4 }))
+    const of = system('independent', { cells, threads: cells.map(c => thread(c.name, () => ups(c), { times: 1 })) })
+    const reasons: string[] = []
+    for (let looks = 0; ; looks++) {
+      let left = looks
+      const { reason, reductions } = await check(of, {
+        signal: {
+          get aborted() {
+            return left-- <= 0
+          },
+        },
+      })
+      if (reason === undefined) break
+      if (reason.startsWith('stopped after')) expect(reductions).toContain('partial order')
+      reasons.push(reason)
+    }
+    expect(reasons.at(-1)).toMatch(
+      /^stopped after \d+ states: nothing is broken so far; without partial order it would be/,
+    )
+    expect(reasons.join()).not.toContain('every interleaving')
+  })
+})
+
+function* locks(first: Cell, second: Cell): Steps<void> {
+  for (const each of [first, second]) {
+    yield* step('look', s => s.get(each))
+    yield* step('lock', s => {
+      s.wait(s.get(each) === 0)
+      s.set(each, 1)
+    })
+  }
+}
+
+function* ups(of: Cell): Steps<void> {
+  for (let i = 1; i < 4; i++) yield* step('up', s => s.set(of, i))
+}

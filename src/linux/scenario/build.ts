@@ -60,9 +60,7 @@ const FIRST_PFN = 0x100000
 /** @throws Error for a role that the driver does not have. */
 export function build(scenario: Scenario): Built {
   const { driver, protocol } = scenario
-  const kernel = new ModelKernel(scenario)
-  const parts = driver.setup(kernel)
-  kernel.pgmap.ops = parts.ops
+  const { kernel, parts } = set_up(scenario)
   const wanted = scenario.threads ?? parts.threads
   const threads = Object.entries(wanted).flatMap(([role, n]) => threads_of(parts, role, n))
   const { pgmap, mm } = kernel
@@ -81,6 +79,15 @@ export function build(scenario: Scenario): Built {
       bounds,
     }),
   }
+}
+
+/** A driver may have more threads than cells had room for: how many, its setup says. */
+function set_up(scenario: Scenario, room = DEFAULT_THREADS): { kernel: ModelKernel; parts: DriverParts } {
+  const kernel = new ModelKernel(scenario, room)
+  const parts = scenario.driver.setup(kernel)
+  kernel.pgmap.ops = parts.ops
+  const threads = Object.values(scenario.threads ?? parts.threads).reduce((a, b) => a + b, 0)
+  return threads > kernel.threads ? set_up(scenario, threads) : { kernel, parts }
 }
 
 function count(n: number, one: string, more: string): string {
@@ -120,13 +127,14 @@ class ModelKernel implements Kernel {
   readonly pgmap: DevPagemap
   readonly mm: Mm
 
-  constructor({ driver, protocol, pages = 2, vas = 2, threads, reverts = [], adds = [], as_released }: Scenario) {
+  constructor(scenario: Scenario, room: number) {
+    const { driver, protocol, pages = 2, vas = 2, threads, reverts = [], adds = [], as_released } = scenario
     this.protocol = protocol
     const since = as_released && protocol.last_release !== undefined ? merged_after(protocol.last_release) : []
     this.fixes = fixes_of([...reverts, ...since], adds)
     this.page_sort = sort('page', pages)
     this.address_sort = sort('address', vas)
-    this.threads = threads ? Object.values(threads).reduce((a, b) => a + b, 0) : DEFAULT_THREADS
+    this.threads = threads ? Object.values(threads).reduce((a, b) => a + b, 0) : room
     this.pgmap = this.memremap_pages(driver.type)
     this.mm = this.address_space()
   }

@@ -131,7 +131,7 @@ export default driver({
       })
     }
 
-    const parts = device_private(kernel, {
+    return device_private(kernel, {
       alloc_page: svm_migrate_copy_to_vram,
       page_free: svm_migrate_page_free,
       migrate_to_ram: svm_migrate_to_ram,
@@ -139,14 +139,7 @@ export default driver({
         for (const bo of svm_bo) s.set(bo, REMOVED)
       },
       evicts: false,
+      threads: { worker: { body: svm_range_bo_wq_release, daemon: true } },
     })
-    return {
-      ...parts,
-      roles: { ...parts.roles, worker: { body: svm_range_bo_wq_release, daemon: true } },
-      threads: { ...parts.threads, worker: 1 },
-      scenarios: Object.fromEntries(
-        Object.entries(parts.scenarios ?? {}).map(([name, threads]) => [name, { ...threads, worker: 1 }]),
-      ),
-    }
   },
 })
