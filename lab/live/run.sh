@@ -23,7 +23,7 @@ if [ ! -d "$kernel" ]; then
   mv "$kernel.part" "$kernel"
 fi
 release=$(basename "$(echo "$kernel"/lib/modules/*)")
-depmod -b "$kernel" "$release"
+PATH=$PATH:/sbin:/usr/sbin depmod -b "$kernel" "$release"
 
 # The root of the guest is in memory: busybox, Node, lastput with what it depends on, mke2fs, and the kernel's modules.
 root=$work/root

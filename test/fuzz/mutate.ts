@@ -12,7 +12,7 @@ type Mutation = (bytes: Uint8Array, random: Random, marks: readonly Mark[]) => U
 
 /** A mutated file; `others` lend pieces. */
 export function mutant(seed: Seed, others: readonly Seed[], random: Random): Uint8Array {
-  if (seed.parts && random.chance(0.3)) return seed.make(partMutation(random)).bytes
+  if (seed.parts > 0 && random.chance(0.3)) return seed.make(partMutation(seed.parts, random)).bytes
   const { bytes, marks } = seed.make()
   let mutated: Uint8Array = bytes.slice()
   let places: readonly Mark[] = marks
@@ -27,8 +27,8 @@ export function mutant(seed: Seed, others: readonly Seed[], random: Random): Uin
 }
 
 /** Changes one of the parts before it is packed: damage that no checksum shows. */
-function partMutation(random: Random): (part: string, bytes: Uint8Array) => Uint8Array {
-  const wanted = random.int(0, 7)
+function partMutation(parts: number, random: Random): (part: string, bytes: Uint8Array) => Uint8Array {
+  const wanted = random.int(0, parts - 1)
   let part = 0
   return (_, bytes) => {
     if (part++ !== wanted || bytes.length === 0) return bytes
@@ -114,6 +114,29 @@ const nudgeMarked: Mutation = (bytes, random, marks) => {
       : BigInt(mark.size === 4 ? view.getUint32(mark.offset, little) : bytes[mark.offset]!)
   setNumber(bytes, mark.offset, mark.size, value + step, little)
   return bytes
+}
+
+/** Puts a word in another's place: a list or a tree of page tables then leads elsewhere, or in circles. */
+const relink: Mutation = (bytes, random, marks) => {
+  const words = marks.filter(({ size, offset }) => size === 8 && offset + 8 <= bytes.length)
+  const kind = words.length > 0 ? random.pick([...new Set(words.map(({ what }) => what))]) : ''
+  const alike = words.filter(({ what }) => what === kind)
+  const pick = () => (alike.length > 0 ? random.pick(alike).offset : wordOf(bytes, random))
+  for (let n = random.int(1, 3); n > 0; n--) {
+    const [to, from] = [pick(), pick()]
+    if (Math.max(to, from) + 8 <= bytes.length) bytes.copyWithin(to, from, from + 8)
+  }
+  return bytes
+}
+
+/** Where a word is that is not zero, if a few tries find one. */
+function wordOf(bytes: Uint8Array, random: Random): number {
+  let at = 0
+  for (let tries = 0; tries < 32; tries++) {
+    at = place(bytes, random) & ~7
+    if (bytes.subarray(at, at + 8).some(byte => byte !== 0)) break
+  }
+  return at
 }
 
 const truncate: Mutation = (bytes, random) => bytes.slice(0, random.int(0, bytes.length))
@@ -248,6 +271,8 @@ const BINARY_MUTATIONS: readonly Mutation[] = [
   setMarked,
   setMarked,
   nudgeMarked,
+  relink,
+  relink,
   setAnyNumber,
   truncate,
   remove,

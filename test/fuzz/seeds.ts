@@ -32,8 +32,8 @@ export interface Seed {
   kind: string
   /** The whole file; with a transform, made anew. */
   make(transform?: Transform): { bytes: Uint8Array; marks: Mark[] }
-  /** Whether parts can be transformed. */
-  parts: boolean
+  /** How many parts can be transformed; 0 where none can. */
+  parts: number
   text: boolean
 }
 
@@ -120,7 +120,7 @@ function traceDat(
   }
   return {
     kind,
-    parts: true,
+    parts: 8,
     text: false,
     make: transform => writeTraceDat({ ...whole, ...(transform && { transform }) }),
   }
@@ -151,12 +151,12 @@ function perf(kind: string, spec: Omit<PerfSpec, 'records'>, probes = false): Se
   }
   records.push({ kind: 'lost-samples', count: 4n })
   const made = { kallsyms: KALLSYMS, ...spec, records }
-  return { kind, parts: false, text: false, make: () => writePerf(made) }
+  return { kind, parts: 0, text: false, make: () => writePerf(made) }
 }
 
 function fixed(kind: string, text: string | Uint8Array): Seed {
   const bytes = typeof text === 'string' ? new TextEncoder().encode(text) : text
-  return { kind, parts: false, text: typeof text === 'string', make: () => ({ bytes, marks: [] }) }
+  return { kind, parts: 0, text: typeof text === 'string', make: () => ({ bytes, marks: [] }) }
 }
 
 function ftraceText(): string {

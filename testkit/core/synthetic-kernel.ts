@@ -30,15 +30,25 @@ export const ARRANGED = {
   short: 8,
 } as const
 
+/** Bytes [first, end) of the kernel's memory, counted from its first frame. */
+export interface Region {
+  what: 'table' | 'btf' | 'kallsyms'
+  first: number
+  end: number
+}
+
 export interface SyntheticKernel {
   frames: Frames
   vmcoreinfo: string
+  /** Page tables, types and symbols. */
+  regions: Region[]
 }
 
 class Memory {
   readonly bytes = new Uint8Array(FRAMES * FRAME)
   readonly view = new DataView(this.bytes.buffer)
   readonly symbols: { name: string; address: bigint }[] = []
+  readonly regions: Region[] = []
   #end = FRAME
 
   /** Room in the image, at an address of it. */
@@ -51,6 +61,16 @@ class Memory {
 
   frame(): bigint {
     return this.room(FRAME, FRAME)
+  }
+
+  table(): bigint {
+    const table = this.frame()
+    this.region('table', table, FRAME)
+    return table
+  }
+
+  region(what: Region['what'], address: bigint, bytes: number): void {
+    this.regions.push({ what, first: this.at(address), end: this.at(address) + bytes })
   }
 
   /** Room with a name in kallsyms. */
@@ -133,7 +153,7 @@ function mapPage(memory: Memory, root: bigint, address: bigint, entry: bigint, l
   for (let at = 4; at > level; at--) {
     const slot = table + ((address >> BigInt(12 + 9 * (at - 1))) & 511n) * 8n
     const known = memory.view.getBigUint64(memory.at(slot), true)
-    if (known === 0n) memory.u64(slot, BigInt(physical(memory.frame())) | 0x67n)
+    if (known === 0n) memory.u64(slot, BigInt(physical(memory.table())) | 0x67n)
     table = IMAGE + (memory.view.getBigUint64(memory.at(slot), true) & 0xffffffffff000n) - BigInt(PHYSICAL)
   }
   memory.u64(table + ((address >> BigInt(12 + 9 * (level - 1))) & 511n) * 8n, entry)
@@ -147,7 +167,7 @@ function privateEntry(pfn: number): bigint {
 export function syntheticKernel(): SyntheticKernel {
   const memory = new Memory()
   memory.symbols.push({ name: '_stext', address: IMAGE }, { name: 'memunmap_pages', address: IMAGE + 0x100n })
-  const root = memory.frame()
+  const root = memory.table()
   memory.symbols.push({ name: 'init_top_pgt', address: root })
   mapPage(memory, root, IMAGE, BigInt(PHYSICAL) | 0xe7n, 2)
   mapPage(memory, root, DIRECT, 0xe7n, 3)
@@ -161,9 +181,10 @@ export function syntheticKernel(): SyntheticKernel {
   const btf = writeBtf(TYPES)
   const start = memory.variable('__start_BTF', btf.length)
   memory.put(start, btf)
+  memory.region('btf', start, btf.length)
   memory.symbols.push({ name: '__stop_BTF', address: start + BigInt(btf.length) })
   const tables = kallsyms(memory)
-  return { frames: framesOf(memory), vmcoreinfo: vmcoreinfo(root, tables) }
+  return { frames: framesOf(memory), vmcoreinfo: vmcoreinfo(root, tables), regions: memory.regions }
 }
 
 function framesOf({ bytes }: Memory): Frames {
@@ -255,7 +276,7 @@ function pipe(memory: Memory): bigint {
 }
 
 function tasks(memory: Memory, kernelRoot: bigint, { pipe }: { pipe: bigint }): void {
-  const roots = [memory.frame(), memory.frame()]
+  const roots = [memory.table(), memory.table()]
   const maps: [number, number][] = [
     [0, ARRANGED.mapped],
     [0, ARRANGED.mappedTwice],
@@ -346,6 +367,7 @@ function kallsyms(memory: Memory): Tables {
   const [count, base] = [memory.room(8), memory.room(8)]
   memory.u32(count, memory.symbols.length)
   memory.u64(base, IMAGE)
+  memory.region('kallsyms', tokens, memory.at(base) + 8 - memory.at(tokens))
   return { names, count, tokens, index, offsets, base }
 }
 
