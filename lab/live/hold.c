@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Maps so many pages of a DAX file or device, puts the first 16 of them into a pipe, says what their frames are, and stays.
+// Maps so many pages of a DAX file or device, puts the first 16 of them into a pipe, registers the next 16 with io_uring where that
+// takes them (of a file it does not), says what their frames are, and stays.
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <linux/io_uring.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { PAGE = 4096, PIPED = 16 };
+enum { PAGE = 4096, PIPED = 16, REGISTERED = 16 };
 
 static void die(const char *what)
 {
@@ -39,7 +42,11 @@ int main(int argc, char **argv)
 	if (pipe(ends) < 0)
 		die("pipe");
 	const ssize_t put = vmsplice(ends[1], &piped, 1, 0);
-	printf("pid %d piped %zd\n", getpid(), put < 0 ? 0 : put / PAGE);
+	struct io_uring_params params = { 0 };
+	const int ring = syscall(SYS_io_uring_setup, 4, &params);
+	struct iovec registered = { memory + PIPED * PAGE, REGISTERED * PAGE };
+	const int failed = syscall(SYS_io_uring_register, ring, IORING_REGISTER_BUFFERS, &registered, 1);
+	printf("pid %d piped %zd registered %d\n", getpid(), put < 0 ? 0 : put / PAGE, failed ? 0 : REGISTERED);
 	// Bits 0 to 54 of an entry are the page's frame.
 	const int map = open("/proc/self/pagemap", O_RDONLY);
 	for (size_t i = 0; i < pages; i++) {

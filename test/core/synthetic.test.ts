@@ -28,8 +28,8 @@ test.each([
       opsName: 'test_ops',
       pageFree: 'test_page_free',
       driver: 'vmlinux',
-      ref: { state: 'percpu', references: 9n },
-      pages: { idle: PAGES - 8, busy: 7, impossible: 1, unknown: 0, absent: 0 },
+      ref: { state: 'percpu', references: 11n },
+      pages: { idle: PAGES - 10, busy: 9, impossible: 1, unknown: 0, absent: 0 },
     },
   ])
   expect(differingRuns(found)).toEqual([])
@@ -42,6 +42,16 @@ test.each([
   expect(words(ARRANGED.slab)).toEqual(['object X of slab cache test_object, at offset 16'])
   expect(words(ARRANGED.pipe)[0]).toBe('pipe of user-0-10, descriptor 1, buffer 0')
   expect(words(ARRANGED.stack)).toEqual(['stack of user-0-10'])
+  expect(of(ARRANGED.registered)).toMatchObject({ kind: 'held', count: 1024, explained: 1024 })
+  expect(of(ARRANGED.registered).holders).toMatchObject([
+    { task: 'user-0', pid: 10, cache: 'test_object', member: 'io_mapped_ubuf.bvec[0].bv_page' },
+  ])
+  expect(words(ARRANGED.registered)[0]).toMatch(
+    /^buffer 0 registered with io_uring by user-0-10, descriptor 2, in object X/,
+  )
+  expect(words(ARRANGED.bio)).toEqual([
+    'object X of slab cache bio-64, at offset 32, bio_vec[0].bv_page of a bio that ends in test_end_io',
+  ])
   // A freed object and the unused part of a stack point to it, which hold nothing.
   expect(of(ARRANGED.leaked)).toMatchObject({ kind: 'leaked', certainty: 'likely', explained: 0, holders: [] })
   expect(of(ARRANGED.short)).toMatchObject({ kind: 'count-mismatch', certainty: 'certain', count: 1, explained: 2 })

@@ -13,7 +13,7 @@ const DIRECT = 0xffff888000000000n
 const MEMORY_MAP = 0xffffea0000000000n
 const USER = 0x7f0000000000n
 export const FIRST_FRAME = PHYSICAL / FRAME
-const FRAMES = 48
+const FRAMES = 52
 /** Device pages [FIRST_PFN, FIRST_PFN + PAGES). */
 export const FIRST_PFN = 0x4000
 export const PAGES = 64
@@ -28,6 +28,8 @@ export const ARRANGED = {
   pipe: 6,
   stack: 7,
   short: 8,
+  registered: 9,
+  bio: 10,
 } as const
 
 /** Bytes [first, end) of the kernel's memory, counted from its first frame. */
@@ -235,47 +237,90 @@ function arrange(memory: Memory, device: bigint, ram: bigint) {
     [ARRANGED.pipe]: [1, -1],
     [ARRANGED.stack]: [1, -1],
     [ARRANGED.short]: [1, 1],
+    [ARRANGED.registered]: [1024, -1],
+    [ARRANGED.bio]: [1, -1],
   }
   for (let i = 0; i < PAGES; i++) {
     const [_refcount, _mapcount] = used[i] ?? [0, -1]
     page(memory, device, i, { flags: 4n << 61n, pgmap: pagemap, _refcount, _mapcount })
   }
-  slab(memory, ram)
-  return { pipe: pipe(memory) }
+  const buffer = slab(memory, ram)
+  bioSlab(memory, ram)
+  return { files: openFiles(memory, [pipe(memory), ioUring(memory, buffer)]) }
 }
 
-/** A slab whose first object points to a page, and whose second, a free one, does to the leaked one. */
-function slab(memory: Memory, ram: bigint): void {
+const RANDOM = 0x123456789abcdef0n
+
+/** A cache of objects of 64 bytes, and the frame of one slab of it. */
+function cacheOf(memory: Memory, text: string): { cache: bigint; objects: bigint } {
   const name = memory.room(16)
-  memory.text(name, 'test_object')
-  const random = 0x123456789abcdef0n
+  memory.text(name, text)
   const cpu = memory.struct('kmem_cache_cpu', {})
-  const cache = memory.struct('kmem_cache', { cpu_slab: cpu, size: 64, offset: 32, name, random })
-  const objects = memory.frame()
+  const cache = memory.struct('kmem_cache', { cpu_slab: cpu, size: 64, offset: 32, name, random: RANDOM })
+  return { cache, objects: memory.frame() }
+}
+
+function makeSlab(memory: Memory, ram: bigint, objects: bigint, slab: Record<string, bigint>): void {
+  const index = (physical(objects) - PHYSICAL) / FRAME
+  page(memory, ram, index, { _mapcount: 0xf5000000 })
+  memory.struct('slab', slab, ram + BigInt(64 * index))
+}
+
+/**
+ * A slab whose first object points to a page, and whose second, a free one, does to the leaked one. The third is a buffer of an
+ * io_uring, whose address is returned.
+ */
+function slab(memory: Memory, ram: bigint): bigint {
+  const { cache, objects } = cacheOf(memory, 'test_object')
   const first = direct(objects)
+  memory.struct('io_mapped_ubuf', { nr_bvecs: 1 }, objects + 128n)
+  memory.struct('bio_vec', { bv_page: pageOf(FIRST_PFN + ARRANGED.registered), bv_len: FRAME }, objects + 144n)
   memory.u64(objects + 16n, pageOf(FIRST_PFN + ARRANGED.slab))
   memory.u64(objects + 64n + 16n, pageOf(FIRST_PFN + ARRANGED.leaked))
   const last = first + 64n + 32n
   let swapped = 0n
   for (let i = 0n; i < 8n; i++) swapped |= ((last >> (8n * i)) & 0xffn) << (8n * (7n - i))
-  memory.u64(objects + 64n + 32n, random ^ swapped)
-  const index = (physical(objects) - PHYSICAL) / FRAME
-  page(memory, ram, index, { _mapcount: 0xf5000000 })
-  memory.struct('slab', { slab_cache: cache, freelist: first + 64n }, ram + BigInt(64 * index))
+  memory.u64(objects + 64n + 32n, RANDOM ^ swapped)
+  makeSlab(memory, ram, objects, { slab_cache: cache, freelist: first + 64n })
+  return first + 128n
+}
+
+/** A bio, behind eight bytes of its driver's, with the array of its pages behind it. */
+function bioSlab(memory: Memory, ram: bigint): void {
+  const { cache, objects } = cacheOf(memory, 'bio-64')
+  const bio = objects + 8n
+  const array = bio + BigInt(sizeOf('bio'))
+  memory.symbols.push({ name: 'test_end_io', address: IMAGE + 0x400n })
+  memory.struct('bio', { bi_end_io: IMAGE + 0x400n, bi_io_vec: direct(array) }, bio)
+  memory.struct('bio_vec', { bv_page: pageOf(FIRST_PFN + ARRANGED.bio), bv_len: FRAME }, array)
+  makeSlab(memory, ram, objects, { slab_cache: cache })
 }
 
 function pipe(memory: Memory): bigint {
   const buffers = memory.struct('pipe_buffer', { page: pageOf(FIRST_PFN + ARRANGED.pipe) })
   const info = memory.struct('pipe_inode_info', { head: 5, tail: 4, ring_size: 1, bufs: buffers })
-  const operations = memory.variable('pipefifo_fops')
-  const file = memory.struct('file', { f_op: operations, private_data: info })
-  const descriptors = memory.room(16)
-  memory.u64(descriptors + 8n, file)
-  const table = memory.struct('fdtable', { max_fds: 2, fd: descriptors })
+  return memory.struct('file', { f_op: memory.variable('pipefifo_fops'), private_data: info })
+}
+
+/** An io_uring with one registered buffer. */
+function ioUring(memory: Memory, buffer: bigint): bigint {
+  const nodes = memory.room(8)
+  memory.u64(nodes, memory.struct('io_rsrc_node', { buf: buffer }))
+  const ring = memory.struct('io_ring_ctx', { 'buf_table.nr': 1, 'buf_table.nodes': nodes })
+  return memory.struct('file', { f_op: memory.variable('io_uring_fops'), private_data: ring })
+}
+
+/** Open files from descriptor 1 on. */
+function openFiles(memory: Memory, files: readonly bigint[]): bigint {
+  const descriptors = memory.room(8 * (files.length + 1))
+  files.forEach((file, i) => {
+    memory.u64(descriptors + BigInt(8 * (i + 1)), file)
+  })
+  const table = memory.struct('fdtable', { max_fds: files.length + 1, fd: descriptors })
   return memory.struct('files_struct', { fdt: table })
 }
 
-function tasks(memory: Memory, kernelRoot: bigint, { pipe }: { pipe: bigint }): void {
+function tasks(memory: Memory, kernelRoot: bigint, { files }: { files: bigint }): void {
   const roots = [memory.table(), memory.table()]
   const maps: [number, number][] = [
     [0, ARRANGED.mapped],
@@ -301,7 +346,7 @@ function tasks(memory: Memory, kernelRoot: bigint, { pipe }: { pipe: bigint }): 
       pid: 10 + i,
       comm: `user-${i}`,
       mm,
-      files: i === 0 ? pipe : 0n,
+      files: i === 0 ? files : 0n,
       stack: i === 0 ? direct(stack) : 0n,
       'thread.sp': i === 0 ? direct(stack) + 16384n - 256n : 0n,
     })

@@ -82,6 +82,12 @@ export const TYPES: BtfSpec = {
     fdtable: { size: 56, members: { max_fds: [0, 4], fd: [8, 'pointer'] } },
     files_struct: { size: 64, members: { fdt: [32, 'pointer'] } },
     file: { size: 64, members: { f_op: [0, 'pointer'], private_data: [8, 'pointer'] } },
+    bio_vec: { size: 16, members: { bv_page: [0, 'pointer'], bv_len: [8, 4], bv_offset: [12, 4] } },
+    bio: { size: 24, members: { bi_end_io: [0, 'pointer'], bi_io_vec: [16, 'pointer'] } },
+    io_mapped_ubuf: { size: 16, members: { nr_bvecs: [4, 4], bvec: [16, { array: 'bio_vec', length: 0 }] } },
+    io_rsrc_node: { size: 32, members: { buf: [8, 'pointer'] } },
+    io_rsrc_data: { size: 16, members: { nr: [0, 4], nodes: [8, 'pointer'] } },
+    io_ring_ctx: { size: 64, members: { buf_table: [32, { struct: 'io_rsrc_data' }] } },
     pipe_buffer: { size: 40, members: { page: [0, 'pointer'] } },
     pipe_inode_info: {
       size: 64,

@@ -8,7 +8,9 @@ import { percpuOffsets } from '../kernel/percpu.ts'
 import type { Task } from '../kernel/tasks.ts'
 import { FRAME_BYTES } from '../memory/physical.ts'
 import type { MemoryMap } from '../mm/memory-map.ts'
+import { bioPart } from './bios.ts'
 import type { FrameUses } from './frames.ts'
+import { type RegisteredBuffer, readRegisteredBuffers } from './io-uring.ts'
 import { memberAt } from './members.ts'
 import { WordForm } from './pointer-search.ts'
 import { type SlabObject, SlabReader } from './slab.ts'
@@ -32,6 +34,7 @@ export class Places {
   readonly #slabs: SlabReader
   readonly #stacks: readonly Task[]
   readonly #percpu: { from: bigint; to: bigint; base: bigint }[]
+  readonly #buffers: readonly RegisteredBuffer[]
 
   constructor(kernel: Kernel, map: MemoryMap, uses: FrameUses, tasks: readonly Task[]) {
     this.#kernel = kernel
@@ -41,6 +44,7 @@ export class Places {
       .filter(task => task.stackBytes > 0)
       .sort((a, b) => (a.stack < b.stack ? -1 : a.stack > b.stack ? 1 : 0))
     this.#percpu = percpuAreas(kernel)
+    this.#buffers = readRegisteredBuffers(kernel, tasks)
   }
 
   /** @param physical address of the word. @param form a WordForm: what it is of the page */
@@ -72,24 +76,41 @@ export class Places {
     const head = this.#uses.headOf(frame)
     const found = head === undefined ? undefined : this.#slabs.objectAt(head, physical)
     if (!found) return this.#inPage(this.#uses.directAddress(physical), form)
-    const { cache, object, offset, allocated, size } = found
-    const member = memberAt(this.#kernel, cache, size, offset)
-    const what = member === undefined ? '' : `, likely ${member}`
+    const { cache, object, offset, allocated } = found
+    const address = object + BigInt(offset)
     const gone = allocated === false ? 'freed ' : ''
+    const where = `${gone}object 0x${object.toString(16)} of slab cache ${cache}, at offset ${offset}`
+    const parts = { kind: 'slab', words: where, address, cache, object, offset } as const
+    // What a process has registered is in use, whatever the lists of free objects say.
+    const registered = this.#registered(parts, form)
+    if (registered) return registered
     return {
       kind: 'slab',
       live: allocated,
       memoryMap: undefined,
-      holder: holder(form, {
-        kind: 'slab',
-        words: `${gone}object 0x${object.toString(16)} of slab cache ${cache}, at offset ${offset}${what}`,
-        address: object + BigInt(offset),
-        cache,
-        object,
-        offset,
-        member,
-      }),
+      holder: holder(form, { ...parts, ...this.#typed(found, where) }),
     }
+  }
+
+  /** What types say of a place in an object. */
+  #typed(found: SlabObject, where: string): Pick<Holder, 'words' | 'member'> {
+    const bio = bioPart(this.#kernel, found)
+    if (bio) return { words: `${where}, ${bio.member} of ${bio.words}`, member: bio.member }
+    const member = memberAt(this.#kernel, found.cache, found.size, found.offset)
+    return { words: member === undefined ? where : `${where}, likely ${member}`, member }
+  }
+
+  /** A place in a buffer that a process has registered with io_uring. */
+  #registered(parts: Omit<Holder, 'references'> & { address: bigint }, form: number): Place | undefined {
+    const buffers = this.#buffers
+    const { address } = parts
+    const buffer = buffers[lowerBound(buffers.length, i => buffers[i]!.from <= address) - 1]
+    if (!buffer || address >= buffer.to) return undefined
+    const { task, fd, number } = buffer
+    const index = (address - buffer.from) / BigInt(this.#kernel.sizeOf('bio_vec'))
+    const words = `buffer ${number} registered with io_uring by ${task.name}-${task.pid}, descriptor ${fd}, in ${parts.words}`
+    const member = `io_mapped_ubuf.bvec[${index}].bv_page`
+    return this.#live(form, { ...parts, words, pid: task.pid, task: task.name, member })
   }
 
   #onStack(address: bigint, form: number): Place | undefined {
@@ -139,14 +160,16 @@ export class Places {
 
   #inPage(address: bigint, form: number): Place {
     const words = `kernel memory at 0x${address.toString(16)}, of no slab`
-    return this.#live(form, { kind: 'kernel-page', words, address })
+    const parts = { kind: 'kernel-page', words, address } as const
+    return this.#registered(parts, form) ?? this.#live(form, parts)
   }
 
   #named(address: bigint, form: number): Place {
     const symbol = this.#kernel.nameOf(address)
     if (symbol !== undefined)
       return this.#live(form, { kind: 'static-data', words: `variable ${symbol}`, address, symbol })
-    return this.#live(form, { kind: 'vmalloc', words: `vmalloc memory at 0x${address.toString(16)}`, address })
+    const parts = { kind: 'vmalloc', words: `vmalloc memory at 0x${address.toString(16)}`, address } as const
+    return this.#registered(parts, form) ?? this.#live(form, parts)
   }
 
   #live(form: number, parts: Omit<Holder, 'references'>): Place {
