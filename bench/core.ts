@@ -2,8 +2,9 @@
 /**
  * `npm run bench:core`: `lastput core` on every dump under ../shared/dumps, on one of 1 GB and one of 64 GB (sparse, of a kernel that
  * is made up), each a whole process; and how many device pages are read a second. `-- --rounds N` takes the best of N, `-- FILE...`
- * other dumps, `-- --json` prints JSON. crash and drgn are no part of it: the one needs a vmlinux with debuginfo, the other is in no
- * Debian release; on 7.3-plants drgn 0.3.0 listed 69,000 pages a second.
+ * other dumps, `-- --json` prints JSON. `crash` lists the same pages in the same run where it and a dump's vmlinux with debuginfo are
+ * there (LASTPUT_DEBUGINFO, see testkit/core/crash.ts): a whole process that lists all pages, less one that only opens the dump. drgn is
+ * no part of it, as it is in no Debian release; on 7.3-plants drgn 0.3.0 listed 69,000 pages a second.
  */
 import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -15,8 +16,9 @@ import { readDevicePages } from '../src/core/mm/device-pages.ts'
 import { MemoryMap } from '../src/core/mm/memory-map.ts'
 import { readPagemaps } from '../src/core/mm/pagemaps.ts'
 import { FileCoreSource, kdumpCodecs } from '../src/node/core-source.ts'
+import { crash, crashArgs, crashPages } from '../testkit/core/crash.ts'
 import { writeElf } from '../testkit/core/dump-writer.ts'
-import { realDumps } from '../testkit/core/real-dumps.ts'
+import { type RealDump, realDumps } from '../testkit/core/real-dumps.ts'
 import { syntheticKernel } from '../testkit/core/synthetic-kernel.ts'
 import { best, measure, type Run } from './process.ts'
 
@@ -26,6 +28,15 @@ interface Row {
   first: Run
   searched: Run
   /** Device pages of the dump, and read in a second of processor time: struct pages to states, once the kernel is found. */
+  pages: number
+  pagesPerSecond: number
+  crash: CrashRow | undefined
+}
+
+interface CrashRow {
+  /** Opens the dump, and lists no page. */
+  first: Run
+  /** Pages of the whole memory map, which it lists, and how many of them in a second of processor time. */
   pages: number
   pagesPerSecond: number
 }
@@ -71,6 +82,23 @@ async function listing(path: string): Promise<{ pages: number; pagesPerSecond: n
   return { pages, pagesPerSecond: (pages / shortest) * 1000 }
 }
 
+/** crash, which lists every page there is; undefined where it cannot. */
+function crashRow(dump: RealDump | undefined): CrashRow | undefined {
+  const why = dump ? crash(dump) : undefined
+  if (why !== undefined) console.warn(`${dump!.name}: no crash: no ${why}`)
+  if (!dump || why !== undefined) return undefined
+  const listed = crashPages(dump)
+  if (typeof listed === 'string') {
+    console.warn(`${dump.name}: ${listed}`)
+    return undefined
+  }
+  const runs = (...commands: string[]) =>
+    best(Array.from({ length: rounds }, () => measure('crash', crashArgs(dump, folder, commands))))
+  const first = runs()
+  const seconds = (runs('kmem -p').cpuSeconds ?? 0) - (first.cpuSeconds ?? 0)
+  return { first, pages: listed.pages.size, pagesPerSecond: listed.pages.size / Math.max(0.01, seconds) }
+}
+
 try {
   const real = realDumps().filter(({ needs }) => needs === undefined)
   const named = files.length > 0 ? files.map(path => ({ name: path, path: () => path })) : real
@@ -78,13 +106,14 @@ try {
   const rows: Row[] = []
   for (const { name, path } of [...named, ...made]) {
     const file = path()
-    rows.push({ name, first: run(file, '--no-search'), searched: run(file), ...(await listing(file)) })
+    const theirs = crashRow(real.find(dump => dump.name === name))
+    rows.push({ name, first: run(file, '--no-search'), searched: run(file), ...(await listing(file)), crash: theirs })
   }
   if (json) console.log(JSON.stringify(rows, null, 2))
   else {
     console.table(
       Object.fromEntries(
-        rows.map(({ name, first, searched, pages, pagesPerSecond }) => [
+        rows.map(({ name, first, searched, pages, pagesPerSecond, crash: theirs }) => [
           name,
           {
             'first screen, s': first.seconds.toFixed(2),
@@ -94,6 +123,9 @@ try {
             MB: searched.megabytes?.toFixed(0),
             pages,
             'pages/CPU s': Math.round(pagesPerSecond),
+            'crash: first, s': theirs?.first.seconds.toFixed(2),
+            'crash: CPU, s': theirs?.first.cpuSeconds?.toFixed(2),
+            'crash: pages/CPU s': theirs && Math.round(theirs.pagesPerSecond),
           },
         ]),
       ),

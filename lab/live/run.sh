@@ -29,7 +29,7 @@ PATH=$PATH:/sbin:/usr/sbin depmod -b "$kernel" "$release"
 root=$work/root
 mkdir -p "$root"/{bin,proc,sys,dev,tmp,mnt,out,etc,mods,lastput/node_modules}
 add() { # add PROGRAM: it and its libraries
-  cp -L "$1" "$root/bin/"
+  cp -L --remove-destination "$1" "$root/bin/"
   ldd "$1" 2>/dev/null | grep -o '/[^ ]*' | while read -r library; do
     [ -e "$root$library" ] || install -D "$library" "$root$library"
   done
@@ -42,6 +42,7 @@ cp -r "$top/dist" "$top/package.json" "$root/lastput/"
 for module in $(node -p "Object.keys(require('$top/package.json').dependencies).join(' ')"); do
   [ "$module" = esbuild ] || cp -rL "$top/node_modules/$module" "$root/lastput/node_modules/"
 done
+ln -s /proc/mounts "$root/etc/mtab"
 gcc -O2 -Wall -static -o "$root/bin/hold" "$here/hold.c"
 cp "$here/init" "$root/init"
 printf 'root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n' > "$root/etc/passwd"
