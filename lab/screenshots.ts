@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Pictures of the viewer for the README and docs/viewer.md, of the examples on its first screen. `npm run screenshots` */
+/** Pictures of the viewer for the README and docs/viewer.md, of the examples on its first screen. `npm run screenshots [-- NAME...]` */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Browser, chromium, launchBrowser } from '../testkit/browser.ts'
@@ -55,8 +55,10 @@ else {
   const served = await serveViewer()
   const browser = await launchBrowser()
   try {
-    for (const shot of SHOTS) await take(browser, served.url, shot)
-    console.log(`${SHOTS.length} pictures in docs/images`)
+    const wanted = process.argv.slice(2)
+    const shots = SHOTS.filter(({ name }) => wanted.length === 0 || wanted.includes(name))
+    for (const shot of shots) await take(browser, served.url, shot)
+    console.log(`${shots.length} pictures in docs/images`)
   } finally {
     await browser.close()
     await served.close()

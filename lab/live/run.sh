@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Boots a distribution's kernel in QEMU, and lets lastput look at that kernel's own memory there. See README.md.
-# usage: run.sh FOLDER [PACKAGE]   what comes back; Debian's kernel, linux-image-VERSION-amd64
+# usage: run.sh FOLDER [PACKAGE|FILE.deb]   what comes back; Debian's kernel, linux-image-VERSION-amd64
 # env:   LAB=FOLDER (keeps the unpacked kernel)  NICE=10  MEMORY=1536M
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -15,11 +15,12 @@ package=${2:-$(newest)}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 lab=${LAB:-$work}
-kernel=$lab/$package
+kernel=$lab/$(basename "$package" .deb)
 if [ ! -d "$kernel" ]; then
   mkdir -p "$kernel.part"
-  (cd "$kernel.part" && apt-get -qq download "$package")
-  dpkg-deb -x "$kernel.part/$package"_*.deb "$kernel.part"
+  [ -f "$package" ] || (cd "$kernel.part" && apt-get -qq download "$package")
+  [ -f "$package" ] || package=$(echo "$kernel.part/$package"_*.deb)
+  dpkg-deb -x "$package" "$kernel.part"
   mv "$kernel.part" "$kernel"
 fi
 release=$(basename "$(echo "$kernel"/lib/modules/*)")
@@ -65,7 +66,7 @@ done
 
 # Two pieces of memory that the kernel takes for persistent: it has device pages for them. KASLR stays on.
 khz=$(awk -F: '/^cpu MHz/ {printf "%d", $2 * 1000; exit}' /proc/cpuinfo)
-nice -n "${NICE:-10}" timeout 900 qemu-system-x86_64 -machine q35 -accel tcg -cpu max -smp 2 -m "${MEMORY:-1536M}" -nodefaults \
+nice -n "${NICE:-10}" timeout 1800 qemu-system-x86_64 -machine q35 -accel tcg -cpu max -smp 2 -m "${MEMORY:-1536M}" -nodefaults \
   -no-reboot -display none -serial "file:$out/console.log" -serial "file:$work/out.tar" \
   -kernel "$(echo "$kernel"/boot/vmlinuz-*)" -initrd "$work/root.cpio" \
   -append "console=ttyS0 panic=-1 memmap=64M!768M memmap=64M!896M tsc_early_khz=${khz:-1000000} tsc=reliable"

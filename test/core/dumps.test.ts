@@ -70,6 +70,8 @@ function suite(dump: RealDump): void {
   test('every page', () => {
     const pages = new Map(dump.pages().map(page => [page.pfn, page]))
     const wrong: unknown[] = []
+    const folios = new Map<number, number>()
+    for (const { head } of pages.values()) folios.set(head, (folios.get(head) ?? 0) + 1)
     visitPages(found, ({ view, pagemap, state }) => {
       const page = pages.get(view.pfn)
       pages.delete(view.pfn)
@@ -77,7 +79,8 @@ function suite(dump: RealDump): void {
         page?.count === view.count &&
         page.mapcount === view.mapcount &&
         page.flags === view.flags &&
-        page.head === view.head
+        page.head === view.head &&
+        (view.isTail || folios.get(view.pfn) === 2 ** view.order)
       if (!same && state !== 'reserved') wrong.push(page ?? view.pfn)
       if (page && state !== 'reserved' && page.head === page.pfn && BigInt(page.pgmap) !== pagemap!.address)
         wrong.push(page)

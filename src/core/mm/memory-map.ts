@@ -68,11 +68,9 @@ function membersOf(kernel: Kernel): PageLayout {
     compound: need('page.compound_head', 'page.compound_info'),
     // 6.15 (c25465eb7630) moved it to the folio; the word is the same.
     pgmap: need('page.pgmap', 'folio.pgmap'),
-    // 6.6 (ebc1baf5c9b4) moved the order into the flags of the second page.
+    // 6.6 (ebc1baf5c9b4) moved the order into the flags of the second page, which were there, without it, before.
     order:
-      inSecond('_flags_1') ??
-      inSecond('_folio_order') ??
-      (oldOrder === undefined ? undefined : { offset: oldOrder, mask: 0xff }),
+      inSecond('_folio_order') ?? (oldOrder === undefined ? inSecond('_flags_1') : { offset: oldOrder, mask: 0xff }),
     headBit: kernel.btf.enumerator('PG_head') ?? Math.log2(kernel.info.number('PG_head_mask') ?? 64),
   }
 }
