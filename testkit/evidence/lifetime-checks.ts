@@ -66,7 +66,7 @@ function overtakenBy(subject: Subject, [, since, returned, most = '0']: readonly
   )
 }
 
-function byItsTask(subject: Subject, [, since, most]: readonly string[]): Problem {
+function byItsTask(subject: Subject, [, since, most = '0']: readonly string[]): Problem {
   const known = alike(subject)
   if (!known) return 'the page is not out'
   const { own, closed } = known
@@ -149,7 +149,7 @@ export const LIFETIME_CHECKS: readonly Check[] = [
     overtakenBy,
   ),
   check(
-    /^its task was handed (\d+) pages by the same calls later and gave them back; no task kept one while it gave back more than (\d+) that it was handed later$/,
+    /^its task was handed (\d+) pages by the same calls later and gave them back; no task kept one while it gave back (?:any|more than (\d+)) that it was handed later$/,
     byItsTask,
   ),
   check(

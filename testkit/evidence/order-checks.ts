@@ -199,7 +199,7 @@ function maybeWith(subject: Subject, [, task]: readonly string[]): Problem | typ
 }
 
 /** References of the law that the same task took later and gave back itself. */
-function passedByTask(subject: Subject, [, since, most]: readonly string[]): Problem | typeof UNCHECKED {
+function passedByTask(subject: Subject, [, since, most = '0']: readonly string[]): Problem | typeof UNCHECKED {
   const law = lawOf(subject)
   const between = takenBetween(subject)
   const pid = accusedOf(subject.finding)?.pid
@@ -267,7 +267,7 @@ export const ORDER_CHECKS: readonly Check[] = [
     lawOrder,
   ),
   check(
-    /^its task took (\d+) others of that law later and gave them back; a task gives back what it took, and never kept one while it gave back more than (\d+) that it took later$/,
+    /^its task took (\d+) others of that law later and gave them back; a task gives back what it took, and never kept one while it gave back (?:any|more than (\d+)) that it took later$/,
     passedByTask,
   ),
   check(

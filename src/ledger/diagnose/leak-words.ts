@@ -33,7 +33,7 @@ function orderSentence(facts: LeakFacts): string {
   const atLeast = facts.isPartial ? 'at least ' : ''
   const remembered = facts.isPartial ? ' that are remembered' : ''
   if (facts.hasLaw && isPassedByItsTask(facts))
-    return `its task took ${atLeast}${facts.sinceByTask} others of that law later and gave them back; a task gives back what it took, and${facts.isPartial ? ' as far as is remembered' : ''} never kept one while it gave back more than ${facts.mostByTask} that it took later`
+    return `its task took ${atLeast}${facts.sinceByTask} others of that law later and gave them back; a task gives back what it took, and${facts.isPartial ? ' as far as is remembered' : ''} never kept one while it gave back ${moreThan(facts.mostByTask)} that it took later`
   if (facts.hasLaw && isOvertaken(facts))
     return `${atLeast}${facts.since} references of that law were taken later and have come back; of the ${facts.returned} that came back${facts.isPartial ? ' and are remembered' : ''} ${overtakenText(facts.most)}`
   if (facts.hasLaw && isLeftOver(facts))
@@ -42,6 +42,9 @@ function orderSentence(facts: LeakFacts): string {
     return `${atLeast}${facts.sinceLifetimes} pages were handed out later and are free again; of ${facts.lifetimes} lifetimes${remembered} ${overtakenText(facts.mostLifetimes)}`
   return ''
 }
+
+/** "more than 3", or "any" where none was ever seen. */
+export const moreThan = (most: number): string => (most === 0 ? 'any' : `more than ${most}`)
 
 /** By how much those that came back were overtaken, at most. */
 export function overtakenText(most: number): string {

@@ -17,7 +17,7 @@ import {
   type LeakFacts,
   leakCertainty,
 } from './leak.ts'
-import { overtakenText } from './leak-words.ts'
+import { moreThan, overtakenText } from './leak-words.ts'
 import type { Naming } from './naming.ts'
 import { newFinding } from './new-finding.ts'
 
@@ -309,7 +309,7 @@ function orderSentence(facts: LeakFacts): string {
   const atLeast = facts.isPartial ? 'at least ' : ''
   const remembered = facts.isPartial ? ' and are remembered' : ''
   if (isPassedByItsTask(facts))
-    return `its task was handed ${atLeast}${sinceByTask} pages by the same calls later and gave them back; no task kept one while it gave back more than ${mostByTask} that it was handed later`
+    return `its task was handed ${atLeast}${sinceByTask} pages by the same calls later and gave them back; no task kept one while it gave back ${moreThan(mostByTask)} that it was handed later`
   if (isOvertaken(facts))
     return `${atLeast}${since} pages that the same calls handed out later have come back; of the ${returned} that came back${remembered} ${overtakenText(most)}`
   if (isLeftOver(facts))
