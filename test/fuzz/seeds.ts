@@ -24,6 +24,7 @@ import {
 } from '../../testkit/writers/tracedat.ts'
 
 import { DUMP_SEEDS } from './dump-seeds.ts'
+import { WATCH_SEEDS } from './watch-seeds.ts'
 
 /** Changes a part of a recording before it is packed. */
 export type Transform = (part: string, bytes: Uint8Array) => Uint8Array
@@ -289,4 +290,4 @@ export const RECORDING_SEEDS: readonly Seed[] = [
   perf('probes-perf', { events: [...pageRefEvents(8), ...probeEvents(8)] }, true),
 ]
 
-export const SEEDS: readonly Seed[] = [...RECORDING_SEEDS, ...DUMP_SEEDS]
+export const SEEDS: readonly Seed[] = [...RECORDING_SEEDS, ...WATCH_SEEDS, ...DUMP_SEEDS]

@@ -8,9 +8,7 @@ import { CountResolver } from './count-resolver.ts'
 import { type KernelText, readKernelText } from './kernel-text.ts'
 import { type StartCount, startCounts } from './start-counts.ts'
 import { type WatchedPages, watchedPages } from './watched-pages.ts'
-import { WriteFinder } from './write-finder.ts'
-
-const EM_X86_64 = 62
+import { EM_AARCH64, EM_X86_64, WriteFinder } from './write-finder.ts'
 
 const NO_CODE =
   "the kernel's code is not there, so that no change's amount is known: record with --kcore, and give the directory"
@@ -30,10 +28,11 @@ export class Watch {
   private constructor(pages: WatchedPages, text: KernelText | undefined, symbols: SymbolTable) {
     this.#pages = pages
     this.symbols = symbols
-    this.reader = new ChangeReader(text?.machine === EM_X86_64 ? new WriteFinder(text, symbols) : undefined)
+    const isRead = text?.machine === EM_X86_64 || text?.machine === EM_AARCH64
+    this.reader = new ChangeReader(text && isRead ? new WriteFinder(text, symbols) : undefined)
     this.#notes.push(...pages.notes)
     if (!text) this.#notes.push(NO_CODE)
-    else if (text.machine !== EM_X86_64)
+    else if (!isRead)
       this.#notes.push("the kernel's code is of a machine whose instructions are not read: no change's amount is known")
     if (text && text.left > 0) this.#notes.push(`${text.left} parts of the kernel's code are cut off or too large`)
   }

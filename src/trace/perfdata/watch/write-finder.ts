@@ -4,6 +4,7 @@
  * ends where the sample stands. x86-64 cannot be read backwards: instructions are decoded from the start of the function.
  */
 import type { SymbolTable } from '../../common/symbols.ts'
+import { arm64Write } from './arm64-write.ts'
 import type { KernelText } from './kernel-text.ts'
 import type { Operand, Write } from './write.ts'
 import { decodeInstruction, type Instruction, MAX_LENGTH } from './x86-instruction.ts'
@@ -26,7 +27,11 @@ export interface FoundWrite extends Write {
   isGuess: boolean
 }
 
-/** The writing instructions of x86-64 by the address behind them. */
+/** Machines whose instructions are read, by `e_machine` of ELF. */
+export const EM_X86_64 = 62
+export const EM_AARCH64 = 183
+
+/** The writing instructions by the address at which samples stand. */
 export class WriteFinder {
   readonly #text: KernelText
   readonly #symbols: SymbolTable
@@ -41,9 +46,18 @@ export class WriteFinder {
   at(ip: bigint): readonly FoundWrite[] {
     const known = this.#known.get(ip)
     if (known) return known
-    const found = [...this.#before(ip), ...this.#repeated(ip)]
+    const isArm = this.#text.machine === EM_AARCH64
+    const found = isArm ? this.#next(ip) : [...this.#before(ip), ...this.#repeated(ip)]
     if (this.#known.size < MOST_KNOWN) this.#known.set(ip, found)
     return found
+  }
+
+  /** arm64 stops before the instruction. */
+  #next(ip: bigint): FoundWrite[] {
+    const bytes = this.#text.read(ip, 4)
+    if (bytes.length < 4) return []
+    const word = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true)
+    return [{ ...arm64Write(word), addend: undefined, compared: undefined, isGuess: false }]
   }
 
   #before(ip: bigint): FoundWrite[] {
