@@ -45,7 +45,7 @@ function headText(file: string, { kernel, pagemaps }: Examination): string[] {
 
 function pagemapTable(pagemaps: readonly PagemapAccount[]): string[] {
   const rows = pagemaps.map(map => [
-    map.ranges.map(({ first, end }) => `${pfnText(first)}-${pfnText(end - 1)}`).join(' '),
+    rangesText(map),
     map.type ?? `type ${map.typeNumber}`,
     map.driver ?? '-',
     map.rule ? `${map.protocol}, idle at ${map.rule.idle}` : '?',
@@ -53,6 +53,12 @@ function pagemapTable(pagemaps: readonly PagemapAccount[]): string[] {
     refText(map),
   ])
   return table(['pages', 'type', 'driver', 'protocol', 'busy', 'references'], rows)
+}
+
+/** A damaged pagemap can have a thousand ranges. */
+function rangesText({ ranges }: PagemapAccount): string {
+  const shown = ranges.slice(0, 2).map(({ first, end }) => `${pfnText(first)}-${pfnText(end - 1)}`)
+  return [...shown, ...(ranges.length > 2 ? [`+${ranges.length - 2}`] : [])].join(' ')
 }
 
 function refText({ ref }: PagemapAccount): string {

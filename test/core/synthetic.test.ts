@@ -70,3 +70,23 @@ test('more runs than there is room for are left out, and counted', () => {
   expect([one.length, one.leftOut, two.length, two.leftOut]).toEqual([2, 2, 0, 5])
   expect([...one.pages.subarray(0, 2)]).toEqual([2, 2])
 })
+
+test('a damaged range of 2^40 pages is passed over in a few steps', () => {
+  const first = BigInt(FIRST_PFN) * 4096n
+  const damaged = new Map([...frames].map(([pfn, frame]) => [pfn, frame.slice()]))
+  for (const frame of damaged.values()) {
+    const words = new DataView(frame.buffer)
+    for (let at = 0; at + 16 <= frame.length; at += 8) {
+      if (
+        words.getBigUint64(at, true) === first &&
+        words.getBigUint64(at + 8, true) === first + BigInt(PAGES * 4096 - 1)
+      )
+        words.setBigUint64(at + 8, (1n << 52n) - 1n, true)
+    }
+  }
+  let steps = 0
+  const source = new BytesCoreSource('dump', writeElf(damaged, { vmcoreinfo }))
+  const found = examine(openDump(source), 'dump', { progress: what => (steps += what === 'pages' ? 1 : 0) })
+  expect(found.pagemaps[0]!.pages.absent).toBeGreaterThan(2 ** 40 - 2 ** 16)
+  expect(steps).toBeLessThan(300)
+})

@@ -90,8 +90,10 @@ export function readDevicePages(
     const walk = new PagemapWalk({ pagemap, recognised, inUse, index, runs: new PageRuns(room) })
     for (const { first, end, reserved } of pagemap.ranges) {
       walk.reserve(first, reserved)
-      for (let from = first + reserved; from < end; from += PROGRESS_PAGES) {
-        const to = Math.min(end, from + PROGRESS_PAGES)
+      // A damaged range can have any length, most of which is passed over at once.
+      const step = Math.max(PROGRESS_PAGES, Math.ceil((end - first) / MOST_STEPS))
+      for (let from = first + reserved; from < end; from += step) {
+        const to = Math.min(end, from + step)
         walk.visit(map, from, to)
         progress((done += to - from))
       }
@@ -101,7 +103,9 @@ export function readDevicePages(
   return { pagemaps: accounts, inUse }
 }
 
+/** Pages between two words of progress, and how often there are any of one range. */
 const PROGRESS_PAGES = 1 << 18
+const MOST_STEPS = 256
 
 interface WalkSetup {
   pagemap: Pagemap
