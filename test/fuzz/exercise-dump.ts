@@ -11,7 +11,27 @@ import { coreIncompleteness } from '../../src/report/core-completeness.ts'
 import { coreJson } from '../../src/report/core-json.ts'
 import { pageRow } from '../../src/report/core-page.ts'
 import type { Random } from '../../testkit/random.ts'
+import { readCore } from '../../web/src/core/document.ts'
+import { Grid } from '../../web/src/core/grid.ts'
+import { SHADES, segmentsOf } from '../../web/src/core/segments.ts'
+import { worstOf } from '../../web/src/core/strip.ts'
 import type { Outcome } from './exercise.ts'
+
+/** The map of the pages, as the viewer lays it out. */
+function exerciseMap(json: Record<string, unknown>): void {
+  const { pagemaps, findings } = readCore(json)
+  const segments = pagemaps.map((map, i) =>
+    segmentsOf(
+      map,
+      findings.filter(({ pagemap }) => pagemap === i),
+    ),
+  )
+  const grid = new Grid(pagemaps, segments)
+  for (let row = 0; row < grid.length; row++) assert.ok(grid.base[row] === -1 || grid.end[row]! > grid.from[row]!)
+  pagemaps.forEach(({ ranges }, i) => {
+    for (const shade of worstOf(ranges, segments[i]!, 100)) assert.ok(shade < SHADES.length)
+  })
+}
 
 /** More pages than the file could describe are those of pagemaps whose ranges were damaged; the list of them is long then. */
 const MOST_LISTED = 1 << 16
@@ -20,8 +40,9 @@ export function exerciseDump(bytes: Uint8Array, random: Random): Outcome {
   try {
     const found = examine(openDump(new BytesCoreSource('mutant', bytes)), 'mutant', { search: random.chance(0.7) })
     for (const line of coreText('mutant', found)) assert.doesNotMatch(line, /\p{Cc}|NaN|undefined/u)
-    assert.ok(JSON.stringify(coreJson('mutant', found)).length > 0)
-    const { pages } = coreJson('mutant', found) as { pages: Record<string, number> }
+    const json = JSON.parse(JSON.stringify(coreJson('mutant', found)))
+    exerciseMap(json)
+    const { pages } = json as { pages: Record<string, number> }
     for (const count of Object.values(pages)) assert.ok(Number.isInteger(count) && count >= 0)
     const all = Object.values(pages).reduce((sum, count) => sum + count, 0)
     if (all < MOST_LISTED) visitPages(found, page => assert.doesNotMatch(pageRow(page), /NaN|undefined/))
