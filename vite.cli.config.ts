@@ -4,7 +4,7 @@
  * find and compile 80 modules than to account for a small recording. What runs users' models stays as it is, one file a
  * module: their imports of lastput have to be the very modules that the checker uses.
  */
-import { readdirSync, rmSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { defineConfig, type Plugin } from 'vite'
 
@@ -27,10 +27,19 @@ const oldPartsGone: Plugin = {
   },
 }
 
+/** The script that records is run as it is. */
+const recordScript: Plugin = {
+  name: 'record-script',
+  writeBundle() {
+    mkdirSync(join(root, 'dist/record'), { recursive: true })
+    copyFileSync(join(root, 'src/record/record.sh'), join(root, 'dist/record/record.sh'))
+  },
+}
+
 export default defineConfig({
   root,
   logLevel: 'warn',
-  plugins: [modelsApart, oldPartsGone],
+  plugins: [modelsApart, oldPartsGone, recordScript],
   build: {
     outDir: out,
     emptyOutDir: false,

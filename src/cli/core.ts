@@ -121,6 +121,17 @@ async function core(file: string | undefined, flags: CoreFlags): Promise<Exit> {
   }
 }
 
+/** The device pages of the running kernel. @throws CoreError where its memory cannot be read */
+export async function examineLive(): Promise<Examination> {
+  const source = openSource(KCORE, true)
+  try {
+    return examine(openDump(source, { codecs: await kdumpCodecs(), live: true }), KCORE, { progress: progress() })
+  } finally {
+    source.close()
+    if (process.stderr.isTTY) process.stderr.write('\r\x1b[K')
+  }
+}
+
 /** What the files that were named say; a System.map goes before a vmlinux. */
 function kernelFiles({ vmlinux: image, systemMap: map }: CoreFlags): KernelFiles {
   return {

@@ -19,6 +19,7 @@ const EXAMPLES = `
 Examples:
   lastput trace trace.dat                     who never gave a reference back?
   lastput who trace.dat --pfn 0xfcf83fc       who holds this page?
+  lastput record --driver nouveau             record this kernel (root)
   lastput core vmcore                         which device pages are in use?
   lastput check test_hmm --protocol G         can any interleaving go wrong?
   lastput run test_hmm --protocol G --seed 1  one execution, as page_ref events
@@ -42,6 +43,7 @@ const COMMANDS: Record<string, () => Promise<Command>> = {
   life: async () => (await import('./life.ts')).lifeCommand(),
   diff: async () => (await import('./diff.ts')).diffCommand(),
   events: async () => (await import('./events.ts')).eventsCommand(),
+  record: async () => (await import('./record.ts')).recordCommand(),
   core: async () => (await import('./core.ts')).coreCommand(),
   check: async () => (await import('./check.ts')).checkCommand(),
   explain: async () => (await import('./explain.ts')).explainCommand(),

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** `lastput record`: one recording of the running kernel, by whatever that offers, which leaves the machine as it was. */
+import { spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { Command, InvalidArgumentError, Option } from 'commander'
+import { MAX_RANGES, type PfnRange, type RecordSettings, recordScript } from '../record/script.ts'
+import { complain } from './complain.ts'
+import { guarded, UsageError } from './errors.ts'
+import { Exit } from './exit-codes.ts'
+import { pagesOption, parseCount, parsePages, parsePfn } from './recordings.ts'
+import { outputFile } from './strict.ts'
+
+interface RecordFlags {
+  pfn?: PfnRange[]
+  watch?: PfnRange[]
+  pagemap?: number
+  driver?: string
+  held?: boolean
+  means: RecordSettings['means']
+  by: RecordSettings['by']
+  output: string
+  seconds?: number
+  size?: number
+  buffer: number
+  turn: number
+  vmemmap?: string
+  dryRun?: boolean
+  check?: boolean
+  clean?: boolean
+}
+
+const NOTES = `
+Which pages: of one of --pfn, --watch, --pagemap, --driver, --held; without,
+all. How, by what the kernel has:
+  counts  page_ref events (CONFIG_DEBUG_PAGE_REF): who holds what
+  probes  kprobes where pages are handed out and freed: which never came back
+  watch   perf and the processor's debug registers: who changes the counts of
+          four pages, on any x86-64 kernel
+
+It makes a trace instance and probes of its own, all named lastput, and removes
+them on whatever end: Ctrl-C, a signal, a full disk, a recorder that dies. After
+a SIGKILL, --clean does. Nothing else of the machine's tracing is changed.
+
+Examples:
+  lastput record --check                        what does this kernel offer?
+  lastput record --driver nouveau -- ./test.sh  while a command runs
+  lastput record --watch 0x7fea1 --seconds 60   one page's count
+  lastput record --held                         pages that core --live saw held
+  lastput record --driver nouveau --dry-run > record.sh
+                            a script for a machine without Node: sh record.sh
+
+Exit codes: 0 recorded, 1 the recorder ended before it was told to, or
+something could not be removed, 2 usage, or nothing can be recorded here.`
+
+export function recordCommand(): Command {
+  return new Command('record')
+    .description('record the running kernel, by what it offers, for lastput trace (root)')
+    .argument('[command...]', 'record while this runs (after --)')
+    .addOption(pagesOption('these pages, as 0x10,0x20-0x2f; repeatable'))
+    .option('--watch <pages>', 'the same by debug registers; four at a time, more take turns', watchPages)
+    .option('--pagemap <pfn>', 'the range of /proc/iomem that has this page', parsePfn)
+    .option('--driver <name>', 'the ranges of /proc/iomem with this in their name', plainName)
+    .option('--held', 'the device pages that are in use now, as lastput core --live sees them')
+    .addOption(
+      new Option('--means <how>', 'what to record').choices(['auto', 'counts', 'probes', 'watch']).default('auto'),
+    )
+    .addOption(
+      new Option('--by <program>', 'what writes events').choices(['auto', 'trace-cmd', 'tracefs']).default('auto'),
+    )
+    .option('-o, --output <folder>', 'a folder that is made', outputFile, 'lastput-record')
+    .option('--seconds <n>', 'stop after so many', parsePositive)
+    .option('--size <MiB>', 'stop when the recording is so large', parsePositive)
+    .option('--buffer <KiB>', 'buffer of each CPU', parsePositive, 8192)
+    .option('--turn <seconds>', 'how long four of more pages are watched', parsePositive, 10)
+    .option('--vmemmap <address>', 'where struct pages begin, for a kernel that does not tell', parseAddress)
+    .addOption(new Option('--dry-run', 'print the script that would run').conflicts(['check', 'clean']))
+    .addOption(new Option('--check', 'say what this kernel offers, and what would be done').conflicts('clean'))
+    .option('--clean', 'remove what a run that was killed has left')
+    .addHelpText('after', NOTES)
+    .action((command: string[], flags: RecordFlags) => guarded('record', () => record(command, flags)))
+}
+
+async function record(command: string[], flags: RecordFlags): Promise<Exit> {
+  if (command.length > 0 && (flags.check || flags.clean || flags.dryRun))
+    throw new UsageError('a command runs while something is recorded: --check, --clean and --dry-run record nothing')
+  const script = recordScript(
+    await settingsOf(flags),
+    readFileSync(new URL('../record/record.sh', import.meta.url), 'utf8'),
+  )
+  if (flags.dryRun) {
+    process.stdout.write(script)
+    return Exit.CLEAN
+  }
+  const words = flags.clean ? ['--clean'] : flags.check ? ['--check'] : command
+  return await runScript(script, words)
+}
+
+/** @throws UsageError for pages that are chosen in two ways, or none, or too many */
+export async function settingsOf(flags: RecordFlags): Promise<RecordSettings> {
+  const chosen = [flags.pfn, flags.watch, flags.pagemap, flags.driver, flags.held].filter(each => each !== undefined)
+  if (chosen.length > 1)
+    throw new UsageError('--pfn, --watch, --pagemap, --driver and --held each say which pages: give one')
+  if (flags.watch && flags.means !== 'auto') throw new UsageError('--watch is --means watch for these pages: give one')
+  const pages = flags.held ? await heldPages() : (flags.pfn ?? flags.watch ?? [])
+  if (pages.length > MAX_RANGES)
+    throw new UsageError(
+      `${pages.length} ranges of pages are more than the ${MAX_RANGES} that the kernel's filter takes: choose fewer`,
+    )
+  return {
+    pages,
+    resource: flags.driver,
+    pagemap: flags.pagemap,
+    means: flags.watch ? 'watch' : flags.means,
+    by: flags.by,
+    out: flags.output,
+    seconds: flags.seconds,
+    kib: flags.size === undefined ? undefined : flags.size * 1024,
+    buffer: flags.buffer,
+    turn: flags.turn,
+    vmemmap: flags.vmemmap,
+  }
+}
+
+/** Device pages that are in use, as the memory of the running kernel has them. */
+async function heldPages(): Promise<PfnRange[]> {
+  const { examineLive } = await import('./core.ts')
+  const { findings } = await examineLive()
+  const pages = findings.flatMap(finding => finding.pages.map(({ first, end }) => ({ first, last: end - 1 })))
+  if (pages.length === 0) throw new UsageError('--held: no device page is in use')
+  const ranges: PfnRange[] = []
+  for (const range of pages.sort((a, b) => a.first - b.first)) {
+    const before = ranges.at(-1)
+    if (before && range.first <= before.last + 1) before.last = Math.max(before.last, range.last)
+    else ranges.push({ ...range })
+  }
+  return ranges
+}
+
+/** Runs the script until it ends; it stops, and removes what it made, on a signal that this process gets. */
+function runScript(script: string, words: string[]): Promise<Exit> {
+  const env = { ...process.env, LASTPUT_PARENT: String(process.pid) }
+  const child = spawn('sh', ['-c', script, 'lastput-record', ...words], { stdio: 'inherit', env })
+  const forward = (signal: NodeJS.Signals) => child.kill(signal)
+  const signals: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP']
+  for (const signal of signals) process.on(signal, forward)
+  return new Promise((resolve, reject) => {
+    child.on('error', reject)
+    child.on('close', (code, signal) => {
+      for (const each of signals) process.off(each, forward)
+      if (signal)
+        complain('lastput record', `the script was ended by ${signal}: lastput record --clean removes what it left`)
+      resolve(code === 0 || code === 2 ? code : Exit.FOUND)
+    })
+  })
+}
+
+function watchPages(text: string): PfnRange[] {
+  return parsePages(text)
+}
+
+function plainName(text: string): string {
+  if (/[\n\r*?[\]\\]/.test(text)) throw new InvalidArgumentError('expected a name, or a part of one')
+  return text
+}
+
+function parsePositive(text: string): number {
+  const n = parseCount(text)
+  if (n === 0) throw new InvalidArgumentError('expected a number above 0')
+  return n
+}
+
+function parseAddress(text: string): string {
+  if (!/^0x[0-9a-f]{16}$/i.test(text)) throw new InvalidArgumentError('expected an address, such as 0xffffea0000000000')
+  return text.toLowerCase()
+}

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The script that records, in a folder that looks like tracefs: what it chooses and makes, and that nothing stays, whatever ends it.
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { type RecordSettings, recordScript } from '../../src/record/script.ts'
+import { program, run } from '../../testkit/data.ts'
+import { type FakeKernel, FakeTracefs } from '../../testkit/fake-tracefs.ts'
+import { needs } from '../support/needs.ts'
+
+const body = readFileSync(join(import.meta.dirname, '../../src/record/record.sh'), 'utf8')
+const DEFAULTS: RecordSettings = {
+  pages: [],
+  resource: undefined,
+  pagemap: undefined,
+  means: 'auto',
+  by: 'tracefs',
+  out: '',
+  seconds: undefined,
+  kib: undefined,
+  buffer: 64,
+  turn: 1,
+  vmemmap: undefined,
+}
+
+const PERF = `echo "$@" >> "$FAKE_TRACEFS/../perf.log"
+while [ $# -gt 1 ]; do [ "$1" = -o ] && out=$2; shift; done
+mkdir "$out"
+trap 'exit 0' INT TERM
+while :; do sleep 0.1; done`
+/** A shell cannot catch what it was started to ignore, as programs in the background are; trace-cmd does. */
+const TRACE_CMD = `#!${process.execPath}
+const { writeFileSync } = require('node:fs')
+writeFileSync(process.env.FAKE_TRACEFS + '/../trace-cmd.log', process.argv.slice(2).join(' '))
+process.on('SIGINT', () => process.exit(0))
+setInterval(() => undefined, 1000)
+`
+const DYING_PERF = 'sleep 0.5; exit 1'
+
+let kernel: FakeTracefs
+const made: FakeTracefs[] = []
+const children: ChildProcess[] = []
+
+function use(options: FakeKernel = {}): FakeTracefs {
+  kernel = new FakeTracefs(options)
+  made.push(kernel)
+  return kernel
+}
+const out = () => join(kernel.folder, 'out')
+
+interface Ended {
+  code: number | null
+  said: string
+}
+
+class Run {
+  readonly child: ChildProcess
+  said = ''
+  readonly #ended: Promise<unknown[]>
+
+  constructor(settings: Partial<RecordSettings>, words: string[] = [], shell = 'sh') {
+    const script = recordScript({ ...DEFAULTS, out: out(), ...settings }, body)
+    const [file, ...args] = shell.split(' ') as [string, ...string[]]
+    this.child = spawn(file, [...args, '-c', script, 'record', ...words], {
+      env: kernel.env,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    children.push(this.child)
+    this.child.stderr!.on('data', text => (this.said += text))
+    this.#ended = once(this.child, 'close')
+  }
+
+  async end(): Promise<Ended> {
+    const [code] = await this.#ended
+    return { code: code as number | null, said: this.said }
+  }
+
+  /** Waits until it says something, or something stands in the folder. */
+  async until(is: () => boolean): Promise<void> {
+    for (let i = 0; i < 200 && !is(); i++) await new Promise(resolve => setTimeout(resolve, 50))
+    expect(is(), this.said).toBe(true)
+  }
+}
+
+const recordIt = (settings: Partial<RecordSettings>, words: string[] = [], shell = 'sh') =>
+  new Run(settings, words, shell).end()
+
+function expectClean(): void {
+  expect(kernel.instances).toEqual([])
+  expect(kernel.probes).toEqual([])
+}
+
+beforeEach(() => use())
+afterEach(() => {
+  for (const child of children.splice(0)) child.kill('SIGKILL')
+  for (const each of made.splice(0)) each.remove()
+})
+
+needs(program('shellcheck')).test('shellcheck finds nothing', () => {
+  const settings = { ...DEFAULTS, pages: [{ first: 16, last: 31 }], resource: "nouveau's" }
+  const input = Buffer.from(recordScript(settings, body))
+  expect(run('shellcheck', ['-s', 'sh', '-'], { input })).toBe('')
+})
+
+test('settings mean themselves, whatever is in them', async () => {
+  const { code, said } = await recordIt({ resource: `'; touch ${out()}; echo '`, means: 'probes' }, ['--check'])
+  expect({ code, isThere: existsSync(out()) }, said).toEqual({ code: 0, isThere: false })
+})
+
+describe('what it chooses', () => {
+  const check = async (options: FakeKernel, settings: Partial<RecordSettings> = {}) => {
+    use(options)
+    const { code, said } = await recordIt(settings, ['--check'])
+    expectClean()
+    expect(kernel.written).toEqual([])
+    return code === 0 ? said : `${code} ${said}`
+  }
+  const pages = [{ first: 16, last: 17 }]
+
+  test('counts where the kernel has them', async () => {
+    expect(await check({ counts: true })).toMatch(/recording every change of the counts of all pages/)
+  })
+
+  test('probes where it has no counts; of a few pages, their counts by perf', async () => {
+    const programs = { perf: PERF }
+    expect(await check({ programs })).toMatch(/recording hand-outs and returns of all device pages/)
+    expect(await check({ programs }, { pages })).toMatch(/watching the counts of pages 0x10-0x11 by debug registers/)
+    expect(await check({}, { pages })).toMatch(/recording hand-outs and returns of pages 0x10-0x11/)
+  })
+
+  test('nothing where there is nothing', async () => {
+    expect(await check({ kprobes: false })).toMatch(/^2 .*nothing that can be recorded/s)
+    expect(await check({ functions: ['memunmap_pages'] })).toMatch(/^2 .*nothing that can be recorded/s)
+  })
+
+  test('more pages than registers: what that can show is said', async () => {
+    const many = { means: 'watch', pages: [{ first: 16, last: 31 }] } as const
+    expect(await check({ programs: { perf: PERF } }, many)).toMatch(/16 pages: four at a time.*cannot show/)
+  })
+
+  test('the pages of a driver, and of a pagemap', async () => {
+    const iomem =
+      '100000000-1ffffffff : System RAM\nfcf0000000-fcffffffff : hmm\n  fcf8000000-fcf800ffff : hmm_dmirror\n'
+    expect(await check({ iomem }, { resource: 'dmirror' })).toMatch(/of pages 0xfcf8000-0xfcf800f,/)
+    expect(await check({ iomem }, { pagemap: 0xfcf8001 })).toMatch(/of pages 0xfcf8000-0xfcf800f,/)
+    expect(await check({ iomem }, { pagemap: 0xfcf0001 })).toMatch(/of pages 0xfcf0000-0xfcfffff,/)
+    expect(await check({ iomem }, { pagemap: 1 })).toMatch(/^2 .*no range of \/proc\/iomem has page 0x1/s)
+    expect(await check({ iomem, counts: true }, { resource: 'nouveau' })).toMatch(/^2 .*nothing named 'nouveau'/s)
+  })
+})
+
+const shells = ['sh', 'bash', 'busybox sh']
+describe.each(shells)('%s', shell => {
+  const here = needs(shell === 'sh' ? undefined : program(shell.split(' ')[0]!))
+
+  here.test('probes through tracefs, while a command runs', async () => {
+    const { code, said } = await recordIt({ means: 'probes' }, ['sleep', '1'], shell)
+    expect(code, said).toBe(0)
+    expect(kernel.written.slice(0, 4)).toEqual([
+      'p:lastput/lastput_alloc zone_device_page_init page=%di vmemmap=@vmemmap_base',
+      'p:lastput/lastput_free free_zone_device_folio page=%di vmemmap=@vmemmap_base',
+      'p:lastput/lastput_memunmap memunmap_pages start=pgmap->range.start end=pgmap->range.end',
+      'r:lastput/lastput_memunmap_end memunmap_pages',
+    ])
+    expect(readFileSync(join(out(), 'trace.txt'), 'utf8')).toContain('lastput_alloc: ')
+    expect(readFileSync(join(out(), 'kallsyms.txt'), 'utf8')).toContain('drv_take')
+    expect(said).toMatch(/the command has ended\n.*now: lastput trace .*trace\.txt --kallsyms/)
+  })
+
+  here.test('counts of some pages, for a time', async () => {
+    use({ counts: true })
+    const running = new Run({ pages: [{ first: 16, last: 31 }], seconds: 1 }, [], shell)
+    await running.until(() => kernel.instance('tracing_on') === '1\n')
+    expect(kernel.instance('events/page_ref/filter')).toBe('(pfn >= 0x10 && pfn <= 0x1f)')
+    expect(kernel.instance('options/stacktrace')).toBe('1\n')
+    const { code, said } = await running.end()
+    expect(code, said).toBe(0)
+    expect(said).toContain('1 s are over')
+  })
+
+  here.test('watches by perf, four pages in a turn', async () => {
+    use({ programs: { perf: PERF } })
+    const { code, said } = await recordIt({ means: 'watch', pages: [{ first: 16, last: 20 }], seconds: 4 }, [], shell)
+    expect(code, said).toBe(0)
+    const [first, second] = readFileSync(join(kernel.folder, 'perf.log'), 'utf8').split('\n') as [string, string]
+    expect(first).toMatch(/^record --kcore -a -g --intr-regs=ax,bx,.* -o .*perf-1\.data$/)
+    // 0xffffea0000000000 + 64 * pfn + 0x34
+    const events = (line: string) => [...line.matchAll(/-e (\S+)/g)].map(([, event]) => event)
+    expect(events(first)).toEqual(['434', '474', '4b4', '4f4'].map(end => `mem:0xffffea0000000${end}/4:w`))
+    expect(events(second)).toEqual(['mem:0xffffea0000000534/4:w'])
+  })
+
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    here.test(`${signal} ends it well`, async () => {
+      const running = new Run({ means: 'probes' }, [], shell)
+      await running.until(() => running.said.includes('Ctrl-C'))
+      expect(kernel.probes).toHaveLength(4)
+      running.child.kill(signal)
+      const { code, said } = await running.end()
+      expect(code, said).toBe(0)
+      expect(said).toContain('stopped by a signal')
+    })
+})
+afterEach(expectClean)
+
+test('the size of the recording ends it', async () => {
+  const { code, said } = await recordIt({ means: 'probes', kib: 1 })
+  expect(code, said).toBe(0)
+  expect(said).toContain('the recording has 1 KiB')
+})
+
+test('a recorder that dies is told, and exit code 1', async () => {
+  use({ programs: { perf: DYING_PERF } })
+  const { code, said } = await recordIt({ means: 'watch', pages: [{ first: 16, last: 16 }] })
+  expect({ code, said }).toMatchObject({ code: 1, said: expect.stringContaining('the recorder ended by itself') })
+})
+
+test('trace-cmd where it is installed', async () => {
+  use({ counts: true, programs: { 'trace-cmd': TRACE_CMD } })
+  const { code, said } = await recordIt({ by: 'auto', pages: [{ first: 16, last: 31 }], seconds: 1 })
+  expect(code, said).toBe(0)
+  const args = readFileSync(join(kernel.folder, 'trace-cmd.log'), 'utf8')
+  expect(args).toMatch(
+    /^record -B lastput -T -b 64 -o \S+trace\.dat -e page_ref:page_ref_set -f \(pfn >= 0x10 && pfn <= 0x1f\)/,
+  )
+  expect(args.match(/-e page_ref:/g)).toHaveLength(7)
+})
+
+test('after a SIGKILL its guard removes what it made', async () => {
+  const running = new Run({ means: 'probes' })
+  await running.until(() => running.said.includes('Ctrl-C'))
+  running.child.kill('SIGKILL')
+  await running.until(() => kernel.instances.length === 0 && kernel.probes.length === 0)
+  expect(running.said).toContain('it was killed')
+})
+
+test('where something was left, another run refuses, and --clean removes it', async () => {
+  const running = new Run({ means: 'probes' })
+  await running.until(() => running.said.includes('Ctrl-C'))
+  const other = { means: 'probes', out: join(kernel.folder, 'other') } as const
+  expect(await recordIt(other)).toMatchObject({ code: 2, said: expect.stringContaining('--clean') })
+  // Who only asks takes nothing away from a recording that runs either.
+  await recordIt(other, ['--check'])
+  expect(kernel.instances).toEqual(['lastput'])
+  expect(kernel.probes).toHaveLength(4)
+  expect(await recordIt({}, ['--clean'])).toMatchObject({ code: 0 })
+  expectClean()
+  // It has lost what it read from.
+  expect((await running.end()).code).toBe(1)
+})
+
+test('what cannot be made is said, and what was made before is removed', async () => {
+  const { code, said } = await recordIt({ means: 'probes', out: join(kernel.folder, 'no/such/folder') })
+  expect({ code, said }).toMatchObject({ code: 2, said: expect.stringContaining('must not be there') })
+})
+
+test('whoever started it is gone: it stops', async () => {
+  const gone = spawn('true')
+  await once(gone, 'close')
+  const script = recordScript({ ...DEFAULTS, out: out(), means: 'probes' }, body)
+  const child = spawn('sh', ['-c', script, 'record'], {
+    env: { ...kernel.env, LASTPUT_PARENT: String(gone.pid) },
+    stdio: 'ignore',
+  })
+  const [code] = await once(child, 'close')
+  expect(code).toBe(0)
+})
+
+describe('docs/recording.md shows what the script does', () => {
+  const document = readFileSync(join(import.meta.dirname, '../../docs/recording.md'), 'utf8')
+
+  test('its probes', async () => {
+    await recordIt({ means: 'probes' }, ['true'])
+    const made = kernel.written.filter(line => !line.startsWith('-:'))
+    expect(made).toHaveLength(4)
+    for (const line of made) expect(document).toContain(`echo '${line}' >> kprobe_events`)
+  })
+
+  test('its events for trace-cmd, and its filter', async () => {
+    use({ counts: true, programs: { 'trace-cmd': TRACE_CMD } })
+    await recordIt({ by: 'trace-cmd', pages: [{ first: 16, last: 31 }], seconds: 1 })
+    const args = readFileSync(join(kernel.folder, 'trace-cmd.log'), 'utf8')
+    const events = [...args.matchAll(/page_ref:page_ref_(\w+)/g)].map(([, name]) => name)
+    expect(document).toContain(`for e in ${events.join(' ')}; do`)
+  })
+
+  test('its perf', async () => {
+    use({ programs: { perf: PERF } })
+    await recordIt({ means: 'watch', pages: [{ first: 16, last: 16 }], seconds: 1 })
+    const args = readFileSync(join(kernel.folder, 'perf.log'), 'utf8').split('\n')[0]!
+    const shown = args.replace(/mem:0x[0-9a-f]+/, 'mem:ADDRESS').replace(/-o \S+/, '-o perf.data')
+    expect(document).toContain(`\nperf ${shown}\n`)
+  })
+})
