@@ -6,7 +6,20 @@ import { expect, test } from 'vitest'
 import { drivers, properties, protocols } from '../../src/linux/index.ts'
 import { root } from '../web/built.ts'
 
-const COMMANDS = ['trace', 'who', 'life', 'diff', 'events', 'check', 'explain', 'run', 'open', 'core', 'completion']
+const COMMANDS = [
+  'trace',
+  'who',
+  'life',
+  'diff',
+  'events',
+  'check',
+  'explain',
+  'run',
+  'open',
+  'record',
+  'core',
+  'completion',
+]
 
 function help(...args: string[]): string {
   const command = [join(root, 'dist/cli/main.js'), ...args, '--help']
