@@ -33,6 +33,8 @@ test.each([
     },
   ])
   expect(differingRuns(found)).toEqual([])
+  // An alias comes later in the enumeration.
+  expect(found.kernel.btf.enumerators('pageflags').get(13)).toBe('PG_reserved')
   const of = (index: number) => found.findings.find(({ pfn }) => pfn === FIRST_PFN + index)!
   const words = (index: number) => of(index).holders.map(({ words }) => words.replace(/0x[0-9a-f]+/g, 'X'))
   expect(of(ARRANGED.mapped)).toMatchObject({ kind: 'held', explained: 1 })

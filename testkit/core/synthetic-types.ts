@@ -97,7 +97,7 @@ export const TYPES: BtfSpec = {
   enums: {
     memory_type: { MEMORY_DEVICE_PRIVATE: 1, MEMORY_DEVICE_COHERENT: 2, MEMORY_DEVICE_FS_DAX: 3 },
     zone_type: { ZONE_NORMAL: 2, ZONE_DEVICE: 4, __MAX_NR_ZONES: 5 },
-    pageflags: { PG_locked: 0, PG_head: 6, PG_reserved: 13 },
+    pageflags: { PG_locked: 0, PG_head: 6, PG_reserved: 13, PG_pinned: 13 },
     pagetype: { PGTY_buddy: 0xf0, PGTY_table: 0xf2, PGTY_slab: 0xf5 },
   },
 }

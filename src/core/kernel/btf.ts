@@ -152,13 +152,14 @@ export class Btf {
     return this.#base?.enumerator(name)
   }
 
-  /** Names of an enumeration's values that begin with a prefix. */
+  /** Names of an enumeration's values. Of several names of one value the first, as aliases come later (enum pageflags). */
   enumerators(enumName: string): Map<number, string> {
     const id = this.#find(enumName, [Kind.ENUM])
     if (id === undefined) return this.#base?.enumerators(enumName) ?? new Map()
     const values = new Map<number, string>()
     for (let n = this.#count(id), m = 12; n > 0; n--, m += 8) {
-      values.set(this.#word(id, m + 4) | 0, this.name(this.#word(id, m)))
+      const value = this.#word(id, m + 4) | 0
+      if (!values.has(value)) values.set(value, this.name(this.#word(id, m)))
     }
     return values
   }
