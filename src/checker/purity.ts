@@ -59,14 +59,9 @@ function changes<T>(value: T): T {
   return value
 }
 
-/** The same for who calls a method that changes what JavaScript itself has. */
+/** The same for who calls a method that changes what JavaScript itself has, but for weak maps: these remember what was made for an object. */
 function mutates<T>(value: T): T {
-  const isData =
-    Array.isArray(value) ||
-    value instanceof Map ||
-    value instanceof Set ||
-    value instanceof WeakMap ||
-    ArrayBuffer.isView(value)
+  const isData = Array.isArray(value) || value instanceof Map || value instanceof Set || ArrayBuffer.isView(value)
   return isData ? changes(value) : value
 }
 

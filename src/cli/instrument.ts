@@ -41,11 +41,11 @@ const MUTATORS: ReadonlySet<string> = new Set(
 )
 
 /** Functions of JavaScript's own that change their first argument. */
-const CHANGERS: Readonly<Record<string, readonly string[]>> = {
-  Object: ['assign', 'defineProperty', 'defineProperties', 'setPrototypeOf'],
-  Reflect: ['set', 'defineProperty', 'deleteProperty', 'setPrototypeOf'],
-  Atomics: ['add', 'and', 'compareExchange', 'exchange', 'or', 'store', 'sub', 'xor'],
-}
+const CHANGERS: ReadonlyMap<string, readonly string[]> = new Map([
+  ['Object', ['assign', 'defineProperty', 'defineProperties', 'setPrototypeOf']],
+  ['Reflect', ['set', 'defineProperty', 'deleteProperty', 'setPrototypeOf']],
+  ['Atomics', ['add', 'and', 'compareExchange', 'exchange', 'or', 'store', 'sub', 'xor']],
+])
 
 class Instrumenter {
   private readonly code: string
@@ -112,7 +112,7 @@ class Instrumenter {
   private method({ arguments: [first] }: CallExpression, callee: MemberExpression, name: string): void {
     if (MUTATORS.has(name) && !isOptional(callee.object)) this.ofObject('mutates', callee)
     const { object } = callee
-    const isOf = object.type === 'Identifier' ? CHANGERS[object.name] : undefined
+    const isOf = object.type === 'Identifier' ? CHANGERS.get(object.name) : undefined
     if (isOf?.includes(name) && first && first.type !== 'SpreadElement') this.hook('changes', first)
   }
 

@@ -137,6 +137,8 @@ class ModelKernel implements Kernel {
     this.threads = threads ? Object.values(threads).reduce((a, b) => a + b, 0) : room
     this.pgmap = this.memremap_pages(driver.type)
     this.mm = this.address_space()
+    // What code of a driver would add to them were state in no cell, of which no search would know.
+    for (const each of [this, this.pgmap]) Object.preventExtensions(each)
   }
 
   private memremap_pages(type: MemoryType): DevPagemap {
@@ -160,7 +162,7 @@ class ModelKernel implements Kernel {
   private page(pgmap: DevPagemap, index: number): Page {
     const of = [member(this.page_sort, index)]
     const max = 1 + this.address_sort.size + 2 * this.threads
-    return {
+    return Object.freeze({
       index,
       pfn: FIRST_PFN + index,
       pgmap,
@@ -173,14 +175,15 @@ class ModelKernel implements Kernel {
         of,
         show: v => (v === BUSY ? 'busy' : 'idle'),
       }),
-    }
+    })
   }
 
   private address_space(): Mm {
     const addresses: Address[] = []
     const mm: Mm = { addresses, pages: this.pgmap.pages }
     const spec = { max: pte_max(this.page_sort.size), refers: rename_pte(this.page_sort), show: show_pte }
-    for (const [index, pte] of cells(this.address_sort, 'pte', spec).entries()) addresses.push({ index, pte, mm })
+    for (const [index, pte] of cells(this.address_sort, 'pte', spec).entries())
+      addresses.push(Object.freeze({ index, pte, mm }))
     return mm
   }
 }
