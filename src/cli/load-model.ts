@@ -97,7 +97,7 @@ function options(path: string): BuildOptions {
     sourcesContent: false,
     // Names in the map are relative to where this would be written.
     outfile: `${file}.bundle.cjs`,
-    banner: { js: `module.exports = function (require, module, exports, ${HOOKS}) {` },
+    banner: { js: `module.exports = function (require, module, exports, ${HOOKS}) { "use strict";` },
     footer: { js: '}' },
     plugins: [ours],
   }

@@ -103,7 +103,7 @@ describe('what is wrong with a model is said with the name of the function', () 
       return yield* step('make', s => ({ value: s.get(x) }))
     }
     expect(await errorOf(() => call(fresh))).toMatch(
-      /^fresh is not deterministic: "make" does something else, or returns another object/,
+      /^fresh is not deterministic: step "make" returns another object each time: return what is in it, or make it once$/,
     )
   })
 

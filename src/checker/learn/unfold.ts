@@ -122,21 +122,25 @@ class FragmentUnfolder {
 
   /** The node that the function reaches after `history`; `asked` are the requests on the way, to tell a function that changes. */
   private explore(history: readonly Value[], asked: readonly Asked[]): number {
-    if (history.length > LENGTH)
-      throw new ModelError(`${this.name} takes more than ${LENGTH} steps in one run: an unbounded loop? see repeat()`)
-    if (++this.histories > HISTORIES)
-      throw new ModelError(
-        `${this.name} has more than ${HISTORIES} histories: use call() for its parts, or repeat() for its loops`,
-      )
+    if (history.length > LENGTH || ++this.histories > HISTORIES)
+      this.located(history, asked, () => this.tooLarge(history.length))
     const { done, value } = this.replay(history, asked)
     if (done) return this.returned(history, asked, value)
     const request = value as Request
     return request.kind === 'step' ? this.step(request, history, asked) : this.called(request, history, asked)
   }
 
+  private tooLarge(steps: number): never {
+    throw new ModelError(
+      steps > LENGTH
+        ? `${this.name} takes more than ${LENGTH} steps in one run: an unbounded loop? see repeat()`
+        : `${this.name} has more than ${HISTORIES} histories: use call() for its parts, or repeat() for its loops`,
+    )
+  }
+
   private step(request: StepRequest, history: readonly Value[], asked: readonly Asked[]): number {
     const results = new Results()
-    const diagram = this.learnStep(request, r => results.number(r), history, asked)
+    const diagram = this.located(history, asked, () => this.decisions.learnStep(request, r => results.number(r)))
     this.checkAgain(request, history, asked, results, diagram)
     if (results.values.length === 0) this.refuseOpen(history, asked)
     const path = [...asked, { key: request.name, request }]
@@ -147,15 +151,10 @@ class FragmentUnfolder {
     )
   }
 
-  /** @throws ModelError that stands where the step is taken, if its body is not the user's own */
-  private learnStep(
-    request: StepRequest,
-    numberOf: (result: Value) => number,
-    history: readonly Value[],
-    asked: readonly Asked[],
-  ): Diagram {
+  /** @throws ModelError that stands where the function waits, where it stands nowhere in code of the user's yet */
+  private located<T>(history: readonly Value[], asked: readonly Asked[], learn: () => T): T {
     try {
-      return this.decisions.learnStep(request, numberOf)
+      return learn()
     } catch (e) {
       if (!(e instanceof ModelError) || userSite(e.stack) || userSite((e.cause as Error | undefined)?.stack)) throw e
       const { run, at } = this.run(history, asked)
@@ -172,18 +171,19 @@ class FragmentUnfolder {
     diagram: Diagram,
   ): void {
     const again = this.replay(history, asked)
-    const same = !again.done && (again.value as Request).kind === 'step'
+    const what = `step "${request.name}"`
+    if (again.done || again.value.kind !== 'step') this.differs(`${what} is another, run again`, history, asked)
     const second = new Results()
-    if (
-      !same ||
-      this.decisions.learnStep(again.value as StepRequest, r => second.number(r)) !== diagram ||
-      second.keys() !== results.keys()
-    )
-      this.differs(`"${request.name}" does something else, or returns another object, when run again`, history, asked)
+    const same = this.decisions.learnStep(again.value, r => second.number(r)) === diagram
+    if (second.keys() !== results.keys())
+      this.differs(`${what} returns another object each time: return what is in it, or make it once`, history, asked)
+    if (!same) this.differs(`${what} does something else when it is run again`, history, asked)
   }
 
   private called(request: CallRequest, history: readonly Value[], asked: readonly Asked[]): number {
-    const callee = this.learner.learn(request, request.fn.name || `function called by ${this.name}`, this.nesting + 1)
+    const callee = this.located(history, asked, () =>
+      this.learner.learn(request, request.fn.name || `function called by ${this.name}`, this.nesting + 1),
+    )
     const path = [...asked, { key: requestKey(request), request }]
     const repeats = request.kind === 'repeat'
     const next = new Map<string, number>()
