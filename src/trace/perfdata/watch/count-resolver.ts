@@ -7,6 +7,7 @@
 import { copyRows } from '../../common/columns.ts'
 import { type EventBatch, Op } from '../../events.ts'
 import { Change, Told, WATCHED } from './changes.ts'
+import { foundBy, orderRows, stampsBefore } from './count-order.ts'
 import type { StartCount } from './start-counts.ts'
 
 /** A page's count as followed. */
@@ -16,6 +17,8 @@ interface Page {
   isCertain: boolean
   /** Task that froze the page; -1: none. */
   frozenBy: number
+  /** Losses that lie before its last event. */
+  losses: number
 }
 
 /** Nothing tells the count. */
@@ -26,46 +29,67 @@ export class CountResolver {
   readonly unresolved = new Map<number, number>()
   /** Changes whose amount was told by the counts around them. */
   inferred = 0
+  /** Samples that stood behind those of later changes. */
+  reordered = 0
   /** Compare and exchange that found another count, and changed nothing. */
   refused = 0
   readonly #pages = new Map<number, Page>()
-  /** Times from which events were lost, not yet reached. */
-  #losses: number[] = []
+  /** Times from which events were lost, in order. */
+  readonly #losses: number[] = []
+  #isReordered = false
 
   constructor(starts: ReadonlyMap<number, StartCount>) {
-    for (const [pfn, { count }] of starts) this.#pages.set(pfn, { count, isCertain: true, frozenBy: -1 })
+    for (const [pfn, { count }] of starts) this.#pages.set(pfn, { count, isCertain: true, frozenBy: -1, losses: 0 })
   }
 
   /** Makes events of the watched rows of a batch, which are in order of time. */
   resolve(batch: EventBatch): void {
-    const next = countsBehind(batch)
-    const dropped: number[] = []
+    if (this.#isReordered) for (let row = 0; row < batch.order.length; row++) batch.order[row] = row
+    this.#isReordered = false
     for (const { from } of batch.lost) this.#losses.push(from)
-    for (let row = 0; row < batch.length; row++) {
-      if (batch.op[row] !== WATCHED) continue
-      if (this.#losses.length > 0) this.#pass(batch.time[row]!)
-      const page = this.#page(batch.pfn[row]!)
-      if (!this.#event(page, batch, row, next[row]!)) dropped.push(row)
+    if (batch.lost.length > 0) this.#losses.sort((a, b) => a - b)
+    const since = stampsBefore(batch)
+    const dropped: number[] = []
+    for (const [pfn, rows] of rowsByPage(batch)) {
+      const page = this.#page(pfn)
+      // Where something was lost, that is why a count is not the one expected.
+      const moved = batch.lost.length > 0 ? 0 : orderRows(batch, rows, page.isCertain ? page.count : OPEN, since)
+      this.reordered += moved
+      this.#isReordered ||= moved > 0
+      this.#resolvePage(page, batch, rows, dropped)
+    }
+    dropRowsOf(
+      batch,
+      dropped.sort((a, b) => a - b),
+    )
+    if (this.#isReordered)
+      batch.order.subarray(0, batch.length).sort((a, b) => batch.time[a]! - batch.time[b]! || a - b)
+  }
+
+  /** Makes events of the rows of one page, in their order. */
+  #resolvePage(page: Page, batch: EventBatch, rows: readonly number[], dropped: number[]): void {
+    const behind = countsBehind(batch, rows)
+    for (const [i, row] of rows.entries()) {
+      if (this.#losses.length > 0) this.#pass(page, batch.time[row]!)
+      if (!this.#event(page, batch, row, behind[i]!)) dropped.push(row)
       batch.mapcount[row] = -1
       batch.mt[row] = 0
     }
-    dropRowsOf(batch, dropped)
   }
 
   /** Trusts no count behind a loss. */
-  #pass(time: number): void {
-    const later = this.#losses.filter(from => from >= time)
-    if (later.length === this.#losses.length) return
-    this.#losses = later
-    for (const page of this.#pages.values()) {
-      page.isCertain = false
-      page.frozenBy = -1
-    }
+  #pass(page: Page, time: number): void {
+    let passed = page.losses
+    while (passed < this.#losses.length && this.#losses[passed]! < time) passed++
+    if (passed === page.losses) return
+    page.losses = passed
+    page.isCertain = false
+    page.frozenBy = -1
   }
 
   #page(pfn: number): Page {
     let page = this.#pages.get(pfn)
-    if (!page) this.#pages.set(pfn, (page = { count: 1, isCertain: false, frozenBy: -1 }))
+    if (!page) this.#pages.set(pfn, (page = { count: 1, isCertain: false, frozenBy: -1, losses: 0 }))
     return page
   }
 
@@ -171,25 +195,30 @@ function set(page: Page, batch: EventBatch, row: number, val: number): true {
   return emit(page, batch, row, isThaw ? Op.UNFREEZE : Op.SET, val, val)
 }
 
-/** Of each watched row of a batch, the count that its page had behind it, as the page's later rows tell; NaN: they do not. */
-function countsBehind(batch: EventBatch): Float64Array {
-  const behind = new Float64Array(batch.length)
-  const next = new Map<number, number>()
-  for (let row = batch.length - 1; row >= 0; row--) {
+/** Watched rows of a batch, by page. */
+function rowsByPage(batch: EventBatch): Map<number, number[]> {
+  const pages = new Map<number, number[]>()
+  for (let row = 0; row < batch.length; row++) {
     if (batch.op[row] !== WATCHED) continue
-    const pfn = batch.pfn[row]!
-    behind[row] = next.get(pfn) ?? OPEN
-    next.set(pfn, countBefore(batch, row, behind[row]!))
+    const rows = pages.get(batch.pfn[row]!)
+    if (rows) rows.push(row)
+    else pages.set(batch.pfn[row]!, [row])
   }
-  return behind
+  return pages
 }
 
-function countBefore(batch: EventBatch, row: number, behind: number): number {
-  const told = batch.mapcount[row]!
-  if (told & Told.BEFORE) return batch.ret[row]!
-  // A page is handed out, or given back what a freeze took, while its count is zero.
-  if (batch.mt[row] === Change.SET) return 0
-  return batch.mt[row] === Change.ADD && (told & Told.AMOUNT) !== 0 ? behind - batch.val[row]! : OPEN
+/** The count that a page had behind each of its rows, as its later rows tell; NaN: they do not. */
+function countsBehind(batch: EventBatch, rows: readonly number[]): Float64Array {
+  const behind = new Float64Array(rows.length)
+  let next = OPEN
+  for (let i = rows.length - 1; i >= 0; i--) {
+    const row = rows[i]!
+    behind[i] = next
+    const found = foundBy(batch, row)
+    const isSum = batch.mt[row] === Change.ADD && (batch.mapcount[row]! & Told.AMOUNT) !== 0
+    next = Number.isNaN(found) && isSum ? next - batch.val[row]! : found
+  }
+  return behind
 }
 
 /** Removes rows, given in order. */

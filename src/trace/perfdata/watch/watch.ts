@@ -91,11 +91,13 @@ export class Watch {
   }
 }
 
-function resolverNotes({ unresolved, inferred, refused }: CountResolver): string[] {
+function resolverNotes({ unresolved, inferred, refused, reordered }: CountResolver): string[] {
   const notes: string[] = []
   if (refused > 0)
     notes.push(`${refused} samples are of a compare and exchange that found another count and changed nothing`)
   if (inferred > 0) notes.push(`${inferred} changes are known from the counts around them, not from their instruction`)
+  if (reordered > 0)
+    notes.push(`${reordered} samples were stamped behind later changes, as counts show, and are told before these`)
   const left = [...unresolved.values()].reduce((sum, count) => sum + count, 0)
   if (left > 0)
     notes.push(

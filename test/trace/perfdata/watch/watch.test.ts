@@ -83,6 +83,61 @@ test('a compare and exchange that found another count is told as one that change
   }
 })
 
+test('a sample that is stamped late is told where its count shows that it belongs', async () => {
+  const machine = new WatchMachine([1, 1])
+  const [get, put, peek] = [machine.fn('get', 'get'), machine.fn('put', 'put'), machine.fn('peek', 'tryGet')]
+  const [first, second] = [
+    { pid: 1, cpu: 0 },
+    { pid: 2, cpu: 1 },
+  ]
+  // What most samples say of the count at the start is believed.
+  for (let i = 0; i < 3; i++) for (const fn of [peek, put]) machine.run(fn, 0, second)
+  machine.run(get, 0, first)
+  machine.run(peek, 0, { ...second, skew: 2500 })
+  machine.run(put, 0, first)
+  machine.run(get, 1, first)
+  machine.run(put, 0, second)
+  // The other way round: what a later stamp did is found.
+  machine.run(get, 0, { ...first, skew: 1500 })
+  machine.run(peek, 0, second)
+  machine.run(put, 0, second)
+  machine.run(put, 0, first)
+  const recording = await machine.open()
+  const events = await eventsOf(recording)
+  expect(
+    events
+      .filter(({ pfn }) => pfn === 0x7fe9f)
+      .slice(6)
+      .map(({ name, count }) => [name, count]),
+  ).toEqual([
+    ['get', 2],
+    ['peek', 3],
+    ['put', 2],
+    ['put', 1],
+    ['get', 2],
+    ['peek', 3],
+    ['put', 2],
+    ['put', 1],
+  ])
+  expect(recording.notes).toContainEqual(expect.stringMatching(/^2 samples were stamped behind later changes/))
+})
+
+test('batches are in order of time, whatever was moved', async () => {
+  const machine = new WatchMachine([1, 1, 1])
+  const [get, put, peek] = [machine.fn('get', 'get'), machine.fn('put', 'put'), machine.fn('peek', 'tryGet')]
+  for (let i = 0; i < 300; i++) {
+    const page = i % 3
+    machine.run(get, page, { pid: 1, cpu: 0 })
+    machine.run(peek, page, { pid: 2, cpu: 1, skew: (i % 5) * 700 })
+    machine.run(put, page, { pid: 1, cpu: 0, skew: (i % 7) * 300 })
+    machine.run(put, page, { pid: 2, cpu: 1, skew: 3000 })
+  }
+  for await (const { order, time, length } of (await machine.open()).batches()) {
+    expect([...order.subarray(0, length)].sort((a, b) => a - b)).toEqual([...Array(length).keys()])
+    for (let k = 1; k < length; k++) expect(time[order[k]!]).toBeGreaterThanOrEqual(time[order[k - 1]!]!)
+  }
+})
+
 test('a freeze without flags is known by what follows it', async () => {
   const machine = new WatchMachine([2])
   const [freeze, unfreeze, get] = [
