@@ -18,11 +18,11 @@ import { addConsequence } from './merge.ts'
 import { Naming } from './naming.ts'
 import { NeverFreed } from './never-freed.ts'
 import { type Holder, OpenFindings } from './open-findings.ts'
-import { type PageHistory, pageHistories } from './page-history.ts'
+import { lifetimeBefore, type PageHistory, pageHistories } from './page-history.ts'
 import { ProbeFindings } from './probe-findings.ts'
 import { RestFindings } from './rest-findings.ts'
 import { retryFindings } from './retry-findings.ts'
-import { type Shortage, shortages } from './shortage.ts'
+import { type LifetimeBefore, type Shortage, shortages } from './shortage.ts'
 import { ShortageFindings } from './shortage-findings.ts'
 
 export class Diagnosis {
@@ -93,7 +93,8 @@ export class Diagnosis {
     }
     const shortOn = (row: number): Shortage[] => {
       const history = histories.get(row)
-      return history ? shortages(history, ledger.idleCount(row) ?? 0, ledger.book, sites) : []
+      const before: LifetimeBefore = (page, event) => lifetimeBefore(ledger, page, event)
+      return history ? shortages(history, ledger.idleCount(row) ?? 0, ledger.book, sites, before) : []
     }
     const causes = new Map<Anomaly, Finding>()
     const out = dismissed(ledger)

@@ -117,6 +117,24 @@ function setAside(
   return units
 }
 
+/** Lifetimes that are looked at for the one before an event. */
+const MOST_BEFORE = 64
+
+/** Returns the events of the page's lifetime that ended before an event; none where it is not remembered. */
+export function lifetimeBefore(
+  { log, nodes, pages }: LearningTracker,
+  row: number,
+  event: LifetimeEvent,
+): readonly LifetimeEvent[] {
+  let entry = pages.lastClosed[row]!
+  for (let i = 0; i < MOST_BEFORE && entry >= 0; i++) {
+    const events = nodes.chain(log.tail[entry]!)
+    if (events.length > 0 && events.at(-1)!.ordinal < event.ordinal) return events
+    entry = log.before[entry]!
+  }
+  return []
+}
+
 /** @param aside units of events that were set aside */
 export function balanceOf(
   events: readonly LifetimeEvent[],

@@ -109,7 +109,9 @@ export class ShortageFindings {
     const known = this.#ledger.book.laws[law]!
     const isKnown = known.touched >= WELL_KNOWN && known.touched - known.held <= ALWAYS && !known.isAmbiguous
     const puts = known.sites.filter(key => (key & 1) === 1).length
-    return isSure && isKnown && puts === 1 && units === 1 ? 'certain' : known.isAmbiguous ? 'possible' : 'likely'
+    // Another put of the law may have freed the page in the lifetime before, and have left its own put to this one.
+    if (known.isAmbiguous || (puts > 1 && !isOver)) return 'possible'
+    return isSure && isKnown && puts === 1 && units === 1 ? 'certain' : 'likely'
   }
 
   #evidence({ law, put, out, deferred, taken, given, lifetime }: Shortage): string[] {

@@ -23,7 +23,7 @@ export interface Shortage {
   isUnique: boolean
   /** References of the law that were out when it came; less than it gave back. */
   out: number
-  /** Puts of the law in that lifetime, one for each call site, the one above first. */
+  /** Puts of the law in that lifetime and the one before, one for each call site, the one above first. */
   candidates: LifetimeEvent[]
   /** References taken under the law in that lifetime, and given back. */
   taken: number
@@ -40,15 +40,24 @@ export interface CallSites {
   events(signature: number): number
 }
 
+/** The lifetime of a page that ended before an event, as far as it is remembered: its events, in order. */
+export type LifetimeBefore = (row: number, event: LifetimeEvent) => readonly LifetimeEvent[]
+
 /** Events of a call site without a law up to which it is one that should not be: nothing like it is seen elsewhere. */
 const RARE = 2
 
 /** Returns what is short on a page, by when it became so. */
-export function shortages(history: PageHistory, idle: number, book: LawBook, sites: CallSites): Shortage[] {
+export function shortages(
+  history: PageHistory,
+  idle: number,
+  book: LawBook,
+  sites: CallSites,
+  before: LifetimeBefore,
+): Shortage[] {
   const found: Shortage[] = []
   for (const [law, units] of history.total) {
     if (units >= 0) continue
-    const shortage = shortageOf(history, law, -units, idle, book, sites)
+    const shortage = shortageOf(history, law, -units, idle, book, sites, before)
     if (shortage) found.push(shortage)
   }
   return found.sort((a, b) => a.put.ordinal - b.put.ordinal)
@@ -61,21 +70,25 @@ function shortageOf(
   idle: number,
   book: LawBook,
   sites: CallSites,
+  lifetimeBefore: LifetimeBefore,
 ): Shortage | undefined {
   const { lifetimes } = history
   const at = shortSince(lifetimes, law)
   const lifetime = lifetimes[at]!
   const before = lifetimes.slice(0, at).reduce((sum, each) => sum + (each.balance.get(law) ?? 0), 0)
   const isOf = (event: LifetimeEvent) => book.lawOf(unitKey(event.signature, unitsOf(event, idle))) === law
+  const isPut = (event: LifetimeEvent) => isOf(event) && unitsOf(event, idle) < 0
   const own = lifetime.events.filter(isOf)
-  const puts = own.filter(event => unitsOf(event, idle) < 0)
+  const puts = own.filter(isPut)
   if (puts.length === 0) return undefined
   const { put, out } =
     law === NO_LAW
       ? { put: rarest(puts, sites), out: 0 }
       : (firstBelow(own, Math.max(0, before), idle) ?? { put: puts.at(-1)!, out: 0 })
   const isAlone = law === NO_LAW && sites.events(put.signature) <= RARE
-  const candidates = isAlone ? [put] : onePerSite([put, ...puts], sites)
+  // Another put of the law may have freed the page in the lifetime before, and have left its own put to this one.
+  const earlier = law === NO_LAW ? [] : lifetimeBefore(history.row, lifetime.events[0]!).filter(isPut)
+  const candidates = isAlone ? [put] : onePerSite([put, ...puts, ...earlier], sites)
   const aside = [...lifetime.aside].filter(([key]) => book.lawOf(key) === law).map(([, n]) => n)
   const all = [...own.map(event => unitsOf(event, idle)), ...aside]
   const taken = all.reduce((sum, n) => sum + Math.max(0, n), 0)
