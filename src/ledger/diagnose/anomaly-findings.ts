@@ -16,6 +16,9 @@ import { pairReferences } from './references.ts'
 import type { Shortage } from './shortage.ts'
 import type { ShortageFindings } from './shortage-findings.ts'
 
+/** Lifetimes that a law has to be seen in before it is more than chance. */
+const FEW_LIFETIMES = 10
+
 export class AnomalyFindings {
   readonly #ledger: LearningTracker
   readonly #naming: Naming
@@ -55,6 +58,8 @@ export class AnomalyFindings {
   /** That something is wrong is sure, but not that it is this, if the law that explains it is often broken, or there is none. */
   #certaintyOfCause({ law, isUnique }: Shortage, certainty: Certainty, isShort: boolean): Certainty {
     if (law === NO_LAW && !isUnique) return 'possible'
+    // In few lifetimes laws hold by chance, and a short burst of events that are missing without a mark breaks two at once.
+    if (law !== NO_LAW && this.#ledger.book.laws[law]!.touched < FEW_LIFETIMES) return 'possible'
     return isShort || certainty !== 'certain' ? certainty : 'likely'
   }
 
