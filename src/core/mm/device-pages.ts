@@ -129,6 +129,10 @@ class PagemapWalk {
   readonly #firstRow: number
   #head = -1
   #headState: PageState = 'unknown'
+  /** Numbers of the page before, and how many pages in a row have that count; no page has this mapcount. */
+  #count = 0
+  #mapcount = Infinity
+  #alike = 0
   #heads = 0
   #impossibleHeads = 0
 
@@ -166,21 +170,35 @@ class PagemapWalk {
       this.#runs.tail(page.pfn)
       return
     }
-    const state = stateOf(this.#rule, page.count, page.mapcount, this.#pagemap.ref?.state === 'dead')
+    if (page.count !== this.#count || page.mapcount !== this.#mapcount) this.#turnTo(page)
+    const state = this.#headState
     this.#runs.head(page, state)
     this.#head = page.pfn
-    this.#headState = state
+    this.#alike++
     this.#heads++
     this.#pages[state]++
-    this.#counts.set(page.count, (this.#counts.get(page.count) ?? 0) + 1)
     if (state === 'impossible') this.#impossibleHeads++
     if (state !== 'idle') this.#inUse.add(page, this.#index, state)
+  }
+
+  /** Most pages have the numbers of the one before, and with them its state. */
+  #turnTo(page: PageView): void {
+    this.#countAlike()
+    this.#count = page.count
+    this.#mapcount = page.mapcount
+    this.#headState = stateOf(this.#rule, page.count, page.mapcount, this.#pagemap.ref?.state === 'dead')
+  }
+
+  #countAlike(): void {
+    if (this.#alike > 0) this.#counts.set(this.#count, (this.#counts.get(this.#count) ?? 0) + this.#alike)
+    this.#alike = 0
   }
 
   /** A rule that most pages contradict is not the kernel's: then nothing is said of their states. */
   finish(): PagemapAccount {
     const wrong = this.#heads >= ENOUGH_PAGES && this.#impossibleHeads > this.#heads * MOST_IMPOSSIBLE
     this.#runs.finish(wrong)
+    this.#countAlike()
     const all = { pages: this.#pages, reserved: this.#reserved, counts: this.#counts, runs: this.#runs }
     const base = { ...this.#pagemap, ...all }
     if (!wrong) return { ...base, ...this.#recognised, rule: this.#rule }

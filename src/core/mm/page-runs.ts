@@ -34,9 +34,10 @@ export class PageRuns {
   leftOut = 0
   readonly #room: { runs: number }
   readonly #numbers = new Map<string, number>()
-  /** The folio or page that is being read, until the next one begins. */
+  /** Pages of the folio that is being read, until the next one begins; before one of a single page, others like it. */
   #first = 0
   #pages = 0
+  #singles = 0
   #state: PageKind['state'] = 'idle'
   #count = 0
   #mapcount = 0
@@ -50,8 +51,14 @@ export class PageRuns {
 
   /** A page, or the head of a folio. */
   head(page: PageView, state: PageState): void {
+    // Most pages are single ones like the one before.
+    if (this.#pages === 1 && page.pfn === this.#first + this.#singles && this.#isSame(page, state)) {
+      this.#singles++
+      return
+    }
     this.#close()
     this.#first = page.pfn
+    this.#singles = 1
     this.#pages = 1
     this.#state = state
     this.#count = page.count
@@ -62,7 +69,15 @@ export class PageRuns {
 
   /** The next page of the folio; behind pages that are absent it begins again there. */
   tail(pfn: number): void {
-    if (this.#pages === 0) this.#first = pfn
+    if (this.#pages === 0) {
+      this.#first = pfn
+      this.#singles = 1
+    } else if (this.#singles > 1) {
+      // The last of them is the head of a folio.
+      this.#append(this.#first, this.#singles - 1, 1)
+      this.#first += this.#singles - 1
+      this.#singles = 1
+    }
     this.#pages++
   }
 
@@ -84,27 +99,42 @@ export class PageRuns {
     })
   }
 
+  #isSame(page: PageView, state: PageState): boolean {
+    return (
+      page.count === this.#count &&
+      page.flagsLow === this.#flagsLow &&
+      page.mapcount === this.#mapcount &&
+      page.flagsHigh === this.#flagsHigh &&
+      state === this.#state
+    )
+  }
+
   #close(): void {
-    if (this.#pages === 0) return
+    if (this.#pages === 1) this.#append(this.#first, this.#singles, 1)
+    else if (this.#pages > 1) this.#append(this.#first, this.#pages, this.#pages)
+  }
+
+  /** Adds pages, to the last run if they are like its pages. @param folio pages of each folio */
+  #append(first: number, pages: number, folio: number): void {
     const last = this.length - 1
     const kind = last < 0 ? undefined : this.kinds[this.kind[last]!]!
-    if (kind && this.first[last]! + this.pages[last]! === this.#first && this.#isLike(kind)) {
-      this.pages[last]! += this.#pages
+    if (kind && this.first[last]! + this.pages[last]! === first && this.#isLike(kind, folio)) {
+      this.pages[last]! += pages
       return
     }
-    this.#add(this.#first, this.#pages, {
+    this.#add(first, pages, {
       state: this.#state,
       count: this.#count,
       mapcount: this.#mapcount,
       flagsLow: this.#flagsLow,
       flagsHigh: this.#flagsHigh,
-      folio: this.#pages,
+      folio,
     })
   }
 
-  #isLike(kind: PageKind): boolean {
+  #isLike(kind: PageKind, folio: number): boolean {
     return (
-      kind.folio === this.#pages &&
+      kind.folio === folio &&
       kind.count === this.#count &&
       kind.state === this.#state &&
       kind.mapcount === this.#mapcount &&
