@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Boots a distribution's kernel in QEMU, and lets lastput look at that kernel's own memory there. See README.md.
-# usage: run.sh FOLDER [PACKAGE|FILE.deb]   what comes back; Debian's kernel, linux-image-VERSION-amd64
+# usage: run.sh FOLDER [PACKAGE|FILE.deb...]   what comes back; Debian's kernel, linux-image-VERSION-amd64 and what it needs
 # env:   LAB=FOLDER (keeps the unpacked kernel)  NICE=10  MEMORY=1536M
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -10,21 +10,28 @@ top=$(cd "$here/../.." && pwd)
 mkdir -p "$1" && out=$(cd "$1" && pwd)
 [ -f "$top/dist/cli/main.js" ] || { echo "lastput is not built: npm run build" >&2; exit 1; }
 newest() { apt-cache depends linux-image-amd64 | sed -n 's/.*Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1; }
-package=${2:-$(newest)}
-[ -n "$package" ] || { echo "apt knows no linux-image-amd64: name a package" >&2; exit 1; }
+shift
+[ $# -ge 1 ] || set -- "$(newest)"
+[ -n "$1" ] || { echo "apt knows no linux-image-amd64: name a package" >&2; exit 1; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 lab=${LAB:-$work}
-kernel=$lab/$(basename "$package" .deb)
+kernel=$lab/$(basename "$1" .deb)
 if [ ! -d "$kernel" ]; then
   mkdir -p "$kernel.part"
-  [ -f "$package" ] || (cd "$kernel.part" && apt-get -qq download "$package")
-  [ -f "$package" ] || package=$(echo "$kernel.part/$package"_*.deb)
-  dpkg-deb -x "$package" "$kernel.part"
+  for package in "$@"; do
+    [ -f "$package" ] || (cd "$kernel.part" && apt-get -qq download "$package")
+    [ -f "$package" ] || package=$(echo "$kernel.part/$package"_*.deb)
+    dpkg-deb -x "$package" "$kernel.part"
+  done
   mv "$kernel.part" "$kernel"
 fi
-release=$(basename "$(echo "$kernel"/lib/modules/*)")
-PATH=$PATH:/sbin:/usr/sbin depmod -b "$kernel" "$release"
+# Debian 14 has all below /usr, the kernel's image, too.
+base=$kernel
+[ ! -d "$kernel/usr/lib/modules" ] || base=$kernel/usr
+release=$(basename "$(echo "$base"/lib/modules/*)")
+image=$(ls "$kernel"/boot/vmlinuz-* "$base/lib/modules/$release/vmlinuz" 2>/dev/null | head -n 1)
+PATH=$PATH:/sbin:/usr/sbin depmod -b "$base" "$release"
 
 # The root of the guest is in memory: busybox, Node, lastput with what it depends on, mke2fs, and the kernel's modules.
 root=$work/root
@@ -51,10 +58,10 @@ printf 'root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n' > "$
 # In the order in which they are to be loaded: what a module needs stands behind it in modules.dep, the first last.
 number=100
 for module in nd_e820 nd_pmem dax_pmem device_dax crc32c_generic ext4; do
-  grep -E "/${module/_/[_-]}\.ko(\.[xz]+)?:" "$kernel/lib/modules/$release/modules.dep" | tr -d : | tr ' ' '\n' | tac |
-    while read -r file; do echo "$kernel/lib/modules/$release/$file"; done
+  { grep -E "/${module/_/[_-]}\.ko(\.[a-z]+)?:" "$base/lib/modules/$release/modules.dep" || true; } | tr -d : | tr ' ' '\n' | tac |
+    while read -r file; do echo "$base/lib/modules/$release/$file"; done
 done | awk '!seen[$0]++' | while read -r file; do
-  name=$number-$(basename "$file" | sed 's/\.[xz].*//')
+  name=$number-$(basename "$file" | sed 's/\.ko\..*/.ko/')
   case $file in
     *.xz) xz -dc "$file" ;;
     *.zst) zstd -qdc "$file" ;;
@@ -68,7 +75,7 @@ done
 khz=$(awk -F: '/^cpu MHz/ {printf "%d", $2 * 1000; exit}' /proc/cpuinfo)
 nice -n "${NICE:-10}" timeout 1800 qemu-system-x86_64 -machine q35 -accel tcg -cpu max -smp 2 -m "${MEMORY:-1536M}" -nodefaults \
   -no-reboot -display none -serial "file:$out/console.log" -serial "file:$work/out.tar" \
-  -kernel "$(echo "$kernel"/boot/vmlinuz-*)" -initrd "$work/root.cpio" \
+  -kernel "$image" -initrd "$work/root.cpio" \
   -append "console=ttyS0 panic=-1 memmap=64M!768M memmap=64M!896M tsc_early_khz=${khz:-1000000} tsc=reliable"
 tar -xf "$work/out.tar" -C "$out" || { echo "the guest sent nothing: see $out/console.log" >&2; exit 1; }
 cat "$out/core.txt"

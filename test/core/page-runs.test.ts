@@ -44,6 +44,9 @@ test('each page has its state, its count and its flags, and is in one run', () =
       for (let row = 0; row < runs.length; row++) {
         const { state, count, flagsLow, folio } = runs.kinds[runs.kind[row]!]!
         expect(runs.pages[row]! % folio).toBe(0)
+        // None that could be one with the run before.
+        const isNext = row > 0 && runs.first[row - 1]! + runs.pages[row - 1]! === runs.first[row]
+        expect(isNext && state !== 'absent' && runs.kind[row - 1] === runs.kind[row]).toBe(false)
         for (let at = runs.first[row]!; at < runs.first[row]! + runs.pages[row]!; at++) {
           expect(told.has(at)).toBe(false)
           told.set(at, `${state} ${count} ${flagsLow}`)
