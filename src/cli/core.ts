@@ -82,9 +82,13 @@ export function coreCommand(): Command {
     .addOption(
       new Option('--pfn <pfn>', 'this page, and findings about it, only')
         .argParser(parsePfn)
-        .conflicts(['pagemap', 'anyPage', 'top']),
+        .conflicts(['pagemap', 'anyPage', 'html', 'top']),
     )
-    .option('--pagemap <pfn>', 'findings of the pagemap that this page belongs to', parsePfn)
+    .addOption(
+      new Option('--pagemap <pfn>', 'findings of the pagemap that this page belongs to')
+        .argParser(parsePfn)
+        .conflicts('html'),
+    )
     .addOption(
       new Option('--any-page <pfn>', 'a page that need not be a device page')
         .argParser(parsePfn)
@@ -212,7 +216,9 @@ function select(path: string, found: Examination, { pfn, pagemap, anyPage }: Cor
       (page === undefined || finding.pages.some(({ first, end }) => page >= first && page < end)) &&
       (wanted === undefined || finding.pagemap === wanted),
   )
-  return { ...found, findings }
+  // Whoever reads the JSON, or looks at it, must not take the rest for right.
+  const note = `only findings of ${page === undefined ? 'the pagemap of ' : ''}page ${pfnText(page ?? pagemap!)} are listed`
+  return { ...found, findings, notes: [...found.notes, note] }
 }
 
 function pagemapOf({ pagemaps }: Examination, pfn: number): number {

@@ -307,6 +307,11 @@ describe('options', () => {
       ['core', 'vmcore', '--any-page', '1', '--html', 'h'],
       "'--any-page <pfn>' cannot be used with option '--html <file>'",
     ],
+    [['core', 'vmcore', '--pfn', '1', '--html', 'h'], "'--pfn <pfn>' cannot be used with option '--html <file>'"],
+    [
+      ['core', 'vmcore', '--pagemap', '1', '--html', 'h'],
+      "'--pagemap <pfn>' cannot be used with option '--html <file>'",
+    ],
     [['core', 'vmcore', '--pfn', 'x'], 'expected a page frame number in hex'],
     [['core', 'vmcore', '--live'], 'expected either the path of a dump or --live'],
     [['core'], 'expected either the path of a dump or --live'],

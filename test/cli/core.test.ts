@@ -47,6 +47,11 @@ test('one page: 0 where nothing is wrong with it', () => {
   expect(json.findings.map(finding => finding.pfn)).toEqual([pfn(ARRANGED.pipe)])
 })
 
+test('what was not asked for is not said to be right', () => {
+  const { stdout } = core('vmcore', '--json', '--pagemap', pfn(0))
+  expect(JSON.parse(stdout).notes).toEqual([`only findings of the pagemap of page ${pfn(0)} are listed`])
+})
+
 test('3 where nothing was found, but not all was looked at', () => {
   const { status, stdout } = core('vmcore', '--pfn', pfn(ARRANGED.leaked), '--no-search')
   expect(status).toBe(3)
