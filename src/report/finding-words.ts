@@ -59,10 +59,13 @@ export interface Counted {
   kind: string
   count: number | null
   expected: number | null
+  isRest?: true | undefined
 }
 
 /** The count that gave the fault away; empty where none was recorded. */
-export function countText({ kind, count, expected }: Counted): string {
+export function countText({ kind, count, expected, isRest }: Counted): string {
   if (count === null) return ''
-  return `count ${grouped(count)} ${kindOf(kind)?.countedWhen ?? 'then'}; an idle page has ${expected}`
+  const when = kindOf(kind)?.countedWhen ?? 'then'
+  const otherwise = isRest ? `with what was held before, it has ${expected}` : `an idle page has ${expected}`
+  return `count ${grouped(count)} ${when}; ${otherwise}`
 }

@@ -162,6 +162,67 @@ describe('faults', () => {
   })
 })
 
+/** What others do with a page that they were handed: they hand it on, keep it for long, free it, in whatever order. */
+class Others {
+  readonly #machine: WatchMachine
+  readonly #alloc: KernelFunction
+  readonly #gets: KernelFunction[]
+  readonly #puts: KernelFunction[]
+
+  constructor(machine: WatchMachine) {
+    this.#machine = machine
+    this.#alloc = machine.fn('prep_new_page', 'set')
+    this.#gets = ['lru_add', 'filemap_get', 'slab_get'].map(name => machine.fn(name, 'get'))
+    this.#puts = ['lru_drain', 'filemap_put', 'slab_put'].map(name => machine.fn(name, 'put'))
+  }
+
+  /** Uses a page by random numbers, as far as its count allows. */
+  use(page: number, steps: readonly number[]): void {
+    for (const step of steps) {
+      const act = { pid: 50 + (step % 3), cpu: step & 1 }
+      const count = this.#machine.counts[page]!
+      if (count <= 0) this.#machine.run(this.#alloc, page, act)
+      else this.#machine.run(count > 3 || step % 5 < 2 ? this.#puts[step % 3]! : this.#gets[step % 3]!, page, act)
+    }
+  }
+}
+
+describe('a page that others were handed after a put too many', () => {
+  test('nobody but who put it is accused', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.array(fc.nat(30), { maxLength: 20 }), { maxLength: 12 }), async uses => {
+        const driver = new Driver()
+        const others = new Others(driver.machine)
+        driver.rounds(60)
+        driver.machine.run(driver.complete, 1, { pid: 11 })
+        for (const steps of uses) {
+          others.use(1, steps)
+          driver.rounds(4)
+        }
+        for (const [, pfn, name] of accused(await driver.account())) {
+          expect(pfn).toBe(0x7fea0)
+          expect(name).toBe('ring_complete')
+        }
+      }),
+      { numRuns: 60 },
+    )
+  })
+
+  test('nobody is where its owner freed it', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.nat(30), { maxLength: 200 }), async steps => {
+        const driver = new Driver()
+        const others = new Others(driver.machine)
+        driver.rounds(60)
+        driver.machine.run(driver.complete, 1, { pid: 30 })
+        others.use(1, steps)
+        expect(accused(await driver.account())).toEqual([])
+      }),
+      { numRuns: 60 },
+    )
+  })
+})
+
 describe('nobody is accused', () => {
   test('where the owner frees its pages', async () => {
     const driver = new Driver()

@@ -2,6 +2,7 @@
 import type { Finding } from '../findings/finding.ts'
 import type { FindingKind } from '../findings/registry.ts'
 import type { LearningTracker } from '../learn/learning-tracker.ts'
+import { PageBit } from '../track/page-state.ts'
 
 /** A finding about a page that says nothing yet, with what is told of it. */
 export function newFinding(ledger: LearningTracker, kind: FindingKind, row: number, told: Partial<Finding>): Finding {
@@ -14,6 +15,7 @@ export function newFinding(ledger: LearningTracker, kind: FindingKind, row: numb
     history: [],
     count: 0,
     expected: told.expected ?? ledger.idleCount(row) ?? 0,
+    ...(pages.has(row, PageBit.rested) ? { isRest: true as const } : {}),
     certainty: 'likely',
     culprit: undefined,
     culpritCertainty: undefined,

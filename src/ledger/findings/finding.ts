@@ -67,6 +67,8 @@ export interface Finding {
   history: HistoryEvent[]
   /** No count was recorded: `count` and `expected` say nothing. */
   isUncounted?: true
+  /** The page was watched: `expected` is the count that it had before, of whatever the others held. */
+  isRest?: true
   /** Count found, and the one that the protocol wants. */
   count: number
   expected: number
