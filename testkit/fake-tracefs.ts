@@ -41,7 +41,7 @@ export const VMEMMAP = '0xffffea0000000000'
 
 /** What stands in a trace instance of the fake, and what the kernel would print by the probe that tells an address. */
 const INSTANCE = `
-for dir in lastput lastput/lastput_where page_ref error_report; do /bin/mkdir -p "$1/events/$dir"; done
+for dir in lastput lastput/lastput_where lastput/lastput_alloc lastput/lastput_free page_ref error_report; do /bin/mkdir -p "$1/events/$dir"; done
 [ -d "$FAKE_TRACEFS/events/page_ref" ] || /bin/rmdir "$1/events/page_ref"
 /bin/mkdir -p "$1/options"
 echo '          <...>-1 [000] ..... 1.000000: lastput_where: (ksys_write+0x4/0xe0) base=${VMEMMAP} c0x10=1' > "$1/trace"

@@ -196,27 +196,30 @@ fetch() {
   echo '-:lastput/lastput_where' >> "$tracing/kprobe_events"
 }
 
-# The address of the count of a page: 0x34 into a struct page of 64 bytes. Shells count with a sign, so in two halves.
-count_address() {
+# struct_address PFN OFFSET: in a struct page of 64 bytes. Shells count with a sign, so in two halves.
+struct_address() {
   high=${vmemmap#0x}
   low=${high#????????}
   high=${high%????????}
-  sum=$((0x$low + $1 * 64 + 0x34))
+  sum=$((0x$low + $1 * 64 + $2))
   printf '0x%x%08x' $((0x$high + (sum >> 32))) $((sum & 0xffffffff))
 }
 
+# The address of the count of a page.
+count_address() { struct_address "$1" 0x34; }
+
 find_vmemmap() {
-  [ "$(uname -m)" = x86_64 ] || die 'the count of a page can be watched on x86-64 only'
-  [ -z "$vmemmap" ] || return 0
-  if has_kprobes && has_function vmemmap_base; then
-    need_instance
-    vmemmap=$(fetch 'base=@vmemmap_base' | sed -n 's/.*base=\(0x[0-9a-f]*\).*/\1/p')
-  elif ! has_function vmemmap_base; then
-    vmemmap=$(vmemmap_field | sed 's/.*\\//')
+  if [ -z "$vmemmap" ]; then
+    if has_kprobes && has_function vmemmap_base; then
+      need_instance
+      vmemmap=$(fetch 'base=@vmemmap_base' | sed -n 's/.*base=\(0x[0-9a-f]*\).*/\1/p')
+    elif ! has_function vmemmap_base; then
+      vmemmap=$(vmemmap_field | sed 's/.*\\//')
+    fi
   fi
   case $vmemmap in
     0x????????????????) ;;
-    *) die 'where the array of all struct pages begins cannot be read: name it by --vmemmap, or record elsewhere' ;;
+    *) return 1 ;;
   esac
 }
 
@@ -290,14 +293,12 @@ stop_recorder() {
   rm -f "$out/recorder.pid"
 }
 
-# filter FIELD: that it is of the pages. Addresses of struct pages are compared in the same way as pfns.
+# filter FIELD: that it is of the pages, by their pfns or by the addresses of their struct pages.
 filter() {
   or=
   for range in $pages; do
     if [ "$1" = page ]; then
-      first=$(count_address "${range%-*}")
-      last=$(count_address "${range#*-}")
-      printf '%s(page >= %s && page <= %s)' "$or" "${first%??}00" "$last"
+      printf '%s(page >= %s && page <= %s)' "$or" "$(struct_address "${range%-*}" 0)" "$(struct_address "${range#*-}" 0)"
     else
       printf '%s(pfn >= %s && pfn <= %s)' "$or" "${range%-*}" "${range#*-}"
     fi
@@ -317,6 +318,12 @@ start_tracefs() {
       filter pfn > "$instance/events/page_ref/filter" || die 'the kernel refused the filter'
     fi
     echo 1 > "$instance/events/page_ref/enable"
+  fi
+  if [ -n "$pages" ] && [ -n "$vmemmap" ]; then
+    for name in lastput_alloc lastput_free; do
+      [ ! -d "$instance/events/lastput/$name" ] || filter page > "$instance/events/lastput/$name/filter" ||
+        die 'the kernel refused the filter'
+    done
   fi
   [ ! -d "$instance/events/lastput" ] || echo 1 > "$instance/events/lastput/enable"
   [ ! -d "$instance/events/error_report" ] || echo 1 > "$instance/events/error_report/enable"
@@ -338,7 +345,13 @@ start_trace_cmd() {
       [ -z "$pages" ] || set -- "$@" -f "$(filter pfn)"
     done
   fi
-  [ ! -d "$tracing/events/lastput" ] || set -- "$@" -e lastput
+  for name in $probes; do
+    [ -d "$tracing/events/lastput/$name" ] || continue
+    set -- "$@" -e "lastput:$name"
+    case $name in
+      lastput_alloc | lastput_free) [ -z "$pages" ] || [ -z "$vmemmap" ] || set -- "$@" -f "$(filter page)" ;;
+    esac
+  done
   [ ! -d "$tracing/events/error_report" ] || set -- "$@" -e error_report:error_report_end
   trace-cmd record "$@" > "$out/recorder.log" 2>&1 &
   recorder=$!
@@ -498,12 +511,16 @@ guard=$!
 describe
 if [ "$means" = watch ]; then
   with=perf
-  find_vmemmap
+  [ "$(uname -m)" = x86_64 ] || die 'the count of a page can be watched on x86-64 only'
+  find_vmemmap || die 'where the array of all struct pages begins cannot be read: name it by --vmemmap, or record elsewhere'
 else
   with=$by
   if [ "$with" = auto ]; then
     with=tracefs
     if has_program trace-cmd; then with=trace-cmd; fi
+  fi
+  if [ -n "$pages" ] && [ "$(uname -m)" = x86_64 ] && ! find_vmemmap; then
+    say 'where the array of all struct pages begins cannot be read: hand-outs and returns of other pages are recorded, too'
   fi
   make_probes
 fi

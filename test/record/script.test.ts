@@ -174,6 +174,9 @@ describe.each(shells)('%s', shell => {
     const running = new Run({ pages: [{ first: 16, last: 31 }], seconds: 1 }, [], shell)
     await running.until(() => kernel.instance('tracing_on') === '1\n')
     expect(kernel.instance('events/page_ref/filter')).toBe('(pfn >= 0x10 && pfn <= 0x1f)')
+    // 0xffffea0000000000 + 64 * pfn
+    const filter = '(page >= 0xffffea0000000400 && page <= 0xffffea00000007c0)'
+    expect(kernel.instance('events/lastput/lastput_free/filter')).toBe(filter)
     expect(kernel.instance('options/stacktrace')).toBe('1\n')
     const { code, said } = await running.end()
     expect(code, said).toBe(0)
