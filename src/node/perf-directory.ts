@@ -7,6 +7,21 @@ import { FileSource } from './source.ts'
 
 const DATA = 'data'
 const CODE = 'kcore_dir'
+/** Four lines for each turn. */
+const MAX_COUNTS = 1 << 24
+
+/** The counts that `lastput record` reads before each turn of watching, beside the directory of that turn. */
+function startCountsOf(folder: string): Map<number, number> {
+  const counts = new Map<number, number>()
+  const path = join(folder, '../counts.txt')
+  const turn = Number(/^perf-(\d+)\.data$/.exec(basename(folder))?.[1] ?? 1)
+  if (!existsSync(path) || statSync(path).size > MAX_COUNTS) return counts
+  for (const line of readFileSync(path, 'utf8').split('\n')) {
+    const told = /^0x([0-9a-f]{1,13}) (-?\d{1,10}) before turn (\d+)$/.exec(line)
+    if (told && Number(told[3]) === turn) counts.set(Number.parseInt(told[1]!, 16), Number(told[2]))
+  }
+  return counts
+}
 
 /** Returns the file with the samples in a directory of perf's; undefined where it is none. */
 export function dataFileIn(folder: string): string | undefined {
@@ -16,7 +31,7 @@ export function dataFileIn(folder: string): string | undefined {
 
 /** What stands beside a file with samples, for its reader. The sources are closed by whoever closes the recording. */
 export interface Companions {
-  options: Pick<OpenOptions, 'kcore' | 'kallsyms'>
+  options: Pick<OpenOptions, 'kcore' | 'kallsyms' | 'startCounts'>
   close(): void
 }
 
@@ -29,6 +44,7 @@ export function companionsOf(path: string): Companions | undefined {
   return {
     options: {
       ...(kcore ? { kcore } : {}),
+      startCounts: startCountsOf(dirname(path)),
       kallsyms: existsSync(kallsyms) ? [readFileSync(kallsyms, 'utf8')] : [],
     },
     close: () => kcore?.close(),

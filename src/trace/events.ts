@@ -203,6 +203,8 @@ export interface OpenOptions {
   kcore?: ByteSource
   /** Address of the kernel's memory map (the value of `vmemmap_base`): it tells which pages' counts were watched. */
   vmemmap?: bigint
+  /** Counts that watched pages had when the watch began, as far as whoever recorded has read them. */
+  startCounts?: ReadonlyMap<number, number>
   /** Deliver samples that perf wrote to the file twice as often as they stand there. */
   keepRepeated?: boolean
 }

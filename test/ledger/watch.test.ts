@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Findings in recordings of watched counts: what a driver did wrong, and that nobody else is accused. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type Account, account, whoHolds } from '../../src/ledger/account.ts'
@@ -57,6 +60,28 @@ async function holdsTruth(path: string): Promise<void> {
 test('the example: 359 changes with their amounts, the leak and nothing else', () => holdsTruth(EXAMPLE))
 
 test('the file in the directory is the recording, too', () => holdsTruth(`${EXAMPLE}/data`))
+
+test('counts beside the directory are those of its turn', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'lastput-watch-'))
+  try {
+    const machine = new WatchMachine([7])
+    const [put, get] = [machine.fn('put', 'put'), machine.fn('get', 'get')]
+    for (const fn of [put, get]) machine.run(fn, 0)
+    const { data: samples, kcore, kallsyms } = machine.files()
+    mkdirSync(join(folder, 'perf-2.data/kcore_dir'), { recursive: true })
+    writeFileSync(join(folder, 'perf-2.data/data'), samples)
+    writeFileSync(join(folder, 'perf-2.data/kcore_dir/kcore'), kcore)
+    writeFileSync(join(folder, 'perf-2.data/kcore_dir/kallsyms'), kallsyms)
+    writeFileSync(
+      join(folder, 'counts.txt'),
+      ['0x7fe9f 5 before turn 1', '0x7fe9f 7 before turn 2', '0x7fe9f 8 after turn 2', 'nonsense', ''].join('\n'),
+    )
+    const { counts } = await changesOf(join(folder, 'perf-2.data'))
+    expect(counts).toEqual([[0x7fe9f, 7]])
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+})
 
 test('who holds the page of the example', async () => {
   const held = await whoHolds(await openFile(EXAMPLE), 0x7fea1, Infinity)

@@ -29,10 +29,15 @@ interface Page {
   isDone: boolean
 }
 
-/** Deduces start counts from the rows of a watch, as `ChangeReader` stores them, in order of time. */
+/**
+ * Deduces start counts from the rows of a watch, as `ChangeReader` stores them, in order of time.
+ *
+ * @param given counts that were read just before; what instructions returned is believed rather
+ */
 export async function startCounts(
   batches: AsyncIterable<EventBatch>,
   pages: readonly number[],
+  given: ReadonlyMap<number, number> = new Map(),
 ): Promise<Map<number, StartCount>> {
   const states = new Map(pages.map(pfn => [pfn, newPage()]))
   let open = states.size
@@ -50,7 +55,7 @@ export async function startCounts(
     }
     if (open <= 0) break
   }
-  return new Map([...states].map(([pfn, state]) => [pfn, startOf(state)]))
+  return new Map([...states].map(([pfn, state]) => [pfn, startOf(state, given.get(pfn))]))
 }
 
 function newPage(): Page {
@@ -94,7 +99,8 @@ function change(page: Page, isKnown: boolean, by: number): void {
   if (!isKnown) page.isDone = true
 }
 
-function startOf({ votes, least }: Page): StartCount {
+function startOf({ votes, least }: Page, given: number | undefined): StartCount {
   const [first] = [...votes].sort((a, b) => b[1] - a[1])
+  if (!first && given !== undefined && given >= least) return { count: given, isKnown: true }
   return first ? { count: first[0], isKnown: true } : { count: Math.max(least, 1), isKnown: false }
 }

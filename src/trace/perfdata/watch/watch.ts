@@ -21,12 +21,19 @@ export class Watch {
   readonly reader: ChangeReader
   readonly symbols: SymbolTable
   readonly #pages: WatchedPages
+  readonly #given: ReadonlyMap<number, number>
   readonly #notes: string[] = []
   #resolver: CountResolver | undefined
   #starts: ReadonlyMap<number, StartCount> = new Map()
 
-  private constructor(pages: WatchedPages, text: KernelText | undefined, symbols: SymbolTable) {
+  private constructor(
+    pages: WatchedPages,
+    text: KernelText | undefined,
+    symbols: SymbolTable,
+    given: ReadonlyMap<number, number>,
+  ) {
     this.#pages = pages
+    this.#given = given
     this.symbols = symbols
     const isRead = text?.machine === EM_X86_64 || text?.machine === EM_AARCH64
     this.reader = new ChangeReader(text && isRead ? new WriteFinder(text, symbols) : undefined)
@@ -41,11 +48,11 @@ export class Watch {
   static async open(
     attrs: readonly PerfAttr[],
     info: PerfInfo,
-    { kcore, vmemmap }: OpenOptions,
+    { kcore, vmemmap, startCounts: given = new Map() }: OpenOptions,
     symbols: SymbolTable,
     damage: Damage[],
   ): Promise<Watch | undefined> {
-    const pages = watchedPages(attrs, info, vmemmap)
+    const pages = watchedPages(attrs, info, vmemmap, [...given.keys()])
     if (pages.pfns.length === 0) return undefined
     let text: KernelText | undefined
     try {
@@ -55,7 +62,7 @@ export class Watch {
       const { file, offset, expected } = error
       damage.push({ file, offset, expected })
     }
-    return new Watch(pages, text, symbols)
+    return new Watch(pages, text, symbols, given)
   }
 
   /** The watched count of an event, by its place in the header. */
@@ -65,7 +72,7 @@ export class Watch {
 
   /** Deduces the counts at the start from a first reading of the samples. */
   async begin(batches: AsyncIterable<EventBatch>): Promise<void> {
-    this.#starts = await startCounts(batches, this.#pages.pfns)
+    this.#starts = await startCounts(batches, this.#pages.pfns, this.#given)
     this.#resolver = new CountResolver(this.#starts)
   }
 

@@ -31,8 +31,18 @@ export interface WatchedPages {
   notes: readonly string[]
 }
 
-/** Finds the watched counts among events. @param base address of the memory map, where somebody knows it */
-export function watchedPages(attrs: readonly PerfAttr[], info: PerfInfo, base: bigint | undefined): WatchedPages {
+/**
+ * Finds the watched counts among events.
+ *
+ * @param given address of the memory map, where somebody knows it
+ * @param known frame numbers of which some may be watched
+ */
+export function watchedPages(
+  attrs: readonly PerfAttr[],
+  info: PerfInfo,
+  given: bigint | undefined,
+  known: readonly number[] = [],
+): WatchedPages {
   const counts = new Array<WatchedCount | undefined>(attrs.length)
   const others: bigint[] = []
   const places = attrs.flatMap(({ breakpoint }, event) => {
@@ -41,7 +51,9 @@ export function watchedPages(attrs: readonly PerfAttr[], info: PerfInfo, base: b
     if (page === undefined) others.push(breakpoint.address)
     return page === undefined ? [] : [{ event, page, readsToo: (breakpoint.access & READ) !== 0 }]
   })
-  const map = base ?? inferredBase(places.map(({ page }) => page))
+  const structs = places.map(({ page }) => page)
+  const base = given ?? baseOf(structs, known)
+  const map = base ?? inferredBase(structs)
   for (const { event, page, readsToo } of places) {
     const pfn = Number((page - map) / PAGE_STRUCT_BYTES)
     if (page >= map && Number.isSafeInteger(pfn)) counts[event] = { pfn, address: page + REFCOUNT_OFFSET, readsToo }
@@ -58,6 +70,18 @@ function pageOf({ address, bytes }: { address: bigint; bytes: number }): bigint 
   const page = (address / PAGE_STRUCT_BYTES) * PAGE_STRUCT_BYTES
   const count = page + REFCOUNT_OFFSET
   return address <= count && count + COUNT_BYTES <= address + BigInt(bytes) ? page : undefined
+}
+
+/** Address of a memory map in which all pages are among those known; undefined if there is none. */
+function baseOf(pages: readonly bigint[], known: readonly number[]): bigint | undefined {
+  const [first] = pages
+  if (first === undefined) return undefined
+  const frames = new Set(known)
+  return known
+    .map(pfn => first - PAGE_STRUCT_BYTES * BigInt(pfn))
+    .find(
+      base => base % MAP_ALIGNMENT === 0n && pages.every(page => frames.has(Number((page - base) / PAGE_STRUCT_BYTES))),
+    )
 }
 
 function inferredBase(pages: readonly bigint[]): bigint {

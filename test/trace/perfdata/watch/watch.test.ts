@@ -167,6 +167,35 @@ test('a count that nothing tells is the least that fits, and that is said', asyn
   expect(recording.notes).toContain('the count of page 0x7fe9f at the start is not known: the least that fits is shown')
 })
 
+test('a count that was read before the watch is believed, and tells the frame numbers', async () => {
+  const machine = new WatchMachine([9, 4], { firstPfn: 0x4007fe9f })
+  const [get, put] = [machine.fn('get', 'get'), machine.fn('put', 'put')]
+  for (const page of [0, 1]) for (const fn of [put, put, get, put]) machine.run(fn, page)
+  const told = async (startCounts?: ReadonlyMap<number, number>) =>
+    (await open(machine, startCounts && { startCounts }))
+      .map(({ pfn, count }) => [pfn, count])
+      .filter((_, i) => i % 4 === 0)
+  const known = [
+    [0x4007fe9f, 8],
+    [0x4007fea0, 3],
+  ]
+  expect(
+    await told(
+      new Map([
+        [0x4007fe9f, 9],
+        [0x4007fea0, 4],
+      ]),
+    ),
+  ).toEqual(known)
+  // Of other pages: it says nothing of these.
+  const unknown = [
+    [0x7fe9f, 2],
+    [0x7fea0, 2],
+  ]
+  expect(await told(new Map([[0x4007fe9f, 9]]))).toEqual(unknown)
+  expect(await told()).toEqual(unknown)
+})
+
 test('what an unknown instruction did is told by the counts around it', async () => {
   const machine = new WatchMachine([1])
   const peek = machine.fn('peek', 'tryGet')
