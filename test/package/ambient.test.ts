@@ -12,7 +12,15 @@ const REPLACES =
 
 /** What a process or a thread that is ours alone says of itself once, at its start. */
 const ONCE: Readonly<Record<string, readonly string[]>> = {
-  'node/model-realm.ts': ['Math.random', 'Date.now', 'process.exit'],
+  'node/model-realm.ts': [
+    'Math.random',
+    'Date.now',
+    'globalThis.Date',
+    'performance.now',
+    'process.hrtime',
+    'process.exit',
+    'globalThis.console',
+  ],
   'cli/main.ts': ['Error.stackTraceLimit', 'process.exitCode'],
   'cli/model-worker.ts': ['Error.stackTraceLimit'],
   'cli/matrix-worker.ts': ['Error.stackTraceLimit'],

@@ -3,7 +3,7 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { publint } from 'publint'
 import { formatMessage } from 'publint/utils'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -38,7 +38,10 @@ beforeAll(() => {
   mkdirSync(installed, { recursive: true })
   execFileSync('tar', ['-xzf', join(built, packed.filename), '-C', installed, '--strip-components=1'])
   for (const dependency of Object.keys(manifest.dependencies)) {
-    symlinkSync(join(root, 'node_modules', dependency), join(stranger, 'node_modules', dependency))
+    const link = join(stranger, 'node_modules', dependency)
+    // A dependency may have a scope.
+    mkdirSync(dirname(link), { recursive: true })
+    symlinkSync(join(root, 'node_modules', dependency), link)
   }
   writeFileSync(join(stranger, 'package.json'), '{"type":"module"}')
 })
