@@ -23,6 +23,7 @@ import {
   ownProperties,
   refuseUnknown,
   scenarioOf,
+  shardOption,
   systemOptions,
   workerCount,
 } from './model-flags.ts'
@@ -73,6 +74,11 @@ export function checkCommand(): Command {
       ]),
     )
     .option('--matrix', 'every driver under every protocol it lived under, property by property')
+    .option(
+      '--shard <i/n>',
+      'with --matrix: the i-th of n equal parts; lastput merge makes one table of them',
+      shardOption,
+    )
     .addOption(
       new Option('--bugs', 'the corpus of known bugs, each as it was and as it was mended').conflicts([...SYSTEM]),
     )
@@ -113,6 +119,7 @@ export function checkCommand(): Command {
 /** What the command does, in its own thread or in that of a model. */
 export async function answerCheck(name: string | undefined, flags: CheckFlags, host: ModelHost): Promise<Exit> {
   if (flags.bugs) return checkBugs(name, flags, host)
+  if (flags.shard && !flags.matrix) throw new UsageError('--shard takes a part of a matrix: add --matrix')
   if (flags.matrix && flags.ftrace !== undefined)
     throw new UsageError('--ftrace writes one counterexample: leave out --matrix and say --property')
   if (flags.matrix) return checkMatrix(name, flags, host)

@@ -42,6 +42,7 @@ const COMMANDS: Record<string, () => Promise<Command>> = {
   who: async () => (await import('./who.ts')).whoCommand(),
   life: async () => (await import('./life.ts')).lifeCommand(),
   diff: async () => (await import('./diff.ts')).diffCommand(),
+  merge: async () => (await import('./merge.ts')).mergeCommand(),
   events: async () => (await import('./events.ts')).eventsCommand(),
   record: async () => (await import('./record.ts')).recordCommand(),
   core: async () => (await import('./core.ts')).coreCommand(),

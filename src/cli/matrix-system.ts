@@ -21,6 +21,19 @@ export interface MatrixJob {
   readonly memory: number
   /** Whether counterexamples are wanted. */
   readonly explain: boolean
+  /** The part of the systems that is checked; all without. */
+  readonly shard: Shard | undefined
+}
+
+/** The i-th of n parts, from 1 on: every n-th system, so that parts take about as long. */
+export interface Shard {
+  readonly part: number
+  readonly of: number
+}
+
+/** The systems of a part, in order. */
+export function shardOf(systems: readonly MatrixSystem[], shard: Shard | undefined): readonly MatrixSystem[] {
+  return shard === undefined ? systems : systems.filter((_, i) => i % shard.of === shard.part - 1)
 }
 
 /** What a worker answers. */

@@ -3,7 +3,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { ModelError } from '../checker/index.ts'
 import { UsageError } from './errors.ts'
-import { type MatrixAnswer, type MatrixJob, rowOf, systemsOf } from './matrix-system.ts'
+import { type MatrixAnswer, type MatrixJob, rowOf, shardOf, systemsOf } from './matrix-system.ts'
 import { hostOf, isPath, ownHost, type SentHost, tellFailures } from './model-host.ts'
 
 const { job, host: sent } = workerData as { job: MatrixJob; host: SentHost }
@@ -11,7 +11,7 @@ const { job, host: sent } = workerData as { job: MatrixJob; host: SentHost }
 const host = [job.driver, job.protocol].some(name => name !== undefined && isPath(name)) ? hostOf(sent) : ownHost()
 tellFailures()
 Error.stackTraceLimit = 100
-const systems = systemsOf(job, host)
+const systems = systemsOf(job, host).then(all => shardOf(all, job.shard))
 const answer = (message: MatrixAnswer) => parentPort!.postMessage(message)
 
 parentPort!.on('message', async (index: number) => {

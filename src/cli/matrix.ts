@@ -7,7 +7,7 @@ import type { MatrixSystem } from '../linux/scenario/matrix.ts'
 import { type MatrixRow, MatrixText } from '../report/matrix.ts'
 import { UsageError } from './errors.ts'
 import { Exit } from './exit-codes.ts'
-import { type MatrixAnswer, type MatrixJob, rowOf, systemsOf } from './matrix-system.ts'
+import { type MatrixAnswer, type MatrixJob, rowOf, shardOf, systemsOf } from './matrix-system.ts'
 import { type CheckFlags, MOST_WORKERS, refuseUnknown } from './model-flags.ts'
 import { isFailure, type ModelHost, type ThreadFailure } from './model-host.ts'
 import { patienceOf, startModel } from './model-thread.ts'
@@ -34,15 +34,17 @@ export async function checkMatrix(driver: string | undefined, flags: CheckFlags,
     symmetry: flags.symmetry,
     time: flags.time ?? SECONDS,
     memory: Math.floor(flags.memory / workers),
+    shard: flags.shard,
     explain: flags.json === true || flags.html !== undefined,
   }
   const began = performance.now()
-  const systems = await systemsOf(job, host)
+  const all = await systemsOf(job, host)
   refuseUnknown(
     flags,
-    systems.map(s => s.system),
+    all.map(s => s.system),
     host,
   )
+  const systems = shardOf(all, job.shard)
   const text = new MatrixText(job.properties ?? Object.keys(properties))
   const show = (line: string) => void (flags.json || process.stdout.write(line))
   show(text.head())

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Options that `lastput check` and `lastput run` share, and what they mean to the model and the engine. */
+
 import { availableParallelism, totalmem } from 'node:os'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type CheckOptions, promises, type SearchProgress } from '../checker/index.ts'
@@ -9,6 +10,7 @@ import { spawn } from '../node/spawn.ts'
 import { presentId } from '../promises/promises.ts'
 import { grouped, wrap } from '../report/words.ts'
 import { UsageError } from './errors.ts'
+import type { Shard } from './matrix-system.ts'
 import type { ModelHost } from './model-host.ts'
 
 export interface CheckFlags {
@@ -29,8 +31,20 @@ export interface CheckFlags {
   html?: string
   ftrace?: string
   matrix?: boolean
+  shard?: Shard
   list?: boolean
   bugs?: boolean
+}
+
+/** Parts of a matrix at most. */
+const MOST_SHARDS = 10_000
+
+/** Reads "2/8". */
+export function shardOption(text: string): Shard {
+  const [, part, of] = /^(\d{1,5})\/(\d{1,5})$/.exec(text)?.map(Number) ?? []
+  if (part === undefined || of === undefined || part < 1 || part > of || of > MOST_SHARDS)
+    throw new InvalidArgumentError('expected a part and how many there are, as 2/8')
+  return { part, of }
 }
 
 /** What describes the system, shared with `lastput run`. */

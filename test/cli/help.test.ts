@@ -11,6 +11,7 @@ const COMMANDS = [
   'who',
   'life',
   'diff',
+  'merge',
   'events',
   'check',
   'explain',

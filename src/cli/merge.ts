@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** `lastput merge`: answers of many runs, on many machines, as one. */
+import { readFileSync } from 'node:fs'
+import { Command } from 'commander'
+import {
+  type Answers,
+  answersOf,
+  fleetOf,
+  fleetText,
+  MergeError,
+  matrixText,
+  mergedRows,
+  TRACE,
+} from '../report/merge.ts'
+import { guarded, UsageError } from './errors.ts'
+import { Exit, exitFor } from './exit-codes.ts'
+
+interface MergeFlags {
+  json?: boolean
+}
+
+const NOTES = `
+Takes what lastput trace --json wrote, of one recording or of several, and tells
+what was found in all of them by cause; or what the shards of a matrix wrote,
+in order, and prints the matrix. docs/fleet.md has array jobs for both.
+
+Examples:
+  lastput merge machine-*.json                     what went wrong where?
+  lastput check --matrix --shard 1/4 --json > 1.json
+  lastput merge 1.json 2.json 3.json 4.json        the whole matrix
+  lastput merge 1.json 2.json --json > both.json   one array of all answers
+
+Exit codes: 0 nothing found (a matrix: all decided), 1 findings, 2 usage, or a
+file of another kind, 3 nothing found, but something may have been missed.`
+
+export function mergeCommand(): Command {
+  return new Command('merge')
+    .description('one answer of many: of the recordings of a fleet, of the shards of a matrix')
+    .argument('<file...>', 'JSON of lastput trace, or of lastput check --matrix')
+    .option('--json', 'one array of all answers')
+    .addHelpText('after', NOTES)
+    .action((files: string[], flags: MergeFlags) => guarded('merge', async () => merge(files, flags)))
+}
+
+function merge(files: readonly string[], { json }: MergeFlags): Exit {
+  const all = files.map(read)
+  const kinds = new Set(all.flatMap(({ answers }) => answers.map(answer => answer.schema)))
+  if (kinds.size > 1)
+    throw new UsageError(`these files are of several kinds, ${[...kinds].join(' and ')}: merge each apart`)
+  return kinds.has(TRACE) || kinds.size === 0 ? mergeFleet(all, json === true) : mergeMatrix(all, json === true)
+}
+
+function mergeFleet(all: readonly Answers[], json: boolean): Exit {
+  const fleet = explained(() => fleetOf(all))
+  const answers = all.flatMap(each => each.answers)
+  print(json ? JSON.stringify(answers, undefined, 1) : fleetText(fleet).join('\n'))
+  const hasReports = answers.some(({ reports }) => Array.isArray(reports) && reports.length > 0)
+  return exitFor({
+    found: fleet.causes.length > 0 || hasReports,
+    complete: answers.every(({ complete }) => complete !== false),
+  })
+}
+
+function mergeMatrix(all: readonly Answers[], json: boolean): Exit {
+  const rows = mergedRows(all)
+  const cells = rows.flat()
+  print(json ? JSON.stringify(cells, undefined, 2) : matrixText(rows).trimEnd())
+  return cells.some(({ verdict }) => verdict === 'inconclusive') ? Exit.INCOMPLETE : Exit.CLEAN
+}
+
+function read(file: string): Answers {
+  const text = readFileSync(file, 'utf8')
+  try {
+    return answersOf(file, JSON.parse(text))
+  } catch (error) {
+    if (error instanceof SyntaxError) throw new UsageError(`${file}: expected JSON: ${error.message}`)
+    throw error instanceof MergeError ? new UsageError(error.message) : error
+  }
+}
+
+function explained<T>(act: () => T): T {
+  try {
+    return act()
+  } catch (error) {
+    throw error instanceof MergeError ? new UsageError(error.message) : error
+  }
+}
+
+const print = (text: string): void => void process.stdout.write(`${text}\n`)
