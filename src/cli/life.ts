@@ -53,7 +53,7 @@ function life(file: string, flags: LifeFlags): Promise<Exit> {
     progress.clear()
     if (!lives)
       throw new UsageError(
-        `${recording.info.file}: no event of page ${pfnText(pfn)} occurs; lastput trace says which do`,
+        `${recording.info.file}: no page_ref event of page ${pfnText(pfn)} occurs; lastput trace says which do, lastput events --pfn ${pfnText(pfn)} shows what else there is of it`,
       )
     const text = flags.json ? JSON.stringify(lifeJson(lives), undefined, 1) : lifeText(lives, flags.top).join('\n')
     process.stdout.write(`${text}\n`)

@@ -17,6 +17,8 @@ interface RecordFlags {
   driver?: string
   held?: boolean
   means: RecordSettings['means']
+  alloc?: string
+  free?: string
   by: RecordSettings['by']
   output: string
   seconds?: number
@@ -64,6 +66,8 @@ export function recordCommand(): Command {
     .addOption(
       new Option('--means <how>', 'what to record').choices(['auto', 'counts', 'probes', 'watch']).default('auto'),
     )
+    .option('--alloc <function>', 'what hands pages out, if not zone_device_page_init()', functionName)
+    .option('--free <function>', "what gets them back, if not the core's function", functionName)
     .addOption(
       new Option('--by <program>', 'what writes events').choices(['auto', 'trace-cmd', 'tracefs']).default('auto'),
     )
@@ -111,6 +115,8 @@ export async function settingsOf(flags: RecordFlags): Promise<RecordSettings> {
     resource: flags.driver,
     pagemap: flags.pagemap,
     means: flags.watch ? 'watch' : flags.means,
+    alloc: flags.alloc,
+    free: flags.free,
     by: flags.by,
     out: flags.output,
     seconds: flags.seconds,
@@ -160,6 +166,12 @@ function watchPages(text: string): PfnRange[] {
 
 function plainName(text: string): string {
   if (/[\n\r*?[\]\\]/.test(text)) throw new InvalidArgumentError('expected a name, or a part of one')
+  return text
+}
+
+/** A function of the kernel, or of a module as `module:function`; its first argument is the page. */
+function functionName(text: string): string {
+  if (!/^(\w[\w-]*:)?[\w.]+$/.test(text)) throw new InvalidArgumentError('expected a function, or module:function')
   return text
 }
 

@@ -68,11 +68,13 @@ function who(file: string, flags: WhoFlags): Promise<Exit> {
 
 /** Why nothing can be said of the page, and which pages there are. */
 function absentText(
-  { pagemaps, lastTime }: Absent,
+  { pagemaps, lastTime, isProbed }: Absent,
   { pfn, at: given }: WhoFlags,
   at: number,
   recording: Recording,
 ): string {
+  if (isProbed)
+    return `${recording.info.file}: probes tell of page ${pfnText(pfn)}, but no count was recorded, so that nobody can say who holds it; lastput trace says whether it came back, lastput events --pfn ${pfnText(pfn)} shows its probes`
   const when = given === undefined ? '' : ` up to ${timeText(at, recording)}`
   const ranges = pagemaps.map(
     map => `${rangeText({ first: map.firstPfn, last: map.lastPfn })}${map.device ? '' : ' (ordinary pages)'}`,

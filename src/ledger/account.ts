@@ -123,6 +123,8 @@ export interface PageHolders {
 export interface Absent {
   pagemaps: PagemapSummary[]
   lastTime: number
+  /** Probes tell of the page, but no count was recorded. */
+  isProbed: boolean
 }
 
 /**
@@ -138,7 +140,10 @@ export async function whoHolds(
 ): Promise<PageHolders | Absent> {
   const ledger = await readLedger(recording, { ...options, allPages: true, watch: { pfn, at } })
   const state = ledger.watched
-  if (!state) return { pagemaps: pagemapSummaries(recording, ledger), lastTime: ledger.lastTime }
+  if (!state) {
+    const isProbed = ledger.pages.find(pfn) < 0 && ledger.probes.lifetimes.has(pfn)
+    return { pagemaps: pagemapSummaries(recording, ledger), lastTime: ledger.lastTime, isProbed }
+  }
   const diagnosis = new Diagnosis(ledger, recording)
   return {
     pfn,
@@ -240,12 +245,14 @@ export function summarise(recording: Recording, ledger: LearningTracker, ask: re
 }
 
 function presenceOf({ first, last }: PageRange, ledger: LearningTracker): Presence {
-  const { pages } = ledger
+  const { pages, probes } = ledger
   let presence: Presence = 'absent'
   for (let row = 0; row < pages.length && presence !== 'accounted'; row++) {
     if (pages.pfn[row]! < first || pages.pfn[row]! > last) continue
     presence = ledger.isCounted(row) ? 'accounted' : 'left-out'
   }
+  for (const pfn of presence === 'absent' ? probes.lifetimes.pfns() : [])
+    if (pfn >= first && pfn <= last) return 'accounted'
   return presence
 }
 

@@ -40,6 +40,10 @@ has_function() { grep -q " $1\([[:space:]].*\)\{0,1\}\$" "$proc/kallsyms"; }
 
 # The core's function that is entered with the last put of a device page, by kernels from the newest to the oldest.
 free_function() {
+  if [ -n "$free" ]; then
+    echo "$free"
+    return
+  fi
   for function in free_zone_device_folio free_zone_device_page free_devmap_managed_page; do
     if has_function "$function"; then
       echo "$function"
@@ -48,13 +52,21 @@ free_function() {
   done
 }
 
+# The function that hands device pages out, by most drivers.
+alloc_function() {
+  if [ -n "$alloc" ]; then echo "$alloc"
+  elif has_function zone_device_page_init; then echo zone_device_page_init; fi
+}
+
+can_probe() { has_kprobes && [ -n "$(free_function)" ] && [ -n "$(alloc_function)" ]; }
+
 offers() {
   if has_counts; then say 'it has page_ref events: every change of a count can be recorded'
   else say 'it has no page_ref events (CONFIG_DEBUG_PAGE_REF)'; fi
   if ! has_kprobes; then say 'it has no kprobe_events (CONFIG_KPROBE_EVENTS)'
-  elif [ -z "$(free_function)" ] || ! has_function zone_device_page_init; then
+  elif ! can_probe; then
     say 'it lets functions be probed, but has not both zone_device_page_init() and a function that frees device pages'
-  else say "zone_device_page_init() and $(free_function)() can be probed"; fi
+  else say "$(alloc_function)() and $(free_function)() can be probed"; fi
   if has_program perf; then say 'perf is installed: the counts of four pages at a time can be watched'
   else say 'perf is not installed: no count can be watched'; fi
   if has_program trace-cmd; then say 'trace-cmd is installed'; fi
@@ -101,7 +113,7 @@ choose_means() {
   [ "$means" = auto ] || return 0
   if has_counts; then means=counts
   elif few_pages && has_program perf; then means=watch
-  elif has_kprobes && [ -n "$(free_function)" ] && has_function zone_device_page_init; then means=probes
+  elif can_probe; then means=probes
   elif [ -n "$pages" ] && has_program perf; then means=watch
   else die 'this kernel offers nothing that can be recorded: see --check'; fi
 }
@@ -162,9 +174,10 @@ make_probes() {
   has_kprobes || return 0
   if [ "$(uname -m)" = x86_64 ]; then
     field=$(vmemmap_field)
-    if has_function zone_device_page_init; then probe lastput_alloc "zone_device_page_init page=%di $field"; fi
-    free=$(free_function)
-    if [ -n "$free" ]; then probe lastput_free "$free page=%di $field"; fi
+    function=$(alloc_function)
+    if [ -n "$function" ]; then probe lastput_alloc "$function page=%di $field"; fi
+    function=$(free_function)
+    if [ -n "$function" ]; then probe lastput_free "$function page=%di $field"; fi
   fi
   if has_function memunmap_pages; then
     probe lastput_memunmap 'memunmap_pages start=pgmap->range.start end=pgmap->range.end' memunmap_pages
@@ -280,7 +293,7 @@ pause() {
 # Lets the recorder write what it has: with trace-cmd that may take minutes.
 stop_recorder() {
   [ -n "$recorder" ] || return 0
-  if [ -n "$instance" ]; then echo 0 > "$instance/tracing_on" 2> /dev/null; fi
+  if [ "$with" = tracefs ]; then { echo 0 > "$instance/tracing_on"; } 2> /dev/null; fi
   [ "$with" = tracefs ] || kill -s "$ender" "$recorder" 2> /dev/null
   tries=0
   while is_running "$recorder" && [ $tries -lt "$patience" ]; do
@@ -375,6 +388,32 @@ start_perf() {
   patience=60
 }
 
+# Waits until the recorder records, which takes it seconds where the machine is slow.
+await_recorder() {
+  tries=0
+  until is_recording || ! is_running "$recorder" || [ -n "$stop" ] || [ $tries -ge 120 ]; do
+    tries=$((tries + 1))
+    pause
+  done
+}
+
+is_recording() {
+  case $with in
+    perf) [ -s "$file/data" ] || { [ -f "$file" ] && [ -s "$file" ]; } ;;
+    trace-cmd)
+      dir=$tracing/instances/lastput
+      [ "$(cat "$dir/tracing_on" 2> /dev/null)" = 1 ] && [ -n "$(cat "$dir/set_event" 2> /dev/null)" ]
+      ;;
+  esac
+}
+
+# start_command COMMAND...: once, when everything that it does is recorded
+start_command() {
+  if [ $# -eq 0 ] || [ -n "$command" ]; then return 0; fi
+  "$@" &
+  command=$!
+}
+
 # What the counts are now, as far as a probe can read them.
 tell_counts() {
   has_kprobes || return 0
@@ -422,10 +461,10 @@ watch_turns() {
     for pfn in $(each_page); do
       turn_pages="$turn_pages $pfn"
       here=$((here + 1))
-      [ $here -lt 4 ] || { watch_turn; turn_pages=; here=0; }
+      [ $here -lt 4 ] || { watch_turn "$@"; turn_pages=; here=0; }
       [ -z "$why" ] || return 0
     done
-    [ -z "$turn_pages" ] || watch_turn
+    [ -z "$turn_pages" ] || watch_turn "$@"
   done
 }
 
@@ -438,6 +477,8 @@ watch_turn() {
   tell_counts "before turn $number"
   # shellcheck disable=SC2086
   start_perf "$file" $turn_pages
+  await_recorder
+  start_command "$@"
   turn_began=$(date +%s)
   until is_over; do
     pause
@@ -451,10 +492,16 @@ run() {
   began=$(date +%s)
   if [ "$means" = watch ]; then
     say 'watching; Ctrl-C stops it'
-    watch_turns
+    watch_turns "$@"
   else
-    if [ "$with" = trace-cmd ]; then start_trace_cmd; else start_tracefs; fi
+    if [ "$with" = trace-cmd ]; then
+      start_trace_cmd
+      await_recorder
+    else
+      start_tracefs
+    fi
     say 'recording; Ctrl-C stops it'
+    start_command "$@"
     until is_over; do
       save_symbols
       pause
@@ -500,7 +547,7 @@ if [ -d "$tracing/instances/lastput" ]; then
 fi
 choose_means
 [ "$means" != counts ] || has_counts || die 'this kernel has no page_ref events'
-[ "$means" != probes ] || has_kprobes || die 'this kernel has no kprobe_events'
+[ "$means" != probes ] || can_probe || die 'this kernel does not let both ends of a page be probed: see --check, or name functions by --alloc and --free'
 [ "$means" != watch ] || has_program perf || die 'watching needs perf, which is not installed'
 [ "$means" != watch ] || [ -n "$pages" ] || die 'watching needs pages: name them by --watch'
 mkdir "$out" || die "$out must not be there"
@@ -524,11 +571,7 @@ else
   fi
   make_probes
 fi
-if [ $# -gt 0 ]; then
-  "$@" &
-  command=$!
-fi
-run
+run "$@"
 stop_recorder
 [ ! -s "$out/recorder.log" ] || [ $status -eq 0 ] || tail -n 3 "$out/recorder.log" >&2
 for file in "$out"/trace.dat "$out"/trace.txt "$out"/perf*.data; do

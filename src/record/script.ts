@@ -19,6 +19,9 @@ export interface RecordSettings {
   pagemap: number | undefined
   /** How: the page_ref events, probes alone, debug registers, or what the kernel has, in that order. */
   means: 'auto' | 'counts' | 'probes' | 'watch'
+  /** Functions that hand pages out and get them back, where it is not the core's: `function` or `module:function`. */
+  alloc: string | undefined
+  free: string | undefined
   /** What writes events to the file. */
   by: 'auto' | 'trace-cmd' | 'tracefs'
   /** A folder that is made for it. */
@@ -47,12 +50,14 @@ set -u
 
 /** @param body the text of record.sh */
 export function recordScript(settings: RecordSettings, body: string): string {
-  const { pages, resource, pagemap, means, by, out, seconds, kib, buffer, turn, vmemmap } = settings
+  const { pages, resource, pagemap, means, alloc, free, by, out, seconds, kib, buffer, turn, vmemmap } = settings
   const values: [name: string, value: string | number | undefined, meaning: string][] = [
     ['pages', pages.map(rangeText).join(' '), 'FIRST-LAST, in page frame numbers'],
     ['resource', resource, 'or the ranges of /proc/iomem with this in their names'],
     ['pagemap', pagemap === undefined ? undefined : hex(pagemap), 'or the range that has this page'],
     ['means', means, 'auto, counts, probes or watch'],
+    ['alloc', alloc, 'the function that hands pages out, whose first argument is the page'],
+    ['free', free, 'the function that gets them back, likewise'],
     ['by', by, 'auto, trace-cmd or tracefs'],
     ['out', out, 'the folder to be made'],
     ['seconds', seconds, 'after which it stops'],

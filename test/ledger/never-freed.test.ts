@@ -3,7 +3,7 @@
 // and nobody is accused of what losses, a late start, a cut or a missing probe explains.
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { type Account, account } from '../../src/ledger/account.ts'
+import { type Account, account, whoHolds } from '../../src/ledger/account.ts'
 import { ACCUSATIONS } from '../../src/ledger/findings/kinds.ts'
 import { openFile } from '../../src/node/open.ts'
 import { incompleteness } from '../../src/report/completeness.ts'
@@ -54,6 +54,13 @@ describe("Debian's own 7.3", () => {
     expect(incompleteness(made, recording.damage)).toEqual([])
     const again = await open()
     expect((await checkEvidence(again, made)).wrong).toEqual([])
+  })
+
+  test('its pages can be asked for', async () => {
+    const asked = [0xfcf800c, 0xfcf800e].map(pfn => ({ first: pfn, last: pfn }))
+    expect((await account(await open(), { ask: asked })).asked).toEqual(['accounted', 'absent'])
+    expect(await whoHolds(await open(), 0xfcf800c, Infinity)).toMatchObject({ isProbed: true })
+    expect(await whoHolds(await open(), 0xfcf800e, Infinity)).toMatchObject({ isProbed: false })
   })
 
   test('no count is told where none was recorded', async () => {

@@ -16,6 +16,8 @@ const DEFAULTS: RecordSettings = {
   resource: undefined,
   pagemap: undefined,
   means: 'auto',
+  alloc: undefined,
+  free: undefined,
   by: 'tracefs',
   out: '',
   seconds: undefined,
@@ -27,14 +29,22 @@ const DEFAULTS: RecordSettings = {
 
 const PERF = `echo "$@" >> "$FAKE_TRACEFS/../perf.log"
 while [ $# -gt 1 ]; do [ "$1" = -o ] && out=$2; shift; done
-mkdir "$out"
+mkdir "$out"; echo > "$out/data"
 trap 'exit 0' INT TERM
 while :; do sleep 0.1; done`
 /** A shell cannot catch what it was started to ignore, as programs in the background are; trace-cmd does. */
 const TRACE_CMD = `#!${process.execPath}
 const { writeFileSync } = require('node:fs')
+const { mkdirSync, rmSync } = require('node:fs')
+const instance = process.env.FAKE_TRACEFS + '/instances/lastput'
 writeFileSync(process.env.FAKE_TRACEFS + '/../trace-cmd.log', process.argv.slice(2).join(' '))
-process.on('SIGINT', () => process.exit(0))
+mkdirSync(instance)
+writeFileSync(instance + '/set_event', 'lastput:*')
+writeFileSync(instance + '/tracing_on', '1')
+process.on('SIGINT', () => {
+  rmSync(instance, { recursive: true })
+  process.exit(0)
+})
 setInterval(() => undefined, 1000)
 `
 const DYING_PERF = 'sleep 0.5; exit 1'
@@ -128,6 +138,13 @@ describe('what it chooses', () => {
     expect(await check({ programs })).toMatch(/recording hand-outs and returns of all device pages/)
     expect(await check({ programs }, { pages })).toMatch(/watching the counts of pages 0x10-0x11 by debug registers/)
     expect(await check({}, { pages })).toMatch(/recording hand-outs and returns of pages 0x10-0x11/)
+  })
+
+  test('functions that are named take the place of those of the core', async () => {
+    const functions = ['memunmap_pages']
+    expect(await check({ functions }, { alloc: 'drv:drv_take', free: 'drv_free' })).toMatch(
+      /drv:drv_take\(\) and drv_free\(\) can be probed/,
+    )
   })
 
   test('nothing where there is nothing', async () => {

@@ -143,6 +143,11 @@ export class PageLifetimes {
     return this.#exited.has(pid)
   }
 
+  /** True if the page had a probe. */
+  has(pfn: number): boolean {
+    return this.#rows.has(pfn)
+  }
+
   /** Returns the pages that had a probe, in the order of their first. */
   pfns(): Iterable<number> {
     return this.#rows.keys()
