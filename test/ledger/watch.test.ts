@@ -61,6 +61,32 @@ test('the example: 359 changes with their amounts, the leak and nothing else', (
 
 test('the file in the directory is the recording, too', () => holdsTruth(`${EXAMPLE}/data`))
 
+describe('recordings of another run', () => {
+  const recording = (name: string) => new URL(`recordings/watch/${name}/perf.data`, import.meta.url).pathname
+
+  test('a leak, with refused exchanges and late samples', async () => {
+    const { changes, counts } = await changesOf(recording('leak'))
+    expect(changes).toEqual({ ...CHANGES, ferry_peek: 82 })
+    expect(counts).toEqual([
+      [0x7ff4a, 1],
+      [0x7ff4b, 1],
+      [0x7ff4c, 2],
+      [0x7ff4d, 1],
+    ])
+    const result = await account(await openFile(recording('leak')))
+    expect(accused(result)).toEqual([['leak', 0x7ff4c, 'ferry_submit']])
+    expect(result.unrecorded).toBe(0)
+  })
+
+  test('no fault: the owner frees its pages at the end', async () => {
+    const { counts } = await changesOf(recording('ok'))
+    expect(counts.map(([, count]) => count)).toEqual([0, 0, 0, 0])
+    const result = await account(await openFile(recording('ok')))
+    expect(result.findings).toEqual([])
+    expect([result.events, result.unrecorded, result.lives.openAtEnd]).toEqual([364, 0, 0])
+  })
+})
+
 test('counts beside the directory are those of its turn', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'lastput-watch-'))
   try {
