@@ -17,7 +17,11 @@ export function errorAt(message: string, stack: string | undefined): ModelError 
 export function misuse(name: string, again: () => readonly Made[]): ModelError {
   let taken: readonly Made[] = []
   const { open } = leftovers(() => {
-    taken = again()
+    try {
+      taken = again()
+    } catch {
+      // What it throws is known.
+    }
   })
   const [first] = taken
   if (first)

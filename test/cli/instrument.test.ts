@@ -143,3 +143,40 @@ describe("the kernel's own model, instrumented as a file of the user's is", asyn
     expect(learned(instrumented, name, id)).toEqual(learned(linux, name, id))
   })
 })
+
+describe("every yield* of the tutorial's drivers", async () => {
+  const kernel = { 'lastput/linux': linux } as Readonly<Record<string, unknown>>
+  const scripts = await Promise.all(
+    ['toygpu', 'toygpu-racy', 'toygpu-worker'].map(async name => {
+      const { outputFiles } = await bundle({
+        entryPoints: [join(root, `examples/drivers/${name}.ts`)],
+        bundle: true,
+        write: false,
+        format: 'cjs',
+        external: ['lastput/*'],
+      })
+      return { name, text: outputFiles[0]!.text }
+    }),
+  )
+  const places = scripts.flatMap(({ name, text }) =>
+    [...text.matchAll(/yield\* /g)].map(({ index }) => [`${name}: ${lineAt(text, index)}`, text, index] as const),
+  )
+  test.each(places)('%s is refused where it is forgotten, loses its star, or is a spread', async (_, text, at) => {
+    const [before, after] = [text.slice(0, at), text.slice(at + 'yield* '.length)]
+    const end = after.search(/;?\n/)
+    const isWhole = after.slice(0, end).endsWith(')')
+    const spread = `${before}[...${after.slice(0, end)}]${after.slice(end)}`
+    for (const mutant of [before + after, `${before}yield ${after}`, ...(isWhole ? [spread] : [])]) {
+      const { default: driver } = run(mutant, name => kernel[name]) as { default: linux.Driver }
+      const checked = linux.verify({ driver, protocol: linux.G, pages: 1, vas: 1 })
+      await expect(checked).rejects.toThrow(/nothing runs it|missing its \*|is run by yield\* alone/)
+    }
+  })
+})
+
+function lineAt(text: string, at: number): string {
+  return text
+    .slice(text.lastIndexOf('\n', at) + 1)
+    .split('\n')[0]!
+    .trim()
+}

@@ -123,6 +123,13 @@ describe('steps that nobody takes', () => {
     expect(await refused(text)).toBe('page_free drops step "clear": nothing runs it without a yield* in front @2')
   })
 
+  test('before what the missing result makes throw', async () => {
+    const text = 'function* f() {\n yield* read(x)\n const page = step("alloc", s => 1)\n page.x.y\n}\nreturn of(f)'
+    expect(await refused(text)).toBe(
+      `f drops step "alloc": nothing runs it without a yield* in front; then f throws TypeError: Cannot read properties of undefined (reading 'y') @3`,
+    )
+  })
+
   test('in the simulator', () => {
     const system = made('function* f() {\n yield* read(x)\n bug()\n}\nreturn of(f)')
     const interpreter = new engine.Interpreter(system)

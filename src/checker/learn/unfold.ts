@@ -4,7 +4,16 @@
  * every history gives a tree; equal futures are one node. Each function is learned once per tuple of arguments.
  */
 import { errorAt, misuse } from '../misuse.ts'
-import { AGAIN, type CallRequest, ModelError, type Request, type StepRequest, type Value, WHERE } from '../model.ts'
+import {
+  AGAIN,
+  type CallRequest,
+  Indeterminate,
+  ModelError,
+  type Request,
+  type StepRequest,
+  type Value,
+  WHERE,
+} from '../model.ts'
 import { requestText, running, unrunText } from '../operations.ts'
 import { userFunction, userSite } from '../stack.ts'
 import { askedInRun, beginRun, inRun, leavesOpen, leftovers, type Made, takeAsked } from '../usage.ts'
@@ -228,11 +237,19 @@ class FragmentUnfolder {
     try {
       at = inRun(() => this.run(history, asked).at)
     } catch (e) {
-      throw ofModel(e, userFunction((e as Partial<Error> | undefined)?.stack) ?? this.name)
+      throw this.thrown(e, history, asked)
     }
     if (!at.done && !isRequest(at.value)) throw this.noRequest(at.value, () => this.run(history, asked))
     if (askedInRun() > history.length + (at.done ? 0 : 1)) throw this.misused(history, asked)
     return at
+  }
+
+  /** What a function throws is most often due to a step that it took for its result. */
+  private thrown(e: unknown, history: readonly Value[], asked: readonly Asked[]): Error {
+    const error = ofModel(e, userFunction((e as Partial<Error> | undefined)?.stack) ?? this.name)
+    if (error === e || e instanceof Indeterminate || !leavesOpen()) return error
+    const first = this.misused(history, asked)
+    return new ModelError(`${first.message}; then ${error.message}`, { cause: first.cause })
   }
 
   /** @param onAnswer is called after each answer of the function, with whether it asks for more */

@@ -32,7 +32,7 @@ export function first_step<T>(steps: Steps<T>, before: (s: Shared) => void): Ste
   let first = true
   const next = (...result: [] | [unknown]) => {
     const at = steps.next(...(result as [unknown]))
-    const entry = first && !at.done && at.value.kind === 'step' ? at.value : undefined
+    const entry = first && !at.done && at.value?.kind === 'step' ? at.value : undefined
     first = false
     return entry ? { done: false, value: { ...entry, body: after(before, entry.body) } } : at
   }
@@ -47,9 +47,10 @@ function after<T>(before: (s: Shared) => void, body: (s: Shared) => T): (s: Shar
 }
 
 function kept(request: Request | Standing, rule: StepRule): Request | Standing {
-  if (request.kind === 'standing') return request
-  if (request.kind !== 'step') return { ...request, fn: called(request.fn, rule) }
-  return { ...request, body: after(rule.before, request.body) }
+  // What is no request is for the checker to refuse.
+  if (request?.kind === 'step') return { ...request, body: after(rule.before, request.body) }
+  if (request?.kind === 'call' || request?.kind === 'repeat') return { ...request, fn: called(request.fn, rule) }
+  return request
 }
 
 function called(fn: Fn, rule: StepRule): Fn {
