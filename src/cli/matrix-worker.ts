@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** A worker thread of `check --matrix`: is told the number of a system, answers with its row, or with what is wrong with it. */
 import { parentPort, workerData } from 'node:worker_threads'
-import { ModelError } from '../checker/index.ts'
-import { UsageError } from './errors.ts'
 import { type MatrixAnswer, type MatrixJob, rowOf, shardOf, systemsOf } from './matrix-system.ts'
+import { modelError } from './model-file.ts'
 import { hostOf, isPath, ownHost, type SentHost, tellFailures } from './model-host.ts'
 
 const { job, host: sent } = workerData as { job: MatrixJob; host: SentHost }
@@ -19,7 +18,8 @@ parentPort!.on('message', async (index: number) => {
     answer({ index, row: await rowOf((await systems)[index]!, job, host) })
   } catch (e) {
     // Any other ends the thread, and reaches the command as the worker's; of this one it would no longer know the class.
-    if (!(e instanceof ModelError || e instanceof UsageError)) throw e
-    answer({ index, wrong: e.message })
+    const told = modelError(e)
+    if (!told) throw e
+    answer({ index, wrong: told.message })
   }
 })

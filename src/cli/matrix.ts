@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** `lastput check --matrix`: every driver under every protocol it lived under, a row for each as soon as it is known. */
 import { availableParallelism } from 'node:os'
-import { ModelError } from '../checker/index.ts'
 import { properties } from '../linux/index.ts'
 import type { MatrixSystem } from '../linux/scenario/matrix.ts'
 import { type MatrixRow, MatrixText } from '../report/matrix.ts'
@@ -95,7 +94,7 @@ async function* inOrder(
       if (isFailure(answer)) return
       const row = rows[answer.index]!
       if ('row' in answer) row.resolve(answer.row)
-      else row.reject(new ModelError(answer.wrong))
+      else row.reject(new UsageError(answer.wrong))
       give()
     })
     worker.thread.on('exit', () =>

@@ -16,8 +16,8 @@ export function guardedModel(command: string, action: () => Promise<Exit>): Prom
   )
 }
 
-/** What to say of an error that a model causes; undefined for any other. */
-function modelError(e: unknown): UsageError | undefined {
+/** Returns an error that a model causes as it is told, with its place; undefined for any other. */
+export function modelError(e: unknown): UsageError | undefined {
   // The code written for a search may be nested deeper, or be longer, than JavaScript takes it.
   const beyond = e instanceof RangeError && /call stack|string length/.test(e.message)
   const isModelError = e instanceof ModelError

@@ -168,8 +168,13 @@ describe('a driver that forgets a yield*', () => {
     expect(refused(toygpu(text, instead), '--protocol', 'G', '--pages', '1')).toMatch(said)
   })
 
-  test('is refused by lastput run, too', () => {
+  test('is refused by lastput run and by threads of the matrix, too', () => {
     const name = toygpu("yield* step('clear", "step('clear")
+    const matrix = lastput('check', name, '--matrix', '--workers', '2')
+    expect(matrix.status).toBe(2)
+    expect(matrix.stderr.replace(/\s+/g, ' ').trim()).toMatch(
+      /drops step "clear owner": nothing runs it without a yield\* in front \(toygpu\.ts:38:\d+\)$/,
+    )
     const { status, stderr } = lastput('run', name, '--threads', 'migrate,exit', '--steps', '60', '--pages', '1')
     expect([status, stderr]).toEqual([2, expect.stringMatching(/drops step "clear owner"/)])
   })
