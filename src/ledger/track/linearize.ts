@@ -15,6 +15,9 @@ import { taskOf } from './same-task.ts'
 const MIN_STEPS = 20_000
 const STEPS_PER_EVENT = 4
 
+/** Steps of one of many searches, at least: enough to come to the end without going back. */
+const LEAST_STEPS = 4 * MAX_RECENT
+
 /** Events of one page in one interrupt, at most. */
 const MAX_INTERRUPT = 4
 
@@ -24,6 +27,7 @@ const MAX_INTERRUPT = 4
  *
  * @param events sorted by time
  * @param young sets from this time on must hand out: none of them may find the count that it sets
+ * @param most steps of the search
  */
 export function linearize<E extends OrderedEvent>(
   count: number,
@@ -31,9 +35,10 @@ export function linearize<E extends OrderedEvent>(
   limits: Limits,
   order: OrderLimits,
   young = Infinity,
+  most = MIN_STEPS + STEPS_PER_EVENT * events.length,
 ): E[] | undefined {
   const queues = queuesOf(events, order.isImmediate ? ({ cpu }) => cpu : taskOf)
-  return new Search(queues, limits, order, young, order.isImmediate ? taskOrder(events) : undefined).from(count)
+  return new Search(queues, limits, order, young, order.isImmediate ? taskOrder(events) : undefined).from(count, most)
 }
 
 /**
@@ -47,15 +52,16 @@ export function linearizeInterrupted<E extends OrderedEvent>(
   order: OrderLimits,
 ): E[] | undefined {
   if (events.length > 2 * MAX_RECENT) return undefined
-  for (let i = 0; i + 1 < events.length; i++) {
-    for (const late of interruptedBy(events, i, order)) {
-      const moved = [...events]
-      const { time, since } = events[i]!
-      moved.splice(late, 1)
-      moved.splice(i, 0, { ...events[late]!, time, since })
-      const found = linearize(count, moved, limits, order)
-      if (found) return found
-    }
+  const moves = events.flatMap((_, to) => interruptedBy(events, to, order).map(from => ({ from, to })))
+  // All of them together take as long as one search: the right one seldom has to go back.
+  const most = Math.max(LEAST_STEPS, Math.floor(MIN_STEPS / Math.max(1, moves.length)))
+  for (const { from, to } of moves) {
+    const { time, since } = events[to]!
+    const moved = [...events]
+    moved.splice(from, 1)
+    moved.splice(to, 0, { ...events[from]!, time, since })
+    const found = linearize(count, moved, limits, order, Infinity, most)
+    if (found) return found
   }
   return undefined
 }
@@ -124,8 +130,7 @@ class Search<E extends OrderedEvent> {
     this.#total = tasks.reduce((sum, queue) => sum + queue.length, 0)
   }
 
-  from(count: number): E[] | undefined {
-    const most = MIN_STEPS + STEPS_PER_EVENT * this.#total
+  from(count: number, most: number): E[] | undefined {
     /** Of each event in `order`: the count before it, and the tasks still to be tried in its place. */
     const counts = [count]
     const untried = [this.#heads()]
