@@ -30,7 +30,8 @@ fi
 base=$kernel
 [ ! -d "$kernel/usr/lib/modules" ] || base=$kernel/usr
 release=$(basename "$(echo "$base"/lib/modules/*)")
-image=$(ls "$kernel"/boot/vmlinuz-* "$base/lib/modules/$release/vmlinuz" 2>/dev/null | head -n 1)
+image=$base/lib/modules/$release/vmlinuz
+[ -f "$image" ] || image=$(echo "$kernel"/boot/vmlinuz-*)
 PATH=$PATH:/sbin:/usr/sbin depmod -b "$base" "$release"
 
 # The root of the guest is in memory: busybox, Node, lastput with what it depends on, mke2fs, and the kernel's modules.
