@@ -69,10 +69,11 @@ function isNext(last: CoreFinding, next: CoreFinding): boolean {
 }
 
 /** A holder without what differs from page to page. */
-function groupWords({ kind, task, pid, cache, symbol, words }: Holder): string {
+function groupWords({ kind, task, pid, cache, symbol, member, words }: Holder): string {
   const by = task === undefined ? '' : ` ${printable(task)}-${pid}`
   if (kind === 'mapping') return `mapped by${by}`
   if (kind === 'pipe') return `in a pipe of${by}`
+  if (member?.startsWith('io_mapped_ubuf.')) return `registered with io_uring by${by}`
   if (kind === 'slab' && cache !== undefined) return `slab ${printable(cache)}`
   if (kind === 'static-data' && symbol !== undefined) return `in ${printable(symbol.replace(/\+0x.*(?= \[|$)/, ''))}`
   return words

@@ -33,6 +33,7 @@ test('findings make exit code 1, and the text says them', () => {
   expect(stdout).toContain(`leaked (likely): page ${pfn(ARRANGED.leaked)}, count 1, 0 explained`)
   expect(stdout).toContain(`count-mismatch: page ${pfn(ARRANGED.short)}`)
   expect(stdout).toContain(`${pfn(ARRANGED.pipe)}, count 1: in a pipe of user-0-10`)
+  expect(stdout).toContain(`${pfn(ARRANGED.registered)}, count 1024: registered with io_uring by user-0-10`)
 })
 
 test('one page: 0 where nothing is wrong with it', () => {

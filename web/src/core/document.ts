@@ -134,7 +134,7 @@ function readFinding(json: Json): CoreFinding {
   }
 }
 
-function readHolder({ kind, references, words, address, pid, task, cache, symbol }: Json): Holder {
+function readHolder({ kind, references, words, address, pid, task, cache, symbol, member }: Json): Holder {
   return {
     kind: text(kind) as HolderKind,
     references: orNull(references, number) ?? undefined,
@@ -144,6 +144,7 @@ function readHolder({ kind, references, words, address, pid, task, cache, symbol
     task: task === undefined ? undefined : text(task),
     cache: cache === undefined ? undefined : text(cache),
     symbol: symbol === undefined ? undefined : text(symbol),
+    member: member === undefined ? undefined : text(member),
   }
 }
 
