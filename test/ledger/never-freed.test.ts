@@ -71,6 +71,16 @@ describe("Debian's own 7.3", () => {
   })
 })
 
+test("Debian's own 6.1, recorded by lastput record: the page that the driver says it kept", async () => {
+  const open = () => openFile(new URL('stock/zd3-holdgeneric-6.1/trace.txt', recordings).pathname)
+  const made = await account(await open())
+  expect(made.findings).toMatchObject([
+    { kind: 'never-freed', pfn: 0xfcf81fc, culprit: { frame: { name: 'zd3_hand_out' } } },
+  ])
+  expect(made.lives).toMatchObject({ complete: 191, openAtEnd: 1 })
+  expect((await checkEvidence(await open(), made)).wrong).toEqual([])
+})
+
 describe.each(SEEDS)('simulated, seed %d', seed => {
   test('all came back', async () => {
     const made = await judge(simulated({ seed }).rows)

@@ -72,8 +72,7 @@ class Run {
 
   constructor(settings: Partial<RecordSettings>, words: string[] = [], shell = 'sh') {
     const script = recordScript({ ...DEFAULTS, out: out(), ...settings }, body)
-    const [file, ...args] = shell.split(' ') as [string, ...string[]]
-    this.child = spawn(file, [...args, '-c', script, 'record', ...words], {
+    this.child = spawn(shell, ['-c', script, 'record', ...words], {
       env: kernel.env,
       stdio: ['ignore', 'ignore', 'pipe'],
     })
@@ -168,9 +167,10 @@ describe('what it chooses', () => {
   })
 })
 
-const shells = ['sh', 'bash', 'busybox sh']
+/** A shell of busybox takes its own programs before those of the fake: lab/stock tries it in a guest. */
+const shells = ['sh', 'bash']
 describe.each(shells)('%s', shell => {
-  const here = needs(shell === 'sh' ? undefined : program(shell.split(' ')[0]!))
+  const here = needs(shell === 'sh' ? undefined : program(shell))
 
   here.test('probes through tracefs, while a command runs', async () => {
     const { code, said } = await recordIt({ means: 'probes' }, ['sleep', '1'], shell)
