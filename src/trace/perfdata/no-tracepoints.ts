@@ -51,6 +51,8 @@ function expectation(attrs: readonly PerfAttr[], isPipe: boolean): string {
   const names = [...new Set(attrs.map(eventName))]
   const shown = names.slice(0, SHOWN).join(', ') + (names.length > SHOWN ? ', ...' : '')
   const holds = names.length === 0 ? 'no event at all' : `no tracepoint, only ${shown}`
+  if (attrs.some(({ breakpoint }) => breakpoint))
+    return `expected page_ref events, found ${holds}, none of a struct page's _refcount (docs/watching.md)`
   return `expected page_ref events, found ${holds}: record them with ${RECORD} (docs/recording.md)`
 }
 
