@@ -78,6 +78,14 @@ describe('recordings of another run', () => {
     expect(result.unrecorded).toBe(0)
   })
 
+  test('a put too many, by the call site whose law it breaks', async () => {
+    const result = await account(await openFile(recording('dput')))
+    expect(accused(result)).toEqual([['surplus-put', 0x33f55, 'ferry_complete']])
+    const [finding] = result.findings
+    expect(finding!.culprit!.stack[1]!.name).toBe('submitter.cold')
+    expect(result.laws[finding!.law!]!.gets.map(get => get?.name)).toEqual(['ferry_submit'])
+  })
+
   test('no fault: the owner frees its pages at the end', async () => {
     const { counts } = await changesOf(recording('ok'))
     expect(counts.map(([, count]) => count)).toEqual([0, 0, 0, 0])

@@ -3,6 +3,7 @@
  * What a put that gave back a reference of before the recording may have been: its owner's right, of which nothing is said, or
  * one put too many. It was too many if the page was freed by it and used all the same, without having been handed out.
  */
+import { baseName } from '../callsites/symbol-lists.ts'
 import type { Finding } from '../findings/finding.ts'
 import { NO_LAW } from '../learn/law-book.ts'
 import type { LearningTracker } from '../learn/learning-tracker.ts'
@@ -67,15 +68,30 @@ export class RestFindings {
     return law && law.touched >= KNOWN_LAW && law.held === law.touched ? found : undefined
   }
 
-  /** Law of a put, or of the puts of the same function: the one too many need not stand where the others do. */
-  #lawOf({ signature }: LedgerEvent, units: number): number {
+  /**
+   * Law of a put, or of the puts of the same function: the one too many need not stand where the others do. Of several, the
+   * one whose puts have most callers in common with it.
+   */
+  #lawOf({ signature, stack }: LedgerEvent, units: number): number {
     const { book } = this.#ledger
     const law = book.lawOf(unitKey(signature, units))
     const name = this.#naming.frame(signature)?.name
     if (law !== NO_LAW || units > 0 || name === undefined) return law
-    return book.laws.findIndex(({ keys }) =>
-      keys.some(key => isPut(key) && this.#naming.frame(signatureOf(key))?.name === name),
-    )
+    const own = this.#callers(stack)
+    let best = { law: NO_LAW, shared: -1 }
+    for (const [index, { keys }] of book.laws.entries())
+      for (const key of keys) {
+        const other = signatureOf(key)
+        if (!isPut(key) || this.#naming.frame(other)?.name !== name) continue
+        const shared = [...this.#callers(this.#ledger.sites.exampleStack(other))].filter(each => own.has(each)).length
+        if (shared > best.shared) best = { law: index, shared }
+      }
+    return best.law
+  }
+
+  /** Functions on a stack, without what the compiler made of their names (`submitter.cold`). */
+  #callers(stack: number): Set<string> {
+    return new Set(this.#ledger.functions(stack).map(baseName))
   }
 
   #surplusPut(drop: RestDrop, used: LedgerEvent, { put, law }: Surplus): Finding {
