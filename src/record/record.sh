@@ -391,6 +391,7 @@ start_perf() {
 # Waits until the recorder records, which takes it seconds where the machine is slow.
 await_recorder() {
   tries=0
+  size=
   until is_recording || ! is_running "$recorder" || [ -n "$stop" ] || [ $tries -ge 120 ]; do
     tries=$((tries + 1))
     pause
@@ -399,7 +400,12 @@ await_recorder() {
 
 is_recording() {
   case $with in
-    perf) [ -s "$file/data" ] || { [ -f "$file" ] && [ -s "$file" ]; } ;;
+    perf)
+      # Before it records, perf writes what it finds on the machine.
+      before=$size
+      size=$(wc -c 2> /dev/null < "$file/data")
+      [ "${size:-0}" -gt 0 ] && [ "$size" = "$before" ]
+      ;;
     trace-cmd)
       dir=$tracing/instances/lastput
       [ "$(cat "$dir/tracing_on" 2> /dev/null)" = 1 ] && [ -n "$(cat "$dir/set_event" 2> /dev/null)" ]
