@@ -130,11 +130,25 @@ describe('steps that nobody takes', () => {
     )
   })
 
+  test('before a body that its missing result makes throw', async () => {
+    const text =
+      'function* f() {\n yield* read(x)\n const page = step("alloc", s => 1)\n yield* step("use", s => page.x.y)\n}\nreturn of(f)'
+    expect(await refused(text)).toMatch(
+      /^f drops step "alloc": nothing runs it without a yield\* in front; then step "use" throws TypeError: .* @3$/,
+    )
+  })
+
   test('in the simulator', () => {
     const system = made('function* f() {\n yield* read(x)\n bug()\n}\nreturn of(f)')
     const interpreter = new engine.Interpreter(system)
     const first = interpreter.initial()
     expect(() => interpreter.after(system.threads[0]!, first.places[0]!, 0)).toThrow('f drops the call of bug()')
+    for (const catches of ['s.fail("no")', 's.wait(false)', 's.set(x, 9)']) {
+      const other = made(`return of(function* f() { yield* step("a", s => { try { ${catches} } catch {} }) })`)
+      const steps = new engine.Interpreter(other)
+      const { values, places } = steps.initial()
+      expect(() => steps.outcomes(places[0]!.next!, values)).toThrow('step "a" catches what ends a run of its body')
+    }
   })
 
   test('an unused kernel function is seen in a library, too, where nothing is instrumented', async () => {
@@ -220,6 +234,8 @@ describe('bodies that are more than one step', () => {
     ['try { s.wait(false) } finally { return 1 }', 'step "a" catches .*'],
     ['try { s.set(x, 9) } catch { s.set(x, 0) }', 'step "a" catches .*'],
     ['try { s.choose(2) } catch (e) { throw new Error("mine") }', 'step "a" catches .*'],
+    ['s.wait(() => s.get(x) === 0)', 'step "a": s.wait\\(\\) takes true or false, not a function: call it first @2'],
+    ['s.warn({}, "p")', 'step "a": s.warn\\(\\) takes true or false, not an object: call it first @2'],
     ['kept = s', "a step's body changes kept, which is not its own: .* @2"],
   ])('%s', async (text, said) => {
     const all = `let kept; function* f() { yield* step("a", s => {\n ${text}\n}) }\nreturn of(f)`

@@ -79,6 +79,7 @@ export function isRunnable(result: Value): string | undefined {
 }
 
 export function text(value: unknown): string {
+  if (typeof value === 'function') return 'a function'
   if (typeof value === 'object' && value !== null) return isRunnable(value) ? 'what is yet to run' : 'an object'
   return String(value)
 }
@@ -226,10 +227,12 @@ export class BodyRun implements Shared {
 
   wait(condition: boolean): void {
     this.mustRun()
+    this.mustBeTold(condition, 'wait')
     if (!condition) this.throw(BLOCKED)
   }
 
   warn(condition: boolean, property: string): void {
+    this.mustBeTold(condition, 'warn')
     if (condition) this.note(property)
   }
 
@@ -249,6 +252,12 @@ export class BodyRun implements Shared {
     const v = this.decisions.variableOf(cell)
     if (!v) throw new ModelError(`${nameOf(cell)} is used but not among the system's cells`)
     return v
+  }
+
+  /** @throws ModelError for a condition that is code or an object, which is always true */
+  private mustBeTold(condition: unknown, of: string): void {
+    if (typeof condition === 'function' || (typeof condition === 'object' && condition !== null))
+      throw new ModelError(`${this.name}: s.${of}() takes true or false, not ${text(condition)}: call it first`)
   }
 
   /** @throws ModelError when what a body was handed is kept and used by other code: nothing of that would be learned */

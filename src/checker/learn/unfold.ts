@@ -90,6 +90,9 @@ export class Unfolder {
   }
 }
 
+/** Errors that a step in the place of its result leads to. */
+const BY_WRONG_VALUES = / throws TypeError|, which is no cell,|not an integer/
+
 /** A request on the way to a node, which a function must make again whenever it is run again. */
 interface Asked {
   readonly key: string
@@ -165,8 +168,10 @@ class FragmentUnfolder {
     try {
       return learn()
     } catch (e) {
-      if (!(e instanceof ModelError) || userSite(e.stack) || userSite((e.cause as Error | undefined)?.stack)) throw e
+      if (!(e instanceof ModelError)) throw e
       const { run, at } = this.run(history, asked)
+      if (leavesOpen() && BY_WRONG_VALUES.test(e.message)) throw this.becauseOpen(e, history, asked)
+      if (userSite(e.stack) || userSite((e.cause as Error | undefined)?.stack)) throw e
       throw errorAt(e.message, whereOf(run, at))
     }
   }
@@ -247,7 +252,10 @@ class FragmentUnfolder {
   /** What a function throws is most often due to a step that it took for its result. */
   private thrown(e: unknown, history: readonly Value[], asked: readonly Asked[]): Error {
     const error = ofModel(e, userFunction((e as Partial<Error> | undefined)?.stack) ?? this.name)
-    if (error === e || e instanceof Indeterminate || !leavesOpen()) return error
+    return error === e || e instanceof Indeterminate || !leavesOpen() ? error : this.becauseOpen(error, history, asked)
+  }
+
+  private becauseOpen(error: Error, history: readonly Value[], asked: readonly Asked[]): ModelError {
     const first = this.misused(history, asked)
     return new ModelError(`${first.message}; then ${error.message}`, { cause: first.cause })
   }

@@ -167,11 +167,14 @@ export class Interpreter {
     const values = [...before]
     const violations: Violation[] = []
     let stops = false
+    /** True once the body was left by an exception. */
+    let left = false
     let result: Value
     let choice = 0
     const view = this.view(values)
     const stop = (property: string, message: string): never => {
       violations.push({ property, message })
+      left = true
       throw new Stopped()
     }
     const shared: Shared = {
@@ -193,7 +196,9 @@ export class Interpreter {
         return choices[choice++]!.taken
       },
       wait: condition => {
-        if (!condition) throw new Blocked()
+        if (condition) return
+        left = true
+        throw new Blocked()
       },
       warn: (condition, property, message = property) => {
         if (condition) violations.push({ property, message })
@@ -201,13 +206,18 @@ export class Interpreter {
       fail: (property, message = property) => stop(property, message),
     }
     const made = madeSoFar()
+    let caught = false
     try {
       result = running(`step "${request.name}"`, () => inBody(() => request.body(shared)))
+      caught = left
     } catch (e) {
+      caught = false
       if (e instanceof Blocked) return undefined
       if (!(e instanceof Stopped)) throw e
       stops = true
     }
+    if (caught)
+      throw new ModelError(`step "${request.name}" catches what ends a run of its body: leave try and catch out`)
     if (madeSoFar() !== made) throw stepsInside(`step "${request.name}"`, () => void request.body(shared))
     return {
       result,
