@@ -72,9 +72,10 @@ done | awk '!seen[$0]++' | while read -r file; do
 done
 (cd "$root" && find . | busybox cpio -o -H newc 2>/dev/null) > "$work/root.cpio"
 
+# With a thread for each processor, QEMU 7.2 now and then runs code that the kernel is changing: 6.12 crashed by it.
 # Two pieces of memory that the kernel takes for persistent: it has device pages for them. KASLR stays on.
 khz=$(awk -F: '/^cpu MHz/ {printf "%d", $2 * 1000; exit}' /proc/cpuinfo)
-nice -n "${NICE:-10}" timeout 1800 qemu-system-x86_64 -machine q35 -accel tcg -cpu max -smp 2 -m "${MEMORY:-1536M}" -nodefaults \
+nice -n "${NICE:-10}" timeout 1800 qemu-system-x86_64 -machine q35 -accel tcg,thread=single -cpu max -smp 2 -m "${MEMORY:-1536M}" -nodefaults \
   -no-reboot -display none -serial "file:$out/console.log" -serial "file:$work/out.tar" \
   -kernel "$image" -initrd "$work/root.cpio" \
   -append "console=ttyS0 panic=-1 memmap=64M!768M memmap=64M!896M tsc_early_khz=${khz:-1000000} tsc=reliable"
