@@ -4,7 +4,7 @@
  * that is made up), each a whole process; and how many device pages are read a second. `-- --rounds N` takes the best of N, `--
  * FILE...` other dumps, or some of these by name, `-- --json` prints JSON. `crash` lists the same pages in the same run where it
  * and a dump's vmlinux with debuginfo are there (LASTPUT_DEBUGINFO, see testkit/core/crash.ts): a whole process that lists all
- * pages 20 times, less one that only opens the dump. drgn is no part of it, as it is in no Debian release; on 7.3-plants drgn
+ * pages 20 times, less one that only opens the dump (lastput lists them 20 times, too). drgn is no part of it, as it is in no Debian release; on 7.3-plants drgn
  * 0.3.0 listed 69,000 pages a second.
  */
 import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
@@ -28,6 +28,8 @@ interface Row {
   /** The first screen, without and with the search of all memory. */
   first: Run
   searched: Run
+  /** Every device page as a line of text. */
+  listed: Run
   /** Device pages of the dump, and read in a second of processor time: struct pages to states, once the kernel is found. */
   pages: number
   pagesPerSecond: number
@@ -37,10 +39,15 @@ interface Row {
 interface CrashRow {
   /** Opens the dump, and lists no page. */
   first: Run
+  /** Processor time of a process that lists all pages once. */
+  listSeconds: number
   /** Pages of the whole memory map, which it lists, and how many of them in a second of processor time. */
   pages: number
   pagesPerSecond: number
 }
+
+/** How often all pages are listed, by both, to be measured beside the start. */
+const LISTS = 20
 
 const json = process.argv.includes('--json')
 const at = process.argv.indexOf('--rounds')
@@ -72,19 +79,13 @@ async function listing(path: string): Promise<{ pages: number; pagesPerSecond: n
   const kernel = openKernel(openDump(source, { codecs: await kdumpCodecs() }), path)
   const pagemaps = readPagemaps(kernel)
   const pages = pagemaps.flatMap(({ ranges }) => ranges).reduce((sum, { first, end }) => sum + end - first, 0)
-  let shortest = Infinity
-  for (let round = 0; round < rounds; round++) {
-    const start = process.cpuUsage()
-    readDevicePages(kernel, new MemoryMap(kernel), pagemaps)
-    const { user, system } = process.cpuUsage(start)
-    shortest = Math.min(shortest, (user + system) / 1000)
-  }
+  const start = process.cpuUsage()
+  const map = new MemoryMap(kernel)
+  for (let list = 0; list < LISTS; list++) readDevicePages(kernel, map, pagemaps)
+  const { user, system } = process.cpuUsage(start)
   source.close()
-  return { pages, pagesPerSecond: (pages / shortest) * 1000 }
+  return { pages, pagesPerSecond: (pages * LISTS) / ((user + system) / 1e6) }
 }
-
-/** How often crash lists all pages, to be measured beside its start. */
-const LISTS = 20
 
 /** crash, which lists every page there is; undefined where it cannot. */
 function crashRow(dump: RealDump | undefined): CrashRow | undefined {
@@ -102,7 +103,13 @@ function crashRow(dump: RealDump | undefined): CrashRow | undefined {
   // Opening takes much longer than one list, and never the same time.
   const many = runs(...Array.from({ length: LISTS }, () => 'kmem -p'))
   const seconds = ((many.cpuSeconds ?? 0) - (first.cpuSeconds ?? 0)) / LISTS
-  return { first, pages: listed.pages.size, pagesPerSecond: listed.pages.size / Math.max(0.01, seconds) }
+  const pages = listed.pages.size
+  return {
+    first,
+    listSeconds: (first.cpuSeconds ?? 0) + seconds,
+    pages,
+    pagesPerSecond: pages / Math.max(0.01, seconds),
+  }
 }
 
 try {
@@ -113,13 +120,14 @@ try {
   for (const { name, path } of [...(files.length > 0 ? named : real), ...made]) {
     const file = path()
     const theirs = crashRow(real.find(dump => dump.name === name))
-    rows.push({ name, first: run(file, '--no-search'), searched: run(file), ...(await listing(file)), crash: theirs })
+    const [first, searched, listed] = [run(file, '--no-search'), run(file), run(file, '--pages')]
+    rows.push({ name, first, searched, listed, ...(await listing(file)), crash: theirs })
   }
   if (json) console.log(JSON.stringify(rows, null, 2))
   else {
     console.table(
       Object.fromEntries(
-        rows.map(({ name, first, searched, pages, pagesPerSecond, crash: theirs }) => [
+        rows.map(({ name, first, searched, listed, pages, pagesPerSecond, crash: theirs }) => [
           name,
           {
             'first screen, s': first.seconds.toFixed(2),
@@ -127,10 +135,12 @@ try {
             'with search, s': searched.seconds.toFixed(2),
             'CPU with search, s': searched.cpuSeconds?.toFixed(2),
             MB: searched.megabytes?.toFixed(0),
+            'list, CPU s': listed.cpuSeconds?.toFixed(2),
             pages,
             'pages/CPU s': Math.round(pagesPerSecond),
             'crash: first, s': theirs?.first.seconds.toFixed(2),
             'crash: CPU, s': theirs?.first.cpuSeconds?.toFixed(2),
+            'crash: list, CPU s': theirs?.listSeconds.toFixed(2),
             'crash: pages/CPU s': theirs && Math.round(theirs.pagesPerSecond),
           },
         ]),
