@@ -5,6 +5,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { program } from '../../testkit/data.ts'
+import { needs } from '../support/needs.ts'
 import { root } from '../web/built.ts'
 
 const script = (shell: string) => {
@@ -23,7 +24,7 @@ function offered(...words: string[]): string[] {
   return stdout.trim().split('\n')
 }
 
-describe('bash completes', () => {
+needs(program('bash')).describe('bash completes', () => {
   it('commands', () => {
     expect(offered('lastput', 'l')).toEqual(['life'])
     expect(offered('lastput', '')).toEqual(expect.arrayContaining(['trace', 'check', 'completion', '--version']))
@@ -46,9 +47,7 @@ describe('bash completes', () => {
 })
 
 describe.each(['zsh', 'fish'])('%s', shell => {
-  const missing = program(shell)
-
-  it.skipIf(missing)(`takes the script${missing ? ` (${missing})` : ''}`, () => {
+  needs(program(shell)).test('takes the script', () => {
     const run = spawnSync(shell, [shell === 'fish' ? '--no-execute' : '-n'], { input: script(shell), encoding: 'utf8' })
     expect([run.status, run.stderr]).toEqual([0, ''])
   })
