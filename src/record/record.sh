@@ -9,7 +9,7 @@ status=0
 proc=${LASTPUT_PROC:-/proc}
 probes='lastput_alloc lastput_free lastput_memunmap lastput_memunmap_end lastput_where'
 count_events='set mod mod_and_test mod_and_return mod_unless freeze unfreeze'
-registers=ax,bx,cx,dx,si,di,bp,r8,r9,r10,r11,r12,r13,r14,r15
+registers=ax,bx,cx,dx,si,di,bp,flags,r8,r9,r10,r11,r12,r13,r14,r15
 
 say() { echo "lastput record: $*" >&2; }
 die() {
