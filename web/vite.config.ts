@@ -40,7 +40,8 @@ export default defineConfig({
     },
   },
   worker: {
-    format: 'es',
+    // A report on disk starts it from a blob, which browsers take for no module.
+    format: 'iife',
     rolldownOptions: { output: { codeSplitting: false, entryFileNames: 'worker.js' } },
   },
 })
