@@ -229,7 +229,7 @@ class PerfRecording implements Recording {
   async *#batches(): AsyncGenerator<EventBatch> {
     if (this.#started) throw new Error('batches can be read once')
     this.#started = true
-    if (this.#formats === 0 && !this.watch) {
+    if (this.#formats === 0 && !this.watch && !this.#samples.hasProbes) {
       this.notes.push('the file describes no page_ref events')
       return
     }

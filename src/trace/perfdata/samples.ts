@@ -160,6 +160,10 @@ export class SampleDecoder {
     for (const id of attr.ids) this.#byId.set(id, plan)
   }
 
+  get hasProbes(): boolean {
+    return this.#probes !== undefined
+  }
+
   /** Learns the layouts of page_ref events and probes; the number of page_ref events. */
   addFormats(formats: readonly EventFormat[], pageSize: number): number {
     const probes = formats.flatMap(format => probeLayout(format) ?? [])

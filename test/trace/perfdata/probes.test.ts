@@ -116,11 +116,18 @@ describe('probes without a meaning', () => {
     expect(recording.damage).toEqual([])
   })
 
-  it('alone are no recording of page_ref events', async () => {
-    const { events, recording } = await read({
-      events: probeEvents(8),
-      records: [sample(100, 0, 'lastput_use', { pfn: 1 })],
-    })
+  it.each(variants)('alone are read, too, from a file with %o', async variant => {
+    const alone = records.filter(record => record.kind !== 'sample' || record.event !== 'page_ref_set')
+    const { events, recording } = await read({ ...variant, events: probeEvents(8), records: alone })
+    expect(events.map(({ op }) => op)).toEqual([
+      ...['lastput_alloc', 'lastput_free', 'lastput_use', 'lastput_memunmap', 'lastput_memunmap_end'],
+      'error_report_end',
+    ])
+    expect([recording.notes, recording.damage]).toEqual([[], []])
+  })
+
+  it('without any, the file is no recording', async () => {
+    const { events, recording } = await read({ events: [kprobeEvent('other', 1900, [])], records: [] })
     expect(events).toEqual([])
     expect(recording.notes).toEqual(['the file describes no page_ref events'])
   })
