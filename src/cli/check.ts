@@ -5,6 +5,7 @@ import { drivers, properties, type Scenario, type Verified, verify } from '../li
 import { checkJson, checkText } from '../report/check.ts'
 import { driverListText } from '../report/driver-list.ts'
 import { checkBugs } from './bugs.ts'
+import { shown } from './colour.ts'
 import { complain } from './complain.ts'
 import { writeCounterexample } from './counterexample.ts'
 import { UsageError } from './errors.ts'
@@ -131,7 +132,7 @@ export async function answerCheck(name: string | undefined, flags: CheckFlags, h
   const checked: Verified[] = []
   for (const scenario of wanted) {
     const one = await verifyOrUsage(scenario, flags, host)
-    if (!flags.json) process.stdout.write(`${blankAfter(checked.at(-1))}${checkText(one)}`)
+    if (!flags.json) process.stdout.write(`${blankAfter(checked.at(-1))}${shown(checkText(one))}`)
     checked.push(one)
     if (host.signal.aborted) break
   }

@@ -9,6 +9,7 @@ import { traceJson } from '../report/trace-json.ts'
 import { pfnText, rangeText } from '../report/words.ts'
 import { givenTime, timeText } from '../trace/common/times.ts'
 import type { Recording } from '../trace/events.ts'
+import { shown } from './colour.ts'
 import { complain } from './complain.ts'
 import { guarded, inputError, UsageError } from './errors.ts'
 import { Exit, exitFor, exitOf } from './exit-codes.ts'
@@ -133,7 +134,7 @@ async function traceAll(files: string[], flags: TraceFlags): Promise<Exit> {
     const json = files.length === 1 ? judged[0]!.json : judged.map(result => result.json)
     process.stdout.write(`${JSON.stringify(json, undefined, 1)}\n`)
   } else {
-    process.stdout.write(`${judged.map(result => result.text.join('\n')).join('\n\n')}\n`)
+    process.stdout.write(`${shown(judged.map(result => result.text.join('\n')).join('\n\n'))}\n`)
   }
   return exitOf(results.map(result => result?.exit ?? Exit.UNUSABLE))
 }

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** Colour for text reports, where a terminal takes it: what was found, how sure it is, and what only explains. */
+import { styleText } from 'node:util'
+
+type Style = Parameters<typeof styleText>[0]
+
+/** Beginnings of lines, and how they look; the first that fits. */
+const STYLES: readonly (readonly [RegExp, Style])[] = [
+  // A finding: its number, its kind and how sure the fault is.
+  [/^\d+\. [a-z-]+ \((?:fault )?certain\b[^)]*\)/, ['bold', 'red']],
+  [/^\d+\. [a-z-]+ \((?:fault )?likely\b[^)]*\)/, ['bold', 'yellow']],
+  [/^\d+\. [a-z-]+ \((?:fault )?possible\b[^)]*\)/, 'bold'],
+  // A verdict of the checker.
+  [/^\S.* under \S+: (?:VIOLATED \S+|violated)/, ['bold', 'red']],
+  [/^\S.* under \S+: holds/, 'green'],
+  [/^\S.* under \S+: inconclusive/, 'yellow'],
+  [/^damaged: /, 'yellow'],
+  [/^(?:note|incomplete): /, 'dim'],
+  [/^ {3}(?:evidence|why this culprit|next best)\b[^:]*:/, 'dim'],
+  [/^next: /, 'cyan'],
+]
+
+/** True if a stream is a terminal that takes colour, and nobody asked for none (NO_COLOR, TERM=dumb). */
+export function takesColour(stream: { isTTY?: boolean }, env: NodeJS.ProcessEnv): boolean {
+  return stream.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb'
+}
+
+/** A report as standard output shows it. */
+export function shown(text: string): string {
+  return takesColour(process.stdout, process.env) ? coloured(text.split('\n')).join('\n') : text
+}
+
+/** The lines of a report, coloured. */
+export function coloured(lines: readonly string[]): string[] {
+  return lines.map(line => {
+    for (const [begins, style] of STYLES) {
+      const [found] = begins.exec(line) ?? []
+      // Whether the stream is a terminal has been asked.
+      if (found !== undefined) return styleText(style, found, { validateStream: false }) + line.slice(found.length)
+    }
+    return line
+  })
+}
