@@ -15,6 +15,7 @@ import { ORDER_CHECKS } from './evidence/order-checks.ts'
 import { PROBE_CHECKS } from './evidence/probe-checks.ts'
 import { Reading } from './evidence/reading.ts'
 import { REASON_CHECKS } from './evidence/reason-checks.ts'
+import { REST_CHECKS } from './evidence/rest-checks.ts'
 import { type Problem, pagemapOf, type Subject, UNCHECKED } from './evidence/subject.ts'
 
 export interface FalseSentence {
@@ -31,7 +32,10 @@ export interface EvidenceResult {
   unchecked: string[]
 }
 
-const CHECKS = [...LAW_CHECKS, ...ORDER_CHECKS, ...LEAK_CHECKS, ...COUNT_CHECKS, ...PROBE_CHECKS, ...LIFETIME_CHECKS]
+const CHECKS = [
+  ...[...LAW_CHECKS, ...ORDER_CHECKS, ...LEAK_CHECKS, ...COUNT_CHECKS],
+  ...[...PROBE_CHECKS, ...LIFETIME_CHECKS, ...REST_CHECKS],
+]
 
 /**
  * Checks all sentences of an account.

@@ -131,8 +131,11 @@ export class Reading {
     for (const page of this.pages.values()) {
       const pagemap = pagemapOf(page.pfn)
       page.isReset = resets.has(pagemap)
-      if (pagemap?.idleCount !== undefined && !page.isReset)
-        page.lifetimes.push(...lifetimesOf(page, pagemap.idleCount, this.lost))
+      // A page that was watched is at rest with the references that it had when the watch began.
+      const rest = recording.info.isWatch ? page.events[0]?.before : undefined
+      const idle = rest ?? pagemap?.idleCount
+      if (idle !== undefined && !page.isReset)
+        page.lifetimes.push(...lifetimesOf(page, idle, this.lost, rest !== undefined))
     }
     const last = this.events.at(-1)?.time ?? 0
     return Object.assign(this, { endTime: Math.max(recording.info.endTime ?? last, last) })
@@ -218,7 +221,8 @@ function isCoreReset(put: PageEvent | undefined, set: PageEvent): boolean {
 /** What takes the pagemap away. */
 export const TEARDOWN = /^(memunmap_pages|devm_memremap_pages_release)$/
 
-function lifetimesOf(page: Page, idle: number, lost: readonly LostEvents[]): Lifetime[] {
+/** @param isWatched nothing of the page is missing, and a put while it is at rest gives back one of the references it had */
+function lifetimesOf(page: Page, idle: number, lost: readonly LostEvents[], isWatched: boolean): Lifetime[] {
   const lifetimes: Lifetime[] = []
   let open: PageEvent[] | undefined
   let last: number | undefined
@@ -226,12 +230,13 @@ function lifetimesOf(page: Page, idle: number, lost: readonly LostEvents[]): Lif
   /** The event before the open lifetime, which left the page idle. */
   let idleSince: PageEvent | undefined
   const isSure = (events: readonly PageEvent[]) => {
-    if (!page.isClean || !idleSince?.isKnown) return false
-    const [from, to] = [idleSince.time, events.at(-1)!.time]
+    if (!page.isClean || !(isWatched || idleSince?.isKnown)) return false
+    const [from, to] = [idleSince?.time ?? events[0]!.time, events.at(-1)!.time]
     return !lost.some(gap => gap.from <= to && gap.to >= from)
   }
   page.events.forEach((event, i) => {
-    const isTeardown = base > 0 && event.delta < 0 && event.functions.some(name => TEARDOWN.test(name))
+    const isOwners = isWatched ? !open : event.functions.some(name => TEARDOWN.test(name))
+    const isTeardown = base > 0 && event.delta < 0 && isOwners
     // What a page's first event finds is what it seems to be: an idle page, if nothing came before.
     if (!open && (last ?? event.before) === base && event.delta !== 0 && !isTeardown) {
       open = []
@@ -239,7 +244,7 @@ function lifetimesOf(page: Page, idle: number, lost: readonly LostEvents[]): Lif
     }
     last = event.after
     // memunmap_pages() puts the reference that an idle page has.
-    if (isTeardown) base--
+    if (isTeardown) base += isWatched ? event.delta : -1
     if (!open || isTeardown) return
     open.push(event)
     if (last !== base) return
