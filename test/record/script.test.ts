@@ -277,7 +277,7 @@ test('what cannot be made is said, and what was made before is removed', async (
 })
 
 test('whoever started it is gone: it stops', async () => {
-  const gone = spawn('true')
+  const gone = spawn(process.execPath, ['-e', '0'])
   await once(gone, 'close')
   const script = recordScript({ ...DEFAULTS, out: out(), means: 'probes' }, body)
   const child = spawn('sh', ['-c', script, 'record'], {
