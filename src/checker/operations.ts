@@ -45,6 +45,12 @@ function standing(): Standing {
   return { kind: 'standing', stack: new Error().stack ?? '' }
 }
 
+/** True for what a caller can answer; code of a model may yield anything. */
+export function isRequest(value: unknown): value is Request {
+  const kind = (value as Partial<Request> | undefined)?.kind
+  return kind === 'step' || kind === 'call' || kind === 'repeat'
+}
+
 /** The words for a request: `step "open"`, `call of put_page()`. */
 export function requestText(request: Request): string {
   return request.kind === 'step' ? `step "${request.name}"` : `${request.kind}() of ${request.fn.name || 'a function'}`

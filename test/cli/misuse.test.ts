@@ -143,8 +143,9 @@ describe('steps that nobody takes', () => {
     const interpreter = new engine.Interpreter(system)
     const first = interpreter.initial()
     expect(() => interpreter.after(system.threads[0]!, first.places[0]!, 0)).toThrow('f drops the call of bug()')
-    for (const catches of ['s.fail("no")', 's.wait(false)', 's.set(x, 9)']) {
-      const other = made(`return of(function* f() { yield* step("a", s => { try { ${catches} } catch {} }) })`)
+    const caught = ['s.fail("no")', 's.wait(false)', 's.set(x, 9)'].map(ends => `try { ${ends} } catch {}`)
+    for (const body of [...caught, 'try { s.wait(false) } finally { s.fail("no") }']) {
+      const other = made(`return of(function* f() { yield* step("a", s => { ${body} }) })`)
       const steps = new engine.Interpreter(other)
       const { values, places } = steps.initial()
       expect(() => steps.outcomes(places[0]!.next!, values)).toThrow('step "a" catches what ends a run of its body')
@@ -234,6 +235,12 @@ describe('bodies that are more than one step', () => {
     ['try { s.wait(false) } finally { return 1 }', 'step "a" catches .*'],
     ['try { s.set(x, 9) } catch { s.set(x, 0) }', 'step "a" catches .*'],
     ['try { s.choose(2) } catch (e) { throw new Error("mine") }', 'step "a" catches .*'],
+    // What ends the run in the place of what was caught.
+    ['try { if (s.get(x) === 0) return } catch {} s.fail("no")', 'step "a" catches .*'],
+    ['try { if (s.get(x) === 0) return } catch {} s.wait(false)', 'step "a" catches .*'],
+    ['try { s.wait(false) } finally { s.fail("no") }', 'step "a" catches .*'],
+    ['try { s.get(x) } finally { s.get(y) }', 'step "a" catches .*'],
+    ['throw undefined', 'step "a" throws undefined.*'],
     ['s.wait(() => s.get(x) === 0)', 'step "a": s.wait\\(\\) takes true or false, not a function: call it first @2'],
     ['s.warn({}, "p")', 'step "a": s.warn\\(\\) takes true or false, not an object: call it first @2'],
     ['kept = s', "a step's body changes kept, which is not its own: .* @2"],

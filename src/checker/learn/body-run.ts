@@ -94,7 +94,7 @@ export class BodyRun implements Shared {
   private readonly answers: readonly number[]
   private readonly asked: readonly Question[]
   private next = 0
-  /** The exception by which the body was left, which it must not catch. */
+  /** The first exception by which the body was left, which it must not catch, nor put another in its place. */
   private thrown: unknown
   private over = false
   result: Value
@@ -113,7 +113,8 @@ export class BodyRun implements Shared {
     try {
       this.result = inBody(() => body(this))
     } catch (e) {
-      error = e
+      // What throws undefined throws nonetheless.
+      error = e ?? String(e)
     }
     this.over = true
     // What an async body throws, nobody else waits for.
@@ -149,7 +150,7 @@ export class BodyRun implements Shared {
 
   /** Ends the run by an exception that only the checker may catch. */
   private throw(what: unknown): never {
-    this.thrown = what
+    this.thrown ??= what
     throw what
   }
 

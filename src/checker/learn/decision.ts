@@ -41,7 +41,7 @@ export interface InvariantDiagram {
   readonly atRest: boolean
 }
 
-/** Different sums, branches of one step, and choices at once that are still taken to be meant. */
+/** Different sums, and branches of one step, that are still taken to be meant. */
 const SUMS = 4096
 const BRANCHES = 100_000
 

@@ -14,7 +14,7 @@ import {
   type Value,
   WHERE,
 } from '../model.ts'
-import { requestText, running, unrunText } from '../operations.ts'
+import { isRequest, requestText, running, unrunText } from '../operations.ts'
 import { userFunction, userSite } from '../stack.ts'
 import { askedInRun, beginRun, inRun, leavesOpen, leftovers, type Made, takeAsked } from '../usage.ts'
 import { keyOf } from '../value-key.ts'
@@ -372,11 +372,6 @@ class Results {
 
 function requestKey(request: Request): string {
   return request.kind === 'step' ? request.name : keyOf([request.kind, request.fn, ...request.args])
-}
-
-function isRequest(value: unknown): boolean {
-  const kind = (value as Request | undefined)?.kind
-  return kind === 'step' || kind === 'call' || kind === 'repeat'
 }
 
 function describe(args: readonly unknown[]): string {

@@ -22,6 +22,7 @@ import {
   type View,
   WHERE,
 } from '../model.ts'
+import { isRequest } from '../operations.ts'
 import { type Site, sites } from '../stack.ts'
 import { askedInRun, beginRun, inBody, inRun, leavesOpen, madeSoFar, takeAsked } from '../usage.ts'
 import { keyOf } from '../value-key.ts'
@@ -166,16 +167,18 @@ export class Interpreter {
   private run(request: StepRequest, before: readonly number[], choices: { taken: number; of: number }[]) {
     const values = [...before]
     const violations: Violation[] = []
-    let stops = false
-    /** True once the body was left by an exception. */
-    let left = false
+    /** The first exception by which the body was left, which it must not catch, nor put another in its place. */
+    let left: Blocked | Stopped | undefined
+    const leave = (by: Blocked | Stopped): never => {
+      left ??= by
+      throw by
+    }
     let result: Value
     let choice = 0
     const view = this.view(values)
     const stop = (property: string, message: string): never => {
       violations.push({ property, message })
-      left = true
-      throw new Stopped()
+      return leave(new Stopped())
     }
     const shared: Shared = {
       ...view,
@@ -196,9 +199,7 @@ export class Interpreter {
         return choices[choice++]!.taken
       },
       wait: condition => {
-        if (condition) return
-        left = true
-        throw new Blocked()
+        if (!condition) leave(new Blocked())
       },
       warn: (condition, property, message = property) => {
         if (condition) violations.push({ property, message })
@@ -206,19 +207,18 @@ export class Interpreter {
       fail: (property, message = property) => stop(property, message),
     }
     const made = madeSoFar()
-    let caught = false
+    let ended: unknown
     try {
       result = running(`step "${request.name}"`, () => inBody(() => request.body(shared)))
-      caught = left
     } catch (e) {
-      caught = false
-      if (e instanceof Blocked) return undefined
-      if (!(e instanceof Stopped)) throw e
-      stops = true
+      if (left === undefined) throw e
+      ended = e
     }
-    if (caught)
+    if (ended !== left)
       throw new ModelError(`step "${request.name}" catches what ends a run of its body: leave try and catch out`)
+    if (left instanceof Blocked) return undefined
     if (madeSoFar() !== made) throw stepsInside(`step "${request.name}"`, () => void request.body(shared))
+    const stops = left !== undefined
     return {
       result,
       values: stops ? before : values,
@@ -250,11 +250,6 @@ function misused(thread: Thread, frame: Frame): ModelError {
     const { at } = replay(frame)
     return takeAsked().slice(frame.history.length + (at.done ? 0 : 1))
   })
-}
-
-function isRequest(value: Request | Standing | Value): value is Request {
-  const kind = (value as Partial<Request> | undefined)?.kind
-  return kind === 'step' || kind === 'call' || kind === 'repeat'
 }
 
 /** The stack of a function that waits for the result of its request; empty for one that yields requests of its own making. */
