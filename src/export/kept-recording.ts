@@ -7,6 +7,7 @@ import { isInitialisation } from '../report/life.ts'
 import { lifetimeOf, type PageLifeSource } from '../report/page-life.ts'
 import { TimelineRecorder } from '../report/recorder.ts'
 import { lifeEnd, type Timeline } from '../report/timeline.ts'
+import { covers } from '../report/trace.ts'
 import type { EventBatch, Frame, Recording } from '../trace/events.ts'
 
 /** References that one event took, and the event that gave them back. */
@@ -48,15 +49,11 @@ export class KeptRecording {
     tap: (batch: EventBatch) => void = () => undefined,
   ): Promise<KeptRecording> {
     const recorder = new TimelineRecorder()
-    const batches = recording.batches.bind(recording)
-    recording.batches = async function* () {
-      for await (const batch of batches()) {
-        yield batch
-        recorder.add(batch)
-        tap(batch)
-      }
-    }
-    const ledger = await readLedger(recording, options)
+    const tapped = recorder.tap(recording, batch => {
+      recorder.add(batch)
+      tap(batch)
+    })
+    const ledger = await readLedger(tapped, options)
     return new KeptRecording(recording, ledger, recorder, summarise(recording, ledger, options.ask))
   }
 
@@ -75,6 +72,12 @@ export class KeptRecording {
   /** Pages that are accounted for, rising. */
   get pfns(): Float64Array {
     return this.#source.timeline.pfns
+  }
+
+  /** Which of the account's pagemaps a page is in; -1 where it is in none. */
+  pagemapOf(page: number): number {
+    const pfn = this.pfns[page]!
+    return this.account.pagemaps.findIndex(map => covers(map, pfn))
   }
 
   /** Every count of a page, by time. */

@@ -173,7 +173,7 @@ export class ParquetTables {
     const { recording, account } = kept
     let life = 0
     kept.pfns.forEach((pfn, page) => {
-      const map = account.pagemaps.find(({ firstPfn, lastPfn }) => pfn >= firstPfn && pfn <= lastPfn)
+      const map = account.pagemaps[kept.pagemapOf(page)]
       const pagemap = map ? BigInt(map.firstPfn) : null
       for (const { began, ended, events, references, peak } of kept.lifetimes(page)) {
         const times = [began, ended].map(time => (time === undefined ? null : timeNumber(time, recording)))

@@ -58,8 +58,7 @@ export function writePerfetto(kept: KeptRecording, write: (bytes: Uint8Array) =>
   for (const finding of findings) byPage.set(finding.pfn, [...(byPage.get(finding.pfn) ?? []), finding])
   let undrawn = 0
   kept.pfns.forEach((pfn, page) => {
-    const map = pagemaps.findIndex(({ firstPfn, lastPfn }) => pfn >= firstPfn && pfn <= lastPfn)
-    undrawn += writePage(kept, out, page, roots[map], byPage.get(pfn) ?? [])
+    undrawn += writePage(kept, out, page, roots[kept.pagemapOf(page)], byPage.get(pfn) ?? [])
   })
   out.flush()
   return undrawn > 0 ? [`${undrawn} references are not drawn: a page has room for ${MOST_LANES} holders at a time`] : []

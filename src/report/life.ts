@@ -51,7 +51,8 @@ export async function pageLives(
   options: AccountOptions,
 ): Promise<PageLives | undefined> {
   const recorder = new TimelineRecorder()
-  const ledger = await readLedger(tapped(recording, pfn, recorder), { ...options, allPages: true })
+  const tapped = recorder.tap(recording, batch => recorder.add(only(batch, pfn)))
+  const ledger = await readLedger(tapped, { ...options, allPages: true })
   const timeline = recorder.timeline(ledger)
   recorder.sort()
   const end = timeline.start[1] ?? 0
@@ -75,18 +76,6 @@ export async function pageLives(
 export function isInitialisation({ recorder, ledger: { sites } }: PageLifeSource, from: number, to: number): boolean {
   for (let i = from; i < to; i++) if (!(sites.traits(recorder.event(i).stack) & StackTrait.INIT)) return false
   return true
-}
-
-/** The recording, of which a recorder keeps what happens to one page. */
-function tapped(recording: Recording, pfn: number, recorder: TimelineRecorder): Recording {
-  const batches = recording.batches.bind(recording)
-  recording.batches = async function* () {
-    for await (const batch of batches()) {
-      yield batch
-      recorder.add(only(batch, pfn))
-    }
-  }
-  return recording
 }
 
 /** The rows of a page, as a batch over the same columns. */

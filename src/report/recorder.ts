@@ -50,9 +50,12 @@ export class TimelineRecorder {
   /** Number of each event of the timeline in order of time. */
   #sorted = new Uint32Array(0)
 
-  /** The same recording, each of whose batches is also kept here once its reader is done with it. */
-  tap(recording: Recording): Recording {
-    const keep = (batch: EventBatch) => this.add(batch)
+  /**
+   * The same recording, each of whose batches is also kept here once its reader is done with it.
+   *
+   * @param keep does it, where not all is kept, or somebody else keeps it, too
+   */
+  tap(recording: Recording, keep = (batch: EventBatch) => this.add(batch)): Recording {
     async function* batches() {
       for await (const batch of recording.batches()) {
         yield batch

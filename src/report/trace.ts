@@ -62,7 +62,8 @@ export function hasAccusation({ findings, reports }: Account): boolean {
   return reports.length > 0 || findings.some(finding => ACCUSATIONS.has(finding.kind))
 }
 
-function covers(map: PagemapSummary, pfn: number): boolean {
+/** True for a page that is in a pagemap. */
+export function covers(map: PagemapSummary, pfn: number): boolean {
   return pfn >= map.firstPfn && pfn <= map.lastPfn
 }
 

@@ -97,7 +97,8 @@ export class Naming {
   }
 }
 
-function frameName({ name, offset }: Frame): string {
+/** A call site in a sentence: `function+0x1c`, without what the compiler appended to the function's name. */
+export function frameName({ name, offset }: Frame): string {
   const base = baseName(name)
   return offset === undefined ? base : `${base}+0x${offset.toString(16)}`
 }
