@@ -11,7 +11,7 @@ import { writeOutput } from './write-report.ts'
 /** Writes a counterexample as ftrace text, and says on stderr what the ledger makes of that very text. */
 export async function writeCounterexample(file: string, broken: Verified): Promise<void> {
   const bytes = new TextEncoder().encode(counterexampleFtrace(broken))
-  await writeOutput(file, bytes)
+  writeOutput(file, bytes)
   const read = await account(await openRecording(new BytesSource(file, bytes)))
   complain('lastput check', `${file} written; ${condemnedText(broken, read)}`)
 }

@@ -15,6 +15,7 @@ export class UsageError extends Error {
 const SYSTEM_ERRORS: Readonly<Record<string, string>> = {
   ENOENT: 'no such file or directory',
   EISDIR: 'is a directory, where a file is expected',
+  EEXIST: 'is a file, where a folder is expected',
   ENOTDIR: 'a part of this path is no directory',
   EACCES: 'permission denied',
   EPERM: 'permission denied',
@@ -48,10 +49,14 @@ export async function guarded(command: string, action: () => Promise<Exit>): Pro
 
 /** Reads a text file that the user named. @throws an error of the file system that names it */
 export function readText(path: string): string {
+  return namingFile(path, () => readFileSync(path, 'utf8'))
+}
+
+/** Does something with a file. @throws an error of the file system that names it, as those of directories and full disks do not */
+export function namingFile<T>(path: string, act: () => T): T {
   try {
-    return readFileSync(path, 'utf8')
+    return act()
   } catch (error) {
-    // Of a directory the error has no path.
-    throw Object.assign(error as Error, { path })
+    throw error instanceof Error && 'syscall' in error ? Object.assign(error, { path }) : error
   }
 }

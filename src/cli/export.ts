@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Files for other tools that `lastput trace` writes beside its answer: --perfetto, --parquet. */
-import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, statSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileWriter } from 'hyparquet-writer'
 import { KeptRecording } from '../export/kept-recording.ts'
@@ -8,7 +8,7 @@ import { ParquetTables } from '../export/parquet.ts'
 import { writePerfetto } from '../export/perfetto.ts'
 import type { Account, AccountOptions } from '../ledger/account.ts'
 import type { Recording } from '../trace/events.ts'
-import { namingFile } from './write-report.ts'
+import { namingFile } from './errors.ts'
 
 export interface Exports {
   /** File of a Perfetto trace. */
@@ -29,15 +29,17 @@ export async function accountAndExport(
   options: AccountOptions,
 ): Promise<{ account: Account; notes: string[] }> {
   const tables = parquet === undefined ? undefined : tablesIn(parquet)
-  const kept = await KeptRecording.read(recording, options, batch => tables?.addEvents(batch, recording))
-  tables?.finish(kept)
+  const write = (act: (tables: ParquetTables) => void) => void (tables && namingFile(parquet!, () => act(tables)))
+  const kept = await KeptRecording.read(recording, options, batch => write(to => to.addEvents(batch, recording)))
+  write(to => to.finish(kept))
   const notes = perfetto === undefined ? [] : writePerfettoFile(kept, perfetto)
   return { account: kept.account, notes }
 }
 
 function tablesIn(folder: string): ParquetTables {
   return namingFile(folder, () => {
-    mkdirSync(folder, { recursive: true })
+    // Not with its parents: in /proc, Node 20 tries that for ever.
+    if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) mkdirSync(folder)
     return new ParquetTables(table => fileWriter(join(folder, `${table}.parquet`)))
   })
 }

@@ -12,7 +12,7 @@ import {
   mergedRows,
   TRACE,
 } from '../report/merge.ts'
-import { guarded, UsageError } from './errors.ts'
+import { guarded, readText, UsageError } from './errors.ts'
 import { Exit, exitFor } from './exit-codes.ts'
 
 interface MergeFlags {
@@ -36,22 +36,30 @@ file of another kind, 3 nothing found, but something may have been missed.`
 export function mergeCommand(): Command {
   return new Command('merge')
     .description('one answer of many: of the recordings of a fleet, of the shards of a matrix')
-    .argument('<file...>', 'JSON of lastput trace, or of lastput check --matrix')
+    .argument('<file...>', 'JSON of lastput trace, or of lastput check --matrix; "-" is standard input')
     .option('--json', 'one array of all answers')
     .addHelpText('after', NOTES)
     .action((files: string[], flags: MergeFlags) => guarded('merge', async () => merge(files, flags)))
 }
 
 function merge(files: readonly string[], { json }: MergeFlags): Exit {
-  const all = files.map(read)
+  if (files.filter(file => file === '-').length > 1) throw new UsageError('standard input can be read once')
+  try {
+    return mergeAll(files.map(read), json === true)
+  } catch (error) {
+    throw error instanceof MergeError ? new UsageError(error.message) : error
+  }
+}
+
+function mergeAll(all: readonly Answers[], json: boolean): Exit {
   const kinds = new Set(all.flatMap(({ answers }) => answers.map(answer => answer.schema)))
   if (kinds.size > 1)
     throw new UsageError(`these files are of several kinds, ${[...kinds].join(' and ')}: merge each apart`)
-  return kinds.has(TRACE) || kinds.size === 0 ? mergeFleet(all, json === true) : mergeMatrix(all, json === true)
+  return kinds.has(TRACE) ? mergeFleet(all, json) : mergeMatrix(all, json)
 }
 
 function mergeFleet(all: readonly Answers[], json: boolean): Exit {
-  const fleet = explained(() => fleetOf(all))
+  const fleet = fleetOf(all)
   const answers = all.flatMap(each => each.answers)
   print(json ? JSON.stringify(answers, undefined, 1) : fleetText(fleet).join('\n'))
   const hasReports = answers.some(({ reports }) => Array.isArray(reports) && reports.length > 0)
@@ -69,20 +77,11 @@ function mergeMatrix(all: readonly Answers[], json: boolean): Exit {
 }
 
 function read(file: string): Answers {
-  const text = readFileSync(file, 'utf8')
+  const text = file === '-' ? readFileSync(0, 'utf8') : readText(file)
   try {
     return answersOf(file, JSON.parse(text))
   } catch (error) {
-    if (error instanceof SyntaxError) throw new UsageError(`${file}: expected JSON: ${error.message}`)
-    throw error instanceof MergeError ? new UsageError(error.message) : error
-  }
-}
-
-function explained<T>(act: () => T): T {
-  try {
-    return act()
-  } catch (error) {
-    throw error instanceof MergeError ? new UsageError(error.message) : error
+    throw error instanceof SyntaxError ? new MergeError(`${file}: expected JSON: ${error.message}`) : error
   }
 }
 

@@ -1,37 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-import { readFile, stat, writeFile } from 'node:fs/promises'
+import { writeFileSync } from 'node:fs'
+import { readFile, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { viewerBundle, viewerWorker } from '../node/viewer.ts'
 import { reportHtml, type WholeRecording } from '../report/html.ts'
 import { TraceError } from '../trace/events.ts'
+import { namingFile } from './errors.ts'
 
 /** A browser holds the file's text and the recording in memory at once. */
 const MOST_BYTES = 256 * 2 ** 20
 
 /** Writes what `--json` would say as a report. @throws an error of the file system */
 export async function writeReport(file: string, data: unknown, title: string, whole?: WholeRecording): Promise<void> {
-  await writeOutput(file, await reportHtml(data, title, viewerBundle(), whole))
+  writeOutput(file, await reportHtml(data, title, viewerBundle(), whole))
 }
 
-/** Writes a file that the user asked for. @throws an error of the file system that names it, as that of a full disk does not */
-export async function writeOutput(file: string, content: string | Uint8Array): Promise<void> {
-  await writeFile(file, content).catch((error: Error) => {
-    throw named(file, error)
-  })
-}
-
-/** Does something with a file. @throws an error of the file system that names it */
-export function namingFile<T>(file: string, act: () => T): T {
-  try {
-    return act()
-  } catch (error) {
-    throw error instanceof Error && 'syscall' in error ? named(file, error) : error
-  }
-}
-
-function named(file: string, error: Error): Error {
-  error.message = `${file}: ${error.message.replace(/, (open|write|mkdir)\b.*/s, '')}`
-  return error
+/** Writes a file that the user asked for. @throws an error of the file system that names it */
+export function writeOutput(file: string, content: string | Uint8Array): void {
+  namingFile(file, () => writeFileSync(file, content))
 }
 
 /** A recording to be put into a report. @throws TraceError when it does not fit, or cannot be read twice */

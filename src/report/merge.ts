@@ -21,20 +21,40 @@ export interface Answers {
 export const TRACE = 'lastput.trace/3'
 export const CELL = 'lastput.check/2'
 
+/** What a cell of a matrix has, as far as its table shows it. */
+const CELL_TEXTS = ['system', 'driver', 'protocol', 'scenario', 'property', 'verdict', 'bounds']
+const CELL_NUMBERS = ['states', 'seconds']
+
 /** @throws MergeError for what is no answer that can be merged */
 export function answersOf(file: string, json: unknown): Answers {
   const answers = (Array.isArray(json) ? json : [json]) as unknown[]
-  for (const answer of answers) {
-    const schema = isObject(answer) ? answer.schema : undefined
-    if (schema !== TRACE && !(schema === CELL && typeof (answer as Answer).scenario === 'string'))
-      throw new MergeError(
-        `${file}: expected what lastput trace --json or lastput check --matrix --json wrote, found ${
-          typeof schema === 'string' ? schema : 'JSON of another kind'
-        }`,
-      )
-  }
-  return { file, answers: answers as Answer[] }
+  if (answers.length === 0) throw new MergeError(`${file}: expected answers, found an empty list`)
+  return { file, answers: answers.map(answer => answerOf(file, answer)) }
 }
+
+function answerOf(file: string, answer: unknown): Answer {
+  const schema = isObject(answer) ? answer.schema : undefined
+  if (isObject(answer) && schema === TRACE) return answer
+  if (isObject(answer) && schema === CELL && isCell(answer)) return answer
+  const found = typeof schema === 'string' ? schema : 'JSON of another kind'
+  throw new MergeError(
+    `${file}: expected what lastput trace --json or lastput check --matrix --json wrote, found ${found}`,
+  )
+}
+
+function isCell(answer: Answer): boolean {
+  const { vacuous, assumes } = answer
+  const isList = (value: unknown) => value === undefined || (Array.isArray(value) && value.every(isText))
+  return (
+    CELL_TEXTS.every(name => isText(answer[name])) &&
+    CELL_NUMBERS.every(name => typeof answer[name] === 'number') &&
+    [answer.cause, answer.reason].every(text => text === undefined || isText(text)) &&
+    isList(vacuous) &&
+    isList(assumes)
+  )
+}
+
+const isText = (value: unknown): value is string => typeof value === 'string'
 
 const isObject = (value: unknown): value is Answer =>
   typeof value === 'object' && value !== null && !Array.isArray(value)

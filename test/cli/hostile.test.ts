@@ -338,11 +338,11 @@ needs(existsSync('/dev/full') ? undefined : '/dev/full').describe('where output 
   test('a file on a full disk is named', () => {
     expect(lastput('check', 'p2pdma', '--protocol', 'G', '--pages', '1', '--ftrace', '/dev/full')).toMatchObject({
       status: 2,
-      stderr: 'lastput check: /dev/full: ENOSPC: no space left on device\n',
+      stderr: 'lastput check: /dev/full: no space left on the disk\n',
     })
     expect(lastput('explain', 'G', '--html', '/dev/full')).toMatchObject({
       status: 2,
-      stderr: 'lastput explain: /dev/full: ENOSPC: no space left on device\n',
+      stderr: 'lastput explain: /dev/full: no space left on the disk\n',
     })
   })
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The tables that --parquet writes, read by DuckDB: what they hold, and that the queries of docs/export.md run.
+
+import { spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -79,6 +81,23 @@ describe('the tables have what the recording has', () => {
        AND stack NOT IN (SELECT stack FROM 'stacks.parquet')`,
     )
     expect(row).toEqual({ n: '0' })
+  })
+})
+
+describe('a folder that cannot be used is named, and does not keep the command', () => {
+  const exportTo = (parquet: string) =>
+    spawnSync(process.execPath, [join(root, 'dist/cli/main.js'), 'trace', LEAK, '--parquet', parquet], {
+      encoding: 'utf8',
+      timeout: 60_000,
+    })
+
+  it.each([
+    [LEAK, 'is a file, where a folder is expected'],
+    ['/proc/lastput', 'no such file or directory'],
+    [join(tmpdir(), 'lastput-none/none'), 'no such file or directory'],
+  ])('%s', (parquet, message) => {
+    const { status, stderr } = exportTo(parquet)
+    expect([status, stderr.replace(/\s+/g, ' ')]).toEqual([2, `lastput trace: ${parquet}: ${message} `])
   })
 })
 

@@ -73,6 +73,14 @@ describe('the answers of a fleet', () => {
     expect(JSON.parse(lastput('merge', '--json', 'a.json', 'b.json', 'c.json').stdout)).toHaveLength(4)
   })
 
+  it('may come through a pipe, once', () => {
+    const answer = lastput('trace', '--json', recording('leak-6.12')).stdout
+    const merge = (...args: string[]) =>
+      spawnSync(process.execPath, [cli, 'merge', ...args], { cwd: folder, encoding: 'utf8', input: answer })
+    expect(merge('-')).toMatchObject({ status: 1, stdout: expect.stringMatching(/^1 recording: findings in 1/) })
+    expect(merge('-', '-').status).toBe(2)
+  })
+
   it('that found nothing are clean only if all was judged', () => {
     const ok = JSON.parse(lastput('trace', '--json', recording('ok-7.3')).stdout)
     writeFileSync(join(folder, 'ok.json'), JSON.stringify(ok))
@@ -91,6 +99,8 @@ describe('what is no answer', () => {
     ['nothing', '', /expected JSON/],
     ['another schema', '{"schema":"lastput.who/3"}', /found lastput\.who\/3/],
     ['a number', '7', /JSON of another kind/],
+    ['an empty list, which is no clean fleet', '[]', /found an empty list/],
+    ['a verdict that is no cell', '{"schema":"lastput.check/2","scenario":"x"}', /found lastput\.check\/2/],
     ['null in a list', '[null]', /JSON of another kind/],
     ['causes that are no list', '{"schema":"lastput.trace/3","source":{"file":"x"},"causes":7}', /a list in "causes"/],
     ['no source', '{"schema":"lastput.trace/3","causes":[]}', /"source"/],
@@ -105,8 +115,12 @@ describe('what is no answer', () => {
     expect([status, stderr.replace(/\s+/g, ' ')]).toEqual([2, expect.stringMatching(message)])
   })
 
-  it('is refused beside what is one', () => {
-    expect(lastput('merge', 'no-such-file.json').status).toBe(2)
+  it.each([
+    ['no-such-file.json', 'no-such-file.json: no such file or directory'],
+    ['.', '.: is a directory, where a file is expected'],
+  ])('%s is named', (file, message) => {
+    const { status, stderr } = lastput('merge', file)
+    expect([status, stderr]).toEqual([2, `lastput merge: ${message}\n`])
   })
 })
 
