@@ -7,6 +7,11 @@
  * Recordings are those under the shared data, in `examples` and in `test/ledger/recordings`; a `kallsyms.txt` or `kallsyms`
  * beside one is used with it. `--bugs` and `--matrix` add `check --bugs` and `check --matrix`, `--only TEXT` limits the
  * recordings to those whose name has it, `--program FILE` asks another build than the one in `dist`.
+ *
+ * `--compare FILE --saved FILE` asks nothing, but compares what was saved twice.
+ *
+ * `--judgements` compares only what is said of whom: of a recording its findings (kind, page, certainties, culprit), of a
+ * bug or a cell of the matrix its verdict. That is what remains comparable across changes of wording and of schemas.
  */
 import { spawn } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -135,11 +140,40 @@ function* differences(before: Json | undefined, now: Json | undefined, path: str
     yield* differences(old[key], young[key], Array.isArray(now) ? `${path}[${key}]` : `${path}.${key}`)
 }
 
+const isObject = (value: Json | undefined): value is { [key: string]: Json } =>
+  value !== null && typeof value === 'object' && !Array.isArray(value)
+
+const objects = (value: Json | undefined) => (Array.isArray(value) ? value.filter(isObject) : [])
+
+function finding({ kind, pfn, certainty, culprit, culpritCertainty, references }: { [key: string]: Json }): string {
+  const who = isObject(culprit) ? `${culprit.function} (${culpritCertainty})` : 'nobody'
+  return `${kind} of ${pfn} (${certainty}), ${references ?? 1} by ${who}`
+}
+
+const verdict = ({ system, scenario, property, verdict }: { [key: string]: Json }) =>
+  `${system}, ${scenario ?? ''} ${property ?? ''}: ${verdict}`
+
+/** What an answer says of whom: each judgement, with how often it is made. */
+function judgements(answer: Json | undefined): Json {
+  const json = isObject(answer) ? answer.json : undefined
+  if (json === undefined) return answer ?? null
+  const counts: { [key: string]: Json } = {}
+  const count = (judgement: string) => {
+    counts[judgement] = ((counts[judgement] as number | undefined) ?? 0) + 1
+  }
+  for (const part of isObject(json) ? [json] : objects(json)) {
+    if ('findings' in part) for (const found of objects(part.findings)) count(finding(found))
+    else count(verdict(part))
+  }
+  return counts
+}
+
 /** Prints every difference; returns the number of answers that have one. */
 function compare(before: Answers, now: Answers): number {
+  const view = process.argv.includes('--judgements') ? judgements : (answer: Json | undefined) => answer
   let changed = 0
   for (const name of Object.keys(now)) {
-    const found = [...differences(before[name], now[name], '$')]
+    const found = [...differences(view(before[name]), view(now[name]), '$')]
     if (found.length === 0) continue
     changed++
     console.log(name)
@@ -149,9 +183,10 @@ function compare(before: Answers, now: Answers): number {
   return changed
 }
 
-const [save, against] = [option('--save'), option('--compare')]
+const [save, against, saved] = [option('--save'), option('--compare'), option('--saved')]
 if (!save && !against) throw new Error('usage: npm run answers -- (--save FILE | --compare FILE) [--bugs] [--matrix]')
-const answers = await askAll(questions())
+const load = (file: string) => JSON.parse(readFileSync(file, 'utf8')) as Answers
+const answers = saved ? load(saved) : await askAll(questions())
 const count = Object.keys(answers).length
 if (count === 0) throw new Error('no recordings: LASTPUT_SHARED names the folder of the shared data')
 if (save) {
@@ -159,7 +194,7 @@ if (save) {
   console.log(`${count} answers saved`)
 }
 if (against) {
-  const changed = compare(JSON.parse(readFileSync(against, 'utf8')) as Answers, answers)
+  const changed = compare(load(against), answers)
   console.log(`${changed} of ${count} answers differ`)
   process.exitCode = changed > 0 ? 1 : 0
 }
