@@ -13,7 +13,6 @@ import { LossTracker, MAX_CPUS } from '../common/loss-tracker.ts'
 import { drops, ProbeFaults } from '../common/probe-fields.ts'
 import { StackInterner } from '../common/stacks.ts'
 import { SymbolTable } from '../common/symbols.ts'
-import { TaskNames } from '../common/tasks.ts'
 import { FormatError } from '../common/unknown-format.ts'
 import type { Damage, EventBatch, OpenOptions, Recording, SourceInfo } from '../events.ts'
 import { EventLine, LineKind } from './event-line.ts'
@@ -22,6 +21,7 @@ import { LineDamage } from './line-damage.ts'
 import { LineWindow, MAX_LINE_BYTES, type TextInput, trimEnd } from './lines.ts'
 import { ProbeText } from './probe-line.ts'
 import { isFrameLine, MAX_INDENT, TextStacks } from './stack-lines.ts'
+import { TextTasks } from './text-tasks.ts'
 import { type Unframed, unframed } from './unframed.ts'
 
 const NEWLINE = 10
@@ -48,9 +48,6 @@ const MAX_END_TIME = 2 ** 53
 
 const NO_ROW = -1
 
-/** "prev_comm=a prev_pid=1", and as trace-cmd report shows it: "a:1 [120] S ==> b:2 [120]". */
-const SWITCHED = /\b(?:prev|next)_comm=(.*?) (?:prev|next)_pid=(\d+)|(?:^|==>) *(.*?):(\d+) \[\d+\]/g
-
 /** What became of an attempt to parse. */
 const Step = { MORE: 0, LINE: 1, FULL: 2 } as const
 
@@ -64,7 +61,7 @@ export async function openText(input: TextInput, options: OpenOptions = {}): Pro
 class TextRecording implements Recording {
   readonly info: SourceInfo
   readonly stacks: StackInterner
-  readonly tasks = new TaskNames()
+  readonly tasks = new TextTasks()
   readonly damage: Damage[]
   readonly notes: string[] = []
   timeBase = 0n
@@ -101,8 +98,6 @@ class TextRecording implements Recording {
   /** The last event was of another kind, whose text may go on over further lines. */
   #inOther = false
   readonly #otherBuffers = new Set<string>()
-  /** Hash of the name last seen of a pid, so that names are decoded when they change only. */
-  readonly #commHashes = new Map<number, number>()
 
   constructor(input: Unframed, options: OpenOptions) {
     const symbols = new SymbolTable()
@@ -306,7 +301,7 @@ class TextRecording implements Recording {
     this.#lastTime = time
     this.#gaps.event(cpu, time)
     if (cpu >= this.info.cpus) this.info.cpus = cpu + 1
-    if (line.isSwitch) this.#nameSwitched(decodeText(bytes.subarray(line.fields, Math.min(end, line.fields + 512))))
+    if (line.isSwitch) this.tasks.switched(decodeText(bytes.subarray(line.fields, Math.min(end, line.fields + 512))))
     if (this.#inOther || (kind === LineKind.PROBE && !this.#probeRow(bytes, end, row))) {
       this.#otherTime = time
       return
@@ -319,7 +314,7 @@ class TextRecording implements Recording {
     batch.stack[row] = 0
     batch.length = row + 1
     this.#openRow[cpu] = row
-    this.#nameTask(bytes)
+    this.tasks.ran(line.pid, bytes, line.commStart, line.commEnd)
   }
 
   /** Reads the fields of a probe into a row; false: it is left out. */
@@ -344,24 +339,6 @@ class TextRecording implements Recording {
       return false
     }
     return this.#buffer === undefined
-  }
-
-  #nameTask(bytes: Uint8Array): void {
-    const { pid, commStart, commEnd } = this.#line
-    let hash = commEnd - commStart
-    for (let at = commStart; at < commEnd; at++) hash = (Math.imul(hash, 31) + bytes[at]!) | 0
-    if (this.#commHashes.get(pid) === hash) return
-    this.#commHashes.set(pid, hash)
-    const name = decodeText(bytes.subarray(commStart, commEnd))
-    if (name !== '<...>') this.tasks.set(pid, name)
-  }
-
-  /** Names tasks whose lines have no name, since the kernel had forgotten it. */
-  #nameSwitched(fields: string): void {
-    for (const [, name, pid, shortName, shortPid] of fields.matchAll(SWITCHED)) {
-      const task = Number(pid ?? shortPid)
-      if (task > 0 && !this.tasks.has(task)) this.tasks.set(task, (name ?? shortName)!)
-    }
   }
 
   /** A stack's frames start at `next`. Waits until all of them are loaded. */
