@@ -2,36 +2,41 @@
 /** `lastput events`: what a recording holds, decoded. */
 import { once } from 'node:events'
 import { Command } from 'commander'
-import type { PageRange } from '../ledger/account.ts'
 import { nodeCodecs } from '../node/codecs.ts'
 import { openInput, openInputRecording } from '../node/open.ts'
 import { eventJson, eventText } from '../print/event-lines.ts'
 import { reportText } from '../print/trace-cmd-report.ts'
 import { completenessJson, damageLine, eventsIncompleteness } from '../report/completeness.ts'
-import type { Damage, EventBatch, OpenOptions } from '../trace/events.ts'
+import { type Damage, type EventBatch, OP_NAMES, type OpenOptions } from '../trace/events.ts'
 import { isTraceDat } from '../trace/tracedat/file.ts'
 import { complain } from './complain.ts'
 import { guarded, UsageError } from './errors.ts'
+import { chosen, type EventChoice, EventFilter } from './event-filter.ts'
 import { Exit } from './exit-codes.ts'
 import {
+  functionOption,
   kallsymsOption,
+  oneOfOption,
   openOptions,
   pagesOption,
+  parsePfn,
   parseTime,
+  rangeOfPagemap,
   refuseEmptyTime,
-  timesOf,
+  taskOption,
   vmemmapOption,
 } from './recordings.ts'
 
-interface EventsFlags {
+interface EventsFlags extends EventChoice {
   json?: boolean
   kallsyms: string[]
   buffer?: string
   vmemmap?: bigint
-  pfn?: PageRange[]
-  from?: bigint
-  to?: bigint
+  pagemap?: number
 }
+
+/** Options that choose events. */
+const FILTERS = ['pfn', 'pagemap', 'event', 'function', 'task', 'from', 'to'] as const
 
 const NOTES = `
 Of a trace.dat file, all events are shown as by trace-cmd report (3.1.6), with
@@ -40,9 +45,9 @@ other than kernel_stack (function, funcgraph, sched_switch, kvm and others) and
 trace_printk() are shown by their print format; %pI, %pM, %pU and %ph show the
 pointer; __get_bitmask and __get_cpumask are not understood. A format that is
 not understood gives [FAILED TO PARSE] and the fields, as there.
-Of other recordings, and with --json, --pfn, --from or --to, the page_ref events
-and the probes (lastput_free, lastput_alloc, lastput_use, lastput_memunmap,
-lastput_memunmap_end, error_report_end) are shown.
+Of other recordings, with --json and where events are chosen, the page_ref
+events and the probes are shown: lastput_free, lastput_alloc, lastput_use,
+lastput_memunmap, lastput_memunmap_end, error_report_end.
 
 --json: one object a line:
   {"time","cpu","task","pid","event","pfn","flags","count","mapcount","mapping",
@@ -61,6 +66,7 @@ Examples:
   lastput events trace.dat                   as trace-cmd report shows it
   lastput events trace.dat --json | jq .pfn  for a program
   lastput events trace.dat --pfn 0xfcf83fc   what happened to one page
+  lastput events trace.dat --task dd --function do_swap_page
 
 at the end, where something may be missing:
   {"complete":false,"reasons":[{"reason","text"}]}
@@ -77,6 +83,10 @@ export function eventsCommand(): Command {
     .option('--buffer <name>', 'the events of this trace instance only')
     .addOption(vmemmapOption())
     .addOption(pagesOption('events of these pages only, as 0x10,0x20-0x2f; repeatable'))
+    .option('--pagemap <pfn>', 'events of the pagemap that this page belongs to', parsePfn)
+    .addOption(oneOfOption('--event <name>', 'events of this name only, such as page_ref_mod; repeatable', OP_NAMES))
+    .addOption(functionOption('events with this function in their stack; repeatable'))
+    .addOption(taskOption('events of this task: a name, a pid or name-pid; repeatable'))
     .option('--from <seconds>', 'events from this time on', parseTime)
     .option('--to <seconds>', 'events up to this time', parseTime)
     .addHelpText('after', NOTES)
@@ -92,7 +102,8 @@ interface Shown {
 async function show(path: string, flags: EventsFlags): Promise<Exit> {
   const options: OpenOptions = { ...openOptions(flags), keepRepeated: true }
   refuseEmptyTime(flags)
-  const isFiltered = flags.pfn !== undefined || flags.from !== undefined || flags.to !== undefined
+  const isFiltered = FILTERS.some(name => flags[name] !== undefined)
+  const range = flags.pagemap === undefined ? [] : [await rangeOfPagemap(path, { ...flags }, flags.pagemap)]
   const input = await openInput(path)
   const damage: Damage[] = []
   const shown: Shown = { events: 0, gaps: 0 }
@@ -104,34 +115,18 @@ async function show(path: string, flags: EventsFlags): Promise<Exit> {
   } else {
     const recording = await openInputRecording(input, options)
     const all = recording.batches()
-    const batches = isFiltered ? chosen(all, timesOf(recording, flags.from, flags.to), flags.pfn) : all
+    const batches = isFiltered ? chosen(all, new EventFilter(recording, flags, range)) : all
     recording.batches = () => countedBatches(batches, shown)
     await writeAll(flags.json ? eventJson(recording) : eventText(recording))
     damage.push(...recording.damage)
     await recording.close()
   }
-  if (isFiltered && shown.events === 0) throw new UsageError(`${path}: no event is of these pages and this time`)
+  if (isFiltered && shown.events === 0) throw new UsageError(`${path}: no event is one of those that are asked for`)
   const reasons = eventsIncompleteness(shown, damage)
   if (flags.json && reasons.length > 0) process.stdout.write(`${JSON.stringify(completenessJson(reasons))}\n`)
   for (const { reason, text } of reasons)
     complain('lastput events', reason === 'damaged' ? `damaged: ${damageLine(damage)}` : text)
   return reasons.length > 0 ? Exit.INCOMPLETE : Exit.CLEAN
-}
-
-/** The events of the pages and the time that are asked for. */
-async function* chosen(
-  batches: AsyncIterable<EventBatch>,
-  { first, last }: { first: number; last: number },
-  pfn: readonly PageRange[] = [],
-): AsyncGenerator<EventBatch> {
-  const isWanted = (page: number) => pfn.length === 0 || pfn.some(range => page >= range.first && page <= range.last)
-  for await (const batch of batches) {
-    const { time, pfn: pages } = batch
-    const rows = batch.order
-      .subarray(0, batch.length)
-      .filter(row => time[row]! >= first && time[row]! <= last && isWanted(pages[row]!))
-    yield { ...batch, order: rows, length: rows.length }
-  }
 }
 
 /** Lines after the first are events; trace-cmd marks gaps at the line after them. */

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** What the commands that read recordings share: options, opening, progress, errors. */
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import type { AccountOptions, PageRange } from '../ledger/account.ts'
+import { type AccountOptions, account, type PagemapSummary } from '../ledger/account.ts'
+import type { PageRange } from '../ledger/track/page-range.ts'
 import { PROTOCOL_IDS, type ProtocolId } from '../linux/protocols/rules.ts'
 import { openFile } from '../node/open.ts'
-import { grouped } from '../report/words.ts'
+import { isTask } from '../report/filter.ts'
+import { grouped, pfnText, rangeText } from '../report/words.ts'
+import { tapped } from '../trace/common/tap.ts'
 import { givenTime, shownStep } from '../trace/common/times.ts'
-import type { OpenOptions, Recording } from '../trace/events.ts'
+import type { EventBatch, OpenOptions, Recording } from '../trace/events.ts'
 import { UsageError } from './errors.ts'
 import { readSymbols } from './kallsyms.ts'
 import { repeatable } from './strict.ts'
@@ -112,6 +115,81 @@ export function parsePages(text: string, before: readonly PageRange[] = []): Pag
 /** `--pfn PAGES`, as often as is wanted. */
 export function pagesOption(description: string): Option {
   return repeatable(new Option('--pfn <pages>', description)).argParser(parsePages)
+}
+
+/** `--function NAME`, as often as is wanted. */
+export function functionOption(description: string): Option {
+  return repeatable(new Option('--function <name>', description)).argParser(collect)
+}
+
+/** `--task NAME`, as often as is wanted. */
+export function taskOption(description: string): Option {
+  return repeatable(new Option('--task <task>', description)).argParser(collect)
+}
+
+/** `NAME VALUE`, one of some values, as often as is wanted. */
+export function oneOfOption(flags: string, description: string, values: readonly string[]): Option {
+  const parse = (value: string, before: readonly string[] = []) => {
+    if (!values.includes(value)) throw new InvalidArgumentError(`expected one of ${values.join(', ')}`)
+    return collect(value, before)
+  }
+  return repeatable(new Option(flags, description)).argParser(parse)
+}
+
+const collect = (value: string, before: readonly string[] = []) => [...before, value]
+
+/** What is said of a function that stands in no stack of a recording. */
+export function absentFunctions({ stacks, info }: Recording, functions: readonly string[] = []): string[] {
+  if (functions.length === 0) return []
+  const names = new Set<string>()
+  for (let stack = 1; stack < stacks.size; stack++)
+    for (const frame of stacks.frames(stack)) names.add(stacks.frame(frame).name)
+  return functions
+    .filter(name => !names.has(name))
+    .map(name => `--function ${name}: no stack of ${info.file} has it, where functions are without offset and module`)
+}
+
+/** The same recording, and the tasks of its events as far as it was read; nobody's where no task is asked for. */
+export function noteTasks(
+  recording: Recording,
+  wanted: readonly string[] = [],
+): { recording: Recording; pids: ReadonlySet<number> } {
+  const pids = new Set<number>()
+  if (wanted.length === 0) return { recording, pids }
+  const see = ({ pid, length }: EventBatch) => {
+    for (let row = 0; row < length; row++) pids.add(pid[row]!)
+  }
+  return { recording: tapped(recording, see), pids }
+}
+
+/** What is said of tasks of which a recording has no event. */
+export function absentTasks(
+  { tasks, info }: Recording,
+  pids: ReadonlySet<number>,
+  wanted: readonly string[] = [],
+): string[] {
+  return wanted
+    .filter(task => ![...pids].some(pid => isTask(tasks.name(pid), pid, [task])))
+    .map(task => `--task ${task}: no event of ${info.file} is of such a task`)
+}
+
+/** The range of the pagemap that has a page: the recording is read once more for it. */
+export async function rangeOfPagemap(path: string, flags: RecordingFlags, pfn: number): Promise<PageRange> {
+  if (path === '-') throw new UsageError('--pagemap has the recording read twice, and standard input can be read once')
+  const { pagemaps } = await withRecording(path, flags, recording => account(recording, { protocol: flags.protocol }))
+  const found = pagemaps.find(({ firstPfn, lastPfn }) => pfn >= firstPfn && pfn <= lastPfn)
+  if (found) return { first: found.firstPfn, last: found.lastPfn }
+  throw new UsageError(noPagemap(pfn, pagemaps))
+}
+
+export function noPagemap(pfn: number, pagemaps: readonly PagemapSummary[]): string {
+  return `--pagemap ${pfnText(pfn)}: no pagemap has it; ${knownPagemaps(pagemaps)}`
+}
+
+/** The pagemaps that a recording has, a few of them. */
+export function knownPagemaps(pagemaps: readonly PagemapSummary[]): string {
+  const ranges = pagemaps.map(map => rangeText({ first: map.firstPfn, last: map.lastPfn }))
+  return ranges.length === 0 ? 'it has no pages' : `its pagemaps are ${ranges.slice(0, 4).join(', ')}`
 }
 
 /** @throws UsageError where no time lies between two */

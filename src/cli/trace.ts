@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** `lastput trace`: what became of every page reference in a recording. */
 import { Command, Option } from 'commander'
-import { type Account, account, type PageRange, type Presence } from '../ledger/account.ts'
-import { KINDS } from '../ledger/findings/registry.ts'
+import { type Account, account, type Presence } from '../ledger/account.ts'
+import { type FindingKind, KINDS } from '../ledger/findings/registry.ts'
+import type { PageRange } from '../ledger/track/page-range.ts'
 import { damageLine, incompleteness } from '../report/completeness.ts'
-import { endOf, hasAccusation, select, type TraceFilter, traceText } from '../report/trace.ts'
+import { pagemapOf, select, type TraceFilter } from '../report/filter.ts'
+import { endOf, hasAccusation, traceText } from '../report/trace.ts'
 import { traceJson } from '../report/trace-json.ts'
-import { pfnText, rangeText } from '../report/words.ts'
+import { rangeText } from '../report/words.ts'
 import { givenTime, timeText } from '../trace/common/times.ts'
 import type { Recording } from '../trace/events.ts'
 import { shown } from './colour.ts'
@@ -14,6 +16,13 @@ import { complain } from './complain.ts'
 import { guarded, inputError, UsageError } from './errors.ts'
 import { Exit, exitFor, exitOf } from './exit-codes.ts'
 import {
+  absentFunctions,
+  absentTasks,
+  functionOption,
+  knownPagemaps,
+  noPagemap,
+  noteTasks,
+  oneOfOption,
   openOptions,
   pagesOption,
   parseCount,
@@ -23,6 +32,7 @@ import {
   type RecordingFlags,
   recordingOptions,
   refuseEmptyTime,
+  taskOption,
   timesOf,
   withRecording,
 } from './recordings.ts'
@@ -38,6 +48,9 @@ export interface TraceFlags extends RecordingFlags {
   allPages?: boolean
   pfn?: PageRange[]
   pagemap?: number
+  kind?: FindingKind[]
+  function?: string[]
+  task?: string[]
   from?: bigint
   to?: bigint
   older?: bigint
@@ -99,6 +112,15 @@ export function traceCommand(): Command {
     .option('--parquet <folder>', 'write events, lives, references and findings as tables for SQL', outputFile)
     .addOption(pagesOption('findings of these pages only, as 0x10,0x20-0x2f; repeatable'))
     .option('--pagemap <pfn>', 'findings of the pagemap that this page belongs to', parsePfn)
+    .addOption(
+      oneOfOption(
+        '--kind <kind>',
+        'findings of this kind only (below); repeatable',
+        KINDS.map(({ id }) => id),
+      ),
+    )
+    .addOption(functionOption('findings with this function in the stack of who did it; repeatable'))
+    .addOption(taskOption('findings by this task: a name, a pid or name-pid; repeatable'))
     .option('--from <seconds>', 'findings from this time on', parseTime)
     .option('--to <seconds>', 'findings up to this time', parseTime)
     .option('--older <seconds>', 'of the pages held at the end, those held for at least that long', parseTime)
@@ -168,7 +190,8 @@ async function writeHtml(html: string, file: string, { json }: Result, flags: Tr
 }
 
 /** Accounts for an opened recording as the command line wants it. */
-export async function traceRecording(recording: Recording, flags: TraceFlags): Promise<Result> {
+export async function traceRecording(opened: Recording, flags: TraceFlags): Promise<Result> {
+  const { recording, pids } = noteTasks(opened, flags.task)
   const progress = progressLine('trace')
   const { allPages, protocol, pfn: ask, perfetto, parquet } = flags
   const options = { allPages, protocol, ask, onProgress: progress.show }
@@ -186,7 +209,11 @@ export async function traceRecording(recording: Recording, flags: TraceFlags): P
     text: traceText(selected, damage, { top: flags.top ?? TOP, each: flags.each }),
     json: traceJson(selected, damage),
     exit: exitFor({ found: hasAccusation(selected), complete: incompleteness(made, damage).length === 0 }),
-    absent: absentOf(made, flags, filter),
+    absent: [
+      ...absentOf(made, flags, filter),
+      ...absentFunctions(recording, flags.function),
+      ...absentTasks(recording, pids, flags.task),
+    ],
   }
 }
 
@@ -195,6 +222,9 @@ function filterOf(flags: TraceFlags, recording: Recording): TraceFilter {
   return {
     pages: flags.pfn,
     pagemap: flags.pagemap,
+    kinds: flags.kind,
+    functions: flags.function,
+    tasks: flags.task,
     from: flags.from === undefined ? undefined : first,
     to: flags.to === undefined ? undefined : last,
     older: flags.older === undefined ? undefined : Number(givenTime(flags.older, recording.info)),
@@ -205,16 +235,14 @@ const LEFT_OUT = 'are ordinary pages, which are left out: --all-pages accounts f
 
 /** What the filter names and the recording does not have: no finding there says nothing. */
 function absentOf(made: Account, { pfn = [], pagemap }: TraceFlags, { from, to }: TraceFilter): string[] {
-  const device = made.pagemaps.map(map => rangeText({ first: map.firstPfn, last: map.lastPfn }))
-  const known = device.length === 0 ? 'it has no pages' : `its pagemaps are ${device.slice(0, 4).join(', ')}`
+  const known = knownPagemaps(made.pagemaps)
   const pages = pfn.flatMap((range, i) => {
     const presence: Presence = made.asked[i]!
     if (presence === 'accounted') return []
     if (presence === 'left-out') return [`--pfn ${rangeText(range)}: these ${LEFT_OUT}`]
     return [`--pfn ${rangeText(range)}: no such page occurs; ${known}`]
   })
-  const covered = made.pagemaps.some(map => pagemap! >= map.firstPfn && pagemap! <= map.lastPfn)
-  const map = pagemap === undefined || covered ? [] : [`--pagemap ${pfnText(pagemap)}: no pagemap has it; ${known}`]
+  const map = pagemap === undefined || pagemapOf(made, pagemap) ? [] : [noPagemap(pagemap, made.pagemaps)]
   const end = endOf(made)
   const span = `the recording goes from ${timeText(made.firstTime, made)} to ${timeText(end, made)}`
   const late = from !== undefined && from > end ? [`--from is after the end: ${span}`] : []

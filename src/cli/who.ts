@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** `lastput who`: every reference held on a page at a time. */
+/** `lastput who`: every reference held on pages at a time. */
 import { Command } from 'commander'
-import { type Absent, whoHolds } from '../ledger/account.ts'
+import { type PagesHeld, whoHolds } from '../ledger/account.ts'
+import type { PageRange } from '../ledger/track/page-range.ts'
 import { damageLine, whoIncompleteness } from '../report/completeness.ts'
-import { whoJson, whoText } from '../report/who.ts'
+import { isGiven } from '../report/filter.ts'
+import { isHeld, selectHolders, whoJson, whoText } from '../report/who.ts'
 import { pfnText, rangeText } from '../report/words.ts'
 import { givenTime, shownStep, timeText } from '../trace/common/times.ts'
 import type { Recording } from '../trace/events.ts'
@@ -11,17 +13,29 @@ import { complain } from './complain.ts'
 import { guarded, UsageError } from './errors.ts'
 import { type Exit, exitFor } from './exit-codes.ts'
 import {
+  absentFunctions,
+  absentTasks,
+  functionOption,
+  noteTasks,
+  pagesOption,
+  parseCount,
   parsePfn,
   parseTime,
   progressLine,
   type RecordingFlags,
+  rangeOfPagemap,
   recordingOptions,
+  taskOption,
   withRecording,
 } from './recordings.ts'
 
 interface WhoFlags extends RecordingFlags {
   json?: boolean
-  pfn: number
+  pfn?: PageRange[]
+  pagemap?: number
+  function?: string[]
+  task?: string[]
+  top?: number
   at?: bigint
 }
 
@@ -29,52 +43,70 @@ const NOTES = `
 Examples:
   lastput who trace.dat --pfn 0xfcf83fc                at the end
   lastput who trace.dat --pfn 0xfcf83fc --at 5.966999  after that time's events
+  lastput who trace.dat --pfn 0xfcf8000-0xfcf83ff      pages of a range in use
+  lastput who trace.dat --pagemap 0xfcf8000 --task dd  what dd holds of a device
 
-Exit codes: 0 nobody holds it, 1 somebody does, 2 usage, or a file or page that
-is not there, 3 nobody is seen to hold it, but something may have been missed:
+Exit codes: 0 nobody holds one, 1 somebody does, 2 usage, or a file or page that
+is not there, 3 nobody is seen to hold one, but something may have been missed:
 damage, lost events. --json says so by "complete" and "reasons".`
 
 export function whoCommand(): Command {
   return recordingOptions(new Command('who'))
-    .description('who holds a page at a time: every reference, by whom, since when, with stacks')
+    .description('who holds pages at a time: every reference, by whom, since when, with stacks')
     .argument('<file>', 'trace.dat, perf.data or ftrace text; "-" is standard input')
-    .requiredOption('--pfn <pfn>', 'the page', parsePfn)
+    .addOption(pagesOption('a page, or pages as 0x10,0x20-0x2f, of which those in use are shown; repeatable'))
+    .option('--pagemap <pfn>', 'the pagemap that this page belongs to', parsePfn)
+    .addOption(functionOption('references with this function in the stack that took them; repeatable'))
+    .addOption(taskOption('references that this task took: a name, a pid or name-pid; repeatable'))
     .option('--at <seconds>', 'time, as the recording counts it (default: its end)', parseTime)
-    .option('--json', 'JSON (schema lastput.who/3)')
+    .option('--top <n>', 'pages in use to show; 20 unless said', parseCount)
+    .option('--json', 'JSON (schema lastput.who/4)')
     .addHelpText('after', NOTES)
     .action((file: string, flags: WhoFlags) => guarded('who', () => who(file, flags)))
 }
 
-function who(file: string, flags: WhoFlags): Promise<Exit> {
-  return withRecording(file, flags, async recording => {
-    const progress = progressLine('who')
-    const { info, timeBase } = recording
-    // Times are shown rounded, so an event at 5.9669990004 is one "at 5.966999".
-    const rounding = Math.ceil(shownStep(info) / 2) - 1
-    const at = flags.at === undefined ? Infinity : Number(givenTime(flags.at, info) - timeBase) + rounding
-    const found = await whoHolds(recording, flags.pfn, at, { protocol: flags.protocol, onProgress: progress.show })
-    progress.clear()
-    if (!('holders' in found)) throw new UsageError(absentText(found, flags, at, recording))
-    const text = flags.json
-      ? JSON.stringify(whoJson(found, at, recording), undefined, 1)
-      : whoText(found, at, recording).join('\n')
-    process.stdout.write(`${text}\n`)
-    const { damage } = recording
-    if (damage.length > 0) complain('lastput who', `damaged: ${damageLine(damage)}`)
-    const complete = whoIncompleteness(found, damage).length === 0
-    return exitFor({ found: found.count !== (found.idleCount ?? 0) || found.holders.length > 0, complete })
-  })
+async function who(file: string, flags: WhoFlags): Promise<Exit> {
+  const { pfn = [], pagemap, json, top } = flags
+  if (pfn.length === 0 && pagemap === undefined) throw new UsageError('of which page: add --pfn PAGES or --pagemap PFN')
+  if (json && top !== undefined) throw new UsageError('--top limits the text: --json has all pages')
+  const ranges = pagemap === undefined ? pfn : [...pfn, await rangeOfPagemap(file, flags, pagemap)]
+  return await withRecording(file, flags, recording => whoIn(recording, ranges, flags))
 }
 
-/** Why nothing can be said of the page, and which pages there are. */
+async function whoIn(opened: Recording, ranges: PageRange[], flags: WhoFlags): Promise<Exit> {
+  const { recording, pids } = noteTasks(opened, flags.task)
+  const progress = progressLine('who')
+  const { info, timeBase } = recording
+  // Times are shown rounded, so an event at 5.9669990004 is one "at 5.966999".
+  const rounding = Math.ceil(shownStep(info) / 2) - 1
+  const at = flags.at === undefined ? Infinity : Number(givenTime(flags.at, info) - timeBase) + rounding
+  const all = await whoHolds(recording, ranges, at, { protocol: flags.protocol, onProgress: progress.show })
+  progress.clear()
+  if (all.absent.length > 0) throw new UsageError(absentText(all, flags, at, recording))
+  const [absent] = [...absentFunctions(recording, flags.function), ...absentTasks(recording, pids, flags.task)]
+  if (absent !== undefined) throw new UsageError(absent)
+  const found = selectHolders(all, { functions: flags.function, tasks: flags.task })
+  const isFiltered = isGiven(flags.function) || isGiven(flags.task)
+  const isOne = ranges.length === 1 && ranges[0]!.first === ranges[0]!.last && found.pages.length > 0
+  const text = flags.json
+    ? JSON.stringify(whoJson(found, at, recording), undefined, 1)
+    : whoText(found, at, recording, { isOne, isFiltered, top: flags.top }).join('\n')
+  process.stdout.write(`${text}\n`)
+  const { damage } = recording
+  if (damage.length > 0) complain('lastput who', `damaged: ${damageLine(damage)}`)
+  return exitFor({ found: found.pages.some(isHeld), complete: whoIncompleteness(found, damage).length === 0 })
+}
+
+/** Why nothing can be said of the pages, and which pages there are. */
 function absentText(
-  { pagemaps, lastTime, isProbed }: Absent,
-  { pfn, at: given }: WhoFlags,
+  { pagemaps, lastTime, probed, absent }: PagesHeld,
+  { at: given }: WhoFlags,
   at: number,
   recording: Recording,
 ): string {
-  if (isProbed)
-    return `${recording.info.file}: probes tell of page ${pfnText(pfn)}, but no count was recorded, so that nobody can say who holds it; lastput trace says whether it came back, lastput events --pfn ${pfnText(pfn)} shows its probes`
+  const [page] = probed
+  if (page !== undefined)
+    return `${recording.info.file}: probes tell of page ${pfnText(page)}, but no count was recorded, so that nobody can say who holds it; lastput trace says whether it came back, lastput events --pfn ${pfnText(page)} shows its probes`
   const when = given === undefined ? '' : ` up to ${timeText(at, recording)}`
   const ranges = pagemaps.map(
     map => `${rangeText({ first: map.firstPfn, last: map.lastPfn })}${map.device ? '' : ' (ordinary pages)'}`,
@@ -85,5 +117,5 @@ function absentText(
       : 'no page does'
   const span =
     given !== undefined && Number.isFinite(lastTime) ? `; its last event is at ${timeText(lastTime, recording)}` : ''
-  return `${recording.info.file}: no event of page ${pfnText(pfn)} occurs${when}; ${pages}${span}`
+  return `${recording.info.file}: no event of page ${absent.map(rangeText).join(', ')} occurs${when}; ${pages}${span}`
 }

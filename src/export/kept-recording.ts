@@ -7,7 +7,6 @@ import { isInitialisation } from '../report/life.ts'
 import { lifetimeOf, type PageLifeSource } from '../report/page-life.ts'
 import { TimelineRecorder } from '../report/recorder.ts'
 import { lifeEnd, type Timeline } from '../report/timeline.ts'
-import { covers } from '../report/trace.ts'
 import type { EventBatch, Frame, Recording } from '../trace/events.ts'
 
 /** References that one event took, and the event that gave them back. */
@@ -77,7 +76,7 @@ export class KeptRecording {
   /** Which of the account's pagemaps a page is in; -1 where it is in none. */
   pagemapOf(page: number): number {
     const pfn = this.pfns[page]!
-    return this.account.pagemaps.findIndex(map => covers(map, pfn))
+    return this.account.pagemaps.findIndex(({ firstPfn, lastPfn }) => pfn >= firstPfn && pfn <= lastPfn)
   }
 
   /** Every count of a page, by time. */

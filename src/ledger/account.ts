@@ -13,6 +13,7 @@ import { tellingCallers } from './diagnose/telling-callers.ts'
 import type { ErrorReport, Finding } from './findings/finding.ts'
 import type { LawBook } from './learn/law-book.ts'
 import { LearningTracker } from './learn/learning-tracker.ts'
+import { isInRanges, type PageRange } from './track/page-range.ts'
 import { PageBit } from './track/page-state.ts'
 import { protocolOf } from './track/protocol-recognition.ts'
 import type { LifetimeTotals } from './track/tables.ts'
@@ -90,12 +91,6 @@ export interface Account {
   asked: Presence[]
 }
 
-/** A range of pages, both ends included. */
-export interface PageRange {
-  first: number
-  last: number
-}
-
 /** `left-out`: all pages of a range that occur are ordinary ones, which are not accounted for. */
 export type Presence = 'accounted' | 'left-out' | 'absent'
 
@@ -113,45 +108,60 @@ export interface PageHolders {
   count: number
   idleCount: number | undefined
   holders: Holder[]
-  /** The laws of the whole recording, by number. */
-  laws: LawSummary[]
   /** Events may be missing, so that holders may be, too. */
   lossy: boolean
 }
 
-/** What the recording has instead of a page that does not occur. */
-export interface Absent {
+/** Who holds the pages of some ranges at one moment. */
+export interface PagesHeld {
+  /** By page: those in use, and idle ones that were asked for one by one. */
+  pages: PageHolders[]
+  /** Other pages of the ranges that had occurred and were idle; pages in use beyond those that are kept. */
+  idle: number
+  dropped: number
+  /** Events of some page may be missing. */
+  lossy: boolean
+  /** The laws of the whole recording, by number. */
+  laws: LawSummary[]
+  /** What the recording has, for ranges of which no page occurs. */
   pagemaps: PagemapSummary[]
   lastTime: number
-  /** Probes tell of the page, but no count was recorded. */
-  isProbed: boolean
+  absent: PageRange[]
+  /** Pages of which probes tell, but no count was recorded. */
+  probed: number[]
 }
 
 /**
- * Who holds a page at a time.
+ * Who holds pages at a time.
  *
  * @param at counted as `EventBatch.time`; Infinity for the end of the recording
  */
 export async function whoHolds(
   recording: Recording,
-  pfn: number,
+  pages: readonly PageRange[],
   at: number,
   options: AccountOptions = {},
-): Promise<PageHolders | Absent> {
-  const ledger = await readLedger(recording, { ...options, allPages: true, watch: { pfn, at } })
-  const state = ledger.watched
-  if (!state) {
-    const isProbed = ledger.pages.find(pfn) < 0 && ledger.probes.lifetimes.has(pfn)
-    return { pagemaps: pagemapSummaries(recording, ledger), lastTime: ledger.lastTime, isProbed }
-  }
+): Promise<PagesHeld> {
+  const ledger = await readLedger(recording, { ...options, allPages: true, snapshot: { pages, at } })
+  const { states, idle, dropped, lossy, absent } = ledger.snapshot!
   const diagnosis = new Diagnosis(ledger, recording)
+  const probed = [...ledger.probes.lifetimes.pfns()].filter(pfn => isInRanges(pfn, pages) && ledger.pages.find(pfn) < 0)
   return {
-    pfn,
-    count: state.count,
-    idleCount: state.idle,
-    holders: diagnosis.holders(state),
+    pages: states.map(state => ({
+      pfn: ledger.pages.pfn[state.row]!,
+      count: state.count,
+      idleCount: state.idle,
+      holders: diagnosis.holders(state),
+      lossy: state.lossy,
+    })),
+    idle,
+    dropped,
+    lossy,
     laws: lawSummaries(ledger),
-    lossy: state.lossy,
+    pagemaps: pagemapSummaries(recording, ledger),
+    lastTime: ledger.lastTime,
+    absent,
+    probed,
   }
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Whether all of a recording was judged. Where something may have been missed, "nothing was found" is no answer. */
-import type { Account, PageHolders } from '../ledger/account.ts'
+import type { Account, PagesHeld } from '../ledger/account.ts'
 import type { Damage } from '../trace/events.ts'
 import { grouped, plural } from './words.ts'
 
@@ -39,9 +39,11 @@ export function incompleteness(account: Account, damage: readonly Damage[]): Inc
   return all
 }
 
-/** The same of who holds a page. */
-export function whoIncompleteness({ lossy }: PageHolders, damage: readonly Damage[]): Incompleteness[] {
-  return [...damagedOf(damage), ...(lossy ? [{ reason: 'lost-events', text: 'events were lost' } as const] : [])]
+/** The same of who holds pages. */
+export function whoIncompleteness({ lossy, dropped }: PagesHeld, damage: readonly Damage[]): Incompleteness[] {
+  const lost = { reason: 'lost-events', text: 'events were lost' } as const
+  const more = { reason: 'limit', text: `${plural(dropped, 'page')} in use are left out` } as const
+  return [...damagedOf(damage), ...(lossy ? [lost] : []), ...(dropped > 0 ? [more] : [])]
 }
 
 /** The same of the events that are shown one by one. @param shown how many, and gaps among them */

@@ -2,6 +2,7 @@
 /** Keeps a whole recording while the ledger reads it: 33 bytes an event, of which 10 go to the page that draws them. */
 import type { LearningTracker } from '../ledger/learn/learning-tracker.ts'
 import { PageTable } from '../ledger/track/page-table.ts'
+import { tapped } from '../trace/common/tap.ts'
 import { type EventBatch, isProbe, Op, type Recording } from '../trace/events.ts'
 import { densityOf, extremes, NO_IDLE, type Timeline } from './timeline.ts'
 
@@ -56,20 +57,7 @@ export class TimelineRecorder {
    * @param keep does it, where not all is kept, or somebody else keeps it, too
    */
   tap(recording: Recording, keep = (batch: EventBatch) => this.add(batch)): Recording {
-    async function* batches() {
-      for await (const batch of recording.batches()) {
-        yield batch
-        keep(batch)
-      }
-    }
-    // Getters of the recording's class must see their own object.
-    return new Proxy(recording, {
-      get: (of, key) => {
-        if (key === 'batches') return batches
-        const value = Reflect.get(of, key, of)
-        return typeof value === 'function' ? value.bind(of) : value
-      },
-    })
+    return tapped(recording, keep)
   }
 
   add(batch: EventBatch): void {

@@ -11,7 +11,7 @@ import { endOf } from './trace.ts'
 import { pfnText } from './words.ts'
 
 /** The account in the shape of schema lastput.trace/3. */
-export function traceJson(account: Account, damage: readonly Damage[]): object {
+export function traceJson(account: Account & { leftOut?: number }, damage: readonly Damage[]): object {
   const { info, lost } = account
   return {
     schema: 'lastput.trace/3',
@@ -43,6 +43,7 @@ export function traceJson(account: Account, damage: readonly Damage[]): object {
     lifetimes: account.lives,
     causes: account.causes.map(cause => causeJson(cause, account)),
     findings: account.findings.map(finding => findingJson(finding, account)),
+    leftOut: account.leftOut ?? 0,
     reports: account.reports.map(report => reportJson(report, account)),
     laws: account.laws.map(lawJson),
     open: account.open.map(({ get, law, pfn, ...counts }) => ({

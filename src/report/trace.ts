@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** The account of a recording as text that fits a mail. */
-import type { Account, PagemapSummary, PageRange } from '../ledger/account.ts'
-import { causesOf } from '../ledger/diagnose/causes.ts'
+import type { Account, PagemapSummary } from '../ledger/account.ts'
 import type { ErrorReport, Finding } from '../ledger/findings/finding.ts'
 import { ACCUSATIONS } from '../ledger/findings/kinds.ts'
 import { CPU_SKEW } from '../trace/common/clock.ts'
@@ -19,39 +18,6 @@ const STANDARD_INPUT = 'standard input'
 const FEW_HELD = 10
 const SHOWN_SITES = 10
 
-/** What of an account is to be shown. Times as in `Account`. */
-export interface TraceFilter {
-  /** Pages; none: all. */
-  pages?: readonly PageRange[] | undefined
-  /** A pfn of the pagemap. */
-  pagemap?: number | undefined
-  from?: number | undefined
-  to?: number | undefined
-  /** References held at the end for less than this, in units of `EventBatch.time`, are left out. */
-  older?: number | undefined
-}
-
-/** The same account with only the findings and the kernel's reports that the filter lets through. */
-export function select(account: Account, filter: TraceFilter): Account {
-  const range = filter.pagemap === undefined ? undefined : account.pagemaps.find(map => covers(map, filter.pagemap!))
-  const end = endOf(account)
-  const pages = filter.pages ?? []
-  const passes = (pfn: number | undefined, time: number) => {
-    if (pages.length > 0 && !pages.some(({ first, last }) => pfn !== undefined && pfn >= first && pfn <= last))
-      return false
-    if (filter.pagemap !== undefined && !(range && pfn !== undefined && covers(range, pfn))) return false
-    return (filter.from === undefined || time >= filter.from) && (filter.to === undefined || time <= filter.to)
-  }
-  const findings = account.findings.filter(finding => {
-    const { culprit, candidates, life } = finding
-    const time = culprit?.time ?? candidates[0]?.actor.time ?? life.began ?? account.firstTime
-    if (!passes(finding.pfn, time)) return false
-    return filter.older === undefined || finding.kind !== 'held-at-end' || end - time >= filter.older
-  })
-  const reports = account.reports.filter(report => passes(report.page, report.time))
-  return { ...account, findings, causes: causesOf(findings), reports }
-}
-
 /** When the recording ended, as far as is known: its last event, or later. */
 export function endOf({ info, lastTime }: Pick<Account, 'info' | 'lastTime'>): number {
   return Math.max(info.endTime ?? lastTime, lastTime)
@@ -60,11 +26,6 @@ export function endOf({ info, lastTime }: Pick<Account, 'info' | 'lastTime'>): n
 /** Whether something is wrong: a finding that accuses, or a report of the kernel's own. */
 export function hasAccusation({ findings, reports }: Account): boolean {
   return reports.length > 0 || findings.some(finding => ACCUSATIONS.has(finding.kind))
-}
-
-/** True for a page that is in a pagemap. */
-export function covers(map: PagemapSummary, pfn: number): boolean {
-  return pfn >= map.firstPfn && pfn <= map.lastPfn
 }
 
 // --- text -----------------------------------------------------------------------------------------------------------------
@@ -78,7 +39,11 @@ export interface TextOptions {
 }
 
 /** The whole report, as lines. */
-export function traceText(account: Account, damage: readonly Damage[], { top = 20, each }: TextOptions = {}): string[] {
+export function traceText(
+  account: Account & { leftOut?: number },
+  damage: readonly Damage[],
+  { top = 20, each }: TextOptions = {},
+): string[] {
   const { findings, reports } = account
   const text = new FindingText(account)
   const held = findings.filter(finding => finding.kind === 'held-at-end')
@@ -113,12 +78,14 @@ function nextText({ info: { file }, findings, causes }: Account): string[] {
 const quoted = (name: string): string => (/^[\w@%+=:,./-]+$/.test(name) ? name : `'${name.replace(/'/g, `'\\''`)}'`)
 
 /** That nothing was found, and whether that can be relied on. */
-function outcomeText(account: Account, damage: readonly Damage[], isStuck: boolean): string[] {
+function outcomeText(account: Account & { leftOut?: number }, damage: readonly Damage[], isStuck: boolean): string[] {
   if (hasAccusation(account)) return []
-  const outcome = isStuck ? 'Nobody is accused.' : 'Nothing was found.'
+  const { leftOut = 0 } = account
+  const outcome = isStuck ? 'Nobody is accused' : 'Nothing was found'
+  const among = leftOut === 0 ? '.' : ` among what was asked for (${plural(leftOut, 'other finding')} left out).`
   const reasons = incompleteness(account, damage).map(each => each.text)
-  if (reasons.length === 0) return ['', outcome]
-  return ['', ...wrap(`${outcome} But something may have been missed: ${reasons.join('; ')}.`, '', '')]
+  const missed = reasons.length === 0 ? '' : ` But something may have been missed: ${reasons.join('; ')}.`
+  return ['', ...wrap(`${outcome}${among}${missed}`, '', '')]
 }
 
 /** What accuses: cause by cause, or every finding on its own. */

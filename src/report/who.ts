@@ -1,27 +1,70 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Who holds a page at a time, as text and as JSON (schema lastput.who/3). */
-import type { LawSummary, PageHolders } from '../ledger/account.ts'
+/** Who holds a page at a time, as text and as JSON (schema lastput.who/4). */
+import type { LawSummary, PageHolders, PagesHeld } from '../ledger/account.ts'
 import type { Holder } from '../ledger/diagnose/open-findings.ts'
 import { type Timed, timeNumber, timeText } from '../trace/common/times.ts'
 import type { Recording } from '../trace/events.ts'
 import { completenessJson, whoIncompleteness } from './completeness.ts'
+import { type ActorFilter, isBySome, isGiven } from './filter.ts'
 import { printable } from './printable.ts'
 import { actorJson, clockJson, lawJson } from './trace-json.ts'
 import { frameText, grouped, pfnText, plural, siteText, wrap } from './words.ts'
 
+/** Pages that are told of in text. */
+const TOP = 20
+
+/** What is to be shown of who holds pages. */
+export interface WhoOptions {
+  /** Pages in use. */
+  top?: number | undefined
+  /** One page was asked for, which is told of even if nobody holds it. */
+  isOne?: boolean | undefined
+  /** Only the references of some are there. */
+  isFiltered?: boolean | undefined
+}
+
+/** The same with only the references of those whom the filter wants, and only the pages that these hold. */
+export function selectHolders(found: PagesHeld, filter: ActorFilter): PagesHeld {
+  const pages = found.pages.map(page => ({
+    ...page,
+    holders: page.holders.filter(({ actor }) => isBySome(actor ? [actor] : [], filter)),
+  }))
+  const isFiltered = isGiven(filter.functions) || isGiven(filter.tasks)
+  return { ...found, pages: isFiltered ? pages.filter(({ holders }) => holders.length > 0) : pages }
+}
+
+/** Whether somebody holds the page. */
+export const isHeld = ({ count, idleCount, holders }: PageHolders): boolean =>
+  count !== (idleCount ?? 0) || holders.length > 0
+
 /** @param at as `EventBatch.time`, Infinity for the end */
-export function whoText(found: PageHolders, at: number, timed: Timed): string[] {
+export function whoText(
+  found: PagesHeld,
+  at: number,
+  timed: Timed,
+  { top = TOP, isOne, isFiltered }: WhoOptions = {},
+): string[] {
   const when = Number.isFinite(at) ? `at ${timeText(at, timed)}` : 'at the end of the recording'
-  const idle = found.idleCount === undefined ? '' : ` (${found.idleCount} while idle)`
-  const lines = [`page ${pfnText(found.pfn)} ${when}: count ${found.count}${idle}`]
-  if (found.lossy) lines.push(...wrap('events were lost: holders may be missing, or may be gone', 'note: ', '  '))
-  if (found.holders.length === 0) {
-    lines.push(found.count === (found.idleCount ?? 0) ? 'nobody holds it' : 'whose the references are cannot be told')
-  }
-  found.holders.forEach((holder, i) => {
-    lines.push('', ...holderText(holder, i + 1, found.laws, timed))
-  })
-  return lines
+  if (isOne) return found.pages.flatMap(page => pageText(page, when, found.laws, timed))
+  const held = found.pages.filter(isHeld)
+  const idle = found.idle + found.pages.length - held.length
+  const shown = held.slice(0, top)
+  const more = held.length + found.dropped - shown.length
+  const many = plural(held.length + found.dropped, 'page')
+  return [
+    isFiltered ? `${many} with such references ${when}` : `${many} in use ${when}, ${grouped(idle)} idle`,
+    ...shown.flatMap(page => ['', ...pageText(page, when, found.laws, timed)]),
+    ...(more > 0 ? ['', `and ${plural(more, 'more page')}: --top shows more`] : []),
+  ]
+}
+
+function pageText(page: PageHolders, when: string, laws: readonly LawSummary[], timed: Timed): string[] {
+  const idle = page.idleCount === undefined ? '' : ` (${page.idleCount} while idle)`
+  const lines = [`page ${pfnText(page.pfn)} ${when}: count ${page.count}${idle}`]
+  if (page.lossy) lines.push(...wrap('events were lost: holders may be missing, or may be gone', 'note: ', '  '))
+  if (page.holders.length === 0)
+    lines.push(isHeld(page) ? 'whose the references are cannot be told' : 'nobody holds it')
+  return [...lines, ...page.holders.flatMap((holder, i) => ['', ...holderText(holder, i + 1, laws, timed)])]
 }
 
 function holderText(
@@ -49,25 +92,29 @@ function givenBackText({ puts, held, lifetimes }: LawSummary): string {
 }
 
 export function whoJson(
-  found: PageHolders,
+  found: PagesHeld,
   at: number,
   recording: Pick<Recording, 'timeBase' | 'info' | 'damage'>,
 ): object {
   const { info } = recording
   return {
-    schema: 'lastput.who/3',
+    schema: 'lastput.who/4',
     ...completenessJson(whoIncompleteness(found, recording.damage)),
     source: { file: info.file, format: info.format, kernel: info.kernel ?? null, clock: clockJson(info) },
-    pfn: pfnText(found.pfn),
     at: timeNumber(at, recording),
-    count: found.count,
-    idleCount: found.idleCount ?? null,
-    lossy: found.lossy,
-    holders: found.holders.map(holder => ({
-      references: holder.units,
-      taken: holder.actor ? actorJson(holder.actor, recording) : null,
-      law: holder.law ?? null,
+    pages: found.pages.map(page => ({
+      pfn: pfnText(page.pfn),
+      count: page.count,
+      idleCount: page.idleCount ?? null,
+      lossy: page.lossy,
+      holders: page.holders.map(holder => ({
+        references: holder.units,
+        taken: holder.actor ? actorJson(holder.actor, recording) : null,
+        law: holder.law ?? null,
+      })),
     })),
+    idle: found.idle,
+    dropped: found.dropped,
     laws: found.laws.map(lawJson),
   }
 }

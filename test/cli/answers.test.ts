@@ -4,19 +4,9 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import { CommanderError } from 'commander'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { checkCommand } from '../../src/cli/check.ts'
-import { coreCommand } from '../../src/cli/core.ts'
-import { eventsCommand } from '../../src/cli/events.ts'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Exit, exitFor, exitOf } from '../../src/cli/exit-codes.ts'
-import { explainCommand } from '../../src/cli/explain.ts'
-import { lifeCommand } from '../../src/cli/life.ts'
-import { openCommand } from '../../src/cli/open.ts'
-import { runCommand } from '../../src/cli/run.ts'
-import { strict } from '../../src/cli/strict.ts'
-import { traceCommand } from '../../src/cli/trace.ts'
-import { whoCommand } from '../../src/cli/who.ts'
+import { lastput } from '../support/in-process.ts'
 import { root } from '../web/built.ts'
 
 const leak = join(root, 'examples/leak-6.12/trace.dat')
@@ -25,41 +15,6 @@ beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'lastput-answers-'))
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
-
-const COMMANDS = {
-  trace: traceCommand,
-  who: whoCommand,
-  life: lifeCommand,
-  events: eventsCommand,
-  check: checkCommand,
-  run: runCommand,
-  explain: explainCommand,
-  open: openCommand,
-  core: coreCommand,
-}
-
-/** Runs a command in this process, as main.ts does: a process of its own for each would take most of the time. */
-async function lastput(name: string, ...args: string[]) {
-  const written = { stdout: '', stderr: '' }
-  const spies = (['stdout', 'stderr'] as const).map(to =>
-    vi.spyOn(process[to], 'write').mockImplementation(part => {
-      written[to] += part
-      return true
-    }),
-  )
-  process.exitCode = undefined
-  try {
-    await strict(COMMANDS[name as keyof typeof COMMANDS]()).parseAsync(args, { from: 'user' })
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error
-    process.exitCode = 2
-  } finally {
-    for (const spy of spies) spy.mockRestore()
-  }
-  const status = process.exitCode
-  process.exitCode = undefined
-  return { status, stdout: written.stdout, stderr: written.stderr.replace(/\s+/g, ' ').trim() }
-}
 
 function file(name: string, content: string | Uint8Array): string {
   writeFileSync(join(folder, name), content)
@@ -205,7 +160,9 @@ describe('pages and times', () => {
         .map(line => Number(JSON.parse(line).pfn)),
     )
     expect([...pages].sort()).toEqual(Array.from({ length: 16 }, (_, i) => 0xfcf83f0 + i))
-    expect((await lastput('events', leak, '--pfn', '0x1')).stderr).toContain('no event is of these pages and this time')
+    expect((await lastput('events', leak, '--pfn', '0x1')).stderr).toContain(
+      'no event is one of those that are asked for',
+    )
   })
 
   test('who is told which pages there are', async () => {
@@ -233,9 +190,9 @@ const VALUES: Record<string, Record<string, string>> = {
     older: '1',
     top: '3',
   },
-  [`who ${leak}`]: { pfn: '1', at: '6', buffer: 'x', protocol: 'A' },
+  [`who ${leak}`]: { pagemap: '1', at: '6', top: '3', buffer: 'x', protocol: 'A' },
   [`life ${leak}`]: { pfn: '1', top: '3', buffer: 'x', protocol: 'A' },
-  [`events ${leak}`]: { buffer: 'x', from: '1', to: '2' },
+  [`events ${leak}`]: { buffer: 'x', pagemap: '1', from: '1', to: '2' },
   'check test_hmm': {
     protocol: 'G',
     pages: '1',

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What shells complete, asked of the shells themselves, and the man page.
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { program } from '../../testkit/data.ts'
 import { needs } from '../support/needs.ts'
@@ -31,7 +32,7 @@ needs(program('bash')).describe('bash completes', () => {
   })
 
   it('the options of a command', () => {
-    expect(offered('lastput', 'who', '--p')).toEqual(['--protocol', '--pfn'])
+    expect(offered('lastput', 'who', '--p')).toEqual(['--protocol', '--pfn', '--pagemap'])
     expect(offered('lastput', 'trace', 'trace.dat', '--par')).toEqual(['--parquet'])
   })
 
@@ -48,7 +49,11 @@ needs(program('bash')).describe('bash completes', () => {
 
 describe.each(['zsh', 'fish'])('%s', shell => {
   needs(program(shell)).test('takes the script', () => {
-    const run = spawnSync(shell, [shell === 'fish' ? '--no-execute' : '-n'], { input: script(shell), encoding: 'utf8' })
+    // From a file: fish cannot read the kind of pipe that Node makes.
+    const file = join(mkdtempSync(join(tmpdir(), 'lastput-completion-')), shell)
+    writeFileSync(file, script(shell))
+    const run = spawnSync(shell, [shell === 'fish' ? '--no-execute' : '-n', file], { encoding: 'utf8' })
+    rmSync(dirname(file), { recursive: true })
     expect([run.status, run.stderr]).toEqual([0, ''])
   })
 

@@ -131,8 +131,8 @@ describe('lastput who', () => {
     expect(end.stdout).toContain('count 1 (0 while idle)')
     expect(end.stdout).toContain('zdbug_bug_leak_get')
     const then = JSON.parse(lastput(['who', leak, '--pfn', '0xfcf83fc', '--at', '5.966999', '--json']).stdout)
-    expect(then).toMatchObject({ schema: 'lastput.who/3', count: 4, idleCount: 0, lossy: false })
-    expect(then.holders.map((each: { taken: { function: string } }) => each.taken.function)).toEqual([
+    expect(then).toMatchObject({ schema: 'lastput.who/4', pages: [{ count: 4, idleCount: 0, lossy: false }] })
+    expect(then.pages[0].holders.map((each: { taken: { function: string } }) => each.taken.function)).toEqual([
       'zdbug_alloc',
       'zdbug_user_get',
       'zdbug_user_get',

@@ -16,7 +16,7 @@ const file = join(import.meta.dirname, '../../docs/schema/lastput.trace-3.schema
 const schema = JSON.parse(readFileSync(file, 'utf8'))
 const ajv = new Ajv2020({ strict: true, strictTypes: false, allErrors: true })
 const validate = ajv.compile(schema)
-const validateWho = ajv.compile(JSON.parse(readFileSync(file.replace('trace-3', 'who-3'), 'utf8')))
+const validateWho = ajv.compile(JSON.parse(readFileSync(file.replace('trace-3', 'who-4'), 'utf8')))
 
 /** As much of the JSON as these tests touch. */
 interface TraceJson {
@@ -123,12 +123,18 @@ test('who holds a page, at the end and before, with and without stacks, with los
       for (const { pfn } of findings.slice(0, 6))
         for (const at of [Number.POSITIVE_INFINITY, (firstTime + lastTime) / 2]) {
           const recording = make()
-          const found = await whoHolds(recording, pfn, at)
-          if (!('holders' in found)) continue
+          const found = await whoHolds(recording, [{ first: pfn, last: pfn }], at)
+          const [page] = found.pages
+          if (!page) continue
           const json = JSON.parse(JSON.stringify(whoJson(found, at, recording)))
           expect(validateWho(json) ? [] : validateWho.errors).toEqual([])
-          for (const { taken, law } of json.holders) seen.add(`${taken !== null} ${law !== null}`)
-          expect(validateWho({ ...json, holders: [{ ...json.holders[0], law: 'first' }] })).toBe(false)
+          for (const { taken, law } of json.pages[0].holders) seen.add(`${taken !== null} ${law !== null}`)
+          expect(
+            validateWho({
+              ...json,
+              pages: [{ ...json.pages[0], holders: [{ ...json.pages[0].holders[0], law: 'first' }] }],
+            }),
+          ).toBe(false)
         }
     }
   expect([...seen].sort()).toEqual(['false false', 'true false', 'true true'])

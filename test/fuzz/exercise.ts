@@ -6,7 +6,8 @@ import { isDump } from '../../src/core/memory/open.ts'
 import { account, whoHolds } from '../../src/ledger/account.ts'
 import { eventJson, eventText } from '../../src/print/event-lines.ts'
 import { reportText } from '../../src/print/trace-cmd-report.ts'
-import { select, traceText } from '../../src/report/trace.ts'
+import { select } from '../../src/report/filter.ts'
+import { traceText } from '../../src/report/trace.ts'
 import { traceJson } from '../../src/report/trace-json.ts'
 import { whoText } from '../../src/report/who.ts'
 import { BytesSource } from '../../src/trace/common/bytes.ts'
@@ -89,8 +90,8 @@ async function accountFor(bytes: Uint8Array, random: Random): Promise<Outcome> {
   if (random.chance(0.3)) {
     const again = await open()
     const pfn = selected.findings[0]?.pfn ?? pagemaps[0]?.firstPfn ?? 0x1000
-    const held = await whoHolds(again, pfn, made.lastTime, {})
-    if ('holders' in held) checkShown(whoText(held, made.lastTime, made))
+    const held = await whoHolds(again, [{ first: pfn, last: pfn + random.int(0, 64) }], made.lastTime, {})
+    checkShown(whoText(held, made.lastTime, made))
     await again.close()
   }
   return 'read'

@@ -118,8 +118,8 @@ test('counts beside the directory are those of its turn', async () => {
 })
 
 test('who holds the page of the example', async () => {
-  const held = await whoHolds(await openFile(EXAMPLE), 0x7fea1, Infinity)
-  expect(held).toMatchObject({
+  const held = await whoHolds(await openFile(EXAMPLE), [{ first: 0x7fea1, last: 0x7fea1 }], Infinity)
+  expect(held.pages[0]).toMatchObject({
     count: 2,
     idleCount: 1,
     holders: [{ units: 1, actor: { frame: { name: 'ferry_submit' } } }],

@@ -67,7 +67,8 @@ describe('a kind that is added to the registry', () => {
   })
 
   test('is in text, JSON, causes, help and documentation, and makes the exit code 1', async () => {
-    const { hasAccusation, select, traceText } = await import('../../src/report/trace.ts')
+    const { hasAccusation, traceText } = await import('../../src/report/trace.ts')
+    const { select } = await import('../../src/report/filter.ts')
     const { traceJson } = await import('../../src/report/trace-json.ts')
     const { traceCommand } = await import('../../src/cli/trace.ts')
     const table = await import('../../lab/findings-table.ts')

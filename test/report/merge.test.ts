@@ -97,7 +97,7 @@ describe('what is no answer', () => {
   it.each([
     ['no JSON', 'hello', /expected JSON/],
     ['nothing', '', /expected JSON/],
-    ['another schema', '{"schema":"lastput.who/3"}', /found lastput\.who\/3/],
+    ['another schema', '{"schema":"lastput.who/4"}', /found lastput\.who\/4/],
     ['a number', '7', /JSON of another kind/],
     ['an empty list, which is no clean fleet', '[]', /found an empty list/],
     ['a verdict that is no cell', '{"schema":"lastput.check/2","scenario":"x"}', /found lastput\.check\/2/],

@@ -3,7 +3,8 @@
 import { describe, expect, test } from 'vitest'
 import type { Account } from '../../src/ledger/account.ts'
 import type { ErrorReport } from '../../src/ledger/findings/finding.ts'
-import { hasAccusation, select, traceText } from '../../src/report/trace.ts'
+import { select } from '../../src/report/filter.ts'
+import { hasAccusation, traceText } from '../../src/report/trace.ts'
 import { accountOf, finding, frame, ns } from '../support/account.ts'
 
 const report = (over: Partial<ErrorReport> = {}): ErrorReport => ({

@@ -23,6 +23,7 @@ import { OrderLimits } from './order-limits.ts'
 import { PageInit } from './page-init.ts'
 import { PageQueries } from './page-queries.ts'
 import { PageRules } from './page-rules.ts'
+import { PageSnapshot, type SnapshotRequest } from './page-snapshot.ts'
 import { hasAllEvents, isOrdinary, PageBit } from './page-state.ts'
 import { PagemapTable } from './pagemap-table.ts'
 import { ReorderBuffer } from './reorder-buffer.ts'
@@ -35,8 +36,8 @@ export interface TrackerOptions {
   allPages?: boolean | undefined
   /** Follow every page by this protocol instead of the one recognised. */
   protocol?: ProtocolId | undefined
-  /** Remember the state of this page at a time (as `EventBatch.time`; Infinity: at the end). */
-  watch?: { pfn: number; at: number } | undefined
+  /** Remember the states of some pages at a time. */
+  snapshot?: SnapshotRequest | undefined
 }
 
 /** Parts that a tracker is given. */
@@ -60,8 +61,8 @@ export class Tracker {
   lastTime = -Infinity
   readonly reports: ErrorReports
   readonly probes: ProbeTracker
-  /** State of the watched page; undefined if it was never seen until then. */
-  watched: PageState | undefined
+  /** What was to be remembered; undefined before its time. */
+  snapshot: PageSnapshot | undefined
   readonly #tables: Tables
   readonly #rules: PageRules
   readonly #buffer: ReorderBuffer
@@ -72,8 +73,8 @@ export class Tracker {
   readonly #queries: PageQueries
   readonly #cpus: CpuOrder
   readonly #allPages: boolean
-  readonly #watch: TrackerOptions['watch']
-  #watchAt = Infinity
+  readonly #request: SnapshotRequest | undefined
+  #snapshotAt = Infinity
 
   constructor(stacks: StackTable, options: TrackerOptions, { sites, compact, makeRoom, hints, stamps }: TrackerParts) {
     const pagemaps = new PagemapTable(options.protocol, hints?.pagemaps)
@@ -81,8 +82,8 @@ export class Tracker {
     if (hints) tables.rawMapcount = hints.#tables.rawMapcount
     this.#tables = tables
     this.#allPages = options.allPages ?? false
-    this.#watch = options.watch
-    this.#watchAt = options.watch?.at ?? Infinity
+    this.#request = options.snapshot
+    this.#snapshotAt = options.snapshot?.at ?? Infinity
     this.#cpus = new CpuOrder(tables.tasks, tables.order)
     this.reports = new ErrorReports(stacks, tables.tasks)
     const rules = new PageRules(tables.pages, pagemaps, this.#allPages)
@@ -126,7 +127,7 @@ export class Tracker {
     for (let k = 0; k < batch.length; k++) {
       const i = order[k]!
       const since = cpus.since(cpu[i]!, pid[i]!, time[i]!)
-      if (time[i]! > this.#watchAt) this.#takeWatched()
+      if (time[i]! > this.#snapshotAt) this.#takeSnapshot()
       if (time[i]! >= gaps.nextEdge) gaps.pass(time[i]!)
       const kind = op[i]!
       if (isProbe(kind)) {
@@ -175,7 +176,7 @@ export class Tracker {
     this.#pipeline.finishRefused(this.lastTime, true)
     this.gaps.pass(Infinity)
     for (const pfn of this.probes.lifetimes.pfns()) if (this.pages.find(pfn) < 0) this.pagemaps.addProbed(pfn)
-    if (this.#watch && this.#watchAt === this.#watch.at) this.#takeWatched()
+    if (this.#request && !this.snapshot) this.#takeSnapshot()
     this.pagemaps.list.forEach((_, index) => {
       this.pagemaps.decide(index)
     })
@@ -249,13 +250,13 @@ export class Tracker {
     return false
   }
 
-  /** Remembers the state of the watched page. */
-  #takeWatched(): void {
-    this.#watchAt = Infinity
-    const row = this.pages.find(this.#watch!.pfn)
-    if (row < 0) return
-    this.#pipeline.giveUp(row)
-    this.watched = this.stateOf(row)
+  /** Remembers the states of the pages that are asked for. */
+  #takeSnapshot(): void {
+    this.#snapshotAt = Infinity
+    this.snapshot = new PageSnapshot(this.#request!.pages, this.pages, row => {
+      this.#pipeline.giveUp(row)
+      return this.stateOf(row)
+    })
   }
 
   // --- what was tracked; nothing here changes it ----------------------------------------------------------------------
