@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** The map on the page: a canvas that stays while its rows scroll behind it, the pointer, the page that is selected. */
-import { h } from '../dom.ts'
-import { onPaletteChange, palette } from '../timeline/palette.ts'
-import { onPress } from '../timeline/press.ts'
+/** The map on the page: its canvas, the pointer, the page that is selected. */
+import { ScrolledCanvas } from '../scrolled-canvas.ts'
+import { palette } from '../timeline/palette.ts'
+import type { PressEvents } from '../timeline/press.ts'
 import { shadesOf } from './colours.ts'
 import type { CorePagemap } from './document.ts'
 import { COLUMNS, Grid } from './grid.ts'
@@ -18,35 +18,31 @@ export interface MapEvents {
 
 export class MapBoard {
   readonly scene: MapScene
-  readonly scroller = h('div', {
-    class: 'page-map',
-    tabindex: 0,
-    role: 'application',
-    'aria-label': 'Map of the pages; the button "As a table" shows the same as a table',
-  })
-  readonly #canvas = h('canvas', { 'aria-hidden': 'true' })
-  readonly #painter = new MapPainter(this.#canvas)
-  readonly #spacer = h('div', { class: 'spacer' })
+  readonly scroller: HTMLElement
+  readonly #place = new ScrolledCanvas(
+    'page-map',
+    'Map of the pages; the button "As a table" shows the same as a table',
+  )
+  readonly #painter = new MapPainter(this.#place.canvas)
   readonly #events: MapEvents
-  readonly #controller = new AbortController()
-  #frame = 0
 
   constructor(pagemaps: readonly CorePagemap[], segments: readonly Segments[], events: MapEvents) {
     const grid = new Grid(pagemaps, segments)
     this.scene = { pagemaps, segments, grid, scroll: 0, selected: undefined, hovered: undefined, lit: [] }
     this.#events = events
-    this.scroller.append(this.#canvas, this.#spacer)
-    this.#listen()
+    this.scroller = this.#place.scroller
+    this.#place.show({
+      scene: this.scene,
+      press: this.#press(),
+      paint: () => this.#painter.paint(this.scene, palette(), shadesOf()),
+      resize: () => this.resize(),
+      repaint: () => this.#events.repaint(),
+    })
   }
 
-  #listen(): void {
+  #press(): PressEvents {
     const { scroller, scene } = this
-    const { signal } = this.#controller
-    scroller.addEventListener('scroll', () => {
-      scene.scroll = scroller.scrollTop
-      this.changed()
-    })
-    onPress(scroller, {
+    return {
       begin: () => {
         const top = scroller.scrollTop
         return (_, dy) => {
@@ -63,19 +59,13 @@ export class MapBoard {
         this.#events.hover(scene.hovered)
         this.changed()
       },
-    })
-    const repaint = () => {
-      this.#events.repaint()
-      this.changed()
     }
-    onPaletteChange(repaint, signal)
-    addEventListener('resize', () => this.resize(), { signal })
   }
 
   /** The page under the pointer; of a folded row, its first. */
   #under(event: MouseEvent): Place | undefined {
     const { grid, scroll } = this.scene
-    const box = this.#canvas.getBoundingClientRect()
+    const box = this.#place.canvas.getBoundingClientRect()
     const row = Math.floor((event.clientY - box.top + scroll) / ROW)
     if (row < 0 || row >= grid.length || grid.base[row]! < 0) return undefined
     const pagemap = grid.pagemap[row]!
@@ -99,8 +89,7 @@ export class MapBoard {
   }
 
   scrollTo(top: number): void {
-    this.scroller.scrollTop = top
-    this.scene.scroll = this.scroller.scrollTop
+    this.#place.scrollTo(top)
   }
 
   /** Fits the drawing to its place. */
@@ -108,23 +97,17 @@ export class MapBoard {
     const height = this.scene.grid.length * ROW + 4
     this.scroller.style.height = `min(66vh, 46rem, ${height + 2}px)`
     const { clientWidth, clientHeight } = this.scroller
-    this.#spacer.style.height = `${Math.max(0, height - clientHeight)}px`
+    this.#place.spacer.style.height = `${Math.max(0, height - clientHeight)}px`
     this.#painter.resize(clientWidth, clientHeight)
     this.changed()
   }
 
   /** Draws with the next frame. */
   changed(): void {
-    if (this.#frame === 0) this.#frame = requestAnimationFrame(() => this.#paint())
-  }
-
-  #paint(): void {
-    this.#frame = 0
-    if (!this.scroller.hidden) this.#painter.paint(this.scene, palette(), shadesOf())
+    this.#place.changed()
   }
 
   stop(): void {
-    this.#controller.abort()
-    cancelAnimationFrame(this.#frame)
+    this.#place.stop()
   }
 }

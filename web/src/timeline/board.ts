@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** The timeline on the page: a canvas that stays while its rows scroll behind it, the strip above it, pointer and wheel. */
+/** The timeline on the page: its canvas, the strip above it, pointer and wheel. */
 import type { TraceJson } from '../documents.ts'
-import { h } from '../dom.ts'
 import type { LiveRecording } from '../recording.ts'
+import { ScrolledCanvas } from '../scrolled-canvas.ts'
 import { Minimap } from './minimap.ts'
 import { AXIS, LABELS, Painter, ROW, type Scene } from './painter.ts'
-import { onPaletteChange, palette } from './palette.ts'
-import { onPress } from './press.ts'
+import { palette } from './palette.ts'
+import type { PressEvents } from './press.ts'
 import { firstAtOrAfter } from './raster.ts'
 import type { Rows } from './rows.ts'
 import { TimeWindow } from './window.ts'
@@ -35,22 +35,14 @@ export interface BoardEvents {
 
 export class Board {
   readonly scene: Scene
-  readonly scroller = h('div', {
-    class: 'timeline',
-    tabindex: 0,
-    role: 'application',
-    'aria-label': 'Pages over time; the button "As a table" shows the same as a table',
-  })
+  readonly scroller: HTMLElement
   readonly minimap: HTMLCanvasElement
   readonly #minimap: Minimap
-  readonly #canvas = h('canvas', { 'aria-hidden': 'true' })
-  readonly #painter = new Painter(this.#canvas)
-  readonly #spacer = h('div', { class: 'spacer' })
+  readonly #place = new ScrolledCanvas('timeline', 'Pages over time; the button "As a table" shows the same as a table')
+  readonly #painter = new Painter(this.#place.canvas)
   readonly #events: BoardEvents
-  readonly #controller = new AbortController()
   /** Where in the window's time the pointer is; undefined: elsewhere. */
   #pointer: number | undefined
-  #frame = 0
   #timer: ReturnType<typeof setTimeout> | undefined
 
   constructor(trace: TraceJson, live: LiveRecording, rows: Rows, events: BoardEvents) {
@@ -60,19 +52,19 @@ export class Board {
     this.#events = events
     this.#minimap = new Minimap(live, window, () => this.changed())
     this.minimap = this.#minimap.canvas
-    this.scroller.append(this.#canvas, this.#spacer)
-    this.#listen()
+    this.scroller = this.#place.scroller
+    this.#place.show({
+      scene: this.scene,
+      press: this.#press(),
+      paint: () => this.#paint(),
+      resize: () => this.resize(),
+    })
+    this.scroller.addEventListener('wheel', event => this.#onWheel(event), { passive: false })
   }
 
-  #listen(): void {
+  #press(): PressEvents {
     const { scroller, scene } = this
-    const { signal } = this.#controller
-    scroller.addEventListener('scroll', () => {
-      scene.scroll = scroller.scrollTop
-      this.changed()
-    })
-    scroller.addEventListener('wheel', event => this.#onWheel(event), { passive: false })
-    onPress(scroller, {
+    return {
       begin: () => this.#dragFrom(scene.window.from, scroller.scrollTop),
       click: event => this.#events.click(this.#pick(event)),
       hover: event => {
@@ -83,9 +75,7 @@ export class Board {
         if (event) this.#events.hover(picked)
         this.changed()
       },
-    })
-    onPaletteChange(() => this.changed(), signal)
-    addEventListener('resize', () => this.resize(), { signal })
+    }
   }
 
   #dragFrom(from: number, scroll: number): (dx: number, dy: number) => void {
@@ -111,12 +101,12 @@ export class Board {
   }
 
   get #width(): number {
-    return Math.max(1, this.#canvas.clientWidth - LABELS)
+    return Math.max(1, this.#place.canvas.clientWidth - LABELS)
   }
 
   /** Part of the shown time, and row, under the pointer. */
   #under(event: MouseEvent): { part: number; row: number } {
-    const box = this.#canvas.getBoundingClientRect()
+    const box = this.#place.canvas.getBoundingClientRect()
     return {
       part: (event.clientX - box.left - LABELS) / this.#width,
       row: Math.floor((event.clientY - box.top - AXIS + this.scene.scroll) / ROW),
@@ -165,8 +155,7 @@ export class Board {
   }
 
   scrollTo(top: number): void {
-    this.scroller.scrollTop = top
-    this.scene.scroll = this.scroller.scrollTop
+    this.#place.scrollTo(top)
   }
 
   /** Fits the drawing to its place; to be called when the rows have changed, too. */
@@ -180,20 +169,18 @@ export class Board {
   #sizeRows(): void {
     const height = this.scene.rows.list.length * ROW
     this.scroller.style.height = `min(62vh, 44rem, ${height + BELOW}px)`
-    this.#spacer.style.height = `${height}px`
-    this.#spacer.style.marginTop = `${BELOW - 2 - this.scroller.clientHeight}px`
+    this.#place.spacer.style.height = `${height}px`
+    this.#place.spacer.style.marginTop = `${BELOW - 2 - this.scroller.clientHeight}px`
   }
 
   /** Draws with the next frame. */
   changed(): void {
-    if (this.#frame === 0) this.#frame = requestAnimationFrame(() => this.#paint())
+    this.#place.changed()
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => this.#events.settled(), SETTLED)
   }
 
   #paint(): void {
-    this.#frame = 0
-    if (this.scroller.hidden) return
     const colours = palette()
     this.#painter.paint(this.scene, colours)
     this.#minimap.paint(this.scene.rows, colours)
@@ -201,8 +188,7 @@ export class Board {
   }
 
   stop(): void {
-    this.#controller.abort()
-    cancelAnimationFrame(this.#frame)
+    this.#place.stop()
     clearTimeout(this.#timer)
   }
 }

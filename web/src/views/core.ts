@@ -9,6 +9,7 @@ import { type Segments, SHADES, segmentsOf } from '../core/segments.ts'
 import { Strip } from '../core/strip.ts'
 import { h } from '../dom.ts'
 import type { KeyHelp } from '../keys.ts'
+import { pageSearch, tableControl } from './controls.ts'
 import { type Entry, FindingList } from './core-findings.ts'
 import { corePage } from './core-page.ts'
 import { coreSummary, pagemapTable, SHOWN_PAGEMAPS } from './core-summary.ts'
@@ -87,42 +88,23 @@ class CoreView implements View {
     return h(
       'div',
       { class: 'filters' },
-      this.#searchControl(),
-      this.#tableControl(),
+      pageSearch(pfn => this.#search(pfn), 'no such page is a device page'),
+      tableControl(
+        this.#context.address,
+        () => this.#board.scroller.hidden !== false,
+        on => this.#showTable(on),
+      ),
       h('small', { class: 'keys' }, HINT),
     )
   }
 
-  /** A page by its number, as the terminal writes it. */
-  #searchControl(): HTMLElement {
-    const search = h('input', { type: 'search', placeholder: 'page, as 0x1000', 'aria-label': 'Page to select' })
-    search.addEventListener('change', () => {
-      const text = search.value.trim()
-      if (text === '') return
-      const place = /^(0x)?[0-9a-f]{1,12}$/i.test(text)
-        ? this.#placeOf(Number(`0x${text.replace(/^0x/i, '')}`))
-        : undefined
-      search.setCustomValidity(place ? '' : 'no such page is a device page')
-      search.reportValidity()
-      if (!place) return
-      this.#select(place)
-      this.#board.scroller.focus({ preventScroll: true })
-    })
-    search.addEventListener('input', () => search.setCustomValidity(''))
-    return search
-  }
-
-  #tableControl(): HTMLElement {
-    const { address } = this.#context
-    const button = h('button', { type: 'button', 'aria-pressed': 'false' }, 'As a table')
-    const toggle = (on: boolean) => {
-      button.setAttribute('aria-pressed', String(on))
-      address.note({ table: on ? 1 : undefined })
-      this.#showTable(on)
-    }
-    button.addEventListener('click', () => toggle(!this.#board.scroller.hidden))
-    if (address.get('table') === '1') queueMicrotask(() => toggle(true))
-    return button
+  /** Selects a page that was searched for. @returns false where it is no device page */
+  #search(pfn: number): boolean {
+    const place = this.#placeOf(pfn)
+    if (!place) return false
+    this.#select(place)
+    this.#board.scroller.focus({ preventScroll: true })
+    return true
   }
 
   /** The table in the map's place, or back. */

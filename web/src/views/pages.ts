@@ -13,6 +13,7 @@ import { palette, SHADE_WORDS } from '../timeline/palette.ts'
 import { firstAtOrAfter } from '../timeline/raster.ts'
 import { type Choice, pageOf, Rows } from '../timeline/rows.ts'
 import { findingSentence } from '../words.ts'
+import { pageSearch, tableControl } from './controls.ts'
 import { lifeView } from './life.ts'
 import { pageTable } from './page-table.ts'
 import type { Context, View } from './view.ts'
@@ -91,8 +92,12 @@ class PagesView implements View {
       'div',
       { class: 'filters' },
       this.#choiceControl(choice),
-      this.#searchControl(),
-      this.#tableControl(),
+      pageSearch(pfn => this.#search(pfn), 'no such page is shown'),
+      tableControl(
+        this.#context.address,
+        () => this.#board.scroller.hidden !== false,
+        on => this.#showTable(on),
+      ),
       button('Whole recording', () => this.#board.showAll()),
       button('Zoom in', () => this.#board.zoom(0.5)),
       button('Zoom out', () => this.#board.zoom(2)),
@@ -114,37 +119,15 @@ class PagesView implements View {
     return select
   }
 
-  /** A page by its number, as the terminal writes it. */
-  #searchControl(): HTMLElement {
-    const search = h('input', { type: 'search', placeholder: 'page, as 0x1000', 'aria-label': 'Page to select' })
-    search.addEventListener('change', () => {
-      const text = search.value.trim()
-      if (text === '') return
-      const pfn = /^(0x)?[0-9a-f]{1,13}$/i.test(text) ? Number.parseInt(text.replace(/^0x/i, ''), 16) : Number.NaN
-      const page = pageOf(this.#live.timeline, pfn)
-      const row = page === undefined ? -1 : this.#rowOf(page)
-      const isFound = page !== undefined && row >= 0
-      search.setCustomValidity(isFound ? '' : 'no such page is shown')
-      search.reportValidity()
-      if (!isFound) return
-      this.#select(row, this.#live.timeline.start[page + 1]! - 1)
-      this.#board.scroller.focus()
-    })
-    search.addEventListener('input', () => search.setCustomValidity(''))
-    return search
-  }
-
-  #tableControl(): HTMLElement {
-    const { address } = this.#context
-    const button = h('button', { type: 'button', 'aria-pressed': 'false' }, 'As a table')
-    const toggle = (on: boolean) => {
-      button.setAttribute('aria-pressed', String(on))
-      address.note({ table: on ? 1 : undefined })
-      this.#showTable(on)
-    }
-    button.addEventListener('click', () => toggle(!this.#board.scroller.hidden))
-    if (address.get('table') === '1') queueMicrotask(() => toggle(true))
-    return button
+  /** Selects a page that was searched for. @returns false where it is not shown */
+  #search(pfn: number): boolean {
+    const { timeline } = this.#live
+    const page = pageOf(timeline, pfn)
+    const row = page === undefined ? -1 : this.#rowOf(page)
+    if (page === undefined || row < 0) return false
+    this.#select(row, timeline.start[page + 1]! - 1)
+    this.#board.scroller.focus()
+    return true
   }
 
   /** The table in the timeline's place, or back. */
