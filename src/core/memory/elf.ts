@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** ELF64 core files: those of kexec and makedumpfile -E, of QEMU's dump-guest-memory, and /proc/kcore. */
+import { lowerBound } from '../../util/lower-bound.ts'
 import { CoreError } from '../error.ts'
 import { parseNotes } from './notes.ts'
 import { type Dump, FRAME_BYTES, type FrameRange, type PhysicalMemory } from './physical.ts'
@@ -37,8 +38,12 @@ interface ProgramHeader {
   fileSize: bigint
 }
 
-/** Reads the headers of an ELF core. @throws CoreError where it is none, or of a kind that is not read */
-export function openElf(source: CoreSource, live = false): Dump {
+/**
+ * Reads the headers of an ELF core.
+ * @param damage is told what is wrong with the file
+ * @throws CoreError where it is none, or of a kind that is not read
+ */
+export function openElf(source: CoreSource, damage: string[], live = false): Dump {
   const header = viewOf(readExactly(source, 0, HEADER_BYTES, 'an ELF header'))
   if (header.getUint8(4) !== 2 || header.getUint8(5) !== 1) {
     throw new CoreError(source.name, 4, 'expected a 64-bit little-endian ELF file; others are not read')
@@ -47,21 +52,21 @@ export function openElf(source: CoreSource, live = false): Dump {
     throw new CoreError(source.name, 16, 'expected an ELF core file (type 4), not a program or a library')
   }
   const machine = header.getUint16(18, true)
-  const damage: string[] = []
   const segments: Segment[] = []
-  let notes: ReturnType<typeof parseNotes> = { vmcoreinfo: undefined, roots: [] }
+  const room = { noteBytes: MOST_NOTE_BYTES }
+  let vmcoreinfo: string | undefined
   for (const entry of programHeaders(source, header)) {
-    if (entry.type === PT_NOTE) notes = mergeNotes(notes, readNotes(source, entry, damage))
+    if (entry.type === PT_NOTE) vmcoreinfo ??= readNotes(source, entry, damage, room).vmcoreinfo
     if (entry.type === PT_LOAD) addSegment(segments, entry, source, damage, live)
   }
   if (segments.length === 0) {
     throw new CoreError(source.name, HEADER_BYTES, 'expected at least one PT_LOAD segment with memory in it')
   }
   return {
-    memory: new ElfMemory(source, segments, live),
+    memory: new ElfMemory(source, disjoint(segments, live ? Infinity : source.size, damage), live),
     machine: MACHINES[machine] ?? `ELF machine ${machine}`,
     damage,
-    ...notes,
+    vmcoreinfo,
   }
 }
 
@@ -88,15 +93,20 @@ function* programHeaders(source: CoreSource, header: DataView): Generator<Progra
   }
 }
 
-function readNotes(source: CoreSource, { offset, fileSize }: ProgramHeader, damage: string[]) {
+/** @param room what is left of {@link MOST_NOTE_BYTES}, for all segments of notes together */
+function readNotes(
+  source: CoreSource,
+  { offset, fileSize }: ProgramHeader,
+  damage: string[],
+  room: { noteBytes: number },
+) {
   const end = Math.min(Number(offset + fileSize), source.size)
-  const length = Math.min(MOST_NOTE_BYTES, end - Number(offset))
-  if (length < Number(fileSize)) damage.push('the notes are cut short')
-  return parseNotes(length > 0 ? source.read(Number(offset), length) : new Uint8Array(0))
-}
-
-function mergeNotes(a: ReturnType<typeof parseNotes>, b: ReturnType<typeof parseNotes>) {
-  return { vmcoreinfo: a.vmcoreinfo ?? b.vmcoreinfo, roots: [...a.roots, ...b.roots] }
+  const length = Math.max(0, Math.min(room.noteBytes, end - Number(offset)))
+  if (length < Number(fileSize)) {
+    damage.push(`the notes at byte ${offset} are cut short: ${length} of their ${fileSize} bytes are read`)
+  }
+  room.noteBytes -= length
+  return parseNotes(length > 0 ? source.read(Number(offset), length) : new Uint8Array(0), damage)
 }
 
 function addSegment(segments: Segment[], entry: ProgramHeader, source: CoreSource, damage: string[], live: boolean) {
@@ -112,20 +122,44 @@ function addSegment(segments: Segment[], entry: ProgramHeader, source: CoreSourc
   if (length > 0 && start + length <= MOST_PHYSICAL) segments.push({ start, end: start + length, offset: entry.offset })
 }
 
+/**
+ * Segments in order of their addresses, none over another: of several for one place the first is taken.
+ * @param most bytes of all of them together: a file that is no longer can have no more memory in it
+ */
+function disjoint(segments: readonly Segment[], most: number, damage: string[]): Segment[] {
+  const kept: Segment[] = []
+  let at = 0
+  let bytes = 0
+  let lost = 0
+  for (const { start, end, offset } of [...segments].sort((a, b) => a.start - b.start)) {
+    const from = Math.max(start, at)
+    if (from >= end) continue
+    const to = Math.min(end, from + most - bytes)
+    if (to > from) kept.push({ start: from, end: to, offset: offset + BigInt(from - start) })
+    bytes += to - from
+    lost += end - to
+    at = end
+  }
+  if (lost > 0) damage.push(`its segments have more memory than the file has bytes: ${lost} bytes of it are not read`)
+  return kept
+}
+
 /** Memory of an ELF core: what lies in `p_filesz` is there, and nothing else, also where `p_memsz` is more. */
 class ElfMemory implements PhysicalMemory {
   readonly format: string
   readonly ranges: readonly FrameRange[]
   readonly #source: CoreSource
   readonly #cache: BlockCache
-  readonly #segments: Segment[]
+  /** Sorted, without overlaps. */
+  readonly #segments: readonly Segment[]
   #last: Segment
 
-  constructor(source: CoreSource, segments: Segment[], live: boolean) {
+  /** @param segments sorted, without overlaps */
+  constructor(source: CoreSource, segments: readonly Segment[], live: boolean) {
     this.format = live ? 'live' : 'ELF'
     this.#source = source
     this.#cache = new BlockCache(source)
-    this.#segments = segments.sort((a, b) => a.start - b.start)
+    this.#segments = segments
     this.#last = segments[0]!
     this.ranges = mergeRanges(
       segments.map(({ start, end }) => ({
@@ -140,11 +174,18 @@ class ElfMemory implements PhysicalMemory {
     const end = start + FRAME_BYTES
     let segment: Segment | undefined = this.#last
     if (segment.start > start || segment.end < end) {
-      segment = this.#segments.find(each => each.start <= start && end <= each.end)
-      if (!segment) return this.#pieced(start, end)
+      const row = this.#rowOf(start)
+      segment = this.#segments[row]
+      if (!segment || segment.start > start || segment.end < end) return this.#pieced(start, end, Math.max(0, row))
       this.#last = segment
     }
     return this.#read(segment, start, FRAME_BYTES)
+  }
+
+  /** The last segment that begins at or before an address; -1 where none does. */
+  #rowOf(address: number): number {
+    const segments = this.#segments
+    return lowerBound(segments.length, i => segments[i]!.start <= address) - 1
   }
 
   #read(segment: Segment, address: number, length: number): Uint8Array | undefined {
@@ -156,12 +197,14 @@ class ElfMemory implements PhysicalMemory {
     return bytes.length === length ? bytes : undefined
   }
 
-  /** A frame that lies in several segments, each not a whole number of frames long. */
-  #pieced(start: number, end: number): Uint8Array | undefined {
+  /** A frame that lies in several segments, each not a whole number of frames long, from one on. */
+  #pieced(start: number, end: number, row: number): Uint8Array | undefined {
     const frame = new Uint8Array(FRAME_BYTES)
     let at = start
-    for (const segment of this.#segments) {
-      if (segment.start > at || segment.end <= at) continue
+    for (let i = row; i < this.#segments.length; i++) {
+      const segment = this.#segments[i]!
+      if (segment.start > at) return undefined
+      if (segment.end <= at) continue
       const part = this.#read(segment, at, Math.min(end, segment.end) - at)
       if (!part) return undefined
       frame.set(part, at - start)

@@ -10,7 +10,10 @@ const SIGNATURE = 'makedumpfile\0\0\0\0'
 /** The header is padded to a page; pieces follow. */
 const HEADER_BYTES = 4096
 const PIECE_HEADER_BYTES = 16
-const MOST_PIECES = 1 << 26
+/** makedumpfile writes pieces of 64 KiB and more, so these are 512 GB. */
+const MOST_PIECES = 1 << 23
+/** What no piece wrote can be so many times what pieces did: a file is not made to seem endless by one piece far out. */
+const MOST_HOLES = 8
 
 export function isFlattened(start: Uint8Array): boolean {
   return new TextDecoder('latin1').decode(start.subarray(0, 16)) === SIGNATURE
@@ -28,26 +31,28 @@ interface Pieces {
 export class FlattenedSource implements CoreSource {
   readonly name: string
   readonly size: number
-  /** True if the file ends before its end mark. */
-  readonly truncated: boolean
   readonly #source: CoreSource
   /** Sorted, without overlaps. */
   readonly #target: Float64Array
   readonly #from: Float64Array
   readonly #length: Float64Array
 
-  /** @throws CoreError for a header or a piece that no program writes */
-  constructor(source: CoreSource) {
+  /** @param damage is told what is wrong with the file. @throws CoreError for a header or a piece that no program writes */
+  constructor(source: CoreSource, damage: string[]) {
     this.#source = source
     this.name = source.name
     const { pieces, truncated } = readPieces(source)
-    this.truncated = truncated
+    if (truncated) damage.push('the flattened file ends before its end mark')
     const flat = flatten(pieces)
     this.#target = Float64Array.from(flat.target)
     this.#from = Float64Array.from(flat.from)
     this.#length = Float64Array.from(flat.length)
     const last = flat.target.length - 1
     this.size = last < 0 ? 0 : flat.target[last]! + flat.length[last]!
+    if (this.size > MOST_HOLES * source.size) {
+      const place = `expected pieces of one file, but the last of them is for byte ${flat.target[last]}, ${MOST_HOLES} times the file's own length and more`
+      throw new CoreError(source.name, flat.from[last]! - PIECE_HEADER_BYTES, place)
+    }
   }
 
   read(offset: number, length: number): Uint8Array {

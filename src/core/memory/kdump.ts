@@ -31,6 +31,11 @@ const INCOMPLETE = 0x8
 const DESCRIPTOR_BYTES = 24
 const MOST_NOTE_BYTES = 1 << 26
 
+/** More pieces of memory than any machine has: those behind are taken for one. */
+const MOST_RANGES = 1 << 16
+/** Bitmaps of 16 TiB. What stands in a file's header must not make it take more memory than that. */
+const MOST_BITMAP = 1 << 29
+
 /** Bits of 512 frames, for which the number of frames before is kept. */
 const RANK_BYTES = 64
 
@@ -53,17 +58,19 @@ export function isKdump(start: Uint8Array): boolean {
   return new TextDecoder('latin1').decode(start.subarray(0, 8)) === 'KDUMP   '
 }
 
-/** Reads the headers of a kdump file. @throws CoreError where they contradict themselves or the file's length */
-export function openKdump(source: CoreSource, codecs: KdumpCodecs = {}): Dump {
+/**
+ * Reads the headers of a kdump file.
+ * @param damage is told what is wrong with the file, also later, when frames are read
+ * @throws CoreError where they contradict themselves or the file's length
+ */
+export function openKdump(source: CoreSource, damage: string[], codecs: KdumpCodecs = {}): Dump {
   const header = readHeader(source)
-  const damage: string[] = []
   if (header.status & INCOMPLETE) damage.push('makedumpfile says that it could not write the whole dump')
-  const notes = parseNotes(part(source, header.notes, damage, 'the notes'))
+  const notes = parseNotes(part(source, header.notes, damage, 'the notes'), damage)
   const text = part(source, header.vmcoreinfo, damage, 'VMCOREINFO')
   return {
-    memory: new KdumpMemory(source, header, codecs),
+    memory: new KdumpMemory(source, header, codecs, damage),
     machine: header.machine,
-    roots: notes.roots,
     vmcoreinfo: text.length > 0 ? textOf(text) : notes.vmcoreinfo,
     damage,
   }
@@ -112,6 +119,9 @@ function readHeader(source: CoreSource): Header {
   if (header.maxPfn > bits) {
     throw new CoreError(source.name, 440, `expected a bitmap of ${header.maxPfn} frames, but there is room for ${bits}`)
   }
+  if (header.maxPfn > MOST_BITMAP * 8) {
+    throw new CoreError(source.name, 440, `expected a machine of at most 16 TiB, not ${header.maxPfn} frames`)
+  }
   return header
 }
 
@@ -140,9 +150,12 @@ class KdumpMemory implements PhysicalMemory {
   readonly #end: number
   readonly #frames = new FrameCache()
   readonly #codecs: KdumpCodecs
+  readonly #damage: string[]
+  #isDamageTold = false
 
-  constructor(source: CoreSource, header: Header, codecs: KdumpCodecs) {
+  constructor(source: CoreSource, header: Header, codecs: KdumpCodecs, damage: string[]) {
     this.#file = new BlockCache(source)
+    this.#damage = damage
     this.#codecs = codecs
     const bitmapBytes = Math.floor(header.bitmapBlocks / 2) * header.blockSize
     const bitmaps = (1 + header.subBlocks) * header.blockSize
@@ -153,7 +166,7 @@ class KdumpMemory implements PhysicalMemory {
     this.#first = header.split?.first ?? 0
     this.#end = Math.min(header.maxPfn, header.split?.end ?? header.maxPfn)
     this.#rank = ranks(this.#present)
-    this.ranges = mergeRanges(runs(known, header.maxPfn))
+    this.ranges = mergeRanges(runs(known, header.maxPfn, damage))
     this.format = `kdump-compressed${header.dumpLevel > 0 ? `, dump level ${header.dumpLevel}` : ''}`
   }
 
@@ -176,15 +189,23 @@ class KdumpMemory implements PhysicalMemory {
     const size = descriptor.getUint32(8, true)
     const flags = descriptor.getUint32(12, true)
     if (offset + size > this.#file.size || offset === 0) return undefined
-    if (size > 2 * FRAME_BYTES || size === 0) {
-      throw new CoreError(this.#file.name, at + 8, `expected a packed frame, not ${size} bytes`)
-    }
+    if (size > 2 * FRAME_BYTES || size === 0) return this.#damaged(pfn, at + 8, `a packed frame has no ${size} bytes`)
     const data = this.#file.read(offset, size)
     try {
       return this.#codec(flags)(data, FRAME_BYTES)
     } catch (error) {
-      throw new CoreError(this.#file.name, offset, `expected packed frame 0x${pfn.toString(16)}: ${message(error)}`)
+      return this.#damaged(pfn, offset, message(error))
     }
+  }
+
+  /** A damaged frame is as good as none: the rest of the dump can be read all the same. */
+  #damaged(pfn: number, offset: number, why: string): undefined {
+    if (!this.#isDamageTold) {
+      const first = `the first is 0x${pfn.toString(16)} at byte ${offset}: ${why}`
+      this.#damage.push(`frames cannot be unpacked, and count as missing (${first})`)
+    }
+    this.#isDamageTold = true
+    return undefined
   }
 
   #codec(flags: number): Unpack {
@@ -225,8 +246,8 @@ function ranks(present: Uint8Array): Uint32Array {
   return rank
 }
 
-/** Runs of set bits. */
-function runs(bitmap: Uint8Array, end: number): FrameRange[] {
+/** Runs of set bits: the pieces of memory that the machine has. */
+function runs(bitmap: Uint8Array, end: number, damage: string[]): FrameRange[] {
   const found: { first: number; end: number }[] = []
   let first = -1
   for (let byte = 0; byte <= bitmap.length; byte++) {
@@ -236,11 +257,13 @@ function runs(bitmap: Uint8Array, end: number): FrameRange[] {
       const set = (bits >> i) & 1
       if (set && first < 0) first = byte * 8 + i
       if (!set && first >= 0) {
-        found.push({ first, end: Math.min(end, byte * 8 + i) })
+        if (found.length < MOST_RANGES) found.push({ first, end: Math.min(end, byte * 8 + i) })
+        else found.at(-1)!.end = Math.min(end, byte * 8 + i)
         first = -1
       }
     }
   }
+  if (found.length === MOST_RANGES) damage.push(`its first bitmap has ${MOST_RANGES} pieces of memory and more`)
   return found
 }
 

@@ -4,34 +4,33 @@ import { viewOf } from './source.ts'
 
 export interface Notes {
   vmcoreinfo: string | undefined
-  roots: number[]
 }
 
 /** More than any machine has CPUs. */
 const MOST_NOTES = 1 << 16
 const MOST_VMCOREINFO = 1 << 16
+const MOST_NAME = 64
 
-/** Offset of CR3 in QEMU's QEMUCPUState (version 1 of include/standard; target/i386/arch_dump.c): cr[] follows the registers. */
-const QEMU_CR3 = 0x8 + 18 * 8 + 10 * 24 + 3 * 8
-
-/** Reads what is of use in notes; stops at the first that does not fit. */
-export function parseNotes(bytes: Uint8Array): Notes {
-  const found: Notes = { vmcoreinfo: undefined, roots: [] }
+/** Reads what is of use in notes; stops at the first that does not fit. @param damage is told of what does not */
+export function parseNotes(bytes: Uint8Array, damage: string[]): Notes {
+  const found: Notes = { vmcoreinfo: undefined }
   const view = viewOf(bytes)
   for (let at = 0, n = 0; at + 12 <= bytes.length && n < MOST_NOTES; n++) {
     const nameBytes = view.getUint32(at, true)
     const descBytes = view.getUint32(at + 4, true)
     const desc = at + 12 + aligned(nameBytes)
     const end = desc + aligned(descBytes)
-    if (nameBytes > 64 || desc + descBytes > bytes.length) break
+    if (nameBytes > MOST_NAME || desc + descBytes > bytes.length) {
+      damage.push(
+        `the note ${at} bytes into the notes should have ${nameBytes} bytes of name and ${descBytes} of content, but ${bytes.length - at - 12} are left: it and those behind it are not read`,
+      )
+      break
+    }
     const name = textOf(bytes.subarray(at + 12, at + 12 + nameBytes))
     if (name === 'VMCOREINFO' && descBytes <= MOST_VMCOREINFO) {
       found.vmcoreinfo ??= textOf(bytes.subarray(desc, desc + descBytes))
-    }
-    if (name === 'QEMU' && descBytes >= QEMU_CR3 + 8) {
-      const low = view.getUint32(desc + QEMU_CR3, true)
-      const high = view.getUint32(desc + QEMU_CR3 + 4, true)
-      found.roots.push((high & 0xfffff) * 2 ** 32 + (low >>> 0))
+    } else if (name === 'VMCOREINFO') {
+      damage.push(`the note VMCOREINFO has ${descBytes} bytes, more than any kernel writes, and is not read`)
     }
     at = end
   }

@@ -31,14 +31,16 @@ export function isDump(start: Uint8Array): boolean {
 /** Opens a dump by its first bytes. @throws CoreError with what the file is instead */
 export function openDump(source: CoreSource, options: DumpOptions = {}): Dump {
   const start = source.read(0, 64)
-  if (isFlattened(start)) {
-    const real = new FlattenedSource(source)
-    const dump = openDump(real, options)
-    const damage = real.truncated ? [...dump.damage, 'the flattened file ends before its end mark'] : dump.damage
-    return { ...dump, damage, memory: Object.assign(dump.memory, { format: `${dump.memory.format}, flattened` }) }
-  }
-  if (isElf(start)) return openElf(source, options.live)
-  if (isKdump(start)) return openKdump(source, options.codecs)
+  if (!isFlattened(start)) return openUnpacked(source, options, [])
+  const damage: string[] = []
+  const dump = openUnpacked(new FlattenedSource(source, damage), options, damage)
+  return { ...dump, memory: Object.assign(dump.memory, { format: `${dump.memory.format}, flattened` }) }
+}
+
+function openUnpacked(source: CoreSource, options: DumpOptions, damage: string[]): Dump {
+  const start = source.read(0, 64)
+  if (isElf(start)) return openElf(source, damage, options.live)
+  if (isKdump(start)) return openKdump(source, damage, options.codecs)
   const text = new TextDecoder('latin1').decode(start)
   const known = MAGICS.find(([magic]) => text.startsWith(magic))
   throw new CoreError(

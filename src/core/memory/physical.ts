@@ -16,8 +16,8 @@ export interface PhysicalMemory {
   /** Frames that the dump may have, sorted; those outside are certainly not in it. */
   readonly ranges: readonly FrameRange[]
   /**
-   * The bytes of a frame, undefined where the dump has none. Valid until the next call of any method, and not to be changed.
-   * @throws CoreError where the dump has it, but damaged
+   * The bytes of a frame, undefined where the dump has none, or has it damaged. Valid until the next call of any method, and not
+   * to be changed.
    */
   frame(pfn: number): Uint8Array | undefined
 }
@@ -28,9 +28,10 @@ export interface DumpFacts {
   readonly vmcoreinfo: string | undefined
   /** `e_machine` of ELF, or as the utsname of a kdump header says. */
   readonly machine: string
-  /** Values of CR3 from QEMU's notes: roots of page tables. */
-  readonly roots: readonly number[]
-  /** What is wrong with the file that does not keep it from being read, in words. */
+  /**
+   * What is wrong with the file that does not keep it from being read, in words. Grows while memory is read: a damaged frame is met
+   * only then.
+   */
   readonly damage: readonly string[]
 }
 
