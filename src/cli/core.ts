@@ -8,12 +8,13 @@ import { CORE_ACCUSATIONS } from '../core/finding.ts'
 import type { KernelFiles } from '../core/kernel/kernel.ts'
 import { systemMap, vmlinux } from '../core/kernel/symbol-files.ts'
 import { openDump } from '../core/memory/open.ts'
-import { readPage, visitPages } from '../core/page-queries.ts'
+import { readPage, visitAlike, visitPages } from '../core/page-queries.ts'
 import { FileCoreSource, kdumpCodecs } from '../node/core-source.ts'
 import { coreText } from '../report/core.ts'
 import { coreIncompleteness } from '../report/core-completeness.ts'
 import { coreJson } from '../report/core-json.ts'
-import { PAGE_COLUMNS, pageJson, pageRow, pageText } from '../report/core-page.ts'
+import { pageJson, pageText } from '../report/core-page.ts'
+import { PageList } from '../report/core-page-list.ts'
 import { pfnText, rangeText } from '../report/words.ts'
 import { guarded, UsageError } from './errors.ts'
 import { type Exit, exitFor } from './exit-codes.ts'
@@ -189,9 +190,15 @@ function print(path: string, found: Examination, flags: CoreFlags): Exit {
 }
 
 function printPages(found: Examination, json: boolean): void {
-  let lines: string[] = json ? [] : [PAGE_COLUMNS]
+  if (!json) {
+    const list = new PageList(bytes => process.stdout.write(bytes))
+    visitAlike(found, (page, pages) => list.add(page, pages))
+    list.end()
+    return
+  }
+  let lines: string[] = []
   visitPages(found, page => {
-    lines.push(json ? JSON.stringify(pageJson(page)) : pageRow(page))
+    lines.push(JSON.stringify(pageJson(page)))
     if (lines.length >= 4096) {
       write(lines)
       lines = []

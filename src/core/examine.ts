@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** What a dump holds: every pagemap, every device page by its state, who holds those in use, and what is wrong. */
 import { diagnose } from './diagnose.ts'
+import { CoreError } from './error.ts'
 import type { CoreFinding } from './finding.ts'
 import { findHolders, type HolderSearch } from './holders/find.ts'
 import type { Kernel, KernelFiles } from './kernel/kernel.ts'
-import { openKernel } from './kernel/open.ts'
+import { openKernel, withDamage } from './kernel/open.ts'
 import type { Dump } from './memory/physical.ts'
 import { type DevicePages, type PagemapAccount, type PagesInUse, readDevicePages } from './mm/device-pages.ts'
 import { MemoryMap } from './mm/memory-map.ts'
@@ -32,6 +33,14 @@ export interface Examination {
 /** Examines a dump. @param name of the file, for errors. @throws CoreError where there is no kernel to be read in it */
 export function examine(dump: Dump, name: string, options: ExamineOptions = {}): Examination {
   const kernel = openKernel(dump, name, options)
+  try {
+    return examineKernel(kernel, dump, options)
+  } catch (error) {
+    throw error instanceof CoreError ? withDamage(error, dump) : error
+  }
+}
+
+function examineKernel(kernel: Kernel, dump: Dump, options: ExamineOptions): Examination {
   const map = new MemoryMap(kernel)
   const total = (pages: number) => options.progress?.('pages', pages, undefined)
   const pages = readDevicePages(kernel, map, allPagemaps(kernel, map), total)

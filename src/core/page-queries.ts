@@ -2,7 +2,7 @@
 /** Single pages of an examined dump, as they stand in the memory map. */
 import type { Examination } from './examine.ts'
 import type { PagemapAccount } from './mm/device-pages.ts'
-import { PageView } from './mm/memory-map.ts'
+import { PageView } from './mm/page-layout.ts'
 import { type PageState, stateOf } from './mm/protocol.ts'
 
 export interface PageFacts {
@@ -22,14 +22,30 @@ export function readPage(found: Examination, pfn: number, any: boolean): PageFac
   const view = new PageView()
   const pagemap = pagemapOf(found, pfn)
   if ((!pagemap && !any) || !found.map.read(pfn, view)) return undefined
-  return factsOf(found, view, pagemap)
+  return new Facts(found, view, pagemap)
 }
 
 /** Calls with every device page that is in the dump, in order of pagemaps. */
 export function visitPages(found: Examination, visit: (page: PageFacts) => void): void {
+  visitAlike(found, (page, pages) => {
+    for (let left = pages; left > 0; left--, page.view.skip(1)) visit(page)
+  })
+}
+
+/** The same, with pages side by side that are alike at once: the view can be moved on to each of them. */
+export function visitAlike(found: Examination, visit: (page: PageFacts, pages: number) => void): void {
   for (const pagemap of found.pagemaps) {
-    for (const { first, end } of pagemap.ranges) {
-      found.map.visit(first, end, view => visit(factsOf(found, view, pagemap)))
+    for (const { first, end, reserved } of pagemap.ranges) {
+      // Reserved pages have a state of their own, whatever their numbers are.
+      for (const [from, to] of [
+        [first, first + reserved],
+        [first + reserved, end],
+      ] as const) {
+        found.map.scan(from, to, {
+          alike: (view, pages) => visit(new Facts(found, view, pagemap), pages),
+          absent: () => undefined,
+        })
+      }
     }
   }
 }
@@ -38,13 +54,26 @@ function pagemapOf(found: Examination, pfn: number): PagemapAccount | undefined 
   return found.pagemaps.find(({ ranges }) => ranges.some(({ first, end }) => pfn >= first && pfn < end))
 }
 
-function factsOf(found: Examination, view: PageView, pagemap: PagemapAccount | undefined): PageFacts {
-  return {
-    view,
-    address: found.map.addressOf(view.pfn),
-    pagemap,
-    state: pagemap ? deviceState(found, view, pagemap) : 'not a device page',
-    flagNames: flagNames(found, view.flagsLow),
+/** What few are asked for is come by when they are. */
+class Facts implements PageFacts {
+  readonly view: PageView
+  readonly pagemap: PagemapAccount | undefined
+  readonly state: PageFacts['state']
+  readonly #found: Examination
+
+  constructor(found: Examination, view: PageView, pagemap: PagemapAccount | undefined) {
+    this.#found = found
+    this.view = view
+    this.pagemap = pagemap
+    this.state = pagemap ? deviceState(found, view, pagemap) : 'not a device page'
+  }
+
+  get address(): bigint {
+    return this.#found.map.addressOf(this.view.pfn)
+  }
+
+  get flagNames(): string[] {
+    return flagNames(this.#found, this.view.flagsLow)
   }
 }
 

@@ -7,12 +7,13 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Examination, examine } from '../../src/core/examine.ts'
 import { CORE_ACCUSATIONS } from '../../src/core/finding.ts'
 import { openDump } from '../../src/core/memory/open.ts'
-import { visitPages } from '../../src/core/page-queries.ts'
+import { visitAlike, visitPages } from '../../src/core/page-queries.ts'
 import { FileCoreSource, kdumpCodecs } from '../../src/node/core-source.ts'
 import { coreText } from '../../src/report/core.ts'
 import { coreIncompleteness } from '../../src/report/core-completeness.ts'
 import { coreJson } from '../../src/report/core-json.ts'
-import { pageJson } from '../../src/report/core-page.ts'
+import { PAGE_COLUMNS, pageJson, pageRow } from '../../src/report/core-page.ts'
+import { PageList } from '../../src/report/core-page-list.ts'
 import { dumps, frames, type RealDump, realDumps } from '../../testkit/core/real-dumps.ts'
 import { needs } from '../support/needs.ts'
 import { differingRuns } from './page-runs.ts'
@@ -88,6 +89,16 @@ function suite(dump: RealDump): void {
     expect(wrong.slice(0, 3)).toEqual([])
     expect([...pages.values()].slice(0, 3)).toEqual([])
     expect(differingRuns(found).slice(0, 3)).toEqual([])
+  })
+
+  test('pages listed at once are listed as one by one', () => {
+    const rows = [PAGE_COLUMNS]
+    visitPages(found, page => rows.push(pageRow(page)))
+    const pieces: Uint8Array[] = []
+    const list = new PageList(bytes => pieces.push(bytes))
+    visitAlike(found, (page, pages) => list.add(page, pages))
+    list.end()
+    expect(Buffer.concat(pieces).toString().split('\n')).toEqual([...rows, ''])
   })
 
   test('what was planted is found, and nothing else accused', () => {

@@ -2,7 +2,7 @@
 // Runs of pages that are alike say of each page what was said of it, whatever stands beside it.
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { PageView } from '../../src/core/mm/memory-map.ts'
+import { PageView } from '../../src/core/mm/page-layout.ts'
 import { MOST_RUNS, PageRuns } from '../../src/core/mm/page-runs.ts'
 
 const unit = fc.record({
@@ -35,7 +35,7 @@ test('each page has its state, its count and its flags, and is in one run', () =
         truth.set(pfn++, `${state} ${count} ${flags}`)
         for (let i = 1; i < pages; i++) {
           if (i === pages - behind) absent(1)
-          runs.tail(pfn)
+          runs.tails(pfn, 1)
           truth.set(pfn++, `${state} ${count} ${flags}`)
         }
       }

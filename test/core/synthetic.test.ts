@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { examine } from '../../src/core/examine.ts'
 import { openDump } from '../../src/core/memory/open.ts'
 import { BytesCoreSource } from '../../src/core/memory/source.ts'
-import { PageView } from '../../src/core/mm/memory-map.ts'
+import { PageView } from '../../src/core/mm/page-layout.ts'
 import { PageRuns } from '../../src/core/mm/page-runs.ts'
 import { coreText } from '../../src/report/core.ts'
 import { coreIncompleteness } from '../../src/report/core-completeness.ts'
@@ -28,8 +28,14 @@ test.each([
       opsName: 'test_ops',
       pageFree: 'test_page_free',
       driver: 'vmlinux',
-      ref: { state: 'percpu', references: 11n },
-      pages: { idle: PAGES - 10, busy: 9, impossible: 1, unknown: 0, absent: 0 },
+      ref: { state: 'percpu', references: BigInt(Object.keys(ARRANGED).length + 1) },
+      pages: {
+        idle: PAGES - Object.keys(ARRANGED).length,
+        busy: Object.keys(ARRANGED).length - 1,
+        impossible: 1,
+        unknown: 0,
+        absent: 0,
+      },
     },
   ])
   expect(differingRuns(found)).toEqual([])
@@ -54,6 +60,13 @@ test.each([
   expect(words(ARRANGED.bio)).toEqual([
     'object X of slab cache bio-64, at offset 32, bio_vec[0].bv_page of a bio that ends in test_end_io',
   ])
+  expect(words(ARRANGED.bioArray)).toEqual([
+    'object X of slab cache biovec-4, at offset 16, bio_vec[1].bv_page of bio X of slab cache bio-64 that ends in test_end_io',
+  ])
+  expect(words(ARRANGED.scatterlist)).toEqual([
+    'object X of slab cache kmalloc-64, at offset 32, likely scatterlist[1].page_link',
+  ])
+  expect(words(ARRANGED.module)).toEqual(['variable test_variable [test_module]'])
   // A freed object and the unused part of a stack point to it, which hold nothing.
   expect(of(ARRANGED.leaked)).toMatchObject({ kind: 'leaked', certainty: 'likely', explained: 0, holders: [] })
   expect(of(ARRANGED.short)).toMatchObject({ kind: 'count-mismatch', certainty: 'certain', count: 1, explained: 2 })

@@ -11,9 +11,10 @@ const IMAGE = 0xffffffff81000000n
 const PHYSICAL = 0x1000000
 const DIRECT = 0xffff888000000000n
 const MEMORY_MAP = 0xffffea0000000000n
+const MODULES = 0xffffffffc0000000n
 const USER = 0x7f0000000000n
 export const FIRST_FRAME = PHYSICAL / FRAME
-const FRAMES = 52
+const FRAMES = 60
 /** Device pages [FIRST_PFN, FIRST_PFN + PAGES). */
 export const FIRST_PFN = 0x4000
 export const PAGES = 64
@@ -30,6 +31,9 @@ export const ARRANGED = {
   short: 8,
   registered: 9,
   bio: 10,
+  bioArray: 11,
+  scatterlist: 12,
+  module: 13,
 } as const
 
 /** Bytes [first, end) of the kernel's memory, counted from its first frame. */
@@ -178,7 +182,7 @@ export function syntheticKernel(): SyntheticKernel {
   for (let i = 0; i < FRAMES; i++) page(memory, ram, i, { _refcount: 1, _mapcount: -1, flags: 0x2000n })
   const holders = arrange(memory, device, ram)
   tasks(memory, root, holders)
-  modules(memory)
+  modules(memory, root)
   cpus(memory)
   const btf = writeBtf(TYPES)
   const start = memory.variable('__start_BTF', btf.length)
@@ -239,6 +243,9 @@ function arrange(memory: Memory, device: bigint, ram: bigint) {
     [ARRANGED.short]: [1, 1],
     [ARRANGED.registered]: [1024, -1],
     [ARRANGED.bio]: [1, -1],
+    [ARRANGED.bioArray]: [1, -1],
+    [ARRANGED.scatterlist]: [1, -1],
+    [ARRANGED.module]: [1, -1],
   }
   for (let i = 0; i < PAGES; i++) {
     const [_refcount, _mapcount] = used[i] ?? [0, -1]
@@ -246,6 +253,7 @@ function arrange(memory: Memory, device: bigint, ram: bigint) {
   }
   const buffer = slab(memory, ram)
   bioSlab(memory, ram)
+  scatterlist(memory, ram)
   return { files: openFiles(memory, [pipe(memory), ioUring(memory, buffer)]) }
 }
 
@@ -285,14 +293,30 @@ function slab(memory: Memory, ram: bigint): bigint {
   return first + 128n
 }
 
-/** A bio, behind eight bytes of its driver's, with the array of its pages behind it. */
+/**
+ * Bios, each behind eight bytes of its driver's: one with the array of its pages behind it, one whose array is an object of another
+ * cache.
+ */
 function bioSlab(memory: Memory, ram: bigint): void {
   const { cache, objects } = cacheOf(memory, 'bio-64')
-  const bio = objects + 8n
+  const [bio, other] = [objects + 8n, objects + 64n + 8n]
   const array = bio + BigInt(sizeOf('bio'))
   memory.symbols.push({ name: 'test_end_io', address: IMAGE + 0x400n })
   memory.struct('bio', { bi_end_io: IMAGE + 0x400n, bi_io_vec: direct(array) }, bio)
   memory.struct('bio_vec', { bv_page: pageOf(FIRST_PFN + ARRANGED.bio), bv_len: FRAME }, array)
+  makeSlab(memory, ram, objects, { slab_cache: cache })
+  const vecs = cacheOf(memory, 'biovec-4')
+  const second = vecs.objects + 64n + BigInt(sizeOf('bio_vec'))
+  memory.struct('bio', { bi_end_io: IMAGE + 0x400n, bi_io_vec: direct(vecs.objects + 64n) }, other)
+  memory.struct('bio_vec', { bv_page: pageOf(FIRST_PFN + ARRANGED.bioArray), bv_len: FRAME }, second)
+  makeSlab(memory, ram, vecs.objects, { slab_cache: vecs.cache })
+}
+
+/** A scatterlist in an object of kmalloc: its second entry, which is marked as its last. */
+function scatterlist(memory: Memory, ram: bigint): void {
+  const { cache, objects } = cacheOf(memory, 'kmalloc-64')
+  const page_link = pageOf(FIRST_PFN + ARRANGED.scatterlist) | 2n
+  memory.struct('scatterlist', { page_link, length: FRAME }, objects + 64n + 32n)
   makeSlab(memory, ram, objects, { slab_cache: cache })
 }
 
@@ -363,17 +387,20 @@ function tasks(memory: Memory, kernelRoot: bigint, { files }: { files: bigint })
   memory.variable('nr_swapfiles')
 }
 
-function modules(memory: Memory): void {
+/** A module whose variable points to a page. */
+function modules(memory: Memory, root: bigint): void {
   const symbols = memory.room(48)
   const names = memory.room(32)
-  const data = memory.room(64)
+  const frame = memory.frame()
+  mapPage(memory, root, MODULES, BigInt(physical(frame)) | 0x63n, 1)
+  memory.u64(frame + 64n, pageOf(FIRST_PFN + ARRANGED.module))
   memory.text(names + 1n, 'test_variable')
   memory.u32(symbols + 24n, 1)
   memory.view.setUint16(memory.at(symbols) + 24 + 6, 1, true)
-  memory.u64(symbols + 24n + 8n, data)
+  memory.u64(symbols + 24n + 8n, MODULES + 64n)
   const tables = memory.struct('mod_kallsyms', { symtab: symbols, num_symtab: 2, strtab: names })
   const module = memory.struct('module', { name: 'test_module', kallsyms: tables })
-  memory.struct('module_memory', { base: data, size: 64 }, module + offsetOf('module', 'mem'))
+  memory.struct('module_memory', { base: MODULES, size: FRAME }, module + offsetOf('module', 'mem'))
   memory.list(memory.variable('modules', 16), [module + offsetOf('module', 'list')])
 }
 

@@ -83,6 +83,7 @@ export const TYPES: BtfSpec = {
     files_struct: { size: 64, members: { fdt: [32, 'pointer'] } },
     file: { size: 64, members: { f_op: [0, 'pointer'], private_data: [8, 'pointer'] } },
     bio_vec: { size: 16, members: { bv_page: [0, 'pointer'], bv_len: [8, 4], bv_offset: [12, 4] } },
+    scatterlist: { size: 32, members: { page_link: [0, 8], offset: [8, 4], length: [12, 4], dma_address: [16, 8] } },
     bio: { size: 24, members: { bi_end_io: [0, 'pointer'], bi_io_vec: [16, 'pointer'] } },
     io_mapped_ubuf: { size: 16, members: { nr_bvecs: [4, 4], bvec: [16, { array: 'bio_vec', length: 0 }] } },
     io_rsrc_node: { size: 32, members: { buf: [8, 'pointer'] } },

@@ -2,7 +2,12 @@
 import type { Arch } from './arch.ts'
 import { X86_64 } from './x86_64.ts'
 
-/** Architectures that are read, by the name in the dump. */
+const ARCHES: readonly Arch[] = [X86_64]
+
+/** Architectures that are read, in words. */
+export const ARCH_NAMES = ARCHES.map(({ name }) => name).join(' or ')
+
+/** By the name in the dump. */
 export function archOf(machine: string): Arch | undefined {
-  return machine === 'x86_64' ? X86_64 : undefined
+  return ARCHES.find(({ name }) => name === machine)
 }

@@ -14,19 +14,47 @@ const SPECIAL = 1 << 9
 /** Frame numbers have at most 40 bits: above stand flags of migration entries. */
 const PFN_HIGH = 2 ** 40
 
+/** Where regions begin where KASLR did not move them. */
+const DEFAULTS: Record<number, { directMap: bigint; vmalloc: bigint; memoryMap: bigint }> = {
+  4: { directMap: 0xffff888000000000n, vmalloc: 0xffffc90000000000n, memoryMap: 0xffffea0000000000n },
+  5: { directMap: 0xff11000000000000n, vmalloc: 0xffa0000000000000n, memoryMap: 0xffd4000000000000n },
+}
+/** Bits of physical addresses, by levels (MAX_PHYSMEM_BITS). */
+const PHYSICAL_BITS: Record<number, number> = { 4: 46, 5: 52 }
+/** Modules have a region of their own, above the kernel's image and below the fixed mappings. */
+const MODULES = 0xffffffffc0000000n
+const FIXED_MAPPINGS = 0xffffffffff000000n
+
 export const X86_64: Arch = {
   name: 'x86_64',
   levelBits: 9,
-  levels: info => (info.number('pgtable_l5_enabled') === 1 ? 5 : 4),
+  space: info => (info.number('pgtable_l5_enabled') === 1 ? { levels: 5, bits: 57 } : { levels: 4, bits: 48 }),
 
   rootOf(info: Vmcoreinfo): number | undefined {
     const symbol = info.symbol('init_top_pgt') ?? info.symbol('swapper_pg_dir')
     return symbol === undefined ? undefined : this.imagePhysical(symbol, info)
   },
 
+  // Every root table has both halves.
+  userRoot: () => ({ from: 0, to: 256 }),
+  kernelRoot: () => ({ from: 256, to: 512 }),
+
   imagePhysical(address: bigint, info: Vmcoreinfo): number | undefined {
     const base = info.number('phys_base')
     return base === undefined ? undefined : Number(address - START_KERNEL_MAP) + base
+  },
+
+  regions({ info, space, symbol, variable }) {
+    const defaults = DEFAULTS[space.levels]!
+    const known = [variable('vmemmap_base'), info.symbol('vmemmap'), defaults.memoryMap]
+    const memoryMap = known.find(each => each !== undefined && each !== 0n && (each & 0xfffn) === 0n)
+    return {
+      directMap: variable('page_offset_base') ?? defaults.directMap,
+      vmalloc: { from: variable('vmalloc_base') ?? defaults.vmalloc, to: memoryMap ?? defaults.memoryMap },
+      modules: { from: symbol('_end') ?? MODULES, to: FIXED_MAPPINGS },
+      memoryMap,
+      frames: 2 ** (PHYSICAL_BITS[space.levels]! - 12),
+    }
   },
 
   kind(low, high, level) {
@@ -45,15 +73,15 @@ export const X86_64: Arch = {
 
   isSpecial: low => (low & SPECIAL) !== 0,
 
-  swapType: (_, high) => high >>> 27,
+  swapForms: [
+    {
+      type: (_, high) => high >>> 27,
+      // The offset stands inverted in bits 9 to 58.
+      frame: (low, high) => ((~high & 0x07ffffff) * 2 ** 23 + (~low >>> 9)) % PFN_HIGH,
+    },
+  ],
 
-  // The offset stands inverted in bits 9 to 58.
-  swapFrame: (low, high) => ((~high & 0x07ffffff) * 2 ** 23 + (~low >>> 9)) % PFN_HIGH,
-
-  userRootEntries: () => 256,
-  defaults: {
-    4: { directMap: 0xffff888000000000n, vmalloc: 0xffffc90000000000n, memoryMap: 0xffffea0000000000n },
-    5: { directMap: 0xff11000000000000n, vmalloc: 0xffa0000000000000n, memoryMap: 0xffd4000000000000n },
-  },
-  canonicalBits: { 4: 48, 5: 57 },
+  codeAddress: word => (word >= START_KERNEL_MAP ? word : undefined),
+  stackPointer: 'thread.sp',
+  stackBytes: 16384,
 }

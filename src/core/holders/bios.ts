@@ -4,7 +4,8 @@
  * own. Drivers put what is theirs before the bio, so its place in the object is not known; its pointer to the array tells.
  */
 import type { Kernel } from '../kernel/kernel.ts'
-import type { SlabObject } from './slab.ts'
+import type { PageView } from '../mm/page-layout.ts'
+import type { SlabObject, SlabReader } from './slab.ts'
 
 export interface BioPart {
   /** What the pointer belongs to, in words. */
@@ -12,37 +13,115 @@ export interface BioPart {
   readonly member: string
 }
 
-/** What a place in an object of a cache for bios, or for their arrays, is; undefined for other caches. */
-export function bioPart(kernel: Kernel, { cache, object, size, offset }: SlabObject): BioPart | undefined {
-  const each = kernel.btf.struct('bio_vec')?.size
-  const page = kernel.offset('bio_vec.bv_page')
-  if (each === undefined || page === undefined) return undefined
-  const isPage = (distance: number) => distance >= 0 && distance % each === page
-  if (/^biovec-/.test(cache)) {
-    return isPage(offset)
-      ? { words: 'pages of a bio', member: `bio_vec[${Math.floor(offset / each)}].bv_page` }
-      : undefined
-  }
-  if (!/^bio-\d+$/.test(cache)) return undefined
-  const bytes = kernel.btf.struct('bio')?.size
-  const pointerAt = kernel.offset('bio.bi_io_vec')
-  if (bytes === undefined || pointerAt === undefined) return undefined
-  // The array was the last member up to 6.17; since then it begins where the bio ends.
-  const behind = kernel.offset('bio.bi_inline_vecs') ?? bytes
-  for (let start = 0; start + behind <= Math.min(offset, size); start += 8) {
-    const bio = object + BigInt(start)
-    const array = kernel.try('a bio', () => kernel.memory.u64(bio + BigInt(pointerAt)))
-    if (array !== bio + BigInt(behind) || !isPage(offset - start - behind)) continue
-    const index = Math.floor((offset - start - behind) / each)
-    return { words: `a bio${endOf(kernel, bio)}`, member: `bio_vec[${index}].bv_page` }
-  }
-  return undefined
+const BIO_CACHE = /^bio-\d+$/
+const ARRAY_CACHE = /^biovec-/
+/** Pointers in objects of caches for bios. */
+const MOST_POINTERS = 1 << 20
+/** Arrays are objects of their own, and slabs align those. */
+const ARRAY_ALIGN = 16
+
+/** Where the members of these structures are in this kernel. */
+interface Places {
+  vecBytes: number
+  page: number
+  bioBytes: number
+  pointer: number
+  /** Where an array that stands behind its bio begins. */
+  behind: number
 }
 
-/** The function that is called when the bio is done, which says whose it is. */
-function endOf(kernel: Kernel, bio: bigint): string {
-  const at = kernel.offset('bio.bi_end_io')
-  const end = at === undefined ? undefined : kernel.try('a bio', () => kernel.memory.u64(bio + BigInt(at)))
-  const name = end === undefined || end === 0n ? undefined : kernel.nameOf(end)
-  return name === undefined ? '' : ` that ends in ${name}`
+export class Bios {
+  readonly #kernel: Kernel
+  readonly #slabs: SlabReader
+  readonly #isSlab: (page: PageView) => boolean
+  readonly #places: Places | undefined
+  /** Bios by what a word of their object points to; found when an array of its own is first met. */
+  #byPointer: Map<bigint, { object: SlabObject; at: number }> | undefined
+
+  constructor(kernel: Kernel, slabs: SlabReader, isSlab: (page: PageView) => boolean) {
+    this.#kernel = kernel
+    this.#slabs = slabs
+    this.#isSlab = isSlab
+    this.#places = placesOf(kernel)
+  }
+
+  /** What a place in an object of a cache for bios, or for their arrays, is; undefined for other caches. */
+  part(found: SlabObject): BioPart | undefined {
+    const places = this.#places
+    if (!places) return undefined
+    if (ARRAY_CACHE.test(found.cache)) return this.#inArray(found, places)
+    return BIO_CACHE.test(found.cache) ? this.#inBio(found, places) : undefined
+  }
+
+  #inArray({ object, offset }: SlabObject, places: Places): BioPart | undefined {
+    const index = entryAt(offset, places)
+    if (index === undefined) return undefined
+    const owner = this.#ownerOf(object, places)
+    const member = `bio_vec[${index}].bv_page`
+    if (!owner) return { words: 'a bio that was not found', member }
+    return { words: `bio 0x${owner.bio.toString(16)} of slab cache ${owner.cache}${this.#endOf(owner.bio)}`, member }
+  }
+
+  #inBio({ object, size, offset }: SlabObject, places: Places): BioPart | undefined {
+    const { behind } = places
+    for (let start = 0; start + behind <= Math.min(offset, size); start += 8) {
+      const bio = object + BigInt(start)
+      const array = this.#kernel.try('a bio', () => this.#kernel.memory.u64(bio + BigInt(places.pointer)))
+      const index = entryAt(offset - start - behind, places)
+      if (array !== bio + BigInt(behind) || index === undefined) continue
+      return { words: `a bio${this.#endOf(bio)}`, member: `bio_vec[${index}].bv_page` }
+    }
+    return undefined
+  }
+
+  /** The bio whose array an object is. */
+  #ownerOf(array: bigint, { pointer, bioBytes }: Places): { bio: bigint; cache: string } | undefined {
+    this.#byPointer ??= this.#readPointers()
+    const found = this.#byPointer.get(array)
+    if (!found) return undefined
+    const start = found.at - pointer
+    if (start < 0 || start + bioBytes > found.object.size) return undefined
+    return { bio: found.object.object + BigInt(start), cache: found.object.cache }
+  }
+
+  /** Every pointer in an object of a cache for bios that can be one to an array. */
+  #readPointers(): Map<bigint, { object: SlabObject; at: number }> {
+    const kernel = this.#kernel
+    const pointers = new Map<bigint, { object: SlabObject; at: number }>()
+    for (const object of this.#slabs.objectsOf(BIO_CACHE, this.#isSlab)) {
+      if (object.allocated === false) continue
+      const bytes = kernel.try('a bio', () => kernel.memory.bytes(object.object, object.size).slice())
+      const view = bytes && new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+      for (let at = 0; view && at + 8 <= view.byteLength && pointers.size < MOST_POINTERS; at += 8) {
+        // Kernel addresses begin with ones.
+        if (view.getUint16(at + 6, true) < 0xff00 || view.getUint8(at) % ARRAY_ALIGN !== 0) continue
+        pointers.set(view.getBigUint64(at, true), { object, at })
+      }
+    }
+    return pointers
+  }
+
+  /** The function that is called when the bio is done, which says whose it is. */
+  #endOf(bio: bigint): string {
+    const kernel = this.#kernel
+    const at = kernel.offset('bio.bi_end_io')
+    const end = at === undefined ? undefined : kernel.try('a bio', () => kernel.memory.u64(bio + BigInt(at)))
+    const name = end === undefined || end === 0n ? undefined : kernel.nameOf(end)
+    return name === undefined ? '' : ` that ends in ${name}`
+  }
+}
+
+function placesOf(kernel: Kernel): Places | undefined {
+  const vecBytes = kernel.btf.struct('bio_vec')?.size
+  const page = kernel.offset('bio_vec.bv_page')
+  const bioBytes = kernel.btf.struct('bio')?.size
+  const pointer = kernel.offset('bio.bi_io_vec')
+  if (vecBytes === undefined || page === undefined || bioBytes === undefined || pointer === undefined) return undefined
+  // The array was the last member up to 6.17; since then it begins where the bio ends.
+  return { vecBytes, page, bioBytes, pointer, behind: kernel.offset('bio.bi_inline_vecs') ?? bioBytes }
+}
+
+/** Number of the bio_vec whose page a place in an array is; undefined for other places. */
+function entryAt(distance: number, { vecBytes, page }: Places): number | undefined {
+  return distance >= 0 && distance % vecBytes === page ? Math.floor(distance / vecBytes) : undefined
 }

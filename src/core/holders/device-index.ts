@@ -4,7 +4,8 @@
 import { lowerBound } from '../../util/lower-bound.ts'
 import type { Holder } from '../finding.ts'
 import type { DevicePages } from '../mm/device-pages.ts'
-import { type MemoryMap, PageView } from '../mm/memory-map.ts'
+import type { MemoryMap } from '../mm/memory-map.ts'
+import { PageView } from '../mm/page-layout.ts'
 
 /** What is known of one page's holders. */
 export interface PageHolders {

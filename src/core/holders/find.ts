@@ -54,10 +54,11 @@ export function findHolders(kernel: Kernel, map: MemoryMap, pages: DevicePages, 
       object: pipe,
     })
   }
-  const incomplete = [...kernel.dump.damage.map(() => 'the file is damaged'), ...mappings.incomplete]
+  const incomplete = [...mappings.incomplete]
   const search = options.search ? new Search({ kernel, map, index, pages, tasks, tables: mappings.tables }) : undefined
   if (search) search.run((done, total) => progress?.('memory searched', done, total), incomplete)
   else incomplete.push('memory was not searched')
+  if (kernel.dump.damage.length > 0) incomplete.unshift('the file is damaged')
   if (kernel.gaps.length > gapsBefore) incomplete.push('structures of tasks, files or slabs could not be read')
   return {
     of: pfn => index.of(pfn),

@@ -2,10 +2,12 @@
 /** What the frames of system memory are used for, by their own struct pages and by the kernel's page tables. */
 
 import { lowerBound } from '../../util/lower-bound.ts'
+import type { AddressRange } from '../arch/arch.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import { FRAME_BYTES } from '../memory/physical.ts'
-import { type MemoryMap, PageView } from '../mm/memory-map.ts'
-import { walkTables } from '../mm/page-tables.ts'
+import type { MemoryMap } from '../mm/memory-map.ts'
+import { PageView } from '../mm/page-layout.ts'
+import { walkKernel } from '../mm/page-tables.ts'
 
 /**
  * `free` and `user` memory hold no reference of the kernel's; what is in `memory-map` are struct pages; `unknown` is a frame whose
@@ -39,15 +41,9 @@ export class FrameUses {
     this.#types = pageTypes(kernel)
     this.#tables = new Set(tables)
     kernelTables(kernel, this.#tables)
-    this.directMap =
-      variable(kernel, 'page_offset_base') ?? kernel.arch.defaults[kernel.memory.levels as 4 | 5].directMap
-    const start = variable(kernel, 'vmalloc_base') ?? kernel.arch.defaults[kernel.memory.levels as 4 | 5].vmalloc
-    const end = this.#pageOf(map.base)
-    this.#vmalloc = [
-      ...runsOf(kernel, this.#pageOf(start), end),
-      // Modules have a region of their own, above the kernel's image.
-      ...runsOf(kernel, this.#pageOf(kernel.address('_end') ?? 0xffffffffc0000000n), this.#pageOf(0xffffffffff000000n)),
-    ].sort((a, b) => a.frame - b.frame)
+    const { directMap, vmalloc, modules } = kernel.regions
+    this.directMap = directMap
+    this.#vmalloc = [...runsOf(kernel, vmalloc), ...runsOf(kernel, modules)].sort((a, b) => a.frame - b.frame)
   }
 
   /** Address of a physical address in the direct map. */
@@ -75,6 +71,11 @@ export class FrameUses {
     return this.#useOf(view)
   }
 
+  /** True of the first page of a slab. */
+  isSlab(page: PageView): boolean {
+    return this.#types.isSlab(page)
+  }
+
   /** Frame of the head of the folio or slab that a frame belongs to. */
   headOf(frame: number): number | undefined {
     return this.#map.read(frame, this.#view) ? this.#view.head : undefined
@@ -92,59 +93,28 @@ export class FrameUses {
     return view.mapping !== 0n && kind !== 2n ? 'user' : 'kernel'
   }
 
-  #pageOf(address: bigint): number {
-    return Number(BigInt.asUintN(this.#bits, address) >> 12n)
-  }
-
-  get #bits(): number {
-    return this.#kernel.arch.canonicalBits[this.#kernel.memory.levels as 4 | 5]
-  }
-
   #addressIn(runs: readonly MappedRun[], physical: number): bigint | undefined {
     const frame = Math.floor(physical / FRAME_BYTES)
     const run = runs[lowerBound(runs.length, i => runs[i]!.frame <= frame) - 1]
     if (!run || frame >= run.frame + run.pages) return undefined
-    const address = BigInt(run.page + frame - run.frame) * BigInt(FRAME_BYTES) + BigInt(physical % FRAME_BYTES)
-    return BigInt.asUintN(64, BigInt.asIntN(this.#bits, address))
+    return this.#kernel.memory.addressOf(run.page + frame - run.frame) + BigInt(physical % FRAME_BYTES)
   }
 }
 
-function variable(kernel: Kernel, name: string): bigint | undefined {
-  const at = kernel.address(name)
-  return at === undefined ? undefined : kernel.try(name, () => kernel.memory.u64(at))
-}
-
 /** Adds the frames of the kernel's own page tables: of the direct map, too, where device memory is in it. */
-function kernelTables({ memory }: Kernel, tables: Set<number>): void {
-  const { arch, levels, root, physical } = memory
-  const half = 2 ** (arch.levelBits - 1)
+function kernelTables(kernel: Kernel, tables: Set<number>): void {
   const ignore = () => undefined
-  walkTables({
-    physical,
-    arch,
-    levels,
-    root,
-    from: half,
-    to: 2 * half,
-    entry: ignore,
-    missing: ignore,
-    table: frame => tables.add(frame),
-  })
+  walkKernel(kernel, { entry: ignore, table: frame => tables.add(frame) })
 }
 
-/** What the kernel maps at pages [first, end), joined where neighbours are. */
-function runsOf(kernel: Kernel, first: number, end: number): MappedRun[] {
+/** What the kernel maps at addresses, joined where neighbours are. */
+function runsOf(kernel: Kernel, { from, to }: AddressRange): MappedRun[] {
   const runs: MappedRun[] = []
-  const { arch, levels, root, physical } = kernel.memory
-  const half = 2 ** (arch.levelBits - 1)
-  walkTables({
-    physical,
-    arch,
-    levels,
-    root,
-    from: half,
-    to: 2 * half,
-    within: { first, end },
+  const { memory, arch } = kernel
+  // The end can be that of all addresses.
+  const within = { first: memory.pageOf(from), end: memory.pageOf(to - 1n) + 1 }
+  walkKernel(kernel, {
+    within,
     entry(page, level, low, high) {
       if (arch.kind(low, high, level) !== 'page') return
       const pages = 2 ** (arch.levelBits * (level - 1))
@@ -153,7 +123,6 @@ function runsOf(kernel: Kernel, first: number, end: number): MappedRun[] {
       if (last && last.frame + last.pages === frame && last.page + last.pages === page) last.pages += pages
       else runs.push({ frame, pages, page })
     },
-    missing: () => undefined,
   })
   return runs
 }

@@ -24,15 +24,16 @@ export class Mappings {
   /** Index in {@link processes}. */
   process = new Uint32Array(256)
   form = new Uint8Array(256)
-  /** Type of a swap entry. */
+  /** Type of a swap entry, and the form (of the architecture's) by which it was read. */
   swapType = new Uint8Array(256)
+  swapForm = new Uint8Array(256)
   readonly processes: Task[] = []
   /** Frames of the page tables. */
   readonly tables = new Set<number>()
   /** Why entries may be missing. */
   readonly incomplete = new Set<string>()
 
-  add(entry: { pfn: number; pages: number; page: number; process: number; form: number; swapType: number }): void {
+  add(entry: Entry): void {
     if (this.length >= MOST_MAPPINGS) {
       this.incomplete.add(`more than ${MOST_MAPPINGS} page-table entries point to device pages`)
       return
@@ -45,7 +46,38 @@ export class Mappings {
     this.process[row] = entry.process
     this.form[row] = entry.form
     this.swapType[row] = entry.swapType
+    this.swapForm[row] = entry.swapForm
   }
+
+  /** Keeps of the swap entries those of the form by which most are of device pages: read by another, an entry is of any page. */
+  settleSwapForm(): void {
+    const counts = new Map<number, number>()
+    for (let row = 0; row < this.length; row++) {
+      const form = this.swapForm[row]!
+      if (this.form[row] === EntryForm.swap) counts.set(form, (counts.get(form) ?? 0) + 1)
+    }
+    if (counts.size < 2) return
+    const [[best]] = [...counts].sort(([, a], [, b]) => b - a) as [[number, number]]
+    let kept = 0
+    for (let row = 0; row < this.length; row++) {
+      if (this.form[row] === EntryForm.swap && this.swapForm[row] !== best) continue
+      for (const column of [this.pfn, this.pages, this.page, this.process, this.form, this.swapType, this.swapForm]) {
+        column[kept] = column[row]!
+      }
+      kept++
+    }
+    this.length = kept
+  }
+}
+
+interface Entry {
+  pfn: number
+  pages: number
+  page: number
+  process: number
+  form: number
+  swapType: number
+  swapForm: number
 }
 
 /** Walks the page tables of every process. */
@@ -73,6 +105,7 @@ export function readMappings(
     if (root === undefined) mappings.incomplete.add('the page tables of a process are not in the dump')
     else new ProcessWalk({ kernel, mappings, ranges, process, firstSpecial }).walk(root)
   }
+  mappings.settleSwapForm()
   return mappings
 }
 
@@ -98,14 +131,13 @@ class ProcessWalk {
 
   walk(root: number): void {
     const { kernel, mappings } = this.#context
-    const { arch, levels } = kernel.memory
+    const { arch, space, physical } = kernel.memory
     walkTables({
-      physical: kernel.memory.physical,
+      physical,
       arch,
-      levels,
+      levels: space.levels,
       root,
-      from: 0,
-      to: arch.userRootEntries(levels),
+      ...arch.userRoot(space),
       entry: (page, level, low, high) => this.#entry(page, level, low, high),
       table: frame => mappings.tables.add(frame),
       missing: (_, why) =>
@@ -123,24 +155,28 @@ class ProcessWalk {
     const pages = 2 ** (arch.levelBits * (level - 1))
     if (present) {
       const frame = arch.frame(low, high)
-      const form = arch.isSpecial(low) ? EntryForm.special : EntryForm.present
-      this.#add(Math.floor(frame / pages) * pages, pages, page, form, 0)
+      const form = arch.isSpecial(low, high) ? EntryForm.special : EntryForm.present
+      this.#add({ pfn: Math.floor(frame / pages) * pages, pages, page, form, swapType: 0, swapForm: 0 })
       return
     }
-    const swapType = arch.swapType(low, high)
-    if (swapType >= this.#context.firstSpecial)
-      this.#add(arch.swapFrame(low, high), pages, page, EntryForm.swap, swapType)
+    arch.swapForms.forEach((stored, swapForm) => {
+      const swapType = stored.type(low, high)
+      if (swapType < this.#context.firstSpecial) return
+      this.#add({ pfn: stored.frame(low, high), pages, page, form: EntryForm.swap, swapType, swapForm })
+    })
   }
 
   /** Adds what of an entry lies in device memory. */
-  #add(first: number, pages: number, page: number, form: number, swapType: number): void {
-    if (first + pages <= this.#first || first >= this.#end) return
-    for (const range of this.#context.ranges) {
+  #add(entry: Omit<Entry, 'process'>): void {
+    const first = entry.pfn
+    const behind = first + entry.pages
+    if (behind <= this.#first || first >= this.#end) return
+    const { mappings, process, ranges } = this.#context
+    for (const range of ranges) {
       const from = Math.max(first, range.first)
-      const end = Math.min(first + pages, range.end)
+      const end = Math.min(behind, range.end)
       if (from >= end) continue
-      const { mappings, process } = this.#context
-      mappings.add({ pfn: from, pages: end - from, page: page + from - first, process, form, swapType })
+      mappings.add({ ...entry, pfn: from, pages: end - from, page: entry.page + from - first, process })
     }
   }
 }

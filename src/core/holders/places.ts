@@ -8,9 +8,10 @@ import { percpuOffsets } from '../kernel/percpu.ts'
 import type { Task } from '../kernel/tasks.ts'
 import { FRAME_BYTES } from '../memory/physical.ts'
 import type { MemoryMap } from '../mm/memory-map.ts'
-import { bioPart } from './bios.ts'
+import { Bios } from './bios.ts'
 import type { FrameUses } from './frames.ts'
 import { type RegisteredBuffer, readRegisteredBuffers } from './io-uring.ts'
+import { listEntry } from './list-entries.ts'
 import { memberAt } from './members.ts'
 import { WordForm } from './pointer-search.ts'
 import { type SlabObject, SlabReader } from './slab.ts'
@@ -32,6 +33,7 @@ export class Places {
   readonly #kernel: Kernel
   readonly #uses: FrameUses
   readonly #slabs: SlabReader
+  readonly #bios: Bios
   readonly #stacks: readonly Task[]
   readonly #percpu: { from: bigint; to: bigint; base: bigint }[]
   readonly #buffers: readonly RegisteredBuffer[]
@@ -40,6 +42,7 @@ export class Places {
     this.#kernel = kernel
     this.#uses = uses
     this.#slabs = new SlabReader(kernel, map, uses.directMap)
+    this.#bios = new Bios(kernel, this.#slabs, page => uses.isSlab(page))
     this.#stacks = tasks
       .filter(task => task.stackBytes > 0)
       .sort((a, b) => (a.stack < b.stack ? -1 : a.stack > b.stack ? 1 : 0))
@@ -94,9 +97,11 @@ export class Places {
 
   /** What types say of a place in an object. */
   #typed(found: SlabObject, where: string): Pick<Holder, 'words' | 'member'> {
-    const bio = bioPart(this.#kernel, found)
+    const { cache, size, object, offset } = found
+    const bio = this.#bios.part(found)
     if (bio) return { words: `${where}, ${bio.member} of ${bio.words}`, member: bio.member }
-    const member = memberAt(this.#kernel, found.cache, found.size, found.offset)
+    const member =
+      memberAt(this.#kernel, cache, size, offset) ?? listEntry(this.#kernel, cache, object + BigInt(offset), offset)
     return { words: member === undefined ? where : `${where}, likely ${member}`, member }
   }
 
@@ -139,7 +144,8 @@ export class Places {
   #functionAt(task: Task, address: bigint): string | undefined {
     for (let at = address & ~7n; at >= task.stack && at >= task.stackPointer; at -= 8n) {
       const word = this.#kernel.try('a kernel stack', () => this.#kernel.memory.u64(at))
-      const name = word !== undefined && word >= 0xffffffff80000000n ? this.#kernel.nameOf(word) : undefined
+      const code = word === undefined ? undefined : this.#kernel.arch.codeAddress(word, this.#kernel.info)
+      const name = code === undefined ? undefined : this.#kernel.nameOf(code)
       if (name?.includes('+0x')) return name.replace(/\+0x[0-9a-f]+/, '')
     }
     return undefined
@@ -159,9 +165,15 @@ export class Places {
   }
 
   #inPage(address: bigint, form: number): Place {
-    const words = `kernel memory at 0x${address.toString(16)}, of no slab`
-    const parts = { kind: 'kernel-page', words, address } as const
+    const member = form === WordForm.pointer ? this.#entryIn(address) : undefined
+    const words = `kernel memory at 0x${address.toString(16)}, of no slab${member === undefined ? '' : `, likely ${member}`}`
+    const parts = { kind: 'kernel-page', words, address, member } as const
     return this.#registered(parts, form) ?? this.#live(form, parts)
+  }
+
+  /** What an entry in whole pages is: lists of pages that are too long for kmalloc begin with a page. */
+  #entryIn(address: bigint): string | undefined {
+    return listEntry(this.#kernel, undefined, address, Number(address & 0xfffn))
   }
 
   #named(address: bigint, form: number): Place {

@@ -4,7 +4,9 @@ import type { Kernel } from '../kernel/kernel.ts'
 import { listEntries } from '../kernel/lists.ts'
 import { percpuOffsets } from '../kernel/percpu.ts'
 import { addressOf, has, pointer, u32 } from '../kernel/typed.ts'
+import { FRAME_BYTES } from '../memory/physical.ts'
 import type { MemoryMap } from '../mm/memory-map.ts'
+import type { PageView } from '../mm/page-layout.ts'
 
 const MOST_OBJECTS = 1 << 16
 
@@ -55,7 +57,7 @@ export class SlabReader {
       const slab = this.#map.addressOf(head)
       const cache = this.#cache(this.#word(slab, 'slab_cache'))
       if (!cache) return undefined
-      const first = this.#directMap + BigInt(head) * 4096n
+      const first = this.#directMap + BigInt(head * FRAME_BYTES)
       const distance = Number(this.#directMap + BigInt(physical) - first)
       const index = Math.floor(distance / cache.size)
       const object = first + BigInt(index * cache.size + cache.pad)
@@ -63,6 +65,35 @@ export class SlabReader {
       const allocated = this.#isAllocated(head, slab, cache, object)
       return offset < 0 ? undefined : { cache: cache.name, object, size: cache.size, offset, allocated }
     })
+  }
+
+  /** Objects of the caches with such names: their slabs are told by struct pages, of which all are read. */
+  *objectsOf(name: RegExp, isSlab: (page: PageView) => boolean): Generator<SlabObject> {
+    const member = this.#kernel.offsetOf('slab.slab_cache', 'page.slab_cache')
+    if (member === undefined) return
+    const slabs = new Map<bigint, { head: number; order: number }[]>()
+    for (const { first, end } of this.#map.mapped()) {
+      this.#map.visit(first, end, page => {
+        if (page.isTail || !isSlab(page)) return
+        const cache = page.words.getBigUint64(page.at + member, true)
+        const known = slabs.get(cache)
+        if (known) known.push({ head: page.pfn, order: page.order })
+        else slabs.set(cache, [{ head: page.pfn, order: page.order }])
+      })
+    }
+    for (const [address, list] of slabs) {
+      const cache = this.#cache(address)
+      if (!cache || !name.test(cache.name)) continue
+      for (const { head, order } of list) yield* this.#objectsIn(head, order, cache)
+    }
+  }
+
+  *#objectsIn(head: number, order: number, { size, pad }: Cache): Generator<SlabObject> {
+    const start = head * FRAME_BYTES
+    for (let at = 0; at + size <= 2 ** order * FRAME_BYTES; at += size) {
+      const found = this.objectAt(head, start + at + pad)
+      if (found) yield found
+    }
   }
 
   #isAllocated(head: number, slab: bigint, cache: Cache, object: bigint): boolean | undefined {

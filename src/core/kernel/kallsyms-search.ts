@@ -7,8 +7,10 @@ import { unlessAbsent } from '../error.ts'
 import { type KallsymsPlace, readKallsyms, type SymbolTable } from './kallsyms.ts'
 import type { VirtualMemory } from './virtual.ts'
 
-/** As large as an image of x86-64 may be. */
-const MOST_IMAGE = 1 << 30
+/** Images have some tens of MiB, those with all checks some more. */
+const MOST_IMAGE_PAGES = 1 << 16
+/** Where so many pages in a row are not mapped, the image has ended. */
+const LONGEST_GAP = 512
 const FEWEST_SYMBOLS = 1000
 const MOST_SYMBOLS = 1 << 21
 /** Every kernel has symbols with digits, so that each digit is a token of its own. */
@@ -31,16 +33,16 @@ export function searchKallsyms(memory: VirtualMemory, start: bigint): SymbolTabl
 
 /** The mapped pages of the image; pages that the dump lacks are zeros here, where only a table's beginning is looked for. */
 function readImage(memory: VirtualMemory, start: bigint): Uint8Array {
-  const pages: Uint8Array[] = []
-  const empty = new Uint8Array(4096)
-  let missing = 0
-  for (let at = start; pages.length * 4096 < MOST_IMAGE && missing < 512; at += 4096n) {
-    const page = memory.page(at)
-    missing = page ? 0 : missing + 1
-    pages.push(page ? page.slice() : empty)
+  const addressOf = (page: number) => start + BigInt(page) * 4096n
+  let pages = 0
+  for (let page = 0; page < MOST_IMAGE_PAGES && page < pages + LONGEST_GAP; page++) {
+    if (memory.isMapped(addressOf(page))) pages = page + 1
   }
-  const image = new Uint8Array(pages.length * 4096)
-  for (const [i, page] of pages.entries()) image.set(page, i * 4096)
+  const image = new Uint8Array(pages * 4096)
+  for (let page = 0; page < pages; page++) {
+    const bytes = memory.page(addressOf(page))
+    if (bytes) image.set(bytes, page * 4096)
+  }
   return image
 }
 

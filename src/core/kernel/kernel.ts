@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** The kernel in a dump: its memory, symbols, types and modules, with what it takes to read its structures. */
-import type { Arch } from '../arch/arch.ts'
+import type { Arch, KernelRegions } from '../arch/arch.ts'
 import { CoreError, type NotInDump, unlessAbsent } from '../error.ts'
 import type { Dump } from '../memory/physical.ts'
 import { Btf } from './btf.ts'
@@ -45,6 +45,9 @@ export interface LoadedModule {
   symbol(name: string): bigint | undefined
 }
 
+/** Some ten times those of distribution kernels. */
+const MOST_BTF = 1n << 26n
+
 export class Kernel {
   readonly name: string
   readonly dump: Dump
@@ -57,6 +60,7 @@ export class Kernel {
   /** In words, how the kernel, its symbols and its types were found. */
   readonly foundBy: string
   readonly gaps: Gap[] = []
+  #regions: KernelRegions | undefined
   readonly #addresses = new Map<string, bigint | undefined>()
   readonly #offsets = new Map<string, number | undefined>()
 
@@ -75,6 +79,20 @@ export class Kernel {
 
   get release(): string {
     return this.info.value('OSRELEASE') ?? 'unknown'
+  }
+
+  /** Where its direct map, vmalloc memory, modules and memory map lie. */
+  get regions(): KernelRegions {
+    this.#regions ??= this.arch.regions({
+      info: this.info,
+      space: this.memory.space,
+      symbol: name => this.address(name),
+      variable: name => {
+        const at = this.address(name)
+        return at === undefined ? undefined : this.try(name, () => this.memory.u64(at))
+      },
+    })
+    return this.#regions
   }
 
   /** Address of a symbol of vmlinux. */
@@ -158,8 +176,13 @@ export class Kernel {
 
   #btfInMemory(): Uint8Array {
     const [start, end] = [this.symbols.address('__start_BTF'), this.symbols.address('__stop_BTF')]
-    if (start === undefined || end === undefined || end <= start || end - start > 1n << 28n) {
+    if (start === undefined || end === undefined) {
       throw this.#lacks('its memory carries no BTF (CONFIG_DEBUG_INFO_BTF); give --vmlinux with the section .BTF')
+    }
+    if (end - start < 24n || end - start > MOST_BTF) {
+      throw this.#lacks(
+        `its BTF cannot have ${end - start} bytes, as its symbols say; give --vmlinux with the section .BTF`,
+      )
     }
     return unlessAbsent(
       () => this.memory.bytes(start, Number(end - start)),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Finds the kernel in a dump: by the note VMCOREINFO, or by the copy of its text that every kernel keeps in its memory. */
 import type { Arch } from '../arch/arch.ts'
-import { archOf } from '../arch/arches.ts'
+import { ARCH_NAMES, archOf } from '../arch/arches.ts'
 import { CoreError } from '../error.ts'
 import { textOf } from '../memory/notes.ts'
 import { type Dump, FRAME_BYTES } from '../memory/physical.ts'
@@ -23,9 +23,10 @@ const FIRST_KEY = 'OSRELEASE='
 export function locateKernel(dump: Dump, name: string): Located {
   const arch = archOf(dump.machine)
   if (!arch) {
-    throw new CoreError(name, undefined, `expected a dump of x86_64; ${dump.machine} is not read yet`)
+    throw new CoreError(name, undefined, `expected a dump of ${ARCH_NAMES}; ${dump.machine} is not read`)
   }
   if (dump.vmcoreinfo !== undefined) {
+    refusePageSize(new Vmcoreinfo(dump.vmcoreinfo), name)
     const located = verify(new Vmcoreinfo(dump.vmcoreinfo), dump, arch, 'its VMCOREINFO note')
     if (located) return located
   }
@@ -42,12 +43,23 @@ export function locateKernel(dump: Dump, name: string): Located {
   )
 }
 
+/** @throws CoreError for a kernel with pages of another size than is read */
+function refusePageSize(info: Vmcoreinfo, name: string): void {
+  const size = info.value('PAGESIZE')
+  if (size === undefined || Number(size) === FRAME_BYTES) return
+  throw new CoreError(
+    name,
+    undefined,
+    `expected a kernel with pages of ${FRAME_BYTES} bytes; those of ${size} are not read`,
+  )
+}
+
 /** A kernel stands where the text says if its page tables map its own text there. */
 function verify(info: Vmcoreinfo, dump: Dump, arch: Arch, foundBy: string): Located | undefined {
   const root = arch.rootOf(info)
   const text = info.symbol('_stext')
   if (root === undefined || text === undefined || root < 0) return undefined
-  const memory = new VirtualMemory(dump.memory, arch, arch.levels(info), root)
+  const memory = new VirtualMemory(dump.memory, arch, arch.space(info), root)
   const physical = arch.imagePhysical(text, info)
   try {
     if (memory.frameOf(text) * FRAME_BYTES !== physical) return undefined

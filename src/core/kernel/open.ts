@@ -12,7 +12,21 @@ export function openKernel(dump: Dump, name: string, files: KernelFiles = {}): K
     kernel.modules = readModules(kernel)
     return kernel
   } catch (error) {
-    if (!(error instanceof BtfError)) throw error
-    throw new CoreError(name, undefined, `expected the kernel's BTF: ${error.message}; give --vmlinux`)
+    const known = error instanceof BtfError ? btfExpected(name, error) : error
+    throw known instanceof CoreError ? withDamage(known, dump) : known
   }
+}
+
+function btfExpected(name: string, { message }: BtfError): CoreError {
+  return new CoreError(name, undefined, `expected the kernel's BTF: ${message}; give --vmlinux`)
+}
+
+/** The error, with what is wrong with the file: most likely it is the reason. */
+export function withDamage(error: CoreError, { damage }: Dump): CoreError {
+  if (damage.length === 0) return error
+  return new CoreError(
+    error.file,
+    error.offset,
+    `${error.expected} (the file is damaged: ${damage.slice(0, 3).join('; ')})`,
+  )
 }

@@ -5,8 +5,6 @@ import { listEntries } from './lists.ts'
 import { has, i32, integer, pointer, text, u32 } from './typed.ts'
 
 const MOST_TASKS = 1 << 20
-/** THREAD_SIZE of x86-64 without KASAN, where the kernel does not say how large a stack is. */
-const USUAL_STACK = 16384
 const LARGEST_STACK = 1 << 17
 
 export interface Task {
@@ -64,18 +62,19 @@ function readTask(kernel: Kernel, address: bigint): Task {
     files: has(task, 'files') ? pointer(task, 'files') : 0n,
     stack,
     stackBytes: stack === 0n ? 0 : stackBytes(kernel, address),
-    stackPointer: has(task, 'thread.sp') ? pointer(task, 'thread.sp') : 0n,
+    stackPointer: has(task, kernel.arch.stackPointer) ? pointer(task, kernel.arch.stackPointer) : 0n,
     running: has(task, 'on_cpu') && integer(task, 'on_cpu') !== 0n,
   }
 }
 
 function stackBytes(kernel: Kernel, address: bigint): number {
   const task = kernel.at('task_struct', address)
-  if (!has(task, 'stack_vm_area') || !has(kernel.at('vm_struct', 0n), 'nr_pages')) return USUAL_STACK
+  const usual = kernel.arch.stackBytes
+  if (!has(task, 'stack_vm_area') || !has(kernel.at('vm_struct', 0n), 'nr_pages')) return usual
   const area = pointer(task, 'stack_vm_area')
-  if (area === 0n) return USUAL_STACK
+  if (area === 0n) return usual
   const bytes = u32(kernel.at('vm_struct', area), 'nr_pages') * 4096
-  return bytes >= 4096 && bytes <= LARGEST_STACK ? bytes : USUAL_STACK
+  return bytes >= 4096 && bytes <= LARGEST_STACK ? bytes : usual
 }
 
 /** Bytes of a stack that are in use: all of it while the task runs, what was not pushed since otherwise. */
@@ -94,9 +93,8 @@ export function* returnAddresses(kernel: Kernel, task: Task): Generator<{ name: 
   if (!stack) return
   const view = new DataView(stack.bytes.buffer, stack.bytes.byteOffset, stack.bytes.byteLength)
   for (let at = 0; at + 8 <= stack.bytes.length; at += 8) {
-    const value = view.getBigUint64(at, true)
-    if (value < 0xffffffff80000000n) continue
-    const name = kernel.nameOf(value)
+    const code = kernel.arch.codeAddress(view.getBigUint64(at, true), kernel.info)
+    const name = code === undefined ? undefined : kernel.nameOf(code)
     if (name) yield { name, address: stack.from + BigInt(at) }
   }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Virtual memory of the kernel: page-table walks over physical frames, and typed reads on top. */
-import type { Arch } from '../arch/arch.ts'
+import type { AddressSpace, Arch } from '../arch/arch.ts'
 import { NotInDump } from '../error.ts'
 import { textOf } from '../memory/notes.ts'
 import { FRAME_BYTES, type PhysicalMemory } from '../memory/physical.ts'
@@ -14,16 +14,30 @@ const MOST_TRANSLATIONS = 1 << 18
 export class VirtualMemory {
   readonly physical: PhysicalMemory
   readonly arch: Arch
-  readonly levels: number
+  readonly space: AddressSpace
   /** Physical address of the root table. */
   readonly root: number
+  /** Number of the first page of the kernel's addresses, of 64 bits. */
+  readonly #firstPage: number
   readonly #translations = new Map<number, number>()
 
-  constructor(physical: PhysicalMemory, arch: Arch, levels: number, root: number) {
+  constructor(physical: PhysicalMemory, arch: Arch, space: AddressSpace, root: number) {
     this.physical = physical
     this.arch = arch
-    this.levels = levels
+    this.space = space
     this.root = root
+    const { from, to } = arch.kernelRoot(space)
+    this.#firstPage = 2 ** 52 - (to - from) * 2 ** (arch.levelBits * (space.levels - 1))
+  }
+
+  /** Number of the page of an address, as page tables count: without the ones above their bits. */
+  pageOf(address: bigint): number {
+    return Number(BigInt.asUintN(this.space.bits, address) >> 12n)
+  }
+
+  /** The address of a page of the kernel's memory, by that number. */
+  addressOf(page: number): bigint {
+    return BigInt.asUintN(64, (-1n << BigInt(this.space.bits)) | (BigInt(page) << 12n))
   }
 
   /** Frame that an address is mapped to. @throws NotInDump where it is not mapped, or the dump lacks a page table */
@@ -31,6 +45,10 @@ export class VirtualMemory {
     const frame = this.#translate(Number(BigInt.asUintN(64, address) >> 12n))
     if (frame < 0) throw new NotInDump(address, frame === UNMAPPED ? 'unmapped' : 'excluded')
     return frame
+  }
+
+  isMapped(address: bigint): boolean {
+    return this.#translate(Number(BigInt.asUintN(64, address) >> 12n)) >= 0
   }
 
   /** Bytes at an address, to be read only, valid until the next read. @throws NotInDump */
@@ -101,10 +119,11 @@ export class VirtualMemory {
   }
 
   #walk(page: number): number {
-    const { arch, levels, physical } = this
+    if (page < this.#firstPage) return UNMAPPED
+    const { arch, physical } = this
     const fanOut = 2 ** arch.levelBits
     let table = Math.floor(this.root / FRAME_BYTES)
-    for (let level = levels; level > 0; level--) {
+    for (let level = this.space.levels; level > 0; level--) {
       const below = fanOut ** (level - 1)
       const bytes = physical.frame(table)
       if (!bytes) return EXCLUDED

@@ -29,6 +29,14 @@ export class Vmcoreinfo {
     return toNumber(this.#values.get(`NUMBER(${name})`))
   }
 
+  /** A NUMBER of 64 bits, which a double need not hold; without sign. */
+  bigNumber(name: string): bigint | undefined {
+    const text = this.#values.get(`NUMBER(${name})`)
+    return text !== undefined && /^(0x[0-9a-f]{1,16}|-?[0-9]{1,20})$/i.test(text)
+      ? BigInt.asUintN(64, BigInt(text))
+      : undefined
+  }
+
   /** Byte offset of a member, such as `page._refcount`. */
   offset(member: string): number | undefined {
     return toNumber(this.#values.get(`OFFSET(${member})`))

@@ -3,7 +3,8 @@
 import type { PageRule } from '../../linux/protocols/rules.ts'
 import { growColumns, lengthFor } from '../../util/growable.ts'
 import type { Kernel } from '../kernel/kernel.ts'
-import type { MemoryMap, PageView } from './memory-map.ts'
+import type { MemoryMap } from './memory-map.ts'
+import type { PageView } from './page-layout.ts'
 import { MOST_RUNS, PageRuns } from './page-runs.ts'
 import type { Pagemap } from './pagemaps.ts'
 import { type PageState, type Recognised, recogniseProtocol, ruleOf, stateOf } from './protocol.ts'
@@ -132,7 +133,7 @@ class PagemapWalk {
   /** Numbers of the page before, and how many pages in a row have that count; no page has this mapcount. */
   #count = 0
   #mapcount = Infinity
-  #alike = 0
+  #alikeHeads = 0
   #heads = 0
   #impossibleHeads = 0
 
@@ -153,28 +154,44 @@ class PagemapWalk {
   }
 
   visit(map: MemoryMap, from: number, to: number): void {
-    map.visit(
-      from,
-      to,
-      page => this.#page(page),
-      (first, end) => {
+    map.scan(from, to, {
+      alike: (page, pages) => this.#alike(page, pages),
+      absent: (first, end) => {
         this.#pages.absent += end - first
         this.#runs.without('absent', first, end)
       },
-    )
+    })
+  }
+
+  /** Most pages of a dump are idle, and tails: those alike are counted at once. */
+  #alike(page: PageView, pages: number): void {
+    if (page.isTail && page.head === this.#head) {
+      this.#pages[this.#headState] += pages
+      this.#runs.tails(page.pfn, pages)
+      return
+    }
+    this.#page(page)
+    if (page.isTail || this.#headState !== 'idle') {
+      for (let left = pages - 1; left > 0; left--) {
+        page.skip(1)
+        this.#page(page)
+      }
+      return
+    }
+    const more = pages - 1
+    this.#runs.more(more)
+    this.#head += more
+    this.#alikeHeads += more
+    this.#heads += more
+    this.#pages.idle += more
   }
 
   #page(page: PageView): void {
-    if (page.head !== page.pfn && page.head === this.#head) {
-      this.#pages[this.#headState]++
-      this.#runs.tail(page.pfn)
-      return
-    }
     if (page.count !== this.#count || page.mapcount !== this.#mapcount) this.#turnTo(page)
     const state = this.#headState
     this.#runs.head(page, state)
     this.#head = page.pfn
-    this.#alike++
+    this.#alikeHeads++
     this.#heads++
     this.#pages[state]++
     if (state === 'impossible') this.#impossibleHeads++
@@ -190,8 +207,9 @@ class PagemapWalk {
   }
 
   #countAlike(): void {
-    if (this.#alike > 0) this.#counts.set(this.#count, (this.#counts.get(this.#count) ?? 0) + this.#alike)
-    this.#alike = 0
+    const known = this.#counts.get(this.#count) ?? 0
+    if (this.#alikeHeads > 0) this.#counts.set(this.#count, known + this.#alikeHeads)
+    this.#alikeHeads = 0
   }
 
   /** A rule that most pages contradict is not the kernel's: then nothing is said of their states. */

@@ -5,127 +5,14 @@ import { lowerBound } from '../../util/lower-bound.ts'
 import { CoreError } from '../error.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import { FRAME_BYTES } from '../memory/physical.ts'
-import { walkTables } from './page-tables.ts'
+import { layoutOf, type PageLayout, PageView } from './page-layout.ts'
+import { walkKernel } from './page-tables.ts'
 
 /** Words from here on are masks: the memory map lies lower. */
 const FIRST_MASK = 0xffffffff00000000n
 
-/** Byte offsets in a `struct page`, and what its words mean in this kernel. */
-export interface PageLayout {
-  readonly size: number
-  readonly flags: number
-  readonly refcount: number
-  readonly mapcount: number
-  readonly mapping: number
-  readonly index: number
-  readonly zoneDeviceData: number
-  /** Word whose lowest bit says that the page is a tail; in a head, ZONE_DEVICE pages keep their pagemap there. */
-  readonly compound: number
-  readonly pgmap: number
-  /** Order of a folio: in its second page. */
-  readonly order: { offset: number; mask: number } | undefined
-  readonly headBit: number
-}
-
-/** @throws CoreError where the kernel's types are too damaged to read pages by them */
-function layoutOf(kernel: Kernel): PageLayout {
-  const layout = membersOf(kernel)
-  const { size, order } = layout
-  const words = [layout.flags, layout.mapping, layout.index, layout.zoneDeviceData, layout.compound, layout.pgmap]
-  const fits =
-    words.every(at => at + 8 <= size) &&
-    layout.refcount + 4 <= size &&
-    layout.mapcount + 4 <= size &&
-    layout.headBit < 32
-  if (!fits || FRAME_BYTES % size !== 0 || (order && (order.offset < 0 || order.offset >= size))) {
-    throw new CoreError(
-      kernel.name,
-      undefined,
-      `expected members of a struct page that lie in its ${size} bytes, which fill frames`,
-    )
-  }
-  return layout
-}
-
-function membersOf(kernel: Kernel): PageLayout {
-  const need = (...paths: string[]) => kernel.offsetOf(...paths) ?? kernel.need(paths[0]!)
-  const inSecond = (member: string) => {
-    const offset = kernel.offset(`folio.${member}`)
-    return offset === undefined ? undefined : { offset: offset - size, mask: 0xff }
-  }
-  const size = kernel.sizeOf('page')
-  const oldOrder = kernel.offset('page.compound_order')
-  return {
-    size,
-    flags: need('page.flags'),
-    refcount: need('page._refcount'),
-    mapcount: need('page._mapcount'),
-    mapping: need('page.mapping'),
-    // `index` became `__folio_index` when folios took it over (6.16).
-    index: need('page.index', 'page.__folio_index', 'folio.index'),
-    zoneDeviceData: need('page.zone_device_data'),
-    // compound_info holds a mask instead of the head's address (7.0).
-    compound: need('page.compound_head', 'page.compound_info'),
-    // 6.15 (c25465eb7630) moved it to the folio; the word is the same.
-    pgmap: need('page.pgmap', 'folio.pgmap'),
-    // 6.6 (ebc1baf5c9b4) moved the order into the flags of the second page, which were there, without it, before.
-    order:
-      inSecond('_folio_order') ?? (oldOrder === undefined ? inSecond('_flags_1') : { offset: oldOrder, mask: 0xff }),
-    headBit: kernel.btf.enumerator('PG_head') ?? Math.log2(kernel.info.number('PG_head_mask') ?? 64),
-  }
-}
-
-/** Frames that 52 bits of physical addresses can number. */
-const MOST_FRAMES = 2 ** 40
 /** Largest folios: 1 GiB. */
 const MOST_ORDER = 18
-
-/** One page as it stands in the memory map. Used again for every page of a walk, and of use until the next memory is read. */
-export class PageView {
-  pfn = 0
-  count = 0
-  /** `_mapcount` as it is in memory: -1 is not mapped. */
-  mapcount = 0
-  flagsLow = 0
-  flagsHigh = 0
-  /** Frame of the folio's head: the page itself, unless it is a tail. */
-  head = 0
-  /** Order of the folio, of heads; 0 for tails. */
-  order = 0
-  /** The bytes that the struct page lies in, where, and its layout: words that few pages are asked for are read when they are. */
-  words: DataView = new DataView(new ArrayBuffer(64))
-  at = 0
-  layout: PageLayout | undefined
-
-  get mapping(): bigint {
-    return this.#word('mapping')
-  }
-
-  get index(): bigint {
-    return this.#word('index')
-  }
-
-  get zoneDeviceData(): bigint {
-    return this.#word('zoneDeviceData')
-  }
-
-  /** Of heads; 0 of tails. */
-  get pgmap(): bigint {
-    return this.isTail ? 0n : this.#word('pgmap')
-  }
-
-  #word(member: 'mapping' | 'index' | 'zoneDeviceData' | 'pgmap'): bigint {
-    return this.layout ? this.words.getBigUint64(this.at + this.layout[member], true) : 0n
-  }
-
-  get isTail(): boolean {
-    return this.head !== this.pfn
-  }
-
-  get flags(): bigint {
-    return (BigInt(this.flagsHigh) << 32n) | BigInt(this.flagsLow)
-  }
-}
 
 /** Struct pages that lie side by side in frames side by side. */
 interface StructRun {
@@ -135,11 +22,16 @@ interface StructRun {
   frames: number
 }
 
-interface RunVisit {
-  at: number
-  last: number
-  visit: (page: PageView) => void
-  absent: (from: number, to: number) => void
+/** What is told of pages in order of their frames. */
+export interface PageVisitor {
+  /**
+   * Pages that are alike: their flags and counts are those of the first, and they are single ones, or tails of one folio. The head
+   * of a folio stands alone.
+   * @param page the first of them; the same object for every call, which may be moved on to the others
+   */
+  alike(page: PageView, pages: number): void
+  /** Pages [from, to) that are not in the dump. */
+  absent(from: number, to: number): void
 }
 
 export class MemoryMap {
@@ -206,21 +98,25 @@ export class MemoryMap {
   }
 
   /**
-   * Reads the pages [first, end). What is not mapped, or lies in frames beyond all that the dump has, is passed over at once: a
-   * damaged range can be of any length.
+   * Reads the pages [first, end), one by one.
    * @param visit the view is the same object for every call
-   * @param absent pages [from, to) that are not in the dump
    */
-  visit(
-    first: number,
-    end: number,
-    visit: (page: PageView) => void,
-    absent: (from: number, to: number) => void = () => undefined,
-  ): void {
+  visit(first: number, end: number, visit: (page: PageView) => void): void {
+    const alike = (page: PageView, pages: number) => {
+      for (let left = pages; left > 0; left--, page.skip(1)) visit(page)
+    }
+    this.scan(first, end, { alike, absent: () => undefined })
+  }
+
+  /**
+   * Reads the pages [first, end), those alike side by side at once. What is not mapped, or lies in frames beyond all that the dump
+   * has, is passed over at once: a damaged range can be of any length.
+   */
+  scan(first: number, end: number, visitor: PageVisitor): void {
     const view = new PageView()
     let at = first
     const upTo = (pfn: number) => {
-      if (pfn > at) absent(at, pfn)
+      if (pfn > at) visitor.absent(at, pfn)
       at = Math.max(at, pfn)
     }
     for (const run of this.#runsFrom(first)) {
@@ -232,7 +128,7 @@ export class MemoryMap {
         const last = Math.min(end, behind)
         if (Math.max(at, inRun) >= last) continue
         upTo(Math.max(at, inRun))
-        this.#visitRun(view, run, { at, last, visit, absent })
+        this.#scanRun(view, run, at, last, visitor)
         at = last
       }
       upTo(Math.min(end, run.first + run.frames * this.#perFrame))
@@ -240,17 +136,47 @@ export class MemoryMap {
     upTo(end)
   }
 
-  #visitRun(view: PageView, run: StructRun, { at, last, visit, absent }: RunVisit): void {
+  #scanRun(view: PageView, run: StructRun, at: number, last: number, visitor: PageVisitor): void {
     const { size } = this.layout
     for (let pfn = at; pfn < last; ) {
-      const index = (pfn - run.first) / this.#perFrame
       const within = (pfn - run.first) % this.#perFrame
       const count = Math.min(last - pfn, this.#perFrame - within)
-      const bytes = this.#kernel.dump.memory.frame(run.frame + Math.floor(index))
-      if (bytes) this.#visitFrame({ view, bytes, within: within * size, pfn, count, visit })
-      else absent(pfn, pfn + count)
+      const bytes = this.#kernel.dump.memory.frame(run.frame + Math.floor((pfn - run.first) / this.#perFrame))
+      if (!bytes) visitor.absent(pfn, pfn + count)
+      else {
+        const words = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+        for (let i = 0; i < count; ) {
+          this.#fill(view, words, (within + i) * size, pfn + i)
+          const pages = 1 + this.#alikeBehind(view, count - i - 1)
+          visitor.alike(view, pages)
+          i += pages
+        }
+      }
       pfn += count
     }
+  }
+
+  /** How many of the `most` pages behind a page are like it. */
+  #alikeBehind(view: PageView, most: number): number {
+    const { words, count, mapcount, flagsLow, flagsHigh, isTail } = view
+    const { size, refcount, mapcount: mapcountAt, flags, compound, headBit } = this.layout
+    const isHead = ((flagsLow >>> headBit) & 1) !== 0
+    const mark = words.getUint8(view.at + compound) & 1
+    // What says of itself that it is a tail, but is none, stands alone, as a head does.
+    if ((isHead || mark !== 0) && !isTail) return 0
+    const low = words.getUint32(view.at + compound, true)
+    const high = words.getUint32(view.at + compound + 4, true)
+    let found = 0
+    for (let at = view.at + size; found < most; at += size, found++) {
+      if (words.getInt32(at + refcount, true) !== count || words.getInt32(at + mapcountAt, true) !== mapcount) break
+      if (words.getUint32(at + flags, true) !== flagsLow || words.getUint32(at + flags + 4, true) !== flagsHigh) break
+      const word = words.getUint32(at + compound, true)
+      if (isTail ? word !== low || words.getUint32(at + compound + 4, true) !== high : (word & 1) !== 0) break
+    }
+    if (!isTail || found === 0) return found
+    // The mask that stands for the head's address can be of two folios.
+    const last = this.#headOf(view.pfn + found, words.getBigUint64(view.at + compound, true))
+    return last === view.head ? found : 0
   }
 
   #allRuns(): readonly StructRun[] {
@@ -263,22 +189,6 @@ export class MemoryMap {
     const runs = this.#allRuns()
     let i = Math.max(0, lowerBound(runs.length, k => runs[k]!.first <= pfn) - 1)
     for (; i < runs.length; i++) yield runs[i]!
-  }
-
-  #visitFrame(frame: {
-    view: PageView
-    bytes: Uint8Array
-    within: number
-    pfn: number
-    count: number
-    visit: (page: PageView) => void
-  }): void {
-    const { view, bytes, visit } = frame
-    const words = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    for (let i = 0; i < frame.count; i++) {
-      this.#fill(view, words, frame.within + i * this.layout.size, frame.pfn + i)
-      visit(view)
-    }
   }
 
   #fill(view: PageView, words: DataView, at: number, pfn: number): void {
@@ -326,19 +236,11 @@ export class MemoryMap {
 
 /** What of the memory map the kernel's page tables map. */
 function structRuns(kernel: Kernel, base: bigint, perFrame: number): StructRun[] {
-  const { arch, levels, root, physical } = kernel.memory
-  const bits = arch.canonicalBits[levels as 4 | 5]
-  const first = Number(BigInt.asUintN(bits, base) >> 12n)
-  const half = 2 ** (arch.levelBits - 1)
+  const { memory, arch } = kernel
+  const first = memory.pageOf(base)
   const runs: StructRun[] = []
-  walkTables({
-    physical,
-    arch,
-    levels,
-    root,
-    from: half,
-    to: 2 * half,
-    within: { first, end: first + MOST_FRAMES / perFrame },
+  walkKernel(kernel, {
+    within: { first, end: first + kernel.regions.frames / perFrame },
     entry(page, level, low, high) {
       if (arch.kind(low, high, level) !== 'page') return
       const frames = 2 ** (arch.levelBits * (level - 1))
@@ -351,23 +253,19 @@ function structRuns(kernel: Kernel, base: bigint, perFrame: number): StructRun[]
         last.frames += run.frames
       } else runs.push(run)
     },
-    missing: () => undefined,
   })
   return runs
 }
 
 /** Where the array begins: KASLR moves it. */
 function baseOf(kernel: Kernel): bigint {
-  const variable = kernel.address('vmemmap_base')
-  const read = variable === undefined ? undefined : kernel.try('vmemmap_base', () => kernel.memory.u64(variable))
-  const known = [read, kernel.info.symbol('vmemmap'), kernel.arch.defaults[kernel.memory.levels as 4 | 5].memoryMap]
-  const base = known.find(each => each !== undefined && each !== 0n && (each & 0xfffn) === 0n)
-  if (base === undefined) {
+  const { memoryMap } = kernel.regions
+  if (memoryMap === undefined) {
     throw new CoreError(
       kernel.name,
       undefined,
       'expected a memory map in virtual memory (vmemmap); other kernels are not read',
     )
   }
-  return base
+  return memoryMap
 }

@@ -4,7 +4,7 @@
  * of a folio belong together, and have the state of its head.
  */
 import { growColumns, lengthFor } from '../../util/growable.ts'
-import type { PageView } from './memory-map.ts'
+import type { PageView } from './page-layout.ts'
 import type { PageState } from './protocol.ts'
 
 /** What the pages of a run have in common. */
@@ -67,8 +67,13 @@ export class PageRuns {
     this.#flagsHigh = page.flagsHigh
   }
 
-  /** The next page of the folio; behind pages that are absent it begins again there. */
-  tail(pfn: number): void {
+  /** As many pages more like the one that {@link head} was called with last. */
+  more(pages: number): void {
+    this.#singles += pages
+  }
+
+  /** The next pages of the folio, from one on; behind pages that are absent it begins again there. */
+  tails(pfn: number, pages: number): void {
     if (this.#pages === 0) {
       this.#first = pfn
       this.#singles = 1
@@ -78,7 +83,7 @@ export class PageRuns {
       this.#first += this.#singles - 1
       this.#singles = 1
     }
-    this.#pages++
+    this.#pages += pages
   }
 
   /** Pages [first, end) that have no counts. */

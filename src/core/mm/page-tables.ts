@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Every entry of a page table that maps something or stands for something. */
 import type { Arch } from '../arch/arch.ts'
+import type { Kernel } from '../kernel/kernel.ts'
 import { FRAME_BYTES, type PhysicalMemory } from '../memory/physical.ts'
 
 /** More tables than 64 TiB of sparse mappings have. A damaged table can point to itself, or all of them to one another. */
@@ -27,6 +28,20 @@ export interface TableWalk {
   table?(frame: number): void
   /** A table that the dump lacks, or that stands where one of the same walk does. */
   missing(page: number, why: 'excluded' | 'loop'): void
+}
+
+/** Walks the kernel's own page tables; parts of them that are not in the dump are passed over. */
+export function walkKernel({ memory, arch }: Kernel, walk: Pick<TableWalk, 'within' | 'entry' | 'table'>): void {
+  const { physical, space, root } = memory
+  walkTables({
+    ...walk,
+    physical,
+    arch,
+    levels: space.levels,
+    root,
+    ...arch.kernelRoot(space),
+    missing: () => undefined,
+  })
 }
 
 /** Walks the tables under a root. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Every `struct dev_pagemap` of the kernel: `pgmap_array` has them by the pages that they are of. */
-import type { PageType } from '../../linux/protocols/rules.ts'
+import { PAGE_RULES, type PageType } from '../../linux/protocols/rules.ts'
 import type { Kernel, Typed } from '../kernel/kernel.ts'
 import { xarrayEntries } from '../kernel/lists.ts'
 import { type PercpuRef, readPercpuRef } from '../kernel/percpu.ts'
@@ -10,8 +10,7 @@ const PAGE_SHIFT = 12n
 const MOST_PAGEMAPS = 65536
 const MOST_RANGES = 1024
 const PGMAP_ALTMAP_VALID = 1n
-/** What the kernel's words for types begin with. */
-const TYPE_PREFIX = 'MEMORY_DEVICE_'
+const PAGE_TYPES = Object.keys(PAGE_RULES.G) as PageType[]
 
 /** Pages [first, end) of a pagemap. */
 export interface PagemapRange {
@@ -80,7 +79,7 @@ export function readPagemap(kernel: Kernel, address: bigint): Pagemap {
 /** The types have changed numbers (COHERENT, 5.18, moved those behind it), but not names. */
 function typeOf(kernel: Kernel, number: number): PageType | undefined {
   const name = kernel.btf.enumerators('memory_type').get(number)
-  return name?.startsWith(TYPE_PREFIX) ? (name.slice(TYPE_PREFIX.length) as PageType) : undefined
+  return PAGE_TYPES.find(type => name === `MEMORY_DEVICE_${type}`)
 }
 
 function freeOf(kernel: Kernel, ops: bigint): bigint {
