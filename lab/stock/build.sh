@@ -9,16 +9,17 @@ version=$1
 mkdir -p "${LAB:?a folder for kernels}/stock-$version/packages"
 top=$(cd "$LAB/stock-$version" && pwd)
 cd "$top/packages"
-# What the headers need: those common to all flavours, and the programs that build modules.
-depends=$(apt-cache depends --important "linux-headers-$version" | sed -n 's/.*Depends: //p' | grep -E '^linux-(headers|kbuild)-')
+# What the headers need: those common to all flavours, and the programs that build modules. From 7.2 on the image is in a package of its own.
+depends=$(apt-cache depends --important "linux-headers-$version" "linux-image-$version" | sed -n 's/.*Depends: //p' |
+  grep -E "^linux-(headers|kbuild)-|^linux-binary-$(printf %s "$version" | sed 's/[+.]/\\&/g')" | sort -u)
 # shellcheck disable=SC2086
 apt-get download "linux-image-$version" "linux-headers-$version" $depends
 for package in *.deb; do dpkg-deb -x "$package" "$top/root"; done
 mkdir -p "$top/modules"
-cp "$here/ferry.c" "$here/../../test/ledger/recordings/probes/zd3.c" "$top/modules/"
+cp "$here"/../../test/ledger/recordings/{watch/ferry.c,probes/zd3.c} "$top/modules/"
 printf 'obj-m += ferry.o zd3.o\nccflags-y += -fno-optimize-sibling-calls -fno-ipa-icf -Wno-error\n' > "$top/modules/Kbuild"
 # The packages name each other by absolute paths.
 headers=$top/root/usr/src/linux-headers-$version
-sed -i "s#include /usr/src#include $top/root/usr/src#" "$headers/Makefile"
+sed -i "s#\([ =]\)/usr/src#\1$top/root/usr/src#" "$headers/Makefile"
 make -s -C "$headers" M="$top/modules" modules
 ls "$top"/modules/*.ko

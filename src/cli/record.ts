@@ -26,6 +26,7 @@ interface RecordFlags {
   buffer: number
   turn: number
   vmemmap?: string
+  sample?: number
   dryRun?: boolean
   check?: boolean
   clean?: boolean
@@ -76,6 +77,7 @@ export function recordCommand(): Command {
     .option('--size <MiB>', 'stop when the recording is so large', parsePositive)
     .option('--buffer <KiB>', 'buffer of each CPU', parsePositive, 8192)
     .option('--turn <seconds>', 'how long four of more pages are watched', parsePositive, 10)
+    .option('--sample <n>', 'watch so many of the pages, spread over their range', parsePositive)
     .option('--vmemmap <address>', 'where struct pages begin, for a kernel that does not tell', parseAddress)
     .addOption(new Option('--dry-run', 'print the script that would run').conflicts(['check', 'clean']))
     .addOption(new Option('--check', 'say what this kernel offers, and what would be done').conflicts('clean'))
@@ -105,6 +107,10 @@ export async function settingsOf(flags: RecordFlags): Promise<RecordSettings> {
   if (chosen.length > 1)
     throw new UsageError('--pfn, --watch, --pagemap, --driver and --held each say which pages: give one')
   if (flags.watch && flags.means !== 'auto') throw new UsageError('--watch is --means watch for these pages: give one')
+  if (flags.sample !== undefined && chosen.length === 0)
+    throw new UsageError('--sample chooses among pages: name them by --pfn, --watch, --pagemap, --driver or --held')
+  if (flags.sample !== undefined && flags.means !== 'auto' && flags.means !== 'watch')
+    throw new UsageError(`--sample is of pages that are watched: --means ${flags.means} records all of them`)
   const pages = flags.held ? await heldPages() : (flags.pfn ?? flags.watch ?? [])
   if (pages.length > MAX_RANGES)
     throw new UsageError(
@@ -114,7 +120,7 @@ export async function settingsOf(flags: RecordFlags): Promise<RecordSettings> {
     pages,
     resource: flags.driver,
     pagemap: flags.pagemap,
-    means: flags.watch ? 'watch' : flags.means,
+    means: flags.watch || flags.sample !== undefined ? 'watch' : flags.means,
     alloc: flags.alloc,
     free: flags.free,
     by: flags.by,
@@ -124,6 +130,7 @@ export async function settingsOf(flags: RecordFlags): Promise<RecordSettings> {
     buffer: flags.buffer,
     turn: flags.turn,
     vmemmap: flags.vmemmap,
+    sample: flags.sample,
   }
 }
 

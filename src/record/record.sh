@@ -9,7 +9,22 @@ status=0
 proc=${LASTPUT_PROC:-/proc}
 probes='lastput_alloc lastput_free lastput_memunmap lastput_memunmap_end lastput_where'
 count_events='set mod mod_and_test mod_and_return mod_unless freeze unfreeze'
-registers=ax,bx,cx,dx,si,di,bp,flags,r8,r9,r10,r11,r12,r13,r14,r15
+machine=$(uname -m)
+
+# perf's names of the registers that an instruction may have its operands in, and where a function's first argument is. Both are
+# empty for a machine on which pages cannot be told.
+registers=
+argument=
+case $machine in
+  x86_64)
+    registers=ax,bx,cx,dx,si,di,bp,flags,r8,r9,r10,r11,r12,r13,r14,r15
+    argument=%di
+    ;;
+  aarch64)
+    registers=x0,x1,x2,x3,x4,x5,x6,x7,x8,x9,x10,x11,x12,x13,x14,x15,x16,x17,x18,x19,x20,x21,x22,x23,x24,x25,x26,x27,x28,x29
+    argument=%x0
+    ;;
+esac
 
 say() { echo "lastput record: $*" >&2; }
 die() {
@@ -58,12 +73,17 @@ alloc_function() {
   elif has_function zone_device_page_init; then echo zone_device_page_init; fi
 }
 
-can_probe() { has_kprobes && [ -n "$(free_function)" ] && [ -n "$(alloc_function)" ]; }
+# Whether a probe can tell which page a function is called with.
+can_tell_pages() { [ -n "$argument" ] && vmemmap_field > /dev/null; }
+
+can_probe() { has_kprobes && can_tell_pages && [ -n "$(free_function)" ] && [ -n "$(alloc_function)" ]; }
 
 offers() {
   if has_counts; then say 'it has page_ref events: every change of a count can be recorded'
   else say 'it has no page_ref events (CONFIG_DEBUG_PAGE_REF)'; fi
   if ! has_kprobes; then say 'it has no kprobe_events (CONFIG_KPROBE_EVENTS)'
+  elif ! can_tell_pages; then
+    say "it lets functions be probed, but where struct pages begin must be named by --vmemmap on $machine"
   elif ! can_probe; then
     say 'it lets functions be probed, but has not both zone_device_page_init() and a function that frees device pages'
   else say "$(alloc_function)() and $(free_function)() can be probed"; fi
@@ -73,6 +93,22 @@ offers() {
 }
 
 # --- which pages, and how ---------------------------------------------------------------------------------------------------
+
+# The pages of some ranges from the first to the last, so that they lie as far apart as they can: as many as are asked for.
+sample_pages() {
+  taken=0
+  before=0
+  for range in $pages; do
+    first=$((${range%-*}))
+    here=$((${range#*-} - first + 1))
+    # The middle of each part, counted from the first page of all.
+    while [ "$taken" -lt "$sample" ] && at=$(((2 * taken + 1) * all / (2 * sample))) && [ "$at" -lt $((before + here)) ]; do
+      printf '0x%x\n' $((first + at - before))
+      taken=$((taken + 1))
+    done
+    before=$((before + here))
+  done
+}
 
 # Prints the innermost range of /proc/iomem that has the address of a page, or all that have a name, as pfns.
 iomem_ranges() {
@@ -98,6 +134,16 @@ find_pages() {
       die "/proc/iomem has nothing named '$resource': load the driver first, or name the pages by --pfn"
   fi
   pages=$(echo "$pages" | tr '\n' ' ')
+  pages=${pages% }
+  [ -z "$sample" ] || [ -z "$pages" ] || choose_sample
+}
+
+choose_sample() {
+  few_pages || true
+  all=$total
+  # All of them are no sample.
+  [ "$all" -gt "$sample" ] || { sample=; return 0; }
+  pages=$(sample_pages | sed 's/.*/&-&/' | tr '\n' ' ')
   pages=${pages% }
 }
 
@@ -139,6 +185,8 @@ describe() {
       ;;
     watch)
       say "watching the counts of $where by debug registers, with stacks, into $out"
+      [ -z "$sample" ] ||
+        say "these are $sample of $all pages: who takes and gives back there is shown, what goes wrong on another page is not"
       few_pages ||
         say "these are $total pages: four at a time, $turn s each. A turn shows who takes and gives back meanwhile; what is taken in one turn and given back in another it cannot show"
       ;;
@@ -166,18 +214,19 @@ probe() {
 vmemmap_field() {
   if [ -n "$vmemmap" ]; then printf 'vmemmap=\\%s' "$vmemmap"
   elif has_function vmemmap_base; then printf 'vmemmap=@vmemmap_base'
+  elif [ "$machine" != x86_64 ]; then return 1
   elif grep -q ' la57 ' "$proc/cpuinfo" 2> /dev/null; then printf 'vmemmap=\\0xffd4000000000000'
   else printf 'vmemmap=\\0xffffea0000000000'; fi
 }
 
 make_probes() {
   has_kprobes || return 0
-  if [ "$(uname -m)" = x86_64 ]; then
+  if can_tell_pages; then
     field=$(vmemmap_field)
     function=$(alloc_function)
-    if [ -n "$function" ]; then probe lastput_alloc "$function page=%di $field"; fi
+    if [ -n "$function" ]; then probe lastput_alloc "$function page=$argument $field"; fi
     function=$(free_function)
-    if [ -n "$function" ]; then probe lastput_free "$function page=%di $field"; fi
+    if [ -n "$function" ]; then probe lastput_free "$function page=$argument $field"; fi
   fi
   if has_function memunmap_pages; then
     probe lastput_memunmap 'memunmap_pages start=pgmap->range.start end=pgmap->range.end' memunmap_pages
@@ -553,6 +602,8 @@ if [ -d "$tracing/instances/lastput" ]; then
 fi
 choose_means
 [ "$means" != counts ] || has_counts || die 'this kernel has no page_ref events'
+[ "$means" != probes ] || can_tell_pages ||
+  die "which page a function is called with cannot be told on $machine without where struct pages begin: --vmemmap (x86-64, arm64)"
 [ "$means" != probes ] || can_probe || die 'this kernel does not let both ends of a page be probed: see --check, or name functions by --alloc and --free'
 [ "$means" != watch ] || has_program perf || die 'watching needs perf, which is not installed'
 [ "$means" != watch ] || [ -n "$pages" ] || die 'watching needs pages: name them by --watch'
@@ -560,11 +611,12 @@ mkdir "$out" || die "$out must not be there"
 owned=1
 guard &
 guard=$!
-: > "$out/kallsyms.txt"
+# What perf records has the symbols with it.
+[ "$means" = watch ] || : > "$out/kallsyms.txt"
 describe
 if [ "$means" = watch ]; then
   with=perf
-  [ "$(uname -m)" = x86_64 ] || die 'the count of a page can be watched on x86-64 only'
+  [ -n "$registers" ] || die 'the count of a page can be watched on x86-64 and arm64 only'
   find_vmemmap || die 'where the array of all struct pages begins cannot be read: name it by --vmemmap, or record elsewhere'
 else
   with=$by
@@ -572,7 +624,9 @@ else
     with=tracefs
     if has_program trace-cmd; then with=trace-cmd; fi
   fi
-  if [ -n "$pages" ] && [ "$(uname -m)" = x86_64 ] && ! find_vmemmap; then
+  if ! can_tell_pages; then
+    say "hand-outs and returns are not recorded: on $machine, --vmemmap must name where struct pages begin (x86-64, arm64)"
+  elif [ -n "$pages" ] && ! find_vmemmap; then
     say 'where the array of all struct pages begins cannot be read: hand-outs and returns of other pages are recorded, too'
   fi
   make_probes

@@ -35,6 +35,8 @@ export interface RecordSettings {
   turn: number
   /** Where the array of all struct pages begins, where the machine does not tell. */
   vmemmap: string | undefined
+  /** How many of the pages are watched, as far apart as they can be; undefined: all of them. */
+  sample: number | undefined
 }
 
 /** As many ranges fit the filter of an event. */
@@ -50,7 +52,8 @@ set -u
 
 /** @param body the text of record.sh */
 export function recordScript(settings: RecordSettings, body: string): string {
-  const { pages, resource, pagemap, means, alloc, free, by, out, seconds, kib, buffer, turn, vmemmap } = settings
+  const { pages, resource, pagemap, means, alloc, free, by, out, seconds, kib, buffer, turn, vmemmap, sample } =
+    settings
   const values: [name: string, value: string | number | undefined, meaning: string][] = [
     ['pages', pages.map(rangeText).join(' '), 'FIRST-LAST, in page frame numbers'],
     ['resource', resource, 'or the ranges of /proc/iomem with this in their names'],
@@ -64,6 +67,7 @@ export function recordScript(settings: RecordSettings, body: string): string {
     ['kib', kib, 'the size at which it stops'],
     ['buffer', buffer, 'KiB for each CPU'],
     ['turn', turn, 'seconds for which four of more pages are watched'],
+    ['sample', sample, 'so many of these pages are watched'],
     ['vmemmap', vmemmap, 'address of the array of all struct pages, where the kernel does not tell'],
   ]
   const lines = values.map(([name, value, meaning]) => `${name}=${quoted(String(value ?? ''))} # ${meaning}`)

@@ -58,6 +58,8 @@ test.each([
   [['--pfn', '0x10', '--driver', 'x'], 'give one'],
   [['--watch', '0x10', '--means', 'probes'], 'give one'],
   [['--check', '--', 'true'], 'record nothing'],
+  [['--sample', '4'], 'name them by'],
+  [['--sample', '4', '--driver', 'x', '--means', 'probes'], 'records all of them'],
   [['--seconds', '0'], 'above 0'],
   [['--vmemmap', '12'], 'expected an address'],
   [['--driver', 'a*'], 'expected a name'],

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type RecordSettings, recordScript } from '../../src/record/script.ts'
 import { program, run } from '../../testkit/data.ts'
-import { type FakeKernel, FakeTracefs } from '../../testkit/fake-tracefs.ts'
+import { type FakeKernel, FakeTracefs, FUNCTIONS, VMEMMAP } from '../../testkit/fake-tracefs.ts'
 import { needs } from '../support/needs.ts'
 
 const body = readFileSync(join(import.meta.dirname, '../../src/record/record.sh'), 'utf8')
@@ -25,6 +25,7 @@ const DEFAULTS: RecordSettings = {
   buffer: 64,
   turn: 1,
   vmemmap: undefined,
+  sample: undefined,
 }
 
 const PERF = `echo "$@" >> "$FAKE_TRACEFS/../perf.log"
@@ -156,6 +157,31 @@ describe('what it chooses', () => {
     expect(await check({ programs: { perf: PERF } }, many)).toMatch(/16 pages: four at a time.*cannot show/)
   })
 
+  test('a sample of the pages, spread over their ranges', async () => {
+    const perf = { programs: { perf: PERF } }
+    const two = [
+      { first: 16, last: 31 },
+      { first: 64, last: 67 },
+    ]
+    const said = await check(perf, { means: 'watch', sample: 4, pages: two })
+    // Of 20 pages the 3rd, 8th, 13th and 18th, counted from zero.
+    expect(said).toMatch(/pages 0x12-0x12 0x17-0x17 0x1c-0x1c 0x41-0x41 by/)
+    expect(said).toMatch(/these are 4 of 20 pages: .* on another page is not/)
+    const six = await check(perf, { means: 'watch', sample: 6, pages: two })
+    expect(six).toMatch(/these are 6 of 20 pages.*these are 6 pages: four at a time/s)
+    const all = await check(perf, { means: 'watch', sample: 30, pages: two })
+    expect(all).toMatch(/pages 0x10-0x1f 0x40-0x43 by/)
+    expect(all).not.toContain(' of 20 pages')
+  })
+
+  test('on arm64, where struct pages begin has to be said', async () => {
+    const arm = { programs: { uname: 'echo aarch64', perf: PERF }, functions: FUNCTIONS.slice(0, 4) }
+    expect(await check(arm)).toMatch(/^2 .*must be named by --vmemmap on aarch64.*nothing that can be recorded/s)
+    expect(await check(arm, { vmemmap: VMEMMAP })).toMatch(/recording hand-outs and returns of all device pages/)
+    const other = { ...arm, programs: { uname: 'echo s390x' } }
+    expect(await check(other, { vmemmap: VMEMMAP })).toMatch(/^2 .*nothing that can be recorded/s)
+  })
+
   test('the pages of a driver, and of a pagemap', async () => {
     const iomem =
       '100000000-1ffffffff : System RAM\nfcf0000000-fcffffffff : hmm\n  fcf8000000-fcf800ffff : hmm_dmirror\n'
@@ -224,6 +250,34 @@ describe.each(shells)('%s', shell => {
     })
 })
 afterEach(expectClean)
+
+describe('on arm64', () => {
+  const arm = { programs: { uname: 'echo aarch64', perf: PERF }, functions: FUNCTIONS.slice(0, 4) }
+
+  test('the first argument is in x0', async () => {
+    use(arm)
+    const { code, said } = await recordIt({ means: 'probes', vmemmap: VMEMMAP }, ['true'])
+    expect(code, said).toBe(0)
+    expect(kernel.written[0]).toBe(`p:lastput/lastput_alloc zone_device_page_init page=%x0 vmemmap=\\${VMEMMAP}`)
+  })
+
+  test('perf records its registers', async () => {
+    use(arm)
+    await recordIt({ means: 'watch', pages: [{ first: 16, last: 16 }], seconds: 1, vmemmap: VMEMMAP })
+    const args = readFileSync(join(kernel.folder, 'perf.log'), 'utf8')
+    expect(args).toMatch(/--intr-regs=x0,x1,.*,x29 -e mem:0xffffea0000000434\/4:w/)
+  })
+
+  test('counts are recorded, without probes where struct pages are not known', async () => {
+    use({ ...arm, counts: true })
+    const { code, said } = await recordIt({ means: 'counts' }, ['true'])
+    expect({ code, said }).toMatchObject({
+      code: 0,
+      said: expect.stringContaining('hand-outs and returns are not recorded'),
+    })
+    expect(kernel.written.some(line => line.startsWith('p:lastput/lastput_alloc'))).toBe(false)
+  })
+})
 
 test('the size of the recording ends it', async () => {
   const { code, said } = await recordIt({ means: 'probes', kib: 1 })
