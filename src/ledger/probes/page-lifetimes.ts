@@ -46,18 +46,22 @@ export interface PageLifetime {
   putStack: number
 }
 
-class PageColumns {
+/** Who handed which page out, and as the how manieth probe. */
+class HandOutColumns {
   pfn = new Float64Array(FIRST_SIZE)
+  signature = new Int32Array(FIRST_SIZE)
+  taken = new Float64Array(FIRST_SIZE)
+  pid = new Int32Array(FIRST_SIZE)
+}
+
+/** Pages with their last hand-out. */
+class PageColumns extends HandOutColumns {
   state = new Uint8Array(FIRST_SIZE)
   /** Gap edges that had passed when the state was taken. */
   epoch = new Int32Array(FIRST_SIZE)
-  /** The last hand-out. */
   time = new Float64Array(FIRST_SIZE)
   cpu = new Uint16Array(FIRST_SIZE)
-  pid = new Int32Array(FIRST_SIZE)
   stack = new Uint32Array(FIRST_SIZE)
-  signature = new Int32Array(FIRST_SIZE)
-  taken = new Float64Array(FIRST_SIZE)
   /** Lifetimes that are complete. */
   lifetimes = new Int32Array(FIRST_SIZE)
   /** Time and CPU of the last probe of any kind. */
@@ -65,12 +69,8 @@ class PageColumns {
   lastCpu = new Uint16Array(FIRST_SIZE)
 }
 
-class LogColumns {
-  pfn = new Float64Array(FIRST_SIZE)
-  signature = new Int32Array(FIRST_SIZE)
-  taken = new Float64Array(FIRST_SIZE)
+class LogColumns extends HandOutColumns {
   given = new Float64Array(FIRST_SIZE)
-  pid = new Int32Array(FIRST_SIZE)
   putPid = new Int32Array(FIRST_SIZE)
   putStack = new Uint32Array(FIRST_SIZE)
 }

@@ -40,6 +40,20 @@ const INDICES = [
 
 const AX = 0
 
+/** What changes memory by an amount that the instruction does not tell, and what only reads it. */
+const UNKNOWN = [
+  'lock andl R, M',
+  'lock orl $4, M',
+  'lock xorl R, M',
+  'adcl R, M',
+  'lock negl M',
+  'lock notl M',
+  'shll $2, M',
+  'lock btsl $3, M',
+  'movups %xmm1, M',
+]
+const NONE = ['cmpl R, M', 'cmpl $1, M', 'testl $1, M', 'movl M, R']
+
 /** What is written in all these forms: text with M for the memory and R for a register. */
 const OPERATIONS: readonly (Omit<Form, 'text' | 'base' | 'index' | 'scale' | 'displacement'> & {
   text: string
@@ -63,19 +77,8 @@ const OPERATIONS: readonly (Omit<Form, 'text' | 'base' | 'index' | 'scale' | 'di
   { text: 'movq $-2, M', effect: 'set', width: 8, constant: -2 },
   { text: 'lock andl $0, M', effect: 'set', width: 4, constant: 0 },
   { text: 'orl $-1, M', effect: 'set', width: 4, constant: -1 },
-  { text: 'lock andl R, M', effect: 'unknown', width: 4 },
-  { text: 'lock orl $4, M', effect: 'unknown', width: 4 },
-  { text: 'lock xorl R, M', effect: 'unknown', width: 4 },
-  { text: 'adcl R, M', effect: 'unknown', width: 4 },
-  { text: 'lock negl M', effect: 'unknown', width: 4 },
-  { text: 'lock notl M', effect: 'unknown', width: 4 },
-  { text: 'shll $2, M', effect: 'unknown', width: 4 },
-  { text: 'lock btsl $3, M', effect: 'unknown', width: 4 },
-  { text: 'movups %xmm1, M', effect: 'unknown', width: 4 },
-  { text: 'cmpl R, M', effect: 'none', width: 4 },
-  { text: 'cmpl $1, M', effect: 'none', width: 4 },
-  { text: 'testl $1, M', effect: 'none', width: 4 },
-  { text: 'movl M, R', effect: 'none', width: 4 },
+  ...UNKNOWN.map(text => ({ text, effect: 'unknown', width: 4 }) as const),
+  ...NONE.map(text => ({ text, effect: 'none', width: 4 }) as const),
 ]
 
 /** Every operation with every base register, all sizes of displacement, and each index and operand register in turn. */
