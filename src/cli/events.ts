@@ -3,17 +3,18 @@
 import { once } from 'node:events'
 import { Command } from 'commander'
 import { nodeCodecs } from '../node/codecs.ts'
-import { openInput, openInputRecording } from '../node/open.ts'
+import { type FileOptions, openInput, openInputRecording } from '../node/open.ts'
 import { eventJson, eventText } from '../print/event-lines.ts'
 import { reportText } from '../print/trace-cmd-report.ts'
 import { completenessJson, damageLine, eventsIncompleteness } from '../report/completeness.ts'
-import { type Damage, type EventBatch, OP_NAMES, type OpenOptions } from '../trace/events.ts'
+import { type Damage, type EventBatch, OP_NAMES } from '../trace/events.ts'
 import { isTraceDat } from '../trace/tracedat/file.ts'
 import { complain } from './complain.ts'
 import { guarded, UsageError } from './errors.ts'
 import { chosen, type EventChoice, EventFilter } from './event-filter.ts'
 import { Exit } from './exit-codes.ts'
 import {
+  countsOption,
   functionOption,
   kallsymsOption,
   oneOfOption,
@@ -33,6 +34,7 @@ interface EventsFlags extends EventChoice {
   buffer?: string
   vmemmap?: bigint
   pagemap?: number
+  counts?: string
 }
 
 /** Options that choose events. */
@@ -57,6 +59,8 @@ of a probe:
    "stack"?}
 where events are missing:
   {"lost":{"cpu","count"?,"from"?,"to"?}}
+where a watched count changed, and nothing tells by how much:
+  {"unknownChange":{"cpu","time"}}
 Times in seconds, as decimal text with all digits, or in ticks of a clock that
 does not tell how long they are (counter, x86-tsc); pfn, flags, mapping and
 addresses as hexadecimal text; "pages" is how many memunmap_pages() gives back
@@ -72,7 +76,8 @@ at the end, where something may be missing:
   {"complete":false,"reasons":[{"reason","text"}]}
 
 Exit codes: 0 all was shown, 2 usage or an unusable file, 3 not all could be:
-the file is damaged, events were lost, or it has no event that is shown.`
+the file is damaged, events were lost, changes of watched counts are not known,
+or it has no event that is shown.`
 
 export function eventsCommand(): Command {
   return new Command('events')
@@ -82,6 +87,7 @@ export function eventsCommand(): Command {
     .addOption(kallsymsOption())
     .option('--buffer <name>', 'the events of this trace instance only')
     .addOption(vmemmapOption())
+    .addOption(countsOption())
     .addOption(pagesOption('events of these pages only, as 0x10,0x20-0x2f; repeatable'))
     .option('--pagemap <pfn>', 'events of the pagemap that this page belongs to', parsePfn)
     .addOption(oneOfOption('--event <name>', 'events of this name only, such as page_ref_mod; repeatable', OP_NAMES))
@@ -97,16 +103,17 @@ export function eventsCommand(): Command {
 interface Shown {
   events: number
   gaps: number
+  unknownChanges: number
 }
 
 async function show(path: string, flags: EventsFlags): Promise<Exit> {
-  const options: OpenOptions = { ...openOptions(flags), keepRepeated: true }
+  const options: FileOptions = { ...openOptions(flags), keepRepeated: true }
   refuseEmptyTime(flags)
   const isFiltered = FILTERS.some(name => flags[name] !== undefined)
   const range = flags.pagemap === undefined ? [] : [await rangeOfPagemap(path, { ...flags }, flags.pagemap)]
   const input = await openInput(path)
   const damage: Damage[] = []
-  const shown: Shown = { events: 0, gaps: 0 }
+  const shown: Shown = { events: 0, gaps: 0, unknownChanges: 0 }
   if (!flags.json && !isFiltered && 'file' in input && isTraceDat(input.start)) {
     const { file } = input
     await writeAll(counted(reportText(file, damage, { ...options, codecs: nodeCodecs }), shown))
@@ -145,7 +152,10 @@ const DROPPED = /^(?:\S+: +)?CPU:\d+ \[(?:\d+ )?EVENTS DROPPED\]/m
 async function* countedBatches(batches: AsyncIterable<EventBatch>, shown: Shown): AsyncGenerator<EventBatch> {
   for await (const batch of batches) {
     shown.events += batch.length
-    shown.gaps += batch.lost.length
+    for (const { isUnknownChange, count } of batch.lost) {
+      if (isUnknownChange) shown.unknownChanges += count ?? 0
+      else shown.gaps++
+    }
     yield batch
   }
 }

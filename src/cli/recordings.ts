@@ -4,13 +4,14 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type AccountOptions, account, type PagemapSummary } from '../ledger/account.ts'
 import type { PageRange } from '../ledger/track/page-range.ts'
 import { PROTOCOL_IDS, type ProtocolId } from '../linux/protocols/rules.ts'
-import { openFile } from '../node/open.ts'
+import { type FileOptions, openFile } from '../node/open.ts'
 import { isTask } from '../report/filter.ts'
 import { grouped, pfnText, rangeText } from '../report/words.ts'
 import { tapped } from '../trace/common/tap.ts'
 import { givenTime, shownStep } from '../trace/common/times.ts'
-import type { EventBatch, OpenOptions, Recording } from '../trace/events.ts'
-import { UsageError } from './errors.ts'
+import type { EventBatch, Recording } from '../trace/events.ts'
+import { CountsFile } from '../trace/perfdata/watch/counts-file.ts'
+import { readText, UsageError } from './errors.ts'
 import { readSymbols } from './kallsyms.ts'
 import { repeatable } from './strict.ts'
 
@@ -18,6 +19,7 @@ export interface RecordingFlags {
   kallsyms: string[]
   buffer?: string
   vmemmap?: bigint
+  counts?: string
   protocol?: ProtocolId
 }
 
@@ -27,6 +29,7 @@ export function recordingOptions(command: Command): Command {
     .addOption(kallsymsOption())
     .option('--buffer <name>', 'the events of this trace instance only')
     .addOption(vmemmapOption())
+    .addOption(countsOption())
     .addOption(
       new Option('--protocol <id>', 'judge by this protocol instead of the one recognised').choices(PROTOCOL_IDS),
     )
@@ -47,17 +50,34 @@ export function vmemmapOption(): Option {
   return new Option('--vmemmap <address>', description).argParser(parseAddress)
 }
 
+/** `--counts FILE`, for watched counts. */
+export function countsOption(): Option {
+  const description = 'counts of watched pages at the start: counts.txt of record, or JSON of core --live'
+  return new Option('--counts <file>', description)
+}
+
+/** @throws UsageError for a file that does not say what pages' counts were */
+function readCounts(path: string): CountsFile {
+  const counts = new CountsFile(readText(path))
+  const form =
+    'expected lines "0xPFN COUNT" as in counts.txt of lastput record, or JSON of lastput core with --pages or --any-page'
+  if (counts.wrongLine > 0) throw new UsageError(`${path}: line ${counts.wrongLine}: ${form}`)
+  if (counts.size === 0) throw new UsageError(`${path}: ${form}, found no page`)
+  return counts
+}
+
 function parseAddress(text: string): bigint {
   if (!/^(0x)?[0-9a-f]{16}$/i.test(text))
     throw new InvalidArgumentError('expected an address of the kernel, such as 0xffffea0000000000')
   return BigInt(text.startsWith('0x') ? text : `0x${text}`)
 }
 
-export function openOptions(flags: Pick<RecordingFlags, 'kallsyms' | 'buffer' | 'vmemmap'>): OpenOptions {
+export function openOptions(flags: Pick<RecordingFlags, 'kallsyms' | 'buffer' | 'vmemmap' | 'counts'>): FileOptions {
   return {
     kallsyms: flags.kallsyms.map(readSymbols),
     ...(flags.buffer === undefined ? {} : { buffer: flags.buffer }),
     ...(flags.vmemmap === undefined ? {} : { vmemmap: flags.vmemmap }),
+    ...(flags.counts === undefined ? {} : { counts: readCounts(flags.counts) }),
   }
 }
 

@@ -68,6 +68,8 @@ export interface Account {
   firstTime: number
   lastTime: number
   lost: { gaps: number; events: number | undefined; from: number; to: number }
+  /** Changes of watched counts of which the amount is not known. */
+  unknownChanges: number
   pagemaps: PagemapSummary[]
   lives: LifetimeTotals & { openAtEnd: number; unknown: number }
   /** Lifetimes of pages that only probes tell of, which are among `lives`. */
@@ -110,6 +112,8 @@ export interface PageHolders {
   holders: Holder[]
   /** Events may be missing, so that holders may be, too. */
   lossy: boolean
+  /** The page was watched: `idleCount` is what it had when the watch began, but for what was given back of that. */
+  isRest: boolean
 }
 
 /** Who holds the pages of some ranges at one moment. */
@@ -121,6 +125,8 @@ export interface PagesHeld {
   dropped: number
   /** Events of some page may be missing. */
   lossy: boolean
+  /** Nothing was lost: some changes of watched counts are by an amount that is not known. */
+  isOfUnknownChanges: boolean
   /** The laws of the whole recording, by number. */
   laws: LawSummary[]
   /** What the recording has, for ranges of which no page occurs. */
@@ -153,10 +159,12 @@ export async function whoHolds(
       idleCount: state.idle,
       holders: diagnosis.holders(state),
       lossy: state.lossy,
+      isRest: ledger.pages.has(state.row, PageBit.rested),
     })),
     idle,
     dropped,
     lossy,
+    isOfUnknownChanges: ledger.gaps.losses.length === 0 && ledger.gaps.unknownChanges > 0,
     laws: lawSummaries(ledger),
     pagemaps: pagemapSummaries(recording, ledger),
     lastTime: ledger.lastTime,
@@ -218,6 +226,7 @@ function copyOf(batch: EventBatch): EventBatch {
 export function summarise(recording: Recording, ledger: LearningTracker, ask: readonly PageRange[] = []): Account {
   const diagnosis = new Diagnosis(ledger, recording)
   const { gaps, anomalies, kinds } = ledger
+  const { losses } = gaps
   const { sites: open, more } = openReferences(ledger, diagnosis)
   const findings = diagnosis.findings()
   return {
@@ -229,11 +238,12 @@ export function summarise(recording: Recording, ledger: LearningTracker, ask: re
     firstTime: ledger.firstTime,
     lastTime: ledger.lastTime,
     lost: {
-      gaps: gaps.list.length,
-      events: gaps.countKnown ? gaps.lost : undefined,
-      from: gaps.list.reduce((from, gap) => Math.min(from, gap.from), Infinity),
-      to: gaps.list.reduce((to, gap) => Math.max(to, gap.to), -Infinity),
+      gaps: losses.length,
+      events: gaps.lost,
+      from: losses.reduce((from, gap) => Math.min(from, gap.from), Infinity),
+      to: losses.reduce((to, gap) => Math.max(to, gap.to), -Infinity),
     },
+    unknownChanges: gaps.unknownChanges,
     pagemaps: pagemapSummaries(recording, ledger),
     lives: livesOf(ledger, diagnosis),
     uncounted: uncountedOf(ledger),
@@ -246,6 +256,7 @@ export function summarise(recording: Recording, ledger: LearningTracker, ask: re
       ...recording.notes,
       ...ledgerNotes(ledger),
       ...probeNotes(ledger, diagnosis),
+      ...diagnosis.restNotes(),
       ...(more > 0 ? [`${more} more pages are held than open references are counted of`] : []),
     ],
     unrecorded: anomalies.unrecorded,

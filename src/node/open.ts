@@ -7,6 +7,7 @@ import { pipeline } from 'node:stream/promises'
 import type { Damage, OpenOptions, Recording } from '../trace/events.ts'
 import type { TextInput } from '../trace/ftracetext/lines.ts'
 import { openRecording, SNIFFED_BYTES } from '../trace/open.ts'
+import { type CountsFile, turnOf } from '../trace/perfdata/watch/counts-file.ts'
 import { readerOf } from '../trace/reader.ts'
 import type { DecoderSetup } from '../trace/tracedat/block-decoder.ts'
 import { isTraceDat } from '../trace/tracedat/file.ts'
@@ -20,6 +21,12 @@ import { unpacked, unpackerFor } from './unpack.ts'
 export const STDIN = '-'
 
 const STDIN_NAME = 'standard input'
+
+/** What is known of a recording beside its file. */
+export interface FileOptions extends OpenOptions {
+  /** Counts of watched pages, in place of those beside the recording. */
+  counts?: CountsFile
+}
 
 /** A recording to be opened: a file, or text that comes through a pipe and can be read once. */
 export type Input = {
@@ -59,7 +66,7 @@ async function openStream(stream: AsyncIterable<Uint8Array>, name: string): Prom
 }
 
 /** Opens the recording in an input. Closing the recording closes the file. */
-export async function openInputRecording(input: Input, options: OpenOptions = {}): Promise<Recording> {
+export async function openInputRecording(input: Input, { counts, ...options }: FileOptions = {}): Promise<Recording> {
   if ('pipe' in input)
     return withDamage(
       await (await import('../trace/ftracetext/recording.ts')).openText(input.pipe, options),
@@ -70,7 +77,14 @@ export async function openInputRecording(input: Input, options: OpenOptions = {}
   const decoder = pool && ((setup: DecoderSetup) => pool.begin(setup))
   try {
     const kallsyms = [...(options.kallsyms ?? []), ...(companions?.options.kallsyms ?? [])]
-    const all = { ...companions?.options, ...options, kallsyms, codecs: nodeCodecs, decoder }
+    const all = {
+      ...countsFor(file.name, counts ?? companions?.counts),
+      ...companions?.options,
+      ...options,
+      kallsyms,
+      codecs: nodeCodecs,
+      decoder,
+    }
     const recording = await openRecording(file, all)
     const close = recording.close.bind(recording)
     recording.close = async () => {
@@ -88,6 +102,12 @@ export async function openInputRecording(input: Input, options: OpenOptions = {}
   }
 }
 
+/** The counts of the turn that a file is of. */
+function countsFor(name: string, counts: CountsFile | undefined): Pick<OpenOptions, 'startCounts' | 'endCounts'> {
+  const turn = turnOf(name)
+  return counts ? { startCounts: counts.before(turn), endCounts: counts.after(turn) } : {}
+}
+
 /** Adds the damage of what a recording was unpacked from, which is known when all of it was read. */
 function withDamage(recording: Recording, damage: readonly Damage[]): Recording {
   const batches = recording.batches.bind(recording)
@@ -100,7 +120,7 @@ function withDamage(recording: Recording, damage: readonly Damage[]): Recording 
 }
 
 /** Opens a recording by path; "-" is standard input. */
-export async function openFile(path: string, options: OpenOptions = {}): Promise<Recording> {
+export async function openFile(path: string, options: FileOptions = {}): Promise<Recording> {
   return openInputRecording(await openInput(path), options)
 }
 

@@ -3,24 +3,17 @@
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import type { OpenOptions } from '../trace/events.ts'
+import { COUNTS_NAME, CountsFile, MAX_COUNTS } from '../trace/perfdata/watch/counts-file.ts'
 import { FileSource } from './source.ts'
 
 const DATA = 'data'
 const CODE = 'kcore_dir'
-/** Four lines for each turn. */
-const MAX_COUNTS = 1 << 24
 
-/** The counts that `lastput record` reads before each turn of watching, beside the directory of that turn. */
-function startCountsOf(folder: string): Map<number, number> {
-  const counts = new Map<number, number>()
-  const path = join(folder, '../counts.txt')
-  const turn = Number(/^perf-(\d+)\.data$/.exec(basename(folder))?.[1] ?? 1)
-  if (!existsSync(path) || statSync(path).size > MAX_COUNTS) return counts
-  for (const line of readFileSync(path, 'utf8').split('\n')) {
-    const told = /^0x([0-9a-f]{1,13}) (-?\d{1,10}) before turn (\d+)$/.exec(line)
-    if (told && Number(told[3]) === turn) counts.set(Number.parseInt(told[1]!, 16), Number(told[2]))
-  }
-  return counts
+/** The counts that `lastput record` reads before and after each turn of watching, beside the directories of the turns. */
+function countsBeside(folder: string): CountsFile | undefined {
+  const path = join(folder, '..', COUNTS_NAME)
+  if (!existsSync(path) || statSync(path).size > MAX_COUNTS) return undefined
+  return new CountsFile(readFileSync(path, 'utf8'))
 }
 
 /** Returns the file with the samples in a directory of perf's; undefined where it is none. */
@@ -31,7 +24,8 @@ export function dataFileIn(folder: string): string | undefined {
 
 /** What stands beside a file with samples, for its reader. The sources are closed by whoever closes the recording. */
 export interface Companions {
-  options: Pick<OpenOptions, 'kcore' | 'kallsyms' | 'startCounts'>
+  options: Pick<OpenOptions, 'kcore' | 'kallsyms'>
+  counts: CountsFile | undefined
   close(): void
 }
 
@@ -44,9 +38,9 @@ export function companionsOf(path: string): Companions | undefined {
   return {
     options: {
       ...(kcore ? { kcore } : {}),
-      startCounts: startCountsOf(dirname(path)),
       kallsyms: existsSync(kallsyms) ? [readFileSync(kallsyms, 'utf8')] : [],
     },
+    counts: countsBeside(dirname(path)),
     close: () => kcore?.close(),
   }
 }

@@ -39,7 +39,11 @@ export async function* eventText(recording: Recording): AsyncGenerator<string> {
   }
   yield* lines(
     recording,
-    ({ cpu, count }) => `CPU:${cpu} [${count === undefined ? '' : `${count} `}EVENTS DROPPED]\n`,
+    ({ cpu, count, isUnknownChange }) => {
+      const many = count === undefined ? '' : `${count} `
+      if (!isUnknownChange) return `CPU:${cpu} [${many}EVENTS DROPPED]\n`
+      return count === 0 ? '' : `CPU:${cpu} [CHANGE OF A COUNT BY AN UNKNOWN AMOUNT]\n`
+    },
     (batch, row) => {
       const pid = batch.pid[row]!
       const task = `${recording.tasks.name(pid).padStart(16)}-${String(pid).padEnd(5)}`
@@ -106,7 +110,10 @@ export function eventJson(recording: Recording): AsyncGenerator<string> {
   const time = (time: number) => (Number.isFinite(time) ? exactTimeText(time, recording) : undefined)
   return lines(
     recording,
-    ({ cpu, count, from, to }) => `${JSON.stringify({ lost: { cpu, count, from: time(from), to: time(to) } })}\n`,
+    ({ cpu, count, from, to, isUnknownChange }) => {
+      if (!isUnknownChange) return `${JSON.stringify({ lost: { cpu, count, from: time(from), to: time(to) } })}\n`
+      return count === 0 ? '' : `${JSON.stringify({ unknownChange: { cpu, time: time(from) } })}\n`
+    },
     (batch, row) => {
       const op = batch.op[row]!
       const head = {

@@ -9,10 +9,11 @@ import { grouped, plural } from './words.ts'
  * - `no-events`: the input has no page_ref event, and no probes by which lifetimes can be told
  * - `damaged`: the file is cut off, or does not make sense somewhere
  * - `lost-events`: the recorder dropped or overwrote events, as it says itself
+ * - `unknown-changes`: watched counts changed by amounts that are not known
  * - `unrecorded`: counts changed without an event (a filter, a CPU that was not recorded, a module without tracepoints)
  * - `limit`: more was found than is kept in memory
  */
-export const REASONS = ['no-events', 'damaged', 'lost-events', 'unrecorded', 'limit'] as const
+export const REASONS = ['no-events', 'damaged', 'lost-events', 'unknown-changes', 'unrecorded', 'limit'] as const
 export type Reason = (typeof REASONS)[number]
 
 export interface Incompleteness {
@@ -23,7 +24,7 @@ export interface Incompleteness {
 
 /** Returns why something may have been missed; empty where all was judged. */
 export function incompleteness(account: Account, damage: readonly Damage[]): Incompleteness[] {
-  const { lost, unrecorded, dropped, uncounted } = account
+  const { lost, unknownChanges, unrecorded, dropped, uncounted } = account
   const all: Incompleteness[] = []
   const add = (reason: Reason, text: string) => all.push({ reason, text })
   if (account.events + account.skipped + uncounted === 0)
@@ -33,6 +34,11 @@ export function incompleteness(account: Account, damage: readonly Damage[]): Inc
     const many = lost.events === undefined ? 'events' : plural(lost.events, 'event')
     add('lost-events', `${many} were lost in ${plural(lost.gaps, 'gap')}`)
   }
+  if (unknownChanges > 0)
+    add(
+      'unknown-changes',
+      `the ${unknownChanges === 1 ? 'amount of 1 change' : `amounts of ${grouped(unknownChanges)} changes`} of watched counts ${unknownChanges === 1 ? 'is' : 'are'} not known`,
+    )
   if (unrecorded > 0) add('unrecorded', `counts changed ${grouped(unrecorded)} times without a recorded event`)
   const more = dropped.incidents + dropped.shapes
   if (more > 0) add('limit', `${grouped(more)} incidents or lifetimes are more than can be kept`)
@@ -40,20 +46,33 @@ export function incompleteness(account: Account, damage: readonly Damage[]): Inc
 }
 
 /** The same of who holds pages. */
-export function whoIncompleteness({ lossy, dropped }: PagesHeld, damage: readonly Damage[]): Incompleteness[] {
-  const lost = { reason: 'lost-events', text: 'events were lost' } as const
+export function whoIncompleteness(
+  { lossy, isOfUnknownChanges, dropped }: PagesHeld,
+  damage: readonly Damage[],
+): Incompleteness[] {
+  const lost: Incompleteness = isOfUnknownChanges
+    ? { reason: 'unknown-changes', text: UNKNOWN_CHANGES }
+    : { reason: 'lost-events', text: 'events were lost' }
   const more = { reason: 'limit', text: `${plural(dropped, 'page')} in use are left out` } as const
   return [...damagedOf(damage), ...(lossy ? [lost] : []), ...(dropped > 0 ? [more] : [])]
 }
 
+export const UNKNOWN_CHANGES = 'the amounts of some changes are not known'
+
 /** The same of the events that are shown one by one. @param shown how many, and gaps among them */
 export function eventsIncompleteness(
-  shown: { events: number; gaps: number },
+  shown: { events: number; gaps: number; unknownChanges: number },
   damage: readonly Damage[],
 ): Incompleteness[] {
   const none = { reason: 'no-events', text: 'the input has no event that is shown' } as const
   const lost = { reason: 'lost-events', text: 'events were lost, where the output says so' } as const
-  return [...(shown.events === 0 ? [none] : []), ...damagedOf(damage), ...(shown.gaps > 0 ? [lost] : [])]
+  const unknown = { reason: 'unknown-changes', text: `${UNKNOWN_CHANGES}, where the output says so` } as const
+  return [
+    ...(shown.events === 0 ? [none] : []),
+    ...damagedOf(damage),
+    ...(shown.gaps > 0 ? [lost] : []),
+    ...(shown.unknownChanges > 0 ? [unknown] : []),
+  ]
 }
 
 function damagedOf({ length }: readonly Damage[]): Incompleteness[] {

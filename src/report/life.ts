@@ -2,6 +2,7 @@
 /** One page's lifetimes in a recording, event by event with who holds it, as text and as JSON (schema lastput.life/1). */
 import { type AccountOptions, readLedger, summarise } from '../ledger/account.ts'
 import { StackTrait } from '../ledger/callsites/symbol-lists.ts'
+import { PageBit } from '../ledger/track/page-state.ts'
 import { type Timed, timeNumber, timeText } from '../trace/common/times.ts'
 import type { EventBatch, Recording } from '../trace/events.ts'
 import { completenessJson, type Incompleteness, incompleteness } from './completeness.ts'
@@ -35,6 +36,8 @@ interface LifetimeJson {
 export interface PageLives {
   pfn: number
   idle: number | null
+  /** The page was watched: `idle` is what it had before the recording, of which nothing is known. */
+  isRest: boolean
   lifetimes: LifetimeJson[]
   reasons: Incompleteness[]
   recording: Recording
@@ -69,7 +72,10 @@ export async function pageLives(
     if (told.lifetime.events.length > 0 && !isInitialisation(source, at, to)) lifetimes.push(told.lifetime)
     at = to
   }
-  return { pfn, idle, lifetimes, reasons: incompleteness(summarise(recording, ledger), recording.damage), recording }
+  const row = ledger.pages.find(pfn)
+  const isRest = row >= 0 && ledger.pages.has(row, PageBit.rested)
+  const reasons = incompleteness(summarise(recording, ledger), recording.damage)
+  return { pfn, idle, isRest, lifetimes, reasons, recording }
 }
 
 /** True if the events [from, to) only set the page up. */
@@ -98,10 +104,10 @@ export function lifeJson({ pfn, idle, lifetimes, reasons, recording }: PageLives
 
 /** @param top lifetimes that are shown, the last ones */
 export function lifeText(lives: PageLives, top: number): string[] {
-  const { pfn, idle, lifetimes, reasons } = lives
+  const { pfn, idle, isRest, lifetimes, reasons } = lives
   const shown = lifetimes.slice(Math.max(0, lifetimes.length - top))
   const first = lifetimes.length - shown.length
-  const many = `${plural(lifetimes.length, 'lifetime')}${idle === null ? '' : `, count ${idle} while idle`}`
+  const many = `${plural(lifetimes.length, 'lifetime')}${idle === null ? '' : `, count ${idle} ${isRest ? 'from before the recording' : 'while idle'}`}`
   return [
     `page ${pfnText(pfn)}: ${many}`,
     ...reasons.flatMap(({ text }) => wrap(text, 'note: ', '  ')),

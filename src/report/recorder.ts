@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Keeps a whole recording while the ledger reads it: 33 bytes an event, of which 10 go to the page that draws them. */
 import type { LearningTracker } from '../ledger/learn/learning-tracker.ts'
+import { PageBit } from '../ledger/track/page-state.ts'
 import { PageTable } from '../ledger/track/page-table.ts'
 import { tapped } from '../trace/common/tap.ts'
 import { type EventBatch, isProbe, Op, type Recording } from '../trace/events.ts'
@@ -229,9 +230,10 @@ function scatterDrawn(chunk: Chunk, rows: Int32Array, next: Uint32Array, time: F
   }
 }
 
-/** The count while nobody holds the page, as the protocol has it before memunmap_pages(). */
+/** The count while nobody holds the page, as the protocol has it before memunmap_pages(); of a watched page, that at rest. */
 function idleOf(ledger: LearningTracker, pfn: number): number {
   const row = ledger.pages.find(pfn)
+  if (ledger.pages.has(row, PageBit.rested)) return ledger.idleCount(row) ?? NO_IDLE
   return ledger.pagemaps.list[ledger.pages.pagemap[row]!]!.rule?.idle ?? NO_IDLE
 }
 

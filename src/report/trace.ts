@@ -50,8 +50,10 @@ export function traceText(
   const stuck = findings.filter(({ kind }) => !ACCUSATIONS.has(kind) && kind !== 'held-at-end')
   return [
     ...headText(account),
-    ...account.pagemaps.filter(map => map.device).flatMap(pagemapText),
-    ...ordinaryText(account.pagemaps.filter(map => !map.device)),
+    ...paragraph([
+      ...account.pagemaps.filter(map => map.device).flatMap(pagemapText),
+      ...ordinaryText(account.pagemaps.filter(map => !map.device)),
+    ]),
     '',
     ...lifetimesText(account),
     ...(damage.length > 0 ? wrap(damageLine(damage), 'damaged: ', '  ') : []),
@@ -126,9 +128,11 @@ function headText(account: Account): string[] {
       '  ',
     ),
     ...wrap(clockText(account.info), '', '  ').filter(line => line !== ''),
-    '',
   ]
 }
+
+/** Lines behind an empty one; nothing where there are none. */
+const paragraph = (lines: readonly string[]): string[] => (lines.length > 0 ? ['', ...lines] : [])
 
 /** What a reader must know of the clock to understand times, or why little is certain; nothing of one in ns. */
 function clockText(info: SourceInfo): string {
@@ -166,12 +170,14 @@ function ordinaryText(maps: readonly PagemapSummary[]): string[] {
 
 function lifetimesText(account: Account): string[] {
   const { complete, partial, broken, openAtEnd, unknown } = account.lives
+  const { lost, unknownChanges } = account
+  const unfollowed = lost.gaps === 0 && unknownChanges > 0 ? 'changes of unknown amounts' : 'lost events'
   const parts = [
     `${plural(complete, 'lifetime')} complete`,
     partial > 0 ? `${grouped(partial)} seen in part` : '',
     broken > 0 ? `${grouped(broken)} broken` : '',
     `${grouped(openAtEnd)} open at the end`,
-    unknown > 0 ? `of which ${grouped(unknown)} not followed (lost events, or begun before)` : '',
+    unknown > 0 ? `of which ${grouped(unknown)} not followed (${unfollowed}, or begun before)` : '',
   ]
   return wrap(`${parts.filter(part => part !== '').join(', ')}.`, '', '  ')
 }

@@ -4,7 +4,7 @@ import type { LawSummary, PageHolders, PagesHeld } from '../ledger/account.ts'
 import type { Holder } from '../ledger/diagnose/open-findings.ts'
 import { type Timed, timeNumber, timeText } from '../trace/common/times.ts'
 import type { Recording } from '../trace/events.ts'
-import { completenessJson, whoIncompleteness } from './completeness.ts'
+import { completenessJson, UNKNOWN_CHANGES, whoIncompleteness } from './completeness.ts'
 import { type ActorFilter, isBySome, isGiven } from './filter.ts'
 import { printable } from './printable.ts'
 import { actorJson, clockJson, lawJson } from './trace-json.ts'
@@ -45,7 +45,7 @@ export function whoText(
   { top = TOP, isOne, isFiltered }: WhoOptions = {},
 ): string[] {
   const when = Number.isFinite(at) ? `at ${timeText(at, timed)}` : 'at the end of the recording'
-  if (isOne) return found.pages.flatMap(page => pageText(page, when, found.laws, timed))
+  if (isOne) return found.pages.flatMap(page => pageText(page, found, when, timed))
   const held = found.pages.filter(isHeld)
   const idle = found.idle + found.pages.length - held.length
   const shown = held.slice(0, top)
@@ -53,15 +53,19 @@ export function whoText(
   const many = plural(held.length + found.dropped, 'page')
   return [
     isFiltered ? `${many} with such references ${when}` : `${many} in use ${when}, ${grouped(idle)} idle`,
-    ...shown.flatMap(page => ['', ...pageText(page, when, found.laws, timed)]),
+    ...shown.flatMap(page => ['', ...pageText(page, found, when, timed)]),
     ...(more > 0 ? ['', `and ${plural(more, 'more page')}: --top shows more`] : []),
   ]
 }
 
-function pageText(page: PageHolders, when: string, laws: readonly LawSummary[], timed: Timed): string[] {
-  const idle = page.idleCount === undefined ? '' : ` (${page.idleCount} while idle)`
+function pageText(page: PageHolders, { laws, isOfUnknownChanges }: PagesHeld, when: string, timed: Timed): string[] {
+  const idle =
+    page.idleCount === undefined
+      ? ''
+      : ` (${page.idleCount} ${page.isRest ? 'from before the recording' : 'while idle'})`
   const lines = [`page ${pfnText(page.pfn)} ${when}: count ${page.count}${idle}`]
-  if (page.lossy) lines.push(...wrap('events were lost: holders may be missing, or may be gone', 'note: ', '  '))
+  const why = isOfUnknownChanges ? UNKNOWN_CHANGES : 'events were lost'
+  if (page.lossy) lines.push(...wrap(`${why}: holders may be missing, or may be gone`, 'note: ', '  '))
   if (page.holders.length === 0)
     lines.push(isHeld(page) ? 'whose the references are cannot be told' : 'nobody holds it')
   return [...lines, ...page.holders.flatMap((holder, i) => ['', ...holderText(holder, i + 1, laws, timed)])]

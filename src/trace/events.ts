@@ -101,6 +101,8 @@ export interface LostEvents {
   to: number
   /** How many, where the recording says so. */
   count: number | undefined
+  /** Nothing is lost: `count` changes of a watched count are there, but by how much they changed it is not known. */
+  isUnknownChange?: true
 }
 
 /** One frame of a stack: an address, a name, or both, as far as the recording tells. */
@@ -139,6 +141,14 @@ export interface Damage {
 
 export type TimeUnit = 'ns' | 'ticks'
 
+/** What is known of watched counts beside their changes, by page. */
+export interface WatchedCounts {
+  /** Pages whose count at the start is the least that fits, and may have been more. */
+  assumed: ReadonlySet<number>
+  /** Counts that whoever recorded read when the watch was over. */
+  after: ReadonlyMap<number, number>
+}
+
 export interface SourceInfo {
   file: string
   format: 'trace.dat v6' | 'trace.dat v7' | 'ftrace text' | 'trace-cmd text' | 'perf.data'
@@ -162,6 +172,8 @@ export interface SourceInfo {
   machine: string | undefined
   /** The counts of some pages were watched: nothing of them is missing, and the first event of each tells its count at the start. */
   isWatch?: boolean | undefined
+  /** What is known of watched counts beside their changes. */
+  watched?: WatchedCounts | undefined
   /**
    * Time until which the recording went on, counted as `EventBatch.time`, where the file says so or an event that is not
    * delivered comes last. Complete when `batches()` has ended.
@@ -205,6 +217,8 @@ export interface OpenOptions {
   vmemmap?: bigint
   /** Counts that watched pages had when the watch began, as far as whoever recorded has read them. */
   startCounts?: ReadonlyMap<number, number>
+  /** The same of when it was over. */
+  endCounts?: ReadonlyMap<number, number>
   /** Deliver samples that perf wrote to the file twice as often as they stand there. */
   keepRepeated?: boolean
 }

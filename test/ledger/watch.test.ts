@@ -5,11 +5,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type Account, account, whoHolds } from '../../src/ledger/account.ts'
+import { account, whoHolds } from '../../src/ledger/account.ts'
 import { openFile } from '../../src/node/open.ts'
 import { data, dataPath } from '../../testkit/data.ts'
 import { type Act, type KernelFunction, WatchMachine } from '../../testkit/writers/watch-machine.ts'
 import { needs } from '../support/needs.ts'
+import { accused, Driver } from './watch-driver.ts'
 
 const EXAMPLE = new URL('../../examples/watch-leak-6.1/perf.data', import.meta.url).pathname
 
@@ -86,6 +87,22 @@ describe('recordings of another run', () => {
     expect(result.laws[finding!.law!]!.gets.map(get => get?.name)).toEqual(['ferry_submit'])
   })
 
+  test('a put too many of a page that others hold: its count at rest falls, and that of the other pages does not', async () => {
+    const { counts } = await changesOf(recording('dput-held'))
+    expect(counts).toEqual([
+      [0x57af5, 2],
+      [0x57af8, 1],
+      [0x57af9, 2],
+      [0x57b23, 2],
+    ])
+    const result = await account(await openFile(recording('dput-held')))
+    expect(accused(result)).toEqual([['surplus-put', 0x57af8, 'ferry_complete']])
+    expect(result.findings[0]).toMatchObject({ certainty: 'likely', culpritCertainty: 'likely', expected: 2 })
+    expect(result.findings[0]!.culprit!.stack[1]!.name).toBe('submitter.cold')
+    expect(result.findings[0]!.evidence).toContain('its count was read after the recording, too: it was 1')
+    expect([result.events, result.unrecorded, result.lives.openAtEnd]).toEqual([361, 0, 0])
+  })
+
   test('no fault: the owner frees its pages at the end', async () => {
     const { counts } = await changesOf(recording('ok'))
     expect(counts.map(([, count]) => count)).toEqual([0, 0, 0, 0])
@@ -129,54 +146,6 @@ test('who holds the page of the example', async () => {
 needs(data('6.1-stock/watch-leak')).test('the recording that the example is trimmed from', () =>
   holdsTruth(dataPath('6.1-stock/watch-leak/perf.data')),
 )
-
-/** A driver that three tasks use: it submits and completes, peeks and lets go, fills and drains. */
-class Driver {
-  readonly machine: WatchMachine
-  readonly submit: KernelFunction
-  readonly complete: KernelFunction
-  readonly peek: KernelFunction
-  readonly unpeek: KernelFunction
-  readonly fill: KernelFunction
-  readonly drain: KernelFunction
-
-  /** @param step nanoseconds between two changes: by default longer than any stamp is late */
-  constructor(starts: readonly number[] = [1, 1, 1, 1], step = 1_000_000) {
-    const machine = new WatchMachine(starts, { step })
-    this.machine = machine
-    this.submit = machine.fn('ring_submit', 'get')
-    this.complete = machine.fn('ring_complete', 'put')
-    this.peek = machine.fn('ring_peek', 'tryGet')
-    this.unpeek = machine.fn('ring_unpeek', 'put')
-    this.fill = machine.fn('ring_fill', 'add')
-    this.drain = machine.fn('ring_drain', 'sub')
-  }
-
-  /** Rounds of all three on pages in turn. */
-  rounds(count: number, pages = this.machine.counts.length): void {
-    const { machine } = this
-    for (let i = 0; i < count; i++) {
-      const page = i % pages
-      const [fills, peeks] = [i % 3 > 0, i % 5 > 1]
-      const n = 2 + (i & 1)
-      machine.run(this.submit, page, { pid: 11, cpu: 0 })
-      if (peeks) machine.run(this.peek, page, { pid: 12, cpu: 1 })
-      if (fills) machine.run(this.fill, page, { pid: 13, cpu: 1, n })
-      if (peeks) machine.run(this.unpeek, page, { pid: 12, cpu: 1 })
-      machine.run(this.complete, page, { pid: 11, cpu: 0 })
-      if (fills) machine.run(this.drain, page, { pid: 13, cpu: 1, n })
-    }
-  }
-
-  async account(): Promise<Account> {
-    return account(await this.machine.open())
-  }
-}
-
-const accused = ({ findings }: Account) =>
-  findings
-    .filter(({ kind }) => kind !== 'held-at-end')
-    .map(({ kind, pfn, culprit }) => [kind, pfn, culprit?.frame?.name])
 
 describe('faults', () => {
   test('a reference that does not come back', async () => {

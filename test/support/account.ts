@@ -58,6 +58,7 @@ export function accountOf(findings: Finding[], reports: ErrorReport[], probes = 
     firstTime: ns(1),
     lastTime: ns(3),
     lost: { gaps: 0, events: 0, from: Infinity, to: -Infinity },
+    unknownChanges: 0,
     pagemaps: [],
     lives: { complete: 1, partial: 0, broken: 0, openAtEnd: 0, unknown: 0 },
     uncounted: 0,

@@ -48,6 +48,17 @@ const nothingOut: Check = (subject, { actor }) => {
   return out > 0 ? `${out} references of the law were out` : undefined
 }
 
+const itsTaskHasNone: Check = (subject, { actor }) => {
+  const { page } = subject
+  const put = eventOf(page, actor)
+  const law = lawOf(subject)
+  if (!put || put.delta >= 0) return 'it put nothing'
+  if (!law) return UNCHECKED
+  const own = page.events.filter(({ ordinal, pid }) => ordinal < put.ordinal && pid === put.pid)
+  const out = own.reduce((sum, event) => sum + unitsUnder(law, event), 0)
+  return out > 0 ? `its task had ${out} references of the law out` : undefined
+}
+
 /** The references of the law that are out are those that the finding is about. */
 const onlyOut: Check = (subject, candidate) => {
   const { finding, page } = subject
@@ -77,6 +88,7 @@ const REASONS: readonly [string, Check][] = [
   ['no law says what it gives back', withoutLaw],
   ['it gave back more than was out', gaveMore],
   ['nothing of its law was out when it came', nothingOut],
+  ['its task had nothing of its law out when it came', itsTaskHasNone],
   ['it was the first to find the page free', () => undefined],
   ['it is what contradicts the count', () => undefined],
   ['the page was handed out there', handedOutThere],

@@ -66,6 +66,8 @@ export interface Act {
   refused?: boolean
   /** Of a change that nobody sees. */
   unseen?: boolean
+  /** Function that called it; another than that of most. */
+  caller?: KernelFunction
   /** How much earlier (negative) or later than its turn the sample is stamped. */
   skew?: number
 }
@@ -125,7 +127,7 @@ export class WatchMachine {
       watch: page,
       ip: called.start + BigInt(CODE[called.way].after),
       registers: { ...registers, [DI]: this.#page(page), ...(this.#hasFlags ? flags : {}) },
-      callers: [TEXT + 0x100_0010n],
+      callers: [...(act.caller ? [act.caller.start + 4n] : []), TEXT + 0x100_0010n],
     })
   }
 

@@ -57,6 +57,8 @@ export interface FindingJson {
   /** null: probes alone tell of the page. */
   count: number | null
   expected: number | null
+  /** The page was watched: `expected` is what it has with what was held before the recording. */
+  isRest?: true
   references: number
   /** Of the fault. */
   certainty: string

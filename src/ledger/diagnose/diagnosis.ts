@@ -46,7 +46,7 @@ export class Diagnosis {
     this.#shortages = new ShortageFindings(ledger, naming, isHandOut)
     this.#anomalies = new AnomalyFindings(ledger, naming, this.#shortages)
     this.#open = new OpenFindings(ledger, naming, isHandOut, this.#end)
-    this.#rests = new RestFindings(ledger, naming)
+    this.#rests = new RestFindings(ledger, naming, recording.info.watched)
     this.#probes = new ProbeFindings(ledger, naming, this.#open, this.#end)
     this.#neverFreed = new NeverFreed(ledger, naming, this.#end)
   }
@@ -202,6 +202,11 @@ export class Diagnosis {
   /** Pagemaps in which pages are handed out without a probe, by the first page of each. */
   untrustedAllocs(): number[] {
     return this.#probes.untrusted().map(index => this.#ledger.pagemaps.list[index]!.firstPfn)
+  }
+
+  /** Watched pages of which references of before the recording were given back, by right or not. */
+  restNotes(): string[] {
+    return this.#rests.notes()
   }
 
   /** Open lifetimes about which nothing can be said, because events were lost. */

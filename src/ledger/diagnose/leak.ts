@@ -39,7 +39,7 @@ export interface LeakFacts {
   peak: number
   /** References of the law that were taken later and are out, too. */
   outLater: number
-  /** Pages of the pagemap that are in use at the end. */
+  /** Pages of the pagemap that are in use at the end; Infinity where only some pages were watched, which tells nothing of the others. */
   openPages: number
   /** References taken at its call site in the whole recording. */
   takenHere: number

@@ -308,7 +308,7 @@ export class OpenFindings {
       drains: law.all.drains,
       peak: law.all.peak,
       outLater: law.out.filter(other => other > taken).length,
-      openPages: this.#openPages(pages.pagemap[row]!),
+      openPages: pages.has(row, PageBit.rested) ? Infinity : this.#openPages(pages.pagemap[row]!),
       takenHere: tasks.ticksOfSignature(event.signature),
       hasLaw: reference.law !== NO_LAW,
       isVague: this.#isVague(reference.law),

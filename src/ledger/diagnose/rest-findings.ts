@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
  * What a put that gave back a reference of before the recording may have been: its owner's right, of which nothing is said, or
- * one put too many. It was too many if the page was freed by it and used all the same, without having been handed out.
+ * one put too many. It was too many if the page was freed by it and used all the same, without having been handed out; where
+ * others still held the page, `fallen-rests.ts` decides.
  */
-import { baseName } from '../callsites/symbol-lists.ts'
+import type { WatchedCounts } from '../../trace/events.ts'
 import type { Finding } from '../findings/finding.ts'
 import { NO_LAW } from '../learn/law-book.ts'
 import type { LearningTracker } from '../learn/learning-tracker.ts'
 import type { LedgerEvent, RestDrop } from '../track/lifetime-event.ts'
-import { isPut, signatureOf, unitKey } from '../track/unit-key.ts'
+import { FallenRests } from './fallen-rests.ts'
 import { lawSentence } from './law-words.ts'
 import type { Naming } from './naming.ts'
 import { newFinding } from './new-finding.ts'
+import { lawOfPut, type PutSites, putSites } from './put-laws.ts'
 
 /** Complete lifetimes that must have obeyed a law before a put of its kind is known for one. */
 const KNOWN_LAW = 10
@@ -25,10 +27,14 @@ interface Surplus {
 export class RestFindings {
   readonly #ledger: LearningTracker
   readonly #naming: Naming
+  readonly #sites: PutSites
+  readonly #fallen: FallenRests
 
-  constructor(ledger: LearningTracker, naming: Naming) {
+  constructor(ledger: LearningTracker, naming: Naming, watched: WatchedCounts | undefined) {
     this.#ledger = ledger
     this.#naming = naming
+    this.#sites = putSites(ledger)
+    this.#fallen = new FallenRests(ledger, naming, watched)
   }
 
   /** The findings by page. Nothing is claimed where an event may be missing: it may be the one that handed the page out. */
@@ -42,7 +48,14 @@ export class RestFindings {
       const finding = this.#of(drop, used, drop.usedAfter !== undefined)
       if (finding) found.set(drop.row, finding)
     }
+    for (const [row, finding] of this.#fallen.findings()) if (!found.has(row)) found.set(row, finding)
     return found
+  }
+
+  /** Counts at rest that fell, of which it is not known whether they were to. */
+  notes(): string[] {
+    const { gaps, anomalies } = this.#ledger
+    return gaps.list.length > 0 || anomalies.unrecorded > 0 ? [] : this.#fallen.notes()
   }
 
   /** @param isFree the page was used while it was free, not only after somebody else was handed it */
@@ -59,39 +72,13 @@ export class RestFindings {
     const last = { ...event, delta: event.val }
     let found: Surplus | undefined
     for (const each of [...life, last]) {
-      const law = this.#lawOf(each, each.delta)
+      const law = lawOfPut(this.#sites, this.#naming, each, each.delta)
       const units = (out.get(law) ?? 0) + each.delta
       out.set(law, units)
       if (units < 0 && each.delta < 0 && law !== NO_LAW && !found) found = { put: each, law }
     }
     const law = found && book.laws[found.law]!
     return law && law.touched >= KNOWN_LAW && law.held === law.touched ? found : undefined
-  }
-
-  /**
-   * Law of a put, or of the puts of the same function: the one too many need not stand where the others do. Of several, the
-   * one whose puts have most callers in common with it.
-   */
-  #lawOf({ signature, stack }: LedgerEvent, units: number): number {
-    const { book } = this.#ledger
-    const law = book.lawOf(unitKey(signature, units))
-    const name = this.#naming.frame(signature)?.name
-    if (law !== NO_LAW || units > 0 || name === undefined) return law
-    const own = this.#callers(stack)
-    let best = { law: NO_LAW, shared: -1 }
-    for (const [index, { keys }] of book.laws.entries())
-      for (const key of keys) {
-        const other = signatureOf(key)
-        if (!isPut(key) || this.#naming.frame(other)?.name !== name) continue
-        const shared = [...this.#callers(this.#ledger.sites.exampleStack(other))].filter(each => own.has(each)).length
-        if (shared > best.shared) best = { law: index, shared }
-      }
-    return best.law
-  }
-
-  /** Functions on a stack, without what the compiler made of their names (`submitter.cold`). */
-  #callers(stack: number): Set<string> {
-    return new Set(this.#ledger.functions(stack).map(baseName))
   }
 
   #surplusPut(drop: RestDrop, used: LedgerEvent, { put, law }: Surplus): Finding {

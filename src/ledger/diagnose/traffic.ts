@@ -20,13 +20,14 @@ export class Traffic {
   /** True if only some of what came back is remembered: the recording has more than there is room for. */
   readonly isPartial: boolean
 
-  constructor(ledger: LearningTracker) {
+  /** @param without a page that is left out */
+  constructor(ledger: LearningTracker, without?: number) {
     const laws: Collectors = new Map()
     const lifetimes = new Map<number, Returned[]>()
     const { log, nodes, pages, aside } = ledger
     this.isPartial = log.isCompacted || aside.first > 0
     for (let entry = 0; entry < log.length; entry++) {
-      if (log.events[entry]! > MAX_EVENTS) continue
+      if (log.events[entry]! > MAX_EVENTS || log.row[entry] === without) continue
       const events = nodes.chain(log.tail[entry]!)
       collect(laws, events, ledger)
       if (log.state[entry] === LifetimeState.COMPLETE && events.length > 0)
@@ -38,7 +39,7 @@ export class Traffic {
     }
     for (let row = 0; row < pages.length; row++) {
       const events = ledger.lifeEvents(row)
-      if (events.length <= MAX_EVENTS) collect(laws, events, ledger)
+      if (events.length <= MAX_EVENTS && row !== without) collect(laws, events, ledger)
     }
     collectSetAside(laws, ledger)
     for (const [law, collector] of laws) this.#laws.set(law, collector.traffic())

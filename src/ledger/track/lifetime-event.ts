@@ -41,6 +41,8 @@ export interface LifetimeEvent extends LedgerEvent {
 export interface RestDrop {
   row: number
   event: LedgerEvent
+  /** Count of the page at rest until then. */
+  rest: number
   /** Events since the page was last at rest, before it. */
   life: readonly LifetimeEvent[]
   /** Count that it left; at 0 the page is freed. */

@@ -2,7 +2,7 @@
 import type { LostEvents } from '../../trace/events.ts'
 
 /**
- * Where events were lost. Each gap has two edges; a page whose last event lies before an edge that has passed may have
+ * Where events were lost, or changed a count by an amount that is not known. Each gap has two edges; a page whose last event lies before an edge that has passed may have
  * missed something, whatever CPU the gap is on.
  */
 export class Gaps {
@@ -58,13 +58,21 @@ export class Gaps {
     edges[at] = last
   }
 
-  /** Number of events lost, as far as the recording says how many. */
-  get lost(): number {
-    return this.list.reduce((sum, gap) => sum + (gap.count ?? 0), 0)
+  /** Gaps in which events were lost. */
+  get losses(): LostEvents[] {
+    return this.list.filter(gap => !gap.isUnknownChange)
   }
 
-  /** True if the recording says of every gap how many events were lost. */
-  get countKnown(): boolean {
-    return this.list.every(gap => gap.count !== undefined)
+  /** Number of events lost; undefined where the recording does not say of every gap how many. */
+  get lost(): number | undefined {
+    return this.losses.reduce<number | undefined>(
+      (sum, { count }) => (sum === undefined || count === undefined ? undefined : sum + count),
+      0,
+    )
+  }
+
+  /** Changes of watched counts that are there, but by an amount that is not known. */
+  get unknownChanges(): number {
+    return this.list.reduce((sum, gap) => sum + (gap.isUnknownChange ? (gap.count ?? 0) : 0), 0)
   }
 }

@@ -55,6 +55,7 @@ export class RestLevels {
     const pages = this.#pages
     const isRest = !pages.has(row, PageBit.open)
     const life = this.#lifetimes.events(row)
+    const rest = pages.rest[row]!
     pages.rest[row] = Math.max(0, left)
     if (isRest) pages.count[row] = Math.max(0, left)
     else {
@@ -63,7 +64,7 @@ export class RestLevels {
       this.#lifetimes.apply(row, event.val, event)
     }
     const { restDrops } = this.#tables
-    const drop: RestDrop = { row, event, life, left, usedAfter: undefined }
+    const drop: RestDrop = { row, event, rest, life, left, usedAfter: undefined }
     this.#last.set(row, drop)
     if (restDrops.length < MOST_DROPS) restDrops.push(drop)
   }

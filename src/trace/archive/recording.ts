@@ -4,6 +4,7 @@ import { decodeLatin1, readExactly } from '../common/bytes.ts'
 import { type ByteSource, type Damage, type OpenOptions, type Recording, TraceError } from '../events.ts'
 import { isPerfData } from '../perfdata/header.ts'
 import { openPerf } from '../perfdata/recording.ts'
+import { COUNTS_NAME, CountsFile, MAX_COUNTS, turnOf } from '../perfdata/watch/counts-file.ts'
 import { type TarEntry, tarEntries } from './tar.ts'
 
 /** Symbols of a large kernel with all modules: 20 MB. */
@@ -30,9 +31,11 @@ export async function openTar(source: ByteSource, options: OpenOptions = {}): Pr
   const folder = only.name.slice(0, only.name.lastIndexOf('/') + 1)
   const beside = (name: string) => entries.find(entry => entry.name === `${folder}kcore_dir/${name}`)
   const [kcore, kallsyms] = [beside('kcore'), beside('kallsyms')]
+  const counts = await countsBeside(source, entries, folder)
   const symbols = kallsyms && kallsyms.size <= MAX_KALLSYMS ? [await textOf(source, kallsyms)] : []
   const recording = await openPerf(partOf(source, only), {
     ...(kcore ? { kcore: partOf(source, kcore) } : {}),
+    ...counts,
     ...options,
     kallsyms: [...(options.kallsyms ?? []), ...symbols],
   })
@@ -40,8 +43,22 @@ export async function openTar(source: ByteSource, options: OpenOptions = {}): Pr
   return recording
 }
 
-async function textOf(source: ByteSource, { offset, size }: TarEntry): Promise<string> {
-  return decodeLatin1(await readExactly(source, offset, size, 'symbols'))
+/** The counts that `lastput record` read, where the archive is of all that it wrote. */
+async function countsBeside(
+  source: ByteSource,
+  entries: readonly TarEntry[],
+  folder: string,
+): Promise<Pick<OpenOptions, 'startCounts' | 'endCounts'>> {
+  const parent = folder.slice(0, folder.lastIndexOf('/', folder.length - 2) + 1)
+  const entry = entries.find(({ name }) => name === `${parent}${COUNTS_NAME}`)
+  if (!entry || folder === '' || entry.size > MAX_COUNTS) return {}
+  const counts = new CountsFile(await textOf(source, entry, 'counts'))
+  const turn = turnOf(folder)
+  return { startCounts: counts.before(turn), endCounts: counts.after(turn) }
+}
+
+async function textOf(source: ByteSource, { offset, size }: TarEntry, what = 'symbols'): Promise<string> {
+  return decodeLatin1(await readExactly(source, offset, size, what))
 }
 
 /** A file in an archive, as a source of its own. */

@@ -50,7 +50,10 @@ const CLOCKS = new Map([
 export async function openPerf(source: ByteSource, options: OpenOptions = {}): Promise<Recording> {
   const recording = await openOnce(source, options)
   const { watch } = recording
-  if (watch) await watch.begin((await openOnce(source, options, watch)).batches())
+  if (watch) {
+    await watch.begin((await openOnce(source, options, watch)).batches())
+    recording.info.watched = watch.counts()
+  }
   return recording
 }
 

@@ -122,7 +122,7 @@ export class CountResolver {
   #found(page: Page, batch: EventBatch, row: number): void {
     const before = batch.ret[row]!
     // The ledger read a count that was not certain: it has to look again.
-    if (!page.isCertain && page.count !== before) addGap(batch, row, undefined)
+    if (!page.isCertain && page.count !== before) addGap(batch, row, 0)
     page.count = before
     page.isCertain = true
   }
@@ -165,10 +165,10 @@ export class CountResolver {
   }
 }
 
-/** Tells that something about a row's page is missing just there. */
-function addGap(batch: EventBatch, row: number, count: number | undefined): void {
+/** Tells that the count of a row's page is not the one followed: `count` changes there are by an amount that is not known. */
+function addGap(batch: EventBatch, row: number, count: number): void {
   const time = batch.time[row]!
-  batch.lost.push({ cpu: batch.cpu[row]!, from: time, to: time, count })
+  batch.lost.push({ cpu: batch.cpu[row]!, from: time, to: time, count, isUnknownChange: true })
 }
 
 function emit(page: Page, batch: EventBatch, row: number, op: number, val: number, count: number): true {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** What a recording of watched counts needs beside its samples: the kernel's code, and the pages that are watched. */
 import type { SymbolTable } from '../../common/symbols.ts'
-import { type Damage, type EventBatch, type OpenOptions, TraceError } from '../../events.ts'
+import { type Damage, type EventBatch, type OpenOptions, TraceError, type WatchedCounts } from '../../events.ts'
 import type { PerfAttr, PerfInfo } from '../header.ts'
 import { ChangeReader, type WatchedCount } from './changes.ts'
 import { CountResolver } from './count-resolver.ts'
@@ -22,6 +22,7 @@ export class Watch {
   readonly symbols: SymbolTable
   readonly #pages: WatchedPages
   readonly #given: ReadonlyMap<number, number>
+  readonly #after: ReadonlyMap<number, number>
   readonly #notes: string[] = []
   #resolver: CountResolver | undefined
   #starts: ReadonlyMap<number, StartCount> = new Map()
@@ -31,9 +32,11 @@ export class Watch {
     text: KernelText | undefined,
     symbols: SymbolTable,
     given: ReadonlyMap<number, number>,
+    after: ReadonlyMap<number, number>,
   ) {
     this.#pages = pages
     this.#given = given
+    this.#after = after
     this.symbols = symbols
     const isRead = text?.machine === EM_X86_64 || text?.machine === EM_AARCH64
     this.reader = new ChangeReader(text && isRead ? new WriteFinder(text, symbols) : undefined)
@@ -48,7 +51,7 @@ export class Watch {
   static async open(
     attrs: readonly PerfAttr[],
     info: PerfInfo,
-    { kcore, vmemmap, startCounts: given = new Map() }: OpenOptions,
+    { kcore, vmemmap, startCounts: given = new Map(), endCounts = new Map() }: OpenOptions,
     symbols: SymbolTable,
     damage: Damage[],
   ): Promise<Watch | undefined> {
@@ -62,7 +65,7 @@ export class Watch {
       const { file, offset, expected } = error
       damage.push({ file, offset, expected })
     }
-    return new Watch(pages, text, symbols, given)
+    return new Watch(pages, text, symbols, given, endCounts)
   }
 
   /** The watched count of an event, by its place in the header. */
@@ -76,6 +79,16 @@ export class Watch {
     this.#resolver = new CountResolver(this.#starts)
   }
 
+  /** What the ledger should know beside the events, once the counts at the start are deduced. */
+  counts(): WatchedCounts {
+    return { assumed: new Set(this.#assumed()), after: this.#after }
+  }
+
+  /** Pages of which nothing tells the count at the start. */
+  #assumed(): number[] {
+    return [...this.#starts].flatMap(([pfn, { isKnown }]) => (isKnown ? [] : [pfn]))
+  }
+
   /** Makes events of rows; before `begin` they stay as they are. */
   resolve(batch: EventBatch): void {
     this.#resolver?.resolve(batch)
@@ -83,37 +96,67 @@ export class Watch {
 
   /** What a reader should know; complete when all batches were resolved. */
   notes(): string[] {
-    const resolver = this.#resolver
-    const assumed = [...this.#starts].filter(([, { isKnown }]) => !isKnown)
-    return [
-      `watched: the counts of ${this.#pages.pfns.length} pages, changes told by the instruction that made each`,
-      ...this.#notes,
-      ...(assumed.length > 0
-        ? [
-            `the count of ${pagesText(assumed.map(([pfn]) => pfn))} at the start is not known: the least that fits is shown`,
-          ]
-        : []),
-      ...(resolver ? resolverNotes(resolver) : []),
-    ]
+    const { pfns } = this.#pages
+    const assumed = this.#assumed()
+    const what = either(pfns.length, 'the count of 1 page', n => `the counts of ${n} pages`)
+    const notes = [`watched: ${what}, changes told by the instruction that made each`, ...this.#notes]
+    if (assumed.length > 0)
+      notes.push(
+        either(
+          assumed.length,
+          `the count of ${pagesText(assumed)} at the start is not known: the least that fits is shown`,
+          () => `the counts of ${pagesText(assumed)} at the start are not known: the least that fit are shown`,
+        ),
+      )
+    if (this.#given.size > 0 && !pfns.some(pfn => this.#given.has(pfn)))
+      notes.push('the counts given are of other pages: none of these was watched')
+    for (const [pfn, { count }] of this.#starts) {
+      const read = this.#given.get(pfn)
+      if (read !== undefined && read !== count)
+        notes.push(
+          `page 0x${pfn.toString(16)} had ${read} when its count was read, and ${count} when its first change came`,
+        )
+    }
+    return [...notes, ...(this.#resolver ? resolverNotes(this.#resolver) : [])]
   }
 }
 
 function resolverNotes({ unresolved, inferred, refused, reordered }: CountResolver): string[] {
   const notes: string[] = []
-  if (refused > 0)
-    notes.push(`${refused} samples are of a compare and exchange that found another count and changed nothing`)
-  if (inferred > 0) notes.push(`${inferred} changes are known from the counts around them, not from their instruction`)
-  if (reordered > 0)
-    notes.push(`${reordered} samples were stamped behind later changes, as counts show, and are told before these`)
-  const left = [...unresolved.values()].reduce((sum, count) => sum + count, 0)
-  if (left > 0)
-    notes.push(
-      `${left} changes of ${pagesText([...unresolved.keys()])} are by how much nobody knows: they are left out, and nothing rests on the counts around them`,
-    )
+  const tell = (n: number, one: string, several: (n: number) => string) => {
+    if (n > 0) notes.push(either(n, one, several))
+  }
+  tell(
+    refused,
+    '1 sample is of a compare and exchange that found another count and changed nothing',
+    n => `${n} samples are of a compare and exchange that found another count and changed nothing`,
+  )
+  tell(
+    inferred,
+    '1 change is known from the counts around it, not from its instruction',
+    n => `${n} changes are known from the counts around them, not from their instructions`,
+  )
+  tell(
+    reordered,
+    '1 sample was stamped behind later changes, as counts show, and is told before these',
+    n => `${n} samples were stamped behind later changes, as counts show, and are told before these`,
+  )
+  const pages = pagesText([...unresolved.keys()])
+  tell(
+    [...unresolved.values()].reduce((sum, count) => sum + count, 0),
+    `the amount of 1 change of ${pages} is not known: it is left out, and nothing rests on the counts around it`,
+    n =>
+      `the amounts of ${n} changes of ${pages} are not known: they are left out, and nothing rests on the counts around`,
+  )
   return notes
+}
+
+function either(n: number, one: string, several: (n: number) => string): string {
+  return n === 1 ? one : several(n)
 }
 
 function pagesText(pfns: readonly number[]): string {
   const shown = pfns.slice(0, SHOWN).map(pfn => `0x${pfn.toString(16)}`)
-  return `page ${shown.join(', ')}${pfns.length > SHOWN ? ` and ${pfns.length - SHOWN} more` : ''}`
+  const more = pfns.length > SHOWN ? ` and ${pfns.length - SHOWN} more` : ''
+  return `${pfns.length === 1 ? 'page' : 'pages'} ${shown.join(', ')}${more}`
 }

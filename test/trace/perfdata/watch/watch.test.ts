@@ -78,7 +78,7 @@ test('a compare and exchange that found another count is told as one that change
       ['page_ref_mod_and_return', 1, 3],
     ])
     expect(recording.notes).toContain(
-      '1 samples are of a compare and exchange that found another count and changed nothing',
+      '1 sample is of a compare and exchange that found another count and changed nothing',
     )
   }
 })
@@ -211,7 +211,7 @@ test('what an unknown instruction did is told by the counts around it', async ()
     ['page_ref_mod', -1, 5],
     ['page_ref_mod_and_return', 1, 6],
   ])
-  expect(recording.notes).toContain('1 changes are known from the counts around them, not from their instruction')
+  expect(recording.notes).toContain('1 change is known from the counts around it, not from its instruction')
 })
 
 test('what nothing tells is left out, as a gap', async () => {
@@ -222,9 +222,11 @@ test('what nothing tells is left out, as a gap', async () => {
   const recording = await machine.open()
   expect(await eventsOf(recording)).toHaveLength(2)
   expect(recording.notes).toContainEqual(
-    expect.stringMatching(/^1 changes of page 0x7fe9f are by how much nobody knows/),
+    expect.stringMatching(/^the amount of 1 change of page 0x7fe9f is not known: it is left out/),
   )
-  expect(await gapsOf(await machine.open())).toEqual([{ cpu: 0, from: 1000, to: 1000, count: 1 }])
+  expect(await gapsOf(await machine.open())).toEqual([
+    { cpu: 0, from: 1000, to: 1000, count: 1, isUnknownChange: true },
+  ])
 })
 
 test('an exchange whose operand was lost is told by the next count', async () => {
