@@ -3,7 +3,7 @@
 
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /** The project's folder: this file stands in it, and compiled in its .tools. */
@@ -38,6 +38,12 @@ export function data(path = '.'): Missing {
 export function program(name: string): Missing {
   const { status, stdout } = spawnSync(name, ['--version'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
   return status === 0 || stdout?.includes(`${name} version`) ? undefined : `program ${name}`
+}
+
+/** Needs a program that says no version, as a daemon without its configuration. */
+export function daemon(name: string): Missing {
+  const folders = (process.env.PATH ?? '').split(delimiter)
+  return folders.some(folder => existsSync(join(folder, name))) ? undefined : `program ${name}`
 }
 
 /** Runs a program; its stdout, or an error with its stderr. */
