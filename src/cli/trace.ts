@@ -3,6 +3,7 @@
 import { Command, Option } from 'commander'
 import { type Account, account, type Presence } from '../ledger/account.ts'
 import { type FindingKind, KINDS } from '../ledger/findings/registry.ts'
+import type { Others } from '../ledger/learn/fleet.ts'
 import type { PageRange } from '../ledger/track/page-range.ts'
 import { damageLine, incompleteness } from '../report/completeness.ts'
 import { pagemapOf, select, type TraceFilter } from '../report/filter.ts'
@@ -15,6 +16,7 @@ import { shown } from './colour.ts'
 import { complain } from './complain.ts'
 import { guarded, inputError, UsageError } from './errors.ts'
 import { Exit, exitFor, exitOf } from './exit-codes.ts'
+import { isFleet, learnTogether } from './fleet.ts'
 import {
   absentFunctions,
   absentTasks,
@@ -56,6 +58,7 @@ export interface TraceFlags extends RecordingFlags {
   older?: bigint
   top?: number
   each?: boolean
+  alone?: boolean
 }
 
 /** Kinds of findings, one a line. */
@@ -86,6 +89,7 @@ Examples:
   lastput trace trace.dat --pfn 0xfcf83fc --json   one page, for a program
   lastput trace trace.dat --perfetto trace.pftrace for ui.perfetto.dev
   lastput trace trace.dat --parquet tables/        for DuckDB (docs/export.md)
+  lastput trace host*.dat                          a fleet: laws of all together
 
 Exit codes: 0 all was judged and nothing found, 1 findings that accuse or
 reports of the kernel's own, 2 usage or an unusable file, 3 nothing was found,
@@ -126,6 +130,7 @@ export function traceCommand(): Command {
     .option('--older <seconds>', 'of the pages held at the end, those held for at least that long', parseTime)
     .option('--top <n>', 'causes and held pages to show; 20 unless said', parseCount)
     .option('--each', 'show every finding in full, not only one for each cause')
+    .option('--alone', 'of several recordings, learn the laws of each from itself only')
     .option('--all-pages', 'account for ordinary pages too, not only for device pages')
     .addHelpText('after', NOTES)
     .action((files: string[], flags: TraceFlags) => guarded('trace', () => traceAll(files, flags)))
@@ -144,8 +149,9 @@ const TOP = 20
 
 async function traceAll(files: string[], flags: TraceFlags): Promise<Exit> {
   refuseContradictions(files, flags)
+  const fleet = isFleet(files, flags) ? await learnTogether(files, flags) : undefined
   const results: (Result | undefined)[] = []
-  for (const file of files) results.push(await traceOne(file, flags, files.length > 1))
+  for (const file of files) results.push(await traceOne(file, flags, files.length > 1, fleet?.others(file)))
   const judged = results.filter(result => result !== undefined)
   if (judged.length === 0) return Exit.UNUSABLE
   const [{ absent }] = judged as [Result]
@@ -156,9 +162,17 @@ async function traceAll(files: string[], flags: TraceFlags): Promise<Exit> {
     const json = files.length === 1 ? judged[0]!.json : judged.map(result => result.json)
     process.stdout.write(`${JSON.stringify(json, undefined, 1)}\n`)
   } else {
-    process.stdout.write(`${shown(judged.map(result => result.text.join('\n')).join('\n\n'))}\n`)
+    const texts = judged.map(result => result.text.join('\n'))
+    if (judged.length > 1) texts.push(await summaryOf(judged))
+    process.stdout.write(`${shown(texts.join('\n\n'))}\n`)
   }
   return exitOf(results.map(result => result?.exit ?? Exit.UNUSABLE))
+}
+
+/** What was found in several recordings, by cause over all of them. */
+async function summaryOf(judged: readonly Result[]): Promise<string> {
+  const { answersOf, fleetOf, fleetText } = await import('../report/merge.ts')
+  return fleetText(fleetOf(judged.map(({ json }) => answersOf('trace', json)))).join('\n')
 }
 
 /** @throws UsageError for options of which one would be taken without effect */
@@ -168,13 +182,19 @@ function refuseContradictions(files: readonly string[], flags: TraceFlags): void
     if (flags[option] !== undefined && files.length > 1) throw new UsageError(`--${option} takes one recording`)
   if (full && html === undefined) throw new UsageError('--full says what is put into a report: add --html FILE')
   refuseEmptyTime({ from, to })
+  if (flags.alone && files.length === 1) throw new UsageError('--alone is about several recordings')
   if (files.filter(file => file === '-').length > 1) throw new UsageError('standard input can be read once')
 }
 
 /** Judges one recording; of several, one that cannot be used does not keep the others from being judged. */
-async function traceOne(file: string, flags: TraceFlags, isOneOfSeveral: boolean): Promise<Result | undefined> {
+async function traceOne(
+  file: string,
+  flags: TraceFlags,
+  isOneOfSeveral: boolean,
+  others: Others | undefined,
+): Promise<Result | undefined> {
   try {
-    return await withRecording(file, flags, recording => traceRecording(recording, flags))
+    return await withRecording(file, flags, recording => traceRecording(recording, flags, others))
   } catch (error) {
     const message = inputError(error)
     if (!isOneOfSeveral || message === undefined) throw error
@@ -190,11 +210,11 @@ async function writeHtml(html: string, file: string, { json }: Result, flags: Tr
 }
 
 /** Accounts for an opened recording as the command line wants it. */
-export async function traceRecording(opened: Recording, flags: TraceFlags): Promise<Result> {
+export async function traceRecording(opened: Recording, flags: TraceFlags, others?: Others): Promise<Result> {
   const { recording, pids } = noteTasks(opened, flags.task)
   const progress = progressLine('trace')
   const { allPages, protocol, pfn: ask, perfetto, parquet } = flags
-  const options = { allPages, protocol, ask, onProgress: progress.show }
+  const options = { allPages, protocol, ask, others, isShared: others !== undefined, onProgress: progress.show }
   const isExported = perfetto !== undefined || parquet !== undefined
   const { account: made, notes } = isExported
     ? await (await import('./export.ts')).accountAndExport(recording, { perfetto, parquet }, options)

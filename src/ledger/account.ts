@@ -12,12 +12,11 @@ import { type OpenReferences, openReferences } from './diagnose/open-references.
 import { tellingCallers } from './diagnose/telling-callers.ts'
 import type { ErrorReport, Finding } from './findings/finding.ts'
 import type { LawBook } from './learn/law-book.ts'
-import { LearningTracker } from './learn/learning-tracker.ts'
+import { type LearningOptions, LearningTracker } from './learn/learning-tracker.ts'
 import { isInRanges, type PageRange } from './track/page-range.ts'
 import { PageBit } from './track/page-state.ts'
 import { protocolOf } from './track/protocol-recognition.ts'
 import type { LifetimeTotals } from './track/tables.ts'
-import type { TrackerOptions } from './track/tracker.ts'
 import { isPut, signatureOf, type UnitKey } from './track/unit-key.ts'
 
 /** Events at the beginning of a recording that are looked at first, to learn the rules by which all are judged. */
@@ -96,7 +95,7 @@ export interface Account {
 /** `left-out`: all pages of a range that occur are ordinary ones, which are not accounted for. */
 export type Presence = 'accounted' | 'left-out' | 'absent'
 
-export interface AccountOptions extends TrackerOptions {
+export interface AccountOptions extends LearningOptions {
   protocol?: ProtocolId | undefined
   /** Pages that somebody asks about. */
   ask?: readonly PageRange[] | undefined
@@ -394,6 +393,11 @@ function ledgerNotes(ledger: LearningTracker): string[] {
     notes.push('no ZONE_DEVICE page was recognised: all pages are accounted for')
   if (ledger.sites.areNameless)
     notes.push('stacks have no symbols: pass --kallsyms FILE, a copy of /proc/kallsyms of that boot')
+  const { recordings, lifetimes } = ledger.added
+  if (recordings > 0)
+    notes.push(
+      `laws are learned from ${lifetimes} complete lifetimes of ${recordings === 1 ? 'one other recording' : `${recordings} other recordings`}, too (--alone: not)`,
+    )
   const { unrecorded, firstUnrecorded: first } = anomalies
   if (unrecorded > 0)
     notes.push(

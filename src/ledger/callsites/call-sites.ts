@@ -10,6 +10,9 @@ const KEY_DEPTH = 4
 /** Key of references that were held before the recording began. */
 export const BEFORE = OP_NAMES.length
 
+/** In place of a frame's id: the recording itself has no such frame. */
+const NO_FRAME = -1 - OP_NAMES.length - 1
+
 /** Distinct keys kept; real recordings have thousands. What comes after shares the key of the first operation. */
 const MAX_KEYS = 1 << 17
 
@@ -30,16 +33,33 @@ export class CallSites {
   readonly #example: number[] = []
   readonly #acting: number[] = []
   readonly #namesOf: (readonly string[] | undefined)[] = []
-  readonly #siteIds = new Map<number, number>()
+  readonly #siteIds = new Map<number | string, number>()
   /** Per key, the number of its call site (the acting frame alone). */
   readonly #site: number[] = []
   /** Per key, the first key with the same first frames, by number of frames. */
   readonly #prefixes: number[][] = []
   readonly #prefixIds = new Map<string, number>()
+  /** Frames are told apart by their names, as other recordings have them, and not by their addresses. */
+  readonly #byName: boolean
+  /** Frames of keys that only other recordings have had so far. */
+  readonly #foreign = new Map<number, readonly Frame[]>()
 
-  constructor(stacks: StackTable) {
+  /** @param byName call sites are to be those of other recordings of the same kernel, whose addresses differ */
+  constructor(stacks: StackTable, byName = false) {
     this.#stacks = stacks
-    for (let op = 0; op <= OP_NAMES.length; op++) this.#add(`op${op}`, 0, -1 - op)
+    this.#byName = byName
+    for (let op = 0; op <= OP_NAMES.length; op++) this.#add([`op${op}`], 0, -1 - op)
+  }
+
+  /** Returns the key of a call site of another recording, by the frames that tell it from others. */
+  foreignKey(frames: readonly Frame[]): number {
+    const parts = frames.map((frame, i) => frameLabel(frame, i === 0))
+    const known = this.#ids.get(parts.join(' '))
+    if (known !== undefined) return known
+    const id = this.#add(parts, 0, NO_FRAME)
+    this.#foreign.set(id, frames)
+    this.#namesOf[id] = frames.map(frame => baseName(frame.name))
+    return id
   }
 
   get size(): number {
@@ -92,7 +112,19 @@ export class CallSites {
   /** Returns the frame that acted: the first below the reference helpers; undefined without a stack. */
   actingFrame(signature: number): Frame | undefined {
     const id = this.#acting[signature]!
-    return id < 0 ? undefined : this.#stacks.frame(id)
+    return id < 0 ? this.#foreign.get(signature)?.[0] : this.#stacks.frame(id)
+  }
+
+  /** True if only other recordings have had the call site so far. */
+  isForeign(signature: number): boolean {
+    return this.#foreign.has(signature)
+  }
+
+  /** Returns the frames that tell a key from others, from the acting one on; none without a stack. */
+  keyFrames(signature: number): readonly Frame[] {
+    const stack = this.#example[signature]!
+    if (stack === 0) return this.#foreign.get(signature) ?? []
+    return this.framesFromActing(stack).slice(0, KEY_DEPTH)
   }
 
   /** Returns the names of the functions on a stack, innermost first. */
@@ -130,13 +162,7 @@ export class CallSites {
   #names(key: number): readonly string[] {
     let names = this.#namesOf[key]
     if (!names) {
-      const stack = this.#example[key]!
-      names =
-        stack === 0
-          ? []
-          : this.framesFromActing(stack)
-              .slice(0, KEY_DEPTH)
-              .map(frame => baseName(frame.name))
+      names = this.keyFrames(key).map(frame => baseName(frame.name))
       this.#namesOf[key] = names
     }
     return names
@@ -152,10 +178,20 @@ export class CallSites {
     } else this.#named++
     this.#traitsOf[stack] = traits
     const first = this.#actingIndex(frames)
-    const key = frames.subarray(first, first + KEY_DEPTH).join(' ')
-    const id = this.#ids.get(key) ?? this.#add(key, stack, frames[first] ?? -1 - op)
+    const parts = this.#parts(frames.subarray(first, first + KEY_DEPTH))
+    const acting = frames[first] ?? -1 - op
+    const id = this.#ids.get(parts.join(' ')) ?? this.#add(parts, stack, acting)
+    if (this.#foreign.delete(id)) {
+      this.#example[id] = stack
+      this.#acting[id] = acting
+    }
     this.#keyOf[stack] = id + 1
     return id
+  }
+
+  /** What tells frames from others. */
+  #parts(frames: Uint32Array): (number | string)[] {
+    return Array.from(frames, (id, i) => (this.#byName ? frameLabel(this.#stacks.frame(id), i === 0) : id))
   }
 
   #isNameless(frames: Uint32Array): boolean {
@@ -172,23 +208,23 @@ export class CallSites {
     return i
   }
 
-  #add(key: string, stack: number, acting: number): number {
+  #add(parts: readonly (number | string)[], stack: number, acting: number): number {
     if (this.#example.length >= MAX_KEYS) return 0
     const id = this.#example.length
-    this.#ids.set(key, id)
+    this.#ids.set(parts.join(' '), id)
     this.#example.push(stack)
     this.#acting.push(acting)
-    const site = this.#siteIds.get(acting) ?? this.#siteIds.size
-    this.#siteIds.set(acting, site)
+    const at = parts[0] ?? acting
+    const site = this.#siteIds.get(at) ?? this.#siteIds.size
+    this.#siteIds.set(at, site)
     this.#site.push(site)
-    this.#prefixes.push(this.#prefixesOf(key, id))
+    this.#prefixes.push(this.#prefixesOf(parts, id))
     return id
   }
 
-  #prefixesOf(key: string, id: number): number[] {
-    const frames = key.split(' ')
+  #prefixesOf(parts: readonly (number | string)[], id: number): number[] {
     return Array.from({ length: KEY_DEPTH - 1 }, (_, d) => {
-      const prefix = frames.slice(0, d + 1).join(' ')
+      const prefix = parts.slice(0, d + 1).join(' ')
       const known = this.#prefixIds.get(prefix) ?? id
       this.#prefixIds.set(prefix, known)
       return known
@@ -200,4 +236,10 @@ export class CallSites {
     this.#keyOf = grown(this.#keyOf, length)
     this.#traitsOf = grown(this.#traitsOf, length)
   }
+}
+
+/** A frame as every recording of a kernel has it; kernels load themselves and their modules where they like. */
+function frameLabel({ name, offset, module }: Frame, isActing: boolean): string {
+  if (offset === undefined && name.startsWith('0x') && !isActing) return '?'
+  return `${name}+${offset ?? '?'}[${module ?? ''}]`.replace(/\s/g, '_')
 }

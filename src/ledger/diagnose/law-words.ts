@@ -23,5 +23,7 @@ export function lawSentence(ledger: LearningTracker, naming: Naming, law: number
   )
   const puts = side(keys.filter(isPut), 'give')
   const how = held === touched ? `in all ${touched}` : `in ${held} of ${touched}`
-  return `what ${gets}, ${puts} back: as many references ${how} complete lifetimes`
+  const { recordings } = ledger.added
+  const where = recordings > 0 ? ` of ${recordings + 1} recordings` : ''
+  return `what ${gets}, ${puts} back: as many references ${how} complete lifetimes${where}`
 }

@@ -11,54 +11,71 @@ import { LifetimeState } from '../track/lifetime-log.ts'
 import { shorten } from '../track/shorten.ts'
 import type { Tables } from '../track/tables.ts'
 import { Tracker, type TrackerOptions } from '../track/tracker.ts'
+import { JointKinds, type Others } from './fleet.ts'
 import { LawBook } from './law-book.ts'
 
 /** Lifetimes that are looked at event by event, for what only their order tells. */
 const SAMPLES = 400
 
+export interface LearningOptions extends TrackerOptions {
+  /** Call sites are those of other recordings, too: they are told apart by name. */
+  isShared?: boolean | undefined
+  /** What other recordings add. */
+  others?: Others | undefined
+}
+
 export class LearningTracker extends Tracker {
   readonly book: LawBook
+  /** Its lifetimes and those of others; undefined: laws are learned from its own alone. */
+  readonly #joint: JointKinds | undefined
+  /** Recordings and lifetimes that others have added at the end. */
+  added = { recordings: 0, lifetimes: 0 }
 
   /**
    * @param stamps what is known of the recording's clock
    * @param hints a tracker that has seen the recording's beginning
    */
-  constructor(stacks: StackTable, options: TrackerOptions = {}, stamps?: StampInfo, hints?: LearningTracker) {
-    const sites = hints?.sites ?? new CallSites(stacks)
+  constructor(stacks: StackTable, options: LearningOptions = {}, stamps?: StampInfo, hints?: LearningTracker) {
+    const sites = hints?.sites ?? new CallSites(stacks, options.isShared)
     const book = hints?.book ?? new LawBook()
     super(stacks, options, {
       sites,
       hints,
       stamps,
       compact: (row, tables) => {
-        if (book.isStale(tables.lives.complete)) learn(book, tables)
+        if (book.isStale(tables.lives.complete)) this.#learn(tables)
         shorten(row, tables, book)
       },
-      makeRoom: tables => makeRoom(book, tables),
+      makeRoom: tables => {
+        if (!tables.log.isCompacted && book.isStale(tables.lives.complete)) this.#learn(tables)
+        makeRoom(book, tables)
+      },
     })
     this.book = book
+    const { others } = options
+    this.#joint = others && new JointKinds(this.kinds, others, sites)
   }
 
   /** Settles what is still open at the end of the recording, and learns from all lifetimes. */
   override finish(): void {
     super.finish()
-    learn(this.book, this)
+    this.#learn(this)
+    if (this.#joint) this.added = this.#joint.added
+  }
+
+  /** Learns the laws. Once lifetimes were let go by those known, these stay as they are, and only further ones are added. */
+  #learn(tables: Pick<Tables, 'lives' | 'log' | 'nodes' | 'sites'>): void {
+    const samples = sampleLifetimes(tables)
+    const { lives, sites, log } = tables
+    const kinds = this.#joint ?? this.kinds
+    if (log.isCompacted) this.book.extend(kinds, lives.complete, sites, samples)
+    else this.book.learn(kinds, lives.complete, sites, samples)
   }
 
   /** Returns some complete lifetimes with their events. */
   sampleLifetimes(): LifetimeEvent[][] {
     return sampleLifetimes(this)
   }
-}
-
-type Learned = Pick<Tables, 'kinds' | 'lives' | 'log' | 'nodes' | 'sites'>
-
-/** Learns the laws. Once lifetimes were let go by those known, these stay as they are, and only further ones are added. */
-function learn(book: LawBook, tables: Learned): void {
-  const samples = sampleLifetimes(tables)
-  const { kinds, lives, sites } = tables
-  if (tables.log.isCompacted) book.extend(kinds, lives.complete, sites, samples)
-  else book.learn(kinds, lives.complete, sites, samples)
 }
 
 function sampleLifetimes({ log, nodes }: Pick<Tables, 'log' | 'nodes'>): LifetimeEvent[][] {
@@ -71,8 +88,7 @@ function sampleLifetimes({ log, nodes }: Pick<Tables, 'log' | 'nodes'>): Lifetim
 
 /** Lets go of lifetimes that obey every law. */
 function makeRoom(book: LawBook, tables: Tables): void {
-  const { log, pages, kinds, lives } = tables
-  if (!log.isCompacted && book.isStale(lives.complete)) learn(book, tables)
+  const { log, pages, kinds } = tables
   /** Per kind: 1 lawful, 0 not, -1 not looked at yet. */
   const lawful = new Int8Array(kinds.size).fill(-1)
   const isLawful = (entry: number) => {
