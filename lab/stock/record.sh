@@ -27,11 +27,14 @@ node "$here/../../dist/cli/main.js" record --dry-run > "$root/record.sh"
 cp "$top"/modules/*.ko "$here/init" "$root/"
 (cd "$root" && find . | busybox cpio -o -H newc 2> /dev/null) > "$work/root.cpio"
 
+# Packages have the image in /boot, and from 7.2 on beside the modules.
+kernel=$top/root/boot/vmlinuz-$1
+[ -e "$kernel" ] || kernel=$top/root/usr/lib/modules/$1/vmlinuz
 # QEMU's TCG traps on atomic operations of a watched address only with one host thread.
 khz=$(awk -F: '/^cpu MHz/ {printf "%d", $2 * 1000; exit}' /proc/cpuinfo)
 nice -n "${NICE:-0}" timeout 1500 qemu-system-x86_64 -machine q35 -accel tcg,thread=single -cpu max -smp 2 -m 2G -nodefaults \
   -no-reboot -display none -serial "file:$out/console.log" -serial "file:$work/out.tar.gz" \
-  -kernel "$top/root/boot/vmlinuz-$1" -initrd "$work/root.cpio" \
+  -kernel "$kernel" -initrd "$work/root.cpio" \
   -append "console=ttyS0 rdinit=/init panic=-1 tsc_early_khz=${khz:-1000000} tsc=reliable mitigations=off"
 tar -xzf "$work/out.tar.gz" -C "$out" || { echo "the guest sent nothing: see $out/console.log" >&2; exit 1; }
 grep -E '^(KERNEL|EXIT|CLEAN|NOT|DONE)' "$out/log.txt"

@@ -2,8 +2,11 @@
 import { writeFileSync } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
+import type { AccountOptions } from '../ledger/account.ts'
+import { countsFor, type FileOptions } from '../node/open.ts'
 import { viewerBundle, viewerWorker } from '../node/viewer.ts'
 import { reportHtml, type WholeRecording } from '../report/html.ts'
+import { readingOptionsJson } from '../report/reading-options.ts'
 import { TraceError } from '../trace/events.ts'
 import { namingFile } from './errors.ts'
 
@@ -21,9 +24,17 @@ export function writeOutput(file: string, content: string | Uint8Array): void {
 }
 
 /** A recording to be put into a report. @throws TraceError when it does not fit, or cannot be read twice */
-export async function wholeRecording(path: string, options: object): Promise<WholeRecording> {
+export async function wholeRecording(
+  path: string,
+  { counts, ...options }: FileOptions & Pick<AccountOptions, 'allPages' | 'protocol'>,
+): Promise<WholeRecording> {
   if (path === '-') throw new TraceError('standard input', 0, 'expected a file for --full, which reads it twice')
-  const { size } = await stat(path)
+  const found = await stat(path)
+  const { size } = found
+  if (found.isDirectory())
+    throw new TraceError(path, 0, 'expected a file for --full: pack the directory by tar, which is read as it is')
   if (size > MOST_BYTES) throw new TraceError(path, size, `expected at most ${MOST_BYTES} bytes for --full`)
-  return { name: basename(path), bytes: new Uint8Array(await readFile(path)), options, worker: viewerWorker() }
+  const name = basename(path)
+  const json = readingOptionsJson({ ...countsFor(name, counts), ...options })
+  return { name, bytes: new Uint8Array(await readFile(path)), options: json, worker: viewerWorker() }
 }

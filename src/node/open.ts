@@ -103,7 +103,10 @@ export async function openInputRecording(input: Input, { counts, ...options }: F
 }
 
 /** The counts of the turn that a file is of. */
-function countsFor(name: string, counts: CountsFile | undefined): Pick<OpenOptions, 'startCounts' | 'endCounts'> {
+export function countsFor(
+  name: string,
+  counts: CountsFile | undefined,
+): Pick<OpenOptions, 'startCounts' | 'endCounts'> {
   const turn = turnOf(name)
   return counts ? { startCounts: counts.before(turn), endCounts: counts.after(turn) } : {}
 }

@@ -8,6 +8,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 const root = join(import.meta.dirname, '../..')
 const watch = 'examples/watch-leak-6.1/perf.data'
+/** Where the memory map of the example was. */
+const VMEMMAP = '0xfff880fd80000000'
 const folder = mkdtempSync(join(tmpdir(), 'lastput-watch-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 
@@ -100,5 +102,26 @@ describe('--counts', () => {
     )
     const strange = file('strange.txt', '0x1 7\n')
     expect(lastput('trace', watch, '--counts', strange).said).toContain('the counts given are of other pages')
+  })
+})
+
+describe('--html --full', () => {
+  test('of a packed recording keeps where the memory map was, and what was counted', () => {
+    const tar = join(folder, 'packed.tar')
+    spawnSync('tar', ['-cf', tar, '-C', join(root, 'examples/watch-leak-6.1'), 'perf.data'])
+    const html = join(folder, 'full.html')
+    const counts = file('full.txt', '0x7fea1 1\n')
+    const { status, stderr } = lastput('trace', tar, '--html', html, '--full', '--vmemmap', VMEMMAP, '--counts', counts)
+    expect({ status, stderr }).toEqual({ status: 1, stderr: '' })
+    const json = /id="lastput-recording">(.*)<\/script>/.exec(readFileSync(html, 'utf8'))![1]!
+    expect(JSON.parse(json).options).toMatchObject({ vmemmap: VMEMMAP, startCounts: [[0x7fea1, 1]] })
+  })
+
+  test('of a directory says what to do', () => {
+    const { status, stderr } = lastput('trace', watch, '--html', join(folder, 'dir.html'), '--full')
+    expect({ status, stderr: stderr.replace(/\s+/g, ' ') }).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('pack the directory by tar'),
+    })
   })
 })

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Where what is shown comes from. The address names it; files that a user has given are known as long as the page lives. */
+import { type FormlessJson, readingOptions } from '../../src/report/reading-options.ts'
 import type { Address } from './address.ts'
 import { readDocument } from './documents.ts'
 import { EXAMPLES, exampleFile } from './examples.ts'
@@ -71,7 +72,7 @@ function fromUrl(key: string, name: string, url: string): Source {
 interface EmbeddedRecording {
   name: string
   base64: string
-  options: ReadingOptions
+  options: Omit<ReadingOptions, keyof FormlessJson> & FormlessJson
 }
 
 /** What a report holds: JSON as `--json` writes it, or a whole recording. */
@@ -82,7 +83,7 @@ export function reportSources(data: string, recording: string | undefined): Sour
     async open(onProgress) {
       if (recording === undefined) return { document: readDocument(JSON.parse(data)) }
       const { name, base64, options } = JSON.parse(recording) as EmbeddedRecording
-      return openBlob(name, new Blob([bytesOf(base64)]), onProgress, options)
+      return openBlob(name, new Blob([bytesOf(base64)]), onProgress, readingOptions(options))
     },
   }
   return { named: () => source }
