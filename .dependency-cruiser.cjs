@@ -1,4 +1,4 @@
-// The arrows of docs/architecture.md, held by a tool: cli -> report -> (checker | ledger | core) -> linux.
+// The table of layers in docs/architecture.md, enforced.
 
 /** Files of `from` import, of the project's own files, only those of `from` itself and of the folders in `allowed`. */
 const only = (name, from, allowed) => ({
