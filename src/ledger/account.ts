@@ -10,6 +10,7 @@ import { Diagnosis } from './diagnose/diagnosis.ts'
 import type { Holder } from './diagnose/open-findings.ts'
 import { type OpenReferences, openReferences } from './diagnose/open-references.ts'
 import { tellingCallers } from './diagnose/telling-callers.ts'
+import type { UnmapSummary } from './diagnose/unmap-calls.ts'
 import type { ErrorReport, Finding } from './findings/finding.ts'
 import type { LawBook } from './learn/law-book.ts'
 import { type LearningOptions, LearningTracker } from './learn/learning-tracker.ts'
@@ -78,6 +79,8 @@ export interface Account {
   causes: Cause[]
   /** What the kernel itself reported, by time. */
   reports: ErrorReport[]
+  /** Calls of memunmap_pages(), by time, where probes tell of them. */
+  unmaps: UnmapSummary[]
   /** The laws that the lifetimes obey, by number. */
   laws: LawSummary[]
   /** References that are out at the end, by the site that took them, most first. */
@@ -249,6 +252,7 @@ export function summarise(recording: Recording, ledger: LearningTracker, ask: re
     findings,
     causes: causesOf(findings),
     reports: diagnosis.reports(),
+    unmaps: diagnosis.unmaps(),
     laws: lawSummaries(ledger),
     open,
     notes: [

@@ -24,6 +24,8 @@ interface LifeEventJson {
   count: number
   /** The event in this lifetime that gave the reference back, or took it. */
   partner: number | null
+  /** The put by which memunmap_pages() gives back what the page has of its own. */
+  base?: true
 }
 
 interface LifetimeJson {
@@ -117,7 +119,8 @@ export function lifeText(lives: PageLives, top: number): string[] {
 }
 
 function lifetimeText({ began, ended, events }: LifetimeJson, number: number, timed: Timed): string[] {
-  const ends = ended === null ? 'open at the end' : 'given back'
+  const isBase = events.length === 1 && events[0]!.base === true
+  const ends = isBase ? 'its base reference given back' : ended === null ? 'open at the end' : 'given back'
   const starts = began === null ? ', begun before' : ''
   const holders = new Letters(events)
   const rows = [
@@ -167,6 +170,7 @@ class Letters {
   constructor(events: readonly LifeEventJson[]) {
     events.forEach((event, i) => {
       if (event.val > 0) this.#of.push(this.#take(i, event.val))
+      else if (event.base) this.#of.push('base')
       else this.#of.push(event.val < 0 ? this.#give(event.partner, -event.val) : '')
       this.#after.push(column([...this.#held.values()].map(({ letter }) => letter)))
     })

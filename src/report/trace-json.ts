@@ -46,6 +46,13 @@ export function traceJson(account: Account & { leftOut?: number }, damage: reado
     findings: account.findings.map(finding => findingJson(finding, account)),
     leftOut: account.leftOut ?? 0,
     reports: account.reports.map(report => reportJson(report, account)),
+    unmaps: account.unmaps.map(({ firstPfn, lastPfn, actor, returned, waits }) => ({
+      firstPfn: pfnText(firstPfn),
+      lastPfn: pfnText(lastPfn),
+      ...actorJson(actor, account),
+      returned: returned === undefined ? null : timeNumber(returned, account),
+      waits,
+    })),
     laws: account.laws.map(lawJson),
     open: account.open.map(({ get, law, pfn, ...counts }) => ({
       get: functionJson(get),

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { expect, test } from 'vitest'
-import { whoHolds } from '../../src/ledger/account.ts'
+import { account, whoHolds } from '../../src/ledger/account.ts'
 import { nodeCodecs } from '../../src/node/codecs.ts'
 import { lifeJson, lifeText, pageLives } from '../../src/report/life.ts'
 import { BytesSource } from '../../src/trace/common/bytes.ts'
@@ -60,8 +60,36 @@ test('whoever holds the page at the end is whom lastput who names', async () => 
 })
 
 test('a page that two CPUs fight over, and that is never idle meanwhile, has one lifetime of many events', async () => {
-  const { lifetimes } = (await pageLives(await open('race-5.10'), 0xfcf83ff, {}))!
-  expect(lifetimes.map(({ events }) => events.length > 1000)).toEqual([false, true, false])
+  const race = (await pageLives(await open('race-5.10'), 0xfcf83ff, {}))!
+  const { lifetimes } = JSON.parse(JSON.stringify(lifeJson(race)))
+  expect(lifetimes.map(({ events }: { events: object[] }) => events.length > 1000)).toEqual([false, true, false])
+  // Then memunmap_pages() gives back what an idle page has of its own, which is none too many.
+  const { events, ended } = lifetimes.at(-1)
+  expect(events.map(({ base, val, count, time }: never) => [base, val, count, time])).toEqual([[true, -1, 0, ended]])
+  expect(lifeText(race, 1).join('\n')).toMatch(
+    /lifetime 3: 1 event, its base reference given back\n.*\n {2}11\.227598 +0 +-1 base {2}/,
+  )
+})
+
+test('a put by memunmap_pages() of what another put has given back is one too many', async () => {
+  const { lifetimes } = (await pageLives(await open('surplus-put-5.10'), LEAKED, {}))!
+  const { function: name, count, base } = lifetimes.at(-1)!.events.at(-1)!
+  expect([name, count, base]).toEqual(['memunmap_pages', -1, undefined])
+})
+
+test('a finding counts as its events do, also where memunmap_pages() has put the page since', async () => {
+  const recording = await open('surplus-put-5.10')
+  const made = await account(recording)
+  const { events } = await collect(await open('surplus-put-5.10'))
+  const [finding] = made.findings
+  expect([finding!.kind, finding!.count, finding!.expected]).toEqual(['put-on-free-page', 1, 1])
+  const returned = events.filter(({ pfn, op }) => pfn === finding!.pfn && op === 'page_ref_mod_and_return')
+  const own = finding!.history.filter(({ operation }) => operation === 'page_ref_mod_and_return')
+  expect(own.length).toBeGreaterThan(3)
+  for (const { time, count } of own)
+    expect(returned.filter(each => Number(each.time - recording.timeBase) === time).map(each => each.ret)).toContain(
+      count,
+    )
 })
 
 test('a page that does not occur has none', async () => {

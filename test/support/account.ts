@@ -67,6 +67,7 @@ export function accountOf(findings: Finding[], reports: ErrorReport[], probes = 
     reports,
     laws: [],
     open: [],
+    unmaps: [],
     notes: [],
     unrecorded: 0,
     dropped: { incidents: 0, shapes: 0 },

@@ -24,6 +24,7 @@ import { RestFindings } from './rest-findings.ts'
 import { retryFindings } from './retry-findings.ts'
 import { type LifetimeBefore, type Shortage, shortages } from './shortage.ts'
 import { ShortageFindings } from './shortage-findings.ts'
+import { type UnmapSummary, unmapCalls } from './unmap-calls.ts'
 
 export class Diagnosis {
   readonly #ledger: LearningTracker
@@ -181,6 +182,11 @@ export class Diagnosis {
   /** What contradicts the count at the very end may be explained by an event whose stamp came after it. */
   #mayBeExplainedLater(anomaly: Anomaly): boolean {
     return anomaly.kind === 'count-mismatch' && this.#end - anomaly.event.time < this.#ledger.order.window
+  }
+
+  /** The calls of memunmap_pages() that probes tell of. */
+  unmaps(): UnmapSummary[] {
+    return unmapCalls(this.#ledger, this.#naming)
   }
 
   /** What the kernel itself reported. */

@@ -3,6 +3,7 @@
 import type { Certainty, Finding } from '../findings/finding.ts'
 import type { LearningTracker } from '../learn/learning-tracker.ts'
 import type { LifetimeEvent } from '../track/lifetime-event.ts'
+import { PageBit } from '../track/page-state.ts'
 import { isPut, signatureOf } from '../track/unit-key.ts'
 import { lawSentence } from './law-words.ts'
 import { ALWAYS } from './leak.ts'
@@ -78,7 +79,7 @@ export class ShortageFindings {
   }
 
   #place(row: number, events: readonly LifetimeEvent[], { put }: Shortage): Partial<Finding> {
-    const idle = this.#ledger.idleCount(row) ?? 0
+    const idle = this.#idleBefore(row)
     const before = events.slice(0, events.indexOf(put)).reduce((sum, event) => sum + event.delta, 0)
     const { partners } = pairReferences(events, 0, this.#ledger.book)
     return {
@@ -89,7 +90,15 @@ export class ShortageFindings {
           ? []
           : this.#naming.history(events, partners, idle + events.reduce((sum, event) => sum + event.delta, 0)),
       count: idle + before,
+      expected: idle,
     }
+  }
+
+  /** The count of the page while it was idle, before memunmap_pages() put its base reference. */
+  #idleBefore(row: number): number {
+    const { pages, pagemaps } = this.#ledger
+    const now = this.#ledger.idleCount(row) ?? 0
+    return pages.has(row, PageBit.basePut) ? (pagemaps.list[pages.pagemap[row]!]!.rule?.idle ?? now) : now
   }
 
   /** True if the law is the one by which pages are handed out. */

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** The calls of memunmap_pages() that probes tell of: who, of which pages, from when to when. */
+import type { Actor } from '../findings/finding.ts'
+import type { LearningTracker } from '../learn/learning-tracker.ts'
+import type { Naming } from './naming.ts'
+
+export interface UnmapSummary {
+  firstPfn: number
+  lastPfn: number
+  /** Who entered it, and when. */
+  actor: Actor
+  /** undefined: no probe told. */
+  returned: number | undefined
+  /** True if it had not returned when the recording ended, as far as that shows. */
+  waits: boolean
+}
+
+/** Returns the calls of which it is known which pages they take away, by time. */
+export function unmapCalls({ probes: { unmaps } }: LearningTracker, naming: Naming): UnmapSummary[] {
+  const waiting = new Set(unmaps.waiting())
+  return unmaps.list
+    .filter(({ pages }) => pages > 0)
+    .map(call => ({
+      firstPfn: call.firstPfn,
+      lastPfn: call.firstPfn + call.pages - 1,
+      actor: naming.actor({ ...call.entered, val: 0 }),
+      returned: call.returned?.time,
+      waits: waiting.has(call),
+    }))
+}
