@@ -21,9 +21,11 @@ export function chromium(): Missing {
   return findChromium() ? undefined : 'program chromium (LASTPUT_CHROMIUM names another)'
 }
 
-export function launchBrowser(): Promise<Browser> {
+/** @param without arguments of playwright's own that are left out */
+export function launchBrowser(without: string[] = []): Promise<Browser> {
   return playwright.launch({
     executablePath: findChromium()!,
+    ignoreDefaultArgs: without,
     args: [
       '--no-sandbox',
       '--disable-gpu',

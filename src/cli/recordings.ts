@@ -6,6 +6,7 @@ import type { PageRange } from '../ledger/track/page-range.ts'
 import { PROTOCOL_IDS, type ProtocolId } from '../linux/protocols/rules.ts'
 import { type FileOptions, openFile } from '../node/open.ts'
 import { isTask } from '../report/filter.ts'
+import { readPages, readPfn } from '../report/page-ranges.ts'
 import { grouped, pfnText, rangeText } from '../report/words.ts'
 import { tapped } from '../trace/common/tap.ts'
 import { givenTime, shownStep } from '../trace/common/times.ts'
@@ -116,20 +117,17 @@ export function progressLine(command: string): { show: NonNullable<AccountOption
 
 /** A pfn, in hex with or without 0x. */
 export function parsePfn(text: string): number {
-  const digits = /^(0x)?([0-9a-f]{1,13})$/i.exec(text)
-  if (!digits) throw new InvalidArgumentError('expected a page frame number in hex, such as 0xfcf83fc')
-  return Number.parseInt(digits[2]!, 16)
+  const pfn = readPfn(text)
+  if (pfn === undefined) throw new InvalidArgumentError('expected a page frame number in hex, such as 0xfcf83fc')
+  return pfn
 }
 
 /** Pages and ranges of pages, separated by commas, added to those that were given before. */
 export function parsePages(text: string, before: readonly PageRange[] = []): PageRange[] {
-  const ranges = text.split(',').map(part => {
-    const [first, last = first, ...more] = part.split('-').map(parsePfn)
-    if (more.length > 0 || last! < first!)
-      throw new InvalidArgumentError('expected pages or ranges of them, such as 0xfcf83fc or 0xfcf8000-0xfcf80ff')
-    return { first: first!, last: last! }
-  })
-  return [...before, ...ranges]
+  const ranges = readPages(text)
+  if (ranges) return [...before, ...ranges]
+  for (const pfn of text.split(/[,-]/)) parsePfn(pfn)
+  throw new InvalidArgumentError('expected pages or ranges of them, such as 0xfcf83fc or 0xfcf8000-0xfcf80ff')
 }
 
 /** `--pfn PAGES`, as often as is wanted. */

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Keeps a whole recording while the ledger reads it: 33 bytes an event, of which 10 go to the page that draws them. */
+import type { CallSites } from '../ledger/callsites/call-sites.ts'
+import { StackTrait } from '../ledger/callsites/symbol-lists.ts'
 import type { LearningTracker } from '../ledger/learn/learning-tracker.ts'
 import { PageBit } from '../ledger/track/page-state.ts'
 import { PageTable } from '../ledger/track/page-table.ts'
 import { tapped } from '../trace/common/tap.ts'
 import { type EventBatch, isProbe, Op, type Recording } from '../trace/events.ts'
-import { densityOf, extremes, NO_IDLE, type Timeline } from './timeline.ts'
+import { densityOf, extremes, freeCount, NO_IDLE, type Timeline } from './timeline.ts'
 
 const CHUNK_ROWS = 1 << 18
 
@@ -125,26 +127,22 @@ export class TimelineRecorder {
       this.#start[row + 1] = this.#start[row]! + this.#events[page]!
     })
     const total = this.#start[pages.length]!
-    const time = new Float64Array(total)
-    const count = new Int16Array(total)
+    const pfns = Float64Array.from(pages, page => this.#pages.pfn[page]!)
+    const drawn: Drawn = {
+      start: this.#start,
+      time: new Float64Array(total),
+      count: new Int16Array(total),
+      idle: Int16Array.from(pfns, pfn => idleOf(ledger, pfn)),
+      begins: new Uint8Array((total + 7) >>> 3),
+    }
     const next = this.#start.slice()
     for (const chunk of this.#chunks) {
-      scatterDrawn(chunk, this.#rows, next, time, count)
+      scatterDrawn(chunk, this.#rows, next, drawn, ledger.sites)
       chunk.time = NO_TIMES
     }
-    const pfns = Float64Array.from(pages, page => this.#pages.pfn[page]!)
     const { firstTime, lastTime } = ledger
-    return {
-      pfns,
-      start: this.#start,
-      time,
-      count,
-      ...extremes(count),
-      idle: Int16Array.from(pfns, pfn => idleOf(ledger, pfn)),
-      firstTime,
-      lastTime,
-      density: densityOf(time, firstTime, lastTime),
-    }
+    const density = densityOf(drawn.time, firstTime, lastTime)
+    return { pfns, ...drawn, ...extremes(drawn.count), firstTime, lastTime, density }
   }
 
   /** Makes events of the timeline known to `event`; what is drawn does not need it. */
@@ -220,14 +218,29 @@ function grown<A extends Uint32Array | Int32Array>(array: A): A {
   return twice
 }
 
-function scatterDrawn(chunk: Chunk, rows: Int32Array, next: Uint32Array, time: Float64Array, count: Int16Array): void {
+/** The columns of a timeline that are filled event by event, and what they are filled by. */
+type Drawn = Pick<Timeline, 'start' | 'time' | 'count' | 'idle' | 'begins'>
+
+function scatterDrawn(chunk: Chunk, rows: Int32Array, next: Uint32Array, drawn: Drawn, sites: CallSites): void {
+  const { start, time, count, begins } = drawn
   for (let i = 0; i < chunk.length; i++) {
     const row = rows[chunk.page[i]!]!
     if (row < 0) continue
     const at = next[row]!++
     time[at] = chunk.time[i]!
     count[at] = Math.max(-32767, Math.min(32767, chunk.count[i]!))
+    const free = freeCount(drawn, row)
+    const isFirst = at === start[row]
+    if (count[at]! > free && (isFirst || count[at - 1]! <= free) && !isSetUp(chunk, i, isFirst, sites))
+      begins[at >>> 3]! |= 1 << (at & 7)
   }
+}
+
+/** True if an event only sets the page up. Without stacks, the first set of a page to 1 is taken for that. */
+function isSetUp({ op, stack, count }: Chunk, i: number, isFirst: boolean, sites: CallSites): boolean {
+  if (op[i] !== Op.SET) return false
+  if (sites.isTelling(stack[i]!)) return (sites.traits(stack[i]!) & StackTrait.INIT) !== 0
+  return isFirst && count[i] === 1
 }
 
 /** The count while nobody holds the page, as the protocol has it before memunmap_pages(); of a watched page, that at rest. */

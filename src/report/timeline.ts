@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What is drawn of a recording: columns, page after page, 10 bytes an event. */
+/** What is drawn of a recording: columns, page after page, 10 bytes and a bit an event. */
 
 /** Events that share one entry of `high` and `low`. */
 export const BLOCK = 32
@@ -18,9 +18,11 @@ export interface Timeline {
   low: Int16Array
   /** Count of each page while nobody holds it; NO_IDLE where that is not known. */
   idle: Int16Array
+  /** A bit for each event, from the lowest of the first byte on: with it a lifetime begins, or is met when it has begun before. */
+  begins: Uint8Array
   firstTime: number
   lastTime: number
-  /** Events in each of DENSITY equal parts of the time between. */
+  /** Events in each of DENSITY parts of the time between: all are of one length but the last, which is the last moment. */
   density: Uint32Array
 }
 
@@ -50,6 +52,22 @@ export function densityOf(time: Float64Array, first: number, last: number): Uint
   return density
 }
 
+/** Returns the count of a page while nobody holds it, 0 where that is not known. */
+export function freeCount({ idle }: Pick<Timeline, 'idle'>, p: number): number {
+  return idle[p] === NO_IDLE ? 0 : idle[p]!
+}
+
+/** Returns how many lifetimes begin with the events [from, to). */
+export function beginsWithin({ begins }: Pick<Timeline, 'begins'>, from: number, to: number): number {
+  let many = 0
+  for (let i = from; i < to; i++) {
+    // Bytes are zero where a page had long lifetimes, or none.
+    if (i % 8 === 0 && begins[i >>> 3] === 0) i += 7
+    else many += (begins[i >>> 3]! >>> (i & 7)) & 1
+  }
+  return many
+}
+
 /** Events of a life that are told one by one. */
 const MOST_TOLD = 512
 
@@ -59,8 +77,9 @@ const MOST_TOLD = 512
  * @param p the page's row in the timeline
  * @param at an event of that page
  */
-export function lifeAround({ start, count, idle }: Timeline, p: number, at: number): { from: number; to: number } {
-  const free = idle[p] === NO_IDLE ? 0 : idle[p]!
+export function lifeAround(timeline: Timeline, p: number, at: number): { from: number; to: number } {
+  const { start, count } = timeline
+  const free = freeCount(timeline, p)
   let from = at
   while (from > start[p]! && count[from - 1] !== free && at - from < MOST_TOLD) from--
   let to = at + 1
@@ -72,8 +91,9 @@ export function lifeAround({ start, count, idle }: Timeline, p: number, at: numb
 const MOST_TOGETHER = 1 << 17
 
 /** Returns the end of the lifetime that begins with an event of a page: the event after which the page is idle, and past it. */
-export function lifeEnd({ start, count, idle }: Timeline, p: number, from: number): number {
-  const free = idle[p] === NO_IDLE ? 0 : idle[p]!
+export function lifeEnd(timeline: Timeline, p: number, from: number): number {
+  const { start, count } = timeline
+  const free = freeCount(timeline, p)
   const most = Math.min(start[p + 1]!, from + MOST_TOGETHER)
   let to = from + 1
   while (to < most && count[to - 1] !== free) to++

@@ -20,8 +20,8 @@ const SEEN: Record<string, string> = {
   'leak-6.12': '.timeline',
   'surplus-put-5.10': '.finding .kind.put-on-free-page',
   'migrate-6.12': '.life-events tr.unmatched',
-  'touch-6.12': '.finding .kind.touch-after-free',
-  'unload-6.12': '.finding .kind.teardown-waits',
+  'touch-6.12': '.life-events tr.unmatched[aria-selected=true]',
+  'unload-6.12': '.detail .life',
   'ok-7.3': '.timeline',
   'race-5.10': '.detail .life',
   'dax-6.12': '.detail .life-events',
@@ -86,12 +86,57 @@ needs(chromium()).describe('in a browser', () => {
     })
   })
 
-  test('lines of two protocols that are the same stand on the same height', async () => {
-    await show(browser, [], '#example=protocols&type=PRIVATE&left=D&right=G', async page => {
+  test('each teaches what it says: a legal put is none too many, a touch stands in its lifetime, a wait on its pages', async () => {
+    await show(browser, [], '#example=race-5.10&view=pages&page=0xfcf83ff', async (page, errors) => {
+      const life = page.locator('.detail .life')
+      await life.waitFor({ timeout: 20_000 })
+      // Its last lifetime: more than a thousand events, of which the last are told, and nothing in red.
+      await expect(life.textContent()).resolves.toMatch(/\d+ events of a longer lifetime/)
+      await expect(page.locator('tr.unmatched').count()).resolves.toBe(0)
+      // Behind it memunmap_pages() puts the reference of an idle page.
+      await page.keyboard.press('ArrowRight')
+      await life.getByText('No lifetime: memunmap_pages() gave back').waitFor()
+      await expect(page.locator('tr.unmatched').count()).resolves.toBe(0)
+      await expect(page.locator('.told').last().textContent()).resolves.toBe(
+        'gives back what an idle page has of its own',
+      )
+      expect(errors).toEqual([])
+    })
+    await show(browser, [], '#example=touch-6.12&view=life&finding=0', async page => {
+      const touch = page.locator('tr[aria-selected=true]')
+      await touch.waitFor({ timeout: 20_000 })
+      await expect(touch.textContent()).resolves.toContain('9.409267')
+      await expect(touch.textContent()).resolves.toContain('zd3_usetouch-after-free: no count shows it')
+      await expect(page.locator('.count-chart path.act').count()).resolves.toBe(1)
+      // On the pages over time, too, whose lifetimes are told from the counts.
+      await page.goto(`${page.url().split('#')[0]}#example=touch-6.12&view=pages&page=0xfcf81fc`)
+      await page.locator('.detail tr.unmatched').waitFor({ timeout: 20_000 })
+      await expect(page.locator('.detail tr.unmatched').textContent()).resolves.toContain('9.409267')
+    })
+    await show(browser, [], '#example=unload-6.12&view=findings', async page => {
+      await page.locator('.finding .kind.teardown-waits').waitFor({ timeout: 20_000 })
+      await expect(page.locator('.summary').textContent()).resolves.toMatch(
+        /memunmap_pages\(\) of 0xfcf8000-0xfcf81ff: entered at 5\.788345 s by rmmod-133, had not returned when the recording ended, 3\.13 s later/,
+      )
+      await page.getByRole('link', { name: 'memunmap_pages() waits, and not for a page that is in use.' }).click()
+      const canvas = page.locator('.timeline canvas')
+      await canvas.waitFor()
+      // The pointer on the heading of the pagemap, three quarters through: long after the last event.
+      const box = (await canvas.boundingBox())!
+      await page.mouse.move(box.x + 118 + (box.width - 118) * 0.75, box.y + 30)
+      await page.locator('.tooltip:not([hidden])', { hasText: 'had not returned' }).waitFor()
+      // And back to the finding.
+      await page.locator('.detail').getByRole('link', { name: 'teardown-waits' }).click()
+      await page.locator('.finding .kind.teardown-waits').waitFor()
+    })
+  })
+
+  test.each(['A', 'D'])('lines of two protocols (%s and G) that are the same stand on the same height', async left => {
+    await show(browser, [], `#example=protocols&type=PRIVATE&left=${left}&right=G`, async page => {
       await page.locator('.lifecycle').first().waitFor()
       const tops = await page.locator('.sides section').evaluateAll(sides =>
         sides.map(side =>
-          [...side.querySelectorAll('.lifecycle li:not(.differs, .none)')].map(li => ({
+          [...side.querySelectorAll('.lifecycle li:not(.differs, .varies, .none)')].map(li => ({
             top: li.getBoundingClientRect().top,
             text: li.querySelector('.name')?.textContent,
           })),

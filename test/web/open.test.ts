@@ -156,7 +156,7 @@ needs(chromium()).describe('the viewer', () => {
       await page.locator('.timeline').waitFor()
       await page.keyboard.press('?')
       const keys = page.getByRole('dialog', { name: 'Keys' })
-      await keys.getByText('fit the selected lifetime into view').waitFor()
+      await keys.getByText('fit the marked range into view, or the selected lifetime').waitFor()
       expect(await serious(page)).toEqual([])
       await page.keyboard.press('Escape')
       await keys.waitFor({ state: 'hidden' })

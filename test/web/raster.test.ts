@@ -28,6 +28,7 @@ function timelineOf(pages: { gap: number; count: number }[][], idle: number): Ti
     idle: new Int16Array(pages.length).fill(idle),
     firstTime: 0,
     lastTime: Math.max(0, ...events.map(event => event.time)),
+    begins: new Uint8Array(0),
     density: new Uint32Array(1024),
   }
 }

@@ -303,10 +303,11 @@ needs(chromium()).describe('in a browser', () => {
     const file = join(folder, 'surplus.html')
     lastput(['trace', join(root, 'examples/surplus-put-5.10/trace.dat'), '--html', file])
     const { page } = await open(file)
-    await page.locator('details').waitFor()
+    await page.locator('.finding details').waitFor()
     await page.emulateMedia({ media: 'print' })
     await page.evaluate(() => dispatchEvent(new Event('beforeprint')))
     await expect(page.locator('details li').first().isVisible()).resolves.toBe(true)
+    await expect(page.locator('.more-filters').isVisible()).resolves.toBe(false)
     await page.close()
   })
 

@@ -26,6 +26,8 @@ export interface ActorJson extends FunctionJson {
 export interface EventJson extends ActorJson {
   count: number
   partner: number | null
+  /** The put by which memunmap_pages() gives back the reference that an idle page has of its own. */
+  base?: true
 }
 
 export interface ConsequenceJson extends FunctionJson {
@@ -134,6 +136,14 @@ export interface ReportJson extends FunctionJson {
   times: number
 }
 
+/** A call of memunmap_pages(): who entered it, and when. */
+export interface UnmapJson extends ActorJson {
+  firstPfn: string
+  lastPfn: string
+  returned: number | null
+  waits: boolean
+}
+
 /** What times are: seconds with so many digits worth showing, or the ticks of a clock that does not tell how long they are. */
 export interface ClockJson {
   name: string
@@ -169,6 +179,8 @@ export interface TraceJson {
   causes: CauseJson[]
   findings: FindingJson[]
   reports: ReportJson[]
+  /** Not there in what an earlier lastput wrote. */
+  unmaps?: UnmapJson[]
   laws: LawJson[]
   open: OpenJson[]
   notes: string[]

@@ -51,7 +51,18 @@ export function name(text: string, kind = ''): HTMLElement {
   return h('bdi', { class: `name ${kind}`.trim() }, printable(text))
 }
 
-/** Where keys belong to the element that has the focus, not to the view. */
+/** True for an element that text is typed into. */
 export function takesText(target: EventTarget | null): boolean {
-  return target instanceof HTMLElement && target.matches('input, select, textarea')
+  return target instanceof HTMLElement && target.matches('textarea, input:not([type="checkbox"], [type="file"])')
+}
+
+/** Keys that a list of choices is walked by; letters jump to one that begins so. */
+const WALKS = /^(Arrow\w+|Home|End|Page\w+|[a-z0-9 ])$/i
+
+/** True if a key means something to the control that has the focus; all others are the view's, wherever the focus is. */
+export function isOwnKey(target: EventTarget | null, key: string): boolean {
+  if (!(target instanceof HTMLElement)) return false
+  if (takesText(target)) return true
+  if (target.matches('select')) return key === 'Enter' || WALKS.test(key)
+  return (key === 'Enter' || key === ' ') && target.matches('a, button, summary, input')
 }

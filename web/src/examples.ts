@@ -37,14 +37,14 @@ export const EXAMPLES: readonly Example[] = [
     kind: 'recording',
     title: 'Used after it was given back',
     text: 'Linux 6.12, with probes beside the counts: a work item comes late. No count tells.',
-    at: { view: 'findings' },
+    at: { view: 'life', finding: 0 },
   },
   {
     id: 'unload-6.12',
     kind: 'recording',
     title: 'An unload that hangs',
     text: 'Linux 6.12, with probes: memunmap_pages() waits for ever, and no page is held.',
-    at: { view: 'findings' },
+    at: { view: 'pages', only: 'held', page: '0xfcf8000' },
   },
   {
     id: 'ok-7.3',

@@ -9,11 +9,6 @@ export interface HoldersAt {
   others: number
 }
 
-/** Whether an event has no partner although it changed the count: what findings are made of. */
-export function isUnmatched({ val, partner }: EventJson): boolean {
-  return val !== 0 && partner === null
-}
-
 /** Who held the page after event `at`. */
 export function holdersAt(events: readonly EventJson[], at: number): HoldersAt {
   const held: HoldersAt['events'] = []

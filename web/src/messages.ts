@@ -19,6 +19,8 @@ export interface PageLife {
   pfn: string
   idle: number | null
   lifetime: Omit<LifeJson, 'pfn'>
+  /** These events only set the page up. */
+  isSetUp: boolean
 }
 
 export type Reply =

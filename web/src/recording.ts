@@ -26,6 +26,8 @@ export class LiveRecording {
   readonly origin: number
   /** The same, exactly: in ns, or in ticks of the clock. */
   readonly timeBase: bigint
+  /** When the recording ended, as the timeline counts: with its last event, or later. */
+  readonly end: number
   /** When the worker had read the last event, as `performance.timeOrigin` counts. */
   readonly readingEnded: number
   readonly #worker: Worker
@@ -38,6 +40,8 @@ export class LiveRecording {
     this.times = new Times(opened.trace)
     this.timeBase = opened.timeBase
     this.origin = Number(opened.timeBase) / this.times.scale
+    const { endTime } = opened.trace.source
+    this.end = Math.max(opened.timeline.lastTime, endTime === null ? -Infinity : this.since(endTime))
     this.readingEnded = opened.readingEnded
     const [start, end] = [opened.readingStarted, opened.readingEnded].map(at => at - performance.timeOrigin)
     performance.measure('lastput-reading', { start: start!, end: end! })
@@ -84,6 +88,11 @@ export class LiveRecording {
     const { from, to } = lifeAround(this.timeline, page, event)
     post(this.#worker, { ask: 'life', id, span: { page, from, to, times: this.timeline.time.slice(from, to) } })
     return new Promise(resolve => this.#waiting.set(id, resolve))
+  }
+
+  /** A time of the document as the timeline has it. */
+  since(time: number): number {
+    return (time - this.origin) * this.times.scale
   }
 
   /** A time of the timeline as the document has it. */

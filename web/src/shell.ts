@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** The frame around the views: what is open, which views there are for it, the one that the address names, keys, errors. */
 import { Address, linkTo } from './address.ts'
-import { h, takesText } from './dom.ts'
+import { h, isOwnKey, takesText } from './dom.ts'
 import { KeysDialog } from './keys.ts'
 import type { Opened } from './opening.ts'
 import type { Missing, Source, Sources } from './sources.ts'
@@ -173,8 +173,8 @@ export class Shell {
   #onKey(event: KeyboardEvent): void {
     const { key } = event
     if (event.ctrlKey || event.metaKey || event.altKey || this.#keys.element.open) return
-    if (takesText(event.target)) {
-      if (key === 'Escape') this.#main.focus()
+    if (isOwnKey(event.target, key)) {
+      if (key === 'Escape' && takesText(event.target)) this.#main.focus()
       return
     }
     if (key === '?') this.#showKeys()
@@ -224,7 +224,7 @@ function viewOf(wanted: string, { document: opened, recording }: Opened, context
   const { trace } = opened
   if (wanted === 'laws') return lawsView(context, trace, recording !== undefined)
   if (wanted === 'pages' && recording) return pagesView(context, trace, recording)
-  if (wanted !== 'life') return findingsView(context, trace)
+  if (wanted !== 'life') return findingsView(context, trace, recording !== undefined)
   const finding = trace.findings[context.address.index('finding', trace.findings.length) ?? -1]
   if (!finding) throw new Error('there is no such finding')
   return lifeView(context, {

@@ -3,7 +3,7 @@
 import { CallSiteNames } from '../../src/report/call-site-names.ts'
 import { byWhom, certaintyText, countText, findingSentence as sentence } from '../../src/report/finding-words.ts'
 import { printable } from '../../src/report/printable.ts'
-import type { ActorJson, CauseJson, FindingJson, FunctionJson, LawSiteJson, TraceJson } from './documents.ts'
+import type { ActorJson, CauseJson, FindingJson, FunctionJson, LawSiteJson, TraceJson, UnmapJson } from './documents.ts'
 import { name } from './dom.ts'
 
 /** A line of a stack, with the kernel's own symbol: function+offset [module] */
@@ -46,6 +46,11 @@ export class Times {
     return this.unit === 'ticks' ? 1 : 1e9
   }
 
+  /** The least difference of two times that are not written alike. */
+  get step(): number {
+    return 10 ** -this.#decimals
+  }
+
   text(time: number | null): string {
     return typeof time === 'number' ? time.toFixed(this.#decimals) : '?'
   }
@@ -57,6 +62,15 @@ export class Times {
     if (size < 1e-3) return `${(time * 1e6).toFixed(size < 1e-5 ? 2 : 0)} µs`
     return size < 1 ? `${(time * 1e3).toFixed(1)} ms` : `${time.toFixed(2)} s`
   }
+}
+
+/** A call of memunmap_pages(), and how long it took. */
+export function unmapText(call: UnmapJson, { source }: TraceJson, times: Times): string {
+  const { firstPfn, lastPfn, time, returned, waits } = call
+  const entered = `memunmap_pages() of ${firstPfn}-${lastPfn}: entered at ${times.text(time)} ${times.unit} by ${taskText(call)}`
+  if (returned !== null) return `${entered}, returned ${times.span(returned - time)} later`
+  if (!waits || source.endTime === null) return entered
+  return `${entered}, had not returned when the recording ended, ${times.span(source.endTime - time)} later`
 }
 
 export function signed(change: number): string {

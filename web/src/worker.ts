@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Reads a recording or a dump beside the page, by the readers and the ledger that the command line has. */
 import { readLedger, summarise } from '../../src/ledger/account.ts'
-import { type PageLifeSource, pageLifeJson } from '../../src/report/page-life.ts'
+import { isInitialisation } from '../../src/report/life.ts'
+import { type LifeSpan, type PageLifeSource, pageLifeJson } from '../../src/report/page-life.ts'
 import { TimelineRecorder } from '../../src/report/recorder.ts'
 import { traceJson } from '../../src/report/trace-json.ts'
 import { BlobSource } from '../../src/trace/common/bytes.ts'
@@ -40,12 +41,13 @@ async function open({ name, blob, options, decoders }: Extract<Request, { ask: '
   const trace = traceJson(made, recording.damage) as TraceJson
   const timeline = recorder.timeline(ledger)
   source = { timeline, recorder, ledger, recording }
-  const { time, count, high, low } = timeline
+  const { time, count, high, low, begins } = timeline
   reply({ say: 'opened', trace, timeline, timeBase: recording.timeBase, readingStarted, readingEnded }, [
     time.buffer,
     count.buffer,
     high.buffer,
     low.buffer,
+    begins.buffer,
   ])
   recorder.sort()
 }
@@ -74,12 +76,17 @@ async function examineDump({ name, blob }: Extract<Request, { ask: 'examine' }>)
   reply({ say: 'examined', core: core as Record<string, unknown> })
 }
 
+function lifeOf(source: PageLifeSource, span: LifeSpan): PageLife {
+  const isSetUp = isInitialisation(source, span.from, span.to)
+  return { ...(pageLifeJson(source, span) as Omit<PageLife, 'isSetUp'>), isSetUp }
+}
+
 async function answer({ data }: MessageEvent<Request>): Promise<void> {
   try {
     if (data.ask === 'open') await open(data)
     else if (data.ask === 'examine') await examineDump(data)
     else if (data.ask === 'decode') serveDecoder(data.port)
-    else if (source) reply({ say: 'life', id: data.id, life: pageLifeJson(source, data.span) as PageLife })
+    else if (source) reply({ say: 'life', id: data.id, life: lifeOf(source, data.span) })
   } catch (error) {
     reply({ say: 'failed', message: (error as Error).message })
   }

@@ -10,7 +10,8 @@ import { LABELS, MapPainter, type MapScene, type Place, ROW } from './painter.ts
 import type { Segments } from './segments.ts'
 
 export interface MapEvents {
-  hover(place: Place | undefined): void
+  /** @param event undefined: the pointer has left */
+  hover(place: Place | undefined, event: PointerEvent | undefined): void
   click(place: Place): void
   /** Called when the system turns from light to dark or back. */
   repaint(): void
@@ -56,7 +57,7 @@ export class MapBoard {
       },
       hover: event => {
         scene.hovered = event && this.#under(event)
-        this.#events.hover(scene.hovered)
+        this.#events.hover(scene.hovered, event)
         this.changed()
       },
     }

@@ -7,8 +7,9 @@ import { Minimap } from './minimap.ts'
 import { AXIS, LABELS, Painter, ROW, type Scene } from './painter.ts'
 import { palette } from './palette.ts'
 import type { PressEvents } from './press.ts'
+import type { TimeRange } from './range.ts'
 import { firstAtOrAfter } from './raster.ts'
-import type { Rows } from './rows.ts'
+import type { Rows, Unmapping } from './rows.ts'
 import { TimeWindow } from './window.ts'
 
 /** CSS pixels of the timeline beside its rows: the axis, and room below the last row. */
@@ -25,8 +26,11 @@ export interface Picked {
 }
 
 export interface BoardEvents {
-  hover(picked: Picked | undefined): void
+  /** @param event undefined: the pointer has left */
+  hover(picked: Picked | Unmapping | undefined, event: PointerEvent | undefined): void
   click(picked: Picked | undefined): void
+  /** Called when another range was marked, or none. */
+  marked(range: TimeRange | undefined): void
   /** Called after each picture. */
   painted(): void
   /** Called when zoom and scroll have come to rest. */
@@ -47,8 +51,13 @@ export class Board {
 
   constructor(trace: TraceJson, live: LiveRecording, rows: Rows, events: BoardEvents) {
     const { firstTime, lastTime } = live.timeline
-    const window = new TimeWindow(firstTime, lastTime)
-    this.scene = { trace, live, window, rows, scroll: 0, selected: undefined, hovered: undefined }
+    // A recording may go on for long when nothing happens any more, but for a call that waits.
+    const ends = rows.unmappings.flat().map(({ from, to = from }) => to)
+    const window = new TimeWindow(
+      firstTime,
+      ends.reduce((last, end) => Math.max(last, end), lastTime),
+    )
+    this.scene = { trace, live, window, rows, scroll: 0, selected: undefined, hovered: undefined, range: undefined }
     this.#events = events
     this.#minimap = new Minimap(live, window, () => this.changed())
     this.minimap = this.#minimap.canvas
@@ -65,14 +74,15 @@ export class Board {
   #press(): PressEvents {
     const { scroller, scene } = this
     return {
-      begin: () => this.#dragFrom(scene.window.from, scroller.scrollTop),
+      begin: event => (event.shiftKey ? this.#markFrom(event) : this.#dragFrom(scene.window.from, scroller.scrollTop)),
+      dropped: () => this.#events.marked(scene.range),
       click: event => this.#events.click(this.#pick(event)),
       hover: event => {
         const part = event && this.#under(event).part
         this.#pointer = part !== undefined && part >= 0 ? part : undefined
         const picked = event && this.#pick(event)
         scene.hovered = picked?.row
-        if (event) this.#events.hover(picked)
+        this.#events.hover(picked ?? (event && this.#unmapping(event)), event)
         this.changed()
       },
     }
@@ -86,6 +96,25 @@ export class Board {
       this.scroller.scrollTop = scroll - dy
       this.changed()
     }
+  }
+
+  /** Marks the time from where the drag began to where it is. */
+  #markFrom(event: PointerEvent): (dx: number) => void {
+    const { window } = this.scene
+    const part = this.#under(event).part
+    const at = (x: number) => window.from + Math.max(0, Math.min(1, x)) * window.span
+    return dx => {
+      const [one, other] = [at(part), at(part + dx / this.#width)]
+      this.scene.range = { from: Math.min(one, other), to: Math.max(one, other) }
+      this.changed()
+    }
+  }
+
+  /** Marks a range, or none. */
+  mark(range: TimeRange | undefined): void {
+    this.scene.range = range
+    this.#events.marked(range)
+    this.changed()
   }
 
   #onWheel(event: WheelEvent): void {
@@ -124,6 +153,18 @@ export class Board {
     const at = window.from + (part + 1 / this.#width) * window.span
     const next = firstAtOrAfter(time, start[page]!, start[page + 1]!, at)
     return { row, page, event: Math.max(start[page]!, next - 1) }
+  }
+
+  /** The call of memunmap_pages() under the pointer, which stands in the heading of its pagemap. */
+  #unmapping(event: MouseEvent): Unmapping | undefined {
+    const { part, row } = this.#under(event)
+    const { window, rows } = this.scene
+    const entry = rows.list[row] ?? 0
+    const at = window.from + part * window.span
+    // A call of a few pixels can be pointed at, too.
+    const near = (4 / this.#width) * window.span
+    const calls = entry < 0 ? rows.unmappings[-1 - entry]! : []
+    return calls.find(({ from, to = from }) => at >= from - near && at <= to + near)
   }
 
   /** Makes the time in view `factor` times as long, around the selected event if that is in view. */
@@ -168,7 +209,7 @@ export class Board {
   /** The canvas stays in view while the rows' length scrolls behind it. */
   #sizeRows(): void {
     const height = this.scene.rows.list.length * ROW
-    this.scroller.style.height = `min(62vh, 44rem, ${height + BELOW}px)`
+    this.scroller.style.height = `min(46vh, 44rem, ${height + BELOW}px)`
     this.#place.spacer.style.height = `${height}px`
     this.#place.spacer.style.marginTop = `${BELOW - 2 - this.scroller.clientHeight}px`
   }
@@ -183,7 +224,7 @@ export class Board {
   #paint(): void {
     const colours = palette()
     this.#painter.paint(this.scene, colours)
-    this.#minimap.paint(this.scene.rows, colours)
+    this.#minimap.paint(this.scene, colours, this.scroller.clientWidth)
     this.#events.painted()
   }
 

@@ -2,12 +2,13 @@
 /** The whole recording at a glance: how many events when, where the findings are, and what is in view. */
 import { h } from '../dom.ts'
 import type { LiveRecording } from '../recording.ts'
-import { LABELS } from './painter.ts'
+import { LABELS, type Scene } from './painter.ts'
 import type { Palette } from './palette.ts'
-import type { Rows } from './rows.ts'
 import type { TimeWindow } from './window.ts'
 
 const HEIGHT = 44
+/** As in style.css. */
+const BORDER = 1
 
 export class Minimap {
   readonly canvas = h('canvas', { class: 'minimap', 'aria-hidden': 'true' })
@@ -19,8 +20,7 @@ export class Minimap {
     this.#window = window
     const move = (event: PointerEvent) => {
       if (event.buttons === 0) return
-      const box = this.canvas.getBoundingClientRect()
-      const part = (event.clientX - box.left - LABELS) / Math.max(1, box.width - LABELS)
+      const part = (event.offsetX - LABELS) / Math.max(1, this.canvas.clientWidth - LABELS)
       const at = window.first + part * (window.last - window.first)
       window.show(at - window.span / 2, at + window.span / 2)
       moved()
@@ -32,9 +32,10 @@ export class Minimap {
     this.canvas.addEventListener('pointermove', move)
   }
 
-  paint(rows: Rows, colours: Palette): void {
+  /** @param width CSS pixels that the rows have, which may have a scroll bar beside them */
+  paint({ rows, range }: Scene, colours: Palette, width: number): void {
     const scale = devicePixelRatio
-    const width = this.canvas.clientWidth
+    this.canvas.style.width = `${width + 2 * BORDER}px`
     this.canvas.width = Math.max(1, Math.round(width * scale))
     this.canvas.height = HEIGHT * scale
     const context = this.canvas.getContext('2d')!
@@ -46,19 +47,28 @@ export class Minimap {
     // The same room at the left as the rows have for their names, so that one time is in one column.
     const room = Math.max(1, width - LABELS)
     const x = (time: number) => LABELS + ((time - first) / (last - first)) * room
+    // The last part has the events of the last moment alone.
+    const part = (lastTime - firstTime) / (density.length - 1)
     const most = density.reduce((max, events) => Math.max(max, events), 1)
     context.fillStyle = colours.shades[4]!
     density.forEach((events, i) => {
-      const left = x(firstTime + (i / density.length) * (lastTime - firstTime))
-      // By its logarithm: one event in a quiet time must be seen.
-      const height = events === 0 ? 0 : 2 + (Math.log(events) / Math.log(most + 1)) * (HEIGHT - 8)
-      context.fillRect(left, HEIGHT - height, Math.max(1, room / density.length), height)
+      const left = x(firstTime + i * part)
+      // By its logarithm, and higher than the window's frame: one event in a quiet time must be seen.
+      const height = events === 0 ? 0 : 6 + (Math.log(events) / Math.log(most + 1)) * (HEIGHT - 12)
+      // Whole pixels: half of one is hardly seen.
+      const [first, last] = [Math.floor(left * scale), Math.ceil((left + x(part) - x(0)) * scale)]
+      context.fillRect(first / scale, HEIGHT - height, Math.max(1, last - first) / scale, height)
     })
-    context.fillStyle = colours.mark
-    for (const marks of rows.marks.values())
-      for (const { time } of marks) if (time !== undefined) context.fillRect(x(time) - 1, 0, 2, HEIGHT)
+    if (range) {
+      context.fillStyle = colours.accent
+      context.fillRect(x(range.from), 0, Math.max(2, x(range.to) - x(range.from)), 3)
+    }
     context.strokeStyle = colours.accent
     context.lineWidth = 2
     context.strokeRect(x(from) + 1, 1, Math.max(2, x(to) - x(from) - 2), HEIGHT - 2)
+    // Over the window's frame: what is looked for must not be hidden by where one looks.
+    context.fillStyle = colours.mark
+    for (const marks of rows.marks.values())
+      for (const { time } of marks) if (time !== undefined) context.fillRect(x(time) - 1, 0, 2, HEIGHT)
   }
 }

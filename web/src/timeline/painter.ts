@@ -5,8 +5,9 @@ import type { TraceJson } from '../documents.ts'
 import type { LiveRecording } from '../recording.ts'
 import { axisTicks, type Tick } from './axis.ts'
 import { type Palette, pixels } from './palette.ts'
-import { rasterRow } from './raster.ts'
-import type { Rows } from './rows.ts'
+import type { TimeRange } from './range.ts'
+import { rasterRow, Shade } from './raster.ts'
+import type { Rows, Unmapping } from './rows.ts'
 import type { TimeWindow } from './window.ts'
 
 /** In CSS pixels. */
@@ -27,6 +28,8 @@ export interface Scene {
   /** Row and event that are selected. */
   selected: { row: number; event: number | undefined } | undefined
   hovered: number | undefined
+  /** What is marked, to be told or zoomed to. */
+  range: TimeRange | undefined
 }
 
 export class Painter {
@@ -60,14 +63,14 @@ export class Painter {
     context.setTransform(1, 0, 0, 1, 0, 0)
     context.fillStyle = colours.back
     context.fillRect(0, 0, this.canvas.width, this.canvas.height)
-    this.#paintShades(scene, colours, scale)
-    context.setTransform(scale, 0, 0, scale, 0, 0)
     const { timeBase, times } = scene.live
     const clock = { timeBase, unit: times.unit }
     const ticks = axisTicks(scene.window.from, scene.window.to, TICK / (width - LABELS), clock)
-    this.#paintGrid(scene, ticks, colours, width, height)
+    this.#paintShades(scene, ticks, colours, scale)
+    context.setTransform(scale, 0, 0, scale, 0, 0)
     this.#paintRows(scene, colours, width, height)
     this.#paintAxis(scene, ticks, colours, width)
+    this.#paintRange(scene, colours, width, height)
   }
 
   /** Rows in view, with their distance from the top of the canvas. */
@@ -80,16 +83,23 @@ export class Painter {
     }
   }
 
-  #paintShades(scene: Scene, colours: Palette, scale: number): void {
+  #paintShades(scene: Scene, ticks: readonly Tick[], colours: Palette, scale: number): void {
     const { width, height, data } = this.#image
     const target = new Uint32Array(data.buffer)
     const shades = pixels(colours.shades)
-    target.fill(shades[0]!)
     const { window, live } = scene
+    // The grid stands behind the rows: it hides nothing that a page did.
+    const behind = new Uint32Array(width).fill(shades[0]!)
+    const [line] = pixels([colours.line])
+    for (const { time } of ticks) behind[Math.round(((time - window.from) / window.span) * width)] = line!
+    for (let y = 0; y < height; y++) target.set(behind, y * width)
     for (const { entry, y } of this.#visible(scene, this.canvas.height / scale)) {
       if (entry < 0) continue
       rasterRow(live.timeline, entry, window.from, window.span / width, this.#shades)
-      for (let x = 0; x < width; x++) this.#line[x] = shades[this.#shades[x]!]!
+      for (let x = 0; x < width; x++) {
+        const shade = this.#shades[x]!
+        this.#line[x] = shade === Shade.UNKNOWN ? behind[x]! : shades[shade]!
+      }
       const top = Math.max(0, Math.round((y - AXIS + 1) * scale))
       const bottom = Math.min(height, Math.round((y - AXIS + ROW - 1) * scale))
       for (let line = top; line < bottom; line++) target.set(this.#line, line * width)
@@ -103,7 +113,8 @@ export class Painter {
     context.textBaseline = 'middle'
     for (const { row, entry, y } of this.#visible(scene, height)) {
       if (entry < 0) {
-        this.#paintHeading(trace.pagemaps[-1 - entry]!, y, colours, width)
+        const named = this.#paintHeading(trace.pagemaps[-1 - entry]!, y, colours, width)
+        for (const each of rows.unmappings[-1 - entry]!) this.#paintUnmapping(scene, each, y, colours, [named, width])
         continue
       }
       const marks = rows.marks.get(entry)
@@ -121,14 +132,45 @@ export class Painter {
     }
   }
 
-  #paintHeading(map: TraceJson['pagemaps'][number], y: number, colours: Palette, width: number): void {
+  /** Returns where its text ends. */
+  #paintHeading(map: TraceJson['pagemaps'][number], y: number, colours: Palette, width: number): number {
     const context = this.#context
     context.fillStyle = colours.raised
     context.fillRect(0, y, width, ROW)
     context.fillStyle = colours.text
     context.font = '600 11px system-ui, "DejaVu Sans", sans-serif'
     const type = map.type === undefined ? 'pagemap' : map.type
-    context.fillText(`${map.firstPfn}-${map.lastPfn}  ${type}, protocol ${map.protocol}`, 10, y + ROW / 2 + 1)
+    const text = `${map.firstPfn}-${map.lastPfn}  ${type}, protocol ${map.protocol}`
+    context.fillText(text, 10, y + ROW / 2 + 1)
+    return 10 + context.measureText(text).width
+  }
+
+  /**
+   * memunmap_pages() from its beginning to its end, in the heading; one that waits in the colour of findings.
+   *
+   * @param room where the heading's own text ends, and where the row does
+   */
+  #paintUnmapping(
+    scene: Scene,
+    { call, from, to }: Unmapping,
+    y: number,
+    colours: Palette,
+    [named, width]: readonly [number, number],
+  ): void {
+    const context = this.#context
+    const left = Math.max(LABELS, this.x(scene, from, width))
+    const right = Math.min(width, Math.max(left + 3, this.x(scene, to ?? from, width)))
+    if (right <= LABELS || left >= width) return
+    context.fillStyle = call.waits ? colours.mark : colours.muted
+    context.fillRect(left, y + ROW - 3, right - left, 3)
+    context.fillRect(left - 1, y + 1, 2, ROW - 1)
+    const text = call.waits ? 'memunmap_pages() waits' : 'memunmap_pages()'
+    context.font = '11px system-ui, "DejaVu Sans", sans-serif'
+    // Beside its beginning, on the side where there is room.
+    const size = context.measureText(text).width
+    const behind = Math.max(left, named + 8) + 5
+    if (behind + size < width) context.fillText(text, behind, y + ROW / 2 - 1.5)
+    else if (left - 5 - size > named) context.fillText(text, left - 5 - size, y + ROW / 2 - 1.5)
   }
 
   /** A flag that stands on the row at the time of its finding. */
@@ -157,11 +199,6 @@ export class Painter {
     context.fillRect(x - 1, y - 3, 2, ROW + 6)
   }
 
-  #paintGrid(scene: Scene, ticks: readonly Tick[], colours: Palette, width: number, height: number): void {
-    this.#context.fillStyle = colours.line
-    for (const { time } of ticks) this.#context.fillRect(Math.round(this.x(scene, time, width)), AXIS, 1, height)
-  }
-
   #paintAxis(scene: Scene, ticks: readonly Tick[], colours: Palette, width: number): void {
     const context = this.#context
     context.fillStyle = colours.raised
@@ -177,6 +214,35 @@ export class Painter {
     context.fillRect(0, 0, LABELS, AXIS)
     context.fillStyle = colours.muted
     context.fillText('page', 10, AXIS / 2)
+  }
+
+  /** The marked range: what is outside it is dimmed, its ends are lines. */
+  #paintRange(scene: Scene, colours: Palette, width: number, height: number): void {
+    if (!scene.range) return
+    const context = this.#context
+    const [from, to] = [scene.range.from, scene.range.to].map(time =>
+      Math.max(LABELS, Math.min(width, this.x(scene, time, width))),
+    ) as [number, number]
+    context.globalAlpha = 0.45
+    context.fillStyle = colours.back
+    context.fillRect(LABELS, AXIS, from - LABELS, height)
+    context.fillRect(to, AXIS, width - to, height)
+    context.globalAlpha = 1
+    context.fillStyle = colours.accent
+    for (const x of [from, to]) context.fillRect(x - 1, 0, 2, height)
+    this.#paintSpan(scene, (from + to) / 2, colours)
+  }
+
+  /** How long the marked range is, in the middle of it. */
+  #paintSpan({ range, live }: Scene, x: number, colours: Palette): void {
+    const context = this.#context
+    const text = live.times.span((range!.to - range!.from) / live.times.scale)
+    context.font = '600 11px system-ui, "DejaVu Sans", sans-serif'
+    const half = context.measureText(text).width / 2 + 6
+    context.fillStyle = colours.raised
+    context.fillRect(x - half, 1, 2 * half, AXIS - 2)
+    context.fillStyle = colours.accent
+    context.fillText(text, x - half + 6, AXIS / 2)
   }
 
   /** Where a time stands, in CSS pixels. */

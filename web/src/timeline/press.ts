@@ -8,11 +8,13 @@ export interface PressEvents {
   /** Returns what is to be done for each movement, in CSS pixels from where the press began. */
   begin(event: PointerEvent): (dx: number, dy: number) => void
   click(event: PointerEvent): void
+  /** A drag is over. */
+  dropped?(): void
   /** The pointer moves and nothing is pressed; undefined: it has left. */
   hover(event: PointerEvent | undefined): void
 }
 
-export function onPress(element: HTMLElement, { begin, click, hover }: PressEvents): void {
+export function onPress(element: HTMLElement, { begin, click, dropped, hover }: PressEvents): void {
   let press: { x: number; y: number; moved: boolean; drag: (dx: number, dy: number) => void } | undefined
   element.addEventListener('pointerdown', event => {
     // Not the scroll bar.
@@ -28,6 +30,7 @@ export function onPress(element: HTMLElement, { begin, click, hover }: PressEven
   })
   element.addEventListener('pointerup', event => {
     if (press && !press.moved) click(event)
+    if (press?.moved) dropped?.()
     press = undefined
   })
   element.addEventListener('pointercancel', () => {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** What each pixel of a page's row says, at a cost that depends on the pixels and not on the events under them. */
-import { BLOCK, NO_IDLE, type Timeline } from '../../../src/report/timeline.ts'
+import { BLOCK, freeCount, type Timeline } from '../../../src/report/timeline.ts'
 
 /** What a pixel shows: the most telling state that the page was in during its time. */
 export const Shade = {
@@ -74,7 +74,7 @@ export function shadeOf(low: number, high: number, idle: number): number {
  */
 export function rasterRow(timeline: Timeline, p: number, from: number, step: number, out: Uint8Array): void {
   const { start, time, count } = timeline
-  const idle = timeline.idle[p] === NO_IDLE ? 0 : timeline.idle[p]!
+  const idle = freeCount(timeline, p)
   const [begin, end] = [start[p]!, start[p + 1]!]
   let next = firstAtOrAfter(time, begin, end, from)
   let x = 0

@@ -9,6 +9,7 @@ import { type Segments, SHADES, segmentsOf } from '../core/segments.ts'
 import { Strip } from '../core/strip.ts'
 import { h } from '../dom.ts'
 import type { KeyHelp } from '../keys.ts'
+import { Tooltip } from '../tooltip.ts'
 import { pageSearch, tableControl } from './controls.ts'
 import { type Entry, FindingList } from './core-findings.ts'
 import { corePage } from './core-page.ts'
@@ -40,7 +41,8 @@ class CoreView implements View {
   readonly #strips: readonly Strip[]
   readonly #findings: FindingList
   readonly #legend = h('p', { class: 'legend', 'aria-label': 'Colours' })
-  readonly #hover = h('p', { class: 'muted hover', role: 'status' }, ' ')
+  readonly #told = h('p', { class: 'muted told', role: 'status' }, ' ')
+  readonly #tooltip = new Tooltip()
   readonly #detail = h('section', { class: 'detail', 'aria-label': 'The selected page' })
   readonly #table = h('div', { class: 'twin' })
   readonly #onResize = () => this.#paintStrips()
@@ -52,9 +54,9 @@ class CoreView implements View {
     const found = pagemaps.map((_, i) => core.findings.filter(({ pagemap }) => pagemap === i))
     this.#segments = pagemaps.map((map, i) => segmentsOf(map, found[i]!))
     this.#board = new MapBoard(pagemaps, this.#segments, {
-      hover: place => {
-        const { selected } = this.#board.scene
-        this.#hover.textContent = place ? this.#tell(place) : selected ? this.#tell(selected) : ' '
+      hover: (place, event) => {
+        if (place && event) this.#tooltip.show(this.#tell(place), event)
+        else this.#tooltip.hide()
       },
       click: place => this.#select(place),
       repaint: () => this.#repaint(),
@@ -70,7 +72,7 @@ class CoreView implements View {
     const { pagemaps } = this.#core
     const strips = this.#strips.map(({ canvas }) => canvas)
     const first = (pagemap: number) => this.#select({ pfn: pagemaps[pagemap]!.ranges[0]?.first ?? 0, pagemap })
-    const map = h('div', {}, this.#board.scroller, this.#table, this.#legend, this.#hover)
+    const map = h('div', {}, this.#board.scroller, this.#table, this.#legend, this.#told, this.#tooltip.element)
     const side = h('div', { class: 'side' }, this.#detail, this.#findings.element)
     return h(
       'div',
@@ -91,7 +93,7 @@ class CoreView implements View {
       pageSearch(pfn => this.#search(pfn), 'no such page is a device page'),
       tableControl(
         this.#context.address,
-        () => this.#board.scroller.hidden !== false,
+        () => this.#table.hasChildNodes(),
         on => this.#showTable(on),
       ),
       h('small', { class: 'keys' }, HINT),
@@ -117,20 +119,16 @@ class CoreView implements View {
   }
 
   onKey(key: string): boolean {
-    const { scroller } = this.#board
     const does: Record<string, () => void> = {
       j: () => this.#findings.step(1),
       k: () => this.#findings.step(-1),
       n: () => this.#stepSegment(1),
       p: () => this.#stepSegment(-1),
       Escape: () => this.#deselect(),
-    }
-    const { activeElement } = document
-    if (activeElement === scroller || activeElement === document.body || activeElement?.id === 'main') {
-      does.ArrowRight = () => this.#step(1)
-      does.ArrowLeft = () => this.#step(-1)
-      does.ArrowDown = () => this.#step(64)
-      does.ArrowUp = () => this.#step(-64)
+      ArrowRight: () => this.#step(1),
+      ArrowLeft: () => this.#step(-1),
+      ArrowDown: () => this.#step(64),
+      ArrowUp: () => this.#step(-64),
     }
     if (!Object.hasOwn(does, key)) return false
     does[key]!()
@@ -158,7 +156,7 @@ class CoreView implements View {
     scene.selected = place
     this.#board.reveal(place)
     this.#context.address.note({ page: pfnText(place.pfn) })
-    this.#hover.textContent = this.#tell(place)
+    this.#told.textContent = this.#tell(place)
     this.#context.say(this.#tell(place))
     this.#detail.replaceChildren(...corePage(this.#context, this.#core, place))
     this.#board.changed()
@@ -169,7 +167,7 @@ class CoreView implements View {
     scene.selected = undefined
     scene.lit = []
     this.#detail.replaceChildren()
-    this.#hover.textContent = ' '
+    this.#told.textContent = ' '
     this.#context.address.note({ page: undefined })
     this.#board.changed()
   }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+
 import type { Address } from '../address.ts'
-import type { EventJson } from '../documents.ts'
 import { h, s } from '../dom.ts'
-import { isUnmatched } from '../holders.ts'
+import { isUnmatched, type ShownEvent } from '../shown-events.ts'
 import type { Times } from '../words.ts'
+import { diamond } from './lanes.ts'
 
 /** In CSS pixels; the drawing is as wide as its place, and this where it has none yet. */
 const WIDTH = 1000
@@ -17,7 +18,7 @@ const MARGIN = 30
  * in a few bursts, so events stand at equal distances unless the time scale is asked for.
  */
 export function countChart(
-  events: readonly EventJson[],
+  events: readonly ShownEvent[],
   idle: number | undefined,
   onSelect: (i: number) => void,
   address: Address,
@@ -62,6 +63,7 @@ export function countChart(
         h('span', { class: 'key get' }, 'get'),
         h('span', { class: 'key put' }, 'put'),
         h('span', { class: 'key odd' }, 'without partner'),
+        events.some(({ act }) => act !== undefined) && h('span', { class: 'key act' }, 'no change of the count'),
       ),
     ),
     select(i) {
@@ -77,17 +79,17 @@ function lastBefore(xs: readonly number[], x: number): number {
   return i
 }
 
-function positions(events: readonly EventJson[], byTime: boolean, width: number): number[] {
+function positions(events: readonly ShownEvent[], byTime: boolean, width: number): number[] {
   const first = events[0]?.time ?? 0
   const span = (events.at(-1)?.time ?? 0) - first
   const room = width - 2 * MARGIN
-  const part = (event: EventJson, i: number) =>
+  const part = (event: ShownEvent, i: number) =>
     byTime && span > 0 ? (event.time - first) / span : i / Math.max(1, events.length)
   return events.map((event, i) => MARGIN + part(event, i) * room)
 }
 
 function drawing(
-  events: readonly EventJson[],
+  events: readonly ShownEvent[],
   xs: readonly number[],
   idle: number | undefined,
   cursor: SVGLineElement,
@@ -113,7 +115,7 @@ function drawing(
 }
 
 /** Arcs start at the get; what has no partner gets a mark of its own. */
-function arcs(event: EventJson, i: number, xs: readonly number[], width: number): SVGElement[] {
+function arcs(event: ShownEvent, i: number, xs: readonly number[], width: number): SVGElement[] {
   const x = xs[i]!
   const { partner, val } = event
   const marks: SVGElement[] = []
@@ -129,12 +131,13 @@ function arcs(event: EventJson, i: number, xs: readonly number[], width: number)
   }
   if (isUnmatched(event) && val > 0)
     marks.push(s('path', { class: 'arc odd', d: `M${x} ${ARCS - 4} C${x} 20 ${x + 30} 12 ${width} 12` }))
+  if (event.act !== undefined) marks.push(diamond(x, ARCS - 4))
   if (val !== 0)
     marks.push(s('circle', { class: isUnmatched(event) ? 'odd' : val > 0 ? 'get' : 'put', cx: x, cy: ARCS - 4, r: 4 }))
   return marks
 }
 
-function timeLabels(events: readonly EventJson[], xs: readonly number[], width: number, times: Times): SVGElement[] {
+function timeLabels(events: readonly ShownEvent[], xs: readonly number[], width: number, times: Times): SVGElement[] {
   const labels: SVGElement[] = []
   let free = -Infinity
   events.forEach((event, i) => {
@@ -145,7 +148,7 @@ function timeLabels(events: readonly EventJson[], xs: readonly number[], width: 
   return labels
 }
 
-function chartText(events: readonly EventJson[]): string {
+function chartText(events: readonly ShownEvent[]): string {
   const odd = events.filter(isUnmatched).length
   return `Count over ${events.length} events, ${odd} without partner; the table below has them all`
 }

@@ -125,7 +125,8 @@ export function executionView({ address }: Context, { title, heading, steps, loo
       select(to, true)
       return true
     },
-    shown: () => select((address.index('step', steps.length + 1) ?? steps.length) - 1, false),
+    // As a debugger does: from the beginning, the end is a key away.
+    shown: () => select((address.index('step', steps.length + 1) ?? 1) - 1, false),
   }
 }
 

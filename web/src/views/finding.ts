@@ -11,14 +11,32 @@ import { h, name } from '../dom.ts'
 import { actorLine, actorName, findingMail, findingSentence, functionText, type Style } from '../words.ts'
 import type { Context } from './view.ts'
 
-export function findingItem(context: Context, finding: FindingJson, i: number, style: Style): HTMLElement {
-  // What waits for no page has no lifetime to be looked at.
-  const isOfPage = finding.references > 0 || finding.lifetime.events.length > 0
+/** What waits for no page has no lifetime to be looked at. */
+function isOfPage({ references, lifetime }: FindingJson): boolean {
+  return references > 0 || lifetime.events.length > 0
+}
+
+/** Where a finding is shown: with its lifetime, or where it has none, in the list. */
+export function findingLink(finding: FindingJson, i: number): string {
+  if (isOfPage(finding)) return linkTo({ view: 'life', finding: i })
+  return linkTo({ view: 'findings', kind: finding.kind, pages: finding.pfn })
+}
+
+/** @param hasPages whether every page can be looked at over time */
+export function findingItem(
+  context: Context,
+  finding: FindingJson,
+  i: number,
+  style: Style,
+  hasPages: boolean,
+): HTMLElement {
+  const isLife = isOfPage(finding)
+  const onPages = hasPages ? linkTo({ view: 'pages', page: finding.pfn }) : undefined
   return h(
     'li',
     { class: 'finding' },
-    kindHeader(finding, isOfPage ? countText(finding) : ''),
-    sentenceTitle(findingSentence(finding, style.names), isOfPage ? linkTo({ view: 'life', finding: i }) : undefined),
+    kindHeader(finding, isLife ? countText(finding) : ''),
+    sentenceTitle(findingSentence(finding, style.names), isLife ? findingLink(finding, i) : onPages),
     ...findingBody(context, finding, style),
   )
 }

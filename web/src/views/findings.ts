@@ -3,9 +3,11 @@
 import { printable } from '../../../src/report/printable.ts'
 import { grouped, plural } from '../../../src/report/words.ts'
 import { linkTo } from '../address.ts'
-import type { CauseJson, FindingJson, ReportJson, TraceJson } from '../documents.ts'
+import type { CauseJson, ReportJson, TraceJson } from '../documents.ts'
 import { h, name } from '../dom.ts'
+import { type FilterTexts, FindingFilter } from '../finding-filter.ts'
 import { causeSentence, functionText, rangeText, type Style, styleOf, type Times, whereLine } from '../words.ts'
+import { filterForm } from './filter-form.ts'
 import { findingBody, findingItem, kindHeader, sentenceTitle, stackElement } from './finding.ts'
 import { summary } from './summary.ts'
 import type { Context, View } from './view.ts'
@@ -20,46 +22,38 @@ interface Entry {
   findings: number[]
 }
 
-export function findingsView(context: Context, trace: TraceJson): View {
-  const { address } = context
+/** @param hasPages whether every page can be looked at over time */
+export function findingsView(context: Context, trace: TraceJson, hasPages: boolean): View {
   const style = styleOf(trace)
   const entries = entriesOf(trace)
   const list = h('ol', { class: 'findings' })
+  const reports = h('div')
   const status = h('p', { class: 'muted', role: 'status' })
-  const text = h('input', {
-    type: 'search',
-    placeholder: 'function, task or page',
-    'aria-label': 'Filter by function, task or page',
-    value: address.get('filter') ?? '',
-    on: { input: () => refresh(text.value, kind.value) },
-  })
-  const kinds = [...new Set(trace.findings.map(finding => finding.kind))]
-  const kind = h(
-    'select',
-    { 'aria-label': 'Kind', on: { change: () => refresh(text.value, kind.value) } },
-    h('option', { value: '' }, 'all kinds'),
-    ...kinds.map(each => h('option', { value: each }, each)),
-  )
-  kind.value = kinds.some(each => each === address.get('kind')) ? address.get('kind')! : ''
+  const form = filterForm(context, trace, style.times, status, refresh)
 
-  function refresh(filter: string, wanted: string): void {
-    address.note({ filter, kind: wanted })
-    const isWanted = (i: number) => {
-      const finding = trace.findings[i]!
-      return (wanted === '' || finding.kind === wanted) && mentions(finding, filter)
-    }
+  function refresh(texts: FilterTexts): void {
+    const filter = new FindingFilter(texts, trace, style.times)
     const chosen = entries
-      .map(({ cause, findings }) => ({ cause, findings: findings.filter(isWanted) }))
+      .map(({ cause, findings }) => ({
+        cause,
+        findings: findings.filter(i => filter.passesFinding(trace.findings[i]!)),
+      }))
       .filter(({ findings }) => findings.length > 0)
     const shown = chosen.reduce((sum, { findings }) => sum + findings.length, 0)
     const causes = trace.causes.length > 0 ? `, ${plural(trace.causes.length, 'cause')}` : ''
     status.textContent = `${grouped(shown)} of ${plural(trace.findings.length, 'finding')}${causes}`
     list.replaceChildren()
     show(chosen, 0)
+    reports.replaceChildren(
+      ...reportsList(
+        trace.reports.filter(report => filter.passesReport(report)),
+        style.times,
+      ),
+    )
   }
 
   function show(chosen: readonly Entry[], from: number): void {
-    list.append(...chosen.slice(from, from + SHOWN).map(entry => entryItem(context, trace, entry, style)))
+    list.append(...chosen.slice(from, from + SHOWN).map(entry => entryItem(context, trace, entry, style, hasPages)))
     if (chosen.length <= from + SHOWN) return
     const more = h('button', { type: 'button' }, `Show ${Math.min(SHOWN, chosen.length - from - SHOWN)} more`)
     const holder = h('li', { class: 'more' }, more)
@@ -70,12 +64,17 @@ export function findingsView(context: Context, trace: TraceJson): View {
     list.append(holder)
   }
 
-  refresh(text.value, kind.value)
-  const reports = reportsList(trace.reports, style.times)
-  const none = !reports && h('p', { class: 'nothing' }, nothingText(trace))
-  const many = [h('div', { class: 'filters', role: 'search' }, text, kind, status), list]
+  form.refresh()
+  const isEmpty = trace.findings.length === 0 && trace.reports.length === 0
   return {
-    element: h('div', {}, summary(trace), ...(trace.findings.length === 0 ? [none] : many), reports),
+    element: h(
+      'div',
+      {},
+      summary(trace),
+      ...(isEmpty ? [h('p', { class: 'nothing' }, nothingText(trace))] : [form.element]),
+      list,
+      reports,
+    ),
     keys: [['j k', 'the finding below, the finding above']],
     onKey: key => step(list, key),
   }
@@ -93,9 +92,15 @@ function entriesOf({ causes, findings }: TraceJson): Entry[] {
   return [...causes.map(cause => ({ cause, findings: cause.findings })), ...alone]
 }
 
-function entryItem(context: Context, trace: TraceJson, { cause, findings }: Entry, style: Style): HTMLElement {
+function entryItem(
+  context: Context,
+  trace: TraceJson,
+  { cause, findings }: Entry,
+  style: Style,
+  hasPages: boolean,
+): HTMLElement {
   const [first] = findings as [number]
-  if (!cause || cause.findings.length === 1) return findingItem(context, trace.findings[first]!, first, style)
+  if (!cause || cause.findings.length === 1) return findingItem(context, trace.findings[first]!, first, style, hasPages)
   return causeItem(context, trace, cause, findings, style)
 }
 
@@ -145,8 +150,8 @@ function causeItem(
 }
 
 /** What the kernel itself reported while it was recorded. */
-function reportsList(reports: readonly ReportJson[], times: Times): HTMLElement | false {
-  if (reports.length === 0) return false
+function reportsList(reports: readonly ReportJson[], times: Times): HTMLElement[] {
+  if (reports.length === 0) return []
   const one = (report: ReportJson) => {
     const { detector, at, page, times: again } = report
     const about = page === null ? '' : `, by a task that was at page ${page}`
@@ -159,13 +164,15 @@ function reportsList(reports: readonly ReportJson[], times: Times): HTMLElement 
       report.stack.length > 0 && stackElement(report),
     )
   }
-  return h(
-    'section',
-    { 'aria-label': 'Reports of the kernel’s own' },
-    h('h2', {}, `${plural(reports.length, 'report')} of the kernel’s own`),
-    h('ol', { class: 'findings' }, ...reports.slice(0, SHOWN).map(one)),
-    reports.length > SHOWN && h('p', { class: 'muted' }, `and ${plural(reports.length - SHOWN, 'more report')}`),
-  )
+  return [
+    h(
+      'section',
+      { 'aria-label': 'Reports of the kernel’s own' },
+      h('h2', {}, `${plural(reports.length, 'report')} of the kernel’s own`),
+      h('ol', { class: 'findings' }, ...reports.slice(0, SHOWN).map(one)),
+      reports.length > SHOWN && h('p', { class: 'muted' }, `and ${plural(reports.length - SHOWN, 'more report')}`),
+    ),
+  ]
 }
 
 /** j and k walk the list. */
@@ -175,11 +182,4 @@ function step(list: HTMLElement, key: string): boolean {
   const at = links.indexOf(document.activeElement as HTMLElement)
   links[Math.max(0, Math.min(links.length - 1, at + (key === 'j' ? 1 : -1)))]?.focus()
   return true
-}
-
-function mentions({ pfn, culprit, candidates }: FindingJson, filter: string): boolean {
-  if (filter === '') return true
-  const actors = [...(culprit ? [culprit] : []), ...candidates]
-  const words = [pfn, ...actors.flatMap(({ task, stack }) => [task, ...stack.map(frame => frame.function ?? '')])]
-  return words.some(word => word.toLowerCase().includes(filter.toLowerCase()))
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-import type { EventJson } from '../documents.ts'
 import { s } from '../dom.ts'
 import type { Lane } from '../holders.ts'
+import { isUnmatched, type ShownEvent } from '../shown-events.ts'
 
 /** As in style.css: heights of the table's head and rows, and the width of a lane. */
 const HEAD = 30
@@ -12,7 +12,7 @@ const LANE = 14
 const MAX_LANES = 12
 
 /** One line for each reference from its get to its put, beside the table of events. */
-export function laneDrawing(events: readonly EventJson[], lanes: readonly Lane[]): SVGElement {
+export function laneDrawing(events: readonly ShownEvent[], lanes: readonly Lane[]): SVGElement {
   const shown = lanes.filter(({ lane }) => lane < MAX_LANES)
   const x = (lane: number) => LANE / 2 + lane * LANE
   const y = (i: number) => HEAD + ROW / 2 + i * ROW
@@ -28,12 +28,17 @@ export function laneDrawing(events: readonly EventJson[], lanes: readonly Lane[]
       }),
       s('circle', { class: 'get', cx: width - 4, cy: y(from), r: 3.5 }),
     ]),
-    ...events.flatMap((event, i) =>
-      event.val < 0
-        ? [s('circle', { class: event.partner === null ? 'put odd' : 'put', cx: width - 4, cy: y(i), r: 3.5 })]
-        : [],
-    ),
+    ...events.flatMap((event, i) => {
+      if (event.act !== undefined) return [diamond(width - 4, y(i))]
+      if (event.val >= 0) return []
+      return [s('circle', { class: isUnmatched(event) ? 'put odd' : 'put', cx: width - 4, cy: y(i), r: 3.5 })]
+    }),
   )
+}
+
+/** The sign of what changed no count. */
+export function diamond(x: number, y: number): SVGElement {
+  return s('path', { class: 'act', d: `M${x} ${y - 5} L${x + 5} ${y} L${x} ${y + 5} L${x - 5} ${y} Z` })
 }
 
 function laneWidth(lanes: readonly Lane[]): number {

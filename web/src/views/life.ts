@@ -2,12 +2,13 @@
 /** One lifetime of a page: its gets and puts, which belong together, and who held the page at the event looked at. */
 import { certaintyText } from '../../../src/report/finding-words.ts'
 import { printable } from '../../../src/report/printable.ts'
-import { grouped } from '../../../src/report/words.ts'
+import { grouped, plural } from '../../../src/report/words.ts'
 import type { EventJson, FindingJson, LawJson, LifeJson, TraceJson } from '../documents.ts'
 import { h, name } from '../dom.ts'
-import { holdersAt, isUnmatched, lanesOf } from '../holders.ts'
+import { holdersAt, lanesOf } from '../holders.ts'
 import type { KeyHelp } from '../keys.ts'
 import { lawOf } from '../laws.ts'
+import { isUnmatched, type ShownEvent, withActs, withEarlier } from '../shown-events.ts'
 import { findingSentence, functionName, functionText, signed, Times, taskText } from '../words.ts'
 import { countChart } from './count-chart.ts'
 import { laneDrawing } from './lanes.ts'
@@ -23,17 +24,28 @@ export interface LifeOptions {
   life: LifeJson
   /** The finding that the life belongs to. */
   finding?: FindingJson | undefined
+  /** Findings about the page that may rest on what no count shows; without them, the one above. */
+  acting?: readonly FindingJson[]
+  /** When the page's next lifetime begins. */
+  until?: number
   /** Count of the page while nobody holds it. */
   idle: number | undefined
   /** The recording, for its laws. */
   trace: TraceJson
   /** Shown below something else. */
   part?: boolean
+  /** The lifetime has more events than these. */
+  isCut?: boolean
+  /** These events only set the page up. */
+  isSetUp?: boolean
 }
 
-export function lifeView(context: Context, { life, finding, idle, trace, part }: LifeOptions): View {
+export function lifeView(
+  context: Context,
+  { life, finding, acting, until, idle, trace, part, isCut, isSetUp }: LifeOptions,
+): View {
   const { address } = context
-  const { events } = life
+  const events = withActs(withEarlier(life.events, idle ?? 0), acting ?? (finding ? [finding] : []), until)
   const lanes = lanesOf(events)
   const times = new Times(trace)
   const holders = h('section', { class: 'holders', 'aria-live': 'polite', 'aria-label': 'Who held it' })
@@ -49,7 +61,7 @@ export function lifeView(context: Context, { life, finding, idle, trace, part }:
     }
     selected = i
     chart.select(i)
-    holders.replaceChildren(...holdersText(life, i, trace.laws, times))
+    holders.replaceChildren(...holdersText(events, i, trace.laws, times))
     address.note({ event: i })
     if (focus) rows[i]!.focus()
   }
@@ -80,7 +92,7 @@ export function lifeView(context: Context, { life, finding, idle, trace, part }:
       'div',
       { class: 'life' },
       h(part ? 'h2' : 'h1', {}, `Page ${life.pfn}`),
-      h('p', {}, ...headline(life, finding, times)),
+      h('p', {}, ...(isSetUp ? [SET_UP] : isCut ? [cutText(life, times)] : headline(life, finding, times))),
       ...(events.length === 0
         ? [
             h(
@@ -110,33 +122,46 @@ export function lifeView(context: Context, { life, finding, idle, trace, part }:
   return view
 }
 
-function headline({ began, ended }: LifeJson, finding: FindingJson | undefined, times: Times): (string | Node)[] {
+function headline(
+  { began, ended, events }: LifeJson,
+  finding: FindingJson | undefined,
+  times: Times,
+): (string | Node)[] {
   const at = (time: number) => `at ${times.text(time)} ${times.unit}`
+  if (events.length === 1 && events[0]!.base)
+    return [`No lifetime: memunmap_pages() gave back ${at(events[0]!.time)} what an idle page has of its own.`]
   const until = ended === null ? 'and had not ended when the recording did' : `and ended ${at(ended)}`
   const life = `This lifetime began ${began === null ? 'before the recording' : at(began)} ${until}.`
   if (!finding) return [life]
   return [h('b', {}, `${finding.kind} (${certaintyText(finding)}): ${findingSentence(finding)}.`), ` ${life}`]
 }
 
+const SET_UP = 'No lifetime: here the page is set up with its pagemap.'
+
+function cutText({ events }: LifeJson, times: Times): string {
+  const [first, last] = [events[0]!, events.at(-1)!].map(({ time }) => times.text(time))
+  return `${plural(events.length, 'event')} of a longer lifetime, from ${first} to ${last} ${times.unit}.`
+}
+
 /** The event that the finding accuses or comes nearest to accusing; otherwise one without partner, or the last. */
-function culpritOf(events: EventJson[], finding: FindingJson | undefined): number {
+function culpritOf(events: readonly ShownEvent[], finding: FindingJson | undefined): number {
   const culprit = finding?.culprit ?? finding?.candidates[0]
   const accused = events.findIndex(
     event => culprit && event.time === culprit.time && event.pid === culprit.pid && event.function === culprit.function,
   )
   if (accused >= 0) return accused
-  const odd = events.findIndex(isUnmatched)
+  const odd = events.findIndex(event => isUnmatched(event) || event.act !== undefined)
   return odd >= 0 ? odd : events.length - 1
 }
 
-function eventRow(event: EventJson, i: number, events: EventJson[], times: Times): HTMLTableRowElement {
+function eventRow(event: ShownEvent, i: number, events: readonly ShownEvent[], times: Times): HTMLTableRowElement {
   const before = events[i - 1]
   const gap = before ? `+${times.span(event.time - before.time)}` : ''
   const kind = event.val > 0 ? 'get' : event.val < 0 ? 'put' : 'none'
   const told = partnerText(event, events)
   return h(
     'tr',
-    { class: `${kind}${isUnmatched(event) ? ' unmatched' : ''}`, tabindex: -1 },
+    { class: `${kind}${isUnmatched(event) || event.act !== undefined ? ' unmatched' : ''}`, tabindex: -1 },
     h('td', { class: 'number muted' }, i + 1),
     h('td', { class: 'time' }, times.text(event.time), h('small', {}, gap)),
     h('td', { class: 'number' }, event.cpu),
@@ -148,7 +173,10 @@ function eventRow(event: EventJson, i: number, events: EventJson[], times: Times
 }
 
 /** What became of a reference. */
-function partnerText({ val, partner }: EventJson, events: readonly EventJson[]): string {
+function partnerText({ val, partner, base, earlier, act }: ShownEvent, events: readonly ShownEvent[]): string {
+  if (act !== undefined) return `${act}: no count shows it`
+  if (base) return 'gives back what an idle page has of its own'
+  if (earlier) return 'gives back what was taken before these events'
   const other = partner === null ? undefined : events[partner]
   if (!other) return val > 0 ? 'never given back' : val < 0 ? 'gives back nothing' : 'changes nothing'
   const who = printable(other.function ?? 'no stack')
@@ -156,7 +184,7 @@ function partnerText({ val, partner }: EventJson, events: readonly EventJson[]):
 }
 
 /** Why two events belong together: by which law, and how often that holds. */
-function evidenceText(event: EventJson, events: EventJson[], laws: readonly LawJson[]): string | undefined {
+function evidenceText(event: EventJson, events: readonly EventJson[], laws: readonly LawJson[]): string | undefined {
   const partner = event.partner === null ? undefined : events[event.partner]
   if (!partner) return undefined
   const [get, put] = event.val > 0 ? [event, partner] : [partner, event]
@@ -167,7 +195,7 @@ function evidenceText(event: EventJson, events: EventJson[], laws: readonly LawJ
   return `By a law of this recording: as many are given back there as taken in ${how} lifetimes.`
 }
 
-function holdersText({ events }: LifeJson, at: number, laws: readonly LawJson[], times: Times): HTMLElement[] {
+function holdersText(events: readonly ShownEvent[], at: number, laws: readonly LawJson[], times: Times): HTMLElement[] {
   const event = events[at]!
   const { events: held, others } = holdersAt(events, at)
   const many = held.length + (others > 0 ? 1 : 0)

@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Pages over time: the count of every page through the recording, and the lifetime of the one that is selected. */
 
-import { lifeAround } from '../../../src/report/timeline.ts'
+import { freeCount, lifeAround } from '../../../src/report/timeline.ts'
 import { pfnText } from '../../../src/report/words.ts'
-import { linkTo } from '../address.ts'
 import type { TraceJson } from '../documents.ts'
 import { h } from '../dom.ts'
 import type { KeyHelp } from '../keys.ts'
 import type { LiveRecording } from '../recording.ts'
 import { Board, type Picked } from '../timeline/board.ts'
 import { palette, SHADE_WORDS } from '../timeline/palette.ts'
+import { rangeText, readRange, type TimeRange } from '../timeline/range.ts'
+import { RangePanel } from '../timeline/range-panel.ts'
 import { firstAtOrAfter } from '../timeline/raster.ts'
 import { type Choice, pageOf, Rows } from '../timeline/rows.ts'
-import { findingSentence } from '../words.ts'
+import { Tooltip } from '../tooltip.ts'
+import { findingSentence, unmapText } from '../words.ts'
 import { pageSearch, tableControl } from './controls.ts'
+import { findingLink } from './finding.ts'
 import { lifeView } from './life.ts'
 import { pageTable } from './page-table.ts'
 import type { Context, View } from './view.ts'
@@ -25,17 +28,19 @@ const CHOICES: [Choice, string][] = [
   ['findings', 'pages with findings'],
 ]
 
-const HINT = 'w s zoom, a d move, f fits the lifetime, arrows select; ? shows all keys; Ctrl and wheel zoom, drag moves'
+const HINT =
+  'w s zoom, a d move, f fits the selection, arrows select, Shift and drag marks a range; ? shows all keys; Ctrl and wheel zoom, drag moves'
 
 const KEYS: KeyHelp = [
   ['w s', 'zoom in and out, at the pointer or the selected event'],
   ['a d', 'move to earlier and later'],
-  ['f', 'fit the selected lifetime into view'],
+  ['f', 'fit the marked range into view, or the selected lifetime'],
+  ['[ ]', 'mark the range from the selected event on, or up to it; so does a drag with Shift'],
   ['0', 'the whole recording'],
   ['↑ ↓', 'the page above, the page below'],
   ['← →', 'its event before, its event after'],
   ['Enter', 'to the lifetime below'],
-  ['Esc', 'select nothing'],
+  ['Esc', 'mark no range; then select nothing'],
 ]
 
 export function pagesView(context: Context, trace: TraceJson, live: LiveRecording): View {
@@ -50,7 +55,9 @@ class PagesView implements View {
   readonly #live: LiveRecording
   readonly #board: Board
   readonly #legend = legend()
-  readonly #hover = h('p', { class: 'muted hover', role: 'status' }, ' ')
+  readonly #told = h('p', { class: 'muted told', role: 'status' }, ' ')
+  readonly #tooltip = new Tooltip()
+  readonly #range: RangePanel
   readonly #detail = h('section', { class: 'detail', 'aria-label': 'Lifetime of the selected page' })
   readonly #table = h('div', { class: 'twin' })
   #life: View | undefined
@@ -62,14 +69,22 @@ class PagesView implements View {
     this.#live = live
     const choice = CHOICES.find(([each]) => each === context.address.get('only'))?.[0] ?? 'all'
     this.#board = new Board(trace, live, new Rows(trace, live, choice), {
-      hover: picked => {
-        this.#hover.textContent = picked ? this.#tell(picked.page, picked.event) : ' '
+      hover: (picked, event) => {
+        if (!picked || !event) this.#tooltip.hide()
+        else if ('call' in picked) this.#tooltip.show(unmapText(picked.call, trace, live.times), event)
+        else this.#tooltip.show(this.#tell(picked.page, picked.event), event)
       },
+      marked: range => this.#onMark(range),
       click: picked => this.#onClick(picked),
       painted: firstPicture(live),
       // Browsers limit how often the address may change.
       settled: () => this.#note(),
     })
+    this.#range = new RangePanel(
+      live,
+      () => this.#fit(),
+      () => this.#board.mark(undefined),
+    )
     this.element = h(
       'div',
       { class: 'pages', 'data-events': live.timeline.time.length },
@@ -77,8 +92,10 @@ class PagesView implements View {
       this.#controls(choice),
       this.#board.minimap,
       this.#board.scroller,
+      this.#range.element,
       this.#legend,
-      this.#hover,
+      this.#told,
+      this.#tooltip.element,
       this.#table,
       this.#detail,
     )
@@ -95,7 +112,7 @@ class PagesView implements View {
       pageSearch(pfn => this.#search(pfn), 'no such page is shown'),
       tableControl(
         this.#context.address,
-        () => this.#board.scroller.hidden !== false,
+        () => this.#table.hasChildNodes(),
         on => this.#showTable(on),
       ),
       button('Whole recording', () => this.#board.showAll()),
@@ -113,6 +130,7 @@ class PagesView implements View {
       const { scene } = this.#board
       scene.rows = new Rows(this.#trace, this.#live, select.value as Choice)
       scene.selected = undefined
+      this.#range.show(scene.range, scene.rows)
       this.#context.address.note({ only: select.value === 'all' ? undefined : select.value })
       this.#showTable(this.#table.hasChildNodes())
     })
@@ -125,7 +143,7 @@ class PagesView implements View {
     const page = pageOf(timeline, pfn)
     const row = page === undefined ? -1 : this.#rowOf(page)
     if (page === undefined || row < 0) return false
-    this.#select(row, timeline.start[page + 1]! - 1)
+    this.#select(row, this.#eventOf(page))
     this.#board.scroller.focus()
     return true
   }
@@ -141,24 +159,22 @@ class PagesView implements View {
 
   onKey(key: string): boolean {
     if (this.#detail.contains(document.activeElement) && this.#life?.onKey?.(key)) return true
-    const { scene, scroller } = this.#board
+    const { scene } = this.#board
     const does: Record<string, () => void> = {
       w: () => this.#board.zoom(0.8),
       s: () => this.#board.zoom(1.25),
       a: () => scene.window.pan(-0.1),
       d: () => scene.window.pan(0.1),
       f: () => this.#fit(),
+      '[': () => this.#markTo('from'),
+      ']': () => this.#markTo('to'),
       0: () => this.#board.showAll(),
-      Escape: () => this.#deselect(),
-    }
-    // On a control, arrows and Enter are the control's.
-    const { activeElement } = document
-    if (activeElement === scroller || activeElement === document.body || activeElement?.id === 'main') {
-      does.ArrowDown = () => this.#step(1)
-      does.ArrowUp = () => this.#step(-1)
-      does.ArrowRight = () => this.#stepEvent(1)
-      does.ArrowLeft = () => this.#stepEvent(-1)
-      does.Enter = () => this.#detail.querySelector<HTMLElement>('[tabindex="0"]')?.focus()
+      Escape: () => (scene.range ? this.#board.mark(undefined) : this.#deselect()),
+      ArrowDown: () => this.#step(1),
+      ArrowUp: () => this.#step(-1),
+      ArrowRight: () => this.#stepEvent(1),
+      ArrowLeft: () => this.#stepEvent(-1),
+      Enter: () => this.#detail.querySelector<HTMLElement>('[tabindex="0"]')?.focus(),
     }
     if (!Object.hasOwn(does, key)) return false
     does[key]!()
@@ -177,6 +193,19 @@ class PagesView implements View {
     this.#board.scroller.focus()
   }
 
+  /** The event of a page that says most of it: what a finding is about, or the end of its last lifetime. */
+  #eventOf(page: number): number {
+    const { start, time, count } = this.#live.timeline
+    const [first, end] = [start[page]!, start[page + 1]!]
+    const found = this.#board.scene.rows.marks.get(page)?.find(mark => mark.time !== undefined)?.time
+    if (found !== undefined) return Math.max(first, firstAtOrAfter(time, first, end, found + 1) - 1)
+    const free = freeCount(this.#live.timeline, page)
+    let at = end - 1
+    // Behind it memunmap_pages() may have put what an idle page has of its own.
+    while (at > first && count[at - 1]! <= free) at--
+    return at > first ? at : end - 1
+  }
+
   /** The next page up or down. */
   #step(by: number): void {
     const { rows, selected } = this.#board.scene
@@ -185,8 +214,9 @@ class PagesView implements View {
     const page = rows.list[row]
     if (page === undefined) return
     const { start, time } = this.#live.timeline
-    const at = selected?.event === undefined ? Infinity : time[selected.event]!
-    const next = firstAtOrAfter(time, start[page]!, start[page + 1]!, at)
+    const at = selected?.event
+    const next =
+      at === undefined ? this.#eventOf(page) : firstAtOrAfter(time, start[page]!, start[page + 1]!, time[at]!)
     this.#select(row, Math.min(next, start[page + 1]! - 1))
   }
 
@@ -198,22 +228,45 @@ class PagesView implements View {
     this.#select(selected.row, Math.max(start[page]!, Math.min(start[page + 1]! - 1, selected.event + by)))
   }
 
-  /** Fits the lifetime of the selected event into view. */
+  /** Fits the marked range into view, or the lifetime of the selected event. */
   #fit(): void {
-    const { selected, rows, window } = this.#board.scene
-    if (selected?.event === undefined) return
+    const { range, window } = this.#board.scene
+    const shown = range ?? this.#selectedLife()
+    if (!shown) return
+    const room = Math.max(50, (shown.to - shown.from) * 0.05)
+    window.show(shown.from - room, shown.to + room)
+    this.#board.changed()
+  }
+
+  #selectedLife(): TimeRange | undefined {
+    const { selected, rows } = this.#board.scene
+    if (selected?.event === undefined) return undefined
     const { timeline } = this.#live
     const { from, to } = lifeAround(timeline, rows.list[selected.row]!, selected.event)
-    const [first, last] = [timeline.time[from]!, timeline.time[to - 1]!]
-    const room = Math.max(50, (last - first) * 0.05)
-    window.show(first - room, last + room)
+    return { from: timeline.time[from]!, to: timeline.time[to - 1]! }
+  }
+
+  // --- the marked range -----------------------------------------------------------------------------------------------------
+
+  /** Makes the selected event one end of the range; the other stays, or is the end of what is in view. */
+  #markTo(end: keyof TimeRange): void {
+    const { selected, range, window } = this.#board.scene
+    if (selected?.event === undefined) return
+    const at = this.#live.timeline.time[selected.event]!
+    const { from, to } = range ?? { from: window.from, to: window.to }
+    this.#board.mark(end === 'from' ? { from: at, to: Math.max(at, to) } : { from: Math.min(from, at), to: at })
+  }
+
+  #onMark(range: TimeRange | undefined): void {
+    this.#context.address.note({ range: range && rangeText(range) })
+    this.#range.show(range, this.#board.scene.rows)
   }
 
   #deselect(): void {
     this.#board.scene.selected = undefined
     this.#life = undefined
     this.#detail.replaceChildren()
-    this.#hover.textContent = ' '
+    this.#told.textContent = ' '
     this.#context.address.note({ page: undefined, at: undefined, event: undefined })
   }
 
@@ -230,7 +283,7 @@ class PagesView implements View {
       at: event - start[page]!,
       ...(keep ? {} : { event: undefined }),
     })
-    this.#hover.textContent = this.#tell(page, event)
+    this.#told.textContent = this.#tell(page, event)
     void this.#showLife(page, event)
     this.#board.changed()
   }
@@ -250,16 +303,32 @@ class PagesView implements View {
     // Another page may have been selected meanwhile.
     if (selected?.event !== event || this.#isGone) return
     const life = { pfn: told.pfn, ...told.lifetime }
-    this.#life = lifeView(this.#context, { life, idle: told.idle ?? undefined, trace: this.#trace, part: true })
-    const findings = (rows.marks.get(page) ?? []).map(({ finding, i }) =>
-      h(
-        'p',
-        {},
-        h('a', { href: linkTo({ view: 'life', finding: i }) }, `${finding.kind}: ${findingSentence(finding)}`),
-      ),
+    const marks = rows.marks.get(page) ?? []
+    this.#life = lifeView(this.#context, {
+      life,
+      acting: marks.map(({ finding }) => finding),
+      ...this.#boundsOf(page, event),
+      isSetUp: told.isSetUp,
+      idle: told.idle ?? undefined,
+      trace: this.#trace,
+      part: true,
+    })
+    const findings = marks.map(({ finding, i }) =>
+      h('p', {}, h('a', { href: findingLink(finding, i) }, `${finding.kind}: ${findingSentence(finding)}`)),
     )
     this.#detail.replaceChildren(...findings, this.#life.element)
     this.#life.shown?.()
+  }
+
+  /** When the page's next lifetime begins, and whether the one of an event has more events than are told. */
+  #boundsOf(page: number, event: number): { until: number; isCut: boolean } {
+    const { timeline } = this.#live
+    const { start, time, count } = timeline
+    const { from, to } = lifeAround(timeline, page, event)
+    const [first, end] = [start[page]!, start[page + 1]!]
+    const free = freeCount(timeline, page)
+    const isCut = (from > first && count[from - 1] !== free) || (to < end && count[to - 1] !== free)
+    return { until: to < end ? this.#live.at(time[to]!) : Infinity, isCut }
   }
 
   // --- the address --------------------------------------------------------------------------------------------------------
@@ -290,13 +359,16 @@ class PagesView implements View {
     const number = (key: string) => Number(address.get(key) ?? Number.NaN)
     const [from, to, scroll] = [number('from'), number('to'), number('scroll')]
     if (to > from) this.#board.scene.window.show(from, to)
+    const range = readRange(address.get('range'))
+    if (range) this.#board.mark(range)
     const page = pageOf(this.#live.timeline, number('page'))
     const row = page === undefined ? -1 : this.#rowOf(page)
     this.#board.scrollTo(scroll >= 0 ? scroll : this.#board.middle(row >= 0 ? row : this.#firstOfInterest()))
     if (page === undefined || row < 0) return
     const { start } = this.#live.timeline
     const events = start[page + 1]! - start[page]!
-    this.#select(row, start[page]! + (address.index('at', events) ?? events - 1), true)
+    const at = address.index('at', events)
+    this.#select(row, at === undefined ? this.#eventOf(page) : start[page]! + at, true)
   }
 
   /** The row of the first page with a finding; without one, of the page with most events. */

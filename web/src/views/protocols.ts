@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** The life of a page under two protocols side by side, as the model lives it, with what differs lit. */
 import { printable } from '../../../src/report/printable.ts'
-import type { LifeStepJson, ProtocolJson } from '../documents.ts'
+import { type Aligned, aligned } from '../alignment.ts'
+import type { ProtocolJson } from '../documents.ts'
 import { h, name } from '../dom.ts'
 import type { Context, View } from './view.ts'
 
 type LifeOfType = ProtocolJson['lives'][number]
+
+const NONE: Pick<LifeOfType, 'idle' | 'steps'> = { idle: 0, steps: [] }
 
 export function protocolsView({ address }: Context, protocols: ProtocolJson[]): View {
   const types = [...new Set(protocols.flatMap(protocol => protocol.lives.map(life => life.type)))]
@@ -21,7 +24,7 @@ export function protocolsView({ address }: Context, protocols: ProtocolJson[]): 
     address.note({ type: type.value, left: left.value, right: right.value })
     const shown = [left, right].map(select => protocols.find(protocol => protocol.id === select.value)!)
     const lives = shown.map(protocol => protocol.lives.find(life => life.type === type.value))
-    const [a, b] = lives.map(life => life?.steps ?? [])
+    const [a, b] = lives.map(life => life ?? NONE)
     const [onLeft, onRight] = aligned(a!, b!)
     sides.replaceChildren(side(shown[0]!, lives[0], onLeft), side(shown[1]!, lives[1], onRight))
   }
@@ -36,7 +39,7 @@ export function protocolsView({ address }: Context, protocols: ProtocolJson[]): 
       h(
         'p',
         { class: 'muted' },
-        'The count of one page from its driver\u2019s hands and back, as the model lives it; steps that only one side has are lit. A dashed circle is the count of a free page.',
+        'The count of one page from its driver\u2019s hands and back, as the model lives it. What both do stands on one line; steps that only one side has are lit, and so is the name of a function that does what another does on the other side. A dashed circle is the count of a free page.',
       ),
       h('div', { class: 'filters' }, ...selects.map((select, i) => h('label', {}, labels[i]!, select))),
       sides,
@@ -49,9 +52,6 @@ function choice(label: string, values: string[], chosen: string | undefined): HT
   select.value = values.find(value => value === chosen) ?? values[0] ?? ''
   return select
 }
-
-/** A step of one side, whether the other has it too; undefined where only the other side has one. */
-type Aligned = { step: LifeStepJson; common: boolean } | undefined
 
 function side(protocol: ProtocolJson, life: LifeOfType | undefined, steps: Aligned[]): HTMLElement {
   return h(
@@ -75,9 +75,7 @@ function side(protocol: ProtocolJson, life: LifeOfType | undefined, steps: Align
             'set up',
             h('small', {}, `mapping it ${life.mappingCounts ? 'takes a reference' : 'takes none'}`),
           ),
-          ...steps.map(each =>
-            each ? stepItem(each.step, life.idle, !each.common) : h('li', { class: 'none', 'aria-hidden': 'true' }),
-          ),
+          ...steps.map(each => (each ? stepItem(each, life.idle) : h('li', { class: 'none', 'aria-hidden': 'true' }))),
         )
       : h('p', { class: 'nothing' }, 'No driver of this type lived under this protocol.'),
   )
@@ -87,8 +85,12 @@ function circle(count: number, idle: number, way: string): HTMLElement {
   return h('span', { class: `count ${count === idle ? 'idle' : ''} ${way}` }, count)
 }
 
-function stepItem(step: LifeStepJson, idle: number, differs: boolean): HTMLElement {
+/** What the likeness of a step to the other side's is called for who cannot see it. */
+const SAID = { same: undefined, varies: ' (otherwise there)', only: ' (only here)' }
+
+function stepItem({ step, likeness }: NonNullable<Aligned>, idle: number): HTMLElement {
   const { count, pagemapRef, told } = step
+  const said = SAID[likeness]
   const more = [
     `by ${printable(step.thread)}`,
     ...(told === undefined ? [] : [printable(told)]),
@@ -96,40 +98,10 @@ function stepItem(step: LifeStepJson, idle: number, differs: boolean): HTMLEleme
   ]
   return h(
     'li',
-    { class: differs ? 'differs' : '' },
+    { class: likeness === 'only' ? 'differs' : likeness },
     count && circle(count.to, idle, count.to > count.from ? 'up' : 'down'),
     name(step.function),
-    differs && h('span', { class: 'hidden' }, ' (only here)'),
+    said !== undefined && h('span', { class: 'hidden' }, said),
     h('small', {}, more.join(', ')),
   )
-}
-
-/** Both sides line by line, with what they have in common on the same lines: a longest common subsequence. */
-function aligned(a: LifeStepJson[], b: LifeStepJson[]): [Aligned[], Aligned[]] {
-  const [left, right] = [a.map(keyOf), b.map(keyOf)]
-  const longest = Array.from({ length: a.length + 1 }, () => new Uint32Array(b.length + 1))
-  for (let i = a.length - 1; i >= 0; i--) {
-    for (let j = b.length - 1; j >= 0; j--) {
-      longest[i]![j] =
-        left[i] === right[j] ? longest[i + 1]![j + 1]! + 1 : Math.max(longest[i + 1]![j]!, longest[i]![j + 1]!)
-    }
-  }
-  const lines: [Aligned, Aligned][] = []
-  let [i, j] = [0, 0]
-  while (i < a.length || j < b.length) {
-    if (i < a.length && j < b.length && left[i] === right[j])
-      lines.push([
-        { step: a[i++]!, common: true },
-        { step: b[j++]!, common: true },
-      ])
-    else if (j === b.length || (i < a.length && longest[i + 1]![j]! >= longest[i]![j + 1]!))
-      lines.push([{ step: a[i++]!, common: false }, undefined])
-    else lines.push([undefined, { step: b[j++]!, common: false }])
-  }
-  return [lines.map(([one]) => one), lines.map(([, other]) => other)]
-}
-
-/** What is the same of two steps that do the same. */
-function keyOf({ thread, function: name, count, pagemapRef, told }: LifeStepJson): string {
-  return JSON.stringify([thread, name, count, told, pagemapRef && pagemapRef.to - pagemapRef.from])
 }

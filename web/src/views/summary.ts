@@ -3,11 +3,14 @@ import { printable } from '../../../src/report/printable.ts'
 import { plural } from '../../../src/report/words.ts'
 import type { TraceJson } from '../documents.ts'
 import { h, name } from '../dom.ts'
-import { Times } from '../words.ts'
+import { Times, unmapText } from '../words.ts'
+
+/** Calls of memunmap_pages() that are told one by one. */
+const SHOWN_UNMAPS = 8
 
 /** What a recording is, and what must be known to believe in its findings: pagemaps, lost events, damage. */
 export function summary(trace: TraceJson): HTMLElement {
-  const { source, lifetimes, notes, pagemaps } = trace
+  const { source, lifetimes, notes, pagemaps, unmaps = [] } = trace
   const times = new Times(trace)
   const kernel = source.kernel === null ? '' : `, Linux ${printable(source.kernel)}`
   const warnings = [...(source.gaps > 0 ? [lostText(source)] : []), ...damageText(source.damage)]
@@ -36,6 +39,9 @@ export function summary(trace: TraceJson): HTMLElement {
       ),
     ),
     h('p', {}, lifetimesText(lifetimes)),
+    ...unmaps.slice(0, SHOWN_UNMAPS).map(call => h('p', {}, `${unmapText(call, trace, times)}.`)),
+    unmaps.length > SHOWN_UNMAPS &&
+      h('p', {}, `And ${plural(unmaps.length - SHOWN_UNMAPS, 'more call')} of memunmap_pages().`),
     warnings.length > 0 && h('ul', { class: 'warnings' }, ...warnings.map(each => h('li', {}, each))),
     ...notes.map(note => h('p', { class: 'muted' }, `note: ${printable(note)}`)),
   )

@@ -11,7 +11,7 @@ import { newsOf } from '../words.ts'
 import type { Context, View } from './view.ts'
 
 export function verdictsView(context: Context, document: Extract<Document, { kind: 'check' | 'matrix' }>): View {
-  if (document.kind === 'matrix') return { element: matrixElement(context, document.rows) }
+  if (document.kind === 'matrix') return matrixView(context, document.rows)
   const { checks } = document
   return { element: checks.some(check => check.bug !== undefined) ? bugsElement(checks) : systemsElement(checks) }
 }
@@ -56,7 +56,7 @@ function stepsOf({ counterexample, steps }: VerdictJson & { steps?: number }): n
 
 // --- the matrix -------------------------------------------------------------------------------------------------------------
 
-function matrixElement({ address }: Context, rows: MatrixJson[]): HTMLElement {
+function matrixView({ address }: Context, rows: MatrixJson[]): View {
   const names = [...new Set(rows.flatMap(row => Object.keys(row.properties)))].sort(byKnownOrder)
   const body = h('tbody')
   const status = h('p', { class: 'muted', role: 'status' })
@@ -78,31 +78,41 @@ function matrixElement({ address }: Context, rows: MatrixJson[]): HTMLElement {
       return words.every(word => label.includes(word)) && (!broken.checked || isBroken(row))
     })
     status.textContent = `${shown.length} of ${plural(rows.length, 'system')}`
-    body.replaceChildren(...shown.map(([i, row], at) => matrixRow(row, i, names, shown[at - 1]?.[1])))
+    body.replaceChildren(...matrixRows(shown, names))
   }
 
   refresh()
-  const heads = ['driver', 'scenario', 'protocol'].map(each => h('th', { scope: 'col' }, each))
+  const heads = ['driver', 'scenario', 'protocol'].map(each => h('th', { scope: 'col', class: each }, each))
   const columns = names.map(each =>
     h('th', { scope: 'col', class: 'property', title: properties[each]?.rule ?? '' }, h('span', {}, each)),
   )
-  return h(
-    'div',
-    {},
-    h('h1', {}, 'Verdicts'),
-    h(
-      'p',
-      { class: 'muted' },
-      'Each driver under each protocol that it lived under. A number is a counterexample of so many steps; in parentheses: only after another promise was broken.',
-    ),
-    h('div', { class: 'filters', role: 'search' }, text, h('label', {}, broken, ' only what is violated'), status),
-    h(
+  const table = h('table', { class: 'matrix all' }, h('thead', {}, h('tr', {}, ...heads, ...columns)), body)
+  const observer = new ResizeObserver(() => placeHeads(table, heads))
+  for (const each of heads) observer.observe(each)
+  return {
+    element: h(
       'div',
-      { class: 'scroll tall' },
-      h('table', { class: 'matrix all' }, h('thead', {}, h('tr', {}, ...heads, ...columns)), body),
+      {},
+      h('h1', {}, 'Verdicts'),
+      h(
+        'p',
+        { class: 'muted' },
+        'Each driver under each protocol that it lived under. A number is a counterexample of so many steps; in parentheses: only after another promise was broken.',
+      ),
+      h('div', { class: 'filters', role: 'search' }, text, h('label', {}, broken, ' only what is violated'), status),
+      h('div', { class: 'scroll tall', tabindex: 0, role: 'region', 'aria-label': 'Verdicts' }, table),
+      rules(names),
     ),
-    rules(names),
-  )
+    gone: () => observer.disconnect(),
+  }
+}
+
+/** Tells the style where the heads stand that stay in view: each beside the one before, and below the heads of the columns. */
+function placeHeads(table: HTMLElement, heads: readonly HTMLElement[]): void {
+  const [driver, scenario] = heads.map(each => each.offsetWidth)
+  table.style.setProperty('--scenario', `${driver}px`)
+  table.style.setProperty('--protocol', `${driver! + scenario!}px`)
+  table.style.setProperty('--heads', `${heads[0]!.offsetHeight}px`)
 }
 
 function byKnownOrder(a: string, b: string): number {
@@ -114,22 +124,43 @@ function isBroken(row: MatrixJson): boolean {
   return Object.values(row.properties).some(verdict => verdict.verdict === 'violated')
 }
 
-/** @param above the row above it: what is the same there is not said again */
-function matrixRow(row: MatrixJson, i: number, names: string[], above: MatrixJson | undefined): HTMLElement {
-  const same = row.driver === above?.driver
-  const again = (is: boolean) => (is ? 'again' : '')
-  const cells = names.map(property => {
-    const verdict = Object.hasOwn(row.properties, property) ? row.properties[property] : undefined
-    return cell(verdict, { row: i, property }, verdict ? stepsOf(verdict) : 0)
+/** Rows of one driver, and of one scenario of it, share a head, which stays in view while they are scrolled through. */
+function matrixRows(shown: readonly [number, MatrixJson][], names: string[]): HTMLElement[] {
+  const rows = shown.map(([, row]) => row)
+  const head = (rows: number, kind: string, text: string) =>
+    rows > 0 &&
+    h('th', { scope: rows > 1 ? 'rowgroup' : 'row', class: kind, rowspan: rows }, h('span', {}, printable(text)))
+  return shown.map(([i, row], at) => {
+    const cells = names.map(property => {
+      const verdict = Object.hasOwn(row.properties, property) ? row.properties[property] : undefined
+      return cell(verdict, { row: i, property }, verdict ? stepsOf(verdict) : 0)
+    })
+    return h(
+      'tr',
+      {},
+      head(
+        alike(rows, at, ({ driver }) => driver),
+        'driver',
+        row.driver,
+      ),
+      head(
+        alike(rows, at, ({ driver, scenario }) => JSON.stringify([driver, scenario])),
+        'scenario',
+        row.scenario,
+      ),
+      h('th', { scope: 'row', class: 'protocol', title: printable(row.bounds ?? '') }, printable(row.protocol)),
+      ...cells,
+    )
   })
-  return h(
-    'tr',
-    { class: same ? '' : 'first' },
-    h('th', { scope: 'row', class: again(same), title: printable(row.bounds ?? '') }, printable(row.driver)),
-    h('td', { class: again(same && row.scenario === above.scenario) }, printable(row.scenario)),
-    h('td', {}, printable(row.protocol)),
-    ...cells,
-  )
+}
+
+/** Returns how many rows from one on have its key; 0 where the one above has it, too. */
+function alike(rows: readonly MatrixJson[], at: number, key: (row: MatrixJson) => string): number {
+  const wanted = key(rows[at]!)
+  if (at > 0 && key(rows[at - 1]!) === wanted) return 0
+  let end = at + 1
+  while (end < rows.length && key(rows[end]!) === wanted) end++
+  return end - at
 }
 
 function propertyText({ property = '', message }: VerdictJson): string {
