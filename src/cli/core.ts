@@ -51,17 +51,17 @@ It reads ELF cores and kdump files (zlib, lzo, snappy, zstd, flattened) of
 x86_64, with the symbols and types that the kernel carries in its own memory.
 
 Examples:
-  lastput core vmcore                    pagemaps, pages in use, what is wrong
+  lastput core vmcore                    pagemaps, pages in use, faults
   lastput core vmcore --json             the same for a program
   lastput core vmcore --html pages.html  with a map of all pages, to look at
   lastput core vmcore --pfn 0xfcf801f    one page, and who holds it
   lastput core vmcore --pages            every device page, one a line
   lastput core --live                    the running kernel (root)
 
-Exit codes: 0 nothing wrong was found, 1 findings that accuse, 2 usage, or a
-file that cannot be read, 3 nothing was found, but not all could be judged:
-damage, memory that the dump lacks, no search. --json says so by "complete"
-and "reasons".`
+Exit codes: 0 nothing wrong was found, 1 findings that accuse, 2 wrong usage, or
+a file that cannot be read, 3 nothing was found, but not all could be judged:
+damage, memory that the dump lacks, no search. JSON has that as "complete" and
+"reasons".`
 
 export function coreCommand(): Command {
   return new Command('core')

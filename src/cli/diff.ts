@@ -14,18 +14,19 @@ interface DiffFlags extends RecordingFlags {
 }
 
 const NOTES = `
-Two recordings of one scenario: of a good and a bad kernel, before and after a
-patch. Compared are findings, what is held at the end, the laws by which call
-sites give back what others take, and how often a lifetime of a page sees each
-call site (told if only one has it, or twice as often). Call sites are compared
-by function: offsets change with every build.
+Compares two recordings of one scenario: from a good and a bad kernel, or from
+before and after a patch. It compares findings, references held at the end, the
+laws by which call sites give back what others take, and how often each call
+site occurs in a lifetime of a page (shown if only one recording has it, or one
+has it twice as often). Call sites are compared by function, because offsets
+change with every build.
 
 Examples:
-  lastput diff good.dat bad.dat          what did the change change?
+  lastput diff good.dat bad.dat          what is different?
   lastput diff good.dat bad.dat --json   for a program
   lastput diff a.txt b.txt --kallsyms-first a.syms --kallsyms-second b.syms
 
-Exit codes: 0 no difference, 1 differences, 2 usage or an unusable file, 3 no
+Exit codes: 0 no difference, 1 differences, 2 wrong usage or unusable file, 3 no
 difference, but something may have been missed: damage, lost events.`
 
 export function diffCommand(): Command {

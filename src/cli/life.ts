@@ -23,16 +23,16 @@ interface LifeFlags extends RecordingFlags {
 }
 
 const NOTES = `
-Each reference has a letter while it is held. A get says which one it takes, a
-put which one it gives back, as far as the laws of the recording tell: "?" is a
-put of which nobody knows.
+Each reference has a letter while it is held. A get shows the reference that it
+takes, a put the one that it gives back, as far as the laws of the recording
+tell; "?" marks a put whose reference is unknown.
 
 Examples:
   lastput life trace.dat --pfn 0xfcf83fc
   lastput life trace.dat --pfn 0xfcf83fc --json | jq .lifetimes
 
-Exit codes: 0 told, 2 usage, or a file or page that is not there, 3 told, but
-something may be missing: damage, lost events.`
+Exit codes: 0 shown, 2 wrong usage, or a file or page that does not exist, 3
+shown, but something may be missing: damage, lost events.`
 
 export function lifeCommand(): Command {
   return recordingOptions(new Command('life'))

@@ -25,11 +25,11 @@ Examples:
   lastput run test_hmm --protocol G --seed 1  one execution, as page_ref events
   lastput open trace.dat                      look at it in the browser
 
-Exit codes: 0 all was judged and nothing found, 1 findings, 2 usage or unusable
-input, 3 nothing found, but something may have been missed.`
+Exit codes: 0 all was judged and nothing found, 1 findings, 2 wrong usage or
+unusable input, 3 nothing found, but something may have been missed.`
 
 const program = new Command('lastput')
-  .description("Linux's ZONE_DEVICE page reference counting: account for it, prove it, run it")
+  .description("check Linux's ZONE_DEVICE page reference counts: in recordings, memory dumps and a model")
   .version(version)
   .addHelpText('after', EXAMPLES)
   .exitOverride()

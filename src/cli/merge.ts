@@ -20,9 +20,9 @@ interface MergeFlags {
 }
 
 const NOTES = `
-Takes what lastput trace --json wrote, of one recording or of several, and tells
-what was found in all of them by cause; or what the shards of a matrix wrote,
-in order, and prints the matrix. docs/fleet.md has array jobs for both.
+Reads the JSON of lastput trace, of one or several recordings, and lists what
+was found by cause; or reads the JSON of the shards of a matrix, in their order,
+and prints the matrix. docs/fleet.md has Slurm jobs for both.
 
 Examples:
   lastput merge machine-*.json                     what went wrong where?
@@ -30,8 +30,8 @@ Examples:
   lastput merge 1.json 2.json 3.json 4.json        the whole matrix
   lastput merge 1.json 2.json --json > both.json   one array of all answers
 
-Exit codes: 0 nothing found (a matrix: all decided), 1 findings, 2 usage, or a
-file of another kind, 3 nothing found, but something may have been missed.`
+Exit codes: 0 nothing found (a matrix: all decided), 1 findings, 2 wrong usage,
+or a file of another kind, 3 nothing found, but something may have been missed.`
 
 export function mergeCommand(): Command {
   return new Command('merge')

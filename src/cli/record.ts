@@ -33,16 +33,17 @@ interface RecordFlags {
 }
 
 const NOTES = `
-Which pages: of one of --pfn, --watch, --pagemap, --driver, --held; without,
-all. How, by what the kernel has:
+Choose pages by one of --pfn, --watch, --pagemap, --driver, --held; the default
+is all pages. --means chooses how to record; the default is the best that the
+kernel offers:
   counts  page_ref events (CONFIG_DEBUG_PAGE_REF): who holds what
   probes  kprobes where pages are handed out and freed: which never came back
   watch   perf and the processor's debug registers: who changes the counts of
           four pages, on any x86-64 kernel
 
 It makes a trace instance and probes of its own, all named lastput, and removes
-them on whatever end: Ctrl-C, a signal, a full disk, a recorder that dies. After
-a SIGKILL, --clean does. Nothing else of the machine's tracing is changed.
+them however it ends: Ctrl-C, a signal, a full disk, a recorder that dies. If a
+SIGKILL prevents that, --clean removes them. No other tracing is touched.
 
 Examples:
   lastput record --check                        what does this kernel offer?
@@ -52,36 +53,36 @@ Examples:
   lastput record --driver nouveau --dry-run > record.sh
                             a script for a machine without Node: sh record.sh
 
-Exit codes: 0 recorded, 1 the recorder ended before it was told to, or
-something could not be removed, 2 usage, or nothing can be recorded here.`
+Exit codes: 0 recorded, 1 the recorder ended too early, or something could not
+be removed, 2 wrong usage, or nothing can be recorded on this kernel.`
 
 export function recordCommand(): Command {
   return new Command('record')
-    .description('record the running kernel, by what it offers, for lastput trace (root)')
-    .argument('[command...]', 'record while this runs (after --)')
+    .description('record the running kernel for lastput trace, by the best means it offers (root)')
+    .argument('[command...]', 'record while this command runs (after --)')
     .addOption(pagesOption('these pages, as 0x10,0x20-0x2f; repeatable'))
-    .option('--watch <pages>', 'the same by debug registers; four at a time, more take turns', watchPages)
+    .option('--watch <pages>', 'watch these pages by debug registers, four at a time in turns', watchPages)
     .option('--pagemap <pfn>', 'the range of /proc/iomem that has this page', parsePfn)
     .option('--driver <name>', 'the ranges of /proc/iomem with this in their name', plainName)
     .option('--held', 'the device pages that are in use now, as lastput core --live sees them')
     .addOption(
       new Option('--means <how>', 'what to record').choices(['auto', 'counts', 'probes', 'watch']).default('auto'),
     )
-    .option('--alloc <function>', 'what hands pages out, if not zone_device_page_init()', functionName)
-    .option('--free <function>', "what gets them back, if not the core's function", functionName)
+    .option('--alloc <function>', 'the function that allocates pages, if not zone_device_page_init()', functionName)
+    .option('--free <function>', "the function that frees pages, if not the core's", functionName)
     .addOption(
       new Option('--by <program>', 'what writes events').choices(['auto', 'trace-cmd', 'tracefs']).default('auto'),
     )
-    .option('-o, --output <folder>', 'a folder that is made', outputFile, 'lastput-record')
-    .option('--seconds <n>', 'stop after so many', parsePositive)
-    .option('--size <MiB>', 'stop when the recording is so large', parsePositive)
-    .option('--buffer <KiB>', 'buffer of each CPU', parsePositive, 8192)
-    .option('--turn <seconds>', 'how long four of more pages are watched', parsePositive, 10)
-    .option('--sample <n>', 'watch so many of the pages, spread over their range', parsePositive)
-    .option('--vmemmap <address>', 'where struct pages begin, for a kernel that does not tell', parseAddress)
+    .option('-o, --output <folder>', 'folder to create', outputFile, 'lastput-record')
+    .option('--seconds <n>', 'stop after this time', parsePositive)
+    .option('--size <MiB>', 'stop at this size of the recording', parsePositive)
+    .option('--buffer <KiB>', 'buffer size per CPU', parsePositive, 8192)
+    .option('--turn <seconds>', 'how long a turn of four pages lasts', parsePositive, 10)
+    .option('--sample <n>', 'watch this many of the pages, spread over their range', parsePositive)
+    .option('--vmemmap <address>', 'address of the array of struct pages, if the kernel does not tell', parseAddress)
     .addOption(new Option('--dry-run', 'print the script that would run').conflicts(['check', 'clean']))
     .addOption(new Option('--check', 'say what this kernel offers, and what would be done').conflicts('clean'))
-    .option('--clean', 'remove what a run that was killed has left')
+    .option('--clean', 'remove what a killed run left behind')
     .addHelpText('after', NOTES)
     .action((command: string[], flags: RecordFlags) => guarded('record', () => record(command, flags)))
 }

@@ -72,42 +72,42 @@ Findings that accuse:
 ${kindLines(true)}
 Findings that only report:
 ${kindLines(false)}
-docs/findings.md says how each is found, docs/recording.md how to set probes.
+See docs/findings.md for how each is found, docs/recording.md for probes.
 
-Each finding says how sure the fault is and, apart from that, who did it:
-certain (so it is in every history that the recording allows), likely, possible.
-Where several call sites could be it, they are listed, and none is accused.
-Findings that one bug made are one cause, told by one of them. What follows
-from a fault is listed under it. Reports of the kernel's own (error_report_end:
-a WARN, KASAN) are shown as it told them.
+Each finding rates the fault and, separately, the culprit: certain (true in
+every history that the recording allows), likely or possible. If several call
+sites could be the culprit, they are listed and none is accused. Findings of one
+bug are grouped into a cause, which shows one of them. Consequences of a fault
+are listed under it. Reports of the kernel itself (error_report_end: a WARN,
+KASAN) are shown as they are.
 
 Examples:
-  lastput trace trace.dat                          what was found
+  lastput trace trace.dat                          find leaks and other faults
   lastput trace trace.dat --kallsyms kallsyms.txt  with symbols of modules
   lastput trace - < trace.txt                      text of tracefs' trace file
   lastput trace trace.dat --html report.html       a report to look at or mail
   lastput trace trace.dat --pfn 0xfcf83fc --json   one page, for a program
   lastput trace trace.dat --perfetto trace.pftrace for ui.perfetto.dev
   lastput trace trace.dat --parquet tables/        for DuckDB (docs/export.md)
-  lastput trace host*.dat                          a fleet: laws of all together
+  lastput trace host*.dat                          several, sharing their laws
 
 Exit codes: 0 all was judged and nothing found, 1 findings that accuse or
-reports of the kernel's own, 2 usage or an unusable file, 3 nothing was found,
-but something may have been missed: damage, lost events, no event at all.
---json says so by "complete" and "reasons".`
+reports of the kernel itself, 2 wrong usage or an unusable file, 3 nothing was
+found, but something may have been missed: damage, lost events, no event at all.
+JSON has that as "complete" and "reasons".`
 
 export function traceCommand(): Command {
   return recordingOptions(new Command('trace'))
     .description('account for every page reference in a recording of page_ref events')
     .argument('<file...>', 'trace.dat, perf.data or ftrace text; "-" is standard input')
     .addOption(
-      new Option('--json', 'JSON (schema lastput.trace/3); an array where several files are given').conflicts([
+      new Option('--json', 'JSON (schema lastput.trace/3); an array if several files are given').conflicts([
         'top',
         'each',
       ]),
     )
-    .option('--html <file>', 'write a report that any browser opens: one file, with all it needs inside', outputFile)
-    .option('--full', 'with --html: put the whole recording into the report, with every page over time')
+    .option('--html <file>', 'write a self-contained report for any browser', outputFile)
+    .option('--full', 'with --html: include the whole recording, to show every page over time')
     .option(
       '--perfetto <file>',
       "write pages, lifetimes, holders and findings as a trace for Perfetto's viewer",
@@ -123,11 +123,11 @@ export function traceCommand(): Command {
         KINDS.map(({ id }) => id),
       ),
     )
-    .addOption(functionOption('findings with this function in the stack of who did it; repeatable'))
+    .addOption(functionOption('findings with this function in the stack of the culprit; repeatable'))
     .addOption(taskOption('findings by this task: a name, a pid or name-pid; repeatable'))
     .option('--from <seconds>', 'findings from this time on', parseTime)
     .option('--to <seconds>', 'findings up to this time', parseTime)
-    .option('--older <seconds>', 'of the pages held at the end, those held for at least that long', parseTime)
+    .option('--older <seconds>', 'of the pages held at the end, those held at least that long', parseTime)
     .option('--top <n>', 'causes and held pages to show; 20 unless said', parseCount)
     .option('--each', 'show every finding in full, not only one for each cause')
     .option('--alone', 'of several recordings, learn the laws of each from itself only')

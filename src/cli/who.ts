@@ -46,9 +46,9 @@ Examples:
   lastput who trace.dat --pfn 0xfcf8000-0xfcf83ff      pages of a range in use
   lastput who trace.dat --pagemap 0xfcf8000 --task dd  what dd holds of a device
 
-Exit codes: 0 nobody holds one, 1 somebody does, 2 usage, or a file or page that
-is not there, 3 nobody is seen to hold one, but something may have been missed:
-damage, lost events. --json says so by "complete" and "reasons".`
+Exit codes: 0 no page is held, 1 a page is held, 2 wrong usage, or a file or
+page that does not exist, 3 no page is seen to be held, but something may have
+been missed: damage, lost events. JSON has that as "complete" and "reasons".`
 
 export function whoCommand(): Command {
   return recordingOptions(new Command('who'))

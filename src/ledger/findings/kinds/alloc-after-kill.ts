@@ -10,6 +10,6 @@ export const allocAfterKill = {
   shownBy: 'probes',
   sentence: ({ who, pages }) => `${who} handed out ${pages} after memunmap_pages() began`,
   countedWhen: BEFORE_THE_EVENT,
-  help: 'a page handed out during memunmap_pages()',
-  docs: 'handed out when `memunmap_pages()` had been entered: likely at most, the driver may know what it does',
+  help: 'a page allocated during memunmap_pages()',
+  docs: 'a page was handed out after `memunmap_pages()` was entered. Likely at most, because the driver may intend it',
 } as const satisfies KindOfFinding

@@ -13,6 +13,6 @@ export const countMismatch = {
       ? `the counts of ${pages} are not what their events add up to, as seen by ${who}`
       : `the count of ${pages} is not what its events add up to, as seen by ${who}`,
   countedWhen: BEFORE_THE_EVENT,
-  help: 'a count that its events do not add up to',
-  docs: 'a page that is handed out while references to it are out, or a result that no order of the recorded events gives',
+  help: 'a count that is not the sum of its events',
+  docs: 'a page is handed out while references to it are held, or an event has a result that no order of the recorded events gives',
 } as const satisfies KindOfFinding

@@ -10,6 +10,6 @@ export const faultRetries = {
   shownBy: 'counts',
   sentence: ({ who, pages }) => `a fault on ${pages} was tried again and again by ${who}`,
   countedWhen: AT_THE_END,
-  help: 'a fault that is tried again and again',
-  docs: '64 or more attempts of one task to migrate a page back in one lifetime of the page, each of which takes a reference and gives it back',
+  help: 'a page fault that is retried again and again',
+  docs: 'one task tries 64 times or more in one lifetime of a page to migrate it back; each attempt takes a reference and puts it',
 } as const satisfies KindOfFinding

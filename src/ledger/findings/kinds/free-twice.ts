@@ -11,5 +11,5 @@ export const freeTwice = {
   sentence: ({ who, pages }) => `${who} freed ${pages} a second time`,
   countedWhen: BEFORE_THE_EVENT,
   help: 'a page freed twice',
-  docs: '`page_free()` twice with no hand-out between',
+  docs: '`page_free()` is called twice, and the page was not handed out between',
 } as const satisfies KindOfFinding

@@ -11,5 +11,5 @@ export const freedInUse = {
   sentence: said => `${said.who} freed ${said.pages} while ${theyWere(said)} in use`,
   countedWhen: BEFORE_THE_EVENT,
   help: 'a page freed while it was in use',
-  docs: '`page_free()` while a page table maps the page, or when the next owner has taken a reference between the last put and `page_free()`',
+  docs: '`page_free()` is called while a page table maps the page, or after a new owner has taken a reference between the last put and `page_free()`',
 } as const satisfies KindOfFinding

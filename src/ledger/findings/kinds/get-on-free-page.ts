@@ -11,5 +11,5 @@ export const getOnFreePage = {
   sentence: said => `${said.who} took ${someReferences(said)} to ${said.pages} while ${theyWere(said)} free`,
   countedWhen: BEFORE_THE_EVENT,
   help: 'a reference taken to a free page',
-  docs: 'a get at the count of an idle page where only a set hands pages out; with probes, a get between `page_free()` and the next `lastput_alloc`',
+  docs: 'a reference is taken at the count of an idle page, although only setting the count hands pages out there; with probes, a reference is taken between `page_free()` and the next `lastput_alloc`',
 } as const satisfies KindOfFinding

@@ -13,6 +13,6 @@ export const heldAtEnd = {
       ? `${pages} ${isMany ? 'are' : 'is'} held by a reference that ${who} took`
       : `${pages} ${isMany ? 'are' : 'is'} held`,
   countedWhen: AT_THE_END,
-  help: 'a page that is in use, which may be right',
-  docs: 'a page whose references are out at the end, and nothing says that they will not come back',
+  help: 'a page in use at the end, which may be legitimate',
+  docs: 'references to a page are held at the end, and nothing says that they will not be put',
 } as const satisfies KindOfFinding

@@ -10,6 +10,6 @@ export const leak = {
   shownBy: 'counts',
   sentence: said => `${said.who} took ${someReferences(said)} to ${said.pages} that never came back`,
   countedWhen: AT_THE_END,
-  help: 'a reference that never came back',
-  docs: 'a reference that is out at the end, and was overtaken by far more references of its law, or lifetimes of its pagemap, than any that came back; or that `memunmap_pages()` or an eviction waits for',
+  help: 'a reference that was never put',
+  docs: 'a reference is held at the end, and far more later references of its law, or lifetimes of its pagemap, have ended meanwhile than ever overtook one that was put; or `memunmap_pages()` waits for its page, or an eviction failed',
 } as const satisfies KindOfFinding

@@ -10,6 +10,6 @@ export const neverFreed = {
   shownBy: 'probes',
   sentence: said => `${said.pages} that ${said.who} handed out never came back`,
   countedWhen: AT_THE_END,
-  help: 'a page that never came back to its driver',
-  docs: 'without counts, a page that was handed out and has not come back, while far more pages that the same calls handed out later have come back than ever overtook one that did; or the only one out of a driver that has come to rest; or passed over by the exit that gave back those before and after it; or that `memunmap_pages()` waits for',
+  help: 'a page that never returned to its driver',
+  docs: 'without counts: a page was handed out and not freed, and one of these holds: far more pages that the same calls handed out later were freed meanwhile than ever overtook one that was freed; it is the only page in use of a driver that has become idle; an exit freed the pages before and after it; `memunmap_pages()` waits for it',
 } as const satisfies KindOfFinding

@@ -11,6 +11,6 @@ export const pagemapGone = {
   sentence: said =>
     `memunmap_pages() returned while ${said.pages} ${were(said)} in use${said.isKnown ? ` by ${said.who}` : ''}`,
   countedWhen: 'when memunmap_pages() returned',
-  help: 'memunmap_pages() returned, a page is in use',
-  docs: '`memunmap_pages()` returned, and references to a page of its range came back later than the stamp of any put can lag, or never; or the page was handed out and mapped',
+  help: 'memunmap_pages() returned with a page in use',
+  docs: '`memunmap_pages()` returned, and references to a page of its range were never put, or later than a late time stamp can explain; or the page was handed out and mapped',
 } as const satisfies KindOfFinding

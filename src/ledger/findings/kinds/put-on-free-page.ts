@@ -11,5 +11,5 @@ export const putOnFreePage = {
   sentence: said => `${said.who} put ${said.pages} while ${theyWere(said)} free`,
   countedWhen: BEFORE_THE_EVENT,
   help: 'a put of a page that was free',
-  docs: 'a put that takes the count below that of an idle page, in every order that the stamps allow',
+  docs: 'a put takes the count below that of an idle page, in every order that the time stamps allow',
 } as const satisfies KindOfFinding

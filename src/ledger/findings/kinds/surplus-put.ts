@@ -12,5 +12,5 @@ export const surplusPut = {
     `${said.who} put ${someReferences(said)} to ${said.pages} that ${said.references === 1 ? 'was' : 'were'} not its own`,
   countedWhen: BEFORE_THE_EVENT,
   help: 'a put without a reference of its own',
-  docs: 'a law under which more was given back on a page than taken, while others still held the page',
+  docs: 'under one law, more references to a page were put than taken, while others still held the page',
 } as const satisfies KindOfFinding

@@ -14,5 +14,5 @@ export const teardownWaits = {
       : `memunmap_pages() waits for ${pages}${isKnown ? `, held by ${who}` : ''}`,
   countedWhen: AT_THE_END,
   help: 'memunmap_pages() has not returned',
-  docs: '`memunmap_pages()` entered and not left. If no page of the range is in use, it waits for a reference on the pagemap itself, which is no event',
+  docs: '`memunmap_pages()` was entered and has not returned. If no page of the range is in use, it waits for a reference on the pagemap itself, which no event shows',
 } as const satisfies KindOfFinding

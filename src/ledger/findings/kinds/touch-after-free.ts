@@ -11,5 +11,5 @@ export const touchAfterFree = {
   sentence: said => `${said.who} touched ${said.pages} after ${theyWere(said)} freed`,
   countedWhen: BEFORE_THE_EVENT,
   help: 'a page used after it was freed',
-  docs: 'used between `page_free()` and the next hand-out, but not within `page_free()` itself; or its count set by the task that gave it back, when another has been handed it; or used in that next lifetime by the very call that gave it back',
+  docs: 'a page is used between `page_free()` and the next hand-out, but not within `page_free()` itself; or the task that freed it sets its count after another task has been handed the page; or the call that freed it still uses it in the next lifetime',
 } as const satisfies KindOfFinding
