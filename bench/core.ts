@@ -4,8 +4,9 @@
  * that is made up), each a whole process; and how many device pages are read a second. `-- --rounds N` takes the best of N, `--
  * FILE...` other dumps, or some of these by name, `-- --json` prints JSON. `crash` lists the same pages in the same run where it
  * and a dump's vmlinux with debuginfo are there (LASTPUT_DEBUGINFO, see testkit/core/crash.ts): a whole process that lists all
- * pages 20 times, less one that only opens the dump (lastput lists them 20 times, too). drgn is no part of it, as it is in no Debian release; on 7.3-plants drgn
- * 0.3.0 listed 69,000 pages a second.
+ * pages 20 times, less one that only opens the dump. So does `drgn`, by a script that reads count, mapcount and flags of each
+ * (testkit/core/drgn.ts). lastput lists them for a second, the first list included: struct pages to states, and those as lines
+ * of text that are thrown away, as those of the others are.
  */
 import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -20,6 +21,7 @@ import { visitAlike } from '../src/core/page-queries.ts'
 import { FileCoreSource, kdumpCodecs } from '../src/node/core-source.ts'
 import { PageList } from '../src/report/core-page-list.ts'
 import { crash, crashArgs, crashPages } from '../testkit/core/crash.ts'
+import { drgn, drgnArgs, drgnPages } from '../testkit/core/drgn.ts'
 import { writeElf } from '../testkit/core/dump-writer.ts'
 import { type RealDump, realDumps } from '../testkit/core/real-dumps.ts'
 import { syntheticKernel } from '../testkit/core/synthetic-kernel.ts'
@@ -35,21 +37,24 @@ interface Row {
   /** Device pages of the dump, and listed in a second of processor time, once the kernel is found. */
   pages: number
   pagesPerSecond: number
-  crash: CrashRow | undefined
+  /** Others, by their names; those that cannot open the dump are left out. crash lists the whole memory map. */
+  peers: Record<string, PeerRow>
 }
 
-interface CrashRow {
+interface PeerRow {
   /** Opens the dump, and lists no page. */
   first: Run
   /** Processor time of a process that lists all pages once. */
   listSeconds: number
-  /** Pages of the whole memory map, which it lists, and how many of them in a second of processor time. */
+  /** Pages that it lists, and how many of them in a second of processor time. */
   pages: number
   pagesPerSecond: number
 }
 
-/** How often all pages are listed, by both, to be measured beside the start. */
+/** How often the others list all pages, to be measured beside their start. */
 const LISTS = 20
+/** Processor time for which lastput does, the first list included. */
+const LEAST_SECONDS = 1
 
 const json = process.argv.includes('--json')
 const at = process.argv.indexOf('--rounds')
@@ -71,20 +76,29 @@ function sparse(gigabytes: number): string {
   return path
 }
 
-/** A whole process; what it found makes its exit code. */
+/** A whole process; what it found makes its exit code, and what it printed is of no interest. */
 function run(path: string, ...flags: string[]): Run {
-  return best(Array.from({ length: rounds }, () => measure(process.execPath, [cli, 'core', path, ...flags], [0, 1, 3])))
+  const { seconds, cpuSeconds, megabytes } = best(
+    Array.from({ length: rounds }, () => measure(process.execPath, [cli, 'core', path, ...flags], [0, 1, 3])),
+  )
+  return { seconds, cpuSeconds, megabytes }
 }
 
-async function listing(path: string): Promise<{ pages: number; pagesPerSecond: number }> {
+/** @returns the text of VMCOREINFO, too, where the dump has no note of it */
+async function listing(
+  path: string,
+): Promise<{ pages: number; pagesPerSecond: number; vmcoreinfo: string | undefined }> {
   const source = new FileCoreSource(path)
-  const kernel = openKernel(openDump(source, { codecs: await kdumpCodecs() }), path)
+  const dump = openDump(source, { codecs: await kdumpCodecs() })
+  const kernel = openKernel(dump, path)
   const pagemaps = readPagemaps(kernel)
   const pages = pagemaps.flatMap(({ ranges }) => ranges).reduce((sum, { first, end }) => sum + end - first, 0)
-  const start = process.cpuUsage()
   const map = new MemoryMap(kernel)
   const away = openSync('/dev/null', 'w')
-  for (let times = 0; times < LISTS; times++) {
+  const start = process.cpuUsage()
+  let seconds = 0
+  let lists = 0
+  for (; seconds < LEAST_SECONDS && pages > 0; lists++) {
     const found = {
       kernel,
       map,
@@ -96,35 +110,46 @@ async function listing(path: string): Promise<{ pages: number; pagesPerSecond: n
     const list = new PageList(bytes => writeSync(away, bytes))
     visitAlike(found, (page, alike) => list.add(page, alike))
     list.end()
+    const { user, system } = process.cpuUsage(start)
+    seconds = (user + system) / 1e6
   }
-  const { user, system } = process.cpuUsage(start)
   closeSync(away)
   source.close()
-  return { pages, pagesPerSecond: (pages * LISTS) / ((user + system) / 1e6) }
+  const vmcoreinfo = dump.vmcoreinfo === undefined ? kernel.info.text : undefined
+  return { pages, pagesPerSecond: (pages * lists) / Math.max(seconds, 1e-6), vmcoreinfo }
 }
 
-/** crash, which lists every page there is; undefined where it cannot. */
-function crashRow(dump: RealDump | undefined): CrashRow | undefined {
-  const why = dump ? crash(dump) : undefined
-  if (why !== undefined) console.warn(`${dump!.name}: no crash: no ${why}`)
-  if (!dump || why !== undefined) return undefined
-  const listed = crashPages(dump)
-  if (typeof listed === 'string') {
-    console.warn(`${dump.name}: ${listed}`)
-    return undefined
+function peerRows(dump: RealDump | undefined, vmcoreinfo: string | undefined): Record<string, PeerRow> {
+  const rows: Record<string, PeerRow> = {}
+  if (!dump) return rows
+  const add = (name: string, missing: string | undefined, list: () => readonly unknown[] | string, args: ArgsOf) => {
+    const pages = missing === undefined ? list() : `no ${missing}`
+    if (typeof pages === 'string') console.warn(`${dump.name}: ${name}: ${pages}`)
+    else rows[name] = peerRow(name, args, pages.length)
   }
-  const runs = (...commands: string[]) =>
-    best(Array.from({ length: rounds }, () => measure('crash', crashArgs(dump, folder, commands))))
-  const first = runs()
+  const kmem = () => {
+    const listed = crashPages(dump)
+    return typeof listed === 'string' ? listed : [...listed.pages]
+  }
+  add('crash', crash(dump), kmem, lists => crashArgs(dump, folder, Array(lists).fill('kmem -p')))
+  const script = (lists: number) => drgnArgs(dump, folder, lists, vmcoreinfo)
+  add('drgn', drgn(dump), () => drgnPages(dump, vmcoreinfo), script)
+  return rows
+}
+
+/** Arguments with which a program lists all pages so many times. */
+type ArgsOf = (lists: number) => string[]
+
+function peerRow(program: string, argsOf: ArgsOf, pages: number): PeerRow {
+  const runs = (lists: number) => best(Array.from({ length: rounds }, () => measure(program, argsOf(lists))))
+  const first = runs(0)
   // Opening takes much longer than one list, and never the same time.
-  const many = runs(...Array.from({ length: LISTS }, () => 'kmem -p'))
-  const seconds = ((many.cpuSeconds ?? 0) - (first.cpuSeconds ?? 0)) / LISTS
-  const pages = listed.pages.size
+  const seconds = ((runs(LISTS).cpuSeconds ?? 0) - (first.cpuSeconds ?? 0)) / LISTS
   return {
     first,
     listSeconds: (first.cpuSeconds ?? 0) + seconds,
     pages,
-    pagesPerSecond: pages / Math.max(0.01, seconds),
+    pagesPerSecond: pages / Math.max(0.001, seconds),
   }
 }
 
@@ -135,15 +160,19 @@ try {
   const rows: Row[] = []
   for (const { name, path } of [...(files.length > 0 ? named : real), ...made]) {
     const file = path()
-    const theirs = crashRow(real.find(dump => dump.name === name))
+    const ours = await listing(file)
+    const peers = peerRows(
+      real.find(dump => dump.name === name),
+      ours.vmcoreinfo,
+    )
     const [first, searched, listed] = [run(file, '--no-search'), run(file), run(file, '--pages')]
-    rows.push({ name, first, searched, listed, ...(await listing(file)), crash: theirs })
+    rows.push({ name, first, searched, listed, pages: ours.pages, pagesPerSecond: ours.pagesPerSecond, peers })
   }
   if (json) console.log(JSON.stringify(rows, null, 2))
   else {
     console.table(
       Object.fromEntries(
-        rows.map(({ name, first, searched, listed, pages, pagesPerSecond, crash: theirs }) => [
+        rows.map(({ name, first, searched, listed, pages, pagesPerSecond, peers }) => [
           name,
           {
             'first screen, s': first.seconds.toFixed(2),
@@ -154,10 +183,13 @@ try {
             'list, CPU s': listed.cpuSeconds?.toFixed(2),
             pages,
             'pages/CPU s': Math.round(pagesPerSecond),
-            'crash: first, s': theirs?.first.seconds.toFixed(2),
-            'crash: CPU, s': theirs?.first.cpuSeconds?.toFixed(2),
-            'crash: list, CPU s': theirs?.listSeconds.toFixed(2),
-            'crash: pages/CPU s': theirs && Math.round(theirs.pagesPerSecond),
+            ...Object.fromEntries(
+              Object.entries(peers).flatMap(([peer, theirs]) => [
+                [`${peer}: CPU, s`, theirs.first.cpuSeconds?.toFixed(2)],
+                [`${peer}: list, CPU s`, theirs.listSeconds.toFixed(2)],
+                [`${peer}: pages/CPU s`, Math.round(theirs.pagesPerSecond)],
+              ]),
+            ),
           },
         ]),
       ),

@@ -22,7 +22,7 @@ export function readPage(found: Examination, pfn: number, any: boolean): PageFac
   const view = new PageView()
   const pagemap = pagemapOf(found, pfn)
   if ((!pagemap && !any) || !found.map.read(pfn, view)) return undefined
-  return new Facts(found, view, pagemap)
+  return new Facts(found, view, pagemap, pagemap ? statesOf(found, pagemap)(view) : 'not a device page')
 }
 
 /** Calls with every device page that is in the dump, in order of pagemaps. */
@@ -35,6 +35,7 @@ export function visitPages(found: Examination, visit: (page: PageFacts) => void)
 /** The same, with pages side by side that are alike at once: the view can be moved on to each of them. */
 export function visitAlike(found: Examination, visit: (page: PageFacts, pages: number) => void): void {
   for (const pagemap of found.pagemaps) {
+    const stateIn = statesOf(found, pagemap)
     for (const { first, end, reserved } of pagemap.ranges) {
       // Reserved pages have a state of their own, whatever their numbers are.
       for (const [from, to] of [
@@ -42,7 +43,7 @@ export function visitAlike(found: Examination, visit: (page: PageFacts, pages: n
         [first + reserved, end],
       ] as const) {
         found.map.scan(from, to, {
-          alike: (view, pages) => visit(new Facts(found, view, pagemap), pages),
+          alike: (view, pages) => visit(new Facts(found, view, pagemap, stateIn(view)), pages),
           absent: () => undefined,
         })
       }
@@ -61,11 +62,11 @@ class Facts implements PageFacts {
   readonly state: PageFacts['state']
   readonly #found: Examination
 
-  constructor(found: Examination, view: PageView, pagemap: PagemapAccount | undefined) {
+  constructor(found: Examination, view: PageView, pagemap: PagemapAccount | undefined, state: PageFacts['state']) {
     this.#found = found
     this.view = view
     this.pagemap = pagemap
-    this.state = pagemap ? deviceState(found, view, pagemap) : 'not a device page'
+    this.state = state
   }
 
   get address(): bigint {
@@ -77,13 +78,23 @@ class Facts implements PageFacts {
   }
 }
 
-function deviceState(found: Examination, view: PageView, pagemap: PagemapAccount): PageFacts['state'] {
-  const range = pagemap.ranges.find(({ first, end }) => view.pfn >= first && view.pfn < end)!
-  if (view.pfn < range.first + range.reserved) return 'reserved'
+/** States of a pagemap's pages; of tails, whose head is read, it is kept for those behind. */
+function statesOf(found: Examination, pagemap: PagemapAccount): (view: PageView) => PageFacts['state'] {
+  const { rule, ref, ranges } = pagemap
+  const dying = ref?.state === 'dead'
   const head = new PageView()
-  if (view.isTail && !found.map.read(view.head, head)) return 'unknown'
-  const { count, mapcount } = view.isTail ? head : view
-  return stateOf(pagemap.rule, count, mapcount, pagemap.ref?.state === 'dead')
+  let known = -1
+  let ofHead: PageFacts['state'] = 'unknown'
+  return view => {
+    const range = ranges.find(({ first, end }) => view.pfn >= first && view.pfn < end)!
+    if (view.pfn < range.first + range.reserved) return 'reserved'
+    if (!view.isTail) return stateOf(rule, view.count, view.mapcount, dying)
+    if (view.head !== known) {
+      known = view.head
+      ofHead = found.map.read(known, head) ? stateOf(rule, head.count, head.mapcount, dying) : 'unknown'
+    }
+    return ofHead
+  }
 }
 
 const names = new WeakMap<object, Map<number, string>>()

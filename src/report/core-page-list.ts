@@ -80,18 +80,23 @@ export class PageList {
     this.#most = Math.min(sameLength, Math.floor(CHUNK / (this.#row.length + 1)))
   }
 
-  /** Writes the row as often as it is to be. */
+  /** Writes the row as often as it is to be: twice as many each time, with what is between them added to the numbers of the copy. */
   #repeat(): void {
     const bytes = this.#row.length + 1
     if (this.#length + this.#rows * bytes > CHUNK) this.#flush()
     const all = this.#bytes.subarray(this.#length, this.#length + this.#rows * bytes)
     this.#length += all.length
     this.#encoder.encodeInto(`${this.#row}\n`, all)
-    for (let done = bytes; done < all.length; done *= 2) all.copyWithin(done, 0, Math.min(done, all.length - done))
     const ends = columnEnds(this.#row)
-    for (const column of this.#first.isTail ? [PAGE, PFN] : [PAGE, PFN, HEAD]) {
-      const step = column === PAGE ? stepOf(this.#first) : 1
-      for (let i = 1, at = bytes + ends[column]!; i < this.#rows; i++, at += bytes) addHex(all, at, i * step)
+    const stepBits = Math.log2(stepOf(this.#first))
+    for (let bits = 0, done = 1; done < this.#rows; bits++, done *= 2) {
+      const end = Math.min(2 * done, this.#rows)
+      all.copyWithin(done * bytes, 0, (end - done) * bytes)
+      for (let at = done * bytes; at < end * bytes; at += bytes) {
+        addBit(all, at + ends[PFN]!, bits)
+        addBit(all, at + ends[PAGE]!, bits + stepBits)
+        if (!this.#first.isTail) addBit(all, at + ends[HEAD]!, bits)
+      }
     }
     this.#rows = 0
   }
@@ -103,6 +108,7 @@ export class PageList {
   }
 }
 
+/** Bytes of a struct page: a power of two, as they fill frames. */
 function stepOf({ layout }: PageView): number {
   return layout?.size ?? 1
 }
@@ -121,11 +127,11 @@ function beforeLonger(number: bigint, step: number): number {
   return Number(steps)
 }
 
-/** Adds to a number that ends before `end`, of lower-case hexadecimal digits. */
-function addHex(bytes: Uint8Array, end: number, amount: number): void {
-  for (let at = end - 1, rest = amount; rest > 0; at--) {
-    const sum = VALUES[bytes[at]!]! + (rest & 15)
-    bytes[at] = DIGITS[sum & 15]!
-    rest = (rest >>> 4) + (sum >>> 4)
+/** Adds 2^bit to a number that ends before `end`, of lower-case hexadecimal digits. */
+function addBit(bytes: Uint8Array, end: number, bit: number): void {
+  let at = end - 1 - (bit >> 2)
+  for (let sum = VALUES[bytes[at]!]! + (1 << (bit & 3)); ; sum = VALUES[bytes[at]!]! + 1) {
+    bytes[at--] = DIGITS[sum & 15]!
+    if (sum < 16) return
   }
 }

@@ -39,7 +39,7 @@ export function locateKernel(dump: Dump, name: string): Located {
   throw new CoreError(
     name,
     undefined,
-    `the dump ${why}, and no page of it holds a VMCOREINFO text that its page tables bear out: is the kernel's data in it?`,
+    `the dump ${why}, and no page of it holds a VMCOREINFO text that its page tables bear out: it lacks the kernel's data (docs/dumps.md says how to take a dump)`,
   )
 }
 

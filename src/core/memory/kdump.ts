@@ -36,6 +36,9 @@ const MOST_RANGES = 1 << 16
 /** Bitmaps of 16 TiB. What stands in a file's header must not make it take more memory than that. */
 const MOST_BITMAP = 1 << 29
 
+/** Last frames by which the length of a file is told. */
+const TOLD_FRAMES = 256
+
 /** Bits of 512 frames, for which the number of frames before is kept. */
 const RANK_BYTES = 64
 
@@ -94,12 +97,15 @@ function readHeader(source: CoreSource): Header {
   }
   const blockSize = view.getInt32(428, true)
   if (blockSize !== FRAME_BYTES) {
-    throw new CoreError(source.name, 428, `expected frames of ${FRAME_BYTES} bytes; those of ${blockSize} are not read`)
+    const why = isPageSize(blockSize) ? `those of ${blockSize} are not read` : `none has ${blockSize}: it is damaged`
+    throw new CoreError(source.name, 428, `expected frames of ${FRAME_BYTES} bytes; ${why}`)
   }
   const subBlocks = view.getInt32(432, true)
   const bitmapBlocks = view.getUint32(436, true)
-  if (subBlocks < 0 || (1 + subBlocks + bitmapBlocks) * blockSize > source.size) {
-    throw new CoreError(source.name, 432, 'expected a sub header and bitmaps that are not longer than the file')
+  const headerBytes = (1 + subBlocks + bitmapBlocks) * blockSize
+  if (subBlocks < 0 || headerBytes > source.size) {
+    const have = `the file ends at ${source.size}: was it copied whole?`
+    throw new CoreError(source.name, 432, `expected a sub header and bitmaps up to byte ${headerBytes}, but ${have}`)
   }
   const header: Header = {
     version,
@@ -123,6 +129,11 @@ function readHeader(source: CoreSource): Header {
     throw new CoreError(source.name, 440, `expected a machine of at most 16 TiB, not ${header.maxPfn} frames`)
   }
   return header
+}
+
+/** True of sizes that kernels' pages can have. */
+function isPageSize(bytes: number): boolean {
+  return bytes >= FRAME_BYTES && bytes <= 1 << 16 && Number.isInteger(Math.log2(bytes))
 }
 
 function readSubHeader(source: CoreSource, header: Header): void {
@@ -152,6 +163,7 @@ class KdumpMemory implements PhysicalMemory {
   readonly #codecs: KdumpCodecs
   readonly #damage: string[]
   #isDamageTold = false
+  #isCutTold = false
 
   constructor(source: CoreSource, header: Header, codecs: KdumpCodecs, damage: string[]) {
     this.#file = new BlockCache(source)
@@ -167,6 +179,7 @@ class KdumpMemory implements PhysicalMemory {
     this.#end = Math.min(header.maxPfn, header.split?.end ?? header.maxPfn)
     this.#rank = ranks(this.#present)
     this.ranges = mergeRanges(runs(known, header.maxPfn, damage))
+    this.#tellCut()
     this.format = `kdump-compressed${header.dumpLevel > 0 ? `, dump level ${header.dumpLevel}` : ''}`
   }
 
@@ -182,13 +195,13 @@ class KdumpMemory implements PhysicalMemory {
   #unpack(pfn: number): Uint8Array | undefined {
     const index = this.#before(pfn) - this.#before(this.#first)
     const at = this.#descriptors + index * DESCRIPTOR_BYTES
-    // An unfinished file ends somewhere; what is behind its end is not in the dump.
-    if (at + DESCRIPTOR_BYTES > this.#file.size) return undefined
+    if (at + DESCRIPTOR_BYTES > this.#file.size) return this.#cutShort()
     const descriptor = viewOf(this.#file.read(at, DESCRIPTOR_BYTES))
     const offset = size64(descriptor, 0)
     const size = descriptor.getUint32(8, true)
     const flags = descriptor.getUint32(12, true)
-    if (offset + size > this.#file.size || offset === 0) return undefined
+    if (offset === 0) return undefined
+    if (offset + size > this.#file.size) return this.#cutShort()
     if (size > 2 * FRAME_BYTES || size === 0) return this.#damaged(pfn, at + 8, `a packed frame has no ${size} bytes`)
     const data = this.#file.read(offset, size)
     try {
@@ -196,6 +209,27 @@ class KdumpMemory implements PhysicalMemory {
     } catch (error) {
       return this.#damaged(pfn, offset, message(error))
     }
+  }
+
+  /** The file is as long as its last frames say; those of zeros share one that stands before them. */
+  #tellCut(): void {
+    const last = this.#before(this.#end) - this.#before(this.#first)
+    for (let index = Math.max(0, last - TOLD_FRAMES); index < last; index++) {
+      const at = this.#descriptors + index * DESCRIPTOR_BYTES
+      if (at + DESCRIPTOR_BYTES > this.#file.size) this.#cutShort()
+      else {
+        const descriptor = viewOf(this.#file.read(at, DESCRIPTOR_BYTES))
+        if (size64(descriptor, 0) + descriptor.getUint32(8, true) > this.#file.size) this.#cutShort()
+      }
+    }
+  }
+
+  /** What is behind the end of an unfinished file is not in the dump. */
+  #cutShort(): undefined {
+    if (!this.#isCutTold)
+      this.#damage.push(`the file is cut short at byte ${this.#file.size}: frames behind it are missing`)
+    this.#isCutTold = true
+    return undefined
   }
 
   /** A damaged frame is as good as none: the rest of the dump can be read all the same. */

@@ -33,7 +33,9 @@ export function openDump(source: CoreSource, options: DumpOptions = {}): Dump {
   const start = source.read(0, 64)
   if (!isFlattened(start)) return openUnpacked(source, options, [])
   const damage: string[] = []
-  const dump = openUnpacked(new FlattenedSource(source, damage), options, damage)
+  const real = new FlattenedSource(source, damage)
+  if (real.size === 0) throw new CoreError(source.name, source.size, 'expected pieces of a dump in the flattened file')
+  const dump = openUnpacked(real, options, damage)
   return { ...dump, memory: Object.assign(dump.memory, { format: `${dump.memory.format}, flattened` }) }
 }
 

@@ -83,7 +83,11 @@ export class BlockCache implements CoreSource {
 /** Reads exactly [offset, offset + length). @throws CoreError when the file ends before that */
 export function readExactly(source: CoreSource, offset: number, length: number, what: string): Uint8Array {
   if (!(offset >= 0 && length >= 0 && offset + length <= source.size)) {
-    throw new CoreError(source.name, offset, `expected ${what} (${length} bytes), but the file ends at ${source.size}`)
+    throw new CoreError(
+      source.name,
+      offset,
+      `expected ${what} (${length} bytes), but the file ends at ${source.size}: was it copied whole?`,
+    )
   }
   const bytes = source.read(offset, length)
   if (bytes.length !== length) {

@@ -69,6 +69,8 @@ function membersOf(kernel: Kernel): PageLayout {
   }
 }
 
+const NO_WORDS = new DataView(new ArrayBuffer(0))
+
 /** One page as it stands in the memory map. Used again for every page of a walk, and of use until the next memory is read. */
 export class PageView {
   pfn = 0
@@ -82,7 +84,7 @@ export class PageView {
   /** Order of the folio, of heads; 0 for tails. */
   order = 0
   /** The bytes that the struct page lies in, where, and its layout: words that few pages are asked for are read when they are. */
-  words: DataView = new DataView(new ArrayBuffer(64))
+  words: DataView = NO_WORDS
   at = 0
   layout: PageLayout | undefined
 
