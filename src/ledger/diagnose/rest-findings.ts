@@ -6,35 +6,33 @@
  */
 import type { WatchedCounts } from '../../trace/events.ts'
 import type { Finding } from '../findings/finding.ts'
-import { NO_LAW } from '../learn/law-book.ts'
 import type { LearningTracker } from '../learn/learning-tracker.ts'
 import type { LedgerEvent, RestDrop } from '../track/lifetime-event.ts'
 import { FallenRests } from './fallen-rests.ts'
 import { lawSentence } from './law-words.ts'
+import { ENOUGH } from './leak.ts'
 import type { Naming } from './naming.ts'
 import { newFinding } from './new-finding.ts'
-import { lawOfPut, type PutSites, putSites } from './put-laws.ts'
-
-/** Complete lifetimes that must have obeyed a law before a put of its kind is known for one. */
-const KNOWN_LAW = 10
+import { type EmptyPut, type Fall, PageFalls, reasonOf } from './page-falls.ts'
+import { Traffic } from './traffic.ts'
 
 /** A put of a law that gave back more than was out of it. */
-interface Surplus {
-  put: LedgerEvent
+interface Surplus extends EmptyPut {
   law: number
+  isByTask: boolean
 }
 
 export class RestFindings {
   readonly #ledger: LearningTracker
   readonly #naming: Naming
-  readonly #sites: PutSites
+  readonly #falls: PageFalls
   readonly #fallen: FallenRests
 
   constructor(ledger: LearningTracker, naming: Naming, watched: WatchedCounts | undefined) {
     this.#ledger = ledger
     this.#naming = naming
-    this.#sites = putSites(ledger)
-    this.#fallen = new FallenRests(ledger, naming, watched)
+    this.#falls = new PageFalls(ledger, naming)
+    this.#fallen = new FallenRests(ledger, naming, this.#falls, watched)
   }
 
   /** The findings by page. Nothing is claimed where an event may be missing: it may be the one that handed the page out. */
@@ -43,7 +41,7 @@ export class RestFindings {
     const { gaps, anomalies, restDrops } = this.#ledger
     if (gaps.list.length > 0 || anomalies.unrecorded > 0) return found
     for (const drop of restDrops) {
-      const used = drop.left === 0 ? (drop.usedAfter ?? anomalies.of(drop.row)?.event) : undefined
+      const used = drop.left <= 0 ? (drop.usedAfter ?? anomalies.of(drop.row)?.event) : undefined
       if (!used || used.time < drop.event.time || found.has(drop.row)) continue
       const finding = this.#of(drop, used, drop.usedAfter !== undefined)
       if (finding) found.set(drop.row, finding)
@@ -60,40 +58,47 @@ export class RestFindings {
 
   /** @param isFree the page was used while it was free, not only after somebody else was handed it */
   #of(drop: RestDrop, used: LedgerEvent, isFree: boolean): Finding | undefined {
-    const surplus = this.#surplus(drop)
-    if (surplus) return this.#surplusPut(drop, used, surplus)
+    const fall = this.#falls.until(drop)
+    const surplus = this.#surplus(fall)
+    if (surplus.length > 0) return this.#surplusPut(fall, drop, used, surplus)
     return isFree ? this.#useOfFree(drop, used) : undefined
   }
 
-  /** The put of a law that gave back what nobody had taken under it. */
-  #surplus({ event, life }: RestDrop): Surplus | undefined {
-    const { book } = this.#ledger
-    const out = new Map<number, number>()
-    const last = { ...event, delta: event.val }
-    let found: Surplus | undefined
-    for (const each of [...life, last]) {
-      const law = lawOfPut(this.#sites, this.#naming, each, each.delta)
-      const units = (out.get(law) ?? 0) + each.delta
-      out.set(law, units)
-      if (units < 0 && each.delta < 0 && law !== NO_LAW && !found) found = { put: each, law }
-    }
-    const law = found && book.laws[found.law]!
-    return law && law.touched >= KNOWN_LAW && law.held === law.touched ? found : undefined
+  /**
+   * The puts that gave back what nobody had taken under their law, one for each law by which the page is short: of several, any may be
+   * the one too many, and the others took back later what was their own.
+   */
+  #surplus(fall: Fall): Surplus[] {
+    const reckoning = this.#falls.reckon(fall)
+    const known = reckoning.short.filter(law => this.#falls.isKnown(law, reckoning))
+    if (known.length < reckoning.short.length) return []
+    return known.flatMap(law => {
+      const traffic = new Traffic(this.#ledger, fall.row).of(law)
+      const isByTask = traffic.all.returned >= ENOUGH && traffic.bySameTask === traffic.all.returned
+      const empty = this.#falls.emptyPut(law, reckoning, isByTask)
+      return empty ? [{ ...empty, law, isByTask }] : []
+    })
   }
 
-  #surplusPut(drop: RestDrop, used: LedgerEvent, { put, law }: Surplus): Finding {
+  #surplusPut(fall: Fall, drop: RestDrop, used: LedgerEvent, surplus: readonly Surplus[]): Finding {
+    const [first, ...more] = surplus as [Surplus]
+    const isAlone = more.length === 0
+    const { put, law, lacking } = first
     const isOther = put.time !== drop.event.time || put.pid !== drop.event.pid
     return newFinding(this.#ledger, 'surplus-put', drop.row, {
-      culprit: this.#naming.actor(put),
-      culpritCertainty: 'likely',
-      candidates: [{ actor: this.#naming.actor(put), reasons: ['nothing of its law was out when it came'] }],
+      culprit: isAlone ? this.#naming.actor(put) : undefined,
+      culpritCertainty: isAlone ? 'likely' : undefined,
+      candidates: surplus.map(each => ({
+        actor: this.#naming.actor(each.put),
+        reasons: [isAlone ? reasonOf(each, each.isByTask) : 'it gave back more than was out'],
+      })),
       count: drop.left - drop.event.val,
-      expected: drop.left - drop.event.val,
-      law,
-      references: 1,
+      expected: fall.rest,
+      law: isAlone ? law : undefined,
+      references: lacking,
       evidence: [
-        lawSentence(this.#ledger, this.#naming, law),
-        isOther
+        ...surplus.map(each => lawSentence(this.#ledger, this.#naming, each.law)),
+        isOther || !isAlone
           ? `so that ${this.#naming.site(drop.event.signature)} put the last reference, and the page was freed`
           : 'it put the last reference, which was held since before the recording, and the page was freed',
         this.#use(drop, used),
