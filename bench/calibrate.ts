@@ -2,10 +2,10 @@
 /**
  * Calibrates the ledger: judges recordings of random drivers, whose truth is known, and says how often it was right.
  *
- *   npm run calibrate -- [--recordings 1000] [--seed 1] [--workers 1] [--json FILE] [--list-wrong]
+ *   npm run calibrate -- [--recordings 1000] [--seed 1] [--workers 1] [--correct] [--json FILE] [--list-wrong]
  *   npm run calibrate -- --replay SEED [--write DIR]
  *
- * `--list-wrong` prints what is wrong as it is met, one line of JSON each, for `--replay`. An interrupt (SIGINT) prints the
+ * `--correct` has every driver without a fault, so that whatever is accused is so wrongly. `--list-wrong` prints what is wrong as it is met, one line of JSON each, for `--replay`. An interrupt (SIGINT) prints the
  * table of what was judged until then.
  */
 import { writeFileSync } from 'node:fs'
@@ -22,6 +22,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     workers: { type: 'string', default: '1' },
     json: { type: 'string' },
+    correct: { type: 'boolean', default: false },
     'list-wrong': { type: 'boolean', default: false },
     replay: { type: 'string' },
     write: { type: 'string' },
@@ -61,7 +62,9 @@ async function calibrate(recordings: number, first: number, workers: number): Pr
 }
 
 function runWorker(seeds: number[], take: (scored: Scored) => void): Promise<void> {
-  const worker = new Worker(new URL('./calibrate/worker.js', import.meta.url), { workerData: { seeds } })
+  const worker = new Worker(new URL('./calibrate/worker.js', import.meta.url), {
+    workerData: { seeds, correct: values.correct },
+  })
   return new Promise((resolve, reject) => {
     worker.on('message', take)
     worker.on('error', reject)

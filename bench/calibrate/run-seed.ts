@@ -4,9 +4,10 @@ import { account } from '../../src/ledger/index.ts'
 import { makeRecording } from '../../testkit/drivers/make.ts'
 import { type Scored, score, tagsOf } from './score.ts'
 
-export async function runSeed(seed: number): Promise<Scored> {
+/** @param correct the driver shall have no fault, whatever the seed draws */
+export async function runSeed(seed: number, correct = false): Promise<Scored> {
   const start = performance.now()
-  const made = makeRecording(seed)
+  const made = makeRecording(seed, correct ? { driver: { bugs: [] } } : {})
   const judged = performance.now()
   const base = { seed, events: made.rows.length, correct: made.truth.correct, tags: tagsOf(made) }
   const ms = () => ({ make: judged - start, judge: performance.now() - judged })

@@ -3,5 +3,5 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { runSeed } from './run-seed.ts'
 
-const { seeds } = workerData as { seeds: number[] }
-for (const seed of seeds) parentPort!.postMessage(await runSeed(seed))
+const { seeds, correct } = workerData as { seeds: number[]; correct: boolean }
+for (const seed of seeds) parentPort!.postMessage(await runSeed(seed, correct))

@@ -98,9 +98,10 @@ export class Diagnosis {
       return history ? shortages(history, ledger.idleCount(row) ?? 0, ledger.book, sites, before) : []
     }
     const causes = new Map<Anomaly, Finding>()
-    const out = dismissed(ledger)
-    for (const anomaly of ledger.anomalies.list) {
-      if (out.has(anomaly) || this.#mayBeExplainedLater(anomaly)) continue
+    const { innocent, unrecorded } = dismissed(ledger)
+    const judged = ledger.anomalies.list.filter(each => !innocent.has(each) && !this.#mayBeExplainedLater(each))
+    for (const anomaly of judged) {
+      if (unrecorded.has(anomaly)) continue
       const history = histories.get(anomaly.row)
       // Where events are missing without a mark, a page may be accused only if no count that was read speaks of one there.
       if (ledger.anomalies.unrecorded > 0 && !this.#isFollowed(anomaly, history)) continue
@@ -110,6 +111,8 @@ export class Diagnosis {
       const finding = this.#anomalies.of(anomaly, history, found)
       if (finding) causes.set(anomaly, finding)
     }
+    // What is impossible and nobody's fault shows that events are missing, and puts may be among them.
+    if (judged.some(anomaly => !causes.has(anomaly))) this.#open.noteMissing()
     const short = new Map<number, Finding>()
     for (const row of histories.keys()) {
       if (ledger.anomalies.of(row) || !ledger.isCounted(row)) continue

@@ -10,8 +10,15 @@ const FEW = 4
 /** One in so many of a pagemap's used pages is more than single faults make. */
 const MANY = 8
 
-export function dismissed(ledger: LearningTracker): ReadonlySet<Anomaly> {
-  return new Set([...smallTeardowns(ledger), ...unrecordedPuts(ledger)])
+export interface Dismissed {
+  /** What is right. */
+  innocent: ReadonlySet<Anomaly>
+  /** What events that are missing have left. */
+  unrecorded: ReadonlySet<Anomaly>
+}
+
+export function dismissed(ledger: LearningTracker): Dismissed {
+  return { innocent: new Set(smallTeardowns(ledger)), unrecorded: new Set(unrecordedPuts(ledger)) }
 }
 
 /**

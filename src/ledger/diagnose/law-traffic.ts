@@ -27,13 +27,16 @@ export interface LawTraffic {
   /** References that came back by the task that took them. */
   bySameTask: number
   givers: ReadonlyMap<number, Giver>
+  /** When references were given back, by call site. */
+  ways: ReadonlyMap<number, readonly number[]>
 }
 
 /** A reference that came back, as far as it matters here. */
 export interface Pair extends Returned {
-  /** Task and stack of the put. */
+  /** Task, stack and call site of the put. */
   putPid: number
   putStack: number
+  putSite: number
 }
 
 export const NO_TRAFFIC: LawTraffic = {
@@ -42,6 +45,7 @@ export const NO_TRAFFIC: LawTraffic = {
   bySameTask: 0,
   out: [],
   givers: new Map(),
+  ways: new Map(),
 }
 
 /** Collects the traffic of one law. */
@@ -50,6 +54,7 @@ export class TrafficCollector {
   readonly #sites: CallSites
   readonly #returned: Returned[] = []
   readonly #givers = new Map<number, Giver>()
+  readonly #ways = new Map<number, number[]>()
   #bySameTask = 0
 
   constructor(sites: CallSites) {
@@ -61,6 +66,7 @@ export class TrafficCollector {
     const { taken, given, pid } = pair
     this.#returned.push({ taken, given, pid })
     if (pid === pair.putPid) this.#bySameTask++
+    push(this.#ways, pair.putSite, given)
     // An interrupt gives back in the name of whatever task it interrupts.
     const traits = this.#sites.traits(pair.putStack)
     if (!(traits & StackTrait.INTERRUPT)) this.#note(pair, (traits & StackTrait.WORKER) !== 0)
@@ -73,6 +79,7 @@ export class TrafficCollector {
       bySameTask: this.#bySameTask,
       out: this.out,
       givers: this.#givers,
+      ways: this.#ways,
     }
   }
 
@@ -107,6 +114,21 @@ export function maybeWith({ all, givers }: LawTraffic, taken: number): number[] 
     return !(isWorker && last < taken && isFar(all.between(last, taken), all.most))
   }
   return [...givers].filter(([, giver]) => isWith(giver)).map(([pid]) => pid)
+}
+
+/** One in so many references that come back makes a call site a way back; less often it is an exception. */
+const WAY = 20
+
+/**
+ * True if the reference may wait on a way back that has not got to it yet. Laws have several ways where the lifetimes do not tell which
+ * reference goes which way; one of them may be slow while the others move on. A way that has since given back
+ * twice of what was out then would have come to it.
+ */
+export function mayWait({ all, ways, out }: LawTraffic, taken: number): boolean {
+  const usual = [...ways.values()].filter(given => given.length * WAY >= all.returned)
+  if (usual.length < 2) return false
+  const outThen = all.outAt(taken) + out.filter(other => other < taken).length
+  return usual.some(given => given.filter(at => at > taken).length <= 2 * outThen)
 }
 
 /** Adds a value to the list of a key. */

@@ -37,7 +37,7 @@ function orderSentence(facts: LeakFacts): string {
   if (facts.hasLaw && isOvertaken(facts))
     return `${atLeast}${facts.since} references of that law were taken later and have come back; of the ${facts.returned} that came back${facts.isPartial ? ' and are remembered' : ''} ${overtakenText(facts.most)}`
   if (facts.hasLaw && isLeftOver(facts))
-    return `${facts.openPages === 1 ? 'this is the only page' : `these are the only ${facts.openPages} pages`} in use at the end; all ${facts.since} references of that law${remembered} that were taken later have come back, and up to ${facts.peak} were out at once before`
+    return `${facts.openPages <= 1 ? 'this is the only page' : `these are the only ${facts.openPages} pages`} in use at the end; all ${facts.since} references of that law${remembered} that were taken later have come back, and up to ${facts.peak} were out at once before`
   if (isLifetimeOvertaken(facts))
     return `${atLeast}${facts.sinceLifetimes} pages were handed out later and are free again; of ${facts.lifetimes} lifetimes${remembered} ${overtakenText(facts.mostLifetimes)}`
   return ''

@@ -19,6 +19,8 @@ export interface LeakFacts {
   alike: number
   /** Only some of what came back is remembered: these numbers are the least that they can be. */
   isPartial: boolean
+  /** One of several ways back may not have got to it yet. */
+  mayWait: boolean
   /** References of the law that are out, this one included. */
   outOfLaw: number
   /** References of the law that came back and were taken between the first and the last of these. */
@@ -170,7 +172,7 @@ function certaintyByOrder(facts: LeakFacts): Certainty | undefined {
   if (facts.mayBeMissing || facts.mayBeBack) return undefined
   if (!facts.hasLaw) return isPin ? undefined : neverReturned(facts)
   if (isPassedByItsTask(facts)) return passed(facts)
-  if (!facts.isOwnTask && isOvertaken(facts) && facts.maybeWith === undefined) return overtaken(facts)
+  if (!facts.isOwnTask && isOvertaken(facts) && facts.maybeWith === undefined && !facts.mayWait) return overtaken(facts)
   return isLeftOver(facts) ? 'likely' : holderIsGone(facts)
 }
 

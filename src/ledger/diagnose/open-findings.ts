@@ -11,7 +11,7 @@ import { PageBit } from '../track/page-state.ts'
 import { NEVER_CLOSES } from '../track/rule-recognition.ts'
 import { signatureOf, unitKey } from '../track/unit-key.ts'
 import { isConsistent } from './consistency.ts'
-import { isConsumer, maybeWith } from './law-traffic.ts'
+import { isConsumer, maybeWith, mayWait } from './law-traffic.ts'
 import { doubtOf, isFar, type LeakFacts, leakCertainty } from './leak.ts'
 import { leakSentences } from './leak-words.ts'
 import { type Naming, references } from './naming.ts'
@@ -53,6 +53,7 @@ export class OpenFindings {
   /** Pages in use by pagemap, counted when first asked for. */
   readonly #open: number[] = []
   #detailed = 0
+  #areEventsMissing = false
 
   /** @param end of the recording, as the time of its events */
   constructor(ledger: LearningTracker, naming: Naming, isHandOut: (signature: number) => boolean, end: number) {
@@ -90,6 +91,11 @@ export class OpenFindings {
     if (users.length === 0 && this.#isReset(row)) return []
     if (isDevice && !this.#isFollowed(row, events)) return []
     return this.#attribute(row, finding, events, users, partners)
+  }
+
+  /** Something else of the recording shows that events are missing without a mark: puts may be among them. */
+  noteMissing(): void {
+    this.#areEventsMissing = true
   }
 
   /** Who holds a page's references in that state, oldest first. */
@@ -196,7 +202,9 @@ export class OpenFindings {
   ): KnownReference[] {
     const { pages, pagemaps } = this.#ledger
     const isJudged = pagemaps.list[held.pagemap]!.device || pages.has(row, PageBit.rested)
-    const isEven = this.#isReset(row) || open.reduce((sum, { units }) => sum + units, 0) === held.references
+    const out = open.reduce((sum, { units }) => sum + units, 0)
+    // Where the core sets the count back, the owner's reference is among it until it is put, and no event took it.
+    const isEven = this.#isReset(row) ? held.count - out === 0 || held.count - out === 1 : out === held.references
     return open.flatMap(reference => {
       if (!reference.event) return []
       const facts = this.#factsOf(row, events, reference, open, isEven)
@@ -296,6 +304,7 @@ export class OpenFindings {
       mostLifetimes: lifetimes.most,
       sinceLifetimes: lifetimes.since(taken),
       alike: alike.length,
+      mayWait: mayWait(law, taken),
       outOfLaw: law.out.length,
       between: law.all.since(Math.min(...alike)) - law.all.since(Math.max(...alike)),
       isPartial: this.#traffic.isPartial,
@@ -328,7 +337,7 @@ export class OpenFindings {
       evictions,
       isEven,
       mayBeBack: false,
-      mayBeMissing: anomalies.unrecorded > 0 || log.incomplete.has(row),
+      mayBeMissing: this.#areEventsMissing || anomalies.unrecorded > 0 || log.incomplete.has(row),
     }
   }
 

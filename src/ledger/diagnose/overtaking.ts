@@ -15,12 +15,15 @@ export interface Returned {
 export class Overtaking {
   /** When the references that came back were taken, ascending. */
   readonly #taken: Float64Array
+  /** When they came back, ascending. */
+  readonly #given: Float64Array
   /** Most later references that came back before one that did come back. */
   readonly most: number
 
   constructor(returned: readonly Returned[]) {
     const sorted = [...returned].sort((a, b) => a.taken - b.taken)
     this.#taken = Float64Array.from(sorted, ({ taken }) => taken)
+    this.#given = Float64Array.from(returned, ({ given }) => given).sort()
     this.most = mostOvertaken(sorted)
     this.drains = drainsOf(sorted)
     this.peak = peakOf(sorted)
@@ -44,15 +47,25 @@ export class Overtaking {
 
   /** References taken after that event that have come back. */
   since(taken: number): number {
-    let low = 0
-    let high = this.#taken.length
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if (this.#taken[middle]! <= taken) low = middle + 1
-      else high = middle
-    }
-    return this.#taken.length - low
+    return this.#taken.length - upTo(this.#taken, taken)
   }
+
+  /** References that were out after that event, and came back. */
+  outAt(event: number): number {
+    return upTo(this.#taken, event) - upTo(this.#given, event)
+  }
+}
+
+/** How many of the numbers, which ascend, are at most that one. */
+function upTo(numbers: Float64Array, last: number): number {
+  let low = 0
+  let high = numbers.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (numbers[middle]! <= last) low = middle + 1
+    else high = middle
+  }
+  return low
 }
 
 /** The most that any reference was overtaken, by counting inversions. @param sorted by when they were taken */

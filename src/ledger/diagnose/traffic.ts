@@ -64,7 +64,14 @@ function collect(laws: Collectors, events: readonly LifetimeEvent[], ledger: Lea
     if (partner === undefined || get.delta <= 0 || partner < position) return
     const put = events[partner]!
     const law = ledger.book.lawOf(unitKey(get.signature, 1))
-    const pair = { taken: get.ordinal, given: put.ordinal, pid: get.pid, putPid: put.pid, putStack: put.stack }
+    const pair = {
+      taken: get.ordinal,
+      given: put.ordinal,
+      pid: get.pid,
+      putPid: put.pid,
+      putStack: put.stack,
+      putSite: ledger.sites.site(put.signature),
+    }
     collectorOf(laws, law, ledger).add(pair)
   })
 }
@@ -85,6 +92,7 @@ function collectSetAside(laws: Collectors, ledger: LearningTracker): void {
       pid: aside.getPid[at]!,
       putPid: aside.putPid[at]!,
       putStack: aside.putStack[at]!,
+      putSite: ledger.sites.site(aside.putSignature[at]!),
     })
   }
 }

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Drivers without a fault that were accused of a leak once: nobody is.
+import { expect, test } from 'vitest'
+import { account } from '../../src/ledger/account.ts'
+import { ACCUSATIONS } from '../../src/ledger/findings/kinds.ts'
+import { makeRecording } from '../../testkit/drivers/make.ts'
+
+test.each([
+  ['one of three ways back is slow while the others move on', 600081],
+  ['a page that the core resets has fewer references out than its laws are over by, all together', 600384],
+  ['events that one task lacks make lifetimes impossible', 600774],
+  ['events that all lack for a moment do, on another page', 600862],
+])('%s', async (_, seed) => {
+  const made = makeRecording(seed, { driver: { bugs: [] } })
+  expect(made.truth.correct).toBe(true)
+  const { findings } = await account(made.recording())
+  expect(findings.filter(({ kind }) => ACCUSATIONS.has(kind))).toEqual([])
+})
