@@ -47,25 +47,25 @@ Examples:
   lastput check test_hmm --protocol G             today's rule
   lastput check test_hmm --protocol D --pages 1 --threads migrate:2,exit
                                                   a bug of Linux 5.18 to 6.0
-  lastput check ./my_driver.ts --html report.html yours, to look at or to mail
+  lastput check ./my_driver.ts --html report.html your own, with a report
   lastput check fsdax --matrix                    property by property
   lastput check --bugs 4 --ftrace bug4.txt        for lastput trace
 
 Ctrl-C ends a search with what it has covered; a second one ends the command.
 
-Exit codes: 0 holds, 1 violated, 2 usage, 3 inconclusive: nothing is violated,
-but memory or time ran out. With --bugs 0 if all are found and mended, with
---matrix 0 if all was decided; 3 as above.`
+Exit codes: 0 holds, 1 violated, 2 wrong usage, 3 inconclusive: nothing is
+violated, but memory or time ran out. With --bugs 0 if each is found, and gone with
+its fix; with --matrix 0 if all was decided; 3 as above.`
 
 export function checkCommand(): Command {
   return systemOptions(new Command('check').addHelpText('after', NOTES))
     .description('try every interleaving of a driver under a refcount protocol')
     .argument(
       '[driver]',
-      `${DRIVERS}, or the path of a file that exports one; with --bugs rows of the corpus, as 4,new-1`,
+      `${DRIVERS}, or the path of a file that exports one; with --bugs, rows of the corpus, as 4,new-1`,
     )
     .addOption(
-      new Option('--list', "the driver's roles, scenarios, properties and bounds, and no verdict").conflicts([
+      new Option('--list', "list the driver's roles, scenarios, properties and bounds").conflicts([
         'matrix',
         'bugs',
         'property',
@@ -80,9 +80,7 @@ export function checkCommand(): Command {
       'with --matrix: the i-th of n equal parts; lastput merge makes one table of them',
       shardOption,
     )
-    .addOption(
-      new Option('--bugs', 'the corpus of known bugs, each as it was and as it was mended').conflicts([...SYSTEM]),
-    )
+    .addOption(new Option('--bugs', 'the corpus of known bugs, each with and without its fix').conflicts([...SYSTEM]))
     .option(
       '--property <name...>',
       `only these: ${Object.keys(properties).join(', ')}, or a name that the driver's own code gives`,
@@ -90,7 +88,7 @@ export function checkCommand(): Command {
     )
     .option(
       '--workers <n>',
-      `worker threads, at most ${MOST_WORKERS}; 1 unless said, with --matrix as many as there are processors`,
+      `worker threads, at most ${MOST_WORKERS}; default 1, with --matrix one per processor`,
       workerCount,
     )
     .addOption(
@@ -100,7 +98,7 @@ export function checkCommand(): Command {
     )
     .option(
       '--time <time>',
-      'seconds, or as 90s, 5m, 1h; beyond it the verdict is inconclusive; with --matrix for each system, 60 unless said',
+      'seconds, or as 90s, 5m, 1h; beyond it the verdict is inconclusive; with --matrix per system, default 60',
       duration,
     )
     .option('--no-symmetry', 'tell identical threads and pages apart')

@@ -65,7 +65,7 @@ damage, memory that the dump lacks, no search. JSON has that as "complete" and
 
 export function coreCommand(): Command {
   return new Command('core')
-    .description('which device pages a memory dump holds, by what, and whether their counts are right')
+    .description('list the device pages of a memory dump, their holders and wrong counts')
     .argument('[file]', 'vmcore: an ELF core or a kdump file')
     .option('--live', `the running kernel (${KCORE})`)
     .addOption(new Option('--json', 'JSON (schema lastput.core/1)').conflicts('top'))

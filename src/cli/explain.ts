@@ -17,10 +17,10 @@ import { writeReport } from './write-report.ts'
 const NOTES = `
 Examples:
   lastput explain G                       the rule of today's kernels
-  lastput explain touch-after-free        a promise, and who keeps watch over it
+  lastput explain touch-after-free        a promise, and what checks it
   lastput explain --html protocols.html   all of them, to look at side by side
 
-Exit codes: 0 told, 2 usage.`
+Exit codes: 0 shown, 2 wrong usage.`
 
 export interface ExplainFlags {
   json?: boolean
@@ -29,18 +29,14 @@ export interface ExplainFlags {
 
 export function explainCommand(): Command {
   return new Command('explain')
-    .description('a refcount protocol in words with the life of a page under it, or a promise')
+    .description('explain a refcount protocol, with the life of a page under it, or a promise')
     .argument(
       '[name]',
       `a protocol: ${protocols.map(p => p.id).join(', ')}, its name, or the path of a file; all without one. ` +
         `Or a promise: ${PROMISES.map(p => p.id).join(', ')}`,
     )
     .option('--json', 'JSON (schema lastput.explain/2)')
-    .option(
-      '--html <file>',
-      'write the lives as diagrams, two protocols side by side, as one file that any browser opens',
-      outputFile,
-    )
+    .option('--html <file>', 'write diagrams of two protocols side by side, as one file for any browser', outputFile)
     .addHelpText('after', NOTES)
     .action((name: string | undefined, flags: ExplainFlags) =>
       modelCommand({ command: 'explain', name, flags }, host => answerExplain(name, flags, host)),

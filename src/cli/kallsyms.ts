@@ -18,7 +18,7 @@ export function readSymbols(path: string): string {
   }
   if (lines.every(line => !SYMBOL.test(line) || HIDDEN.test(line)))
     throw new UsageError(
-      `${path}: all addresses are 0, since they are hidden from whoever is not root: copy /proc/kallsyms as root, with sysctl kernel.kptr_restrict=0`,
+      `${path}: all addresses are 0, because only root sees them: copy /proc/kallsyms as root, with sysctl kernel.kptr_restrict=0`,
     )
   return text
 }

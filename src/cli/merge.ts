@@ -35,7 +35,7 @@ or a file of another kind, 3 nothing found, but something may have been missed.`
 
 export function mergeCommand(): Command {
   return new Command('merge')
-    .description('one answer of many: of the recordings of a fleet, of the shards of a matrix')
+    .description('merge the results of many recordings, or the shards of a matrix')
     .argument('<file...>', 'JSON of lastput trace, or of lastput check --matrix; "-" is standard input')
     .option('--json', 'one array of all answers')
     .addHelpText('after', NOTES)
@@ -54,7 +54,7 @@ function merge(files: readonly string[], { json }: MergeFlags): Exit {
 function mergeAll(all: readonly Answers[], json: boolean): Exit {
   const kinds = new Set(all.flatMap(({ answers }) => answers.map(answer => answer.schema)))
   if (kinds.size > 1)
-    throw new UsageError(`these files are of several kinds, ${[...kinds].join(' and ')}: merge each apart`)
+    throw new UsageError(`these files are of several kinds, ${[...kinds].join(' and ')}: merge each kind separately`)
   return kinds.has(TRACE) ? mergeFleet(all, json) : mergeMatrix(all, json)
 }
 

@@ -60,9 +60,7 @@ function inThread(path: string, job: ModelJob): Promise<Exit> {
       // A timer of the model may keep it from its end.
       void worker.terminate()
     })
-    worker.on('exit', () =>
-      reject(new UsageError(`${path} ends before there is an answer: does it wait for something?`)),
-    )
+    worker.on('exit', () => reject(new UsageError(`${path} ended before it had a result: does it await something?`)))
   })
 }
 

@@ -16,18 +16,18 @@ Examples:
   lastput open vmcore                a memory dump: a map of its device pages
   lastput open report.html           a report written by --html
   lastput open verdicts.json         JSON of lastput trace, core or check
-  lastput open --no-browser          says where, for a browser of your choice
+  lastput open --no-browser          prints the address, for any browser
 
-Exit codes: 0 ended by Ctrl-C, 2 usage, or a file that cannot be used.`
+Exit codes: 0 ended by Ctrl-C, 2 wrong usage, or a file that cannot be used.`
 
 export function openCommand(): Command {
   return new Command('open')
-    .description('look at a recording, a dump, a report or a result in the browser')
+    .description('show a recording, a dump, a report or a result in the browser')
     .argument(
       '[file]',
-      'trace.dat, perf.data, ftrace text, vmcore, a report or JSON of lastput; without: the first screen',
+      'trace.dat, perf.data, ftrace text, vmcore, a report or JSON of lastput; without it, the first screen',
     )
-    .option('--no-browser', 'only say where it is served')
+    .option('--no-browser', 'only print the address')
     .addHelpText('after', NOTES)
     .action((file: string | undefined, flags: { browser: boolean }) => guarded('open', () => open(file, flags.browser)))
 }

@@ -58,7 +58,7 @@ be removed, 2 wrong usage, or nothing can be recorded on this kernel.`
 
 export function recordCommand(): Command {
   return new Command('record')
-    .description('record the running kernel for lastput trace, by the best means it offers (root)')
+    .description('record the running kernel for lastput trace (root)')
     .argument('[command...]', 'record while this command runs (after --)')
     .addOption(pagesOption('these pages, as 0x10,0x20-0x2f; repeatable'))
     .option('--watch <pages>', 'watch these pages by debug registers, four at a time in turns', watchPages)
@@ -89,7 +89,7 @@ export function recordCommand(): Command {
 
 async function record(command: string[], flags: RecordFlags): Promise<Exit> {
   if (command.length > 0 && (flags.check || flags.clean || flags.dryRun))
-    throw new UsageError('a command runs while something is recorded: --check, --clean and --dry-run record nothing')
+    throw new UsageError('--check, --clean and --dry-run record nothing, so they take no command')
   const script = recordScript(
     await settingsOf(flags),
     readFileSync(new URL('../record/record.sh', import.meta.url), 'utf8'),
@@ -106,12 +106,12 @@ async function record(command: string[], flags: RecordFlags): Promise<Exit> {
 export async function settingsOf(flags: RecordFlags): Promise<RecordSettings> {
   const chosen = [flags.pfn, flags.watch, flags.pagemap, flags.driver, flags.held].filter(each => each !== undefined)
   if (chosen.length > 1)
-    throw new UsageError('--pfn, --watch, --pagemap, --driver and --held each say which pages: give one')
+    throw new UsageError('--pfn, --watch, --pagemap, --driver and --held each choose the pages: give only one')
   if (flags.watch && flags.means !== 'auto') throw new UsageError('--watch is --means watch for these pages: give one')
   if (flags.sample !== undefined && chosen.length === 0)
     throw new UsageError('--sample chooses among pages: name them by --pfn, --watch, --pagemap, --driver or --held')
   if (flags.sample !== undefined && flags.means !== 'auto' && flags.means !== 'watch')
-    throw new UsageError(`--sample is of pages that are watched: --means ${flags.means} records all of them`)
+    throw new UsageError(`--sample applies to watched pages only: --means ${flags.means} records all of them`)
   const pages = flags.held ? await heldPages() : (flags.pfn ?? flags.watch ?? [])
   if (pages.length > MAX_RANGES)
     throw new UsageError(

@@ -77,7 +77,7 @@ function verdict(known: Case): Verdict {
   if (!balance || !holders) return held()
   const found = holders.of(inUse.pfn[row]!)
   if (holders.live && hasChanged(known))
-    return held('it changed while memory was read, so nothing is said of its references')
+    return held('it changed while memory was read, so its references are not judged')
   if (balance.missing < 0) return tooMany(balance, holders)
   if (twice !== undefined) return { kind: 'count-mismatch', certainty: 'possible', evidence: [twice] }
   if (balance.missing === 0) return held()

@@ -66,7 +66,7 @@ function allPagemaps(kernel: Kernel, map: MemoryMap): Pagemap[] {
 function notesOf(kernel: Kernel, { pagemaps }: DevicePages, dump: Dump): string[] {
   const notes: string[] = []
   if (dump.memory.format === 'live') {
-    notes.push('the kernel ran on while its memory was read: what changed meanwhile may be seen in part')
+    notes.push('the kernel was running while its memory was read: changes in that time may be seen partly')
   }
   if (kernel.address('pgmap_array') === undefined && pagemaps.length === 0) {
     notes.push('the kernel has no pgmap_array: without CONFIG_ZONE_DEVICE it has no device pages')

@@ -260,7 +260,7 @@ export function summarise(recording: Recording, ledger: LearningTracker, ask: re
       ...ledgerNotes(ledger),
       ...probeNotes(ledger, diagnosis),
       ...diagnosis.restNotes(),
-      ...(more > 0 ? [`${more} more pages are held than open references are counted of`] : []),
+      ...(more > 0 ? [`open references are not counted on ${more} more pages that are held`] : []),
     ],
     unrecorded: anomalies.unrecorded,
     dropped: { incidents: anomalies.dropped, shapes: kinds.uncounted },
@@ -362,11 +362,13 @@ function probeNotes(ledger: LearningTracker, diagnosis: Diagnosis): string[] {
   const untrusted = diagnosis.untrustedAllocs().map(pfn => `0x${pfn.toString(16)}`)
   if (untrusted.length > 0)
     notes.push(
-      `pages of the pagemap at ${untrusted.join(', ')} are handed out without lastput_alloc: nothing rests on its absence there`,
+      `pages of the pagemap at ${untrusted.join(', ')} are handed out without lastput_alloc: that it is missing proves nothing there`,
     )
   const { dropped, unmaps } = probes
   if (dropped + unmaps.dropped + reports.dropped > 0)
-    notes.push(`probes showed more than can be kept: ${dropped + unmaps.dropped + reports.dropped} were left out`)
+    notes.push(
+      `probes showed more incidents than can be kept: ${dropped + unmaps.dropped + reports.dropped} are left out`,
+    )
   return notes
 }
 
@@ -381,7 +383,7 @@ function uncountedNotes({ events, skipped, probes: { lifetimes } }: LearningTrac
     )
   else if (silentReturns > 0)
     notes.push(
-      `${silentReturns} times a page was handed out that had not come back by the probes: some come back without lastput_free, so that no page is said to be out for good`,
+      `${silentReturns} times a page was handed out again without lastput_free: some pages are freed without it, so no page is reported as never freed`,
     )
   else
     notes.push(
@@ -400,16 +402,15 @@ function ledgerNotes(ledger: LearningTracker): string[] {
   const { recordings, lifetimes } = ledger.added
   if (recordings > 0)
     notes.push(
-      `laws are learned from ${lifetimes} complete lifetimes of ${recordings === 1 ? 'one other recording' : `${recordings} other recordings`}, too (--alone: not)`,
+      `laws are learned from ${lifetimes} complete lifetimes of ${recordings === 1 ? 'one other recording' : `${recordings} other recordings`} as well (--alone turns this off)`,
     )
   const { unrecorded, firstUnrecorded: first } = anomalies
   if (unrecorded > 0)
     notes.push(
-      `${unrecorded} times a count had changed without a recorded event, first that of page 0x${ledger.pages.pfn[first!.row]!.toString(16)}: events are missing (a filter, a CPU that was not recorded, a module without tracepoints), and nothing is claimed of such a lifetime`,
+      `${unrecorded} times a count had changed without a recorded event, first on page 0x${ledger.pages.pfn[first!.row]!.toString(16)}: events are missing (a filter, a CPU that was not recorded, a module without tracepoints), and nothing is claimed about such lifetimes`,
     )
-  if (anomalies.dropped > 0)
-    notes.push(`${anomalies.dropped} more incidents than can be kept: the findings are not all`)
+  if (anomalies.dropped > 0) notes.push(`${anomalies.dropped} more incidents than can be kept: findings may be missing`)
   if (kinds.uncounted > 0)
-    notes.push(`${kinds.uncounted} lifetimes were of more kinds than are kept: no law was learned from them`)
+    notes.push(`${kinds.uncounted} lifetimes are of more kinds than can be kept: no law is learned from them`)
   return notes
 }

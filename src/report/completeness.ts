@@ -41,7 +41,7 @@ export function incompleteness(account: Account, damage: readonly Damage[]): Inc
     )
   if (unrecorded > 0) add('unrecorded', `counts changed ${grouped(unrecorded)} times without a recorded event`)
   const more = dropped.incidents + dropped.shapes
-  if (more > 0) add('limit', `${grouped(more)} incidents or lifetimes are more than can be kept`)
+  if (more > 0) add('limit', `${grouped(more)} incidents or lifetimes exceeded what can be kept`)
   return all
 }
 

@@ -36,7 +36,7 @@ export function coreIncompleteness(found: Examination): CoreIncompleteness[] {
   for (const { rule, recognisedBy, ranges, type } of pagemaps) {
     if (rule || !ranges[0]) continue
     const why = type === undefined ? 'its type is not known' : recognisedBy
-    const text = `nothing is said of the counts of the pagemap at 0x${ranges[0].first.toString(16)}: ${why}`
+    const text = `counts are not judged in the pagemap at 0x${ranges[0].first.toString(16)}: ${why}`
     all.push({ reason: 'no-rule', text })
   }
   if (inUse.length > 0) {

@@ -156,7 +156,7 @@ const NAMED = 5
 export function fleetText({ recordings, incomplete, causes }: Fleet): string[] {
   const found = new Set(causes.flatMap(cause => cause.recordings)).size
   return [
-    `${plural(recordings, 'recording')}: findings in ${found}, ${incomplete.length} without of which something may be missing`,
+    `${plural(recordings, 'recording')}: findings in ${found}; ${incomplete.length} without findings may be incomplete`,
     ...causes.flatMap((cause, i) => ['', ...causeText(cause, i + 1)]),
     ...(causes.length === 0 ? ['', 'Nothing was found.'] : []),
     ...incomplete.slice(0, NAMED).flatMap(name => wrap(name, 'incomplete: ', '  ')),

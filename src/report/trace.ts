@@ -149,7 +149,7 @@ function lostText(account: Account): string {
   const many = events === undefined ? 'an unknown number' : grouped(events)
   const since = Number.isFinite(from) ? ` from ${timeText(from, account)}` : ''
   const until = Number.isFinite(to) ? ` to ${timeText(to, account)}` : ''
-  return `${many} LOST in ${plural(gaps, 'gap')}${since}${until}: nothing is claimed that rests on them`
+  return `${many} LOST in ${plural(gaps, 'gap')}${since}${until}: no claim depends on them`
 }
 
 function pagemapText(map: PagemapSummary): string[] {
@@ -210,7 +210,7 @@ function stuckText(findings: readonly Finding[], text: FindingText, top: number)
   if (findings.length === 0) return []
   return [
     '',
-    'What had not come to an end when the recording did, which is no accusation:',
+    'Unfinished at the end of the recording, which is no accusation:',
     ...findings.slice(0, top).flatMap(finding => ['', ...text.finding(finding, '- ')]),
     ...moreText(findings.length - top, 'finding'),
   ]

@@ -26,7 +26,7 @@ describe('several recordings', () => {
 
   test('end with what was found by cause over all of them', async () => {
     const { stdout } = await lastput('trace', ...FILES)
-    expect(stdout).toMatch(/\n3 recordings: findings in \d, 0 without of which something may be missing\n/)
+    expect(stdout).toMatch(/\n3 recordings: findings in \d; 0 without findings may be incomplete\n/)
     for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80)
   })
 

@@ -78,7 +78,7 @@ export const EXAMPLES: readonly Example[] = [
     id: 'bugs',
     kind: 'result',
     title: 'Known bugs, found again',
-    text: 'The corpus of lastput check --bugs: each as it was and as it was mended, with its counterexample.',
+    text: 'The corpus of lastput check --bugs: each with and without its fix, and with its counterexample.',
     at: { view: 'verdicts' },
   },
   {

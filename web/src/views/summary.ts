@@ -63,7 +63,7 @@ function damageText([first, ...more]: TraceJson['source']['damage']): string[] {
 
 function lostText({ gaps, lost }: TraceJson['source']): string {
   const many = lost === null ? 'an unknown number of events' : plural(lost, 'event')
-  return `${many} LOST in ${plural(gaps, 'gap')}: nothing is claimed that rests on them`
+  return `${many} LOST in ${plural(gaps, 'gap')}: no claim depends on them`
 }
 
 function lifetimesText({ complete, partial, broken, openAtEnd, unknown }: TraceJson['lifetimes']): string {

@@ -215,7 +215,7 @@ function bugsElement(checks: CheckJson[]): HTMLElement {
       form(fixed),
     )
   }
-  const heads = ['bug', 'what', 'how sure', 'as it was', 'as mended']
+  const heads = ['bug', 'what', 'how sure', 'as it was', 'as fixed']
   return h(
     'div',
     {},
@@ -223,7 +223,7 @@ function bugsElement(checks: CheckJson[]): HTMLElement {
     h(
       'p',
       { class: 'muted' },
-      'The corpus of bugs: each must break as it was, and hold as it was mended. A number is a counterexample of so many steps.',
+      'The corpus of bugs: each must break without its fix, and hold with it. A number is a counterexample of so many steps.',
     ),
     h(
       'div',
