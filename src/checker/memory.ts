@@ -28,6 +28,8 @@ export interface Cell {
   readonly refers: ((value: number, image: Image) => number) | undefined
   /** How a value reads in a counterexample. */
   readonly show: (value: number) => string
+  /** Whether it is no memory of the modelled machine's: store buffers hold nothing of it back. */
+  readonly ghost: boolean
 }
 
 export interface CellSpec {
@@ -44,6 +46,10 @@ export interface CellSpec {
    */
   refers?: (value: number, image: Image) => number
   show?: (value: number) => string
+  /**
+   * Bookkeeping of the model (who holds what), or what hardware keeps exact for all processors: never held back in a store buffer.
+   */
+  ghost?: boolean
 }
 
 /** Says what is wrong with a model. Where its code threw, `cause` is what it threw. */
@@ -99,6 +105,7 @@ export function cell(name: string, spec: CellSpec): Cell {
     of: Object.freeze([...(spec.of ?? [])]),
     refers: spec.refers,
     show: spec.show ?? String,
+    ghost: spec.ghost ?? false,
   })
 }
 

@@ -8,7 +8,16 @@
  */
 
 import { type Cell, type Member, ModelError, member, members, type Shared, type Sort, type View } from './memory.ts'
-import { type AGAIN, type CallRequest, Operation, type Steps, tracked, untracked, type Value } from './operations.ts'
+import {
+  type AGAIN,
+  type CallRequest,
+  Operation,
+  type Order,
+  type Steps,
+  tracked,
+  untracked,
+  type Value,
+} from './operations.ts'
 
 import { isRunning } from './usage.ts'
 
@@ -16,6 +25,7 @@ export * from './memory.ts'
 export {
   AGAIN,
   type CallRequest,
+  type Order,
   type Request,
   type Standing,
   type StepRequest,
@@ -24,17 +34,33 @@ export {
   WHERE,
 } from './operations.ts'
 
-/** One atomic step: reads and writes of any cells by a pure function. Its result is the body's. */
-export function step<T>(name: string, body: (shared: Shared) => T): Steps<T> {
+const ORDERS: ReadonlySet<unknown> = new Set(['plain', 'release', 'relaxed', undefined])
+
+/**
+ * One atomic step: reads and writes of any cells by a pure function. Its result is the body's.
+ * @param order what only store buffers tell apart; fully ordered unless said
+ */
+export function step<T>(name: string, body: (shared: Shared) => T, order?: Order): Steps<T> {
   if (typeof body !== 'function') throw new ModelError(`step "${name}" has no body: it is step(name, s => ...)`)
-  return new Operation({ kind: 'step', name, body }) as unknown as Steps<T>
+  if (!ORDERS.has(order)) throw new ModelError(`step "${name}": its order is plain, release or relaxed, or left out`)
+  return new Operation({ kind: 'step', name, body, ...(order === undefined ? {} : { order }) }) as unknown as Steps<T>
 }
 
+/** READ_ONCE() */
 export function read(cell: Cell): Steps<number> {
-  return step(`read ${cell.name}`, s => s.get(cell))
+  return step(`read ${cell.name}`, s => s.get(cell), 'plain')
 }
+/** WRITE_ONCE() */
 export function write(cell: Cell, value: number): Steps<void> {
-  return step(`write ${cell.name}`, s => s.set(cell, value))
+  return step(`write ${cell.name}`, s => s.set(cell, value), 'plain')
+}
+/** smp_store_release() */
+export function store_release(cell: Cell, value: number): Steps<void> {
+  return step(`release ${cell.name}`, s => s.set(cell, value), 'release')
+}
+/** smp_mb(): with store buffers, earlier stores are seen by all before it is over. */
+export function fence(): Steps<void> {
+  return step('fence', () => undefined)
 }
 /** Adds; the result is the new value (add_return). */
 export function add(cell: Cell, delta: number): Steps<number> {
@@ -83,10 +109,11 @@ export function trylock(cell: Cell): Steps<boolean> {
   })
 }
 export function unlock(cell: Cell): Steps<void> {
-  return step(`unlock ${cell.name}`, s => {
+  const body = (s: Shared) => {
     s.warn(s.get(cell) === 0, 'unlock', `${cell.name} is not locked`)
     s.set(cell, 0)
-  })
+  }
+  return step(`unlock ${cell.name}`, body, 'release')
 }
 /** Any of `options`, a number n standing for 0 .. n-1: the explorer tries each. */
 export function choose(n: number): Steps<number>

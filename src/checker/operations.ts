@@ -10,10 +10,22 @@ import { asks, begun, made } from './usage.ts'
 /** Results of steps and arguments of calls: primitives, arrays of them, or objects that are the same each time. */
 export type Value = unknown
 
+/**
+ * What a step does not promise about the order of its accesses, in the words of the kernel's memory model; only store buffers
+ * (store-buffers.ts) make a difference between them. Unless said a step is fully ordered: an atomic operation that returns a
+ * value, or what happens under a lock.
+ *
+ * `plain`: loads and stores that nothing orders, as READ_ONCE(), WRITE_ONCE() and atomic_set(). `release`: the same, but that
+ * no earlier store comes after its own. `relaxed`: an atomic operation, whose own effect is seen at once and which lets earlier
+ * stores wait, as atomic_inc(); what acquires orders stores no better. A processor of TSO drains its buffer for either.
+ */
+export type Order = 'plain' | 'release' | 'relaxed'
+
 export interface StepRequest {
   readonly kind: 'step'
   readonly name: string
   readonly body: (shared: Shared) => Value
+  readonly order?: Order | undefined
 }
 export interface CallRequest {
   readonly kind: 'call' | 'repeat'

@@ -6,7 +6,7 @@ import { type BugRow, bugFound, bugJson, bugsEnd, bugText } from '../report/bugs
 import { writeCounterexample } from './counterexample.ts'
 import { UsageError } from './errors.ts'
 import { Exit } from './exit-codes.ts'
-import { type CheckFlags, clearProgress, engineOptions } from './model-flags.ts'
+import { type CheckFlags, clearProgress, engineOptions, storesOf } from './model-flags.ts'
 import type { ModelHost } from './model-host.ts'
 import { writeReport } from './write-report.ts'
 
@@ -17,8 +17,9 @@ export async function checkBugs(ids: string | undefined, flags: CheckFlags, host
     throw new UsageError('--ftrace writes one counterexample: say one row, as in --bugs 3 --ftrace FILE')
   const rows: BugRow[] = []
   for (const bug of wanted) {
-    const broken = await checkOne(bug.broken, bug.breaks, flags, host)
-    const fixed = await checkOne(bug.fixed, bug.keeps, flags, host)
+    const on = storesOf(flags)
+    const broken = await checkOne({ ...bug.broken, ...on }, bug.breaks, flags, host)
+    const fixed = await checkOne({ ...bug.fixed, ...on }, bug.keeps, flags, host)
     rows.push({ bug, broken, fixed })
     if (!flags.json) process.stdout.write(`${bugText(rows.at(-1)!)}\n`)
   }

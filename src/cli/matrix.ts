@@ -7,7 +7,7 @@ import { type MatrixRow, MatrixText } from '../report/matrix.ts'
 import { UsageError } from './errors.ts'
 import { Exit } from './exit-codes.ts'
 import { type MatrixAnswer, type MatrixJob, rowOf, shardOf, systemsOf } from './matrix-system.ts'
-import { type CheckFlags, MOST_WORKERS, refuseUnknown } from './model-flags.ts'
+import { type CheckFlags, MOST_WORKERS, refuseUnknown, storesOf } from './model-flags.ts'
 import { isFailure, type ModelHost, type ThreadFailure } from './model-host.ts'
 import { patienceOf, startModel } from './model-thread.ts'
 import { writeReport } from './write-report.ts'
@@ -28,6 +28,7 @@ export async function checkMatrix(driver: string | undefined, flags: CheckFlags,
       reverts: flags.revert,
       adds: flags.add,
       as_released: flags.asReleased === true,
+      ...storesOf(flags),
     },
     properties: flags.property,
     symmetry: flags.symmetry,

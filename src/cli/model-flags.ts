@@ -22,6 +22,8 @@ export interface CheckFlags {
   revert: Fix[]
   asReleased?: boolean
   add: Fix[]
+  tso?: boolean
+  pso?: boolean
   workers?: number
   memory: number
   time?: number
@@ -57,6 +59,10 @@ export function systemOptions(command: Command): Command {
     .option('--as-released', "without what was merged after the protocol's last release")
     .addOption(changes('--revert <change...>', 'merged changes to the kernel to leave out, named below', merged_fixes))
     .addOption(changes('--add <change...>', 'changes that no kernel has, named below', proposed_fixes))
+    .addOption(
+      new Option('--tso', 'with store buffers as on x86: plain stores are seen late, in their order').conflicts('pso'),
+    )
+    .option('--pso', 'as --tso, but that stores to different places overtake each other')
     .addHelpText('after', () => changesText())
 }
 
@@ -90,10 +96,19 @@ export function scenarioOf(of: Pick<Scenario, 'driver' | 'protocol'>, flags: Sys
     reverts: flags.revert,
     ...(flags.asReleased ? { as_released: true } : {}),
     adds: flags.add,
+    ...storesOf(flags),
   }
 }
 
-export type SystemFlags = Pick<CheckFlags, 'pages' | 'vas' | 'threads' | 'revert' | 'add' | 'asReleased'>
+/** On which processors the threads run. */
+export function storesOf({ tso, pso }: Pick<CheckFlags, 'tso' | 'pso'>): Pick<Scenario, 'stores'> {
+  return tso ? { stores: 'tso' } : pso ? { stores: 'pso' } : {}
+}
+
+export type SystemFlags = Pick<
+  CheckFlags,
+  'pages' | 'vas' | 'threads' | 'revert' | 'add' | 'asReleased' | 'tso' | 'pso'
+>
 
 export function engineOptions(flags: CheckFlags, host: ModelHost): CheckOptions {
   return {

@@ -37,6 +37,8 @@ export interface DevicePrivate {
   clear(s: Shared): void
   /** Whether removal migrates what is left back to system memory (migrate_device_range(), 6.1 and later). */
   evicts: boolean
+  /** How it does; by default as migrate_device_range() does with each page. */
+  evict?(page: Page): Steps<unknown>
   /** What the driver looks at between eviction and memunmap_pages(). */
   after_eviction?(s: Shared): void
   /** What the migrating thread does last with a page it populated, mapped or not. */
@@ -140,7 +142,7 @@ export function device_private(kernel: Kernel, of: DevicePrivate): DriverParts {
   }
 
   function* remove(): Steps<void> {
-    if (of.evicts) for (const page of pgmap.pages) yield* call(migrate_device_pfn, page)
+    if (of.evicts) for (const page of pgmap.pages) yield* call(of.evict ?? migrate_device_pfn, page)
     if (of.evicts && of.after_eviction) yield* step('device_remove', s => of.after_eviction!(s))
     yield* memunmap_pages(pgmap)
   }
@@ -183,9 +185,12 @@ export function device_private(kernel: Kernel, of: DevicePrivate): DriverParts {
     threads: { fault: 1, migrate: 1, exit: 1, unbind: 1 },
     scenarios: {
       'users only': { fault: 1, migrate: 1, fork: 1, exit: 1 },
+      'two migrations': { migrate: 2, exit: 1, unbind: 1 },
       'pfn walker': { fault: 1, migrate: 1, 'pfn-walker': 1, exit: 1 },
       'unguarded unplug': { fault: 1, 'migrate-unguarded': 1, exit: 1, unplug: 1 },
     },
+    // Who takes two pages at once shows what a free list without a lock comes to.
+    also: ['two migrations'],
   })
 }
 
@@ -206,5 +211,6 @@ function with_threads(own: Readonly<Record<string, OwnThread>>, parts: DriverPar
     roles: Object.fromEntries(roles),
     threads: added(parts.threads),
     scenarios: Object.fromEntries(Object.entries(parts.scenarios ?? {}).map(([name, t]) => [name, added(t)])),
+    also: parts.also ?? [],
   }
 }

@@ -23,6 +23,8 @@ export interface DriverParts {
   readonly threads: ThreadCounts
   /** What else `--matrix` tries, by name. */
   readonly scenarios?: Readonly<Record<string, ThreadCounts>>
+  /** Those of them that a check looks at too where nobody says which threads: what must hold, and needs other threads to break. */
+  readonly also?: readonly string[]
 }
 
 /** Declares a driver; a file whose default export this is can be checked by its path. */

@@ -34,7 +34,7 @@ export * from './types.ts'
 
 // Functions of the kernel as code of others calls them: a call that nobody runs is noticed. They stand before those of the same
 // name above.
-export const { gup_fast, pin_user_page } = allTracked(gup)
+export const { gup_fast, pin_user_page, pin_longterm } = allTracked(gup)
 export const { handle_mm_fault, do_swap_page, zap_pte, copy_pte, vm_insert_page } = allTracked(memory)
 export const {
   percpu_ref_put_many,
@@ -51,8 +51,15 @@ export const {
   page_free,
   memunmap_without_pages,
 } = allTracked(memremap)
-export const { migrate_device_page, migrate_vma_to_ram, migrate_device_pfn, migrate_vma_to_device } =
-  allTracked(migrate_device)
+export const {
+  migrate_device_page,
+  migrate_vma_to_ram,
+  migrate_vma_to_system,
+  migrate_device_pfn,
+  migrate_device_coherent_folio,
+  migrate_vma_to_device,
+  migrate_vma_device_to_device,
+} = allTracked(migrate_device)
 export const {
   set_page_count,
   get_page,

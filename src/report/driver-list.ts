@@ -30,7 +30,7 @@ export function driverListText(
     'roles (--threads)',
     ...rows(Object.entries(parts.roles).map(([name, role]) => [name, roleText(role)])),
     '',
-    'scenarios (the first is what check does; --matrix tries all)',
+    `scenarios (check does the first${(parts.also ?? []).map(name => `, and ${name}`).join('')}; --matrix tries all)`,
     ...rows(scenarios.map(([name, threads]) => [name, counts(threads)])),
     '',
     'properties (--property)',

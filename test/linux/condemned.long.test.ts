@@ -51,6 +51,7 @@ const FOUND: Readonly<
   'new-7': ['fault-retries', 'do_swap_page'],
   'new-9': ['teardown-waits', 'remove_migration_ptes'],
   'new-10': ['teardown-waits', 'migrate_to_device', PFN + 1],
+  'new-12': ['put-on-free-page', 'gup', PFN + 1],
 }
 
 /** Rows whose mechanism is no event of any kernel, and what it is instead. */

@@ -47,6 +47,7 @@ const MECHANISMS: Readonly<Record<string, readonly [property: string, at: string
   'new-8': ['deadlock', 'stuck: truncate'],
   'new-9': ['deadlock', 'stuck: unbind'],
   'new-10': ['deadlock', 'stuck: unbind'],
+  'new-12': ['bounds', 'page[1]._refcount would become -1 (0..9)'],
   'new-11': ['use-after-close', 'dmirror = rpage->zone_device_data'],
 }
 
@@ -83,4 +84,14 @@ test('a large folio is split, and each half comes back by itself', () => {
     simulator.events.filter(e => e.event === 'page_ref_mod_and_test' && e.ret === 1).map(e => e.pfn - 0x100000),
   ).toEqual([0, 1])
   expect([simulator.count(0), simulator.count(1), simulator.get(built.kernel.pgmap.ref)]).toEqual([0, 0, 1])
+})
+
+test.each(['tso', 'pso'] as const)('rows with plain stores say the same with store buffers: %s', async stores => {
+  for (const id of ['3', '4', '9', '26', '28', 'new-1', 'new-2', 'new-3']) {
+    const bug = bugs.find(b => b.id === id)!
+    const broken = await verify({ ...bug.broken, stores }, { properties: bug.breaks })
+    expect([id, broken.verdict.verdict, broken.verdict.property]).toEqual([id, 'violated', MECHANISMS[id]![0]])
+    const fixed = await verify({ ...bug.fixed, stores }, { properties: bug.keeps })
+    expect([id, fixed.verdict.verdict]).toEqual([id, 'holds'])
+  }
 })

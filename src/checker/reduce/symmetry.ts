@@ -372,7 +372,7 @@ function compose(a: Permutation, b: Permutation): Permutation {
 }
 
 /** Family and members of a cell or thread: `_refcount[1]` of page 1 and `_refcount[0]` of page 0 differ in the members only. */
-function familyKey(x: { name: string; of: readonly Member[] }, image: Image = (_, i) => i): string {
+export function familyKey(x: { name: string; of: readonly Member[] }, image: Image = (_, i) => i): string {
   const of = x.of.map(m => `${m.sort.name}${image(m.sort, m.index)}`)
   return `${x.of.length > 0 ? x.name.replace(/\[\d+\]/g, '[]') : x.name}|${of.join()}`
 }

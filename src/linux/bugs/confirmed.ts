@@ -49,9 +49,14 @@ export const confirmed: Readonly<Record<string, Confirmed>> = {
   ),
   21: upstream('f4f451a16dd1 (6.0)'),
   22: upstream('dad4e5b39086 (5.11)'),
-  23: upstream('dd59137bfe70'),
-  24: upstream('1e57ffb6e3fd; 5.10 has the bug, 6.1 has not'),
-  25: reported('in 2026; 7.3-rc7, pagemap_range(), has the code as it was'),
+  23: upstream(
+    '6be3e21d25ca (6.15), which went on to skip the entry that it had waited for, and dd59137bfe70 (6.16, 6.15.y); up to 6.14 locked entries are skipped',
+  ),
+  24: upstream('1e57ffb6e3fd (6.0, 2022); 5.10 has the bug, 6.1 has not'),
+  25: reported(
+    'with an oops in a fault of drivers/hv/mshv_vtl, whose own change works around it (microsoft/OHCL-Linux-Kernel, pull request 144, ' +
+      'June 2026); 7.3-rc7, pagemap_range(), has the code as it was',
+  ),
   26: upstream('3902846af36b (2026)'),
   27: upstream('lib: test_hmm: evict device pages on file close (2026), which alone does not mend it: see new-11'),
   28: {
@@ -85,6 +90,10 @@ export const confirmed: Readonly<Record<string, Confirmed>> = {
       '7.3-rc7, migrate_device_range() and migrate_device_pfns() read folio_nr_pages() whether or not they have the folio; no driver ' +
       'of 7.3 is known to evict a range in which a page is free whose neighbours were handed out at another order since',
   },
+  'new-12': read(
+    '7.3-rc7, fsdev_dax_probe(): fsdev_clear_folio_state() is a devres action, which runs before memunmap_pages(), and unbind asks nobody; ' +
+      'no file system of 7.3 uses such a device yet (famfs is posted)',
+  ),
   'new-11': read(
     '7.3-rc7, dmirror_fops_release(): dmirror_device_evict_chunk() once, then kfree(dmirror); a module for tests',
   ),

@@ -3,6 +3,7 @@
 
 import book3s_hv_uvmem from '../arch/powerpc/kvm/book3s_hv_uvmem.ts'
 import device_dax from '../drivers/dax/device.ts'
+import fsdev from '../drivers/dax/fsdev.ts'
 import kfd_migrate from '../drivers/gpu/drm/amd/amdkfd/kfd_migrate.ts'
 import nouveau_dmem from '../drivers/gpu/drm/nouveau/nouveau_dmem.ts'
 import nouveau_dmem_large from '../drivers/gpu/drm/nouveau/nouveau_dmem_large.ts'
@@ -284,7 +285,7 @@ export const bugs: readonly Bug[] = [
   ),
   bug(
     '23',
-    'dd59137bfe70 dax_layout_busy_page() skips an entry that is locked',
+    "6be3e21d25ca, dd59137bfe70 fs/dax: don't skip locked entries when scanning entries",
     'writeback has the entry, so truncate does not see that its page is pinned, and frees the block under DMA',
     ['touch-after-free'],
     {
@@ -297,8 +298,8 @@ export const bugs: readonly Bug[] = [
   ),
   bug(
     '24',
-    '1e57ffb6e3fd memunmap_pages() exits the percpu ref before the pagemap leaves pgmap_array',
-    'get_dev_pagemap() still finds the pagemap, and tries a reference on what was freed',
+    '1e57ffb6e3fd mm/memremap: fix memunmap_pages() race with get_dev_pagemap()',
+    'the percpu ref is taken apart before the pagemap leaves pgmap_array: get_dev_pagemap() finds it there, and tries a reference on what was freed',
     ['pagemap-gone'],
     { driver: pgmap_array, protocol: A, without: 'ref_exits_last', adds: ['pagemap_published_last'] },
   ),
@@ -311,8 +312,8 @@ export const bugs: readonly Bug[] = [
   ),
   bug(
     '26',
-    '3902846af36b the error path of drm_pagemap_migrate_to_devmem() puts pages that were never initialised',
-    'a copy fails after the first page: the second, which is neither locked nor has a reference, is unlocked and put',
+    '3902846af36b drm/pagemap Fix error paths in drm_pagemap_migrate_to_devmem',
+    'the error path puts pages that were never initialised: a copy fails after the first one, and the second, which is neither locked nor has a reference, is unlocked and put',
     ['warn', 'bounds'],
     { driver: drm_pagemap_error, protocol: G, pages: 2, without: 'drm_error_puts_what_it_made' },
   ),
@@ -446,6 +447,21 @@ export const bugs: readonly Bug[] = [
       protocol: G,
       with: 'test_hmm_pages_hold_dmirror',
       keeps: [...Object.keys(properties), 'use-after-close'],
+    },
+  ),
+  bug(
+    'new-12',
+    'drivers/dax/fsdev.c, 7.1 and later: unbind takes folios apart that are in use',
+    'fsdev_clear_folio_state() asks for no count: the put of a pin on a second page goes to that page, which has none',
+    ['bounds'],
+    {
+      driver: fsdev,
+      protocol: G,
+      pages: 2,
+      vas: 2,
+      threads: { fault: 1, gup: 1, unplug: 1 },
+      with: 'fsdev_waits_for_pages',
+      keeps: ['bounds', 'warn', 'pagemap-gone', 'free-twice', 'touch-after-free', 'freed-in-use'],
     },
   ),
 ]

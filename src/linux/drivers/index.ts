@@ -2,9 +2,10 @@
 import book3s_hv_uvmem from '../arch/powerpc/kvm/book3s_hv_uvmem.ts'
 import type { Driver } from '../driver.ts'
 import fsdax from '../fs/dax.ts'
-import test_hmm from '../lib/test_hmm.ts'
+import test_hmm, { test_hmm_coherent } from '../lib/test_hmm.ts'
 import { test_hmm_large, test_hmm_large_coherent } from '../lib/test_hmm_large.ts'
 import device_dax from './dax/device.ts'
+import fsdev from './dax/fsdev.ts'
 import kfd_migrate from './gpu/drm/amd/amdkfd/kfd_migrate.ts'
 import drm_pagemap from './gpu/drm/drm_pagemap.ts'
 import nouveau_dmem from './gpu/drm/nouveau/nouveau_dmem.ts'
@@ -16,12 +17,14 @@ export const drivers: readonly Driver[] = [
   book3s_hv_uvmem,
   nouveau_dmem,
   test_hmm,
+  test_hmm_coherent,
   test_hmm_large,
   test_hmm_large_coherent,
   nouveau_dmem_large,
   kfd_migrate,
   drm_pagemap,
   fsdax,
+  fsdev,
   device_dax,
   p2pdma,
 ]

@@ -1,27 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** A rule that every step of a function must keep, put around a function that somebody else wrote: a driver's callback. */
-import type { CallRequest, Request, Shared, Standing, Steps } from '../../checker/index.ts'
+import { mapSteps, type Shared, type StepMap, type Steps, stepMap } from '../../checker/index.ts'
 
-type Fn = CallRequest['fn']
-
-/** A rule, and the functions that it was already put around: what is called is told from others by identity. */
-export interface StepRule {
-  readonly before: (s: Shared) => void
-  readonly known: WeakMap<Fn, Fn>
-}
+/** A rule that is kept before each step. */
+export type StepRule = StepMap
 
 export function step_rule(before: (s: Shared) => void): StepRule {
-  return { before, known: new WeakMap() }
+  return stepMap(request => ({ ...request, body: after(before, request.body) }))
 }
 
 /** `steps`, each of which keeps the rule first, also those of the functions that are called on the way. */
 export function each_step<T>(steps: Steps<T>, rule: StepRule): Steps<T> {
-  // No generator of its own, so that none stands in the stacks of a counterexample.
-  const next = (...result: [] | [unknown]) => {
-    const at = steps.next(...(result as [unknown]))
-    return at.done ? at : { done: false, value: kept(at.value, rule) }
-  }
-  return { next, [Symbol.iterator]: () => ({ next }) } as unknown as Steps<T>
+  return mapSteps(steps, rule)
 }
 
 /**
@@ -44,21 +34,4 @@ function after<T>(before: (s: Shared) => void, body: (s: Shared) => T): (s: Shar
     before(s)
     return body(s)
   }
-}
-
-function kept(request: Request | Standing, rule: StepRule): Request | Standing {
-  // What is no request is for the checker to refuse.
-  if (request?.kind === 'step') return { ...request, body: after(rule.before, request.body) }
-  if (request?.kind === 'call' || request?.kind === 'repeat') return { ...request, fn: called(request.fn, rule) }
-  return request
-}
-
-function called(fn: Fn, rule: StepRule): Fn {
-  let made = rule.known.get(fn)
-  if (!made) {
-    made = (...args) => each_step(fn(...args), rule)
-    Object.defineProperty(made, 'name', { value: fn.name })
-    rule.known.set(fn, made)
-  }
-  return made
 }

@@ -30,65 +30,80 @@ export interface Folios {
   folio_split_unmapped(folio: Page): Steps<Page | undefined>
 }
 
+/** What the pages' own words say of the folio that they are part of: its head, and there its order. */
+export interface Compound {
+  page_folio(s: Shared, page: Page): Page
+  folio_pages(s: Shared, folio: Page): Page[]
+  folio_order(s: Shared, folio: Page): Order
+  prep_compound_page(s: Shared, head: Page, tail: Page): void
+  reset(s: Shared, page: Page): void
+}
+
+/** Adds the cells to the kernel. */
+export function compound_pages({ pgmap, page_sort, cells: all }: Kernel): Compound {
+  const order = cells(page_sort, 'order', { max: 1 })
+  const compound_head = cells(page_sort, 'compound_head', {
+    max: pgmap.pages.length,
+    refers: (v, image) => (v === 0 ? 0 : 1 + image(page_sort, v - 1)),
+    show: v => (v === 0 ? 'none' : `page ${v - 1}`),
+  })
+  all.push(...order, ...compound_head)
+
+  function folio_order(s: Shared, folio: Page): Order {
+    return s.get(order[folio.index]!) as Order
+  }
+
+  return {
+    folio_order,
+    page_folio(s, page) {
+      page_exists(s, page)
+      return pgmap.pages[s.get(compound_head[page.index]!) - 1] ?? page
+    },
+    folio_pages: (s, folio) => pgmap.pages.slice(folio.index, folio.index + (1 << folio_order(s, folio))),
+    prep_compound_page(s, head, tail) {
+      s.set(order[head.index]!, 1)
+      s.set(compound_head[tail.index]!, head.index + 1)
+    },
+    reset(s, page) {
+      page_exists(s, page)
+      s.set(order[page.index]!, 0)
+      s.set(compound_head[page.index]!, 0)
+    },
+  }
+}
+
 /**
  * Adds the cells to the kernel.
  * @param folio_free the driver's callback
  * @param folio_split what the driver does when a folio of its becomes two
  */
-// biome-ignore lint/complexity/noExcessiveLinesPerFunction: its functions share the cells of head and order, which are local.
 export function folios(
   kernel: Kernel,
   folio_free: (folio: Page) => Steps<void>,
   folio_split: (s: Shared, head: Page, tail: Page) => void = () => undefined,
 ): Folios {
   const { pgmap, fixes } = kernel
-  const order = cells(kernel.page_sort, 'order', { max: 1 })
-  const compound_head = cells(kernel.page_sort, 'compound_head', {
-    max: pgmap.pages.length,
-    refers: (v, image) => (v === 0 ? 0 : 1 + image(kernel.page_sort, v - 1)),
-    show: v => (v === 0 ? 'none' : `page ${v - 1}`),
-  })
-  kernel.cells.push(...order, ...compound_head)
-
-  function page_folio(s: Shared, page: Page): Page {
-    page_exists(s, page)
-    return pgmap.pages[s.get(compound_head[page.index]!) - 1] ?? page
-  }
-
-  function folio_order(s: Shared, folio: Page): Order {
-    return s.get(order[folio.index]!) as Order
-  }
-
-  function folio_pages(s: Shared, folio: Page): Page[] {
-    return pgmap.pages.slice(folio.index, folio.index + (1 << folio_order(s, folio)))
-  }
-
-  function reset(s: Shared, page: Page): void {
-    page_exists(s, page)
-    s.set(order[page.index]!, 0)
-    s.set(compound_head[page.index]!, 0)
-  }
+  const compound = compound_pages(kernel)
+  const { page_folio, folio_pages, folio_order, reset } = compound
 
   function* zone_device_folio_init(folio: Page, wanted: Order): Steps<void> {
     const pages = pgmap.pages.slice(folio.index, folio.index + (1 << wanted))
-    yield* step('zone_device_page_init', s => {
+    const init = (s: Shared) => {
       warn_if_dying(s, pgmap)
       for (const p of pages) {
         if (fixes.has('folio_init_resets')) reset(s, p)
         s.warn(page_ref_count(s, p) !== 0, 'warn', `VM_WARN_ON_FOLIO: page ${p.index} is handed out in use`)
       }
       s.warn(!percpu_ref_tryget_many(s, pgmap, pages.length), 'warn', 'the pagemap has drained')
-    })
-    yield* step('set_page_count', s => page_ref_set(s, page_folio(s, folio), 1))
+    }
+    yield* step('zone_device_page_init', init, 'plain')
+    yield* step('set_page_count', s => page_ref_set(s, page_folio(s, folio), 1), 'plain')
     yield* lock_page(folio)
     if (wanted === 1) yield* prep_compound_page(pages)
   }
 
   function* prep_compound_page([head, tail]: readonly Page[]): Steps<void> {
-    yield* step('prep_compound_page', s => {
-      s.set(order[head!.index]!, 1)
-      s.set(compound_head[tail!.index]!, head!.index + 1)
-    })
+    yield* step('prep_compound_page', s => compound.prep_compound_page(s, head!, tail!), 'plain')
   }
 
   function* folio_put(page: Page): Steps<void> {
@@ -100,7 +115,7 @@ export function folios(
   }
 
   function* free_zone_device_folio(folio: Page): Steps<void> {
-    const nr = yield* step('folio_nr_pages', s => folio_pages(s, folio).length)
+    const nr = yield* step('folio_nr_pages', s => folio_pages(s, folio).length, 'plain')
     if (fixes.has('folio_free_resets_before')) yield* reset_folio(folio, nr)
     yield* folio_free(folio)
     if (fixes.has('folio_free_resets_after')) yield* reset_folio(folio, nr)
@@ -111,12 +126,13 @@ export function folios(
 
   function* reset_folio(folio: Page, nr: number): Steps<void> {
     const pages = pgmap.pages.slice(folio.index, folio.index + nr)
-    yield* step('free_zone_device_folio resets order and head', s => {
+    const resets = (s: Shared) => {
       for (const p of pages) {
         if (fixes.has('folio_free_resets_after')) touch_freed(s, p, 'the reset of order and head')
         reset(s, p)
       }
-    })
+    }
+    yield* step('free_zone_device_folio resets order and head', resets, 'plain')
   }
 
   function* folio_split_unmapped(folio: Page): Steps<Page | undefined> {

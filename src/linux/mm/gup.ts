@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
  * mm/gup.c: get_user_pages_fast() and pins on pages that present entries map. Left out: faults
- * (a missing entry is the end), huge entries, and FOLL_LONGTERM.
+ * (a missing entry is the end) and huge entries.
  */
-import { type Cell, call, cell, type Steps, step } from '../../checker/index.ts'
+import { AGAIN, type Cell, call, cell, repeat, type Steps, step } from '../../checker/index.ts'
 import { type Address, type DevPagemap, type Kernel, LIVE, type Page } from '../types.ts'
 import { get_dev_pagemap, put_dev_pagemap, put_page } from './memremap.ts'
+import { migrate_device_coherent_folio } from './migrate_device.ts'
 import { get_page_unless_zero, page_ref_dec_and_test, touch_page, try_get_page } from './page_ref.ts'
 import { pte_page } from './pgtable.ts'
 
@@ -37,7 +38,7 @@ export function* gup_fast(address: Address, irqs_off: Cell): Steps<Page | undefi
   const holds_pgmap = pte_devmap(pgmap)
   if (holds_pgmap && !(yield* get_dev_pagemap(pgmap))) return yield* irqs_on(irqs_off)
   const taken = yield* get_page_unless_zero(page)
-  const same = taken && (yield* step('pte_same', s => pte_page(address, s.get(address.pte)) === page))
+  const same = taken && (yield* step('pte_same', s => pte_page(address, s.get(address.pte)) === page, 'plain'))
   if (taken && !same) yield* call(put_page, page)
   if (holds_pgmap && (same || pgmap.kernel.fixes.has('gup_gives_pgmap_back'))) yield* put_dev_pagemap(pgmap)
   yield* irqs_on(irqs_off)
@@ -63,6 +64,23 @@ export function* pin_user_page(address: Address, irqs_off: Cell): Steps<void> {
   if (!page) return
   yield* touch_page(page, 'DMA')
   yield* call(gup_put_folio, page)
+}
+
+/**
+ * pin_user_pages() with FOLL_LONGTERM: memory that must stay evictable (COHERENT) goes to system memory first, and the walk begins anew;
+ * EBUSY where somebody else holds the page. System memory and its pins are not modelled: that is the end.
+ */
+export function* pin_longterm(address: Address, irqs_off: Cell): Steps<void> {
+  // gup_fast_fallback() finds the page not pinnable for long only when it has it.
+  const fast = yield* call(gup_fast, address, irqs_off)
+  if (fast) yield* call(put_page, fast)
+  yield* repeat(check_and_migrate_movable_folios, address)
+}
+
+function* check_and_migrate_movable_folios(address: Address): Steps<typeof AGAIN | 'pinned' | 'EBUSY'> {
+  const page = yield* follow_page_pte(address)
+  if (!page) return 'pinned'
+  return (yield* call(migrate_device_coherent_folio, page)) ? AGAIN : 'EBUSY'
 }
 
 /** Up to 5.18 the folio variant of the put did not know that FS_DAX pages are idle at one, and woke nobody there. */

@@ -128,6 +128,7 @@ export function huge_memory(kernel: Kernel, { page_folio, folio_order, ...folios
     const passes = yield* step(
       'migrate_vma_check_page',
       s => page_ref_count(s, folio) - expected - 1 <= mapcount(s, folio),
+      'plain',
     )
     const migrated =
       passes &&
@@ -163,11 +164,11 @@ export function huge_memory(kernel: Kernel, { page_folio, folio_order, ...folios
 
   /** One round of migrate_device_range(): how many pages it has dealt with. */
   function* migrate_device_pfn(page: Page, compound: boolean): Steps<number> {
-    const folio = yield* step('page_folio', s => page_folio(s, page))
+    const folio = yield* step('page_folio', s => page_folio(s, page), 'plain')
     const held = yield* lock_pfn(page)
     if (!held && fixes.has('range_skips_what_it_holds')) return 1
     // Of a folio that nobody holds this is what its last life has left.
-    const nr = yield* step('folio_nr_pages', s => 1 << folio_order(s, folio))
+    const nr = yield* step('folio_nr_pages', s => 1 << folio_order(s, folio), 'plain')
     if (!held) return nr
     yield* migrate(page, 1, nr === 1 || compound)
     yield* unlock_page(page)
@@ -178,7 +179,7 @@ export function huge_memory(kernel: Kernel, { page_folio, folio_order, ...folios
   /** migrate_device_pfn_lock(); a tail has no count of its own. */
   function* lock_pfn(page: Page): Steps<boolean> {
     if (!(yield* get_page_unless_zero(page))) return false
-    if (yield* step('folio_trylock', (s: Shared) => trylock_page(s, page))) return true
+    if (yield* step('folio_trylock', (s: Shared) => trylock_page(s, page), 'relaxed')) return true
     yield* folio_put(page)
     return false
   }
@@ -209,7 +210,7 @@ export function huge_memory(kernel: Kernel, { page_folio, folio_order, ...folios
    * PMD away meanwhile: then nobody puts it, and the folio, which has a reference too many, is not split.
    */
   function* migrate_vma_split_unmapped_folio(address: Address, folio: Page): Steps<Page | undefined> {
-    yield* step('folio_get', s => page_ref_inc(s, folio))
+    yield* step('folio_get', s => page_ref_inc(s, folio), 'relaxed')
     const put = yield* step('split_huge_pmd_address', s => {
       const found = s.get(address.pte) === make_migration_entry(folio)
       if (found) page_ref_dec(s, folio)

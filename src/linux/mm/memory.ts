@@ -18,7 +18,9 @@ export function* handle_mm_fault(address: Address): Steps<typeof AGAIN | VmFault
     if (pte === PTE_NONE) s.set(address.pte, PTE_RAM)
     if (pte === PTE_NONE || pte === PTE_RAM) return 'done'
     if (pte === PTE_RAM_MIGRATION) return 'wait'
-    return pte_page(address, pte) ? 'private' : 'migrating'
+    const page = pte_page(address, pte)
+    if (page && page.pgmap.type !== 'PRIVATE') return 'done'
+    return page ? 'private' : 'migrating'
   })
   if (fault === 'done') return 'done'
   if (fault === 'wait') yield* step('migration_entry_wait', s => s.wait(s.get(address.pte) !== PTE_RAM_MIGRATION))

@@ -31,7 +31,7 @@ export function percpu_ref_get(s: Shared, pgmap: DevPagemap): void {
 }
 
 export function* percpu_ref_put_many(pgmap: DevPagemap, nr: number): Steps<void> {
-  yield* step('percpu_ref_put_many', s => percpu_ref_put(s, pgmap, nr))
+  yield* step('percpu_ref_put_many', s => percpu_ref_put(s, pgmap, nr), 'plain')
 }
 
 function percpu_ref_put(s: Shared, pgmap: DevPagemap, nr: number): void {
@@ -45,7 +45,7 @@ export function* put_dev_pagemap(pgmap: DevPagemap): Steps<void> {
 
 /** Looks the pagemap up by pfn: null once it is dying. */
 export function* get_dev_pagemap(pgmap: DevPagemap): Steps<boolean> {
-  return yield* step('get_dev_pagemap', s => percpu_ref_tryget_live(s, pgmap))
+  return yield* step('get_dev_pagemap', s => percpu_ref_tryget_live(s, pgmap), 'plain')
 }
 
 /** percpu_ref_kill(): drops the initial reference and makes tryget_live fail. */
@@ -80,11 +80,13 @@ export function* pageunmap_range(pgmap: DevPagemap): Steps<void> {
 
 /** lock_page() */
 export function* lock_page(page: Page): Steps<void> {
-  yield* step('lock_page', s => {
+  const lock = (s: Shared) => {
     page_exists(s, page)
     s.wait(s.get(page.locked) === 0)
     s.set(page.locked, 1)
-  })
+  }
+  // What acquires lets earlier stores wait.
+  yield* step('lock_page', lock, 'relaxed')
 }
 
 export function trylock_page(s: Shared, page: Page): boolean {

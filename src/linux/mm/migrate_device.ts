@@ -7,7 +7,7 @@
  */
 import { call, type Shared, type Steps, step } from '../../checker/index.ts'
 import type { Address, Fault, Page } from '../types.ts'
-import { put_page, trylock_page, unlock_page } from './memremap.ts'
+import { lock_page, put_page, trylock_page, unlock_page } from './memremap.ts'
 import { busy_base } from './page_count.ts'
 import { get_page_unless_zero, page_ref_count, page_ref_dec, page_ref_inc } from './page_ref.ts'
 import { make_migration_entry, mapcount, mk_pte, PTE_NONE, PTE_RAM, PTE_RAM_MIGRATION, pte_page } from './pgtable.ts'
@@ -34,7 +34,7 @@ function* migrate_vma_collect(address: Address, fault_page: Page | undefined): S
 
 /** migrate_vma_prepare(), up to 5.16: a page that was not locked when it was collected, and that is mapped as before, gets a second chance. */
 function* migrate_vma_prepare(page: Page): Steps<Page | undefined> {
-  if (yield* step('trylock_page', s => trylock_page(s, page))) return page
+  if (yield* step('trylock_page', s => trylock_page(s, page), 'relaxed')) return page
   yield* call(put_page, page)
   return undefined
 }
@@ -57,7 +57,7 @@ function* try_to_migrate(page: Page): Steps<void> {
 function* migrate_vma_check_page(page: Page, fault_page: Page | undefined): Steps<boolean> {
   if (page.pgmap.kernel.protocol.migrate_check_is_blind && page.pgmap.type === 'PRIVATE') return true
   const extra = 1 + fault_references(page, fault_page) + 1
-  return yield* step('migrate_vma_check_page', s => page_ref_count(s, page) - extra <= mapcount(s, page))
+  return yield* step('migrate_vma_check_page', s => page_ref_count(s, page) - extra <= mapcount(s, page), 'plain')
 }
 
 /** The reference that do_swap_page() holds on the page it faulted on. */
@@ -65,13 +65,23 @@ function fault_references(page: Page, fault_page: Page | undefined): number {
   return page === fault_page && page.pgmap.kernel.fixes.has('fault_takes_reference') ? 1 : 0
 }
 
-/** folio_migrate_mapping() (migrate_page_move_mapping): no reference but the migration's own may be left. */
-function* folio_migrate_mapping(page: Page, fault_page: Page | undefined): Steps<boolean> {
+/**
+ * folio_migrate_mapping() (migrate_page_move_mapping): no reference but the migration's own may be left.
+ * @param migrated what the driver notes of a page that has moved, still locked
+ */
+function* folio_migrate_mapping(
+  page: Page,
+  fault_page: Page | undefined,
+  migrated?: (s: Shared, page: Page) => void,
+): Steps<boolean> {
   const expected = busy_base(page.pgmap) + 1 + fault_references(page, fault_page)
-  return yield* step('folio_migrate_mapping', s => {
+  const nobody_else = (s: Shared) => {
     must_be_locked(s, page, 'folio_migrate_mapping()')
-    return page_ref_count(s, page) === expected
-  })
+    if (page_ref_count(s, page) !== expected) return false
+    migrated?.(s, page)
+    return true
+  }
+  return yield* step('folio_migrate_mapping', nobody_else, 'plain')
 }
 
 /** The lock is what keeps a second migration of the page away. The kernel asserts it of all folios it moves (move_to_new_folio()). */
@@ -79,39 +89,85 @@ function must_be_locked(s: Shared, page: Page, what: string): void {
   s.warn(s.get(page.locked) === 0, 'warn', `VM_BUG_ON_FOLIO: ${what} on page ${page.index}, which is not locked`)
 }
 
-/** remove_migration_ptes(): entries map system memory, or the device page again. */
-function* remove_migration_ptes(page: Page, migrated: boolean): Steps<void> {
+/** remove_migration_ptes(): entries map another page, or (without one) system memory. */
+function* remove_migration_ptes(page: Page, to: Page | undefined): Steps<void> {
   for (const address of page.pgmap.kernel.mm.addresses)
     yield* step('remove_migration_pte', s => {
       if (s.get(address.pte) !== make_migration_entry(page)) return
-      if (!migrated) page_ref_inc(s, page)
-      s.set(address.pte, migrated ? PTE_RAM : mk_pte(page))
+      if (to) page_ref_inc(s, to)
+      s.set(address.pte, to ? mk_pte(to) : PTE_RAM)
     })
 }
 
-/** What follows once a device page is collected: unmap, check, copy, compare, finalize. */
-export function* migrate_device_page(page: Page, fault_page: Page | undefined): Steps<boolean> {
+/**
+ * What follows once a device page is collected: unmap, check, copy, compare, finalize.
+ * @param moved what the driver notes of a page that has moved
+ */
+export function* migrate_device_page(
+  page: Page,
+  fault_page: Page | undefined,
+  moved?: (s: Shared, page: Page) => void,
+): Steps<boolean> {
   yield* try_to_migrate(page)
-  const migrated = (yield* migrate_vma_check_page(page, fault_page)) && (yield* folio_migrate_mapping(page, fault_page))
-  yield* remove_migration_ptes(page, migrated)
+  const migrated =
+    (yield* migrate_vma_check_page(page, fault_page)) && (yield* folio_migrate_mapping(page, fault_page, moved))
+  yield* remove_migration_ptes(page, migrated ? undefined : page)
   // From 6.15 the fault's own lock outlives the migration: do_swap_page() drops it.
   if (!(page === fault_page && page.pgmap.kernel.fixes.has('fault_trylocks'))) yield* unlock_page(page)
   yield* call(put_page, page)
   return migrated
 }
 
+/**
+ * migrate_vma_*() from device to device memory (drm_pagemap, 7.x): the entries come to map a page of `alloc`'s. Source and destination are
+ * pages of one pagemap here (can_migrate_same_pagemap), which is no different for counts: each page holds its own pagemap.
+ */
+export function* migrate_vma_device_to_device(
+  address: Address,
+  alloc: () => Steps<Page | undefined>,
+): Steps<Page | undefined> {
+  const page = yield* migrate_vma_collect(address, undefined)
+  if (!page) return undefined
+  yield* try_to_migrate(page)
+  const to = (yield* migrate_vma_check_page(page, undefined)) ? yield* call(alloc) : undefined
+  const migrated = to !== undefined && (yield* folio_migrate_mapping(page, undefined))
+  yield* remove_migration_ptes(page, migrated ? to : page)
+  yield* unlock_page(page)
+  yield* call(put_page, page)
+  if (!to) return undefined
+  yield* unlock_page(to)
+  yield* call(put_page, to)
+  return to
+}
+
 /** migrate_vma_setup(), _pages() and _finalize() as a driver's migrate_to_ram() calls them. */
-export function* migrate_vma_to_ram({ address, page: fault_page }: Fault): Steps<boolean> {
+export function* migrate_vma_to_ram(
+  { address, page: fault_page }: Fault,
+  moved?: (s: Shared, page: Page) => void,
+): Steps<boolean> {
   const page = yield* migrate_vma_collect(address, fault_page)
-  return page !== undefined && (yield* call(migrate_device_page, page, page === fault_page ? page : undefined))
+  return page !== undefined && (yield* call(migrate_device_page, page, page === fault_page ? page : undefined, moved))
+}
+
+/** The same as a driver's ioctl calls them, without a fault. */
+export function* migrate_vma_to_system(address: Address): Steps<boolean> {
+  const page = yield* migrate_vma_collect(address, undefined)
+  return page !== undefined && (yield* call(migrate_device_page, page, undefined))
 }
 
 /** migrate_device_range() on one pfn and what drivers do with it (6.1 and later): false if the page is in use and stays. */
 export function* migrate_device_pfn(page: Page): Steps<boolean> {
   if (!(yield* get_page_unless_zero(page))) return true
-  if (yield* step('folio_trylock', s => trylock_page(s, page))) return yield* call(migrate_device_page, page, undefined)
+  if (yield* step('folio_trylock', s => trylock_page(s, page), 'relaxed'))
+    return yield* call(migrate_device_page, page, undefined)
   yield* call(put_page, page)
   return false
+}
+
+/** migrate_device_coherent_folio(): the caller's reference is given back, whatever comes of it; false if another one is left. */
+export function* migrate_device_coherent_folio(page: Page): Steps<boolean> {
+  yield* lock_page(page)
+  return yield* call(migrate_device_page, page, undefined)
 }
 
 /**

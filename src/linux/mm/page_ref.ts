@@ -102,11 +102,11 @@ export function page_ref_add_unless_zero(s: Shared, page: Page): boolean {
 }
 
 export function* set_page_count(page: Page, count: number): Steps<void> {
-  yield* step('set_page_count', s => page_ref_set(s, page, count))
+  yield* step('set_page_count', s => page_ref_set(s, page, count), 'plain')
 }
 
 export function* get_page(page: Page): Steps<void> {
-  yield* step('get_page', s => page_ref_inc(s, page))
+  yield* step('get_page', s => page_ref_inc(s, page), 'relaxed')
 }
 
 export function* get_page_unless_zero(page: Page): Steps<boolean> {
@@ -129,7 +129,7 @@ export function* page_ref_dec_return(page: Page): Steps<number> {
 
 /** The free path works on a page between its last put and its callback, and must be alone there. */
 export function* touch_freed_page(page: Page, what: string): Steps<void> {
-  yield* step(what, s => touch_freed(s, page, what))
+  yield* step(what, s => touch_freed(s, page, what), 'plain')
 }
 
 /** A set of the count that comes after the page was given back; the event shows even where it is what breaks. */
@@ -152,9 +152,10 @@ function nobody_else_has(s: Shared, page: Page, what: string): void {
 
 /** Any use of a page by somebody who must hold a reference: DMA, zone_device_data, page->pgmap. */
 export function* touch_page(page: Page, what: string): Steps<void> {
-  yield* step(what, s => {
+  const touch = (s: Shared) => {
     probe_page(s, 'lastput_use', page)
     page_exists(s, page)
     if (s.get(page.life) === IDLE) s.fail('touch-after-free', `${what}: page ${page.index} is free`)
-  })
+  }
+  yield* step(what, touch, 'plain')
 }

@@ -11,7 +11,7 @@ import type { Page, Protocol } from '../types.ts'
  */
 export function* reset_after_free(page: Page): Steps<void> {
   if (!page.pgmap.ops.page_free) return
-  yield* step('set_page_count', s => page_ref_set_freed(s, page, 1, 'set_page_count(page, 1)'))
+  yield* step('set_page_count', s => page_ref_set_freed(s, page, 1, 'set_page_count(page, 1)'), 'plain')
 }
 
 /** FS_DAX pages are one-based from 5.18 to 6.14: the put to 1 wakes who waits for the page. */

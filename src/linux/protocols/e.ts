@@ -40,8 +40,10 @@ export const E: Protocol = {
   },
 
   *init_page(page: Page): Steps<void> {
-    yield* step('percpu_ref_tryget_live', s =>
-      s.warn(!percpu_ref_tryget_live(s, page.pgmap), 'warn', 'zone_device_page_init(): the pagemap is dying'),
+    yield* step(
+      'percpu_ref_tryget_live',
+      s => s.warn(!percpu_ref_tryget_live(s, page.pgmap), 'warn', 'zone_device_page_init(): the pagemap is dying'),
+      'plain',
     )
     yield* set_page_count(page, 1)
     yield* lock_page(page)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-import { type Steps, step } from '../../checker/index.ts'
+import { type Shared, type Steps, step } from '../../checker/index.ts'
 import { lock_page, percpu_ref_tryget_many } from '../mm/memremap.ts'
 import { page_ref_count, set_page_count } from '../mm/page_ref.ts'
 import type { Page, Protocol } from '../types.ts'
@@ -17,10 +17,11 @@ export const G: Protocol = {
     'The put to 0 calls folio_free(), and then drops as many references as the folio had pages.',
 
   *init_page(page: Page): Steps<void> {
-    yield* step('zone_device_page_init', s => {
+    const init = (s: Shared) => {
       s.warn(page_ref_count(s, page) !== 0, 'warn', `VM_WARN_ON_FOLIO: page ${page.index} is handed out in use`)
       s.warn(!percpu_ref_tryget_many(s, page.pgmap, 1), 'warn', 'zone_device_page_init(): the pagemap has drained')
-    })
+    }
+    yield* step('zone_device_page_init', init, 'plain')
     yield* set_page_count(page, 1)
     yield* lock_page(page)
   },

@@ -6,11 +6,13 @@ import {
   cells,
   member,
   type Sort,
+  type StoreOrder,
   type System,
   sort,
   system,
   type Thread,
   thread,
+  withStoreBuffers,
 } from '../../checker/index.ts'
 import type { Driver, DriverParts } from '../driver.ts'
 import { idle_count_of } from '../mm/page_count.ts'
@@ -45,6 +47,8 @@ export interface Scenario {
   readonly adds?: readonly Fix[]
   /** Leaves out what was merged after the protocol's last release. */
   readonly as_released?: boolean
+  /** On processors that hold plain stores back; sequentially consistent unless said. */
+  readonly stores?: StoreOrder
   readonly name?: string
 }
 
@@ -59,7 +63,7 @@ const FIRST_PFN = 0x100000
 
 /** @throws Error for a role that the driver does not have. */
 export function build(scenario: Scenario): Built {
-  const { driver, protocol } = scenario
+  const { driver, protocol, stores } = scenario
   const { kernel, parts } = set_up(scenario)
   const wanted = scenario.threads ?? parts.threads
   const threads = Object.entries(wanted).flatMap(([role, n]) => threads_of(parts, role, n))
@@ -69,15 +73,16 @@ export function build(scenario: Scenario): Built {
     count(mm.addresses.length, 'address', 'addresses'),
     `${count(threads.length, 'thread', 'threads')} (${Object.entries(wanted).map(roleText).join(', ')})`,
   ].join(', ')
+  const consistent = system(scenario.name ?? `${driver.name} under ${protocol.id}`, {
+    cells: all_cells(kernel),
+    threads,
+    properties: invariants(kernel),
+    bounds,
+  })
   return {
     kernel,
     parts,
-    system: system(scenario.name ?? `${driver.name} under ${protocol.id}`, {
-      cells: all_cells(kernel),
-      threads,
-      properties: invariants(kernel),
-      bounds,
-    }),
+    system: stores === undefined ? consistent : withStoreBuffers(consistent, stores),
   }
 }
 
@@ -150,8 +155,8 @@ class ModelKernel implements Kernel {
       type,
       pages,
       kernel: this,
-      ref: cell('pgmap.ref', { max: init + n + 2 * this.threads, init }),
-      state: cell('pgmap.state', { max: GONE, show: v => ['live', 'dying', 'drained', 'gone'][v]! }),
+      ref: cell('pgmap.ref', { max: init + n + 2 * this.threads, init, ghost: true }),
+      state: cell('pgmap.state', { max: GONE, show: v => ['live', 'dying', 'drained', 'gone'][v]!, ghost: true }),
       ops: {},
     }
     for (let i = 0; i < n; i++) pages.push(this.page(pgmap, i))
@@ -173,6 +178,7 @@ class ModelKernel implements Kernel {
         min: pgmap.type === 'GENERIC' ? BUSY : IDLE,
         max: BUSY,
         of,
+        ghost: true,
         show: v => (v === BUSY ? 'busy' : 'idle'),
       }),
     })

@@ -25,7 +25,7 @@ export interface Cause {
 /** What is not named is not looked at; protocols are separated by blanks. */
 interface Where {
   readonly drivers?: readonly string[]
-  readonly type?: MemoryType
+  readonly types?: readonly MemoryType[]
   readonly protocols: string
   readonly scenarios?: readonly string[]
   readonly properties?: readonly string[]
@@ -61,7 +61,7 @@ const list: readonly (Where & Cause)[] = [
   {
     drivers: ['book3s_hv_uvmem'],
     protocols: "A B C C' E F G",
-    scenarios: ['teardown', 'users only'],
+    scenarios: ['teardown', 'users only', 'two migrations'],
     properties: ['touch-after-free'],
     bug: 'new-3',
     words: 'page_free() reads zone_device_data after it has cleared the bit',
@@ -74,21 +74,21 @@ const list: readonly (Where & Cause)[] = [
     words: 'page_free() reads zone_device_data after it has cleared the bit',
   },
   {
-    type: 'PRIVATE',
+    types: ['PRIVATE'],
     protocols: 'D',
     properties: ['touch-after-free', 'warn', 'bounds'],
     bug: '4',
     words: 'set_page_count(page, 1) comes after page_free(), when another thread has the page',
   },
   {
-    type: 'PRIVATE',
+    types: ['PRIVATE'],
     protocols: "B C C' D",
     properties: ['pagemap-gone'],
     bug: '5',
     words: 'pages in use hold nothing on the pagemap, so memunmap_pages() does not wait for them',
   },
   {
-    type: 'PRIVATE',
+    types: ['PRIVATE'],
     protocols: 'A',
     scenarios: ['unguarded unplug'],
     properties: ['warn'],
@@ -96,16 +96,16 @@ const list: readonly (Where & Cause)[] = [
     words: 'nothing keeps users out: a page that memunmap_pages() has put to 0 is handed out',
   },
   {
-    type: 'PRIVATE',
+    types: ['PRIVATE'],
     protocols: 'A',
-    scenarios: ['teardown', 'unguarded unplug'],
+    scenarios: ['teardown', 'two migrations', 'unguarded unplug'],
     tag: 'teardown put',
     words:
       "memunmap_pages()'s own put calls page_free() for a page in use (2 to 1), and overtakes who is freeing one (1 to 0): " +
       'up to 5.17 the driver must have got all its pages back before',
   },
   {
-    type: 'PRIVATE',
+    types: ['PRIVATE'],
     protocols: "A B C' D",
     scenarios: ['pfn walker'],
     properties: ['get-on-free-page'],
@@ -114,7 +114,7 @@ const list: readonly (Where & Cause)[] = [
       'a free page of count one lets a speculative get in. A question, not a bug: the kernels of that time have nobody who tries',
   },
   {
-    type: 'PRIVATE',
+    types: ['PRIVATE'],
     protocols: 'A',
     scenarios: ['pfn walker'],
     tag: 'question',
@@ -124,7 +124,7 @@ const list: readonly (Where & Cause)[] = [
   {
     drivers: ['nouveau_dmem'],
     protocols: 'E F G',
-    scenarios: ['teardown'],
+    scenarios: ['teardown', 'two migrations'],
     properties: ['warn'],
     bug: 'new-6',
     words: 'nouveau_dmem_fini() counts a page that is just being freed',
@@ -137,7 +137,7 @@ const list: readonly (Where & Cause)[] = [
     words: 'nouveau_dmem_evict_chunk() evicts no large folio (and counts one that is just being freed, new-6)',
   },
   {
-    type: 'PRIVATE',
+    types: ['PRIVATE', 'COHERENT'],
     protocols: 'E F G',
     scenarios: ['unguarded unplug'],
     properties: ['pagemap-gone', 'warn'],
@@ -149,6 +149,16 @@ const list: readonly (Where & Cause)[] = [
     protocols: 'D E F G',
     bug: '20',
     words: 'VRAM that was migrated out is used again while do_swap_page() has yet to put the page',
+  },
+  {
+    drivers: ['test_hmm_coherent'],
+    protocols: 'E F G',
+    scenarios: ['mappings stay'],
+    properties: ['deadlock', 'finishes'],
+    tag: 'pinned',
+    words:
+      'eviction passes by a page that somebody has pinned, once, and memunmap_pages() waits for its mapping: ' +
+      'device memory that the CPU can use may be pinned for a short time',
   },
   {
     drivers: ['device_dax', 'fsdax'],
@@ -166,7 +176,15 @@ const list: readonly (Where & Cause)[] = [
     words: 'nobody waits for pins of GENERIC pages since memunmap_pages() does not',
   },
   {
-    drivers: ['fsdax'],
+    drivers: ['fsdev'],
+    protocols: 'G',
+    scenarios: ['unguarded unplug'],
+    properties: ['bounds'],
+    bug: 'new-12',
+    words: 'unbind takes folios apart that are in use: the put of a pin goes to a page that has no count',
+  },
+  {
+    drivers: ['fsdax', 'fsdev'],
     protocols: "A B C C' D E F G",
     scenarios: ['unguarded unplug'],
     properties: ['pagemap-gone'],
@@ -222,7 +240,7 @@ const list: readonly (Where & Cause)[] = [
 function applies(where: Where, { driver, type, protocol, scenario, property }: CellOf): boolean {
   return (
     (where.drivers?.includes(driver) ?? true) &&
-    (where.type === undefined || where.type === type) &&
+    (where.types?.includes(type) ?? true) &&
     where.protocols.split(' ').includes(protocol) &&
     (where.scenarios?.includes(scenario) ?? true) &&
     (where.properties?.includes(property) ?? true)

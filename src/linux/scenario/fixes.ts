@@ -59,15 +59,16 @@ const list = {
   },
   busy_page_waits_for_entry: {
     commit: 'dd59137bfe70',
-    subject: 'dax_layout_busy_page() waits for the lock of an entry instead of skipping it',
+    since: '6.15',
+    subject: "fs/dax: don't skip locked entries when scanning entries (with 6be3e21d25ca, which it mends)",
   },
   ref_exits_last: {
     commit: '1e57ffb6e3fd',
-    subject: 'memunmap_pages(): percpu_ref_exit() after the pagemap has left pgmap_array',
+    subject: 'mm/memremap: fix memunmap_pages() race with get_dev_pagemap()',
   },
   drm_error_puts_what_it_made: {
     commit: '3902846af36b',
-    subject: 'drm_pagemap: the error path puts the pages that were initialised, and no others',
+    subject: 'drm/pagemap Fix error paths in drm_pagemap_migrate_to_devmem',
   },
   test_hmm_close_evicts: { commit: '2026', subject: 'lib: test_hmm: evict device pages on file close' },
   unpin_wakes: { commit: 'f4f451a16dd1', since: '6.0', subject: 'mm: fix missing wake-up event for FSDAX pages' },
@@ -104,6 +105,11 @@ const list = {
     commit: '',
     subject: 'dax_break_layout(): a fault wakes who waits for its page, and he unmaps it again before he sleeps on',
   },
+  sleeper_looks_without_barrier: {
+    commit: '',
+    subject:
+      'who waits for a page is on the queue by a plain store: what if set_current_state() were no barrier (--tso)?',
+  },
   dax_waits_for_zero: { commit: '', subject: 'layout breaking takes count 0 for idle, whatever the protocol says' },
   page_free_gets_poison: { commit: '', subject: 'page_free() finds a count that means nothing: who relies on it?' },
   test_hmm_pages_hold_dmirror: {
@@ -113,6 +119,10 @@ const list = {
   pagemap_published_last: {
     commit: '',
     subject: 'memremap_pages(): the pagemap can be found only once its struct pages exist',
+  },
+  fsdev_waits_for_pages: {
+    commit: '',
+    subject: 'fsdev unbind: no folio is reset that somebody maps or has pinned',
   },
   nouveau_evicts_compound: {
     commit: '',

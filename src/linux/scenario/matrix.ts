@@ -12,7 +12,7 @@ export interface MatrixSystem {
 }
 
 /** What the systems have in common. */
-export type MatrixOf = Pick<Scenario, 'pages' | 'vas' | 'reverts' | 'adds' | 'as_released'>
+export type MatrixOf = Pick<Scenario, 'pages' | 'vas' | 'reverts' | 'adds' | 'as_released' | 'stores'>
 
 /** In the order of drivers, scenarios, protocols; of the protocols, those that a driver has code for. */
 export function matrix(

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Checks one scenario for several properties, by as many searches as they need. */
 import { type CheckOptions, check, type Verdict } from '../../checker/index.ts'
+import type { DriverParts, ThreadCounts } from '../driver.ts'
 import { searches } from '../properties.ts'
 import { type Built, build, type Scenario } from './build.ts'
 
@@ -11,10 +12,38 @@ export interface Verified {
 }
 
 /**
- * The first broken property, or what the largest search says when none is; seconds are those of all searches.
+ * The first broken property, or what the largest search says when none is; seconds are those of all searches. A scenario that says no
+ * threads is about the driver's own, and then about those of {@link DriverParts.also}.
  * @throws Error for a role that the driver does not have.
  */
 export async function verify(scenario: Scenario, options: CheckOptions = {}): Promise<Verified> {
+  const first = await verifyThreads(scenario, options)
+  let { verdict } = first
+  for (const threads of scenario.threads ? [] : alsoOf(first.built.parts)) {
+    if (verdict.verdict !== 'holds') break
+    const next = await verifyThreads({ ...scenario, threads }, timeLeft(options, verdict.seconds))
+    const seconds = verdict.seconds + next.verdict.seconds
+    if (next.verdict.verdict !== 'holds') return { ...next, verdict: { ...next.verdict, seconds } }
+    verdict = { ...verdict, seconds, bounds: `${verdict.bounds}, and then ${threadsOf(next.verdict.bounds)}` }
+  }
+  return { ...first, verdict }
+}
+
+/** A driver that has put roles of its own in the place of those of all drivers has no use for their scenarios. */
+function alsoOf({ also = [], scenarios = {}, roles }: DriverParts): ThreadCounts[] {
+  return also.map(name => scenarios[name]!).filter(threads => Object.keys(threads).every(role => role in roles))
+}
+
+function timeLeft(options: CheckOptions, seconds: number): CheckOptions {
+  return options.time === undefined ? options : { ...options, time: Math.max(0, options.time - seconds) }
+}
+
+/** Of `2 pages, 2 addresses, 3 threads (migrate:2, exit)`, what stands behind pages and addresses. */
+function threadsOf(bounds: string): string {
+  return bounds.split(', ').slice(2).join(', ')
+}
+
+async function verifyThreads(scenario: Scenario, options: CheckOptions): Promise<Verified> {
   const built = build(scenario)
   let seconds = 0
   let largest: Verified | undefined

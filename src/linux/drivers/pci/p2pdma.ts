@@ -87,7 +87,7 @@ export default driver({
       const page = yield* gen_pool_alloc_owner()
       if (!page) return
       if (!(yield* percpu_ref_tryget_live_rcu())) return yield* gen_pool_free(page)
-      if (zero_based) yield* step('set_page_count', s => init_count(s, page))
+      if (zero_based) yield* step('set_page_count', s => init_count(s, page), 'plain')
       if (!(yield* vm_insert_page(at(index), page))) return yield* undo_mmap(page)
       yield* step('percpu_ref_get', s => percpu_ref_get(s, pgmap))
       yield* call(put_page, page)
@@ -99,7 +99,11 @@ export default driver({
       if (zero_based && fixes.has('p2pdma_error_puts_page')) return yield* call(put_page, page)
       yield* gen_pool_free(page)
       if (zero_based && fixes.has('p2pdma_error_resets_count'))
-        yield* step('set_page_count', s => page_ref_set_freed(s, page, 0, 'set_page_count(page, 0) of the error path'))
+        yield* step(
+          'set_page_count',
+          s => page_ref_set_freed(s, page, 0, 'set_page_count(page, 0) of the error path'),
+          'plain',
+        )
       if (fixes.has('p2pdma_error_puts_ref')) yield* percpu_ref_put_many(pgmap, 1)
     }
 

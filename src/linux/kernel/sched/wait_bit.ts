@@ -31,11 +31,24 @@ export function wait_entry(kernel: Kernel, task: string): Cell {
  * wake-up that comes before the task is on the queue finds nobody.
  */
 export function* prepare_to_wait(entry: Cell, page: Page, condition: (s: Shared) => boolean): Steps<boolean> {
+  if (page.pgmap.kernel.fixes.has('sleeper_looks_without_barrier'))
+    return yield* wait_without_barrier(entry, page, condition)
   return yield* step('prepare_to_wait_event', s => {
     const met = condition(s)
     s.set(entry, met ? RUNNING : 1 + page.index)
     return met
   })
+}
+
+/**
+ * What if set_current_state() were no barrier? Then the task may look at the condition before others can see it on the queue. Without
+ * store buffers that makes no difference.
+ */
+function* wait_without_barrier(entry: Cell, page: Page, condition: (s: Shared) => boolean): Steps<boolean> {
+  yield* step('__set_current_state', s => s.set(entry, 1 + page.index), 'plain')
+  const met = yield* step('condition', condition, 'plain')
+  if (met) yield* step('finish_wait', s => s.set(entry, RUNNING))
+  return met
 }
 
 /** schedule(): goes on once somebody has woken the task. */
