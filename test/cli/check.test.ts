@@ -31,7 +31,9 @@ describe('check', () => {
   test('exit code 0 and what was covered, when it holds', () => {
     const { status, stdout } = lastput('check', 'test_hmm', '--protocol', 'G', ...SMALL)
     expect(status).toBe(0)
-    expect(stdout).toMatch(/^test_hmm under G: holds\n {2}1 page, 1 address, 4 threads .*, and then 4\n {2}threads \(migrate:2, exit, unbind\)\n {2}[\d,]+ states/)
+    expect(stdout).toMatch(
+      /^test_hmm under G: holds\n {2}1 page, 1 address, 4 threads .*, and then 4\n {2}threads \(migrate:2, exit, unbind\)\n {2}[\d,]+ states/,
+    )
   })
 
   test('exit code 1 and the counterexample, when it does not', () => {
