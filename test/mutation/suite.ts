@@ -85,6 +85,19 @@ function tries(): Try[] {
       ...small.find(s => name(s) === 'device_dax G')!,
       threads: { fault: 1, exit: 1, unbind: 1 },
     }),
+    // One page makes no folio of two.
+    ...[
+      { fault: 1, truncate: 1, exit: 1 },
+      { fault: 1, gup: 1, unbind: 1 },
+      { fault: 1, gup: 1, unplug: 1 },
+    ].map(threads =>
+      all(`a DAX folio of two pages, ${Object.keys(threads)}`, {
+        ...small.find(s => name(s) === 'fsdev G')!,
+        pages: 2,
+        vas: 2,
+        threads,
+      }),
+    ),
     // What no driver of the model does.
     of('an unlock of a page that is not locked', careless(small.find(s => name(s) === 'test_hmm G')!)),
     ...small.map(s => all(name(s), s)),
@@ -140,11 +153,12 @@ const BUILT_ON: Readonly<Record<string, readonly ProtocolId[]>> = {
 
 /** Drivers by the file that they are written in. */
 const WRITTEN_IN: Readonly<Record<string, readonly string[]>> = {
-  'lib/test_hmm.ts': ['test_hmm'],
+  'lib/test_hmm.ts': ['test_hmm', 'test_hmm_coherent'],
   'lib/test_hmm_large.ts': ['test_hmm_large', 'test_hmm_large_coherent', 'nouveau_dmem_large', 'any_order'],
   'nouveau_dmem_large.ts': ['nouveau_dmem_large'],
   'fs/dax.ts': ['fsdax'],
   'drivers/dax/device.ts': ['device_dax'],
+  'drivers/dax/fsdev.ts': ['fsdev'],
   'drivers/pci/p2pdma.ts': ['p2pdma'],
   'nouveau_dmem.ts': ['nouveau_dmem'],
   'kfd_migrate.ts': ['kfd_migrate'],
