@@ -54,8 +54,8 @@ Examples:
 Ctrl-C ends a search with what it has covered; a second one ends the command.
 
 Exit codes: 0 holds, 1 violated, 2 wrong usage, 3 inconclusive: nothing is
-violated, but memory or time ran out. With --bugs 0 if each is found, and gone with
-its fix; with --matrix 0 if all was decided; 3 as above.`
+violated, but memory or time ran out. With --bugs 0 if each bug is found, and
+gone with its fix; with --matrix 0 if all was decided; 3 as above.`
 
 export function checkCommand(): Command {
   return systemOptions(new Command('check').addHelpText('after', NOTES))

@@ -55,8 +55,8 @@ test('a command that runs meanwhile ends it', () => {
 })
 
 test.each([
-  [['--pfn', '0x10', '--driver', 'x'], 'give one'],
-  [['--watch', '0x10', '--means', 'probes'], 'give one'],
+  [['--pfn', '0x10', '--driver', 'x'], 'give only one'],
+  [['--watch', '0x10', '--means', 'probes'], 'give only one'],
   [['--check', '--', 'true'], 'record nothing'],
   [['--sample', '4'], 'name them by'],
   [['--sample', '4', '--driver', 'x', '--means', 'probes'], 'records all of them'],

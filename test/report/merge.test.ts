@@ -65,7 +65,7 @@ describe('the answers of a fleet', () => {
     expect(status).toBe(1)
     // Long names of recordings break their line.
     const told = stdout.replace(/\n {5}/g, ' ')
-    expect(told).toMatch(/^4 recordings: findings in 3, 0 without/)
+    expect(told).toMatch(/^4 recordings: findings in 3; 0 without/)
     expect(told).toMatch(/\n1\. leak \(fault likely\): zdbug_bug_leak_get\n {3}2 findings in 2 recordings: /)
     expect(told).toMatch(
       /\n2\. put-on-free-page \(fault certain\): zdbug_bug_second_put\n {3}1 finding in 1 recording: /,
@@ -150,6 +150,6 @@ describe('the array jobs of docs/fleet.md', () => {
       expect([run.status, run.stderr]).toEqual([0, ''])
     }
     const { stdout } = lastput('merge', 'trace-1.json', 'trace-2.json')
-    expect(stdout).toMatch(/^3 recordings: findings in 2, /)
+    expect(stdout).toMatch(/^3 recordings: findings in 2; /)
   })
 })
