@@ -149,6 +149,42 @@ needs(chromium()).describe('a dump in the viewer', () => {
     }
   })
 
+  test('the strip of a pagemap has the worst of the pages at each pixel; the outline is around the selected page alone', async () => {
+    const { page, errors } = await openedFile(browser, report)
+    await page.locator('.page-map').waitFor()
+    const { legend } = await colours(page)
+    const ranks = ['idle', 'busy', 'count-mismatch', 'impossible', 'leaked'].map(word => legend[word]!)
+    const pages = truth(legend).map(colour => ranks.indexOf(colour))
+    const strip = await page.evaluate(() => {
+      const canvas = document.querySelector<HTMLCanvasElement>('.strip')!
+      const { data } = canvas.getContext('2d')!.getImageData(0, 8, canvas.width, 1)
+      return Array.from(
+        { length: canvas.width },
+        (_, x) => `rgb(${data[4 * x]}, ${data[4 * x + 1]}, ${data[4 * x + 2]})`,
+      )
+    })
+    const wanted = strip.map((_, x) => {
+      const [from, to] = [x, x + 1].map(edge => (edge / strip.length) * PAGES) as [number, number]
+      const shared = pages.slice(Math.floor(from), Math.max(Math.floor(from) + 1, Math.ceil(to)))
+      return ranks[Math.max(...shared)]
+    })
+    expect(strip).toEqual(wanted)
+    await clickPage(page, ARRANGED.leaked)
+    await drawn(page)
+    const width = (await page.locator('.page-map canvas').boundingBox())!.width
+    const edges = await page.evaluate(
+      places => {
+        const context = document.querySelector<HTMLCanvasElement>('.page-map canvas')!.getContext('2d')!
+        return places.map(({ x, y }) => [...context.getImageData(x - 2, y, 1, 1).data].slice(0, 3).join())
+      },
+      [ARRANGED.leaked, ARRANGED.leaked + 3].map(index => cellOf(index, width)),
+    )
+    expect(edges[0]).toBe('138,83,0')
+    expect(edges[1]).not.toBe('138,83,0')
+    expect(errors).toEqual([])
+    await page.close()
+  })
+
   test('a click on a page shows its count, its flags and its holders; a finding selects its page', async () => {
     const { page, errors } = await openedFile(browser, report)
     await page.locator('.page-map').waitFor()

@@ -73,6 +73,39 @@ needs(chromium()).describe('verdicts', () => {
     await page.close()
   })
 
+  test('each step stands in the lane of its thread, in its row, and the last one is where it ends', async () => {
+    for (const width of [1280, 800]) {
+      const { page } = await open(bugs, '#view=counterexample&check=0')
+      await page.setViewportSize({ width, height: 800 })
+      const steps = checks[0]!.counterexample!
+      const seen = await page.evaluate(() => {
+        const middle = (element: Element) => {
+          const { left, right, top, bottom } = element.getBoundingClientRect()
+          return { x: (left + right) / 2, y: (top + bottom) / 2 }
+        }
+        return {
+          lanes: [...document.querySelectorAll('.sequence thead th')].map(each => ({
+            name: each.textContent!,
+            ...middle(each),
+          })),
+          boxes: [...document.querySelectorAll('.sequence tbody tr')].map(row => ({
+            number: row.querySelector('th')!.textContent!,
+            row: middle(row).y,
+            ...middle(row.querySelector('.box')!),
+          })),
+        }
+      })
+      expect(seen.boxes.length).toBe(steps.length)
+      for (const [i, { number, row, x, y }] of seen.boxes.entries()) {
+        expect(number).toContain(String(i + 1))
+        expect(Math.abs(row - y)).toBeLessThan(2)
+        const lane = seen.lanes.find(({ name }) => name === steps[i]!.thread)!
+        expect(Math.abs(lane.x - x)).toBeLessThan(2)
+      }
+      await page.close()
+    }
+  })
+
   test('an execution without end says where it goes round', async () => {
     const endless = checks.findIndex(check => check.loop !== undefined)
     const { page } = await open(bugs, `#view=counterexample&check=${endless}`)

@@ -77,7 +77,7 @@ export function executionView({ address }: Context, { title, heading, steps, loo
   const threads = [...new Set(steps.map(step => step.thread))]
   const texts = textsOf(steps)
   const rows = steps.map((step, i) => stepRow(step, i, { threads, loop, texts }))
-  const detail = h('section', { class: 'holders', 'aria-live': 'polite', 'aria-label': 'After this step' })
+  const detail = h('section', { class: 'holders', tabindex: 0, 'aria-live': 'polite', 'aria-label': 'After this step' })
   let selected = 0
 
   function select(i: number, focus: boolean): void {

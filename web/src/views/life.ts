@@ -48,7 +48,7 @@ export function lifeView(
   const events = withActs(withEarlier(life.events, idle ?? 0), acting ?? (finding ? [finding] : []), until)
   const lanes = lanesOf(events)
   const times = new Times(trace)
-  const holders = h('section', { class: 'holders', 'aria-live': 'polite', 'aria-label': 'Who held it' })
+  const holders = h('section', { class: 'holders', tabindex: 0, 'aria-live': 'polite', 'aria-label': 'Who held it' })
   const rows = events.map((event, i) => eventRow(event, i, events, times))
   let selected = -1
 
