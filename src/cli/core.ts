@@ -48,7 +48,8 @@ Findings that only report:
   held              a page in use, and who holds it
 
 It reads ELF cores and kdump files (zlib, lzo, snappy, zstd, flattened) of
-x86_64, with the symbols and types that the kernel carries in its own memory.
+x86_64 and aarch64, with the symbols and types that the kernel carries in its
+own memory.
 
 Examples:
   lastput core vmcore                    pagemaps, pages in use, faults

@@ -12,13 +12,13 @@ import { FRAME, PACKERS, writeElf, writeFlattened, writeKdump } from '../../test
 const spec = fc.record({ kind: fc.constantFrom('zero', 'byte', 'runs', 'noise'), seed: fc.nat(1 << 30) })
 const memory = fc.array(fc.tuple(fc.nat(70_000), spec), { minLength: 1, maxLength: 12 })
 
-function filled({ kind, seed }: { kind: string; seed: number }): Uint8Array {
-  const bytes = new Uint8Array(FRAME)
+function filled({ kind, seed }: { kind: string; seed: number }, size = FRAME): Uint8Array {
+  const bytes = new Uint8Array(size)
   let state = seed | 1
   const next = () => (state = (Math.imul(state, 1103515245) + 12345) >>> 0) >>> 8
   if (kind === 'byte') bytes.fill(seed)
-  if (kind === 'noise') for (let i = 0; i < FRAME; i++) bytes[i] = next()
-  if (kind === 'runs') for (let i = 0; i < FRAME; ) bytes.fill(next(), i, (i += 1 + (next() % 400)))
+  if (kind === 'noise') for (let i = 0; i < size; i++) bytes[i] = next()
+  if (kind === 'runs') for (let i = 0; i < size; ) bytes.fill(next(), i, (i += 1 + (next() % 400)))
   return bytes
 }
 
@@ -62,6 +62,24 @@ test.each(Object.entries(PACKERS))('kdump, %s', (_, pack) =>
     { numRuns: 60 },
   ),
 )
+
+test('kdump with blocks of 64 KiB, as QEMU writes them for arm64', async () => {
+  const blockBytes = 65536
+  const blocks = new Map([3, 4, 9].map(number => [number, filled({ kind: 'noise', seed: number }, blockBytes)]))
+  const dump = await open(writeKdump(blocks, { blockBytes, excluded: [12] }))
+  expect(dump.memory.ranges.map(({ first, end }) => [first, end])).toEqual([
+    [48, 80],
+    [144, 160],
+    [192, 208],
+  ])
+  for (const [number, block] of blocks) {
+    for (let i = 0; i < 16; i++) {
+      const frame = block.subarray(i * FRAME, (i + 1) * FRAME)
+      expect(Buffer.compare(dump.memory.frame(16 * number + i)!, frame)).toBe(0)
+    }
+  }
+  for (const pfn of [47, 80, 143, 160, 192]) expect(dump.memory.frame(pfn)).toBeUndefined()
+})
 
 test('flattened, whatever the order and however often a place is written', () =>
   fc.assert(

@@ -9,14 +9,40 @@ import { PageRuns } from '../../src/core/mm/page-runs.ts'
 import { coreText } from '../../src/report/core.ts'
 import { coreIncompleteness } from '../../src/report/core-completeness.ts'
 import { writeElf, writeKdump } from '../../testkit/core/dump-writer.ts'
+import {
+  SYNTHETIC_AARCH64,
+  SYNTHETIC_AARCH64_BEFORE_6_11,
+  type SyntheticArch,
+} from '../../testkit/core/synthetic-arch.ts'
 import { ARRANGED, FIRST_PFN, PAGES, syntheticKernel } from '../../testkit/core/synthetic-kernel.ts'
 import { differingRuns } from './page-runs.ts'
 
 const { frames, vmcoreinfo } = syntheticKernel()
 
+/** An ELF core of the same kernel on another architecture. */
+function elfOf(arch: SyntheticArch): Uint8Array {
+  const { frames, vmcoreinfo } = syntheticKernel(arch)
+  return writeElf(frames, { vmcoreinfo, machine: arch.machine })
+}
+
+/** As QEMU writes it for arm64: blocks of 64 KiB, of a machine without a name. */
+function kdumpOfQemu(arch: SyntheticArch): Uint8Array {
+  const { frames, vmcoreinfo } = syntheticKernel(arch)
+  const blocks = new Map<number, Uint8Array>()
+  for (const [pfn, frame] of frames) {
+    const block = blocks.get(pfn >> 4) ?? new Uint8Array(65536)
+    blocks.set(pfn >> 4, block)
+    block.set(frame, (pfn & 15) * 4096)
+  }
+  return writeKdump(blocks, { vmcoreinfo, blockBytes: 65536, machineName: 'Unknown' })
+}
+
 test.each([
   ['ELF', writeElf(frames, { vmcoreinfo })],
   ['kdump', writeKdump(frames, { vmcoreinfo })],
+  ['aarch64', elfOf(SYNTHETIC_AARCH64)],
+  ['aarch64 before 6.11', elfOf(SYNTHETIC_AARCH64_BEFORE_6_11)],
+  ['aarch64, kdump of QEMU', kdumpOfQemu(SYNTHETIC_AARCH64)],
 ])('%s', (_, file) => {
   const found = examine(openDump(new BytesCoreSource('dump', file)), 'dump')
   expect(found.notes).toEqual([])

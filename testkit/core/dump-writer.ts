@@ -9,6 +9,8 @@ export type Frames = ReadonlyMap<number, Uint8Array>
 
 export interface DumpText {
   vmcoreinfo?: string
+  /** `e_machine`; that of x86-64 unless said. */
+  machine?: number
   /** Values of CR3, for QEMU's notes. */
   roots?: readonly number[]
   /** Frames [first, end) whose bytes lie behind the file that is written: holes of a file that is made so long. */
@@ -16,7 +18,10 @@ export interface DumpText {
 }
 
 /** Memory as an ELF core: one segment for each run of frames. */
-export function writeElf(frames: Frames, { vmcoreinfo, roots = [], holes = [] }: DumpText = {}): Uint8Array {
+export function writeElf(
+  frames: Frames,
+  { vmcoreinfo, machine = 62, roots = [], holes = [] }: DumpText = {},
+): Uint8Array {
   const runs = runsOf(frames)
   const notes = joined([
     ...(vmcoreinfo === undefined ? [] : [note('VMCOREINFO', 0, new TextEncoder().encode(vmcoreinfo))]),
@@ -28,7 +33,7 @@ export function writeElf(frames: Frames, { vmcoreinfo, roots = [], holes = [] }:
   const view = new DataView(file.buffer)
   file.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1])
   view.setUint16(16, 4, true)
-  view.setUint16(18, 62, true)
+  view.setUint16(18, machine, true)
   view.setBigUint64(32, 64n, true)
   view.setUint16(52, 64, true)
   view.setUint16(54, 56, true)
@@ -96,27 +101,38 @@ export interface KdumpText extends DumpText {
   /** Frames that the machine has but the dump has not. */
   excluded?: readonly number[]
   version?: number
+  /** Bytes of a block, which all frames then have: QEMU writes 64 KiB for arm64. */
+  blockBytes?: number
+  /** As the utsname says. */
+  machineName?: string
 }
 
 /** Memory as a kdump-compressed file. */
 export function writeKdump(
   frames: Frames,
-  { vmcoreinfo = '', pack = PACKERS.zlib, excluded = [], version = 6 }: KdumpText = {},
+  {
+    vmcoreinfo = '',
+    pack = PACKERS.zlib,
+    excluded = [],
+    version = 6,
+    blockBytes = FRAME,
+    machineName = 'x86_64',
+  }: KdumpText = {},
 ) {
   const pfns = [...frames.keys()].sort((a, b) => a - b)
   const most = Math.max(...pfns, ...excluded) + 1
-  const bitmapBlocks = Math.ceil(most / 8 / FRAME)
+  const bitmapBlocks = Math.ceil(most / 8 / blockBytes)
   const text = new TextEncoder().encode(vmcoreinfo)
-  const subBlocks = 1 + Math.ceil(text.length / FRAME)
-  const descriptors = (1 + subBlocks + 2 * bitmapBlocks) * FRAME
+  const subBlocks = 1 + Math.ceil(text.length / blockBytes)
+  const descriptors = (1 + subBlocks + 2 * bitmapBlocks) * blockBytes
   const packed = pfns.map(pfn => pack(frames.get(pfn)!))
   const data = descriptors + 24 * pfns.length
   const file = new Uint8Array(data + packed.reduce((sum, { bytes }) => sum + bytes.length, 0))
   const view = new DataView(file.buffer)
-  kdumpHeader(file, view, { version, subBlocks, bitmapBlocks: 2 * bitmapBlocks, most, text })
-  const bitmap = (1 + subBlocks) * FRAME
+  kdumpHeader(file, view, { version, subBlocks, bitmapBlocks: 2 * bitmapBlocks, most, text, blockBytes, machineName })
+  const bitmap = (1 + subBlocks) * blockBytes
   for (const pfn of [...pfns, ...excluded]) file[bitmap + (pfn >> 3)]! |= 1 << (pfn & 7)
-  for (const pfn of pfns) file[bitmap + bitmapBlocks * FRAME + (pfn >> 3)]! |= 1 << (pfn & 7)
+  for (const pfn of pfns) file[bitmap + bitmapBlocks * blockBytes + (pfn >> 3)]! |= 1 << (pfn & 7)
   let at = data
   packed.forEach(({ bytes, flag }, i) => {
     view.setBigUint64(descriptors + 24 * i, BigInt(at), true)
@@ -131,21 +147,29 @@ export function writeKdump(
 function kdumpHeader(
   file: Uint8Array,
   view: DataView,
-  header: { version: number; subBlocks: number; bitmapBlocks: number; most: number; text: Uint8Array },
+  header: {
+    version: number
+    subBlocks: number
+    bitmapBlocks: number
+    most: number
+    text: Uint8Array
+    blockBytes: number
+    machineName: string
+  },
 ): void {
   file.set(new TextEncoder().encode('KDUMP   '))
   view.setInt32(8, header.version, true)
-  file.set(new TextEncoder().encode('x86_64'), 12 + 4 * 65)
-  view.setInt32(428, FRAME, true)
+  file.set(new TextEncoder().encode(header.machineName), 12 + 4 * 65)
+  view.setInt32(428, header.blockBytes, true)
   view.setInt32(432, header.subBlocks, true)
   view.setUint32(436, header.bitmapBlocks, true)
   view.setUint32(440, header.most, true)
   if (header.text.length > 0) {
-    view.setBigUint64(FRAME + 32, BigInt(2 * FRAME), true)
-    view.setBigUint64(FRAME + 40, BigInt(header.text.length), true)
-    file.set(header.text, 2 * FRAME)
+    view.setBigUint64(header.blockBytes + 32, BigInt(2 * header.blockBytes), true)
+    view.setBigUint64(header.blockBytes + 40, BigInt(header.text.length), true)
+    file.set(header.text, 2 * header.blockBytes)
   }
-  view.setBigUint64(FRAME + 96, BigInt(header.most), true)
+  view.setBigUint64(header.blockBytes + 96, BigInt(header.most), true)
 }
 
 /** A file in makedumpfile's flattened form, in pieces [offset, length) of the real one. */

@@ -5,13 +5,10 @@
  */
 import { type BtfSpec, writeBtf } from './btf-writer.ts'
 import { FRAME, type Frames } from './dump-writer.ts'
+import { SYNTHETIC_X86_64, type SyntheticArch } from './synthetic-arch.ts'
 import { TYPES } from './synthetic-types.ts'
 
-const IMAGE = 0xffffffff81000000n
 const PHYSICAL = 0x1000000
-const DIRECT = 0xffff888000000000n
-const MEMORY_MAP = 0xffffea0000000000n
-const MODULES = 0xffffffffc0000000n
 const USER = 0x7f0000000000n
 export const FIRST_FRAME = PHYSICAL / FRAME
 const FRAMES = 60
@@ -51,18 +48,36 @@ export interface SyntheticKernel {
 }
 
 class Memory {
+  readonly arch: SyntheticArch
   readonly bytes = new Uint8Array(FRAMES * FRAME)
   readonly view = new DataView(this.bytes.buffer)
   readonly symbols: { name: string; address: bigint }[] = []
   readonly regions: Region[] = []
   #end = FRAME
 
+  constructor(arch: SyntheticArch) {
+    this.arch = arch
+  }
+
+  physical(address: bigint): number {
+    return this.at(address) + PHYSICAL
+  }
+
+  direct(address: bigint): bigint {
+    return this.arch.direct + BigInt(this.physical(address))
+  }
+
+  /** Address of a struct page. */
+  pageOf(pfn: number): bigint {
+    return this.arch.memoryMap + BigInt(pfn) * 64n
+  }
+
   /** Room in the image, at an address of it. */
   room(bytes: number, align = 8): bigint {
     const at = Math.ceil(this.#end / align) * align
     this.#end = at + bytes
     if (this.#end > this.bytes.length) throw new Error('the synthetic kernel needs more frames')
-    return IMAGE + BigInt(at)
+    return this.arch.image + BigInt(at)
   }
 
   frame(): bigint {
@@ -87,7 +102,7 @@ class Memory {
   }
 
   at(address: bigint): number {
-    return Number(address - IMAGE)
+    return Number(address - this.arch.image)
   }
 
   u64(address: bigint, value: bigint): void {
@@ -149,34 +164,30 @@ function memberOf(types: BtfSpec, name: string, path: string): { offset: number;
 }
 
 const offsetOf = (name: string, path: string) => BigInt(memberOf(TYPES, name, path).offset)
-const physical = (address: bigint) => Number(address - IMAGE) + PHYSICAL
-const direct = (address: bigint) => DIRECT + BigInt(physical(address))
-const pageOf = (pfn: number) => MEMORY_MAP + BigInt(pfn) * 64n
 
 /** Entries of the page tables on the way to an address; the lowest maps `frame`. */
-function mapPage(memory: Memory, root: bigint, address: bigint, entry: bigint, level: 1 | 2 | 3): void {
+function mapPage(memory: Memory, root: bigint, address: bigint, entry: bigint, level: 1 | 2): void {
   let table = root
-  for (let at = 4; at > level; at--) {
-    const slot = table + ((address >> BigInt(12 + 9 * (at - 1))) & 511n) * 8n
+  for (let at = memory.arch.levels; at > level; at--) {
+    // The fifth level of aarch64 resolves the last four of 52 bits.
+    const slot = table + ((address >> BigInt(12 + 9 * (at - 1))) & (at === 5 ? 15n : 511n)) * 8n
     const known = memory.view.getBigUint64(memory.at(slot), true)
-    if (known === 0n) memory.u64(slot, BigInt(physical(memory.table())) | 0x67n)
-    table = IMAGE + (memory.view.getBigUint64(memory.at(slot), true) & 0xffffffffff000n) - BigInt(PHYSICAL)
+    if (known === 0n) memory.u64(slot, memory.arch.table(memory.physical(memory.table())))
+    table = memory.arch.image + (memory.view.getBigUint64(memory.at(slot), true) & 0xffffffffff000n) - BigInt(PHYSICAL)
   }
   memory.u64(table + ((address >> BigInt(12 + 9 * (level - 1))) & 511n) * 8n, entry)
 }
 
-/** An entry of a device-private page: a swap entry of a type beyond those of swap files. */
-function privateEntry(pfn: number): bigint {
-  return (28n << 59n) | ((~BigInt(pfn) & ((1n << 50n) - 1n)) << 9n)
-}
-
-export function syntheticKernel(): SyntheticKernel {
-  const memory = new Memory()
-  memory.symbols.push({ name: '_stext', address: IMAGE }, { name: 'memunmap_pages', address: IMAGE + 0x100n })
+export function syntheticKernel(arch = SYNTHETIC_X86_64): SyntheticKernel {
+  const memory = new Memory(arch)
+  memory.symbols.push(
+    { name: '_stext', address: memory.arch.image },
+    { name: 'memunmap_pages', address: memory.arch.image + 0x100n },
+  )
   const root = memory.table()
-  memory.symbols.push({ name: 'init_top_pgt', address: root })
-  mapPage(memory, root, IMAGE, BigInt(PHYSICAL) | 0xe7n, 2)
-  mapPage(memory, root, DIRECT, 0xe7n, 3)
+  memory.symbols.push({ name: arch.root, address: root })
+  mapPage(memory, root, arch.image, arch.large(PHYSICAL), 2)
+  mapPage(memory, root, memory.direct(arch.image), arch.large(PHYSICAL), 2)
   const ram = mapStructs(memory, root, FIRST_FRAME)
   const device = mapStructs(memory, root, FIRST_PFN)
   for (let i = 0; i < FRAMES; i++) page(memory, ram, i, { _refcount: 1, _mapcount: -1, flags: 0x2000n })
@@ -190,7 +201,7 @@ export function syntheticKernel(): SyntheticKernel {
   memory.region('btf', start, btf.length)
   memory.symbols.push({ name: '__stop_BTF', address: start + BigInt(btf.length) })
   const tables = kallsyms(memory)
-  return { frames: framesOf(memory), vmcoreinfo: vmcoreinfo(root, tables), regions: memory.regions }
+  return { frames: framesOf(memory), vmcoreinfo: vmcoreinfo(memory, root, tables), regions: memory.regions }
 }
 
 function framesOf({ bytes }: Memory): Frames {
@@ -200,7 +211,7 @@ function framesOf({ bytes }: Memory): Frames {
 /** The struct pages of 64 frames, mapped in the memory map. */
 function mapStructs(memory: Memory, root: bigint, pfn: number): bigint {
   const structs = memory.frame()
-  mapPage(memory, root, pageOf(pfn), BigInt(physical(structs)) | 0x63n, 1)
+  mapPage(memory, root, memory.pageOf(pfn), memory.arch.page(memory.physical(structs)), 1)
   return structs
 }
 
@@ -214,10 +225,10 @@ function arrange(memory: Memory, device: bigint, ram: bigint) {
   memory.u64(counter, BigInt(Object.keys(ARRANGED).length))
   const data = memory.struct('percpu_ref_data', { count: (1n << 63n) + 1n })
   const operations = memory.variable('test_ops', 32)
-  memory.u64(operations, IMAGE + 0x200n)
+  memory.u64(operations, memory.arch.image + 0x200n)
   memory.symbols.push(
-    { name: 'test_page_free', address: IMAGE + 0x200n },
-    { name: 'zone_device_page_init', address: IMAGE + 0x300n },
+    { name: 'test_page_free', address: memory.arch.image + 0x200n },
+    { name: 'zone_device_page_init', address: memory.arch.image + 0x300n },
   )
   const pagemap = memory.struct('dev_pagemap', {
     'ref.percpu_count_ptr': counter,
@@ -269,7 +280,7 @@ function cacheOf(memory: Memory, text: string): { cache: bigint; objects: bigint
 }
 
 function makeSlab(memory: Memory, ram: bigint, objects: bigint, slab: Record<string, bigint>): void {
-  const index = (physical(objects) - PHYSICAL) / FRAME
+  const index = (memory.physical(objects) - PHYSICAL) / FRAME
   page(memory, ram, index, { _mapcount: 0xf5000000 })
   memory.struct('slab', slab, ram + BigInt(64 * index))
 }
@@ -280,11 +291,11 @@ function makeSlab(memory: Memory, ram: bigint, objects: bigint, slab: Record<str
  */
 function slab(memory: Memory, ram: bigint): bigint {
   const { cache, objects } = cacheOf(memory, 'test_object')
-  const first = direct(objects)
+  const first = memory.direct(objects)
   memory.struct('io_mapped_ubuf', { nr_bvecs: 1 }, objects + 128n)
-  memory.struct('bio_vec', { bv_page: pageOf(FIRST_PFN + ARRANGED.registered), bv_len: FRAME }, objects + 144n)
-  memory.u64(objects + 16n, pageOf(FIRST_PFN + ARRANGED.slab))
-  memory.u64(objects + 64n + 16n, pageOf(FIRST_PFN + ARRANGED.leaked))
+  memory.struct('bio_vec', { bv_page: memory.pageOf(FIRST_PFN + ARRANGED.registered), bv_len: FRAME }, objects + 144n)
+  memory.u64(objects + 16n, memory.pageOf(FIRST_PFN + ARRANGED.slab))
+  memory.u64(objects + 64n + 16n, memory.pageOf(FIRST_PFN + ARRANGED.leaked))
   const last = first + 64n + 32n
   let swapped = 0n
   for (let i = 0n; i < 8n; i++) swapped |= ((last >> (8n * i)) & 0xffn) << (8n * (7n - i))
@@ -301,27 +312,27 @@ function bioSlab(memory: Memory, ram: bigint): void {
   const { cache, objects } = cacheOf(memory, 'bio-64')
   const [bio, other] = [objects + 8n, objects + 64n + 8n]
   const array = bio + BigInt(sizeOf('bio'))
-  memory.symbols.push({ name: 'test_end_io', address: IMAGE + 0x400n })
-  memory.struct('bio', { bi_end_io: IMAGE + 0x400n, bi_io_vec: direct(array) }, bio)
-  memory.struct('bio_vec', { bv_page: pageOf(FIRST_PFN + ARRANGED.bio), bv_len: FRAME }, array)
+  memory.symbols.push({ name: 'test_end_io', address: memory.arch.image + 0x400n })
+  memory.struct('bio', { bi_end_io: memory.arch.image + 0x400n, bi_io_vec: memory.direct(array) }, bio)
+  memory.struct('bio_vec', { bv_page: memory.pageOf(FIRST_PFN + ARRANGED.bio), bv_len: FRAME }, array)
   makeSlab(memory, ram, objects, { slab_cache: cache })
   const vecs = cacheOf(memory, 'biovec-4')
   const second = vecs.objects + 64n + BigInt(sizeOf('bio_vec'))
-  memory.struct('bio', { bi_end_io: IMAGE + 0x400n, bi_io_vec: direct(vecs.objects + 64n) }, other)
-  memory.struct('bio_vec', { bv_page: pageOf(FIRST_PFN + ARRANGED.bioArray), bv_len: FRAME }, second)
+  memory.struct('bio', { bi_end_io: memory.arch.image + 0x400n, bi_io_vec: memory.direct(vecs.objects + 64n) }, other)
+  memory.struct('bio_vec', { bv_page: memory.pageOf(FIRST_PFN + ARRANGED.bioArray), bv_len: FRAME }, second)
   makeSlab(memory, ram, vecs.objects, { slab_cache: vecs.cache })
 }
 
 /** A scatterlist in an object of kmalloc: its second entry, which is marked as its last. */
 function scatterlist(memory: Memory, ram: bigint): void {
   const { cache, objects } = cacheOf(memory, 'kmalloc-64')
-  const page_link = pageOf(FIRST_PFN + ARRANGED.scatterlist) | 2n
+  const page_link = memory.pageOf(FIRST_PFN + ARRANGED.scatterlist) | 2n
   memory.struct('scatterlist', { page_link, length: FRAME }, objects + 64n + 32n)
   makeSlab(memory, ram, objects, { slab_cache: cache })
 }
 
 function pipe(memory: Memory): bigint {
-  const buffers = memory.struct('pipe_buffer', { page: pageOf(FIRST_PFN + ARRANGED.pipe) })
+  const buffers = memory.struct('pipe_buffer', { page: memory.pageOf(FIRST_PFN + ARRANGED.pipe) })
   const info = memory.struct('pipe_inode_info', { head: 5, tail: 4, ring_size: 1, bufs: buffers })
   return memory.struct('file', { f_op: memory.variable('pipefifo_fops'), private_data: info })
 }
@@ -345,7 +356,9 @@ function openFiles(memory: Memory, files: readonly bigint[]): bigint {
 }
 
 function tasks(memory: Memory, kernelRoot: bigint, { files }: { files: bigint }): void {
-  const roots = [memory.table(), memory.table()]
+  // A root of 16 entries is an object of a slab, and need not begin with a frame.
+  const within = memory.arch.levels === 5 ? 128n : 0n
+  const roots = [memory.table() + within, memory.table() + within]
   const maps: [number, number][] = [
     [0, ARRANGED.mapped],
     [0, ARRANGED.mappedTwice],
@@ -354,25 +367,25 @@ function tasks(memory: Memory, kernelRoot: bigint, { files }: { files: bigint })
     [1, ARRANGED.short],
   ]
   for (const [process, index] of maps) {
-    mapPage(memory, roots[process]!, USER + BigInt(index * FRAME), privateEntry(FIRST_PFN + index), 1)
+    mapPage(memory, roots[process]!, USER + BigInt(index * FRAME), memory.arch.privateEntry(FIRST_PFN + index), 1)
   }
   // The kernel's half is the same for all.
-  for (const root of roots)
+  for (const root of memory.arch.sharesRoot ? roots : [])
     memory.put(root + 2048n, memory.bytes.slice(memory.at(kernelRoot) + 2048, memory.at(kernelRoot) + 4096))
   const stack = memory.room(16384, 16384)
-  memory.u64(stack + 16384n - 64n, pageOf(FIRST_PFN + ARRANGED.stack))
-  memory.u64(stack + 64n, pageOf(FIRST_PFN + ARRANGED.leaked))
+  memory.u64(stack + 16384n - 64n, memory.pageOf(FIRST_PFN + ARRANGED.stack))
+  memory.u64(stack + 64n, memory.pageOf(FIRST_PFN + ARRANGED.leaked))
   const init = memory.variable('init_task', sizeOf('task_struct'))
   memory.struct('task_struct', { comm: 'swapper/0' }, init)
   const others = roots.map((root, i) => {
-    const mm = memory.struct('mm_struct', { pgd: direct(root) })
+    const mm = memory.struct('mm_struct', { pgd: memory.direct(root) })
     return memory.struct('task_struct', {
       pid: 10 + i,
       comm: `user-${i}`,
       mm,
       files: i === 0 ? files : 0n,
-      stack: i === 0 ? direct(stack) : 0n,
-      'thread.sp': i === 0 ? direct(stack) + 16384n - 256n : 0n,
+      stack: i === 0 ? memory.direct(stack) : 0n,
+      [memory.arch.stackPointer]: i === 0 ? memory.direct(stack) + 16384n - 256n : 0n,
     })
   })
   memory.list(
@@ -392,15 +405,15 @@ function modules(memory: Memory, root: bigint): void {
   const symbols = memory.room(48)
   const names = memory.room(32)
   const frame = memory.frame()
-  mapPage(memory, root, MODULES, BigInt(physical(frame)) | 0x63n, 1)
-  memory.u64(frame + 64n, pageOf(FIRST_PFN + ARRANGED.module))
+  mapPage(memory, root, memory.arch.modules, memory.arch.page(memory.physical(frame)), 1)
+  memory.u64(frame + 64n, memory.pageOf(FIRST_PFN + ARRANGED.module))
   memory.text(names + 1n, 'test_variable')
   memory.u32(symbols + 24n, 1)
   memory.view.setUint16(memory.at(symbols) + 24 + 6, 1, true)
-  memory.u64(symbols + 24n + 8n, MODULES + 64n)
+  memory.u64(symbols + 24n + 8n, memory.arch.modules + 64n)
   const tables = memory.struct('mod_kallsyms', { symtab: symbols, num_symtab: 2, strtab: names })
   const module = memory.struct('module', { name: 'test_module', kallsyms: tables })
-  memory.struct('module_memory', { base: MODULES, size: FRAME }, module + offsetOf('module', 'mem'))
+  memory.struct('module_memory', { base: memory.arch.modules, size: FRAME }, module + offsetOf('module', 'mem'))
   memory.list(memory.variable('modules', 16), [module + offsetOf('module', 'list')])
 }
 
@@ -408,8 +421,8 @@ function cpus(memory: Memory): void {
   memory.variable('__per_cpu_offset', 8)
   memory.u64(memory.variable('__cpu_possible_mask', 8), 1n)
   memory.u32(memory.variable('nr_cpu_ids', 8), 1)
-  memory.u64(memory.variable('page_offset_base', 8), DIRECT)
-  memory.u64(memory.variable('vmemmap_base', 8), MEMORY_MAP)
+  memory.u64(memory.variable('page_offset_base', 8), memory.arch.direct)
+  memory.u64(memory.variable('vmemmap_base', 8), memory.arch.memoryMap)
 }
 
 interface Tables {
@@ -434,19 +447,19 @@ function kallsyms(memory: Memory): Tables {
   memory.put(names, Uint8Array.from(packed))
   const offsets = memory.room(4 * memory.symbols.length)
   memory.symbols.forEach(({ address }, i) => {
-    memory.u32(offsets + BigInt(4 * i), Number(address - IMAGE))
+    memory.u32(offsets + BigInt(4 * i), Number(address - memory.arch.image))
   })
   const [count, base] = [memory.room(8), memory.room(8)]
   memory.u32(count, memory.symbols.length)
-  memory.u64(base, IMAGE)
+  memory.u64(base, memory.arch.image)
   memory.region('kallsyms', tokens, memory.at(base) + 8 - memory.at(tokens))
   return { names, count, tokens, index, offsets, base }
 }
 
-function vmcoreinfo(root: bigint, { names, count, tokens, index, offsets, base }: Tables): string {
+function vmcoreinfo(memory: Memory, root: bigint, { names, count, tokens, index, offsets, base }: Tables): string {
   const symbols = {
-    _stext: IMAGE,
-    init_top_pgt: root,
+    _stext: memory.arch.image,
+    [memory.arch.root]: root,
     kallsyms_names: names,
     kallsyms_num_syms: count,
     kallsyms_token_table: tokens,
@@ -455,5 +468,5 @@ function vmcoreinfo(root: bigint, { names, count, tokens, index, offsets, base }
     kallsyms_relative_base: base,
   }
   const lines = Object.entries(symbols).map(([name, address]) => `SYMBOL(${name})=${address.toString(16)}`)
-  return ['OSRELEASE=0.0.0-synthetic', ...lines, 'NUMBER(phys_base)=0', 'NUMBER(pgtable_l5_enabled)=0', ''].join('\n')
+  return ['OSRELEASE=0.0.0-synthetic', ...lines, ...memory.arch.info(PHYSICAL), ''].join('\n')
 }

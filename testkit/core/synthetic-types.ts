@@ -61,7 +61,9 @@ export const TYPES: BtfSpec = {
         kallsyms: [160, 'pointer'],
       },
     },
-    thread_struct: { size: 16, members: { sp: [0, 8] } },
+    cpu_context: { size: 8, members: { sp: [0, 8] } },
+    // That of x86-64, and that of arm64.
+    thread_struct: { size: 16, members: { sp: [0, 8], cpu_context: [8, { struct: 'cpu_context' }] } },
     task_struct: {
       size: 256,
       members: {

@@ -48,6 +48,8 @@ export interface KernelRegions {
 
 export interface Arch {
   readonly name: string
+  /** True of what only kernels of this architecture tell, for dumps whose header does not say whose they are. */
+  recognises(info: Vmcoreinfo): boolean
   space(info: Vmcoreinfo): AddressSpace
   /** Bits of the page number that each level resolves. */
   readonly levelBits: number

@@ -27,6 +27,7 @@ const FIXED_MAPPINGS = 0xffffffffff000000n
 
 export const X86_64: Arch = {
   name: 'x86_64',
+  recognises: info => info.number('phys_base') !== undefined,
   levelBits: 9,
   space: info => (info.number('pgtable_l5_enabled') === 1 ? { levels: 5, bits: 57 } : { levels: 4, bits: 48 }),
 

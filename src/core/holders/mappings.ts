@@ -100,7 +100,7 @@ export function readMappings(
     const process = mappings.processes.push(task) - 1
     const root = kernel.try('a page table', () => {
       const at = pointer(kernel.at('mm_struct', mm), 'pgd')
-      return kernel.memory.frameOf(at) * FRAME_BYTES
+      return kernel.memory.frameOf(at) * FRAME_BYTES + Number(at % BigInt(FRAME_BYTES))
     })
     if (root === undefined) mappings.incomplete.add('the page tables of a process are not in the dump')
     else new ProcessWalk({ kernel, mappings, ranges, process, firstSpecial }).walk(root)

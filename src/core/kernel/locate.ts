@@ -21,21 +21,21 @@ const FIRST_KEY = 'OSRELEASE='
 
 /** Finds the kernel. @param name of the file, for errors. @throws CoreError where there is none that its own page tables bear out */
 export function locateKernel(dump: Dump, name: string): Located {
-  const arch = archOf(dump.machine)
+  const note = dump.vmcoreinfo === undefined ? undefined : new Vmcoreinfo(dump.vmcoreinfo)
+  const arch = archOf(dump.machine, note)
   if (!arch) {
     throw new CoreError(name, undefined, `expected a dump of ${ARCH_NAMES}; ${dump.machine} is not read`)
   }
-  if (dump.vmcoreinfo !== undefined) {
-    refusePageSize(new Vmcoreinfo(dump.vmcoreinfo), name)
-    const located = verify(new Vmcoreinfo(dump.vmcoreinfo), dump, arch, 'its VMCOREINFO note')
+  if (note) {
+    refusePageSize(note, name)
+    const located = verify(note, dump, arch, 'its VMCOREINFO note')
     if (located) return located
   }
   for (const text of textsInMemory(dump)) {
     const located = verify(new Vmcoreinfo(text), dump, arch, 'VMCOREINFO found in memory')
     if (located) return located
   }
-  const why =
-    dump.vmcoreinfo === undefined ? 'has no VMCOREINFO note' : 'has a VMCOREINFO note that its memory contradicts'
+  const why = note === undefined ? 'has no VMCOREINFO note' : 'has a VMCOREINFO note that its memory contradicts'
   throw new CoreError(
     name,
     undefined,

@@ -122,12 +122,16 @@ export class VirtualMemory {
     if (page < this.#firstPage) return UNMAPPED
     const { arch, physical } = this
     const fanOut = 2 ** arch.levelBits
+    // The highest table can have fewer entries than the others, and can begin within a frame.
+    const counted = page % 2 ** (this.space.bits - 12)
     let table = Math.floor(this.root / FRAME_BYTES)
+    let start = this.root % FRAME_BYTES
     for (let level = this.space.levels; level > 0; level--) {
       const below = fanOut ** (level - 1)
       const bytes = physical.frame(table)
       if (!bytes) return EXCLUDED
-      const at = (Math.floor(page / below) % fanOut) * 8
+      const at = start + (Math.floor(counted / below) % fanOut) * 8
+      if (at + 8 > FRAME_BYTES) return UNMAPPED
       const view = new DataView(bytes.buffer, bytes.byteOffset + at, 8)
       const low = view.getInt32(0, true)
       const high = view.getInt32(4, true)
@@ -136,6 +140,7 @@ export class VirtualMemory {
       const frame = arch.frame(low, high)
       if (kind === 'page') return Math.floor(frame / below) * below + (page % below)
       table = frame
+      start = 0
     }
     return UNMAPPED
   }

@@ -4,6 +4,7 @@
 export class Vmcoreinfo {
   readonly text: string
   readonly #values = new Map<string, string>()
+  readonly #numbers = new Map<string, bigint | undefined>()
 
   constructor(text: string) {
     this.text = text
@@ -31,10 +32,8 @@ export class Vmcoreinfo {
 
   /** A NUMBER of 64 bits, which a double need not hold; without sign. */
   bigNumber(name: string): bigint | undefined {
-    const text = this.#values.get(`NUMBER(${name})`)
-    return text !== undefined && /^(0x[0-9a-f]{1,16}|-?[0-9]{1,20})$/i.test(text)
-      ? BigInt.asUintN(64, BigInt(text))
-      : undefined
+    if (!this.#numbers.has(name)) this.#numbers.set(name, toBigNumber(this.#values.get(`NUMBER(${name})`)))
+    return this.#numbers.get(name)
   }
 
   /** Byte offset of a member, such as `page._refcount`. */
@@ -56,5 +55,11 @@ export class Vmcoreinfo {
 function toNumber(text: string | undefined): number | undefined {
   return text !== undefined && /^-?(0x[0-9a-f]+|[0-9]+)$/i.test(text)
     ? Number(text.replace('-', '')) * (text.startsWith('-') ? -1 : 1)
+    : undefined
+}
+
+function toBigNumber(text: string | undefined): bigint | undefined {
+  return text !== undefined && /^(0x[0-9a-f]{1,16}|-?[0-9]{1,20})$/i.test(text)
+    ? BigInt.asUintN(64, BigInt(text))
     : undefined
 }

@@ -96,9 +96,9 @@ function readHeader(source: CoreSource): Header {
     throw new CoreError(source.name, 8, `expected the version of a little-endian kdump header, not ${version}`)
   }
   const blockSize = view.getInt32(428, true)
-  if (blockSize !== FRAME_BYTES) {
-    const why = isPageSize(blockSize) ? `those of ${blockSize} are not read` : `none has ${blockSize}: it is damaged`
-    throw new CoreError(source.name, 428, `expected frames of ${FRAME_BYTES} bytes; ${why}`)
+  if (!isPageSize(blockSize)) {
+    const sizes = `${FRAME_BYTES}, or 16384 or 65536 as arm64 has`
+    throw new CoreError(source.name, 428, `expected blocks of ${sizes}, not of ${blockSize} bytes: it is damaged`)
   }
   const subBlocks = view.getInt32(432, true)
   const bitmapBlocks = view.getUint32(436, true)
@@ -148,18 +148,24 @@ function readSubHeader(source: CoreSource, header: Header): void {
   }
 }
 
-/** Frames of a kdump file. */
+/**
+ * Frames of a kdump file. Its blocks can be of several: QEMU writes those of the largest pages that arm64 can have, whatever the
+ * kernel's are.
+ */
 class KdumpMemory implements PhysicalMemory {
   readonly format: string
   readonly ranges: readonly FrameRange[]
   readonly #file: BlockCache
   readonly #descriptors: number
   readonly #present: Uint8Array
-  /** Frames present before each 512. */
+  /** Frames of a block; from here on, bitmaps and descriptors count blocks. */
+  readonly #perBlock: number
+  readonly #blockBytes: number
+  /** Blocks present before each 512. */
   readonly #rank: Uint32Array
   readonly #first: number
   readonly #end: number
-  readonly #frames = new FrameCache()
+  readonly #blocks: FrameCache
   readonly #codecs: KdumpCodecs
   readonly #damage: string[]
   #isDamageTold = false
@@ -168,6 +174,9 @@ class KdumpMemory implements PhysicalMemory {
   constructor(source: CoreSource, header: Header, codecs: KdumpCodecs, damage: string[]) {
     this.#file = new BlockCache(source)
     this.#damage = damage
+    this.#blockBytes = header.blockSize
+    this.#perBlock = header.blockSize / FRAME_BYTES
+    this.#blocks = new FrameCache(this.#perBlock)
     this.#codecs = codecs
     const bitmapBytes = Math.floor(header.bitmapBlocks / 2) * header.blockSize
     const bitmaps = (1 + header.subBlocks) * header.blockSize
@@ -178,22 +187,32 @@ class KdumpMemory implements PhysicalMemory {
     this.#first = header.split?.first ?? 0
     this.#end = Math.min(header.maxPfn, header.split?.end ?? header.maxPfn)
     this.#rank = ranks(this.#present)
-    this.ranges = mergeRanges(runs(known, header.maxPfn, damage))
+    const blocks = runs(known, header.maxPfn, damage)
+    this.ranges = mergeRanges(
+      blocks.map(({ first, end }) => ({ first: first * this.#perBlock, end: end * this.#perBlock })),
+    )
     this.#tellCut()
     this.format = `kdump-compressed${header.dumpLevel > 0 ? `, dump level ${header.dumpLevel}` : ''}`
   }
 
   frame(pfn: number): Uint8Array | undefined {
-    if (!(pfn >= this.#first && pfn < this.#end) || !bit(this.#present, pfn)) return undefined
-    const known = this.#frames.get(pfn)
-    if (known) return known
-    const frame = this.#unpack(pfn)
-    if (frame) this.#frames.set(pfn, frame)
-    return frame
+    if (this.#perBlock === 1) return this.#block(pfn)
+    const block = Math.floor(pfn / this.#perBlock)
+    const at = (pfn - block * this.#perBlock) * FRAME_BYTES
+    return this.#block(block)?.subarray(at, at + FRAME_BYTES)
   }
 
-  #unpack(pfn: number): Uint8Array | undefined {
-    const index = this.#before(pfn) - this.#before(this.#first)
+  #block(number: number): Uint8Array | undefined {
+    if (!(number >= this.#first && number < this.#end) || !bit(this.#present, number)) return undefined
+    const known = this.#blocks.get(number)
+    if (known) return known
+    const block = this.#unpack(number)
+    if (block) this.#blocks.set(number, block)
+    return block
+  }
+
+  #unpack(number: number): Uint8Array | undefined {
+    const index = this.#before(number) - this.#before(this.#first)
     const at = this.#descriptors + index * DESCRIPTOR_BYTES
     if (at + DESCRIPTOR_BYTES > this.#file.size) return this.#cutShort()
     const descriptor = viewOf(this.#file.read(at, DESCRIPTOR_BYTES))
@@ -202,12 +221,14 @@ class KdumpMemory implements PhysicalMemory {
     const flags = descriptor.getUint32(12, true)
     if (offset === 0) return undefined
     if (offset + size > this.#file.size) return this.#cutShort()
-    if (size > 2 * FRAME_BYTES || size === 0) return this.#damaged(pfn, at + 8, `a packed frame has no ${size} bytes`)
+    if (size > 2 * this.#blockBytes || size === 0) {
+      return this.#damaged(number, at + 8, `a packed frame has no ${size} bytes`)
+    }
     const data = this.#file.read(offset, size)
     try {
-      return this.#codec(flags)(data, FRAME_BYTES)
+      return this.#codec(flags)(data, this.#blockBytes)
     } catch (error) {
-      return this.#damaged(pfn, offset, message(error))
+      return this.#damaged(number, offset, message(error))
     }
   }
 
@@ -233,9 +254,9 @@ class KdumpMemory implements PhysicalMemory {
   }
 
   /** A damaged frame is as good as none: the rest of the dump can be read all the same. */
-  #damaged(pfn: number, offset: number, why: string): undefined {
+  #damaged(number: number, offset: number, why: string): undefined {
     if (!this.#isDamageTold) {
-      const first = `the first is 0x${pfn.toString(16)} at byte ${offset}: ${why}`
+      const first = `the first is 0x${(number * this.#perBlock).toString(16)} at byte ${offset}: ${why}`
       this.#damage.push(`frames cannot be unpacked, and count as missing (${first})`)
     }
     this.#isDamageTold = true

@@ -46,6 +46,12 @@ const KEPT_FRAMES = 4096
 export class FrameCache {
   #young = new Map<number, Uint8Array>()
   #old = new Map<number, Uint8Array>()
+  readonly #most: number
+
+  /** @param perBlock frames of each block that is kept */
+  constructor(perBlock: number) {
+    this.#most = Math.floor(KEPT_FRAMES / perBlock)
+  }
 
   get(pfn: number): Uint8Array | undefined {
     const young = this.#young.get(pfn)
@@ -56,7 +62,7 @@ export class FrameCache {
   }
 
   set(pfn: number, frame: Uint8Array): void {
-    if (this.#young.size >= KEPT_FRAMES) {
+    if (this.#young.size >= this.#most) {
       this.#old = this.#young
       this.#young = new Map()
     }

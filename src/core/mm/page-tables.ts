@@ -11,7 +11,7 @@ export interface TableWalk {
   readonly physical: PhysicalMemory
   readonly arch: Arch
   readonly levels: number
-  /** Physical address of the root table. */
+  /** Physical address of the root table, which can begin within a frame. */
   readonly root: number
   /** Entries of the root table [from, to). */
   readonly from: number
@@ -75,9 +75,10 @@ class Walker {
     const below = this.#fanOut ** (level - 1)
     const isRoot = level === walk.levels
     const [from, to] = isRoot ? [walk.from, walk.to] : [0, this.#fanOut]
-    for (let i = from; i < to; i++) {
-      const low = words.getInt32(8 * i, true)
-      const high = words.getInt32(8 * i + 4, true)
+    const start = isRoot ? walk.root % FRAME_BYTES : 0
+    for (let i = from; i < to && start + 8 * i + 8 <= FRAME_BYTES; i++) {
+      const low = words.getInt32(start + 8 * i, true)
+      const high = words.getInt32(start + 8 * i + 4, true)
       if (low === 0 && high === 0) continue
       const page = firstPage + i * below
       if (walk.within && (page + below <= walk.within.first || page >= walk.within.end)) continue
