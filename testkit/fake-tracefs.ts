@@ -35,7 +35,7 @@ export const FUNCTIONS = [
   'vmemmap_base',
 ]
 /** Programs of every Unix, and shells: whatever else the machine has is not there. */
-const UNIX = 'sh bash sed grep sort cut du date sleep tr head tail wc mv rm id touch true'.split(' ')
+const UNIX = 'sh bash sed grep sort cut du date sleep tr head tail wc mv rm id touch true mkfifo'.split(' ')
 
 export const VMEMMAP = '0xffffea0000000000'
 

@@ -352,7 +352,9 @@ stop_recorder() {
   kill -s TERM "$recorder" 2> /dev/null
   wait "$recorder"
   recorder=
-  rm -f "$out/recorder.pid"
+  [ -z "$pinger" ] || kill -s TERM "$pinger" 2> /dev/null
+  pinger=
+  rm -f "$out/recorder.pid" "$out/control" "$out/control.ack" "$out/control.answer"
 }
 
 # filter FIELD: that it is of the pages, by their pfns or by the addresses of their struct pages.
@@ -430,8 +432,15 @@ start_perf() {
     set -- "$@" -e "mem:$(count_address "$pfn")/4:w"
     shift
   done
+  control=
+  if perf record -h 2>&1 | grep -q 'fifo:' && mkfifo "$out/control" "$out/control.ack"; then
+    control=$out/control
+    set -- "$@" "--control=fifo:$control,$control.ack"
+  fi
   perf record --kcore -a -g "--intr-regs=$registers" "$@" -o "$file" > "$out/recorder.log" 2>&1 &
   recorder=$!
+  # perf answers once it has enabled its events.
+  [ -z "$control" ] || { (echo ping > "$control" && read -r answer < "$control.ack" && echo "$answer" > "$control.answer") & pinger=$!; }
   ender=TERM
   echo "$recorder" > "$out/recorder.pid"
   patience=60
@@ -450,6 +459,9 @@ await_recorder() {
 is_recording() {
   case $with in
     perf)
+      [ ! -s "$out/control.answer" ] || return 0
+      # One that does not answer for long does not know the question.
+      [ -z "$control" ] || [ $tries -ge 60 ] || return 1
       # Before it records, perf writes what it finds on the machine.
       before=$size
       size=$(wc -c 2> /dev/null < "$file/data")
@@ -576,6 +588,8 @@ instance=
 known_modules=
 why=
 with=
+control=
+pinger=
 ender=TERM
 patience=5
 

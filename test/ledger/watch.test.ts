@@ -156,6 +156,21 @@ describe('faults', () => {
     expect(accused(await driver.account())).toEqual([['leak', 0x7fea1, 'ring_submit']])
   })
 
+  test('a reference that does not come back, of a page at which others had to try an exchange again', async () => {
+    const driver = new Driver()
+    const { machine } = driver
+    driver.rounds(60)
+    machine.run(driver.submit, 2, { pid: 11 })
+    driver.rounds(4, 1)
+    machine.run(driver.peek, 2, { pid: 12, cpu: 1, refused: true })
+    machine.run(driver.peek, 2, { pid: 12, cpu: 1 })
+    machine.run(driver.unpeek, 2, { pid: 12, cpu: 1 })
+    driver.rounds(60)
+    const result = await driver.account()
+    expect(accused(result)).toEqual([['leak', 0x7fea1, 'ring_submit']])
+    expect(result.unrecorded).toBe(0)
+  })
+
   test('a put too many frees a page that is used on', async () => {
     const driver = new Driver()
     driver.rounds(60)

@@ -2,7 +2,7 @@
 // The script that records, in a folder that looks like tracefs: what it chooses and makes, and that nothing stays, whatever ends it.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type RecordSettings, recordScript } from '../../src/record/script.ts'
@@ -28,7 +28,8 @@ const DEFAULTS: RecordSettings = {
   sample: undefined,
 }
 
-const PERF = `echo "$@" >> "$FAKE_TRACEFS/../perf.log"
+const PERF = `for word; do [ "$word" != -h ] || exit 129; done
+echo "$@" >> "$FAKE_TRACEFS/../perf.log"
 while [ $# -gt 1 ]; do [ "$1" = -o ] && out=$2; shift; done
 mkdir "$out"; echo > "$out/data"
 trap 'exit 0' INT TERM
@@ -48,6 +49,18 @@ process.on('SIGINT', () => {
 })
 setInterval(() => undefined, 1000)
 `
+/** One that can be asked, and answers after a while. */
+const ASKED_PERF = `for word; do [ "$word" != -h ] || { echo '--control <fd:ctl-fd or fifo:ctl-fifo[,ack-fifo]>'; exit 129; }; done
+for word; do case $word in --control=fifo:*) fifos=\${word#--control=fifo:};; esac; done
+while [ $# -gt 1 ]; do [ "$1" = -o ] && out=$2; shift; done
+mkdir "$out"; echo > "$out/data"
+trap 'exit 0' INT TERM
+exec 8<> "\${fifos%,*}" 9<> "\${fifos#*,}"
+read -r question <&8
+sleep 3
+touch "$FAKE_TRACEFS/../enabled"
+[ "$question" = ping ] && echo ack >&9
+while :; do sleep 0.1; done`
 const DYING_PERF = 'sleep 0.5; exit 1'
 
 let kernel: FakeTracefs
@@ -289,6 +302,18 @@ test('a recorder that dies is told, and exit code 1', async () => {
   use({ programs: { perf: DYING_PERF } })
   const { code, said } = await recordIt({ means: 'watch', pages: [{ first: 16, last: 16 }] })
   expect({ code, said }).toMatchObject({ code: 1, said: expect.stringContaining('the recorder ended by itself') })
+})
+
+test('the command waits until perf says that it records', async () => {
+  use({ programs: { perf: ASKED_PERF } })
+  const settings = { means: 'watch', pages: [{ first: 16, last: 16 }] } as const
+  const { code, said } = await recordIt(settings, [
+    'sh',
+    '-c',
+    `[ -e ${kernel.folder}/enabled ] && touch ${out()}/late`,
+  ])
+  expect(code, said).toBe(0)
+  expect(readdirSync(out()).filter(name => !/^perf\.data$|^recorder\.log$|^counts\.txt$/.test(name))).toEqual(['late'])
 })
 
 test('trace-cmd where it is installed', async () => {

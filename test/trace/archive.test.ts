@@ -48,6 +48,19 @@ needs(program('tar'), program('zstd')).describe('the directory of perf record --
     expect(own).toHaveLength(359)
   })
 
+  test('of all that lastput record wrote, its counts are taken, too', async () => {
+    const path = join(folder, 'recorded.tar.gz')
+    run('tar', ['-czf', path, '-C', join(EXAMPLES, '../test/ledger/recordings/watch'), 'dput-held'])
+    const recording = await openFile(path)
+    await valuesOf(recording)
+    expect(recording.info.watched?.after.get(0x57af8)).toBe(1)
+    expect(recording.info.watched?.assumed.size).toBe(0)
+    // The directory alone has none.
+    const alone = await openFile(pack('alone.tar', [], '../test/ledger/recordings/watch/dput-held', 'perf.data'))
+    await alone.close()
+    expect(alone.info.watched?.after.size).toBe(0)
+  })
+
   test('a perf.data without the kernel beside it is read, too', async () => {
     const path = pack('plain.tar', [], 'leak-perf-6.12', 'perf.data', 'kallsyms')
     expect((await valuesOf(await openFile(path))).length).toBeGreaterThan(100)

@@ -118,7 +118,7 @@ export class Reading {
     byPage: Map<number, ReadEvent[]>,
     pagemapOf: (pfn: number) => PagemapRange | undefined,
   ): Reading {
-    for (const [pfn, events] of byPage) this.pages.set(pfn, pageOf(pfn, events))
+    for (const [pfn, events] of byPage) this.pages.set(pfn, pageOf(pfn, events, recording.info.isWatch === true))
     // What the core does with one page it does with all of the pagemap.
     const resets = new Set(
       [...this.pages.values()]
@@ -183,23 +183,23 @@ function changeOf({ op, val, ret }: ReadEvent, before: number | undefined): numb
 }
 
 /** Count after an event, from its own result; undefined where it has none. */
-function resultOf({ op, val, ret }: ReadEvent): number | undefined {
+function resultOf({ op, val, ret }: ReadEvent, isWatch: boolean): number | undefined {
   if (op === Op.SET || op === Op.UNFREEZE) return val
   if (op === Op.MOD_AND_RETURN) return ret
-  // A reference is refused to a page that has none.
-  if (op === Op.MOD_UNLESS && ret === 0) return 0
+  // A reference is refused to a page that has none; in a watch it was not refused, but tried again.
+  if (op === Op.MOD_UNLESS && ret === 0) return isWatch ? undefined : 0
   if (op === Op.MOD_AND_TEST && ret !== 0) return 0
   return op === Op.FREEZE && ret !== 0 ? 0 : undefined
 }
 
-function pageOf(pfn: number, read: readonly ReadEvent[]): Page {
+function pageOf(pfn: number, read: readonly ReadEvent[], isWatch: boolean): Page {
   const page: Page = { pfn, events: [], lifetimes: [], isClean: true, isReset: false }
   let count: number | undefined
   let isKnown = false
   for (const event of read) {
     // The count that was read tells the first one's, if nobody came between; results tell for sure.
     const delta: number = changeOf(event, count) ?? event.val
-    const result = resultOf(event)
+    const result = resultOf(event, isWatch)
     const before: number | undefined = count ?? (result === undefined ? event.count - delta : result - delta)
     const after: number = before + delta
     const missesZero = event.op === Op.MOD_AND_TEST && event.ret === 0 && after === 0

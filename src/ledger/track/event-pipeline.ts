@@ -84,6 +84,8 @@ export class EventPipeline {
    */
   refused(row: number, since: number, time: number): void {
     const { pages, gaps, nodes, order } = this.#tables
+    // In a watch it is an exchange that found another count than it had read, whatever that was.
+    if (order.isImmediate) return
     const head = pages.head[row]!
     if (!pages.has(row, PageBit.open) || pages.has(row, NOT_REFUSABLE) || head < 0) return
     // The first of a lifetime is the one that is to be explained.
