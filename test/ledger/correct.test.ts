@@ -10,6 +10,8 @@ test.each([
   ['a page that the core resets has fewer references out than its laws are over by, all together', 600384],
   ['events that one task lacks make lifetimes impossible', 600774],
   ['events that all lack for a moment do, on another page', 600862],
+  ['of eight references that one get took the last comes back late', 700198],
+  ['a teardown waits for those who have not come to give back what they took', 701263],
 ])('%s', async (_, seed) => {
   const made = makeRecording(seed, { driver: { bugs: [] } })
   expect(made.truth.correct).toBe(true)

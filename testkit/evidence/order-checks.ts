@@ -37,19 +37,20 @@ function returned(reading: Reading, law: NamedLaw, isLatest: boolean): { back: R
   const back: Returned[] = []
   let units = 0
   for (const page of reading.pages.values()) {
-    const out: { taken: number; pid: number; units: number; isBack: boolean }[] = []
+    const out: { taken: number; pid: number; units: number }[] = []
     for (const event of page.events) {
       let left = unitsUnder(law, event)
-      if (left > 0) out.push({ taken: event.ordinal, pid: event.pid, units: left, isBack: false })
+      if (left > 0) out.push({ taken: event.ordinal, pid: event.pid, units: left })
       while (left < 0 && out.length > 0) {
         const get = (isLatest ? out.at(-1) : out[0])!
         const n = Math.min(get.units, -left)
-        if (!get.isBack) back.push({ taken: get.taken, given: event.ordinal, pid: get.pid })
-        get.isBack = true
         units += n
         get.units -= n
         left += n
-        if (get.units === 0) out.splice(out.indexOf(get), 1)
+        if (get.units > 0) continue
+        // Of several references that one get took, the last that comes back counts.
+        back.push({ taken: get.taken, given: event.ordinal, pid: get.pid })
+        out.splice(out.indexOf(get), 1)
       }
     }
   }

@@ -31,7 +31,7 @@ export interface LawTraffic {
   ways: ReadonlyMap<number, readonly number[]>
 }
 
-/** A reference that came back, as far as it matters here. */
+/** A put that gave back what a get took, or a part of it. */
 export interface Pair extends Returned {
   /** Task, stack and call site of the put. */
   putPid: number
@@ -61,12 +61,16 @@ export class TrafficCollector {
     this.#sites = sites
   }
 
-  /** Takes in a reference that came back. */
-  add(pair: Pair): void {
-    const { taken, given, pid } = pair
-    this.#returned.push({ taken, given, pid })
-    if (pid === pair.putPid) this.#bySameTask++
-    push(this.#ways, pair.putSite, given)
+  /** Takes in what one get took and several puts gave back, all of it. It is back when the last of it is. */
+  add(pairs: readonly Pair[]): void {
+    const [{ taken, pid }] = pairs as [Pair]
+    this.#returned.push({ taken, given: Math.max(...pairs.map(({ given }) => given)), pid })
+    if (pairs.every(({ putPid }) => putPid === pid)) this.#bySameTask++
+    for (const pair of pairs) this.#addPut(pair)
+  }
+
+  #addPut(pair: Pair): void {
+    push(this.#ways, pair.putSite, pair.given)
     // An interrupt gives back in the name of whatever task it interrupts.
     const traits = this.#sites.traits(pair.putStack)
     if (!(traits & StackTrait.INTERRUPT)) this.#note(pair, (traits & StackTrait.WORKER) !== 0)

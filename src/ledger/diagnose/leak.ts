@@ -162,8 +162,9 @@ function certaintyByOrder(facts: LeakFacts): Certainty | undefined {
   const { waits, hasStack, isHeadless, isEviction, isMapped, isPin, lifetimes } = facts
   if (waits) {
     if (facts.maybeWithConsumer) return undefined
+    if (!hasStack) return 'possible'
     // A call site that takes often, and of which no law says what gives back, may be a user's who has not come to it yet.
-    if (!hasStack || (!facts.hasLaw && facts.takenHere > SEVERAL)) return 'possible'
+    if (!facts.hasLaw && facts.takenHere > SEVERAL) return undefined
     return lifetimes >= ENOUGH && !isHeadless && !facts.mayBeMissing ? 'certain' : 'likely'
   }
   if (isHeadless || isEviction || isMapped) return undefined

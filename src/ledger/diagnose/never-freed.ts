@@ -118,7 +118,7 @@ export class NeverFreed {
     const bySite = new Map<number, PageLifetime[]>()
     const returning = new Set<number>()
     for (const lifetime of this.#uncounted(probes.lifetimes.lifetimes())) {
-      all.add({ ...lifetime, putSite: 0 })
+      all.add([{ ...lifetime, putSite: 0 }])
       push(bySite, lifetime.signature, lifetime)
       returning.add(pagemaps.covering(lifetime.pfn))
     }
@@ -138,7 +138,7 @@ export class NeverFreed {
     let mayBeMapped = lifetimes.length === 0
     for (const lifetime of [...lifetimes].sort((a, b) => a.given - b.given)) {
       const { putStack, putPid, pid, taken } = lifetime
-      collector.add({ ...lifetime, putSite: 0 })
+      collector.add([{ ...lifetime, putSite: 0 }])
       const traits = sites.traits(putStack)
       if (!sites.isTelling(putStack) || traits & StackTrait.UNMAP) mayBeMapped = true
       if (traits & StackTrait.EXIT && putPid === pid) push(exits, pid, taken)

@@ -28,11 +28,17 @@ export interface References {
   surplus: SurplusPut[]
   /** Of each event, the place of one that it gave back or was given back by; undefined: none. */
   partners: (number | undefined)[]
+  /** Of each get of which all references came back, the places of the events that gave them back. */
+  settled: Map<number, number[]>
 }
+
+type Pairing = Pick<References, 'partners' | 'settled'>
 
 interface Taken {
   position: number
+  /** Those that are out, and the places of the puts that gave back others. */
   units: number
+  by: number[]
 }
 
 /** References of one law while a lifetime is followed. */
@@ -50,6 +56,7 @@ interface Account {
 export function pairReferences(events: readonly LifetimeEvent[], held: number, book: LawBook): References {
   const accounts = new Map<number, Account>()
   const partners = new Array<number | undefined>(events.length).fill(undefined)
+  const settled = new Map<number, number[]>()
   const surplus: SurplusPut[] = []
   /** Puts that no law has: what they gave back is known once laws have had their say. */
   const lawless: SurplusPut[] = []
@@ -66,7 +73,7 @@ export function pairReferences(events: readonly LifetimeEvent[], held: number, b
     const law = book.lawOf(unitKey(event.signature, event.delta))
     const account = accountOf(law)
     if (event.delta > 0) {
-      account.out.push({ position, units: event.delta })
+      account.out.push({ position, units: event.delta, by: [] })
       account.since.push(position)
       return
     }
@@ -74,7 +81,7 @@ export function pairReferences(events: readonly LifetimeEvent[], held: number, b
       lawless.push({ law, units: -event.delta, event })
       return
     }
-    let left = giveBack(account, events, position, partners, law === NO_LAW || event.stack === 0)
+    let left = giveBack(account, events, position, { partners, settled }, law === NO_LAW || event.stack === 0)
     const fromBefore = Math.min(before, left)
     before -= fromBefore
     left -= fromBefore
@@ -82,7 +89,7 @@ export function pairReferences(events: readonly LifetimeEvent[], held: number, b
     if (account.out.length === 0) account.since = []
   })
   for (const put of lawless) {
-    pairAcrossLaws(put, accounts, events, partners, book)
+    pairAcrossLaws(put, accounts, events, { partners, settled }, book)
     const fromBefore = Math.min(before, put.units)
     before -= fromBefore
     put.units -= fromBefore
@@ -90,7 +97,7 @@ export function pairReferences(events: readonly LifetimeEvent[], held: number, b
   }
   const open = [...accounts].flatMap(([law, account]) => openOf(law, account, events))
   if (before > 0) open.unshift({ law: NO_LAW, units: before, event: undefined, alternatives: [] })
-  return { open, surplus: surplus.filter(({ units }) => units > 0), partners }
+  return { open, surplus: surplus.filter(({ units }) => units > 0), partners, settled }
 }
 
 /** Takes a put's units from the references that are out; returns how many were not. */
@@ -98,7 +105,7 @@ function giveBack(
   { out }: Account,
   events: readonly LifetimeEvent[],
   position: number,
-  partners: (number | undefined)[],
+  { partners, settled }: Pairing,
   isNested: boolean,
 ): number {
   const put = events[position]!
@@ -111,7 +118,10 @@ function giveBack(
     partners[taken.position] ??= position
     left -= units
     taken.units -= units
-    if (taken.units === 0) out.splice(at, 1)
+    taken.by.push(position)
+    if (taken.units > 0) continue
+    settled.set(taken.position, taken.by)
+    out.splice(at, 1)
   }
   return left
 }
@@ -148,7 +158,7 @@ function pairAcrossLaws(
   put: SurplusPut,
   accounts: ReadonlyMap<number, Account>,
   events: readonly LifetimeEvent[],
-  partners: (number | undefined)[],
+  { partners, settled }: Pairing,
   book: LawBook,
 ): void {
   const at = events.indexOf(put.event)
@@ -170,10 +180,13 @@ function pairAcrossLaws(
   }
   if (!best) return
   best.taken.units -= put.units
-  if (best.taken.units === 0) best.out.splice(best.out.indexOf(best.taken), 1)
   partners[at] = best.taken.position
   partners[best.taken.position] ??= at
   put.units = 0
+  best.taken.by.push(at)
+  if (best.taken.units > 0) return
+  settled.set(best.taken.position, best.taken.by)
+  best.out.splice(best.out.indexOf(best.taken), 1)
 }
 
 /**

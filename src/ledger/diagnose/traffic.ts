@@ -4,7 +4,7 @@ import type { LearningTracker } from '../learn/learning-tracker.ts'
 import type { LifetimeEvent } from '../track/lifetime-event.ts'
 import { LifetimeState } from '../track/lifetime-log.ts'
 import { unitKey } from '../track/unit-key.ts'
-import { type LawTraffic, NO_TRAFFIC, push, TrafficCollector } from './law-traffic.ts'
+import { type LawTraffic, NO_TRAFFIC, type Pair, push, TrafficCollector } from './law-traffic.ts'
 import { Overtaking, type Returned } from './overtaking.ts'
 import { pairReferences } from './references.ts'
 
@@ -56,44 +56,39 @@ export class Traffic {
 }
 
 function collect(laws: Collectors, events: readonly LifetimeEvent[], ledger: LearningTracker): void {
-  const { partners, open } = pairReferences(events, 0, ledger.book)
+  const { settled, open } = pairReferences(events, 0, ledger.book)
   for (const { law, event, alternatives } of open)
     if (event) collectorOf(laws, law, ledger).out.push((alternatives.at(-1) ?? event).ordinal)
-  partners.forEach((partner, position) => {
+  for (const [position, by] of settled) {
     const get = events[position]!
-    if (partner === undefined || get.delta <= 0 || partner < position) return
-    const put = events[partner]!
     const law = ledger.book.lawOf(unitKey(get.signature, 1))
-    const pair = {
-      taken: get.ordinal,
-      given: put.ordinal,
-      pid: get.pid,
-      putPid: put.pid,
-      putStack: put.stack,
-      putSite: ledger.sites.site(put.signature),
-    }
-    collectorOf(laws, law, ledger).add(pair)
-  })
+    collectorOf(laws, law, ledger).add(by.map(place => pairOf(get, events[place]!, ledger)))
+  }
+}
+
+function pairOf(get: LifetimeEvent, put: LifetimeEvent, { sites }: LearningTracker): Pair {
+  const { ordinal: given, pid: putPid, stack: putStack } = put
+  return { taken: get.ordinal, given, pid: get.pid, putPid, putStack, putSite: sites.site(put.signature) }
 }
 
 /** What was set aside of long lifetimes came back, too. */
 function collectSetAside(laws: Collectors, ledger: LearningTracker): void {
-  const { aside, book } = ledger
-  let before = -1
+  const { aside, book, sites } = ledger
+  // The pairs of one get follow each other.
+  let pairs: Pair[] = []
   for (let pair = aside.first; pair < aside.length; pair++) {
     const at = aside.at(pair)
-    const taken = aside.taken[at]!
-    // Of several references that one get took, the first that came back counts.
-    if (taken === before) continue
-    before = taken
-    collectorOf(laws, book.lawOf(unitKey(aside.getSignature[at]!, 1)), ledger).add({
-      taken,
+    pairs.push({
+      taken: aside.taken[at]!,
       given: aside.given[at]!,
       pid: aside.getPid[at]!,
       putPid: aside.putPid[at]!,
       putStack: aside.putStack[at]!,
-      putSite: ledger.sites.site(aside.putSignature[at]!),
+      putSite: sites.site(aside.putSignature[at]!),
     })
+    if (pair + 1 < aside.length && aside.taken[aside.at(pair + 1)] === aside.taken[at]) continue
+    collectorOf(laws, book.lawOf(unitKey(aside.getSignature[at]!, 1)), ledger).add(pairs)
+    pairs = []
   }
 }
 
