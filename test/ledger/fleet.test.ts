@@ -67,7 +67,7 @@ describe('recordings of one build', () => {
     expect(alone.findings).toMatchObject([{ ...leak, certainty: 'possible' }])
     expect(joint.findings).toMatchObject([{ ...leak, certainty: 'likely' }])
     expect(joint.findings[0]!.evidence.join()).toMatch(/complete lifetimes of 7 recordings/)
-    expect(joint.notes.join()).toMatch(/^laws are learned from \d+ complete lifetimes of 6 other recordings, too/)
+    expect(joint.notes.join()).toMatch(/^laws are learned from \d+ complete lifetimes of 6 other recordings/)
     expect(joint.lives).toEqual(alone.lives)
   })
 

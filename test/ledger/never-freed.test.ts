@@ -149,7 +149,7 @@ describe.each(SEEDS)('simulated, seed %d', seed => {
     const { rows } = simulated({ seed, singles: 200, unprobed: 20 })
     const made = await judge(rows)
     expect(accused(made)).toEqual([])
-    expect(made.notes.join('\n')).toMatch(/some come back without lastput_free/)
+    expect(made.notes.join('\n')).toMatch(/some pages are freed without it/)
   })
 
   test('without stacks nothing tells whether a page is mapped', async () => {

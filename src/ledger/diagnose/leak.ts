@@ -165,6 +165,8 @@ function certaintyByOrder(facts: LeakFacts): Certainty | undefined {
     if (!hasStack) return 'possible'
     // A call site that takes often, and of which no law says what gives back, may be a user's who has not come to it yet.
     if (!facts.hasLaw && facts.takenHere > SEVERAL) return undefined
+    // Where pages are in use for other reasons, too, their users are still at work, and so may be the one of this reference.
+    if (facts.openPages > Math.max(SEVERAL, facts.outOfLaw) && !isOvertaken(facts)) return undefined
     return lifetimes >= ENOUGH && !isHeadless && !facts.mayBeMissing ? 'certain' : 'likely'
   }
   if (isHeadless || isEviction || isMapped) return undefined
