@@ -12,6 +12,19 @@ interface Survivor {
 
 const survivors: readonly Survivor[] = [
   {
+    file: /drm_pagemap\.ts$/,
+    kind: 'count',
+    before: /^count: 0,/,
+    after: /^count: -1,/,
+    why: 'a thread that runs only where it is asked for: fewer than none is none',
+  },
+  {
+    file: /drm_pagemap\.ts$/,
+    kind: 'drop',
+    before: /^if \(page\) yield\* after_migration\(page\)/,
+    why: 'memory that is never given back is not handed out any more: no promise says that all of it is',
+  },
+  {
     file: /kernel\/sched\/wait_bit\.ts$/,
     before: /sleepers\.length === 0/,
     after: /=== -1/,
