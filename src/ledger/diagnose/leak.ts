@@ -158,16 +158,20 @@ export function leakCertainty(facts: LeakFacts): Certainty | undefined {
   return certainty === 'likely' && facts.isVague && !facts.waits ? 'possible' : certainty
 }
 
+/** True if a teardown waits for what is out of this law, and hardly for anything else: where many are in use, users are still at work. */
+function isAwaited({ waits, openPages, outOfLaw }: LeakFacts): boolean {
+  return waits && openPages <= Math.max(SEVERAL, outOfLaw)
+}
+
 function certaintyByOrder(facts: LeakFacts): Certainty | undefined {
-  const { waits, hasStack, isHeadless, isEviction, isMapped, isPin, lifetimes } = facts
-  if (waits) {
+  const { hasStack, isHeadless, isEviction, isMapped, isPin, lifetimes } = facts
+  if (isAwaited(facts)) {
     if (facts.maybeWithConsumer) return undefined
     if (!hasStack) return 'possible'
     // A call site that takes often, and of which no law says what gives back, may be a user's who has not come to it yet.
     if (!facts.hasLaw && facts.takenHere > SEVERAL) return undefined
-    // Where pages are in use for other reasons, too, their users are still at work, and so may be the one of this reference.
-    if (facts.openPages > Math.max(SEVERAL, facts.outOfLaw) && !isOvertaken(facts)) return undefined
-    return lifetimes >= ENOUGH && !isHeadless && !facts.mayBeMissing ? 'certain' : 'likely'
+    const isLast = facts.openPages <= SEVERAL
+    return isLast && lifetimes >= ENOUGH && !isHeadless && !facts.mayBeMissing ? 'certain' : 'likely'
   }
   if (isHeadless || isEviction || isMapped) return undefined
   // Whoever holds the page by right keeps it from being evicted, too: only what nothing is known to give back is leaked.
