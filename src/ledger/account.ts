@@ -17,6 +17,7 @@ import { type LearningOptions, LearningTracker } from './learn/learning-tracker.
 import { isInRanges, type PageRange } from './track/page-range.ts'
 import { PageBit } from './track/page-state.ts'
 import { protocolOf } from './track/protocol-recognition.ts'
+import { NEVER_CLOSES } from './track/rule-recognition.ts'
 import type { LifetimeTotals } from './track/tables.ts'
 import { isPut, signatureOf, type UnitKey } from './track/unit-key.ts'
 
@@ -302,10 +303,13 @@ function pagemapSummaries(recording: Recording, ledger: LearningTracker): Pagema
 }
 
 function openLives(ledger: LearningTracker): number {
-  const { pages } = ledger
+  const { pages, pagemaps } = ledger
   let open = 0
   for (let row = 0; row < pages.length; row++) {
-    if (pages.bits[row]! & PageBit.open && ledger.isCounted(row) && pages.count[row] !== ledger.idleCount(row)) open++
+    if (!(pages.has(row, PageBit.open) && ledger.isCounted(row))) continue
+    // Where the core sets the count back, a page in use may have the count of an idle one.
+    const isReset = pagemaps.list[pages.pagemap[row]!]!.closesAt === NEVER_CLOSES && !pages.has(row, PageBit.basePut)
+    if (pages.count[row] !== ledger.idleCount(row) || (isReset && pages.events[row]! > 0)) open++
   }
   return open
 }

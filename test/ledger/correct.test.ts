@@ -11,6 +11,7 @@ test.each([
   ['events that one task lacks make lifetimes impossible', 600774],
   ['events that all lack for a moment do, on another page', 600862],
   ['of eight references that one get took the last comes back late', 700198],
+  ['pages are in use that have the count of an idle one', 800785],
   ['a teardown waits for those who have not come to give back what they took', 701263],
 ])('%s', async (_, seed) => {
   const made = makeRecording(seed, { driver: { bugs: [] } })

@@ -361,7 +361,7 @@ export class OpenFindings {
     return (
       pages.has(row, PageBit.open) &&
       this.#ledger.mayClaim(row) &&
-      pages.count[row]! > (this.#ledger.idleCount(row) ?? 0)
+      (pages.count[row]! > (this.#ledger.idleCount(row) ?? 0) || (this.#isReset(row) && pages.events[row]! > 0))
     )
   }
 
