@@ -17,7 +17,6 @@ import { type LearningOptions, LearningTracker } from './learn/learning-tracker.
 import { isInRanges, type PageRange } from './track/page-range.ts'
 import { PageBit } from './track/page-state.ts'
 import { protocolOf } from './track/protocol-recognition.ts'
-import { NEVER_CLOSES } from './track/rule-recognition.ts'
 import type { LifetimeTotals } from './track/tables.ts'
 import { isPut, signatureOf, type UnitKey } from './track/unit-key.ts'
 
@@ -302,14 +301,12 @@ function pagemapSummaries(recording: Recording, ledger: LearningTracker): Pagema
   }))
 }
 
-function openLives(ledger: LearningTracker): number {
-  const { pages, pagemaps } = ledger
+function openLives(ledger: LearningTracker, diagnosis: Diagnosis): number {
+  const { pages } = ledger
   let open = 0
   for (let row = 0; row < pages.length; row++) {
-    if (!(pages.has(row, PageBit.open) && ledger.isCounted(row))) continue
-    // Where the core sets the count back, a page in use may have the count of an idle one.
-    const isReset = pagemaps.list[pages.pagemap[row]!]!.closesAt === NEVER_CLOSES && !pages.has(row, PageBit.basePut)
-    if (pages.count[row] !== ledger.idleCount(row) || (isReset && pages.events[row]! > 0)) open++
+    if (!pages.has(row, PageBit.open) || !ledger.isCounted(row)) continue
+    if (pages.count[row] !== ledger.idleCount(row) || diagnosis.isUsedAtIdleCount(row)) open++
   }
   return open
 }
@@ -320,7 +317,7 @@ function livesOf(ledger: LearningTracker, diagnosis: Diagnosis): Account['lives'
   return {
     ...lives,
     complete: lives.complete + uncountedOf(ledger),
-    openAtEnd: openLives(ledger) + diagnosis.outByProbes(),
+    openAtEnd: openLives(ledger, diagnosis) + diagnosis.outByProbes(),
     unknown: diagnosis.unknownLifetimes(),
   }
 }

@@ -177,6 +177,11 @@ export class Diagnosis {
     return found
   }
 
+  /** True if somebody uses a page that has the count of an idle one, as it may where the core sets the count back. */
+  isUsedAtIdleCount(row: number): boolean {
+    return this.#open.isUsedAtIdleCount(row)
+  }
+
   /** Who holds a page's references in that state, oldest first. */
   holders(state: PageState): Holder[] {
     return this.#open.holders(state)

@@ -361,8 +361,15 @@ export class OpenFindings {
     return (
       pages.has(row, PageBit.open) &&
       this.#ledger.mayClaim(row) &&
-      (pages.count[row]! > (this.#ledger.idleCount(row) ?? 0) || (this.#isReset(row) && pages.events[row]! > 0))
+      (pages.count[row]! > (this.#ledger.idleCount(row) ?? 0) || this.isUsedAtIdleCount(row))
     )
+  }
+
+  /** True if somebody uses a page that has the count of an idle one, as it may where the core sets the count back. */
+  isUsedAtIdleCount(row: number): boolean {
+    if (!this.#isReset(row)) return false
+    const { open } = pairReferences(this.#ledger.lifeEvents(row), 0, this.#ledger.book)
+    return open.some(({ event }) => !this.#isCores(row, event))
   }
 
   #isEviction(event: LifetimeEvent | undefined): boolean {
