@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Every page as a row, by the million: a row is formatted once for pages that are alike, and copied for the others with the numbers
- * that differ counted up in place.
+ * Every page as a row, by the million: a row is formatted once for pages that are alike, and copied for the others with the
+ * numbers that differ counted up in place.
  */
 import { PageView } from '../core/mm/page-layout.ts'
 import type { PageFacts } from '../core/page-queries.ts'
@@ -80,7 +80,9 @@ export class PageList {
     this.#most = Math.min(sameLength, Math.floor(CHUNK / (this.#row.length + 1)))
   }
 
-  /** Writes the row as often as it is to be: twice as many each time, with what is between them added to the numbers of the copy. */
+  /**
+   * Writes the row as often as it is to be: twice as many each time, with what is between them added to the numbers of the copy.
+   */
   #repeat(): void {
     const bytes = this.#row.length + 1
     if (this.#length + this.#rows * bytes > CHUNK) this.#flush()

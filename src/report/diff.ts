@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * What two recordings of one scenario differ in: a good kernel and a bad one, before and after a patch. Call sites are compared by
- * their functions, whose offsets change with every build, and numbers by lifetime, for no two runs have as many.
+ * What two recordings of one scenario differ in: a good kernel and a bad one, before and after a patch. Call sites are compared
+ * by their functions, whose offsets change with every build, and numbers by lifetime, for no two runs have as many.
  */
 import { type Account, type AccountOptions, readLedger, summarise } from '../ledger/account.ts'
 import { baseName } from '../ledger/callsites/symbol-lists.ts'

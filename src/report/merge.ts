@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Answers of many runs as one: of a fleet's recordings (lastput.trace/3) what was found, by cause over all of them; of the shards of a
- * matrix (lastput.check/2 of each cell) the matrix.
+ * Answers of many runs as one: of a fleet's recordings (lastput.trace/3) what was found, by cause over all of them; of the shards
+ * of a matrix (lastput.check/2 of each cell) the matrix.
  */
 import { properties } from '../linux/properties.ts'
 import { type MatrixCell, type MatrixRow, MatrixText } from './matrix.ts'

@@ -18,7 +18,9 @@ export interface Timeline {
   low: Int16Array
   /** Count of each page while nobody holds it; NO_IDLE where that is not known. */
   idle: Int16Array
-  /** A bit for each event, from the lowest of the first byte on: with it a lifetime begins, or is met when it has begun before. */
+  /**
+   * A bit for each event, from the lowest of the first byte on: with it a lifetime begins, or is met when it has begun before.
+   */
   begins: Uint8Array
   firstTime: number
   lastTime: number

@@ -83,8 +83,8 @@ export class AnomalyFindings {
   }
 
   /**
-   * Laws that are short on the page for good, and are none of the event's: one put too many of theirs may have freed the page before
-   * the event, while the put that then found nothing left came after it.
+   * Laws that are short on the page for good, and are none of the event's: one put too many of theirs may have freed the page
+   * before the event, while the put that then found nothing left came after it.
    */
   #others({ event }: Anomaly, found: readonly Shortage[]): Shortage[] {
     const own = this.#ledger.book.lawOf(unitKey(event.signature, event.val))
@@ -174,9 +174,9 @@ export class AnomalyFindings {
   }
 
   /**
-   * `certain` wants a rule that other lifetimes followed, a page of which nothing is missing since its initialisation, a recording in
-   * which no event is known to be missing, and either a law that is short on the page, which no order of events changes, or an order
-   * of its events that no clock leaves open.
+   * `certain` wants a rule that other lifetimes followed, a page of which nothing is missing since its initialisation, a
+   * recording in which no event is known to be missing, and either a law that is short on the page, which no order of events
+   * changes, or an order of its events that no clock leaves open.
    */
   #certainty(anomaly: Anomaly, history: PageHistory | undefined, isShort: boolean): Certainty {
     const { row, kind } = anomaly

@@ -4,12 +4,13 @@
  * began. That may be its right, if it was taken before and comes back late; or it is one put too many, of which no event is
  * impossible. It is too many only if all of this speaks for it:
  *
- * - the page is short by one law that all other lifetimes obey, by as much as one put gave back that found nothing out, and that put
- *   has the callers that puts of this law have;
- * - all other pages that are used under the law have, from the first to the last, the count at rest that this one had, and it alone fell;
+ * - the page is short by one law that all other lifetimes obey, by as much as one put gave back that found nothing out, and that
+ *   put has the callers that puts of this law have;
+ * - all other pages that are used under the law have, from the first to the last, the count at rest that this one had, and it
+ *   alone fell;
  * - the page was used on under the law, so that nobody was giving it up;
- * - a reference of before the watch would have been overtaken by many more of the law's than any that came back: what tells a leak
- *   (`leak.ts`), seen from its other end.
+ * - a reference of before the watch would have been overtaken by many more of the law's than any that came back: what tells a
+ *   leak (`leak.ts`), seen from its other end.
  */
 import type { WatchedCounts } from '../../trace/events.ts'
 import type { Finding } from '../findings/finding.ts'
@@ -192,7 +193,10 @@ export class FallenRests {
   }
 }
 
-/** How a reference of before the watch would stand, had that put given it back; undefined: it is not overtaken further than others. */
+/**
+ * How a reference of before the watch would stand, had that put given it back; undefined: it is not overtaken further than
+ * others.
+ */
 function passedBy({ all, byTask }: LawTraffic, put: LedgerEvent, isByTask: boolean): Passed | undefined {
   if (all.returned < ENOUGH) return undefined
   if (isByTask) {

@@ -105,7 +105,10 @@ export class TrafficCollector {
   }
 }
 
-/** True for a task that mostly gives back what others took and hand to it, and is no worker of a queue that any other can stand in for. */
+/**
+ * True for a task that mostly gives back what others took and hand to it, and is no worker of a queue that any other can stand in
+ * for.
+ */
 export function isConsumer({ isWorker, all, ofOthers }: Giver): boolean {
   return !isWorker && 2 * ofOthers > all
 }
@@ -124,9 +127,9 @@ export function maybeWith({ all, givers }: LawTraffic, taken: number): number[] 
 const WAY = 20
 
 /**
- * True if the reference may wait on a way back that has not got to it yet. A law has several ways back where the lifetimes do not tell
- * which reference goes which way; one of them may be slow while the others move on. A way that has since given back twice as many as
- * were out then would have come to it.
+ * True if the reference may wait on a way back that has not got to it yet. Laws have several ways where the lifetimes do not tell
+ * which reference goes which way; one of them may be slow while the others move on. A way that has since given back twice of what
+ * was out then would have come to it.
  */
 export function mayWait({ all, ways, out }: LawTraffic, taken: number): boolean {
   const usual = [...ways.values()].filter(given => given.length * WAY >= all.returned)

@@ -29,7 +29,9 @@ export interface LeakFacts {
   isHandOut: boolean
   /** A task that gives back such references and has given back none that was taken later: it may still work on this one. */
   maybeWith: number | undefined
-  /** One of those is a task that mostly gives back what others took: neither a worker of a queue nor the one who took this one. */
+  /**
+   * One of those is a task that mostly gives back what others took: neither a worker of a queue nor the one who took this one.
+   */
   maybeWithConsumer: boolean
   /** References of the law came back by the task that took them, all of them. */
   isOwnTask: boolean
@@ -41,7 +43,10 @@ export interface LeakFacts {
   peak: number
   /** References of the law that were taken later and are out, too. */
   outLater: number
-  /** Pages of the pagemap that are in use at the end; Infinity where only some pages were watched, which tells nothing of the others. */
+  /**
+   * Pages of the pagemap that are in use at the end; Infinity where only some pages were watched, which tells nothing of the
+   * others.
+   */
   openPages: number
   /** References taken at its call site in the whole recording. */
   takenHere: number
@@ -158,7 +163,10 @@ export function leakCertainty(facts: LeakFacts): Certainty | undefined {
   return certainty === 'likely' && facts.isVague && !facts.waits ? 'possible' : certainty
 }
 
-/** True if a teardown waits for what is out of this law, and hardly for anything else: where many are in use, users are still at work. */
+/**
+ * True if a teardown waits for what is out of this law, and hardly for anything else: where many are in use, users are still at
+ * work.
+ */
 function isAwaited({ waits, openPages, outOfLaw }: LeakFacts): boolean {
   return waits && openPages <= Math.max(SEVERAL, outOfLaw)
 }
@@ -184,9 +192,9 @@ function certaintyByOrder(facts: LeakFacts): Certainty | undefined {
 }
 
 /**
- * A reference that was overtaken by more than any. Where many are out like that, some holders may keep what they take for good, or a
- * slower way back has not shown itself yet; and a page that its owner keeps, which is what the hand-out's reference says, is kept by
- * right as long as others use it.
+ * A reference that was overtaken by more than any. Where many are out like that, some holders may keep what they take for good,
+ * or a slower way back has not shown itself yet; and a page that its owner keeps, which is what the hand-out's reference says, is
+ * kept by right as long as others use it.
  */
 function overtaken({ isHandOut, others, alike, between, returned, isPin }: LeakFacts): Certainty | undefined {
   // Those that were taken one after the other are with one who stopped, and who may go on.

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What is out at the end by hand-outs and returns alone, where no count was recorded: whether it will come back, by the same evidence as for leaks. */
+/**
+ * What is out at the end by hand-outs and returns alone, where no count was recorded: whether it will come back, by the same
+ * evidence as for leaks.
+ */
 import { Op } from '../../trace/events.ts'
 import { StackTrait } from '../callsites/symbol-lists.ts'
 import type { Certainty, Finding } from '../findings/finding.ts'
@@ -294,8 +297,8 @@ function suspects(traffic: LawTraffic, taken: number): number[] {
 }
 
 /**
- * Returns the number of pages that the exit of the page's task gave back, if that passed this one over: those handed out before and
- * after it came back in the order in which they were handed out, or in the opposite one.
+ * Returns the number of pages that the exit of the page's task gave back, if that passed this one over: those handed out before
+ * and after it came back in the order in which they were handed out, or in the opposite one.
  */
 function passedOverAtExit({ pid, taken }: OpenPage, { exits }: Kind): number {
   const given = exits.get(pid) ?? []

@@ -65,8 +65,8 @@ export class OpenFindings {
   }
 
   /**
-   * What there is to say of a page at the end: that it is held, or a finding for each law by which a reference was leaked. Nothing if
-   * it is idle, or if events may be missing.
+   * What there is to say of a page at the end: that it is held, or a finding for each law by which a reference was leaked.
+   * Nothing if it is idle, or if events may be missing.
    */
   of(row: number): Finding[] {
     const { pages, pagemaps } = this.#ledger
@@ -387,8 +387,8 @@ function byLikelihood({ facts: a }: KnownReference, { facts: b }: KnownReference
 }
 
 /**
- * Gets of rival laws that may have taken what is out. Rival call sites go alike in all other lifetimes, so where this one has more
- * gets of the law than of its rivals, it is the law's own that is too many.
+ * Gets of rival laws that may have taken what is out. Rival call sites go alike in all other lifetimes, so where this one has
+ * more gets of the law than of its rivals, it is the law's own that is too many.
  */
 function rivalGets(events: readonly LifetimeEvent[], law: number, book: LawBook): LifetimeEvent[] {
   const { rivals } = book.laws[law]!

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Which put made the count fall that a watched page has at rest. As with puts too many of other pages (`shortage.ts`), what all of the
- * page's lifetimes add up to tells the law, whatever the put that the count fell by: one too many may come while others hold references,
- * and leave it to the last of them to fall below.
+ * Which put made the count fall that a watched page has at rest. As with puts too many of other pages (`shortage.ts`), what all
+ * of the page's lifetimes add up to tells the law, whatever the put that the count fell by: one too many may come while others
+ * hold references, and leave it to the last of them to fall below.
  */
 import { NO_LAW } from '../learn/law-book.ts'
 import type { LearningTracker } from '../learn/learning-tracker.ts'

@@ -7,8 +7,8 @@ import { isPut, signatureOf, unitKey } from '../track/unit-key.ts'
 import type { Naming } from './naming.ts'
 
 /**
- * Returns the law of an event. A put that no law has is taken for one of the puts of the same function: of several, of those which
- * have most callers in common with it.
+ * Returns the law of an event. A put that no law has is taken for one of the puts of the same function: of several, of those
+ * which have most callers in common with it.
  */
 export function lawOfPut(
   { book, sites, functions }: PutSites,

@@ -151,8 +151,8 @@ function bestPartner(
 }
 
 /**
- * A put without a law gives back what a get without a law took, or is a rare way by which a reference of a law comes back: one that
- * a related function or the same task took.
+ * A put without a law gives back what a get without a law took, or is a rare way by which a reference of a law comes back: one
+ * that a related function or the same task took.
  */
 function pairAcrossLaws(
   put: SurplusPut,

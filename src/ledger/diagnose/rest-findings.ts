@@ -65,8 +65,8 @@ export class RestFindings {
   }
 
   /**
-   * The puts that gave back what nobody had taken under their law, one for each law by which the page is short: of several, any may be
-   * the one too many, and the others took back later what was their own.
+   * The puts that gave back what nobody had taken under their law, one for each law by which the page is short: of several, any
+   * may be the one too many, and the others took back later what was their own.
    */
   #surplus(fall: Fall): Surplus[] {
     const reckoning = this.#falls.reckon(fall)

@@ -9,8 +9,8 @@ import type { LawBook } from '../learn/law-book.ts'
 import { signatureOf, type UnitKey } from '../track/unit-key.ts'
 
 /**
- * Returns the callers that tell a call site from those at the same address that its law does not have, innermost first; none where
- * it needs none.
+ * Returns the callers that tell a call site from those at the same address that its law does not have, innermost first; none
+ * where it needs none.
  */
 export function tellingCallers(sites: CallSites, book: LawBook, key: UnitKey): Frame[] {
   const signature = signatureOf(key)

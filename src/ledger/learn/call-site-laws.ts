@@ -99,8 +99,8 @@ class Learning {
   }
 
   /**
-   * The laws of call sites that none of these has. A law that contains two, and that holds as they do together, hides the smaller one
-   * whose call sites it shares with none that was chosen.
+   * The laws of call sites that none of these has. A law that contains two, and that holds as they do together, hides the smaller
+   * one whose call sites it shares with none that was chosen.
    */
   lawsOfRest(chosen: readonly Law[]): Law[] {
     const covered = new Set(chosen.flatMap(law => law.columns.flatMap(column => this.#groups[column]!)))

@@ -168,8 +168,8 @@ class LawSearch {
   }
 
   /**
-   * Splits laws that are two of which a frequent fault breaks one: it frees pages early, so that the other lacks as often what the
-   * first has too much, and together they hold better than each alone.
+   * Splits laws that are two of which a frequent fault breaks one: it frees pages early, so that the other lacks as often what
+   * the first has too much, and together they hold better than each alone.
    */
   splitOneSided(): void {
     for (const law of [...this.#laws.values()]) {

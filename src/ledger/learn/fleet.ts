@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * What recordings of one kernel learn from each other. A law needs lifetimes, and a small recording has few: the same driver's lifetimes
- * in other recordings obey the same laws, with the same call sites by name and offset.
+ * What recordings of one kernel learn from each other. A law needs lifetimes, and a small recording has few: the same driver's
+ * lifetimes in other recordings obey the same laws, with the same call sites by name and offset.
  */
 import { type Frame, OP_NAMES } from '../../trace/events.ts'
 import type { CallSites } from '../callsites/call-sites.ts'
@@ -71,8 +71,8 @@ function layoutOf(sites: CallSites): Layout {
 }
 
 /**
- * Whether two recordings are of the same kernel and the same modules, as far as they show: the release is often that of several builds,
- * in which one offset stands for two call sites. The functions of one build are all moved by the same distance.
+ * Whether two recordings are of the same kernel and the same modules, as far as they show: the release is often that of several
+ * builds, in which one offset stands for two call sites. The functions of one build are all moved by the same distance.
  */
 function isSameBuild(a: Contribution, b: Contribution): boolean {
   if (a.kernel !== b.kernel) return false

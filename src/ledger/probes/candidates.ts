@@ -12,34 +12,37 @@ export type CandidateKind =
   | (AnomalyKind & 'get-on-free-page')
 
 /**
- * Something that probes show and no order allows, if the probes are where they belong: whether they are is known only at the
- * end of the recording.
+ * A suspected fault: an event that no order of the page's probes allows. Whether the probes sit at the right places in the driver
+ * is known only at the end of the recording, so it becomes a finding only then.
  */
 export interface Candidate {
   kind: CandidateKind
   row: number
-  /** What gave it away. */
+  /** The event that raised the suspicion. */
   event: LedgerEvent
-  /** Since when all events must be known. */
+  /** Time from which on no event may be missing for the suspicion to count. */
   since: number
-  /** When the page was given back before. */
+  /** The last return of the page to its driver before the event. */
   freed: Stamp
-  /** When it was handed out since then, to another task. */
+  /** The hand-out to another task after that return; undefined: none. */
   handedOut: Stamp | undefined
-  /** Count and events of the open lifetime at that moment, and those of the lifetime before; the count of an idle page. */
+  /**
+   * State of the page when the event came: its count, the count that it has while idle, the events of the open lifetime (`life`)
+   * and those of the lifetime before (`lastLife`).
+   */
   count: number
   idle: number | undefined
   life: LifetimeEvent[]
   lastLife: LifetimeEvent[]
-  /** It would be nothing if a hand-out had come without a probe. */
+  /** True if the event was rightful in case a hand-out of the page had no probe. */
   restsOnAllocs: boolean
-  /** The order is beyond doubt; otherwise the counts read speak for it. */
+  /** True if the stamps alone prove the order; otherwise it is inferred from the counts that the events read. */
   isOrdered: boolean
-  /** A later probe explained it. */
+  /** True if a later probe explained the event. */
   isWithdrawn: boolean
 }
 
-/** Candidates kept, and kept of one page. */
+/** Most candidates kept, in all and of one page. */
 const MAX_CANDIDATES = 10_000
 const MAX_PER_PAGE = 4
 
@@ -48,11 +51,11 @@ const NONE: readonly Candidate[] = []
 /** The candidates of a recording, with those that later probes and stamps may still explain. */
 export class Candidates {
   readonly list: Candidate[] = []
-  /** Candidates that found no room. */
+  /** Number of candidates that were not kept, because there was no room. */
   dropped = 0
-  /** Those of pages that were not handed out since. */
+  /** By row: candidates of pages that have not been handed out since. A hand-out without a probe may still explain them. */
   readonly #open = new Map<number, Candidate[]>()
-  /** The last ones of each page: stamps of other CPUs may still explain them. */
+  /** By row: the latest candidates of each page. Late stamps of other CPUs may still explain them. */
   readonly #recent = new Map<number, Candidate[]>()
   readonly #perPage = new Map<number, number>()
 
@@ -69,7 +72,7 @@ export class Candidates {
     return true
   }
 
-  /** Keeps a candidate that later probes of its page may explain. @param isFree the page is free by its probes */
+  /** Keeps a candidate that later probes of its page may explain. @param isFree true if the page is free, by its probes */
   keepExplicable(candidate: Candidate, isFree: boolean): void {
     if (!this.keep(candidate)) return
     const { row } = candidate
@@ -77,7 +80,7 @@ export class Candidates {
     if (isFree) this.#open.set(row, [...this.open(row), candidate])
   }
 
-  /** Returns the candidates of a page that was not handed out since. */
+  /** Returns the candidates of a page that a hand-out without a probe may still explain. */
   open(row: number): readonly Candidate[] {
     return this.#open.get(row) ?? NONE
   }
@@ -87,12 +90,15 @@ export class Candidates {
     return this.#recent.get(row) ?? NONE
   }
 
-  /** Notes that the page was handed out: what was found before stands. */
+  /** Notes that a probe announced a hand-out of the page: a hand-out without a probe can no longer explain earlier candidates. */
   close(row: number): void {
     this.#open.delete(row)
   }
 
-  /** Notes that the page is free no more, though no hand-out was announced: what rests on their absence is withdrawn. */
+  /**
+   * Notes that the page is in use although no probe announced a hand-out. Candidates that assume that every hand-out is announced
+   * are withdrawn.
+   */
   withdraw(row: number): void {
     for (const candidate of this.open(row)) if (candidate.restsOnAllocs) candidate.isWithdrawn = true
     this.#open.delete(row)

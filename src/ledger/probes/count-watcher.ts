@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Holds the page_ref events of a page against what probes said of it: who takes a free page, who sets another's count. */
+/**
+ * Compares the page_ref events of a page with the state that its probes tell. Finds gets of a free page, and tasks that set the
+ * count of a page that already has another owner.
+ */
 import { Op } from '../../trace/events.ts'
 import { StackTrait } from '../callsites/symbol-lists.ts'
 import type { LedgerEvent } from '../track/lifetime-event.ts'
@@ -17,7 +20,7 @@ export class CountWatcher {
   readonly #view: PageView
   readonly #probes: PageProbes
   readonly #table: ProbeTable
-  /** Call sites of what new owners first did to the count after an announced hand-out. */
+  /** Call sites at which the new owner of a page raised its count after an announced hand-out. */
   readonly #announcing = new Set<number>()
 
   constructor(tables: ProbedTables, view: PageView, probes: PageProbes) {
@@ -43,12 +46,12 @@ export class CountWatcher {
     if (event.val < 0 && !isTeardown) table.state[row]! |= WAS_PUT
     if (event.val <= 0 || event.op === Op.FREEZE || table.state[row]! & SILENT) return
     const isNew = event.op === Op.SET && (event.flags === 0 || (sites.traits(event.stack) & StackTrait.INIT) !== 0)
-    // Set up anew, or split from a folio that was in use.
+    // The page was initialised again, or split from a folio that was in use.
     if (isNew || event.op === Op.UNFREEZE) {
       this.#probes.forget(row)
       return
     }
-    // The core's, late or not: the count of a page that is free is set to what it is.
+    // The core resets the count of an idle page to 1. On a free page this changes nothing, even if it is stamped late.
     if (event.op === Op.SET && event.val === 1 && this.#ruleIdle(row) === 1) {
       if (isSameTask(table.freedOf(row), event)) this.#seenReset(row, event)
       return
@@ -66,7 +69,9 @@ export class CountWatcher {
     const isAfter =
       isSameTask(freed, event) || freed.time + this.#tables.order.slack < earliest(event, this.#tables.order)
     const isAnnouncing = this.#announcing.has(sites.site(event.signature))
-    // A set hands out, unless its function announces that; so does a get at 1 that new owners begin with. At 0 the counts tell.
+    // A set is a hand-out without a probe, unless its function has a probe for its hand-outs. Where idle pages have 1, a get is
+    // one if
+    // it stands at a call site that new owners begin with; where they have 0, the counts tell.
     const isSet = event.op === Op.SET
     const isHandOut = isSet ? !isAnnouncing || !sites.isTelling(event.stack) : this.#ruleIdle(row) !== 1 || isAnnouncing
     if (isHandOut && (isSet || (isAnnouncing && isAfter))) this.#table.state[row]! |= SILENT
@@ -74,7 +79,10 @@ export class CountWatcher {
       this.#probes.raise('get-on-free-page', row, event, { restsOnAllocs: true, isOrdered: true })
   }
 
-  /** Takes in the core's set on the page that its own task gave back; without probes of hand-outs only gets tell of one. */
+  /**
+   * Takes in the core's reset of a free page, by the task that gave the page back. If another task took a reference in between,
+   * the page was already handed out again, and the reset overwrites the new owner's count.
+   */
   #seenReset(row: number, event: LedgerEvent): void {
     for (const { kind, event: get } of this.#probes.candidates.open(row)) {
       if (kind !== 'get-on-free-page' || isSameTask(get, event)) continue
@@ -86,8 +94,9 @@ export class CountWatcher {
   }
 
   /**
-   * Takes in the core's set on a page whose new owner is known to have found the count at 0: the owner's get waits for an
-   * explanation, and the set came after it, however near the stamps are. Returns true if it was that.
+   * Takes in the core's reset of a page whose new owner found the count at 0. The owner's get is impossible at that count and
+   * waits in the reorder buffer; so the reset came after it, however close the stamps are. Returns true if the event is such a
+   * late reset.
    */
   #seenLateSet(row: number, event: LedgerEvent): boolean {
     const { pages } = this.#tables
@@ -103,7 +112,7 @@ export class CountWatcher {
     return true
   }
 
-  /** Takes in an event of a page that is handed out: the task that had given it back may set its count. */
+  /** Takes in an event of a page that is handed out. Raises a candidate if the former owner sets the count. */
   #seenBusy(row: number, event: LedgerEvent): void {
     const table = this.#table
     const { freed, handed } = this.#probes.holders(row)
@@ -116,20 +125,20 @@ export class CountWatcher {
     }
     if (!(table.state[row]! & WAS_FREE)) return
     if (!isSameTask(freed, event) || isSameTask(handed, event) || !isBefore(freed, handed, this.#tables.order)) return
-    // A set before page_free(), that of a put which the same task made since.
+    // The same task put a reference since the hand-out, so this set is the reset that belongs to that put.
     if (this.#hasPut(row, event, handed)) return
     const isOrdered = handed.time + this.#tables.order.slack < earliest(event, this.#tables.order)
     if (!isOrdered && !(table.state[row]! & WAS_ZERO)) return
     this.#probes.raise('touch-after-free', row, event, { handedOut: handed, isOrdered })
   }
 
-  /** True if the task put a reference of the page after that time. */
+  /** True if the task of `task` put a reference of the page after `time`. */
   #hasPut(row: number, task: Stamp, { time }: Stamp): boolean {
     const events = [...(this.#view.lastLives(row)[0] ?? []), ...this.#view.lifeEvents(row)]
     return events.some(each => each.delta < 0 && each.time > time && isSameTask(each, task))
   }
 
-  /** Returns the count of idle pages by the rule of the pagemap, whatever memunmap_pages() has put. */
+  /** Returns the count of idle pages by the rule of the pagemap, as it was before memunmap_pages() put the base reference. */
   #ruleIdle(row: number): number | undefined {
     const { pages, pagemaps } = this.#tables
     return pagemaps.list[pages.pagemap[row]!]!.rule?.idle

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Tells from two stacks if a task is still in the call that gave a page back. */
+/** Decides from two stacks of a task whether it is still inside the call that gave a page back. */
 import type { CallSites } from '../callsites/call-sites.ts'
 
 /** Functions of mm/memremap.c and include/linux/mm.h that call a driver's page_free() or folio_free(). */
@@ -11,7 +11,7 @@ const FREE_PATH = new Set([
   'page_free',
 ])
 
-/** True if the function that was entered at the first stack is not on the second any more. */
+/** True if the innermost function of the first stack is no longer on the second one: the task has returned from it. */
 export function hasLeft(sites: CallSites, first: number, second: number): boolean {
   if (!sites.isTelling(first) || !sites.isTelling(second)) return false
   const [entered] = sites.functions(first)
@@ -19,8 +19,8 @@ export function hasLeft(sites: CallSites, first: number, second: number): boolea
 }
 
 /**
- * True if the task is still in the call that gave the page back: in the function that the first stack entered, or in the
- * core's that called it. A function further out may be in a loop, and have come by the page anew.
+ * True if the task is still in the call that gave the page back: in the innermost function of the first stack, or in the core's
+ * function that called it. Callers further out prove nothing: they may loop and have got the same page again.
  */
 export function isInFreePath(sites: CallSites, first: number, second: number): boolean {
   if (!sites.isTelling(first) || !sites.isTelling(second)) return false

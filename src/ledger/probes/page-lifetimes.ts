@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Lifetimes as probes alone tell them: from the call that hands a page out to the page_free() that gives it back. On a kernel
- * without page_ref events that is all there is: which pages are out, not who holds them.
+ * Lifetimes by probes alone: from the call that hands a page out to the page_free() that gives it back. A kernel without page_ref
+ * events shows nothing else: it tells which pages are out, but not who holds references to them.
  */
 import { growColumns } from '../../util/growable.ts'
 import type { CallSites } from '../callsites/call-sites.ts'
@@ -10,17 +10,17 @@ import type { Gaps } from '../track/lost-events.ts'
 import type { OrderLimits } from '../track/order-limits.ts'
 import type { Stamp } from './stamps.ts'
 
-/** Lifetimes that are remembered, the last ones. */
+/** Number of lifetimes that are remembered; later ones replace the oldest. */
 const MAX_LOGGED = 1 << 20
 
 const FIRST_SIZE = 256
 
-/** What is known of a page. */
+/** State of a page. */
 const UNKNOWN = 0
 const BUSY = 1
 const FREE = 2
 
-/** A hand-out or return, as a probe has it. */
+/** A hand-out or a return of a page, as its probe recorded it. */
 export interface PageProbe extends Stamp {
   pfn: number
   /** Key of the call site, see `CallSites`. */
@@ -29,9 +29,9 @@ export interface PageProbe extends Stamp {
 
 /** A page that is out. */
 export interface OpenPage extends PageProbe {
-  /** Number of its hand-out among all hand-outs and returns. */
+  /** Ordinal of the hand-out among all hand-outs and returns of the recording. */
   taken: number
-  /** Everything that happened since is known. */
+  /** True if no event can have been lost since the hand-out. */
   isKnown: boolean
 }
 
@@ -46,7 +46,7 @@ export interface PageLifetime {
   putStack: number
 }
 
-/** Who handed which page out, and as the how manieth probe. */
+/** Columns of hand-outs: the page, who took it, and the ordinal of the hand-out. */
 class HandOutColumns {
   pfn = new Float64Array(FIRST_SIZE)
   signature = new Int32Array(FIRST_SIZE)
@@ -57,12 +57,12 @@ class HandOutColumns {
 /** Pages with their last hand-out. */
 class PageColumns extends HandOutColumns {
   state = new Uint8Array(FIRST_SIZE)
-  /** Gap edges that had passed when the state was taken. */
+  /** Value of `Gaps.epoch` when the state was noted; another value now means that a probe may have been lost since. */
   epoch = new Int32Array(FIRST_SIZE)
   time = new Float64Array(FIRST_SIZE)
   cpu = new Uint16Array(FIRST_SIZE)
   stack = new Uint32Array(FIRST_SIZE)
-  /** Lifetimes that are complete. */
+  /** Number of complete lifetimes of the page. */
   lifetimes = new Int32Array(FIRST_SIZE)
   /** Time and CPU of the last probe of any kind. */
   lastTime = new Float64Array(FIRST_SIZE)
@@ -76,13 +76,13 @@ class LogColumns extends HandOutColumns {
 }
 
 export class PageLifetimes {
-  /** Hand-outs and returns that were seen. */
+  /** Number of hand-outs (`allocs`) and returns (`frees`) that were seen. */
   allocs = 0
   frees = 0
-  /** Lifetimes from hand-out to return, and returns of pages whose hand-out was not seen. */
+  /** Number of lifetimes seen from hand-out to return (`complete`), and of returns whose hand-out was not seen (`partial`). */
   complete = 0
   partial = 0
-  /** Hand-outs of pages that were out by what probes tell: such a page had come back without one. */
+  /** Number of hand-outs of pages that were already out: such a page must have come back without a probe. */
   silentReturns = 0
   readonly #sites: CallSites
   readonly #gaps: Gaps
@@ -90,7 +90,7 @@ export class PageLifetimes {
   readonly #rows = new Map<number, number>()
   readonly #pages = new PageColumns()
   readonly #log = new LogColumns()
-  /** Tasks that gave pages back at their exit. */
+  /** Pids of tasks that gave pages back while they exited. */
   readonly #exited = new Set<number>()
   #ordinal = 0
 
@@ -100,7 +100,7 @@ export class PageLifetimes {
     this.#order = order
   }
 
-  /** Lifetimes that are remembered are not all that there were. */
+  /** True if there were more lifetimes than are remembered. */
   get isPartial(): boolean {
     return this.complete > MAX_LOGGED
   }
@@ -153,7 +153,7 @@ export class PageLifetimes {
     return this.#rows.keys()
   }
 
-  /** Returns the pages that are out, in that order. */
+  /** Returns the pages that are out, in the order of `pfns`. */
   *open(): Generator<OpenPage> {
     const pages = this.#pages
     for (const [pfn, row] of this.#rows)
@@ -170,7 +170,7 @@ export class PageLifetimes {
         }
   }
 
-  /** Returns the number of complete lifetimes of those pages. */
+  /** Returns the number of complete lifetimes of the pages for which `isOf` is true. */
   completeWhere(isOf: (pfn: number) => boolean): number {
     let complete = 0
     for (const [pfn, row] of this.#rows) if (isOf(pfn)) complete += this.#pages.lifetimes[row]!
@@ -217,7 +217,10 @@ export class PageLifetimes {
     return row
   }
 
-  /** Forgets what a gap has made doubtful, and returns whether the event surely came after the last one of its page. */
+  /**
+   * Forgets the page's state if a probe may have been lost since. Returns true if the event surely came after the page's last
+   * one.
+   */
   #isPlaced(row: number, { time, cpu }: PageProbe): boolean {
     const pages = this.#pages
     const gaps = this.#gaps

@@ -9,7 +9,7 @@ import { isBefore, type Stamp } from './stamps.ts'
 
 /** What was seen of the probes of one pagemap. */
 export interface ProbeCounts {
-  /** Hand-outs that were announced, and that seem to have come without. */
+  /** Number of hand-outs with a probe (`allocs`), and of those that seem to have had none. */
   allocs: number
   unannounced: number
   frees: number
@@ -18,7 +18,7 @@ export interface ProbeCounts {
 
 const NO_PROBES: ProbeCounts = { allocs: 0, unannounced: 0, frees: 0, uses: 0 }
 
-/** What is known of pages by their own probes: who had each of them last, and what speaks for something wrong. */
+/** What probes tell of each page: who had it last, and which events of it are suspicious. */
 export class PageProbes {
   readonly table = new ProbeTable()
   readonly candidates = new Candidates()
@@ -41,7 +41,7 @@ export class PageProbes {
     return this.has(row) && (this.table.state[row]! & ProbeState.BUSY) !== 0
   }
 
-  /** True if the page was handed to the task of the event before, and not given back in between. */
+  /** True if the page was handed to the task of the event earlier, and has not been given back since. */
   isOwner(row: number, event: Stamp): boolean {
     if (!this.has(row)) return false
     const { freed, handed } = this.holders(row)
@@ -54,7 +54,7 @@ export class PageProbes {
     return this.isBusy(row) ? this.table.handedOf(row) : undefined
   }
 
-  /** True if a return undoes the hand-out before it: one call took the page and gave it back. */
+  /** True if a return undoes the hand-out before it: the same call of the same task took the page and gave it back. */
   isUndone(row: number, returned: Stamp): boolean {
     const { sites } = this.#tables
     const { handed } = this.holders(row)
@@ -64,33 +64,33 @@ export class PageProbes {
     return handed.time > 0 && isSameTask(handed, returned) && isSameCall
   }
 
-  /** Returns when the page was given back and handed out last. */
+  /** Returns the page's last return (`freed`) and its last hand-out (`handed`). */
   holders(row: number): { freed: Stamp; handed: Stamp } {
     return { freed: this.table.freedOf(row), handed: this.table.handedOf(row) }
   }
 
-  /** Returns what was seen of the probes of a pagemap. */
+  /** Returns the number of probes of a pagemap, by what they said. */
   countsOf(pagemap: number): Readonly<ProbeCounts> {
     return this.#counts[pagemap] ?? NO_PROBES
   }
 
-  /** Returns what was seen of the probes of the page's pagemap, to be counted on. */
+  /** Returns the same of the page's pagemap, as the object in which the caller goes on counting. */
   countsFor(row: number): ProbeCounts {
     return (this.#counts[this.#tables.pages.pagemap[row]!] ??= { ...NO_PROBES })
   }
 
-  /** True if hand-outs of such pages were announced. */
+  /** True if a probe announced a hand-out of any page of the same pagemap. */
   isAnnounced(row: number): boolean {
     return this.countsOf(this.#tables.pages.pagemap[row]!).allocs > 0
   }
 
-  /** True if a page of that kind is handed out by nothing that shows in its count. */
+  /** True if handing out a page of this pagemap does not change its count. */
   isHandOutSilent(row: number): boolean {
     const { pages, pagemaps } = this.#tables
     return (pagemaps.list[pages.pagemap[row]!]!.rule?.handOut ?? 'none') === 'none'
   }
 
-  /** Returns a candidate of the page as it is now. */
+  /** Makes a candidate with the page's present state. */
   candidate(kind: CandidateKind, row: number, event: LedgerEvent, more: Partial<Candidate> = {}): Candidate {
     this.table.reach(row)
     return {
@@ -111,13 +111,13 @@ export class PageProbes {
     }
   }
 
-  /** Keeps a candidate of the page as it is now, which later probes may explain. */
+  /** Keeps a candidate with the page's present state. Later probes of the page may explain it. */
   raise(kind: CandidateKind, row: number, event: LedgerEvent, more: Partial<Candidate>): void {
     const isFree = (this.table.state[row]! & ProbeState.FREE) !== 0
     this.candidates.keepExplicable(this.candidate(kind, row, event, more), isFree)
   }
 
-  /** Forgets the state of a page that may have missed something. */
+  /** Forgets the state of a page if probes of it may have been lost. */
   keepCurrent(row: number): void {
     const { gaps } = this.#tables
     if (this.table.epoch[row] === gaps.epoch && gaps.open === 0) return

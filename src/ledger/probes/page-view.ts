@@ -2,7 +2,7 @@
 import type { LedgerEvent, LifetimeEvent, PageState } from '../track/lifetime-event.ts'
 import type { Tables } from '../track/tables.ts'
 
-/** The data that what probes say is held against. Of it, probes change only their own state bits of a page. */
+/** The tables that probes are compared with. The code of the probes changes nothing in them but its own state bits of pages. */
 export type ProbedTables = Pick<Tables, 'pages' | 'gaps' | 'pagemaps' | 'sites' | 'tasks' | 'order'>
 
 /** Questions that probes have about a page; see `PageQueries`. */

@@ -4,30 +4,30 @@ import type { Stamp } from './stamps.ts'
 
 const FIRST_SIZE = 1024
 
-/** What the probes of a page said last. */
+/** State bits of a page, by its probes. */
 export const ProbeState = {
-  /** Given back to its driver, and not handed out since. */
+  /** The page was given back to its driver, and has not been handed out since. */
   FREE: 1,
-  /** Handed out, and not given back since. */
+  /** The page was handed out, and has not been given back since. */
   BUSY: 2,
-  /** Something changed the count of the free page that may be a hand-out without a probe. */
+  /** An event raised the count of the free page; it may have been a hand-out without a probe. */
   TOUCHED: 4,
-  /** The count of the page was found to be 0 since it was handed out, though the core keeps it at 1. */
+  /** The new owner found the count at 0, although the core keeps idle pages of this kind at 1. */
   WAS_ZERO: 8,
-  /** It was handed out when it was free, as far as the stamps tell. */
+  /** The page was free when it was handed out, by the order of the stamps. */
   WAS_FREE: 16,
-  /** It is free by its probes, but seems to have been handed out without one. */
+  /** The page is free by its probes, but seems to have been handed out without a probe. */
   SILENT: 32,
-  /** A reference of the free page was given back, as a late stamp has it or in a lifetime of its own. */
+  /** A reference of the free page was put: its stamp came late, or it ended a lifetime whose hand-out had no probe. */
   WAS_PUT: 64,
-  /** It was given back without a hand-out that was announced before. */
+  /** The page was given back, but no probe had announced the hand-out before. */
   UNANNOUNCED: 128,
 } as const
 
-/** Columns by row of the page table, made when the first probe comes: most recordings have none. */
+/** Columns by row of the page table. They are allocated at the first probe, because most recordings have none. */
 export class ProbeTable {
   state = new Uint8Array(0)
-  /** Gap edges that had passed when the state was taken. */
+  /** Value of `Gaps.epoch` when the state was noted; another value now means that a probe may have been lost since. */
   epoch = new Int32Array(0)
   /** CPU and time of the page's last hand-out or return, and the time of the last one by another CPU. */
   lastCpu = new Uint16Array(0)
@@ -48,7 +48,11 @@ export class ProbeTable {
     growColumns(this, Math.max(FIRST_SIZE, 2 ** Math.ceil(Math.log2(row + 1))))
   }
 
-  /** Notes a hand-out or return. Returns true if its place among those of other CPUs is beyond doubt so far. @param slack of stamps of two CPUs */
+  /**
+   * Notes a hand-out or return. Returns true if it surely came after the earlier ones of other CPUs.
+   *
+   * @param slack see `OrderLimits.slack`
+   */
   note(row: number, cpu: number, time: number, slack: number): boolean {
     if (this.lastCpu[row] !== cpu) {
       this.otherTime[row] = this.lastTime[row]!
@@ -77,7 +81,7 @@ export class ProbeTable {
     this.handedStack[row] = stack
   }
 
-  /** Returns where and when the page was given back last; time 0 if it never was. */
+  /** Returns the page's last return to its driver; its time is 0 if there was none. */
   freedOf(row: number): Stamp {
     return {
       time: this.freedTime[row]!,
@@ -87,7 +91,7 @@ export class ProbeTable {
     }
   }
 
-  /** Returns where and when the page was handed out last; time 0 if it never was. */
+  /** Returns the page's last hand-out; its time is 0 if there was none. */
   handedOf(row: number): Stamp {
     return {
       time: this.handedTime[row]!,

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * What probes say of a page beside its count: when its driver had it back, when it was handed out, who used it. A probe is
- * stamped before what it announces, so between stamps of a page's probes there is no doubt but that of the CPUs' clocks; an
- * operation on the count came at some time between the stamp before it and its own.
+ * Tracks what probes tell of a page besides its count: when it was given back to its driver, when it was handed out, and who used
+ * it. A probe is stamped before the action that it announces, so the order of two probes of a page is uncertain only by as much
+ * as the clocks of their CPUs differ. An operation on the count, in contrast, took effect at some time between the previous stamp
+ * and its own.
  *
- * What looks wrong is kept as a candidate: whether the probes are where they belong is known only at the end.
+ * A suspicious event is kept as a candidate, because only the whole recording shows whether the probes sit at the right places.
  */
 import { type EventBatch, isProbe, Op } from '../../trace/events.ts'
 import { StackTrait } from '../callsites/symbol-lists.ts'
@@ -26,12 +27,12 @@ const { FREE, TOUCHED, WAS_FREE, SILENT, WAS_PUT, UNANNOUNCED } = ProbeState
 export class ProbeTracker {
   readonly pages: PageProbes
   readonly unmaps: UnmapTracker
-  /** Lifetimes by hand-outs and returns alone, whatever is known of counts. */
+  /** Lifetimes by hand-outs and returns alone, also of pages whose counts are recorded. */
   readonly lifetimes: PageLifetimes
-  /** Probes by `Op`, and in all. */
+  /** Number of probes by `Op` (`byOp`), and in all. */
   readonly byOp: number[] = []
   count = 0
-  /** Time of the first hand-out that was announced: before it the absence of one says nothing. */
+  /** Time of the first announced hand-out. Before it, that none was announced proves nothing. */
   firstAlloc = Infinity
   readonly #tables: ProbedTables
   readonly #view: PageView
@@ -53,22 +54,22 @@ export class ProbeTracker {
     return this.count > 0
   }
 
-  /** What looks wrong, in the order in which it was met. */
+  /** Suspected faults, in the order in which they were met. */
   get candidates(): readonly Candidate[] {
     return this.pages.candidates.list
   }
 
-  /** Candidates that found no room. */
+  /** Number of candidates that were not kept, because there was no room. */
   get dropped(): number {
     return this.pages.candidates.dropped
   }
 
-  /** Returns what was seen of the probes of a pagemap. */
+  /** Returns the number of probes of a pagemap, by what they said. */
   countsOf(pagemap: number): Readonly<ProbeCounts> {
     return this.pages.countsOf(pagemap)
   }
 
-  /** Takes in a probe. @param event made on demand */
+  /** Takes in a probe. @param eventOf makes the event object, which not every probe needs */
   take(batch: EventBatch, i: number, eventOf: () => LedgerEvent): void {
     const op = batch.op[i]!
     this.count++
@@ -111,7 +112,7 @@ export class ProbeTracker {
     this.#watcher.seen(row, event)
   }
 
-  /** Notes that the page was set up anew: what was before says nothing. */
+  /** Notes that the page was initialised again, so that its earlier probes no longer apply. */
   initialised(row: number, time: number): void {
     this.unmaps.remapped(row, time)
     if (this.pages.has(row)) this.pages.forget(row)
@@ -127,7 +128,7 @@ export class ProbeTracker {
       this.pages.forget(row)
       return
     }
-    // The first event after it is to be seen.
+    // The bit takes the page off the fast path, so that the next event of it reaches `seen`.
     this.#tables.pages.set(row, PageBit.freed)
   }
 
@@ -136,7 +137,7 @@ export class ProbeTracker {
     const counts = this.pages.countsFor(row)
     counts.frees++
     const isCandidate = this.pages.candidates.open(row).length > 0
-    // It was in use meanwhile: rather a hand-out that nobody announced than a fault.
+    // The page was in use in between: a hand-out without a probe is more likely than a fault.
     this.pages.candidates.withdraw(row)
     if (!this.#isPlaced(row, event)) {
       table.free(row, event)
@@ -154,14 +155,17 @@ export class ProbeTracker {
     this.#tables.pages.set(row, PageBit.freed)
   }
 
-  /** Looks for a page that is given back though the page table that maps it, its new owner, or whom memunmap_pages() passes over has a reference. */
+  /**
+   * Looks for a page that is given back while somebody still has a reference to it: a page table that maps it, its new owner, or
+   * a holder for whom memunmap_pages() did not wait.
+   */
   #freedInUse(row: number, event: LedgerEvent): void {
     const { pages, sites } = this.#tables
     const { count, lastPid } = pages
     const idle = this.#view.idleCount(row)
     if (!isFollowed(pages.bits[row]!)) return
     const isMapped = !pages.has(row, PageBit.waiting) && this.#view.isMapped(row)
-    // memunmap_pages() puts its own reference, whoever has others.
+    // memunmap_pages() puts its own reference even while others still have theirs.
     const isTeardown = (sites.traits(event.stack) & StackTrait.TEARDOWN) !== 0 && pages.has(row, PageBit.basePut)
     const isLeft = isTeardown && pages.has(row, PageBit.open) && count[row]! > 0
     const isIdle = idle !== undefined && count[row]! <= idle && lastPid[row] === event.pid
@@ -169,7 +173,7 @@ export class ProbeTracker {
     this.pages.raise('freed-in-use', row, event, { since: event.time, isOrdered: isMapped })
   }
 
-  /** True if somebody to whom the page was handed took a reference after the last put and before its page_free(). */
+  /** True if the task that the page was handed to took a reference after the last put and before the page_free(). */
   #isTaken(row: number, event: LedgerEvent): boolean {
     const put = this.#view.lastLives(row)[0]?.at(-1)
     if (put?.pid !== event.pid) return false
@@ -182,8 +186,8 @@ export class ProbeTracker {
   }
 
   /**
-   * True if a hand-out or return surely came after all that are known of the page. If not, nothing is known of the page any
-   * more, and what was found by stamps as near says nothing. The page itself may be known only since a moment ago.
+   * True if a hand-out or return surely came after all earlier ones of the page. If not, the state of the page is forgotten, and
+   * candidates raised by stamps that close are withdrawn. The row may have been added to the page table only just now.
    */
   #isPlaced(row: number, event: LedgerEvent): boolean {
     const table = this.#table
@@ -196,7 +200,7 @@ export class ProbeTracker {
     const isNew =
       table.state[row] === 0 && this.#tables.pages.resyncedAt[row]! + 2 * this.#tables.order.slack >= event.time
     if (table.note(row, event.cpu, event.time, this.#tables.order.slack) && !isNew) return true
-    // Neither is it known how the time before it ended.
+    // If the order is unknown, so is whether the previous return had a hand-out before it.
     if (table.state[row]! & UNANNOUNCED) this.pages.countsFor(row).unannounced--
     for (const candidate of recent)
       if (candidate.restsOnAllocs && candidate.freed.time === table.freedTime[row]) candidate.isWithdrawn = true
@@ -204,13 +208,13 @@ export class ProbeTracker {
     return false
   }
 
-  /** Looks at a page that is given back twice without a hand-out that was announced. */
+  /** Looks at a page that is given back twice with no announced hand-out in between. */
   #freedAgain(row: number, event: LedgerEvent): void {
     const { pages } = this.#tables
     const state = this.#table.state[row]!
-    // Without any lifetime of the page before, its counts may be no part of the recording.
+    // If the page never had a lifetime, its counts may not be recorded at all.
     if (pages.lastClosed[row] === 0 && !pages.has(row, PageBit.open)) return
-    // Every lifetime ends with a put, and most begin with what changes the count.
+    // Any of these is a sign of a lifetime in between: each ends with a put, and most begin with an event that changes the count.
     if (state & (TOUCHED | SILENT | WAS_PUT)) return
     const isSilent = this.pages.isHandOutSilent(row)
     if (!this.pages.isAnnounced(row)) {
@@ -227,7 +231,7 @@ export class ProbeTracker {
     else if (state & WAS_FREE) this.#usedByFormer(row, event)
   }
 
-  /** Looks at a use after the page was given back, but not by page_free() itself. */
+  /** Looks at a use of the page after it was given back; uses by page_free() itself are rightful. */
   #usedWhileFree(row: number, event: LedgerEvent, state: number): void {
     const freed = this.#table.freedOf(row)
     if (state & SILENT || !isBefore(freed, event, this.#tables.order)) return
@@ -238,12 +242,12 @@ export class ProbeTracker {
     })
   }
 
-  /** Looks at a use by the task that gave the page back, which has been handed to another since. */
+  /** Looks at a use by the task that gave the page back, after the page was handed to another task. */
   #usedByFormer(row: number, event: LedgerEvent): void {
     const { freed, handed } = this.pages.holders(row)
     if (!isSameTask(freed, event) || isSameTask(handed, event)) return
     if (!isBefore(freed, handed, this.#tables.order) || !isBefore(handed, event, this.#tables.order)) return
-    // It may use the page for its new owner, or by a reference of its own.
+    // Outside of the free path the task may act for the new owner, or by a reference of its own.
     if (!isInFreePath(this.#tables.sites, freed.stack, event.stack)) return
     if (this.#view.lifeEvents(row).some(each => each.pid === event.pid && each.time > freed.time)) return
     this.pages.raise('touch-after-free', row, event, { handedOut: handed, isOrdered: true })

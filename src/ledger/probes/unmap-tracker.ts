@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** memunmap_pages() by its probes: which pages it takes away, who still has references to them, and who comes too late. */
+/**
+ * Tracks memunmap_pages() by its probes: which pages each call takes away, who still holds references to them when it returns,
+ * and which events come after that.
+ */
 import { Op } from '../../trace/events.ts'
 import { StackTrait } from '../callsites/symbol-lists.ts'
 import { isCountConsistent } from '../track/count-consistency.ts'
@@ -11,7 +14,7 @@ import type { PageProbes } from './page-probes.ts'
 import type { PageView, ProbedTables } from './page-view.ts'
 import { earliest, isBefore, type Stamp } from './stamps.ts'
 
-/** Calls that are kept, and pages that each is kept with. */
+/** Most calls kept, and most pages kept with each call. */
 const MAX_CALLS = 1000
 const MAX_HELD = 16
 
@@ -21,7 +24,7 @@ const CALLED = PageBit.unmapping | PageBit.unmapped
 /** A page that was in use when memunmap_pages() had returned. */
 export interface HeldPage {
   state: PageState
-  /** Whom it was handed, where its count does not show that it is in use. */
+  /** The hand-out of the page, where its count does not show that it is in use; undefined otherwise. */
   handedOut: Stamp | undefined
   /** The first event that surely came after the return; undefined if there was none. */
   late: LedgerEvent | undefined
@@ -32,20 +35,20 @@ export interface UnmapCall {
   entered: LedgerEvent
   returned: LedgerEvent | undefined
   firstPfn: number
-  /** 0 where the range is not known. */
+  /** Number of pages; 0 where the range is not known. */
   pages: number
-  /** Gap edges that had passed when it was entered. */
+  /** Value of `Gaps.epoch` when it was entered. */
   epoch: number
-  /** It has returned, as something else shows: its task went on, or the range was mapped again. */
+  /** True if it has returned, shown not by its own probe but because its task went on, or the range was mapped again. */
   isOver: boolean
   isRemapped: boolean
   held: HeldPage[]
-  /** Held pages and references, with those that are not kept. */
+  /** Number of held pages, and of references to them, including those that are not kept. */
   heldPages: number
   heldReferences: number
-  /** Pages handed out since it was entered, the first of them kept as a candidate. */
+  /** Number of pages handed out since it was entered; the first one is kept as a candidate. */
   handedOut: number
-  /** Events that came too late, likewise, of pages that were not held. */
+  /** Number of events after its return on pages that were not held; the first one is kept as a candidate. */
   late: number
 }
 
@@ -102,7 +105,7 @@ export class UnmapTracker {
     this.#mark(call, PageBit.unmapped)
   }
 
-  /** Notes that a task does something that a probe tells of: it may have left memunmap_pages(). */
+  /** Notes an action of a task, by a probe: it may show that the task has left memunmap_pages(). */
   act(pid: number, time: number, stack: number): void {
     const call = this.#waiting.get(pid)
     if (!call || time === call.entered.time || this.#tables.sites.traits(stack) & StackTrait.TEARDOWN) return
@@ -122,11 +125,11 @@ export class UnmapTracker {
     if (!call) return
     const { returned } = call
     if (event.op === Op.PAGE_ALLOC) {
-      // Blocks of a file are the file system's to hand out.
+      // In a DAX fault the file system hands out blocks of a file, which memunmap_pages() does not prevent.
       const isFiles = (this.#tables.sites.traits(event.stack) & StackTrait.DAX_FAULT) !== 0
       if (!isFiles && isBefore(call.entered, event, this.#tables.order)) this.#handedOut(call, row, event)
     } else if (returned && isBefore(returned, event, this.#tables.order)) {
-      // What found the pagemap dying gives back what it had just taken from the pool.
+      // A call that finds the pagemap dying gives back the page that it had just taken from the pool: no fault.
       if (event.op !== Op.PAGE_FREE || !this.#probes.isUndone(row, event)) this.#tooLate(call, row, event)
     }
   }
@@ -138,7 +141,7 @@ export class UnmapTracker {
     const { sites, pages, pagemaps } = this.#tables
     const { entered, returned } = call
     if (event.op === Op.SET) {
-      // Without a name on its stack, a set may be that of memremap_pages().
+      // If no function on the stack has a name, the set may be an initialisation by memremap_pages().
       if (!sites.isTelling(event.stack)) pages.bits[row]! &= ~CALLED
       if (!sites.isTelling(event.stack) || sites.traits(event.stack) & StackTrait.INIT) return
     }
@@ -167,7 +170,7 @@ export class UnmapTracker {
     if (this.#waiting.get(call.entered.pid) === call) this.#waiting.delete(call.entered.pid)
   }
 
-  /** Looks at the pages that nobody touched since. @param end of the recording */
+  /** Looks at the pages that had no event since memunmap_pages() returned. @param end time at which the recording ends */
   finish(end: number): void {
     const { pages } = this.#tables
     if (this.list.length === 0) return
@@ -189,7 +192,7 @@ export class UnmapTracker {
     })
   }
 
-  /** True if any call is known to have returned; otherwise nobody recorded that. */
+  /** True if any call is known to have returned; if none is, returns may not have been recorded at all. */
   get anyReturned(): boolean {
     return this.list.some(({ returned }) => returned !== undefined)
   }
@@ -210,14 +213,17 @@ export class UnmapTracker {
     this.#probes.candidates.keep(this.#probes.candidate(kind, row, event, { since: entered.time }))
   }
 
-  /** True if the recording would show it if the range were mapped again. */
+  /** True if the recording would show that the range was mapped again. */
   #showsMapping(row: number): boolean {
     const { pages, pagemaps } = this.#tables
     const { initialised, votes } = pagemaps.list[pages.pagemap[row]!]!
     return initialised || votes.setAtZero > 0 || votes.coreReset > 0
   }
 
-  /** Looks whether a page is in use, once for each call; returns what of it is kept. */
+  /**
+   * Checks, once for each call, whether a page is in use. Returns what is kept of the page; undefined if it is not in use or not
+   * kept.
+   */
   #look(call: UnmapCall, row: number): HeldPage | undefined {
     if (this.#looked.has(row)) return call.held.find(({ state }) => state.row === row)
     this.#looked.add(row)
@@ -226,7 +232,7 @@ export class UnmapTracker {
     call.heldPages++
     call.heldReferences += references
     if (call.held.length >= MAX_HELD) return undefined
-    // Its count is that of an idle page: then it does not tell whose reference is out.
+    // The count is that of an idle page, so it does not tell who holds the page.
     const isSilent = this.#tables.pages.count[row]! <= (this.#view.idleCount(row) ?? 0)
     const handedOut = isSilent ? this.#probes.handedOut(row) : undefined
     const held = { state: this.#view.stateOf(row), handedOut, late: undefined }
@@ -247,7 +253,7 @@ export class UnmapTracker {
     if (!(pages.bits[row]! & PageBit.open) || idle === undefined) return 0
     if (!isCountConsistent(this.#tables.order, this.#tables.pages, row, this.#view.lifeEvents(row))) return 0
     const { closesAt } = pagemaps.list[pages.pagemap[row]!]!
-    // Where the core sets the count back, a page in use may stand at the count of an idle one.
+    // Where the core resets the count, a page in use may have the count of an idle one.
     const isInUse = closesAt === NEVER_CLOSES && this.#probes.isBusy(row)
     return Math.max(0, pages.count[row]! - (isInUse ? 0 : idle))
   }
@@ -264,12 +270,12 @@ export class UnmapTracker {
     return !call || call.isRemapped || call.epoch !== gaps.epoch || gaps.open > 0 ? undefined : call
   }
 
-  /** Returns the last call for a range with that page. */
+  /** Returns the latest call whose range has that page; undefined if there is none. */
   #current(pfn: number): UnmapCall | undefined {
     return this.list.findLast(({ firstPfn, pages }) => pfn >= firstPfn && pfn < firstPfn + pages)
   }
 
-  /** Returns the only range that there is, if a probe does not tell the range of its call. */
+  /** Returns the range of the only pagemap, for a probe that does not tell the range of its call. */
   #onlyRange(): { firstPfn: number; pages: number } {
     const maps = this.#tables.pagemaps.list.filter(({ device, pages }) => device && pages > 0)
     const [only] = maps

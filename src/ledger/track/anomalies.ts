@@ -1,28 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 import type { LedgerEvent, LifetimeEvent } from './lifetime-event.ts'
 
-/** What the rules rule out, as it was met while reading. */
+/** Kinds of events that the rule of their page does not allow. */
 export type AnomalyKind = 'get-on-free-page' | 'put-on-free-page' | 'surplus-put' | 'count-mismatch'
 
 export interface Anomaly {
   kind: AnomalyKind
   row: number
   event: LedgerEvent
-  /** Count before the event, as the tracker had it, and that of the page while idle. */
+  /** Count before the event, as the tracker had it, and the count that the page has while idle. */
   count: number
   idle: number
   /** Events of the page's open lifetime before this one, oldest first. */
   life: LifetimeEvent[]
-  /** Those of the lifetimes before that, the latest lifetime first. */
+  /** Events of the lifetimes before that, the latest lifetime first. */
   lastLives: LifetimeEvent[][]
-  /** What happened to the page afterwards, until it was handed out anew or as far as it is kept. */
+  /** Later events of the page, until it is handed out again, or as many as are kept. */
   after: LifetimeEvent[]
   consequences: Consequence[]
-  /** Consequences beyond those that are kept. */
+  /** Number of consequences beyond those that are kept. */
   moreConsequences: number
-  /** The task of the event had been handed the page, by a probe. */
+  /** True if a probe shows that the page had been handed to the task of the event. */
   isOwners: boolean
-  /** Its count became that of a free page twice with no hand-out between: most drivers then have it on their list twice. */
+  /**
+   * True if the page's count became that of a free page twice with no hand-out in between. Most drivers then have the page on
+   * their free list twice.
+   */
   freedTwice: boolean
 }
 
@@ -33,37 +36,40 @@ export interface Consequence {
   count: number
 }
 
-/** Anomalies kept, and consequences and later events kept of each. */
+/** Most anomalies kept, and most consequences and later events kept of each. */
 const MAX_ANOMALIES = 10_000
 const MAX_CONSEQUENCES = 16
 const MAX_AFTER = 32
 
-/** Lifetimes that have to end well for a provisional anomaly to be dropped. */
+/** Number of lifetimes that have to end without a fault before a provisional anomaly is dropped. */
 const CONFIRMING_LIFETIMES = 2
 
-/** One anomaly per page: what comes after on the same page, or through a driver's damaged free list, follows from it. */
+/**
+ * Keeps one anomaly per page. Later faults of the page, or those that a damaged free list of its driver makes, are its
+ * consequences.
+ */
 export class Anomalies {
   readonly list: Anomaly[] = []
-  /** Times at which a count was found changed without an event, and the first of them. */
+  /** How often a count had changed without a recorded event, and the time at which that was first found. */
   unrecorded = 0
   firstUnrecorded: { row: number; time: number } | undefined
-  /** Anomalies that found no room. */
+  /** Number of anomalies that were not kept, because there was no room. */
   dropped = 0
   readonly #byRow = new Map<number, Anomaly>()
   /** Per pagemap, the anomaly that damaged its driver's free list. */
   readonly #damaged = new Map<number, Anomaly>()
   /**
-   * An event on a free page may be explained by a later stamp that came before it in truth, and wrongly so. Per page, such
-   * an event and the number of lifetimes that have ended since: it is kept for as long as the explanation can fail.
+   * By row: an event on a free page that waits for an explanation, or has found one that is not yet confirmed, and the number of
+   * lifetimes that have ended since. A late stamp may seem to explain such an event although its operation really came later.
    */
   readonly #provisional = new Map<number, { anomaly: Anomaly; lifetimes: number }>()
 
-  /** Returns the anomaly that whatever goes wrong on this page follows from. */
+  /** Returns the anomaly that causes any further fault of this page; undefined if there is none. */
   cause(row: number, pagemap: number): Anomaly | undefined {
     return this.#byRow.get(row) ?? this.#damaged.get(pagemap)
   }
 
-  /** Returns the anomaly found on that page itself. */
+  /** Returns the anomaly that was found on the page itself. */
   of(row: number): Anomaly | undefined {
     return this.#byRow.get(row)
   }
@@ -78,13 +84,13 @@ export class Anomalies {
     this.#byRow.set(anomaly.row, anomaly)
   }
 
-  /** Adds what follows from an anomaly. */
+  /** Adds a consequence to an anomaly. */
   addConsequence(cause: Anomaly, consequence: Consequence): void {
     if (cause.consequences.length < MAX_CONSEQUENCES) cause.consequences.push(consequence)
     else cause.moreConsequences++
   }
 
-  /** Counts a change of the count that was not recorded. */
+  /** Counts a change of a page's count for which there is no event. */
   addUnrecorded(row: number, time: number): void {
     this.unrecorded++
     this.firstUnrecorded ??= { row, time }
@@ -95,13 +101,13 @@ export class Anomalies {
     if (anomaly.after.length < MAX_AFTER) anomaly.after.push(event)
   }
 
-  /** Notes that a page is filed as free twice, so that the free list of its driver hands out pages that are in use. */
+  /** Notes that a page was freed twice, so that its driver's free list may hand out pages that are in use. */
   markFreedTwice(anomaly: Anomaly, pagemap: number): void {
     anomaly.freedTwice = true
     if (!this.#damaged.has(pagemap)) this.#damaged.set(pagemap, anomaly)
   }
 
-  /** Takes back what was found after a time; returns the rows it was found on. */
+  /** Removes the anomalies that were found after a time. Returns the rows of their pages. */
   withdrawSince(time: number): number[] {
     const withdrawn = this.list.filter(anomaly => anomaly.event.time >= time)
     for (const anomaly of withdrawn) this.#byRow.delete(anomaly.row)
@@ -112,7 +118,7 @@ export class Anomalies {
     return withdrawn.map(anomaly => anomaly.row)
   }
 
-  /** Keeps what an event that waits for an explanation will be if the explanation fails. */
+  /** Keeps the anomaly that an event will turn out to be if its explanation fails. */
   addProvisional(anomaly: Anomaly): void {
     this.#provisional.set(anomaly.row, { anomaly, lifetimes: 0 })
   }
@@ -127,7 +133,7 @@ export class Anomalies {
     this.#provisional.delete(row)
   }
 
-  /** Notes that a lifetime of the page has ended: several that end well confirm the explanation before them. */
+  /** Notes that a lifetime of the page has ended. Several that end without a fault confirm an earlier explanation. */
   lifetimeEnded(row: number): void {
     if (this.#provisional.size === 0) return
     const entry = this.#provisional.get(row)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Numbers at which work that grows with a number is done again, so that its total stays in proportion. */
+/** When to repeat work whose cost grows with a counter, so that the total cost stays proportional to the counter. */
 
-/** True for every number below 32, then for eight numbers in each octave. */
+/** True for every number below 32, then for eight numbers in each range from one power of two to the next. */
 export function isCheckpoint(n: number): boolean {
   const octave = 31 - Math.clz32(n)
   return octave < 5 || n % (1 << (octave - 3)) === 0

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * What an event means that no order explains: that the tracker's count was wrong all along, that a change of the count was not
- * recorded, that an anomaly has one more consequence, or that there is an anomaly. After each of these the page goes on from
- * what the event says.
+ * Interprets an event that no order of the page's events explains: the tracker's count was wrong all along, a change of the count
+ * was not recorded, an earlier anomaly has one more consequence, or there is a new anomaly. In each case tracking of the page
+ * goes on from the count that the event tells.
  */
 import { Op } from '../../trace/events.ts'
 import type { Anomalies, Anomaly, AnomalyKind } from './anomalies.ts'
@@ -19,9 +19,9 @@ import type { RestLevels } from './rest-levels.ts'
 import { isSameTask } from './same-task.ts'
 import type { Tables } from './tables.ts'
 
-/** Tells whose a page is, where probes show that. */
+/** Tells who owns a page, where probes show that. */
 export interface Owners {
-  /** True if the page was handed to the task of the event before, and not given back in between. */
+  /** True if the page was handed to the task of the event before the event, and not given back in between. */
   isOwner(row: number, event: LedgerEvent): boolean
 }
 
@@ -59,9 +59,9 @@ export class Contradictions {
   }
 
   /**
-   * Draws the conclusion from an event that is impossible at the present count, and goes on from what it says.
+   * Interprets an event that is impossible at the page's present count, and takes over the count that it tells.
    *
-   * @param later what came after it at this page and waits
+   * @param later events of the page that came after it and still wait
    */
   explain(row: number, event: LedgerEvent, later: readonly LedgerEvent[]): void {
     if (this.#pages.has(row, PageBit.rested) && event.op < Op.FREEZE) {
@@ -87,7 +87,7 @@ export class Contradictions {
     this.#force(row, event)
   }
 
-  /** Notes what an event on a free page will be if what explains it later turns out to be no explanation. */
+  /** Keeps an event on a free page as a provisional anomaly, in case the order that explains it turns out to be wrong. */
   noteProvisional(row: number, event: LedgerEvent): void {
     if (this.#pages.has(row, PageBit.rested)) return
     const kind = this.#kindOf(row, event)
@@ -102,8 +102,8 @@ export class Contradictions {
   }
 
   /**
-   * True if an event read another count than its own operation leaves, though nobody else was at the page who would be
-   * the reason: then a change of the count was not recorded, and nobody did anything wrong.
+   * True if an event read another count than its own operation leaves, and no other task's operation explains the difference.
+   * Then a change of the count was not recorded, and the event proves no fault.
    */
   #isUnrecorded(row: number, event: LedgerEvent, later: readonly LedgerEvent[]): boolean {
     const provisional = this.#anomalies.provisional(row)
@@ -120,7 +120,7 @@ export class Contradictions {
     const earlier = this.#lifetimes.last(row)
     const isNear = (other: OrderedEvent) =>
       !isSameTask(other, event) && Math.abs(other.time - event.time) < this.#order.near
-    // One that came before by its stamp may have come after the count was read, and the other way round.
+    // An operation stamped before the event may have taken effect after the count was read, and the other way round.
     const changes = [
       ...(earlier && isNear(earlier) ? [-earlier.val] : []),
       ...later.filter(isNear).map(other => (other.op === Op.SET ? off : other.val)),
@@ -129,7 +129,7 @@ export class Contradictions {
     return Math.abs(most) < Math.abs(off)
   }
 
-  /** Goes on from what an event says of the count before it: so many references were held before the lifetime's first event. */
+  /** Takes over the count that an event found: the difference are references held before the lifetime's first event. */
   #adopt(row: number, event: LedgerEvent): void {
     if (event.op === Op.FREEZE) {
       this.#force(row, event)
@@ -143,7 +143,7 @@ export class Contradictions {
     this.#applier.change(row, event.val, event)
   }
 
-  /** Goes on from the count that an event read, and claims nothing of the page's lifetime. */
+  /** Takes over the count that an event read, and marks the lifetime as incomplete, so that nothing is claimed of it. */
   #loseTrack(row: number, event: LedgerEvent): void {
     this.#anomalies.addUnrecorded(row, event.time)
     this.#lifetimes.reach(row)
@@ -154,7 +154,7 @@ export class Contradictions {
     this.#force(row, event)
   }
 
-  /** Takes over what an event says of the count, whatever the tracker had. */
+  /** Sets the count to what the event tells, whatever the tracker had. */
   #force(row: number, event: LedgerEvent): void {
     const pages = this.#pages
     if (event.op === Op.FREEZE) {
@@ -165,7 +165,7 @@ export class Contradictions {
     const count = pages.count[row]!
     const next = countAfter(count, event)
     if (event.op === Op.SET && pages.has(row, PageBit.anomalous)) pages.set(row, PageBit.handedOutAgain)
-    // Even where the count stays, references were taken or given back.
+    // Applied even if the count stays the same, because the event took or gave back references.
     this.#applier.change(row, next - count, event)
   }
 
@@ -174,7 +174,10 @@ export class Contradictions {
     this.#pages.set(row, PageBit.anomalous)
   }
 
-  /** Adds an anomaly. Where one was provisional, its explanation has failed, and the present event follows from it. */
+  /**
+   * Adds an anomaly. If the page has a provisional one, its explanation has failed: that becomes the anomaly, and this event its
+   * consequence.
+   */
   #addAnomaly(row: number, event: LedgerEvent, kind: AnomalyKind): void {
     const provisional = this.#anomalies.provisional(row)
     this.#anomalies.dropProvisional(row)
@@ -183,7 +186,7 @@ export class Contradictions {
     this.#anomalies.add(anomaly)
     this.#pages.set(row, PageBit.anomalous)
     if (!isOther) return
-    // What explained it so far was that the page had been handed out.
+    // The failed explanation was that the page had been handed out.
     this.#pages.set(row, PageBit.handedOutAgain)
     this.#addConsequence(row, event, kind, anomaly)
   }

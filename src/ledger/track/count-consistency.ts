@@ -6,8 +6,8 @@ import type { PageTable } from './page-table.ts'
 import { isSameTask } from './same-task.ts'
 
 /**
- * True if the last event of a page's lifetime read the count that the tracker has, or if another task's event at that time
- * may be why it did not. Otherwise a change of the count was not recorded.
+ * True if the last event of a page's lifetime read the count that the tracker has, or if the event before it, by another task and
+ * within the window, may explain the difference. If false, a change of the count was not recorded.
  */
 export function isCountConsistent(
   { window }: OrderLimits,

@@ -3,7 +3,7 @@ import { grown, lengthFor } from '../../util/growable.ts'
 import type { OrderLimits } from './order-limits.ts'
 import type { TaskActivity } from './task-activity.ts'
 
-/** Bounds the time of an operation from below, by the stamps before its own on the same CPU. */
+/** Gives a lower bound for the time at which an operation took effect: the previous stamp on the same CPU. */
 export class CpuOrder {
   readonly #tasks: TaskActivity
   readonly #limits: OrderLimits
@@ -16,7 +16,7 @@ export class CpuOrder {
     this.#limits = limits
   }
 
-  /** Returns a time that the operation of an event, which is stamped now, surely came after. */
+  /** Returns the latest time that the operation of an event is known to have come after. The event is stamped with `time`. */
   since(cpu: number, pid: number, time: number): number {
     if (cpu >= this.#time.length) this.#grow(cpu)
     const before = this.#time[cpu]!
@@ -24,11 +24,11 @@ export class CpuOrder {
       this.#time[cpu] = time
       return before
     }
-    // A task that was taken from the CPU between operation and stamp: only its own last stamp is a bound.
+    // The task may have been scheduled out between operation and stamp. Then only its own previous stamp is a bound.
     const since = this.#pid[cpu] === pid ? before : Math.min(before, this.#tasks.lastTimeOf(pid))
     this.#time[cpu] = time
     this.#pid[cpu] = pid
-    // An interrupt runs in the name of the task that it interrupted, also one between that task's operation and its stamp.
+    // An interrupt has the pid of the task that it interrupted, and may have come between that task's operation and its stamp.
     return Math.min(since, time - this.#limits.interrupt)
   }
 

@@ -10,14 +10,14 @@ const DETECTORS = ['kfence', 'kasan', 'warning']
 /** Distinct reports kept. */
 const MAX_REPORTS = 1000
 
-/** A report is about the page that its task changed the count of so short a time before, in ns. */
+/** A report is taken to be about the page whose count its task changed at most this long before, in ns. */
 const JUST_BEFORE = 10_000_000
 
-/** Functions between the code that is reported and the event. */
+/** Functions of the kernel's reporting code, which stand on the stack between the reported code and the event. */
 const MACHINERY =
   /^(trace_event_raw_event_|perf_trace_|__traceiter_|trace_event_buffer_|ftrace_|error_report_end|__warn|warn_slowpath|_*report_bug|handle_bug|(asm_)?exc_(invalid_op|page_fault)|do_error_trap|do_trap|invalid_op|do_invalid_op|bug_(handler|brk_handler)|(call_)?(brk|el1)|do_el1_brk|do_debug_exception|brk_handler|(k|__k|__)?asan_|kasan_|end_report|print_report|__kasan_|kfence_|page_fault_oops|__?bad_area|do_kern_addr_fault|do_user_addr_fault|do_handle_exception|handle_exception)/
 
-/** One report, as met. */
+/** One distinct report. */
 export interface MetReport {
   detector: string
   address: bigint
@@ -31,7 +31,7 @@ export interface MetReport {
 }
 
 export class ErrorReports {
-  /** Reports that found no room. */
+  /** Number of reports that were not kept, because there was no room. */
   dropped = 0
   readonly #stacks: StackTable
   readonly #tasks: TaskActivity

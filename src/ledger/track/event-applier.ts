@@ -45,13 +45,13 @@ export class EventApplier {
     }
   }
 
-  /** Changes the count of a page by an event, whatever the event itself says. */
+  /** Changes the count of a page by `delta`, whatever the event itself says. */
   change(row: number, delta: number, event: LedgerEvent): void {
     if (this.#pages.has(row, PageBit.anomalous)) this.#noteAfter(row, event)
     this.#lifetimes.apply(row, delta, event)
   }
 
-  /** Counts what a get or put says of the rule that its page follows. */
+  /** Counts a get or put as evidence for the rule that its page follows. */
   vote(row: number, event: LedgerEvent): void {
     const index = this.#pages.pagemap[row]!
     const { votes, rule } = this.#pagemaps.list[index]!
@@ -64,7 +64,7 @@ export class EventApplier {
     if (telling || (!rule && event.val < 0)) this.#pagemaps.decide(index)
   }
 
-  /** Takes all references of a page for a moment. */
+  /** Applies a page_ref_freeze() that succeeded: it takes all references of the page, and sets the count to 0. */
   freeze(row: number, event: LedgerEvent): void {
     const pages = this.#pages
     this.#pagemaps.list[pages.pagemap[row]!]!.votes.frozen++
@@ -85,14 +85,14 @@ export class EventApplier {
     if (event.val !== pages.count[row]) this.change(row, event.val - pages.count[row]!, event)
   }
 
-  /** Gives back the references that were taken by freezing the page. */
+  /** Adds the references that freezing took back to the count. */
   #thaw(row: number): void {
     const pages = this.#pages
     pages.clear(row, PageBit.frozen)
     pages.count[row] = pages.frozen[row]!
   }
 
-  /** Applies a set: a reset by the core, or a hand-out or its reversal. */
+  /** Applies a set: a reset by the core, a hand-out, or a hand-out that is undone. */
   #set(row: number, event: LedgerEvent): void {
     const pages = this.#pages
     if (pages.has(row, PageBit.frozen)) this.#freedWhileFrozen(row, event)
@@ -101,7 +101,7 @@ export class EventApplier {
     const { votes, initialCount, rule } = this.#pagemaps.list[index]!
     const isReset = initialCount === 1 || this.#isOwnReset(row, event)
     if (count === 0 && event.val === 1 && isReset && this.#pagemaps.mayReset(index)) {
-      // The core counts the page as its driver's again.
+      // The core resets the count to 1: the page belongs to its driver again.
       if (votes.coreReset++ === 0) this.#pagemaps.decide(index)
       this.#lifetimes.closeByReset(row)
       return
@@ -111,12 +111,12 @@ export class EventApplier {
       this.#pagemaps.decide(index)
     }
     if (rule && pages.has(row, PageBit.anomalous)) pages.set(row, PageBit.handedOutAgain)
-    // A page that is handed out at the count that it has is handed out all the same: something went wrong, or will show to have.
+    // A set that finds the count it sets is still a hand-out. A fault has happened to the page, or will show later.
     if (event.val !== count || pages.has(row, PageBit.anomalous) || rule?.handOut === 'set')
       this.change(row, event.val - count, event)
   }
 
-  /** True if the function that put the last reference sets the count again. */
+  /** True if the set comes from the same function as the put of the last reference: it is part of freeing the page. */
   #isOwnReset(row: number, event: LedgerEvent): boolean {
     return (
       event.stack !== 0 &&
@@ -125,7 +125,7 @@ export class EventApplier {
     )
   }
 
-  /** Applies the free of a frozen page that is handed out anew: whoever froze it freed it. */
+  /** Closes the lifetime of a frozen page that is handed out again: the task that froze it has freed it. */
   #freedWhileFrozen(row: number, event: LedgerEvent): void {
     const signature = this.#pages.lastSignature[row]!
     this.#thaw(row)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * The way of an event that needs a closer look, stage by stage: initialisation, first sight or taking up again, sweep of
- * memunmap_pages(), reorder buffer, and then application or contradiction. Each stage returns to this file, which calls
- * the next one; none calls back.
+ * Stages of an event that the fast path cannot apply: initialisation, first sight of a page or resumption after a gap, sweep of
+ * memunmap_pages(), reorder buffer, and then application or contradiction. Each stage returns to this file, which calls the next
+ * one; none calls back.
  */
 import { Op } from '../../trace/events.ts'
 import type { Contradictions } from './contradiction.ts'
@@ -28,7 +28,7 @@ export interface Stages {
   rests: RestLevels
 }
 
-/** State bits of a page at which a refused attempt says nothing new: its count is not known, or zero for another reason. */
+/** State bits of a page for which a refused get proves nothing: its count is not known, or is zero for another reason. */
 const NOT_REFUSABLE =
   PageBit.lossy | PageBit.countUncertain | PageBit.resyncing | PageBit.frozen | PageBit.waiting | PageBit.anomalous
 
@@ -41,7 +41,7 @@ export class EventPipeline {
   readonly #contradictions: Contradictions
   readonly #lifetimes: Lifetimes
   readonly #rests: RestLevels
-  /** Pages that are in use and were found free, with the first event of the lifetime and the time of the finding. */
+  /** By row: pages in use whose count a get found to be zero, with the first event of the lifetime and the time of that get. */
   readonly #refused = new Map<number, { lifetime: number; time: number }>()
 
   constructor(tables: Tables, stages: Stages) {
@@ -55,7 +55,7 @@ export class EventPipeline {
     this.#rests = stages.rests
   }
 
-  /** Takes in the next event of a page, which is no initialisation. */
+  /** Takes in the next event of a page. It is no initialisation. */
   take(row: number, event: LedgerEvent): void {
     const { pages, gaps } = this.#tables
     if (!pages.has(row, PageBit.countKnown)) this.#firstSight.first(row, event)
@@ -84,20 +84,20 @@ export class EventPipeline {
    */
   refused(row: number, since: number, time: number): void {
     const { pages, gaps, nodes, order } = this.#tables
-    // In a watch it is an exchange that found another count than it had read, whatever that was.
+    // In a watch, a refused get is a compare-and-exchange that failed because the count had changed; it need not have been zero.
     if (order.isImmediate) return
     const head = pages.head[row]!
     if (!pages.has(row, PageBit.open) || pages.has(row, NOT_REFUSABLE) || head < 0) return
-    // The first of a lifetime is the one that is to be explained.
+    // Only the first refusal of a lifetime is kept.
     if (pages.epoch[row] !== gaps.epoch || this.#refused.get(row)?.lifetime === nodes.ordinal(head)) return
-    // It may have come before the page was handed out.
+    // The refused get may have come before the page was handed out.
     if (nodes.time(head) + order.slack >= since) return
     this.#refused.set(row, { lifetime: nodes.ordinal(head), time })
   }
 
   /**
-   * Decides about all refusals that no put has explained in time. At the end of the recording none will: the page was free, and its
-   * put is either missing or stamped later than the recording goes.
+   * Decides about all refusals that no put has explained in time. At the end of the recording none will: the page was free, and
+   * its put is either missing or stamped later than the recording goes.
    */
   finishRefused(end: number, isLast = false): void {
     const { pages, nodes, order, anomalies } = this.#tables
@@ -112,30 +112,30 @@ export class EventPipeline {
     }
   }
 
-  /** Holds an uncertain count against what an event read, once everything else was done with the event. */
+  /** Compares an uncertain count with the one that an event read, after the event was applied. */
   confirm(row: number, event: LedgerEvent): void {
     if (this.#tables.pages.has(row, PageBit.countUncertain)) this.#firstSight.confirm(row, event)
   }
 
-  /** Makes what can be made of the events of a page that wait, without any more to come. */
+  /** Processes the waiting events of a page in the best order that is known, without waiting for more. */
   giveUp(row: number): void {
     while (this.#buffer.holds(row)) this.#carryOut(row, this.#buffer.giveUp(row))
   }
 
-  /** Gives up all events that have waited since before that time. */
+  /** Does the same for all pages with an event that has waited since before that time. */
   giveUpBefore(time: number): void {
     for (const row of this.#buffer.overdue(time)) this.giveUp(row)
     if (this.#refused.size > 0 && Number.isFinite(time)) this.finishRefused(time + this.#tables.order.window)
   }
 
-  /** Takes up a page behind a gap: what waits, and what was found provisionally, says nothing any more. */
+  /** Resumes tracking a page after a gap. Its waiting events and its provisional anomaly are dropped. */
   #resume(row: number, event: LedgerEvent): void {
     this.#buffer.drop(row)
     this.#tables.anomalies.dropProvisional(row)
     this.#firstSight.resume(row, event)
   }
 
-  /** Applies a put that was held back as one of an idle page: it was part of a sweep. */
+  /** Applies a put of an idle page that was held back and turned out to be part of a sweep by memunmap_pages(). */
   #sweepEarlier(row: number): void {
     const put = this.#buffer.takeOnly(row)
     if (!put) return
@@ -152,7 +152,7 @@ export class EventPipeline {
     } else this.#carryOut(row, outcome)
   }
 
-  /** Does what the reorder buffer says. */
+  /** Carries out what the reorder buffer returned. */
   #carryOut(row: number, outcome: Outcome): void {
     switch (outcome.kind) {
       case 'settled':
@@ -168,7 +168,10 @@ export class EventPipeline {
     }
   }
 
-  /** Applies events of which at least one is impossible; what comes after that one may still be explained. */
+  /**
+   * Applies events of which at least one is impossible. After each contradiction, an order is looked for among the events that
+   * are left.
+   */
   #contradict(row: number, order: readonly LedgerEvent[]): void {
     for (const [done, event] of order.entries()) {
       if (this.#buffer.isPossible(row, event)) {

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Events of lifetimes, in one pool. A lifetime is a chain from its last event back to its first; a lifetime that is forgotten gives
- * its nodes back, so that memory follows the lifetimes that are open and not the length of the recording.
+ * Events of lifetimes, in one pool. A lifetime is a chain from its last event back to its first; a lifetime that is forgotten
+ * gives its nodes back, so that memory follows the lifetimes that are open and not the length of the recording.
  *
- * Nodes are taken in the order in which lifetimes were forgotten, all over the pool. So what belongs to a node stands in one record,
- * as long as a line of the processor's cache: as columns of their own, each field of each event would have to be fetched from memory.
- * For the same reason a new event does not touch the one before it.
+ * Nodes are taken in the order in which lifetimes were forgotten, all over the pool. So what belongs to a node stands in one
+ * record, as long as a line of the processor's cache: as columns of their own, each field of each event would have to be fetched
+ * from memory. For the same reason a new event does not touch the one before it.
  */
 import { type EventBatch, Op } from '../../trace/events.ts'
 import { grown } from '../../util/growable.ts'
 import type { LifetimeEvent } from './lifetime-event.ts'
 
-/** Nodes for which there is room at first, and integers of a node. */
+/** Nodes for which there is room at first, and the size of a node in 32-bit integers. */
 const FIRST_SIZE = 4096
 const INTS = 16
 
-/** Fields of a node as doubles (two integers each) and, behind them, as integers. */
+/** Offsets of a node's fields: first those that are doubles (two integers each), then those that are integers. */
 const TIME = 0
 const SINCE = 1
 const BEFORE = 4
@@ -43,7 +43,7 @@ export class EventPool {
   #free = -1
   #used = 0
 
-  /** Returns a node that stands for nothing yet. */
+  /** Returns an unused node. */
   #take(): number {
     if (this.#free >= 0) {
       const node = this.#free
@@ -60,8 +60,8 @@ export class EventPool {
   }
 
   /**
-   * Adds an event of a batch behind the last one of its chain. A mapping raises the map count after its get and lowers it before its
-   * put.
+   * Adds an event of a batch behind the last one of its chain. A mapping raises the map count after its get and lowers it before
+   * its put.
    *
    * @param last node of the chain, -1 where there is none yet
    * @param lastMapcount its map count
@@ -103,17 +103,17 @@ export class EventPool {
     return node
   }
 
-  /** Links two nodes of a chain. @param before -1: the node is its first one */
+  /** Links a node to the one before it in its chain. @param before that node; -1 makes `node` the first one */
   link(node: number, before: number): void {
     this.#ints[node * INTS + BEFORE] = before
   }
 
-  /** Gives back one node. */
+  /** Returns one node to the pool. */
   give(node: number): void {
     this.giveChain(node, node)
   }
 
-  /** Gives back a whole chain in one step. */
+  /** Returns a whole chain to the pool, in constant time. */
   giveChain(head: number, tail: number): void {
     this.link(head, this.#free)
     this.#free = tail
@@ -201,8 +201,8 @@ export class EventPool {
   }
 
   /**
-   * Returns the reference with which the core set a page's count back to 1, as if it had been taken when the lifetime that
-   * begins with this node did.
+   * Returns an event for the reference that the core's reset to 1 gave the page. It has the time and place of the lifetime's
+   * first event, because the reset itself is no event of the lifetime.
    */
   baseEvent(first: number): LifetimeEvent {
     return {
@@ -218,7 +218,7 @@ export class EventPool {
     }
   }
 
-  /** Puts the base reference in front of a chain, and returns the node for it. */
+  /** Prepends the base reference to a chain as an event of its own, and returns the new node. */
   addBase(first: number): number {
     const { cpu, op, val, ret, count, signature, stack, delta } = this.baseEvent(first)
     const node = this.#take()

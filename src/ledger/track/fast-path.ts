@@ -7,10 +7,10 @@ import type { PagemapTable } from './pagemap-table.ts'
 import type { Tables } from './tables.ts'
 import type { UnmapSweep } from './unmap-sweep.ts'
 
-/** Hand-outs after which one more says nothing new about the rule. */
+/** Number of hand-outs of a pagemap after which one more is no news about its rule. */
 const OFTEN = 64
 
-/** Tells which events of ordinary pages can be applied straight from their batch: most can. */
+/** Decides which events can be applied directly from their batch, without an event object: most can. */
 export class FastPath {
   readonly #pages: PageTable
   readonly #pagemaps: PagemapTable
@@ -24,7 +24,7 @@ export class FastPath {
     this.#sweep = sweep
   }
 
-  /** True if a set hands out an idle page as the rule has it, and as it was seen often before; the set is counted then. */
+  /** True if a set hands out an idle page as its rule says, and this was seen often before. Such a set is counted as a vote. */
   takeSet(row: number, val: number, stack: number): boolean {
     const { votes, rule } = this.#pagemaps.list[this.#pages.pagemap[row]!]!
     if (val <= 0 || rule?.handOut !== 'set' || this.#pages.count[row] !== 0 || votes.setAtZero < OFTEN) return false
@@ -33,13 +33,15 @@ export class FastPath {
     return true
   }
 
-  /** True if a get or put is one that the rule and its own result allow at the present count, and says nothing new. */
+  /**
+   * True if the rule and the operation's own result allow a get or put at the present count, and it is no news about the rule.
+   */
   isPlain(row: number, op: number, val: number, ret: number, stack: number, pid: number): boolean {
     const count = this.#pages.count[row]!
     const { limits, rule } = this.#pagemaps.list[this.#pages.pagemap[row]!]!
     if (!rule || (val === -1 && rule.idle === 1 && this.#sweep.mayBeBasePut(row, stack, pid))) return false
     if (!fitsResult(count, op, val, ret)) return false
-    // A get from zero and a put to zero say something about the rule, so they are looked at.
+    // A get from zero and a put to zero are evidence about the rule, so they take the slow path.
     if (val > 0) return count >= limits.getFrom && count > 0
     const next = count + val
     return val < 0 && next >= limits.putTo && (next > 0 || limits.putTo === 0)

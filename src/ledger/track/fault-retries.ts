@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** CPU faults on device pages that are tried again and again: each attempt takes a reference and gives it back. */
+/** Livelocked CPU faults on device pages: each attempt takes a reference, fails, and gives it back. */
 
 /**
- * Attempts by one task in one lifetime of a page from which on it is told. In recordings in which all goes well there is one:
+ * Attempts by one task in one lifetime of a page from which on they are reported. Without a fault there is one attempt, because
  * the migration that follows ends the page's lifetime.
  */
 export const MANY_ATTEMPTS = 64
 
-/** Pages looked at, and tasks of each. */
+/** Most pages tracked, and most tasks of each. */
 const MAX_PAGES = 100_000
 const MAX_TASKS = 8
 
 /** One task's attempts on one page in its present lifetime. */
 export interface Attempts {
   pid: number
-  /** Of the first get of an attempt: an attempt may take more. */
+  /** Call-site key of the first get of an attempt; an attempt may take further references. */
   signature: number
   times: number
   first: number
-  /** The last one. */
+  /** Time of the last attempt. */
   last: number
   cpu: number
   stack: number
@@ -51,7 +51,7 @@ export class FaultRetries {
     if (this.#pages.size > 0) this.#pages.delete(row)
   }
 
-  /** Yields the pages on which a task has not got anywhere, with those tasks, the busiest first. */
+  /** Yields the pages with a task that reached MANY_ATTEMPTS, and these tasks, those with most attempts first. */
   *repeated(): Generator<{ row: number; tasks: Attempts[] }> {
     for (const [row, all] of this.#pages) {
       const tasks = all.filter(({ times }) => times >= MANY_ATTEMPTS).sort((a, b) => b.times - a.times)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Counts that are read off an event instead of followed: of a page that is seen for the first time, and of one that may have
- * missed something. Such a count may include what others did meanwhile, so it is uncertain until later events confirm it.
+ * Takes a page's count from an event instead of following it: for a page that is seen for the first time, and for one whose
+ * events may have been lost. Such a count may include later operations of other tasks, so it is uncertain until further events
+ * confirm it.
  */
 import type { LedgerEvent } from './lifetime-event.ts'
 import type { Lifetimes } from './lifetimes.ts'
@@ -25,7 +26,7 @@ export class FirstSight {
   readonly #lifetimes: Lifetimes
   readonly #rests: RestLevels | undefined
 
-  /** @param rests where the first event of each page tells the count that it had at the start of the recording */
+  /** @param rests given if the first event of each page tells the count that the page had at the start of the recording */
   constructor({ pages, gaps, order }: Tables, rules: PageRules, lifetimes: Lifetimes, rests: RestLevels | undefined) {
     this.#pages = pages
     this.#order = order
@@ -41,8 +42,8 @@ export class FirstSight {
   }
 
   /**
-   * Deduces the count of a page that was there before the recording. A count that was read after the operation may
-   * include what others did, so the page's first lifetime is not to be relied on.
+   * Deduces the count of a page that existed before the recording. A count that was read after the operation may include
+   * operations of others, so nothing is claimed of the page's first lifetime.
    */
   first(row: number, event: LedgerEvent): void {
     const pages = this.#pages
@@ -59,7 +60,7 @@ export class FirstSight {
     pages.set(row, PageBit.begunEarlier)
   }
 
-  /** Takes up a page again behind a gap in the recording. */
+  /** Resumes tracking a page after a gap in the recording. */
   resume(row: number, event: LedgerEvent): void {
     const pages = this.#pages
     const lifetimes = this.#lifetimes
@@ -78,14 +79,14 @@ export class FirstSight {
     this.#openLossy(row)
   }
 
-  /** Notes that the count was read off this event. */
+  /** Notes that the count was taken from this event. */
   read(row: number, event: LedgerEvent): void {
     this.#pages.resyncedAt[row] = event.time
     this.#pages.set(row, PageBit.resyncing)
     if (!isExact(event) || this.#gaps.open > 0) this.doubt(row)
   }
 
-  /** Doubts a count that was read a moment ago, if the operation of a later event may have come before it was read. */
+  /** Marks a count that was taken from an event as uncertain, if a later event's operation may have taken effect before that. */
   resync(row: number, event: LedgerEvent): void {
     const pages = this.#pages
     const age = event.time - pages.resyncedAt[row]!
@@ -99,7 +100,9 @@ export class FirstSight {
     this.#pages.confirmed[row] = 0
   }
 
-  /** Trusts an uncertain count once an event told it exactly, or several in a row read the same; otherwise corrects it. */
+  /**
+   * Trusts an uncertain count once an event tells it exactly, or several in a row read the expected count; otherwise corrects it.
+   */
   confirm(row: number, event: LedgerEvent): void {
     const pages = this.#pages
     if (this.#gaps.open > 0 || pages.has(row, PageBit.waiting)) return

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Events on their way through the tracker: one by one where a closer look is needed, and as part of a page's lifetime. */
+/** Event objects of the tracker: for events that the fast path cannot apply, and for the events of a page's lifetime. */
 
 import type { EventBatch } from '../../trace/events.ts'
 
-/** An event as far as its place among others matters. */
+/** The part of an event that decides its place among others. */
 export interface OrderedEvent {
   time: number
-  /** The operation came after this: the stamp before on the same CPU, or of the same task where the CPU had another. */
+  /**
+   * Lower bound for the time of the operation: the previous stamp on the same CPU or, if another task ran there, of the same
+   * task.
+   */
   since: number
   pid: number
   cpu: number
@@ -21,11 +24,11 @@ export interface LedgerEvent extends OrderedEvent {
   signature: number
   stack: number
   mapcount: number
-  /** Count as the event read it, after its operation and maybe after others. */
+  /** Count that the event read, after its own operation and possibly after others. */
   count: number
-  /** Page flags proper, without zone, node and section. */
+  /** Page flags, without the zone, node and section bits above them. */
   flags: number
-  /** Number of the event among all of the recording, in the order in which they were read. */
+  /** Ordinal of the event in the recording, in the order of reading. */
   ordinal: number
 }
 
@@ -37,21 +40,21 @@ export interface LifetimeEvent extends LedgerEvent {
   taskSeq: number
 }
 
-/** A put that gave back a reference of before the recording. */
+/** A put that gave back a reference which was taken before the recording. */
 export interface RestDrop {
   row: number
   event: LedgerEvent
-  /** Count of the page at rest until then. */
+  /** Rest level of the page until then (see `RestLevels`). */
   rest: number
-  /** Events since the page was last at rest, before it. */
+  /** Events between the page's last time at rest and this put. */
   life: readonly LifetimeEvent[]
-  /** Count that it left; at 0 the page is freed. */
+  /** Count after the put; at 0 the page is freed. */
   left: number
-  /** First get or put that found the page freed, and not handed out since; undefined: none. */
+  /** First get or put after the page was freed and before it was handed out again; undefined: none. */
   usedAfter: LedgerEvent | undefined
 }
 
-/** What is known of a page at one moment. */
+/** The state of a page at one moment. */
 export interface PageState {
   row: number
   count: number
@@ -62,7 +65,7 @@ export interface PageState {
   lossy: boolean
 }
 
-/** Page flags proper; above them stand zone, node and section. */
+/** Mask of the page flags; above them stand zone, node and section. */
 const PAGE_FLAGS = (1 << 24) - 1
 
 /** Takes an event out of its batch. */
@@ -84,7 +87,7 @@ export function eventOf(batch: EventBatch, i: number, signature: number, since: 
   }
 }
 
-/** Puts an event into a row of a batch, as far as tracking reads it again. */
+/** Writes an event into a row of a batch: only the columns that the tracker reads. */
 export function putRow(batch: EventBatch, i: number, event: LedgerEvent): void {
   batch.time[i] = event.time
   batch.pid[i] = event.pid

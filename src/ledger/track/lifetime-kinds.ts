@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Lifetimes by kind: how many references each call site took and gave back, whatever the order. Most lifetimes of a driver
- * are of few kinds, so each is stored once, with the number of lifetimes that were of it.
+ * Lifetimes by kind. The kind is the multiset of references that each call site took and gave back, regardless of order. Most
+ * lifetimes of a driver are of few kinds, so each kind is stored once, with the number of its lifetimes.
  *
- * The kind of a lifetime is looked up by a hash that is linear in its units. It is kept up to date with two multiplications
- * an event, and a lifetime whose kind is known is counted without looking at its events again.
+ * A kind is looked up by a hash that is linear in the units: each event updates it with two multiplications, and a lifetime of a
+ * known kind is counted without another look at its events.
  */
 import { grown, lengthFor } from '../../util/growable.ts'
 import type { LifetimeCounts, UnitKey } from './unit-key.ts'
 
-/** Kinds kept, and their entries. Lifetimes of further kinds are still judged by the laws, but teach none. */
+/**
+ * Most kinds kept, and most entries of them. Lifetimes of further kinds are still judged by the laws, but no law is learned from
+ * them.
+ */
 const MAX_KINDS = 1 << 16
 const MAX_ENTRIES = 1 << 22
 
-/** Kind of a lifetime that found no place. */
+/** In place of a kind: the lifetime is not counted by kind, because there was no room. */
 export const NO_KIND = -1
 
 export class LifetimeKinds implements LifetimeCounts {
@@ -22,7 +25,7 @@ export class LifetimeKinds implements LifetimeCounts {
   units = new Int32Array(1 << 12)
   readonly offset: number[] = [0]
   readonly lifetimes: number[] = []
-  /** Lifetimes that found no place. */
+  /** Number of lifetimes that are not counted by kind, because there was no room. */
   uncounted = 0
   readonly #low: number[] = []
   readonly #high: number[] = []
@@ -108,7 +111,7 @@ export class KeyWeights {
   }
 }
 
-/** A number that says nothing about the key, by the finalizer of MurmurHash3. */
+/** Returns a pseudo-random weight for a key, by the finalizer of MurmurHash3. */
 function weight(key: UnitKey, salt: number): number {
   let x = Math.imul(key + 1, 0x9e3779b1) ^ salt
   x = Math.imul(x ^ (x >>> 15), 0x85ebca6b)

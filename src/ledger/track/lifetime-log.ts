@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * The lifetimes that have ended, by page, with their events. A fault shows on its page only later, maybe lifetimes later, so
- * all are kept while there is room; then those that obey every law are let go, but for the latest.
+ * The closed lifetimes of each page, with their events. A fault may show on its page only some lifetimes later, so all are kept
+ * while there is room. When it runs out, lifetimes that obey every law are dropped, except the latest ones.
  */
 import type { EventPool } from './event-pool.ts'
 
-/** Lifetimes kept, events kept, and the latest lifetimes that stay whatever they are. */
+/** Most lifetimes kept, most events kept, and the number of latest lifetimes that are never dropped. */
 const MAX_LIFETIMES = 1 << 15
 const MAX_EVENTS = 1 << 19
 const LATEST = 1 << 12
@@ -34,11 +34,11 @@ export class LifetimeLog {
   readonly head = new Int32Array(MAX_LIFETIMES)
   readonly tail = new Int32Array(MAX_LIFETIMES)
   readonly events = new Int32Array(MAX_LIFETIMES)
-  /** Entry of the same page's lifetime before; `NO_LIFETIME`: none, or let go. */
+  /** Entry of the same page's previous lifetime; `NO_LIFETIME`: none, or dropped. */
   readonly before = new Int32Array(MAX_LIFETIMES)
-  /** Pages of which a lifetime that obeys not every law had to be let go. */
+  /** Rows of pages of which a lifetime had to be dropped although it broke a law. */
   readonly incomplete = new Set<number>()
-  /** True once lifetimes were let go. */
+  /** True once lifetimes were dropped. */
   isCompacted = false
   #events = 0
   readonly #pool: EventPool
@@ -74,10 +74,10 @@ export class LifetimeLog {
   }
 
   /**
-   * Lets lifetimes go that obey every law. Entries are renumbered.
+   * Drops lifetimes that obey every law, and renumbers the entries.
    *
-   * @param isLawful of an entry
-   * @returns the new number of each entry; of one that is gone, that of the same page's nearest one before that is left
+   * @param isLawful tells of an entry whether it obeys every law
+   * @returns by old entry its new number; for a dropped entry, that of the same page's latest earlier lifetime that is kept
    */
   compact(isLawful: (entry: number) => boolean): Int32Array {
     this.isCompacted = true
@@ -85,7 +85,7 @@ export class LifetimeLog {
     const latest = this.length - LATEST
     let odd = 0
     for (let entry = 0; entry < latest; entry++) if (!isLawful(entry)) odd++
-    // However many are odd, half of the room has to become free.
+    // Half of the room has to become free, even if many lifetimes break a law.
     let surplus = Math.max(0, odd + LATEST - MAX_LIFETIMES / 2)
     if (this.#events > MAX_EVENTS && odd * 4 > latest) surplus = Math.max(surplus, odd >> 1)
     let kept = 0
@@ -104,7 +104,7 @@ export class LifetimeLog {
     return nearest
   }
 
-  /** Moves entries to their new places, and links a page's lifetimes over those that are gone. */
+  /** Moves entries to their new places, and relinks each page's lifetimes past the dropped ones. */
   #move(moved: Int32Array): Int32Array {
     const nearest = new Int32Array(this.length)
     for (let entry = 0; entry < this.length; entry++) {
@@ -112,7 +112,7 @@ export class LifetimeLog {
       nearest[entry] = moved[entry]! >= 0 ? moved[entry]! : before < 0 ? NO_LIFETIME : nearest[before]!
     }
     const { row, kind, state, head, tail, events, before } = this
-    // An entry moves to where nothing is left to be read, and so does each link, since it leads back.
+    // Entries only move towards the front, and links point to earlier entries: nothing is overwritten before it was read.
     for (let entry = 0; entry < this.length; entry++) {
       const to = moved[entry]!
       if (to < 0) continue

@@ -2,8 +2,8 @@
 import type { LostEvents } from '../../trace/events.ts'
 
 /**
- * Where events were lost, or changed a count by an amount that is not known. Each gap has two edges; a page whose last event lies before an edge that has passed may have
- * missed something, whatever CPU the gap is on.
+ * Where events were lost, or changed a count by an amount that is not known. Each gap has two edges; a page whose last event lies
+ * before an edge that has passed may have missed something, whatever CPU the gap is on.
  */
 export class Gaps {
   readonly list: LostEvents[] = []

@@ -174,8 +174,8 @@ export class ReorderBuffer {
   }
 
   /**
-   * Puts applied events into question, once neighbours have surely been stamped; and stamps of one task, once an interrupt has surely
-   * ended, while the events are few enough to be searched.
+   * Puts applied events into question, once neighbours have surely been stamped; and stamps of one task, once an interrupt has
+   * surely ended, while the events are few enough to be searched.
    */
   #reconsider(row: number, waiting: readonly LedgerEvent[], late: number): Outcome | undefined {
     if (late <= this.#order.near) return undefined

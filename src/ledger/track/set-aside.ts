@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * References of open lifetimes that are known to have come back, in short: a page that is never idle would otherwise need room for
- * every event. A ring of columns: the latest are remembered, whatever pages they are of.
+ * References of open lifetimes that are known to have come back, in short: a page that is never idle would otherwise need room
+ * for every event. A ring of columns: the latest are remembered, whatever pages they are of.
  */
 import { growColumns } from '../../util/growable.ts'
 import type { EventPool } from './event-pool.ts'

@@ -82,8 +82,8 @@ function partnerOf(kept: readonly number[], nodes: EventPool, isNested: boolean)
 }
 
 /**
- * Pairs events of one law that are even, as the diagnosis pairs those of a lifetime: with the get that is most alike, the oldest of
- * several, of those of the putting task the latest. The pairs of one get follow each other.
+ * Pairs events of one law that are even, as the diagnosis pairs those of a lifetime: with the get that is most alike, the oldest
+ * of several, of those of the putting task the latest. The pairs of one get follow each other.
  */
 function pairAll(events: readonly number[], nodes: EventPool): Pair[] {
   const out: { get: number; units: number }[] = []
