@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Events of lifetimes, in one pool. A lifetime is a chain from its last event back to its first; a lifetime that is forgotten
- * gives its nodes back, so that memory follows the lifetimes that are open and not the length of the recording.
+ * A pool of the events of lifetimes. A lifetime is a chain of nodes, linked from its last event back to its first. A lifetime
+ * that is dropped returns its nodes, so that memory grows with the open lifetimes and not with the length of the recording.
  *
- * Nodes are taken in the order in which lifetimes were forgotten, all over the pool. So what belongs to a node stands in one
- * record, as long as a line of the processor's cache: as columns of their own, each field of each event would have to be fetched
- * from memory. For the same reason a new event does not touch the one before it.
+ * Reused nodes lie all over the pool. So the fields of a node stand in one record of the size of a cache line: in separate
+ * columns, each field of each event would be a cache miss. For the same reason adding an event does not touch the node before it.
  */
 import { type EventBatch, Op } from '../../trace/events.ts'
 import { grown } from '../../util/growable.ts'
@@ -60,12 +59,12 @@ export class EventPool {
   }
 
   /**
-   * Adds an event of a batch behind the last one of its chain. A mapping raises the map count after its get and lowers it before
-   * its put.
+   * Appends an event of a batch to a chain. The map count tells whether a reference belongs to a page table: a mapping raises it
+   * after its get, and lowers it before its put.
    *
-   * @param last node of the chain, -1 where there is none yet
-   * @param lastMapcount its map count
-   * @returns the node that stands for it
+   * @param last last node of the chain, -1 where there is none yet
+   * @param lastMapcount map count of that node's event
+   * @returns the new node
    */
   add(
     last: number,

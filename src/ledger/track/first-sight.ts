@@ -86,7 +86,10 @@ export class FirstSight {
     if (!isExact(event) || this.#gaps.open > 0) this.doubt(row)
   }
 
-  /** Marks a count that was taken from an event as uncertain, if a later event's operation may have taken effect before that. */
+  /**
+   * Marks a count that was taken from an event as uncertain, if a later event's operation may have come before the count was
+   * read.
+   */
   resync(row: number, event: LedgerEvent): void {
     const pages = this.#pages
     const age = event.time - pages.resyncedAt[row]!

@@ -20,23 +20,23 @@ import type { Tables } from './tables.ts'
 import type { TaskActivity } from './task-activity.ts'
 import { addUnits, type UnitKey, unitKey } from './unit-key.ts'
 
-/** Sets aside references of an open lifetime that surely belong together. */
+/** Shortens an open lifetime: moves gets and puts that surely belong together from its events to `SetAside`. */
 export type Compact = (row: number, tables: Tables) => void
 
-/** Lets go of closed lifetimes that say nothing more. */
+/** Drops closed lifetimes that are no longer needed as evidence. */
 export type MakeRoom = (tables: Tables) => void
 
-/** Events of one lifetime after which it is compacted. */
+/** Number of events from which on a lifetime is compacted. */
 const LONG_LIFETIME = 64
 
 /**
- * Lifetimes that are looked at again when something is wrong, and their events: a put too many can end one before its time,
- * and each reference that is taken then looks like a lifetime of its own.
+ * Most closed lifetimes that are kept with an anomaly, and most of their events. Several are needed, because a surplus put ends a
+ * lifetime early, and each reference taken after that looks like a lifetime of its own.
  */
 const EARLIER_LIFETIMES = 32
 const EARLIER_EVENTS = 96
 
-/** Map counts of idle pages are sampled: one lifetime in so many, up to so many different ones. */
+/** The map count of an idle page is sampled in one of this many lifetimes, until this many different values are known. */
 const MAPCOUNT_SAMPLE = 16
 const MAX_IDLE_MAPCOUNTS = 8
 
@@ -53,7 +53,7 @@ export class Lifetimes {
   readonly #tasks: TaskActivity
   readonly #sites: CallSites
   readonly #rules: PageRules
-  /** The one event that is applied on its own, as a batch. */
+  /** A batch of one row, through which `apply` passes a single event to `applyRow`. */
   readonly #single = newBatch(1)
   readonly #compact: Compact | undefined
   readonly #makeRoom: MakeRoom | undefined
@@ -85,7 +85,7 @@ export class Lifetimes {
     if (!this.#pages.has(row, PageBit.open)) this.open(row)
   }
 
-  /** Applies an event: changes the count by `delta`, and closes the lifetime where the page is idle again. */
+  /** Applies an event: changes the count by `delta`, and closes the lifetime if the page is idle again. */
   apply(row: number, delta: number, event: LedgerEvent): void {
     putRow(this.#single, 0, event)
     this.applyRow(row, delta, this.#single, 0, event.signature, event.since, event.ordinal)
@@ -180,7 +180,10 @@ export class Lifetimes {
     pages.bits[row] = bits & ~LIFETIME_BITS
   }
 
-  /** Closes the lifetime of a page whose count the core sets back to 1: the put before gave back the core's own reference. */
+  /**
+   * Closes the lifetime of a page whose count the core resets to 1. The put before gave back the reference of the previous reset,
+   * so that one is added to the front of the lifetime to make it balanced.
+   */
   closeByReset(row: number): void {
     const pages = this.#pages
     pages.count[row] = 1
@@ -192,7 +195,9 @@ export class Lifetimes {
     this.close(row)
   }
 
-  /** A page that was got while free, and is put to idle without having been handed out, is filed as free twice. */
+  /**
+   * Closes a lifetime after an anomaly. If the page was got while free and never handed out since, it is now freed a second time.
+   */
   #closeBroken(row: number): void {
     const { lives, anomalies } = this.#tables
     lives.broken++
@@ -201,7 +206,7 @@ export class Lifetimes {
     anomalies.markFreedTwice(cause, this.#pages.pagemap[row]!)
   }
 
-  /** Counts a complete lifetime by its kind, and looks now and then at the map count of an idle page. */
+  /** Counts a complete lifetime by its kind, and returns the kind. */
   #count(row: number): number {
     const pages = this.#pages
     const nodes = this.#nodes
@@ -226,7 +231,7 @@ export class Lifetimes {
     idleMapcounts.set(mapcount, (idleMapcounts.get(mapcount) ?? 0) + 1)
   }
 
-  /** Forgets an open lifetime: its page was set up anew. */
+  /** Drops the open lifetime of a page that is initialised again. */
   drop(row: number): void {
     const pages = this.#pages
     if (!pages.has(row, PageBit.open)) return
@@ -236,13 +241,15 @@ export class Lifetimes {
     pages.head[row] = pages.tail[row] = -1
   }
 
-  /** Notes that references were held before the first event of the open lifetime: so many more than was thought. */
+  /** Adds `off` to the number of references that were held before the first event of the open lifetime. */
   correct(row: number, off: number): void {
     this.#pages.before[row]! += off
     this.#pages.count[row]! += off
   }
 
-  /** Returns the last events of the open lifetime that may be put into question, oldest first, no older than `since`. */
+  /**
+   * Returns the last events of the open lifetime that may be reordered, oldest first: at most `most`, none older than `since`.
+   */
   recent(row: number, since: number, most: number): AppliedEvent[] {
     const pages = this.#pages
     const nodes = this.#nodes
@@ -256,7 +263,7 @@ export class Lifetimes {
     return recent
   }
 
-  /** Takes back the last events of the open lifetime. */
+  /** Undoes the last events of the open lifetime. @param events how many */
   undo(row: number, events: number): void {
     const pages = this.#pages
     const nodes = this.#nodes
@@ -279,7 +286,10 @@ export class Lifetimes {
     return this.#pages.has(row, PageBit.open) && tail >= 0 ? this.#nodes.event(tail) : undefined
   }
 
-  /** Returns the events of the open lifetime, oldest first. Where the core counts idle pages, its reference comes first. */
+  /**
+   * Returns the events of the open lifetime, oldest first. Where the core resets counts to 1, the reference of the reset comes
+   * first.
+   */
   events(row: number): LifetimeEvent[] {
     const pages = this.#pages
     const head = pages.head[row]!
@@ -289,7 +299,7 @@ export class Lifetimes {
     return [this.#nodes.baseEvent(head), ...events]
   }
 
-  /** Returns the lifetimes of a page that ended last, the latest first. */
+  /** Returns the events of the page's last closed lifetimes, the latest lifetime first. */
   lastClosed(row: number): LifetimeEvent[][] {
     const { log } = this.#tables
     const lifetimes: LifetimeEvent[][] = []

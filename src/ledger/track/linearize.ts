@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Finds the order in which neighbouring operations on one page took effect. A tracepoint fires after its atomic operation, so
- * two CPUs can stamp the other way round; what the operations returned tells. The events of a page are a concurrent history
- * of an atomic counter, and the search is the one of Wing and Gong for a linearization of it, which remembers the states from
- * which there is none.
+ * Finds the order in which neighbouring operations on one page took effect. A tracepoint fires after its atomic operation, so two
+ * CPUs may stamp their operations in the opposite order; the results of the operations tell which order was the real one. The
+ * events of a page are a concurrent history of an atomic counter, and the search for a linearization is that of Wing and Gong,
+ * with memoization of states that have none.
  */
 import { Op } from '../../trace/events.ts'
 import type { OrderedEvent } from './lifetime-event.ts'
@@ -11,23 +11,23 @@ import { after, IMPOSSIBLE, type Limits } from './op-semantics.ts'
 import { MAX_RECENT, type OrderLimits } from './order-limits.ts'
 import { taskOf } from './same-task.ts'
 
-/** Steps of one search: these, and some for each event. */
+/** Base of the step limit of one search; some steps are added for each event. */
 const MIN_STEPS = 20_000
 const STEPS_PER_EVENT = 4
 
-/** Steps of one of many searches, at least: enough to come to the end without going back. */
+/** Least step limit of each of several searches: enough to reach the end without backtracking. */
 const LEAST_STEPS = 4 * MAX_RECENT
 
-/** Events of one page in one interrupt, at most. */
+/** Most events of one page that one interrupt is assumed to make. */
 const MAX_INTERRUPT = 4
 
 /**
- * Returns an order of the events in which none contradicts; undefined if there is none. Events of one task keep their order,
- * and no operation is moved before a stamp that it surely followed. Of several orders, the one nearest to the stamps.
+ * Returns an order of the events in which none contradicts; undefined if there is none. Events of one task keep their order, and
+ * no operation is moved before a stamp that it surely followed. Of several orders, it is the one nearest to the stamps.
  *
  * @param events sorted by time
- * @param young sets from this time on must hand out: none of them may find the count that it sets
- * @param most steps of the search
+ * @param young time from which on a set may not find the count that it sets: the put before such a set may still be to come
+ * @param most limit on the steps of the search
  */
 export function linearize<E extends OrderedEvent>(
   count: number,
@@ -42,8 +42,8 @@ export function linearize<E extends OrderedEvent>(
 }
 
 /**
- * As `linearize`, for events that nothing else explains: some of them may be an interrupt's, stamped before that of the
- * operation it interrupted.
+ * As `linearize`, but for events that have no order otherwise: some of them may belong to an interrupt, and be stamped before the
+ * operation that it interrupted.
  */
 export function linearizeInterrupted<E extends OrderedEvent>(
   count: number,
@@ -53,7 +53,7 @@ export function linearizeInterrupted<E extends OrderedEvent>(
 ): E[] | undefined {
   if (events.length > 2 * MAX_RECENT) return undefined
   const moves = events.flatMap((_, to) => interruptedBy(events, to, order).map(from => ({ from, to })))
-  // All of them together take as long as one search: the right one seldom has to go back.
+  // All searches share the steps of one: the right one seldom has to backtrack.
   const most = Math.max(LEAST_STEPS, Math.floor(MIN_STEPS / Math.max(1, moves.length)))
   for (const { from, to } of moves) {
     const { time, since } = events[to]!
@@ -66,7 +66,10 @@ export function linearizeInterrupted<E extends OrderedEvent>(
   return undefined
 }
 
-/** Places of the events that may stand for operations which an interrupt came after, whose first event is the one at `i`. */
+/**
+ * Returns the places of events whose operation may have been interrupted before its stamp, by an interrupt whose first event is
+ * at `i`.
+ */
 function interruptedBy(events: readonly OrderedEvent[], i: number, order: OrderLimits): number[] {
   const first = events[i]!
   const late: number[] = []
@@ -77,7 +80,7 @@ function interruptedBy(events: readonly OrderedEvent[], i: number, order: OrderL
   return late
 }
 
-/** Events whose order is known: those of one task, or where stamps follow operations at once, those of one CPU. */
+/** Splits events into queues of known order: those of one task, or of one CPU where no operation is delayed before its stamp. */
 function queuesOf<E extends OrderedEvent>(events: readonly E[], keyOf: (event: E) => number): E[][] {
   const queues = new Map<number, E[]>()
   for (const event of events) {
@@ -89,7 +92,7 @@ function queuesOf<E extends OrderedEvent>(events: readonly E[], keyOf: (event: E
   return [...queues.values()]
 }
 
-/** Of each event, the one of the same task before it, which may have come on another CPU. */
+/** Maps each event to the previous one of the same task, which may have been on another CPU. */
 function taskOrder<E extends OrderedEvent>(events: readonly E[]): Map<E, E> {
   const before = new Map<E, E>()
   for (const queue of queuesOf(events, taskOf))
@@ -105,13 +108,15 @@ class Search<E extends OrderedEvent> {
   readonly #young: number
   readonly #position: number[]
   readonly #order: E[] = []
-  /** The tasks that the events in `order` are of. */
+  /** The queues that the events in `order` were taken from. */
   readonly #path: number[] = []
   readonly #total: number
-  /** Events that have to come before others, where queues are not those of tasks; and the events in `order`. */
+  /** By event: the one that has to come before it, where queues are not those of tasks (`#before`); and the events in `order`. */
   readonly #before: ReadonlyMap<E, E> | undefined
   readonly #taken = new Set<E>()
-  /** Positions from which no merge of the rest was found; the count follows from them, but for sets. */
+  /**
+   * Search states from which no merge of the rest exists. The positions in the queues determine the count, except after a set.
+   */
   readonly #failed = new Set<string>()
 
   constructor(
@@ -131,7 +136,7 @@ class Search<E extends OrderedEvent> {
   }
 
   from(count: number, most: number): E[] | undefined {
-    /** Of each event in `order`: the count before it, and the tasks still to be tried in its place. */
+    // For each event in `order`: the count before it, and the queues still to be tried in its place.
     const counts = [count]
     const untried = [this.#heads()]
     for (let steps = 0; this.#order.length < this.#total; steps++) {
@@ -159,7 +164,7 @@ class Search<E extends OrderedEvent> {
     return this.#order
   }
 
-  /** True if a set finds what it sets while the put that it followed may still be to come. */
+  /** True if a set finds the count that it sets, while the put before it may not have been stamped yet. */
   #isEarly({ op, val, time }: E, count: number): boolean {
     const { setOn } = this.#limits
     return op === Op.SET && val === count && time >= this.#young && setOn !== undefined && setOn !== count
@@ -182,7 +187,7 @@ class Search<E extends OrderedEvent> {
     return `${this.#position} ${count}`
   }
 
-  /** Returns the tasks whose next event may be the next of all, by time. */
+  /** Returns the queues whose next event may be the next of all, by the time of that event. */
   #heads(): number[] {
     const heads: number[] = []
     let earliest = Infinity

@@ -7,16 +7,16 @@ import type { LostEvents } from '../../trace/events.ts'
  */
 export class Gaps {
   readonly list: LostEvents[] = []
-  /** Edges that have passed. */
+  /** Number of edges (begins and ends of gaps) that have passed. */
   epoch = 0
-  /** Gaps that have begun and not ended: what comes now may miss its neighbours. */
+  /** Number of gaps that have begun and not ended. Events may be missing right before or after each event inside a gap. */
   open = 0
   /** Time of the next edge, Infinity if none is known. */
   nextEdge = Infinity
-  /** A heap by time: a recording may tell of as many gaps as it likes, in any order. */
+  /** Heap of the edges ahead, by time, because a recording may report any number of gaps in any order. */
   readonly #edges: { time: number; opens: number }[] = []
 
-  /** Takes in a gap, which may be long over. */
+  /** Takes in a gap, which may lie far in the past. */
   add(gap: LostEvents): void {
     this.list.push(gap)
     this.#push({ time: gap.from, opens: 1 })
@@ -58,12 +58,12 @@ export class Gaps {
     edges[at] = last
   }
 
-  /** Gaps in which events were lost. */
+  /** The gaps in which events were lost. */
   get losses(): LostEvents[] {
     return this.list.filter(gap => !gap.isUnknownChange)
   }
 
-  /** Number of events lost; undefined where the recording does not say of every gap how many. */
+  /** Number of events lost; undefined if the recording does not give the number for every gap. */
   get lost(): number | undefined {
     return this.losses.reduce<number | undefined>(
       (sum, { count }) => (sum === undefined || count === undefined ? undefined : sum + count),
@@ -71,7 +71,7 @@ export class Gaps {
     )
   }
 
-  /** Changes of watched counts that are there, but by an amount that is not known. */
+  /** Number of recorded changes of watched counts whose amount is not known. */
   get unknownChanges(): number {
     return this.list.reduce((sum, gap) => sum + (gap.isUnknownChange ? (gap.count ?? 0) : 0), 0)
   }

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * What the operations of include/linux/page_ref.h do to a count, and what an event says of the count around it: by its
- * result, which is exact, and by the count that was read a little later, which may include what others did.
+ * Semantics of the operations of include/linux/page_ref.h: what each does to a count, and what an event tells of the counts
+ * before and after it. An event tells that by its result, which is exact, or by the count that it read a little later, which may
+ * include operations of others.
  */
 import { Op } from '../../trace/events.ts'
 import type { LedgerEvent, OrderedEvent } from './lifetime-event.ts'
 import { isSameTask } from './same-task.ts'
 
-/** What the rule of a page allows; counts below are before a get or set, after a put. */
+/** Limits that the rule of a page sets: on the count before a get or set, and after a put. */
 export interface Limits {
   /** Least count from which a get may start. */
   getFrom: number
@@ -17,29 +18,29 @@ export interface Limits {
   setOn: number | undefined
 }
 
-/** Nothing is impossible on a page that has gone wrong already. */
+/** For a page on which an anomaly was found: nothing is ruled out any more. */
 export const NO_LIMITS: Limits = {
   getFrom: Number.MIN_SAFE_INTEGER + 1,
   putTo: Number.MIN_SAFE_INTEGER + 1,
   setOn: undefined,
 }
 
-/** Counts never fall below zero, whatever the protocol. */
+/** For a page whose rule is not known: a count never falls below zero under any protocol. */
 export const UNKNOWN_LIMITS: Limits = { getFrom: 0, putTo: 0, setOn: undefined }
 
-/** Between the put of memunmap_pages() and that of the last user. */
+/** For a page between the put of memunmap_pages() and the put of its last user. */
 export const BASE_PUT_LIMITS: Limits = { getFrom: 1, putTo: 0, setOn: undefined }
 
 /** `after` returns this when the event cannot have happened at that count. */
 export const IMPOSSIBLE = Number.MIN_SAFE_INTEGER
 
-/** Returns the count after an operation that took effect. */
+/** Returns the count after an operation that succeeded. */
 export function resulting(count: number, op: number, val: number): number {
   if (op === Op.SET || op === Op.UNFREEZE) return val
   return op === Op.FREEZE ? 0 : count + val
 }
 
-/** Returns the count after an event that found the count at `count`; IMPOSSIBLE if its result or the rule contradicts. */
+/** Returns the count after an event that found the count at `count`; IMPOSSIBLE if its result or the limits rule that out. */
 export function after(count: number, op: number, val: number, ret: number, limits: Limits): number {
   switch (op) {
     case Op.SET:
@@ -58,24 +59,24 @@ export function after(count: number, op: number, val: number, ret: number, limit
   return count + val >= limits.putTo ? count + val : IMPOSSIBLE
 }
 
-/** True if a get or put that found the count at `count` has the result that it would have. */
+/** True if the result of a get or put is the one that it has if it found the count at `count`. */
 export function fitsResult(count: number, op: number, val: number, ret: number): boolean {
   if (op === Op.MOD_AND_TEST) return (ret !== 0) === (count + val === 0)
   return op !== Op.MOD_AND_RETURN || count + val === ret
 }
 
-/** True if a set may find that count. A driver that fails after it set the count takes its set back by another. */
+/** True if a set may find that count. A driver that fails after its set undoes it with a second set. */
 function maySet(count: number, val: number, { setOn }: Limits): boolean {
   return setOn === undefined || setOn === count || val === count || (val === 0 && count === 1)
 }
 
-/** True if an event tells the count before it by its result. */
+/** True if the result of an event tells the exact count before it. */
 export function isExact({ op, ret }: OrderedEvent): boolean {
   if (op === Op.MOD_AND_RETURN || op === Op.SET) return true
   return (op === Op.MOD_AND_TEST || op === Op.FREEZE) && ret !== 0
 }
 
-/** Returns the count before an event, by its result or, where that does not tell, by the count read a little later. */
+/** Returns the count before an event, by its result or, if that does not tell it, by the count that it read a little later. */
 export function countBefore({ op, val, ret, count }: LedgerEvent): number {
   switch (op) {
     case Op.SET:
@@ -94,7 +95,7 @@ export function countBefore({ op, val, ret, count }: LedgerEvent): number {
   }
 }
 
-/** Returns the count after an event that is impossible at `count`: what its result says, where it says so. */
+/** Returns the count to assume after an event that is impossible at `count`: the one that its result tells, if it tells any. */
 export function countAfter(count: number, { op, val, ret, count: read }: LedgerEvent): number {
   if (op === Op.MOD_AND_RETURN) return ret
   if (op !== Op.MOD_AND_TEST) return resulting(count, op, val)
@@ -108,7 +109,7 @@ export function hitsZero({ op, ret }: OrderedEvent): boolean {
   return op === Op.MOD_AND_RETURN ? ret === 0 : op === Op.MOD_AND_TEST && ret !== 0
 }
 
-/** True if a put to zero is followed by a set to one of the same task: the core counts the page as its driver's again. */
+/** True if a put to zero is followed by a set to one by the same task: the core's reset of a page that was freed. */
 export function isReset(put: OrderedEvent, set: OrderedEvent): boolean {
   return set.op === Op.SET && set.val === 1 && put.val < 0 && isSameTask(put, set) && hitsZero(put)
 }

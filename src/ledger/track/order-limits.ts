@@ -1,45 +1,48 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** How far the stamps of events may be from the order of their operations, and how much is spent on finding that order. */
+/** Bounds on the difference between the order of stamps and that of operations, and on the effort to find the latter. */
 import { type StampInfo, spanOf, stampSlack } from '../../trace/common/clock.ts'
 
-/** Events of one page that are held back at most: what another CPU does meanwhile on a page that two fight over. */
+/** Most events of one page that are held back: as many as another CPU may make on a contended page before a late stamp comes. */
 export const MAX_WAITING = 1 << 15
 
-/** Events that are held back at most of a page of which nothing can be claimed: less depends on their order. */
+/** The same of a page of which nothing can be claimed, so that less depends on the order of its events. */
 export const MAX_WAITING_UNSURE = 256
 
-/** Applied events that are put into question again when others contradict. */
+/** Most applied events that are reordered again when later ones contradict them. */
 export const MAX_RECENT = 24
 
-/** A clock of which nothing else is known. */
+/** Assumed for a clock of which nothing is known. */
 const FINE: StampInfo = { clock: 'local', unit: 'ns', resolution: 1, cpus: 1 }
 
-/** Steps of a clock above which stamps say little about order: longer than a page can be used and free again, in ns. */
+/** Resolution in ns from which on a clock is coarse: within one step, a page can be handed out, used and freed. */
 const COARSE = 1_000_000
 
-/** What the clock of a recording allows to say, in the unit of event times. */
+/** What the clock of a recording tells about order. Times are in the unit of `EventBatch.time`. */
 export class OrderLimits {
-  /** Time for which events that contradict the count are held back: longer than a CPU is taken from its task. */
+  /** How long events that contradict the count are held back: longer than a task is usually scheduled out. */
   window = 0
-  /** Of two stamps of different CPUs that are further apart, the first is surely the earlier one. */
+  /** If two stamps of different CPUs are further apart than this, the smaller one is surely the earlier one. */
   slack = 0
-  /** An interrupt can come between an operation and its stamp, and be stamped first; this much apart. */
+  /**
+   * Longest time by which an interrupt between an operation and its stamp delays that stamp. The interrupt's own events come
+   * first.
+   */
   interrupt = 0
-  /** Events of one task and its neighbours are mostly stamped within this. */
+  /** Time within which an operation is usually stamped: events of two tasks that are this close may have been reordered. */
   near = 0
   /** True if whole lifetimes of pages can pass within one step of the clock. */
   isCoarse = false
-  /** True if nothing comes between an operation and its stamp on its CPU: a debug exception made it. */
+  /** True if a debug exception makes the stamp, so that nothing on the same CPU comes between an operation and its stamp. */
   isImmediate = false
   readonly #stamps: StampInfo
 
-  /** @param stamps what is known of the clock; it may become known better while the recording is read */
+  /** @param stamps what is known of the clock; the reader may improve it while the recording is read */
   constructor(stamps: StampInfo = FINE) {
     this.#stamps = stamps
     this.update()
   }
 
-  /** Takes over what has become known of the clock. */
+  /** Computes the bounds again from what is now known of the clock. */
   update(): void {
     const stamps = this.#stamps
     this.window = spanOf(50_000_000, stamps)

@@ -21,19 +21,19 @@ export class PageInit {
     this.#lifetimes = lifetimes
   }
 
-  /** True if a set is one of those that set up a page. */
+  /** True if a set is part of the initialisation of its page. */
   isInitialisation(row: number, event: LedgerEvent): boolean {
     if (this.#sites.isTelling(event.stack)) return (this.#sites.traits(event.stack) & StackTrait.INIT) !== 0
     const { pages, rawMapcount } = this.#tables
     if (pages.has(row, PageBit.countKnown)) {
-      // The second set follows the first at once, on the only page that stands at 1 with nothing else known of it.
+      // It is the second set if the page still has count 1 and its last event is the first set, by the same task.
       const isFresh = pages.count[row] === 1 && !pages.has(row, PageBit.open)
       return event.val === 0 && isFresh && this.#isSetUpBy(row, event.pid)
     }
     return event.val === 1 && event.mapcount === (rawMapcount ? 0 : 1) && event.flags === 0
   }
 
-  /** Sets up a page, by the first set or the second. */
+  /** Initialises a page, by the first of the two sets or by the second. */
   initialise(row: number, event: LedgerEvent): void {
     const { pages, pagemaps, gaps } = this.#tables
     const isSecond = pages.has(row, PageBit.countKnown) && this.#isSetUpBy(row, event.pid) && event.val === 0
@@ -51,7 +51,7 @@ export class PageInit {
   #setUp(row: number, event: LedgerEvent): void {
     const { pages, pagemaps, order, log } = this.#tables
     const pfn = pages.pfn[row]!
-    // A slow clock stamps what was done with the page after it was set up like that, and maybe sorts it before.
+    // With a coarse clock, later events of the page may have the same stamp as the initialisation and be sorted before it.
     if (order.isCoarse && pages.has(row, PageBit.countKnown | PageBit.skipped)) log.incomplete.add(row)
     this.#lifetimes.drop(row)
     const isDevice =
@@ -62,11 +62,11 @@ export class PageInit {
     pages.pagemap[row] = index
     pages.count[row] = event.val
     pages.bits[row] = PageBit.countKnown
-    // A recording may begin between a page's two sets.
+    // The first set may be missing, because a recording may begin between the two.
     if (event.val === 0) pagemaps.zeroInitialised(index, pfn)
   }
 
-  /** True if the page's initialisation is what this task did to it last, and nothing has come since. */
+  /** True if this task initialised the page, and there was no event of it since. */
   #isSetUpBy(row: number, pid: number): boolean {
     return this.#tables.pages.lastSignature[row] === INITIALISED && this.#tables.pages.lastPid[row] === pid
   }

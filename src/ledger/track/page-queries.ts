@@ -7,7 +7,7 @@ import { INITIALISED } from './page-table.ts'
 import type { ReorderBuffer } from './reorder-buffer.ts'
 import type { Tables } from './tables.ts'
 
-/** Questions about a page. None of them changes anything, and what they return is the caller's own. */
+/** Queries about a page. None has side effects, and the caller may change what they return. */
 export class PageQueries {
   readonly #tables: Tables
   readonly #rules: PageRules
@@ -46,23 +46,29 @@ export class PageQueries {
     return this.#rules.isCounted(row)
   }
 
-  /** True if a page table maps that page, by its last event, where the map count says so plainly. */
+  /**
+   * True if a page table maps the page, by the map count of its last event. False where the mapcount field is not the raw one,
+   * which does not tell for sure.
+   */
   isMapped(row: number): boolean {
     const { pages, rawMapcount } = this.#tables
     return rawMapcount && pages.lastSignature[row] !== INITIALISED && pages.lastMapcount[row]! >= 0
   }
 
-  /** Returns the events of a page that wait for others which explain them. */
+  /** Returns the page's events in the reorder buffer: they wait for others that explain them. */
   waiting(row: number): readonly LedgerEvent[] {
     return this.#buffer.waiting(row)
   }
 
-  /** Returns the events of the open lifetime, oldest first. Where the core counts idle pages, its reference comes first. */
+  /**
+   * Returns the events of the open lifetime, oldest first. Where the core resets counts to 1, the reference of the reset comes
+   * first.
+   */
   lifeEvents(row: number): LifetimeEvent[] {
     return this.#lifetimes.events(row)
   }
 
-  /** Returns the lifetimes of a page that ended last, the latest first. */
+  /** Returns the events of the page's last closed lifetimes, the latest lifetime first. */
   lastLives(row: number): LifetimeEvent[][] {
     return this.#lifetimes.lastClosed(row)
   }

@@ -5,13 +5,13 @@ import type { PageTable } from './page-table.ts'
 import type { Pagemap, PagemapTable } from './pagemap-table.ts'
 import { NEVER_CLOSES } from './rule-recognition.ts'
 
-/** The rule that a page follows now: that of its pagemap, until memunmap_pages() has put the base reference. */
+/** The rule that a page follows at present: the rule of its pagemap until memunmap_pages() has put the base reference. */
 export class PageRules {
   readonly #pages: PageTable
   readonly #pagemaps: PagemapTable
   readonly #allPages: boolean
 
-  /** @param allPages ordinary pages are accounted for, too */
+  /** @param allPages true if ordinary pages are accounted for, too */
   constructor(pages: PageTable, pagemaps: PagemapTable, allPages: boolean) {
     this.#pages = pages
     this.#pagemaps = pagemaps
@@ -42,12 +42,12 @@ export class PageRules {
     return this.#pages.has(row, PageBit.basePut) ? 0 : this.pagemap(row).rule?.idle
   }
 
-  /** Returns the references of an idle page that are none of its users': the core's own, where it does not hand it on. */
+  /** Returns the number of an idle page's references that stay with the core when the page is handed out. */
   keptBack(row: number): number {
     return this.closesAt(row) === NEVER_CLOSES ? 0 : (this.idleCount(row) ?? 0)
   }
 
-  /** True if a set hands out pages of that kind. */
+  /** True if pages of this pagemap are handed out by a set. */
   isHandedOutBySet(row: number): boolean {
     return this.pagemap(row).rule?.handOut === 'set'
   }

@@ -9,18 +9,18 @@ const MAX_PAGES = 10_000
 
 export interface SnapshotRequest {
   pages: readonly PageRange[]
-  /** As `EventBatch.time`, after the events of that time; Infinity: at the end. */
+  /** Time as in `EventBatch.time`; events of exactly that time are included. Infinity: the end of the recording. */
   at: number
 }
 
 export class PageSnapshot {
-  /** Of the pages in use, and of idle ones that were asked for one by one. */
+  /** States of the pages in use, and of idle pages that were asked for one by one. */
   readonly states: PageState[] = []
-  /** Other pages of the ranges that have occurred and are idle. */
+  /** Number of other pages of the ranges that have occurred and are idle. */
   idle = 0
-  /** Pages in use beyond those that are kept. */
+  /** Number of pages in use beyond those that are kept. */
   dropped = 0
-  /** Events of some page may be missing. */
+  /** True if events of some page may be missing. */
   lossy = false
   /** Ranges of which no page has occurred. */
   readonly absent: PageRange[]

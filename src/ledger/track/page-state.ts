@@ -18,19 +18,21 @@ export const PageBit = {
   lossy: 8,
   /** An anomaly was found on the page: whatever follows may be its consequence. */
   anomalous: 16,
-  /** page_ref_freeze() took all references for a moment. */
+  /** page_ref_freeze() took all references of the page. */
   frozen: 32,
   /** memunmap_pages() has put the page's base reference: its idle count is 0 from now on. */
   basePut: 64,
   /** The open lifetime began before the recording, or its page's count was first read in its middle. */
   begunEarlier: 128,
-  /** The page was handed out by a set since the anomaly was found. Means nothing without `anomalous`. */
+  /** The page was handed out by a set since the anomaly was found. Meaningful only with `anomalous`. */
   handedOutAgain: 256,
-  /** The count was read from an event that may have included others: it is to be confirmed. */
+  /** The count was taken from an event that may have read operations of others, too. Further events have to confirm it. */
   countUncertain: 512,
-  /** The count was read off an event a moment ago: stamps may still come of operations that it includes. */
+  /** The count was taken from a recent event. Operations that it includes may be stamped only later. */
   resyncing: 1024,
-  /** A probe says that the page was given back to its driver, and nobody took a reference since it was handed out. */
+  /**
+   * A probe told of a return or hand-out of the page, and no event has taken a reference since. Takes the page off the fast path.
+   */
   freed: 2048,
   /** memunmap_pages() of the page's pagemap has been entered. */
   unmapping: 4096,
@@ -38,7 +40,7 @@ export const PageBit = {
   unmapped: 8192,
   /** Events of the page were skipped, since it was not known to be one of those accounted for. */
   skipped: 16384,
-  /** Its count was known when the recording began: the references that it had then are no part of its lifetimes. */
+  /** The page has a rest level: the references that it had when the recording began are no part of its lifetimes. */
   rested: 32768,
 } as const
 
@@ -62,11 +64,11 @@ const {
 /** Bits that describe the open lifetime and end with it. */
 export const LIFETIME_BITS = open | lossy | begunEarlier
 
-/** Bits that only tracking sets, so that they need a known count. */
+/** Bits that are set only for tracked pages, and so require `countKnown`. */
 const NEEDS_COUNT =
   LIFETIME_BITS | waiting | anomalous | frozen | basePut | countUncertain | resyncing | PageBit.handedOutAgain | rested
 
-/** Bits of which none may be set, and `countKnown` has to be, for a get or put to be ordinary. */
+/** A get or put is ordinary if `countKnown` is set and none of these bits is. */
 const EXTRAORDINARY =
   waiting | anomalous | frozen | basePut | countUncertain | resyncing | freed | unmapping | unmapped | rested
 
@@ -83,7 +85,7 @@ export function isOrdinary(bits: number): boolean {
   return (bits & (EXTRAORDINARY | countKnown)) === countKnown
 }
 
-/** True if the open lifetime is known from its first event on, and its count with it: anything may be claimed of it. */
+/** True if the open lifetime and its count are known from its first event on, so that a fault may be claimed. */
 export function canClaim(bits: number): boolean {
   return (bits & (lossy | begunEarlier | countUncertain)) === 0
 }

@@ -8,24 +8,24 @@ const CHUNK = 1024
 /** In place of a last call-site key: the page was set up and nothing has happened since. */
 export const INITIALISED = -2
 
-/** Pages by pfn, as columns. Rows are handed out in order of first appearance and never move. */
+/** Pages by pfn, as columns. Rows are numbered in order of first appearance and never move. */
 export class PageTable {
   length = 0
   pfn = new Float64Array(CHUNK)
   count = new Int32Array(CHUNK)
   /** State of the page, see `PageBit`. */
   bits = new Uint16Array(CHUNK)
-  /** Time at which the count was last read off an event instead of followed. */
+  /** Time of the event from which the count was last taken instead of followed. */
   resyncedAt = new Float64Array(CHUNK)
   /** Index of the page's pagemap. */
   pagemap = new Int32Array(CHUNK)
-  /** Gap edges that had passed at the page's last event. */
+  /** Value of `Gaps.epoch` at the page's last event; another value now means that events may have been lost since. */
   epoch = new Int32Array(CHUNK)
-  /** First and last node of the open lifetime, and their number. */
+  /** First and last node of the open lifetime, and the number of its events. */
   head = new Int32Array(CHUNK)
   tail = new Int32Array(CHUNK)
   events = new Int32Array(CHUNK)
-  /** Count taken by page_ref_freeze(), to be given back. */
+  /** Count that page_ref_freeze() took, and that comes back when the page is unfrozen. */
   frozen = new Int32Array(CHUNK)
   /** Count before the open lifetime's first event. */
   before = new Int32Array(CHUNK)
@@ -37,7 +37,7 @@ export class PageTable {
   lastMapcount = new Int32Array(CHUNK)
   /** Map count of the open lifetime's last event. */
   tailMapcount = new Int32Array(CHUNK)
-  /** Events in a row that confirmed an uncertain count. */
+  /** Number of events in a row that confirmed an uncertain count. */
   confirmed = new Int32Array(CHUNK)
   /** Entry of the page's last closed lifetime in the log, `NO_LIFETIME` for none. */
   lastClosed = new Int32Array(CHUNK)

@@ -6,13 +6,15 @@ import type { ObservedType } from '../callsites/symbol-lists.ts'
 import { type Limits, UNKNOWN_LIMITS } from './op-semantics.ts'
 import { closesAt, limitsOf, observedRule, type Votes } from './rule-recognition.ts'
 
-/** Pages between two initialised ones that may be missing: a compound page of 1 GB has only its first set up. */
+/**
+ * Most pages that may lie between two initialised ones of a pagemap: of a compound page of 1 GB, only the head is initialised.
+ */
 const INIT_GAP = 1 << 18
 
-/** Pages without a known pagemap are kept by section (128 MB of 4 KB pages), the grain in which device memory comes. */
+/** Pages without a known pagemap are grouped by section (128 MB in pages of 4 KB), the granularity of device memory. */
 const SECTION = 1 << 15
 
-/** Most pagemaps told apart; a recording with more lumps the rest into the last. */
+/** Most pagemaps told apart; all further ones are merged into the last. */
 const MAX_PAGEMAPS = 1 << 14
 
 export interface Pagemap {
@@ -20,24 +22,24 @@ export interface Pagemap {
   lastPfn: number
   /** Pages seen. */
   pages: number
-  /** Set up during the recording, so that its pages' counts are known from the start. */
+  /** True if it was initialised during the recording, so that the counts of its pages are known from the start. */
   initialised: boolean
   /** Count given at initialisation; undefined if that was not recorded. */
   initialCount: 0 | 1 | undefined
-  /** Device memory (otherwise ordinary pages). */
+  /** True for device memory, false for ordinary pages. */
   device: boolean
   type: ObservedType | undefined
   votes: Votes
-  /** Value of the event's mapcount field when no page table maps the page, with how often it was seen at idle. */
+  /** Values of the mapcount field that idle pages had, with how often each was seen: that of a page that no page table maps. */
   idleMapcounts: Map<number, number>
   limits: Limits
-  /** Count at which a page's lifetime ends; `NEVER_CLOSES` where the core says so by another set. */
+  /** Count at which a page's lifetime ends; `NEVER_CLOSES` if it ends only with the core's reset. */
   closesAt: number
   rule: PageRule | undefined
   ruleForced: boolean
-  /** Lifetimes that went as the rule has it, from idle to idle. */
+  /** Number of lifetimes that followed the rule from idle to idle. */
   lives: number
-  /** Pages that only probes tell of. */
+  /** Number of pages that only probes tell of. */
   probedPages: number
 }
 
@@ -46,7 +48,7 @@ export class PagemapTable {
   /** True once any device memory was recognised. */
   anyDevice = false
   readonly #forced: ProtocolId | undefined
-  /** What a first look at the recording's beginning has shown. */
+  /** The pagemaps as a first pass over the recording's beginning has recognised them. */
   readonly #hints: PagemapTable | undefined
   readonly #sections = new Map<number, number>()
   #run = { pagemap: -1, lastPfn: -1, pid: -1 }
@@ -57,7 +59,7 @@ export class PagemapTable {
     this.anyDevice = hints?.anyDevice ?? false
   }
 
-  /** Returns the index of the pagemap of a page whose initialisation was seen just now. */
+  /** Returns the index of the pagemap of a page that is being initialised. */
   initialise(pfn: number, pid: number, device: boolean): number {
     const run = this.#run
     if (run.pagemap < 0 || run.pid !== pid || pfn < run.lastPfn || pfn - run.lastPfn > INIT_GAP) {
@@ -76,13 +78,13 @@ export class PagemapTable {
     return run.pagemap
   }
 
-  /** Notes the second set of an initialisation: such pages are free at 0. Only the head of a compound page decides. */
+  /** Notes the second set of an initialisation: idle pages of this pagemap have 0. Of a compound page only the head counts. */
   zeroInitialised(index: number, pfn: number): void {
     const pagemap = this.list[index]!
     if (pfn === pagemap.firstPfn) pagemap.initialCount = 0
   }
 
-  /** Returns the index of the pagemap of a page that was there before the recording. */
+  /** Returns the index of the pagemap of a page that existed before the recording. */
   covering(pfn: number): number {
     for (let i = this.list.length - 1; i >= 0; i--) {
       const pagemap = this.list[i]!
@@ -101,13 +103,16 @@ export class PagemapTable {
     return index
   }
 
-  /** Counts a page to another pagemap: it turned out to belong there. */
+  /** Moves one page from one pagemap's number of pages to another's. */
   move(from: number, to: number): void {
     this.list[from]!.pages--
     this.list[to]!.pages++
   }
 
-  /** Adds a page that only probes tell of. Whoever asks for ordinary pages' counts gets them all the same. */
+  /**
+   * Adds a page that only probes tell of. Its pagemap is taken for device memory if no counts of it are recorded; `anyDevice`
+   * stays as it is, so that the counts of ordinary pages are still accounted for.
+   */
   addProbed(pfn: number): void {
     const pagemap = this.list[this.covering(pfn)]!
     pagemap.probedPages++
@@ -120,7 +125,7 @@ export class PagemapTable {
     this.anyDevice = true
   }
 
-  /** Reads the rule off what was seen so far. */
+  /** Decides the rule from what was seen so far. */
   decide(index: number): void {
     const pagemap = this.list[index]!
     pagemap.rule = pagemap.ruleForced
@@ -130,7 +135,7 @@ export class PagemapTable {
     pagemap.closesAt = closesAt(pagemap.rule)
   }
 
-  /** Notes that the core was seen to set the count of such a page to 1 after its last put. */
+  /** Notes that the core resets the counts of this pagemap's pages to 1 after the last put. */
   learnReset(index: number): void {
     const { rule, votes } = this.list[index]!
     if (rule?.idle !== 1 || rule.coreResets || !this.mayReset(index)) return
@@ -144,13 +149,13 @@ export class PagemapTable {
     if (pagemap.type === undefined) pagemap.type = sites.pageType(stack)
   }
 
-  /** True if the core may set a page's count back to 1: no protocol has that for memory of these types. */
+  /** True if the core may reset a page's count to 1. For some types of memory no protocol does that. */
   mayReset(index: number): boolean {
     const { type } = this.list[index]!
     return type !== 'FS_DAX' && type !== 'GENERIC'
   }
 
-  /** Gives a pagemap the rule that the first look saw it follow, if it did. */
+  /** Gives a pagemap the rule that the first pass recognised, if it did. */
   #takeHint(index: number): void {
     const pagemap = this.list[index]!
     const hint = this.#hints?.list.findLast(

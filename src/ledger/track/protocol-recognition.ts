@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Names the protocols whose rule agrees with what a recording shows of a pagemap. */
+/** Names the protocols whose rule agrees with what a recording shows of a pagemap's pages. */
 import { PAGE_RULES, type PageRule, type PageType, PROTOCOL_IDS, type ProtocolId } from '../../linux/protocols/rules.ts'
 import type { Pagemap } from './pagemap-table.ts'
 
-/** Returns the protocols whose rule for that type agrees with what was seen, and how it was seen, in words. */
+/** Returns the protocols whose rule for the pagemap's type of memory agrees with what was seen, and the evidence in words. */
 export function protocolOf(pagemap: Pagemap, kernel: string | undefined): { protocol: string; recognisedBy: string } {
   const { rule } = pagemap
   if (!rule) return { protocol: 'unknown', recognisedBy: 'too few events to tell' }
@@ -56,7 +56,7 @@ function describeRule(pagemap: Pagemap): string {
   return parts.filter(part => part !== '').join(', ')
 }
 
-/** Returns the protocol that a release shipped: only a tie between protocols that look alike is broken by it. */
+/** Returns the protocol that a kernel release shipped. It only breaks ties between protocols that look alike in the recording. */
 function byRelease(kernel: string | undefined): ProtocolId | undefined {
   const match = /^(\d+)\.(\d+)/.exec(kernel ?? '')
   if (!match) return undefined

@@ -22,13 +22,13 @@ import type { Tables } from './tables.ts'
 export type Outcome =
   /** Nothing yet. `isFirst` tells that an event begins to wait because it is impossible now. */
   | { kind: 'waiting'; isFirst: boolean }
-  /** So many applied events are taken back, and these are applied in this order, which contradicts nothing. */
+  /** The last `undone` applied events are undone, and `order` is applied, which has no contradiction. */
   | { kind: 'settled'; undone: number; order: readonly LedgerEvent[] }
-  /** A set that waited for the put before it is applied as it stands; the later events are to be pushed again. */
+  /** A set that waited for the put before it is applied without that put; the later events are to be pushed again. */
   | { kind: 'released'; set: LedgerEvent; later: readonly LedgerEvent[] }
-  /** No order explains all of these; this one is the best that there is. */
+  /** No order explains all of these events; this order is the best one. */
   | { kind: 'contradiction'; order: readonly LedgerEvent[] }
-  /** The events have waited long enough: they are to be given up. */
+  /** The events have waited long enough: the caller should call `giveUp`. */
   | { kind: 'overdue' }
 
 const WAITING: Outcome = { kind: 'waiting', isFirst: false }
@@ -53,7 +53,7 @@ export class ReorderBuffer {
     this.#lifetimes = lifetimes
   }
 
-  /** Returns the events of a page that wait, oldest first. */
+  /** Returns the waiting events of a page, oldest first. */
   waiting(row: number): readonly LedgerEvent[] {
     return this.#waiting.get(row) ?? NONE
   }
@@ -90,21 +90,21 @@ export class ReorderBuffer {
     return IMPOSSIBLE_NOW
   }
 
-  /** Takes the page's events out, with the best that can be made of them without any more to come. */
+  /** Removes the page's events from the buffer, and returns the best outcome that is possible without further events. */
   giveUp(row: number): Outcome {
     const waiting = this.#waiting.get(row)!
     if (this.#isSetAgain(row, waiting[0]!)) return this.#release(row, waiting)
     this.drop(row)
     const order = this.#orderWithPast(row, waiting, false) ?? this.#orderWithPast(row, waiting, true)
     if (order) return order
-    // What the operations returned still says in which order they were, where one of them broke the rule.
+    // If an operation broke the rule, the results of the operations still tell their order.
     return {
       kind: 'contradiction',
       order: linearize(this.#pages.count[row]!, waiting, NO_LIMITS, this.#order) ?? waiting,
     }
   }
 
-  /** Returns an order of some events that contradicts nothing, if there is one; none of the page's events wait then. */
+  /** Returns an order of some events that has no contradiction; undefined if there is none. No other events of the page wait. */
   order(row: number, events: readonly LedgerEvent[]): Outcome | undefined {
     if (this.#pages.has(row, PageBit.frozen)) return undefined
     const young = this.#rules.isHandedOutBySet(row) ? events.at(-1)!.time - this.#order.slack : Infinity
@@ -112,7 +112,7 @@ export class ReorderBuffer {
     return order && this.#settled(row, order, 0)
   }
 
-  /** Takes out the event of a page, if it is the only one that waits. */
+  /** Removes and returns the waiting event of a page, if exactly one waits. */
   takeOnly(row: number): LedgerEvent | undefined {
     const waiting = this.#waiting.get(row)
     if (waiting?.length !== 1) return undefined
@@ -131,13 +131,15 @@ export class ReorderBuffer {
     this.#pages.set(row, PageBit.waiting)
   }
 
-  /** True if a hand-out finds the count that it sets: the last put before it may be stamped later, by another CPU. */
+  /** True if a hand-out finds the count that it sets: another CPU may stamp the put before it only later. */
   #isSetAgain(row: number, { op, val }: LedgerEvent): boolean {
     if (op !== Op.SET || val <= 0 || val !== this.#pages.count[row]) return false
     return canAwaitPut(this.#pages.bits[row]!) && this.#rules.isHandedOutBySet(row)
   }
 
-  /** Lets such a set wait for that put as long as clocks differ; after that it is what it looks like, and changed nothing. */
+  /**
+   * Lets such a set wait for the put as long as clocks of CPUs may differ. After that it is taken for a set that changed nothing.
+   */
   #awaitPut(row: number, waiting: LedgerEvent[], event: LedgerEvent): Outcome {
     const set = waiting[0]!
     waiting.push(event)
@@ -151,7 +153,7 @@ export class ReorderBuffer {
     return { kind: 'released', set: set!, later }
   }
 
-  /** Lets an event wait with those before it, and looks for an order of them where it may have brought one about. */
+  /** Adds an event to the waiting ones, and looks for an order of them if the event may have made one possible. */
   #defer(row: number, waiting: LedgerEvent[], event: LedgerEvent): Outcome {
     waiting.push(event)
     this.#hold(row, waiting)
@@ -159,7 +161,7 @@ export class ReorderBuffer {
     const late = event.time - first.time
     const resets = isReset(first, event)
     if (resets) this.#pagemaps.learnReset(this.#pages.pagemap[row]!)
-    // What the same task did later cannot explain what it did before.
+    // A later event of the same task cannot explain the first one, because events of one task keep their order.
     if (resets || (!isSameTask(event, first) && this.#isDue(waiting.length))) {
       const order = this.order(row, waiting) ?? this.#reconsider(row, waiting, late)
       if (order) return order
@@ -168,7 +170,7 @@ export class ReorderBuffer {
     return waiting.length >= most || late > this.#order.window ? OVERDUE : WAITING
   }
 
-  /** True if an order is looked for again: where a slow clock makes many events wait in vain, less often. */
+  /** True if it is time to look for an order again: the more events wait, as with a coarse clock, the less often. */
   #isDue(waiting: number): boolean {
     return this.#order.isCoarse ? (waiting & (waiting - 1)) === 0 : isCheckpoint(waiting)
   }
@@ -186,9 +188,9 @@ export class ReorderBuffer {
   }
 
   /**
-   * Looks for an order of the page's events that puts the last applied ones into question again.
+   * Looks for an order of the page's waiting events together with the last applied ones.
    *
-   * @param interrupted one of them may be stamped before the operation that it interrupted
+   * @param interrupted true if an interrupt's event may be stamped before the operation that it interrupted
    */
   #orderWithPast(row: number, waiting: readonly LedgerEvent[], interrupted: boolean): Outcome | undefined {
     if (this.#pages.has(row, PageBit.frozen)) return undefined

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Pages whose counts were watched from a known start. What they had then is their rest level: references held by somebody who
- * took them before, of whom the recording knows nothing. Lifetimes go from rest to rest. A put below that level gives back one
- * of the earlier references, which may be anybody's right; only what follows shows that it was not.
+ * Tracks pages whose counts were watched from a known value on. That value is the page's rest level: the references that were
+ * taken before the recording began, by holders unknown to it. A lifetime begins and ends at the rest level. A put below it gives
+ * back one of these earlier references. That may be rightful; only later events can show that it was not.
  */
 import type { LedgerEvent, RestDrop } from './lifetime-event.ts'
 import type { Lifetimes } from './lifetimes.ts'
@@ -11,14 +11,14 @@ import { PageBit } from './page-state.ts'
 import type { PageTable } from './page-table.ts'
 import type { Tables } from './tables.ts'
 
-/** Drops that are kept; a watch has few pages. */
+/** Most drops kept: puts below the rest level. A watch has few pages. */
 const MOST_DROPS = 1 << 12
 
 export class RestLevels {
   readonly #pages: PageTable
   readonly #tables: Tables
   readonly #lifetimes: Lifetimes
-  /** Last drop of a page. */
+  /** By row: the last put below the page's rest level. */
   readonly #last = new Map<number, RestDrop>()
 
   constructor(tables: Tables, lifetimes: Lifetimes) {
@@ -34,13 +34,13 @@ export class RestLevels {
     pages.count[row] = pages.rest[row] = count
   }
 
-  /** Ends the rest level of a page that is handed out anew: from now on it is like any other. */
+  /** Removes the rest level of a page that is handed out again: from now on it is tracked like any other. */
   end(row: number): void {
     if (this.#pages.has(row, PageBit.open)) this.#pages.set(row, PageBit.lossy)
     this.#pages.clear(row, PageBit.rested)
   }
 
-  /** Goes on from a get or put of a page with a rest level that no order of events explains. */
+  /** Interprets an event of a page with a rest level that no order of events explains, and applies it. */
   explain(row: number, event: LedgerEvent): void {
     const pages = this.#pages
     const count = pages.count[row]!
@@ -50,7 +50,7 @@ export class RestLevels {
     else this.#use(row, event)
   }
 
-  /** Gives back references of before the recording. */
+  /** Applies a put of references that were taken before the recording, and lowers the rest level. */
   #drop(row: number, event: LedgerEvent, left: number): void {
     const pages = this.#pages
     const isRest = !pages.has(row, PageBit.open)
@@ -59,7 +59,7 @@ export class RestLevels {
     pages.rest[row] = Math.max(0, left)
     if (isRest) pages.count[row] = Math.max(0, left)
     else {
-      // Some of what it gave back was taken since: which of both is not told apart.
+      // Whether the put gave back earlier references or those taken since cannot be told apart.
       pages.set(row, PageBit.begunEarlier)
       this.#lifetimes.apply(row, event.val, event)
     }
@@ -69,15 +69,15 @@ export class RestLevels {
     if (restDrops.length < MOST_DROPS) restDrops.push(drop)
   }
 
-  /** A get or put of a page that is free. */
+  /** Applies a get or put of a page that is free. */
   #use(row: number, event: LedgerEvent): void {
     const drop = this.#last.get(row)
     if (drop?.left === 0) drop.usedAfter ??= event
-    // A put leaves it as free as it was.
+    // A put of a free page changes nothing.
     if (event.val > 0) this.#lifetimes.apply(row, event.val, event)
   }
 
-  /** The count had changed without an event. */
+  /** Takes over the count from an event before which the count had changed without a recorded event. */
   #lose(row: number, event: LedgerEvent, next: number): void {
     const pages = this.#pages
     this.#tables.anomalies.addUnrecorded(row, event.time)

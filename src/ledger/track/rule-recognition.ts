@@ -1,33 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Reads the rule of a pagemap's pages off what happens to them, not off a version number: which counts they are initialised
- * with, what takes an idle page into use, which operations give it back.
+ * Recognises the rule of a pagemap's pages by their events instead of by a version number: the counts they are initialised with,
+ * what takes an idle page into use, and which operations give it back.
  */
 import type { PageRule } from '../../linux/protocols/rules.ts'
 import type { Limits } from './op-semantics.ts'
 
-/** Gets from zero by which FS_DAX is known when nothing is ever handed out by a set. */
+/** Number of gets from zero, with no hand-out by a set, from which on a pagemap is recognised as FS_DAX. */
 const ENOUGH = 4
 
 /**
- * Of pages whose count the core sets back: being handed out does not change the count, so a page in use can stand at
- * the count of an idle one.
+ * In place of the count at which a lifetime ends: it ends only with the core's reset of the count to 1. A hand-out does not
+ * change the count of such pages, so a page in use may have the count of an idle one.
  */
 export const NEVER_CLOSES = Number.MIN_SAFE_INTEGER
 
 export interface Votes {
-  /** Idle pages at 0 taken into use by a set, and by a get. */
+  /** Number of times an idle page at 0 was taken into use by a set, and by a get. */
   setAtZero: number
   getAtZero: number
-  /** Gets from zero in a DAX fault. */
+  /** Number of gets from zero in a DAX fault. */
   daxFault: number
-  /** Puts that returned 1 to a caller that asks for the new value. */
+  /** Number of puts by an operation that returns the new value, and that returned 1. */
   returnedOne: number
-  /** Counts set back to 1 by the function that put the last reference. */
+  /** Number of resets to 1 by the core after the last put. */
   coreReset: number
-  /** Puts by memunmap_pages(). */
+  /** Number of puts by memunmap_pages(). */
   teardown: number
-  /** Device pages split or frozen (large folios). */
+  /** Number of page_ref_freeze() calls, as the core makes them to split or migrate large folios. */
   frozen: number
 }
 
@@ -36,13 +36,13 @@ export function closesAt(rule: PageRule | undefined): number {
   return rule?.coreResets ? NEVER_CLOSES : (rule?.idle ?? 0)
 }
 
-/** Returns the counts between which a rule allows gets and puts. */
+/** Returns the limits that a rule sets on the counts of its pages. */
 export function limitsOf(rule: PageRule): Limits {
   if (rule.idle === 0) return { getFrom: rule.handOut === 'get' ? 0 : 1, putTo: 0, setOn: 0 }
   return { getFrom: 1, putTo: rule.coreResets ? 0 : 1, setOn: 0 }
 }
 
-/** Returns the rule that explains what was seen of the pages of a pagemap; undefined while too little was. */
+/** Returns the rule that explains what was seen of a pagemap's pages; undefined while too little was seen. */
 export function observedRule(votes: Votes, initialCount: 0 | 1 | undefined): PageRule | undefined {
   const idle = initialCount ?? idleByBehaviour(votes)
   if (idle === undefined) return undefined

@@ -7,14 +7,14 @@ import { growColumns } from '../../util/growable.ts'
 import type { EventPool } from './event-pool.ts'
 import { addUnits, type UnitKey } from './unit-key.ts'
 
-/** References remembered. */
+/** Number of pairs that are remembered. */
 const MAX_PAIRS = 1 << 18
 
-/** In place of a number of a pair: none. */
+/** In place of the number of a pair: none. */
 export const NO_PAIR = -1
 
 export class SetAside {
-  /** Row of the page, and number of its pair before, `NO_PAIR` for none. */
+  /** Row of the page, and number of the same page's previous pair, `NO_PAIR` for none. */
   row = new Int32Array(1024)
   before = new Int32Array(1024)
   units = new Int32Array(1024)
@@ -27,10 +27,10 @@ export class SetAside {
   putPid = new Int32Array(1024)
   given = new Int32Array(1024)
   putStack = new Int32Array(1024)
-  /** Pairs set aside so far. They are numbered from 0, and the number of one stays. */
+  /** Number of pairs set aside so far. Pairs are numbered from 0 and keep their numbers. */
   length = 0
 
-  /** Number of the first pair that is remembered. */
+  /** Number of the oldest pair that is still remembered. */
   get first(): number {
     return Math.max(0, this.length - MAX_PAIRS)
   }

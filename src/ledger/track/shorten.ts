@@ -12,24 +12,24 @@ import { likeness } from './pair-likeness.ts'
 import type { Tables } from './tables.ts'
 import { unitKey } from './unit-key.ts'
 
-/** Events of a lifetime from which on references without a law are paired, too: the last get of the task that puts. */
+/** Number of events from which on references without a law are paired, too: a put with the last get of the same task. */
 const VERY_LONG = 1024
 
-/** A get and a put that gave back units of it. */
+/** A get, a put that gave back references of it, and how many. */
 interface Pair {
   get: number
   put: number
   units: number
 }
 
-/** Shortens the open lifetime of a page. The hash of its units stays: it is of all that happened. */
+/** Shortens the open lifetime of a page. The hash of its units stays, because it covers all events, removed ones included. */
 export function shorten(row: number, { pages, nodes, aside }: Tables, book: LawBook): void {
   const pairsAll = pages.events[row]! >= VERY_LONG
   const gone = new Set<number>()
   const byLaw = new Map<number, LawEvents>()
   const head = pages.head[row]!
   const chain = nodes.nodes(pages.tail[row]!)
-  // The last events may yet have to be put into another order.
+  // The last events may still be reordered.
   for (const node of chain.slice(0, -MAX_RECENT)) {
     const law = book.lawOf(unitKey(nodes.signature(node), nodes.delta(node)))
     if (nodes.delta(node) === 0 || (law < 0 && !pairsAll)) continue
@@ -43,7 +43,7 @@ export function shorten(row: number, { pages, nodes, aside }: Tables, book: LawB
   removeNodes(row, chain, pages, nodes, gone)
 }
 
-/** Events of one law that are not paired yet, and what they add up to. */
+/** Events of one law that are not paired yet, and the references that are out by them. */
 interface LawEvents {
   kept: number[]
   balance: number
@@ -69,7 +69,7 @@ function addEvent(events: LawEvents, node: number, nodes: EventPool, isNested: b
   return [{ get, put: node, units: nodes.delta(get) }]
 }
 
-/** Place of a get that the last event can have given back: one of as many units, with no other put in between. */
+/** Returns the place of a get that the last event may have given back: of as many units, with no other put in between. */
 function partnerOf(kept: readonly number[], nodes: EventPool, isNested: boolean): number {
   const put = kept.at(-1)!
   let best = -1
@@ -127,7 +127,7 @@ function mostAlike(
   return best
 }
 
-/** Leaves out the pairs of that get, and those of its puts and of gets that have these in common. */
+/** Leaves out the pairs of the get `head`, and all pairs that are connected with them through a common get or put. */
 function withoutHead(pairs: readonly Pair[], head: number): readonly Pair[] {
   if (pairs.every(({ get }) => get !== head)) return pairs
   const stays = new Set([head])

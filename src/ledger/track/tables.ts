@@ -13,7 +13,7 @@ import type { PagemapTable } from './pagemap-table.ts'
 import { SetAside } from './set-aside.ts'
 import { TaskActivity } from './task-activity.ts'
 
-/** Closed lifetimes, by how they ended. */
+/** Numbers of closed lifetimes, by how they ended. */
 export interface LifetimeTotals {
   /** From idle to idle, with every reference returned. */
   complete: number
@@ -23,7 +23,7 @@ export interface LifetimeTotals {
   broken: number
 }
 
-/** The data that the stages of tracking read and write. None of it calls anything but data below it. */
+/** The data that the stages of tracking read and write. It never calls a stage. */
 export class Tables {
   readonly pages = new PageTable()
   readonly nodes = new EventPool()
@@ -38,9 +38,9 @@ export class Tables {
   readonly sites: CallSites
   readonly pagemaps: PagemapTable
   readonly order: OrderLimits
-  /** Puts that gave back references of before the recording, of pages whose counts were known then. */
+  /** Puts that gave back references taken before the recording, of pages with a rest level. */
   readonly restDrops: RestDrop[] = []
-  /** True once the mapcount field was seen to be the raw one, -1 for unmapped (newer kernels). */
+  /** True once the mapcount field was seen to be the raw `_mapcount`, which is -1 for unmapped pages (newer kernels). */
   rawMapcount = false
 
   constructor(sites: CallSites, pagemaps: PagemapTable, order: OrderLimits) {

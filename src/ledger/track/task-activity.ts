@@ -2,8 +2,8 @@
 import { grown, lengthFor } from '../../util/growable.ts'
 
 /**
- * What each task did last, and how many events there were of each task and of each call-site key, so that "how much came
- * after" is a difference.
+ * The last event of each task, and running numbers of events by task and by call-site key. How many events followed another one
+ * is then a difference of two numbers.
  */
 export class TaskActivity {
   readonly #rows = new Map<number, number>()
@@ -62,7 +62,9 @@ export class TaskActivity {
     return row === undefined ? 0 : this.#lastStack[row]!
   }
 
-  /** Returns the row of the page that all events of a task since a time were of; -1 if there were none, or several pages. */
+  /**
+   * Returns the row of the page to which all events of a task since a time belong; -1 if there were none, or of several pages.
+   */
   pageSince(pid: number, since: number): number {
     const row = this.#rows.get(pid)
     if (row === undefined || this.#last[row]! < since || this.#elsewhere[row]! >= since) return -1

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Follows the count of every page through a recording: what each event did to it, where a lifetime begins and ends, and what
- * no protocol allows. This is the hot loop and the public surface; the stages are in files of their own.
+ * Follows the count of every page through a recording: applies each event, opens and closes lifetimes, and notes what no protocol
+ * allows. This file has the hot loop and the public interface; the stages are in files of their own.
  */
 import type { ProtocolId } from '../../linux/protocols/rules.ts'
 import type { StampInfo } from '../../trace/common/clock.ts'
@@ -40,10 +40,10 @@ export interface TrackerOptions {
   snapshot?: SnapshotRequest | undefined
 }
 
-/** Parts that a tracker is given. */
+/** What a tracker gets from its caller. */
 export interface TrackerParts {
   sites: CallSites
-  /** Called for a lifetime that has become long. */
+  /** Called to shorten a lifetime that has become long. */
   compact?: Compact | undefined
   /** Called when the log of lifetimes is full. */
   makeRoom?: MakeRoom | undefined
@@ -54,14 +54,14 @@ export interface TrackerParts {
 }
 
 export class Tracker {
-  /** page_ref events taken into account, and those of pages that are none of ours. */
+  /** Number of page_ref events accounted for, and of those skipped because their pages are not accounted for. */
   events = 0
   skipped = 0
   firstTime = Infinity
   lastTime = -Infinity
   readonly reports: ErrorReports
   readonly probes: ProbeTracker
-  /** What was to be remembered; undefined before its time. */
+  /** The snapshot that was asked for; undefined until its time has come. */
   snapshot: PageSnapshot | undefined
   readonly #tables: Tables
   readonly #rules: PageRules
@@ -136,7 +136,7 @@ export class Tracker {
       }
       let row = pages.find(pfn[i]!)
       if (kind === Op.MOD_UNLESS && ret[i] === 0) {
-        // An attempt that failed changed nothing, but it found the page free.
+        // A get that was refused changed nothing, but it found the count at zero.
         if (skips && row >= 0 && this.#isSkipped(row, stack[i]!)) this.skipped++
         else {
           this.events++
@@ -145,7 +145,7 @@ export class Tracker {
         continue
       }
       if (row < 0) row = this.#addPage(batch, i)
-      // A set may be the initialisation that makes its page one of a pagemap.
+      // A set is not skipped here: it may be the initialisation that assigns its page to a pagemap.
       if (skips && kind !== Op.SET && this.#isSkipped(row, stack[i]!)) {
         this.skipped++
         pages.bits[row]! |= PageBit.skipped
@@ -154,7 +154,7 @@ export class Tracker {
       this.events++
       const signature = sites.keyOf(stack[i]!, kind)
       const isFollowed = pages.epoch[row] === gaps.epoch && gaps.open === 0
-      // Whatever is out of the ordinary goes through an event object; the rest stays in columns.
+      // Only events that the fast path cannot apply become objects; all others stay in columns.
       if (
         isFollowed &&
         kind < Op.FREEZE &&
@@ -190,7 +190,10 @@ export class Tracker {
     this.#pipeline.confirm(row, event)
   }
 
-  /** Takes in a set that is no change of a tracked page: its initialisation, or a set of a page that is none of ours. */
+  /**
+   * Takes in a set that is no change of a tracked page: an initialisation, or a set of a page that is skipped. Returns true if it
+   * is one.
+   */
   #takeOtherSet(row: number, event: LedgerEvent): boolean {
     if (this.#pageInit.isInitialisation(row, event)) {
       if (this.probes.areSeen) this.probes.initialised(row, event.time)
@@ -211,7 +214,7 @@ export class Tracker {
     if (batch.op[i] === Op.REPORT) this.reports.add(batch, i)
   }
 
-  /** Learns from a page that its task has put to zero and now gives back to its driver: the core will set its count to 1. */
+  /** Learns that the core resets counts, from a page that its task has put to zero and now gives back to its driver. */
   #learnFree(pfn: number, pid: number): void {
     const row = this.pages.find(pfn)
     if (row < 0) return
@@ -219,7 +222,10 @@ export class Tracker {
     if (put && put.pid === pid && put.val < 0 && hitsZero(put)) this.pagemaps.learnReset(this.pages.pagemap[row]!)
   }
 
-  /** Takes in a gap. Some readers learn of one only at its end: what was found meanwhile may have another reason. */
+  /**
+   * Takes in a gap. Some readers report one only at its end, so anomalies found inside it are withdrawn: lost events may explain
+   * them.
+   */
   #addGap(gap: LostEvents): void {
     const { pages, gaps, anomalies } = this.#tables
     gaps.add(gap)
@@ -242,7 +248,9 @@ export class Tracker {
     return row
   }
 
-  /** True if the page is none of ours. Code that runs for device pages only makes its pagemap one of device memory. */
+  /**
+   * True if the page is not accounted for. A stack with code that runs for device pages only marks the pagemap as device memory.
+   */
   #isSkipped(row: number, stack: number): boolean {
     if (this.#rules.isCounted(row)) return false
     if (!(this.sites.traits(stack) & StackTrait.DEVICE)) return true
@@ -250,7 +258,7 @@ export class Tracker {
     return false
   }
 
-  /** Remembers the states of the pages that are asked for. */
+  /** Takes the snapshot: keeps the states of the pages that were asked for. */
   #takeSnapshot(): void {
     this.#snapshotAt = Infinity
     this.snapshot = new PageSnapshot(this.#request!.pages, this.pages, row => {
@@ -286,7 +294,7 @@ export class Tracker {
     return this.#tables.aside
   }
 
-  /** How far stamps tell the order of operations. */
+  /** Bounds on how much the order of stamps may differ from that of operations. */
   get order(): Tables['order'] {
     return this.#tables.order
   }
@@ -306,7 +314,7 @@ export class Tracker {
     return this.#tables.pagemaps
   }
 
-  /** What the rules rule out, as it was met. */
+  /** Events that the rules do not allow, in the order in which they were met. */
   get anomalies(): Tables['anomalies'] {
     return this.#tables.anomalies
   }
@@ -321,7 +329,7 @@ export class Tracker {
     return this.#tables.tasks
   }
 
-  /** Puts that gave back references of before the recording. */
+  /** Puts that gave back references taken before the recording. */
   get restDrops(): Tables['restDrops'] {
     return this.#tables.restDrops
   }
@@ -346,27 +354,30 @@ export class Tracker {
     return this.#queries.isCounted(row)
   }
 
-  /** True if everything that happened to the page in its open lifetime is known, as far as the recording can tell. */
+  /** True if all events of the page's open lifetime are known, as far as the recording can tell. */
   mayClaim(row: number): boolean {
     return hasAllEvents(this.pages.bits[row]!) && this.pages.epoch[row] === this.gaps.epoch
   }
 
-  /** True if a page table maps that page, by its last event, where the map count says so plainly. */
+  /** True if a page table maps the page, by the map count of its last event; see `PageQueries.isMapped`. */
   isMapped(row: number): boolean {
     return this.#queries.isMapped(row)
   }
 
-  /** Returns the events of a page that wait for others which explain them. */
+  /** Returns the page's events in the reorder buffer: they wait for others that explain them. */
   waiting(row: number): readonly LedgerEvent[] {
     return this.#queries.waiting(row)
   }
 
-  /** Returns the events of the open lifetime, oldest first. Where the core counts idle pages, its reference comes first. */
+  /**
+   * Returns the events of the open lifetime, oldest first. Where the core resets counts to 1, the reference of the reset comes
+   * first.
+   */
   lifeEvents(row: number): LifetimeEvent[] {
     return this.#queries.lifeEvents(row)
   }
 
-  /** Returns the lifetimes of a page that ended last, the latest first. */
+  /** Returns the events of the page's last closed lifetimes, the latest lifetime first. */
   lastLives(row: number): LifetimeEvent[][] {
     return this.#queries.lastLives(row)
   }

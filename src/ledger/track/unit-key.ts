@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What a lifetime is made of for those who learn from it: which call sites took and gave back how much. */
+/** Units of a lifetime, from which laws are learned: how many references each call site took or gave back. */
 
-/** A kind of change at a call site: `signature * 2`, plus 1 for those that give back. */
+/** A call site with the direction of its change: `signature * 2`, plus 1 if it gives back. */
 export type UnitKey = number
 
 export function unitKey(signature: number, units: number): UnitKey {
@@ -22,7 +22,7 @@ export function signatureOf(key: UnitKey): number {
   return key >> 1
 }
 
-/** How many lifetimes of a kind there were. */
+/** The numbers of lifetimes, by kind. */
 export interface LifetimeCounts {
   readonly size: number
   /** Calls back with the keys and units of one kind of lifetime, and how many lifetimes were of it. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Puts by memunmap_pages(), which gives back the base reference of every page of a pagemap where idle pages have one. With
- * stacks they are known by the function; without, by one task putting page after page, nearly all of them to zero.
+ * Recognises the puts of memunmap_pages(). Where idle pages have a base reference, it puts that of every page of a pagemap. With
+ * stacks these puts are recognised by the function; without, by one task putting page after page, nearly all of them to zero.
  */
 import { Op } from '../../trace/events.ts'
 import { StackTrait } from '../callsites/symbol-lists.ts'
@@ -12,10 +12,10 @@ import { countBefore, hitsZero, isExact } from './op-semantics.ts'
 import { canClaim, PageBit } from './page-state.ts'
 import type { Tables } from './tables.ts'
 
-/** Neighbouring pages put in a row that make a sweep. */
+/** Number of neighbouring pages put one after the other from which on it is a sweep. */
 const SWEEP = 8
 
-/** Tells if a put is one of memunmap_pages(), and names the pages whose puts before it turn out to have been some, too. */
+/** Whether a put is one of memunmap_pages(), and the pages whose earlier puts turn out to be such puts, too. */
 export interface Recognised {
   isBasePut: boolean
   earlier: readonly number[]
@@ -28,7 +28,7 @@ export class UnmapSweep {
   readonly #tables: Tables
   readonly #lifetimes: Lifetimes
   readonly #contradictions: Contradictions
-  /** The last page that was put, by whom, and the pages of the row so far. */
+  /** The possible sweep: the last page that was put, the task, and the pages put so far, one after the other. */
   #sweep = { pfn: -2, pid: -1, rows: [] as number[], begun: false }
 
   constructor(tables: Tables, lifetimes: Lifetimes, contradictions: Contradictions) {
@@ -81,7 +81,7 @@ export class UnmapSweep {
     pages.set(row, PageBit.basePut)
     pages.lastMapcount[row] = event.mapcount
     if (pages.has(row, PageBit.open)) {
-      // The base reference was never one of the lifetime's own.
+      // The base reference does not belong to the lifetime.
       this.#lifetimes.correct(row, -1)
       if (pages.count[row] === 0) this.#lifetimes.close(row)
       return
@@ -90,7 +90,7 @@ export class UnmapSweep {
     pages.count[row]!--
   }
 
-  /** Takes over the count that the put found. */
+  /** Takes over the count that the put found, where the tracker had another. */
   #takeOver(row: number, event: LedgerEvent): void {
     const { pages, anomalies } = this.#tables
     if (canClaim(pages.bits[row]!)) anomalies.addUnrecorded(row, event.time)
