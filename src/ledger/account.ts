@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** The whole way from a recording to findings. */
+/** Reads a recording and turns it into an account: findings, causes, laws, and what is known of its pagemaps. */
 import type { ProtocolId } from '../linux/protocols/rules.ts'
 import { newBatch } from '../trace/common/batch.ts'
 import { copyRows } from '../trace/common/columns.ts'
@@ -20,14 +20,14 @@ import { protocolOf } from './track/protocol-recognition.ts'
 import type { LifetimeTotals } from './track/tables.ts'
 import { isPut, signatureOf, type UnitKey } from './track/unit-key.ts'
 
-/** Events at the beginning of a recording that are looked at first, to learn the rules by which all are judged. */
+/** Number of events at the beginning of a recording that the first pass reads, to recognise the rules by which all are judged. */
 const FIRST_LOOK = 200_000
 
 export interface PagemapSummary {
   type: string | undefined
   firstPfn: number
   lastPfn: number
-  /** Pages seen. */
+  /** Number of pages seen. */
   pages: number
   /** One protocol, or several that look alike on these pages, separated by "/". */
   protocol: string
@@ -44,94 +44,99 @@ export interface LawSite extends Frame {
 
 /** A law: what is taken at its gets is given back at its puts. */
 export interface LawSummary {
-  /** undefined: events without a stack. */
+  /** Call sites that take; undefined stands for events without a stack. */
   gets: (LawSite | undefined)[]
   puts: (LawSite | undefined)[]
-  /** Complete lifetimes with a reference of the law; those in which it held; more taken than given back, and less. */
+  /**
+   * Numbers of complete lifetimes: all with a reference of the law; those in which it held (`held`); with more taken than given
+   * back (`over`); with less (`under`).
+   */
   lifetimes: number
   held: number
   over: number
   under: number
-  /** Other laws fit the lifetimes as well. */
+  /** True if another law fits the lifetimes as well. */
   isAmbiguous: boolean
 }
 
 export interface Account {
   info: SourceInfo
-  /** Absolute time that all times here count from, in the unit of the recording's clock. */
+  /** Absolute time to which all times here are relative, in the unit of the recording's clock. */
   timeBase: bigint
-  /** page_ref events accounted for, and those of ordinary pages left out. */
+  /** Number of page_ref events accounted for, and of those of ordinary pages that are left out. */
   events: number
   skipped: number
-  /** Probes taken in; they are no page_ref events. */
+  /** Number of probe events; they are not counted in `events`. */
   probes: number
   firstTime: number
   lastTime: number
   lost: { gaps: number; events: number | undefined; from: number; to: number }
-  /** Changes of watched counts of which the amount is not known. */
+  /** Number of changes of watched counts whose amount is not known. */
   unknownChanges: number
   pagemaps: PagemapSummary[]
   lives: LifetimeTotals & { openAtEnd: number; unknown: number }
-  /** Lifetimes of pages that only probes tell of, which are among `lives`. */
+  /** Number of lifetimes of pages that only probes tell of. They are included in `lives`. */
   uncounted: number
   findings: Finding[]
   /** Findings that accuse, grouped by the bug that made them. */
   causes: Cause[]
-  /** What the kernel itself reported, by time. */
+  /** The kernel's own reports (WARN, KASAN, KFENCE), by time. */
   reports: ErrorReport[]
   /** Calls of memunmap_pages(), by time, where probes tell of them. */
   unmaps: UnmapSummary[]
   /** The laws that the lifetimes obey, by number. */
   laws: LawSummary[]
-  /** References that are out at the end, by the site that took them, most first. */
+  /** References that are out at the end, by the call site that took them, largest number first. */
   open: OpenReferences[]
-  /** What a reader should know: damage, buffers left out, limits met. */
+  /** Remarks on the recording: damage, buffers that were left out, limits that were reached. */
   notes: string[]
-  /** Counts that had changed without a recorded event. */
+  /** How often a count had changed without a recorded event. */
   unrecorded: number
-  /** Incidents and lives beyond the limits of memory. */
+  /**
+   * Beyond the limits: numbers of anomalies that were not kept (`incidents`), and of lifetimes not counted by kind (`shapes`).
+   */
   dropped: { incidents: number; shapes: number }
-  /** What the recording has of each range of `AccountOptions.ask`. */
+  /** For each range of `AccountOptions.ask`, whether the recording has its pages. */
   asked: Presence[]
 }
 
-/** `left-out`: all pages of a range that occur are ordinary ones, which are not accounted for. */
+/** Whether a range of pages occurs. `left-out`: all its pages that occur are ordinary ones, which are not accounted for. */
 export type Presence = 'accounted' | 'left-out' | 'absent'
 
 export interface AccountOptions extends LearningOptions {
   protocol?: ProtocolId | undefined
-  /** Pages that somebody asks about. */
+  /** Ranges of pages for which `Account.asked` is to be filled. */
   ask?: readonly PageRange[] | undefined
   /** Called after each batch. */
   onProgress?: ((progress: { events: number; done: number; total: number | undefined }) => void) | undefined
 }
 
-/** A page's holders at one moment. */
+/** The holders of a page at one moment. */
 export interface PageHolders {
   pfn: number
   count: number
   idleCount: number | undefined
   holders: Holder[]
-  /** Events may be missing, so that holders may be, too. */
+  /** True if events of the page, and so holders, may be missing. */
   lossy: boolean
-  /** The page was watched: `idleCount` is what it had when the watch began, but for what was given back of that. */
+  /** True if the page has a rest level: `idleCount` is the count when the watch began, minus what was given back of it. */
   isRest: boolean
 }
 
 /** Who holds the pages of some ranges at one moment. */
 export interface PagesHeld {
-  /** By page: those in use, and idle ones that were asked for one by one. */
+  /** Pages in use, and idle ones that were asked for one by one. */
   pages: PageHolders[]
-  /** Other pages of the ranges that had occurred and were idle; pages in use beyond those that are kept. */
+  /** Number of other pages of the ranges that had occurred and were idle, and of pages in use beyond those that are kept. */
   idle: number
   dropped: number
-  /** Events of some page may be missing. */
+  /** True if events of some page may be missing. */
   lossy: boolean
-  /** Nothing was lost: some changes of watched counts are by an amount that is not known. */
+  /** True if no event was lost, but the amount of some change of a watched count is not known. */
   isOfUnknownChanges: boolean
   /** The laws of the whole recording, by number. */
   laws: LawSummary[]
-  /** What the recording has, for ranges of which no page occurs. */
+  /** All pagemaps of the recording, to be shown when no page of a range occurs. */
   pagemaps: PagemapSummary[]
   lastTime: number
   absent: PageRange[]
@@ -140,9 +145,9 @@ export interface PagesHeld {
 }
 
 /**
- * Who holds pages at a time.
+ * Returns who holds the pages of some ranges at a time.
  *
- * @param at counted as `EventBatch.time`; Infinity for the end of the recording
+ * @param at in units of `EventBatch.time`; Infinity for the end of the recording
  */
 export async function whoHolds(
   recording: Recording,
@@ -280,10 +285,10 @@ function presenceOf({ first, last }: PageRange, ledger: LearningTracker): Presen
   return presence
 }
 
-/** The protocols are about counts. */
+/** Protocol of a pagemap that only probes tell of: protocols are recognised by counts. */
 const UNCOUNTED = { protocol: 'unknown', recognisedBy: 'probes alone: hand-outs and returns, no counts' }
 
-/** The protocols are about device pages. */
+/** Protocol of ordinary pages: the protocols are those of device pages. */
 const ORDINARY = { protocol: 'none', recognisedBy: 'ordinary pages' }
 
 function pagemapSummaries(recording: Recording, ledger: LearningTracker): PagemapSummary[] {
@@ -311,7 +316,7 @@ function openLives(ledger: LearningTracker, diagnosis: Diagnosis): number {
   return open
 }
 
-/** Lifetimes by counts, and by probes of pages without counts. */
+/** Returns the number of lifetimes by counts and, for pages without counts, by probes. */
 function livesOf(ledger: LearningTracker, diagnosis: Diagnosis): Account['lives'] {
   const { lives } = ledger
   return {
@@ -322,7 +327,7 @@ function livesOf(ledger: LearningTracker, diagnosis: Diagnosis): Account['lives'
   }
 }
 
-/** Complete lifetimes by probes alone; none where pages have counts, which tell more. */
+/** Returns the number of complete lifetimes by probes alone, of pages whose counts were not recorded. */
 function uncountedOf({ pages, probes: { lifetimes } }: LearningTracker): number {
   return lifetimes.completeWhere(pfn => pages.find(pfn) < 0)
 }
@@ -343,7 +348,7 @@ function lawSummaries({ book, sites }: LearningTracker): LawSummary[] {
   }))
 }
 
-/** Call sites of one side of a law: calls by several callers are one, unless another law has the same function and offset. */
+/** Returns the call sites of one side of a law. Callers are told apart only if another law has the same function and offset. */
 function lawSites(keys: readonly UnitKey[], sites: CallSites, book: LawBook): (LawSite | undefined)[] {
   const byName = new Map<string, LawSite | undefined>()
   for (const key of keys) {
@@ -373,7 +378,7 @@ function probeNotes(ledger: LearningTracker, diagnosis: Diagnosis): string[] {
   return notes
 }
 
-/** What can be said where no count was recorded. */
+/** Notes for a recording without counts. */
 function uncountedNotes({ events, skipped, probes: { lifetimes } }: LearningTracker): string[] {
   const { allocs, frees, silentReturns } = lifetimes
   if (allocs + frees === 0) return []

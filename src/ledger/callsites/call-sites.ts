@@ -13,7 +13,7 @@ export const BEFORE = OP_NAMES.length
 /** In place of a frame's id: the recording itself has no such frame. */
 const NO_FRAME = -1 - OP_NAMES.length - 1
 
-/** Distinct keys kept; real recordings have thousands. What comes after shares the key of the first operation. */
+/** Most distinct keys; real recordings have thousands. Later call sites all get the key of the first operation. */
 const MAX_KEYS = 1 << 17
 
 /**
@@ -29,22 +29,22 @@ export class CallSites {
   #named = 0
   #nameless = 0
   readonly #ids = new Map<string, number>()
-  /** Per key: a stack that has it (0: none, an operation without stack), and its acting frame's id. */
+  /** Per key: one stack with that key (0: events without a stack), and the id of its acting frame. */
   readonly #example: number[] = []
   readonly #acting: number[] = []
   readonly #namesOf: (readonly string[] | undefined)[] = []
   readonly #siteIds = new Map<number | string, number>()
   /** Per key, the number of its call site (the acting frame alone). */
   readonly #site: number[] = []
-  /** Per key, the first key with the same first frames, by number of frames. */
+  /** Per key and number of frames: the first key that has the same frames, counted from the acting one. */
   readonly #prefixes: number[][] = []
   readonly #prefixIds = new Map<string, number>()
-  /** Frames are told apart by their names, as other recordings have them, and not by their addresses. */
+  /** True if frames are compared by name, so that they match those of other recordings, and not by address. */
   readonly #byName: boolean
-  /** Frames of keys that only other recordings have had so far. */
+  /** Frames of keys that have occurred only in other recordings so far. */
   readonly #foreign = new Map<number, readonly Frame[]>()
 
-  /** @param byName call sites are to be those of other recordings of the same kernel, whose addresses differ */
+  /** @param byName true to compare call sites with other recordings of the same kernel, in which addresses differ */
   constructor(stacks: StackTable, byName = false) {
     this.#stacks = stacks
     this.#byName = byName
@@ -81,20 +81,20 @@ export class CallSites {
     return this.#traitsOf[stack]!
   }
 
-  /** True if the functions on a stack are known: without that it tells as much as none, but for which stacks are alike. */
+  /** True if functions on the stack have names. A stack without names only tells which other stacks are equal. */
   isTelling(stack: number): boolean {
     return stack !== 0 && (this.traits(stack) & StackTrait.NAMELESS) === 0
   }
 
-  /** True if the recording has stacks, and none with a name on it. */
+  /** True if the recording has stacks, but no frame of any has a name. */
   get areNameless(): boolean {
     return this.#nameless > 0 && this.#named === 0
   }
 
-  /** Frames that tell two keys apart, the acting one included. */
+  /** Number of frames of a key, the acting one included. */
   readonly depth = KEY_DEPTH
 
-  /** Returns a number that keys share which are alike in so many frames, from the acting one outwards. */
+  /** Returns a number that is equal for keys with the same first `depth` frames, counted from the acting one outwards. */
   at(signature: number, depth: number): number {
     return depth >= KEY_DEPTH ? signature : this.#prefixes[signature]![depth - 1]!
   }
@@ -104,7 +104,7 @@ export class CallSites {
     return this.#site[signature]!
   }
 
-  /** Returns a stack with that key; 0 where it stands for events without stack. */
+  /** Returns a stack with that key; 0 if it is the key of events without a stack. */
   exampleStack(signature: number): number {
     return this.#example[signature]!
   }
@@ -115,7 +115,7 @@ export class CallSites {
     return id < 0 ? this.#foreign.get(signature)?.[0] : this.#stacks.frame(id)
   }
 
-  /** True if only other recordings have had the call site so far. */
+  /** True if the call site has occurred only in other recordings so far. */
   isForeign(signature: number): boolean {
     return this.#foreign.has(signature)
   }
@@ -132,7 +132,7 @@ export class CallSites {
     return Array.from(this.#stacks.frames(stack), id => baseName(this.#stacks.frame(id).name))
   }
 
-  /** Returns the type of the pages that the code on a stack sets up; undefined if it does not tell. */
+  /** Returns the type of the pages that the code on a stack initialises; undefined if the stack does not tell. */
   pageType(stack: number): ObservedType | undefined {
     if (stack === 0) return undefined
     for (const id of this.#stacks.frames(stack)) {
@@ -145,7 +145,7 @@ export class CallSites {
   /**
    * Returns the frames of a stack, innermost first, from the acting one on.
    *
-   * @param entered its first frame is a function just called
+   * @param entered true if the innermost frame is a function that was just entered: then its caller acts
    */
   framesFromActing(stack: number, entered = false): Frame[] {
     const all = this.#stacks.frames(stack)
@@ -189,7 +189,7 @@ export class CallSites {
     return id
   }
 
-  /** What tells frames from others. */
+  /** Returns, for each frame, what identifies it: its id, or its name and offset. */
   #parts(frames: Uint32Array): (number | string)[] {
     return Array.from(frames, (id, i) => (this.#byName ? frameLabel(this.#stacks.frame(id), i === 0) : id))
   }
@@ -202,7 +202,7 @@ export class CallSites {
   }
 
   #actingIndex(frames: Uint32Array): number {
-    // Where nothing has a name, the innermost frame is that of the tracepoint.
+    // If no frame has a name, the innermost one is taken for the tracepoint's own.
     let i = frames.length > 1 && this.#isNameless(frames) ? 1 : 0
     while (i < frames.length - 1 && isHelper(this.#stacks.frame(frames[i]!).name)) i++
     return i
@@ -238,7 +238,7 @@ export class CallSites {
   }
 }
 
-/** A frame as every recording of a kernel has it; kernels load themselves and their modules where they like. */
+/** Returns a frame without its address, which differs from boot to boot, so that recordings of one kernel can be compared. */
 function frameLabel({ name, offset, module }: Frame, isActing: boolean): string {
   if (offset === undefined && name.startsWith('0x') && !isActing) return '?'
   return `${name}+${offset ?? '?'}[${module ?? ''}]`.replace(/\s/g, '_')

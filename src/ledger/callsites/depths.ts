@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What laws need to know of call sites. */
+/** Identity of call sites, as the laws use it. */
 export interface CallSiteDepths {
-  /** Callers that a signature has, the acting frame included. */
+  /** Number of frames of a signature, the acting one included. */
   readonly depth: number
-  /** Number of the call site that a signature stands for with so many frames, from the acting one outwards. */
+  /** Returns a number that is equal for signatures with the same first `depth` frames, counted from the acting one outwards. */
   at(signature: number, depth: number): number
   /** True if two signatures have a function in common. */
   related(a: number, b: number): boolean

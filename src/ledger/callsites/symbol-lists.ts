@@ -98,7 +98,7 @@ export function baseName(name: string): string {
   return name.includes('.') ? name.replace(SUFFIX, '') : name
 }
 
-/** Pinning and unpinning: who pins is who calls these. */
+/** Functions that pin and unpin pages. Their caller is the one who acts. */
 const PINNING =
   /^(gup_|__gup_|try_grab_|pin_user_pages?|get_user_pages|internal_get_user_pages|__get_user_pages|__get_longterm|follow_page_|follow_p[mu4]*d_|iov_iter_(get|extract)_pages|__iov_iter_get_pages|unpin_user_)/
 
@@ -110,25 +110,25 @@ export function isHelper(name: string): boolean {
 
 /** Functions whose presence says what a stack does to a page or what kind of page it is. */
 export const StackTrait = {
-  /** Sets up the struct pages of any memory. */
+  /** Initialises the struct pages of any memory. */
   INIT: 1,
-  /** Sets up those of device memory. */
+  /** Initialises the struct pages of device memory. */
   INIT_DEVICE: 2,
-  /** Puts every page of a pagemap at its end (protocol A). */
+  /** Puts every page of a pagemap when the pagemap is torn down (protocol A). */
   TEARDOWN: 4,
   /** Runs for device pages only. */
   DEVICE: 8,
   /** A DAX fault, which may take an idle page by a plain get (6.15 and later). */
   DAX_FAULT: 16,
-  /** Looks at every page of a pagemap to evict what is in use. */
+  /** Visits every page of a pagemap to evict those in use. */
   EVICT: 32,
   /** Takes references for holders that outlive the call by design (pins, pipes, bios). */
   GUP: 64,
-  /** A task's end. */
+  /** The exit of a task. */
   EXIT: 128,
   /** No frame has a name: the recording has no symbols for it. */
   NAMELESS: 256,
-  /** A CPU's fault on an entry that is no present page. */
+  /** A CPU's fault on a page table entry that is not present. */
   FAULT: 512,
   /** Runs in an interrupt, or in a softirq at its end. */
   INTERRUPT: 1024,
@@ -175,10 +175,10 @@ export function traitsOf(name: string): number {
   return traits
 }
 
-/** Type of a pagemap's pages, as far as a recording tells it. */
+/** Memory type of a pagemap, as far as a recording tells it. */
 export type ObservedType = PageType | 'PRIVATE or COHERENT'
 
-/** Functions that set up a pagemap or a page, and the type of page that they do it for. */
+/** Functions that initialise a pagemap or a page, with the type of memory that they do it for. */
 const TYPE_BY_INITIALISER = new Map<string, ObservedType>([
   ['pmem_attach_disk', 'FS_DAX'],
   ['virtio_fs_setup_dax', 'FS_DAX'],
@@ -188,7 +188,7 @@ const TYPE_BY_INITIALISER = new Map<string, ObservedType>([
   ['zone_device_page_init', 'PRIVATE or COHERENT'],
 ])
 
-/** Returns the type of the pages that a function sets up; undefined if it does not tell. */
+/** Returns the type of memory that a function initialises; undefined if it does not tell. */
 export function typeByInitialiser(name: string): ObservedType | undefined {
   return TYPE_BY_INITIALISER.get(baseName(name))
 }

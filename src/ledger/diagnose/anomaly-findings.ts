@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** From what contradicted the rules while reading to findings. */
+/** Turns anomalies, the events that contradicted the rules, into findings. */
 import { OP_NAMES } from '../../trace/events.ts'
 import type { Certainty, Finding } from '../findings/finding.ts'
 import { NO_LAW } from '../learn/law-book.ts'
@@ -16,7 +16,7 @@ import { pairReferences } from './references.ts'
 import type { Shortage } from './shortage.ts'
 import type { ShortageFindings } from './shortage-findings.ts'
 
-/** Lifetimes that a law has to be seen in before it is more than chance. */
+/** Number of lifetimes below which a law may hold by chance. */
 const FEW_LIFETIMES = 10
 
 export class AnomalyFindings {
@@ -31,23 +31,23 @@ export class AnomalyFindings {
   }
 
   /**
-   * The finding of an anomaly; undefined where it is none by what became known later.
+   * Returns the finding of an anomaly; undefined if the rest of the recording shows that there is no fault.
    *
-   * @param found what is short on its page, by when it became so
+   * @param found the laws that are short on the anomaly's page, in the order in which they became so
    */
   of(anomaly: Anomaly, history: PageHistory | undefined, found: readonly Shortage[]): Finding | undefined {
     const { pages, pagemaps, order } = this.#ledger
     const rule = pagemaps.list[pages.pagemap[anomaly.row]!]!.rule
-    // The core has not set the count of a page that was handed out meanwhile: its own fault, which probes may show.
+    // The owner got the page before the core had reset its count: if that is a fault, it is the core's, and probes may show it.
     if (anomaly.kind === 'get-on-free-page' && anomaly.isOwners) return undefined
     if (!rule || (anomaly.kind === 'get-on-free-page' && rule.idle === 0 && rule.handOut === 'get')) return undefined
-    // What the event itself read is not what it would have left: another was at the page, or the count is not known.
+    // The event read another count than it leaves itself: another task changed it, too, or the tracker's count is wrong.
     if (anomaly.kind !== 'count-mismatch' && !readsItself(anomaly)) return undefined
     const [first] = found
     const isShort = found.length === 1 && first!.put.time <= anomaly.event.time && this.isClean(first!.law)
     const certainty = this.#certainty(anomaly, history, isShort)
     if (!first || first.put.time > anomaly.event.time)
-      // Where whole lifetimes pass between two steps of the clock, this is no order that says something.
+      // If whole lifetimes pass within one step of the clock, the order of stamps is no evidence.
       return order.isCoarse ? undefined : this.#plain(anomaly, certainty, history, found)
     if (first.put.time === anomaly.event.time && first.put.pid === anomaly.event.pid)
       return this.#confirmed(anomaly, this.#shortages.of(anomaly.row, first, certainty, history!.isWhole))
@@ -55,15 +55,19 @@ export class AnomalyFindings {
     return this.#explained(anomaly, this.#shortages.of(anomaly.row, first, ofCause, history!.isWhole))
   }
 
-  /** That something is wrong is sure, but not that it is this, if the law that explains it is often broken, or there is none. */
+  /**
+   * Returns a lower certainty if the law that explains the anomaly is often broken, or if there is none: the fault may be another
+   * one.
+   */
   #certaintyOfCause({ law, isUnique }: Shortage, certainty: Certainty, isShort: boolean): Certainty {
     if (law === NO_LAW && !isUnique) return 'possible'
-    // In few lifetimes laws hold by chance, and a short burst of events that are missing without a mark breaks two at once.
+    // With few lifetimes a law may hold by chance, and a short run of lost events that is not reported as a gap breaks two laws
+    // at once.
     if (law !== NO_LAW && this.#ledger.book.laws[law]!.touched < FEW_LIFETIMES) return 'possible'
     return isShort || certainty !== 'certain' ? certainty : 'likely'
   }
 
-  /** The event that no order explains is the one that broke a law. */
+  /** Completes the finding where the event that no order explains is the one that broke a law. */
   #confirmed(anomaly: Anomaly, finding: Finding): Finding {
     if (finding.kind === 'surplus-put' && anomaly.kind === 'put-on-free-page') finding.kind = anomaly.kind
     finding.count = anomaly.count
@@ -71,7 +75,7 @@ export class AnomalyFindings {
     return this.#withConsequences(anomaly, finding)
   }
 
-  /** The event was rightful: what broke a law earlier had freed the page. */
+  /** Makes the finding where the event was rightful, because an earlier put that broke a law had freed the page. */
   #explained(anomaly: Anomaly, finding: Finding): Finding {
     const { event, count } = anomaly
     const since = this.#naming.span(event.time - (finding.culprit ?? finding.candidates[0]!.actor).time)
@@ -83,8 +87,8 @@ export class AnomalyFindings {
   }
 
   /**
-   * Laws that are short on the page for good, and are none of the event's: one put too many of theirs may have freed the page
-   * before the event, while the put that then found nothing left came after it.
+   * Returns the laws that stay short on the page and are not the event's own. A surplus put of one of them may have freed the
+   * page before the event, although the put that then found nothing left came after it.
    */
   #others({ event }: Anomaly, found: readonly Shortage[]): Shortage[] {
     const own = this.#ledger.book.lawOf(unitKey(event.signature, event.val))
@@ -132,7 +136,7 @@ export class AnomalyFindings {
     return this.#withConsequences(anomaly, finding)
   }
 
-  /** Who may have done it: who is met at a wrong count, or who made it wrong. */
+  /** Returns who may have made the fault: the task whose event met the wrong count, or the one that made it wrong. */
   #accused(
     anomaly: Anomaly,
     others: readonly Shortage[],
@@ -149,7 +153,7 @@ export class AnomalyFindings {
     return { culprit: actor, culpritCertainty: isAlone ? 'likely' : 'possible', candidates: [own], law: undefined }
   }
 
-  /** True if it is a get of a free page, and nothing says that the page was freed by mistake. */
+  /** True for a get of a free page without any evidence that the page was freed by mistake. */
   #isAlone(
     anomaly: Anomaly,
     certainty: Certainty,
@@ -174,9 +178,9 @@ export class AnomalyFindings {
   }
 
   /**
-   * `certain` wants a rule that other lifetimes followed, a page of which nothing is missing since its initialisation, a
-   * recording in which no event is known to be missing, and either a law that is short on the page, which no order of events
-   * changes, or an order of its events that no clock leaves open.
+   * Returns how certain the fault is. `certain` requires a rule that other lifetimes followed, a page whose events are complete
+   * since its initialisation, a recording in which no event is known to be missing, and one of two proofs: a law that is short on
+   * the page, which no reordering of events changes, or an order of the page's events that the clocks leave no doubt about.
    */
   #certainty(anomaly: Anomaly, history: PageHistory | undefined, isShort: boolean): Certainty {
     const { row, kind } = anomaly
@@ -187,23 +191,23 @@ export class AnomalyFindings {
     return isShort || (this.#isOrdered(anomaly) && this.#beganWell(anomaly)) ? 'certain' : 'likely'
   }
 
-  /** True if the lifetime before, in which a put too many may hide, took and gave back what laws have it, at known call sites. */
+  /** True if the lifetime before, which may hide a surplus put, obeys all laws and has known call sites only. */
   #beganWell({ lastLives, idle }: Anomaly): boolean {
     const [before] = lastLives
     if (!before) return true
     return before.every(({ stack }) => stack !== 0) && balanceOf(before, idle, this.#ledger.book).size === 0
   }
 
-  /** True if the law held in nearly all lifetimes: what breaks it on this page is an exception. */
+  /** True if the law held in nearly all lifetimes, so that breaking it is an exception. */
   isClean(law: number): boolean {
     if (law === NO_LAW) return false
     const { touched, held, isAmbiguous, sites } = this.#ledger.book.laws[law]!
-    // Without stacks all that is known of a call site is the operation.
+    // Without stacks, a call site is known by its operation only.
     if (sites.some(key => this.#naming.frame(signatureOf(key)) === undefined)) return false
     return touched >= ENOUGH && touched - held <= Math.max(ALWAYS, touched / 50) && !isAmbiguous
   }
 
-  /** True if no other CPU was at the page at that time. */
+  /** True if no other CPU had an event of the page close to the anomaly's. */
   #isOrdered({ event, life, lastLives, after }: Anomaly): boolean {
     const { near, slack } = this.#ledger.order
     const neighbours = [...(lastLives[0]?.slice(-1) ?? []), ...life.slice(-1), ...after.slice(0, 1)]
@@ -236,7 +240,7 @@ export class AnomalyFindings {
   }
 }
 
-/** True if the count that was read after the event is the one that the event leaves. */
+/** True if the count that the event read is the one that its own operation leaves. */
 function readsItself({ event, count }: Anomaly): boolean {
   return event.count === count + event.val
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Findings that one bug made: the same kind, law and call site on many pages. */
+/** Groups the findings that one bug made: those of the same kind, law and call site, on any number of pages. */
 import type { Frame } from '../../trace/events.ts'
 import type { Certainty, Finding } from '../findings/finding.ts'
 import { ACCUSATIONS } from '../findings/kinds.ts'
@@ -9,24 +9,24 @@ export interface Cause {
   kind: FindingKind
   /** Number of the law that is broken; undefined where no law tells. */
   law: number | undefined
-  /** Call sites that are accused: one, or all that could be it. */
+  /** The accused call site, or all candidates where several are possible. */
   frames: (Frame | undefined)[]
-  /** Places of the findings in the account, in order of time; the first is the example that is told in full. */
+  /** Indices of the findings in the account, by time; the first is the example that reports show in full. */
   findings: number[]
-  /** The surest of them. */
+  /** The highest certainty of the findings. */
   certainty: Certainty
   culpritCertainty: Certainty | undefined
   /** Pages as ranges from first to last, ascending. */
   pages: { first: number; last: number }[]
   references: number
-  /** Times of the first and the last, by what was done. */
+  /** Times of the first and the last finding's event. */
   first: number
   last: number
 }
 
 const SURENESS: Record<Certainty, number> = { certain: 3, likely: 2, possible: 1 }
 
-/** Groups what accuses; surest first, then those with most findings. */
+/** Groups the findings that accuse into causes, the most certain first, then those with most findings. */
 export function causesOf(findings: readonly Finding[]): Cause[] {
   const groups = new Map<string, number[]>()
   findings.forEach((finding, i) => {
@@ -79,7 +79,7 @@ function timeOf({ culprit, candidates, life }: Finding): number {
   return culprit?.time ?? candidates[0]?.actor.time ?? life.began ?? 0
 }
 
-/** Runs of neighbouring numbers. */
+/** Returns the ranges of consecutive numbers. */
 function ranges(pfns: readonly number[]): { first: number; last: number }[] {
   const runs: { first: number; last: number }[] = []
   for (const pfn of [...new Set(pfns)].sort((a, b) => a - b)) {

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Whether the counts that events read are those that the recorded changes add up to. */
+/** Checks the counts that events read against the sum of the recorded changes. */
 import { Op } from '../../trace/events.ts'
 import type { LifetimeEvent } from '../track/lifetime-event.ts'
 
-/** Events looked at: of a long lifetime earlier ones may have been set aside. */
+/** Number of last events that are checked. Earlier events of a long lifetime may have been set aside. */
 const LATEST = 24
 
 /**
- * True if the last events read counts that the recorded changes explain, together with changes of other tasks that may have come
- * before a count was read: then nothing is missing up to the last of them.
+ * True if the recorded changes explain the counts that the last events read, where changes of other tasks may have come before a
+ * count was read. Then no event is missing up to the last one.
  *
  * @param countAtEnd count after the last event
  * @param late how long after its operation an event may be stamped, in the unit of event times
- * @param base references that were put meanwhile without being among the events, so that earlier ones read them, too
+ * @param base references that earlier events still read, and that were put since without an event in the list
  */
 export function isConsistent(events: readonly LifetimeEvent[], countAtEnd: number, late: number, base = 0): boolean {
   const last = events.slice(-LATEST)
@@ -23,7 +23,10 @@ export function isConsistent(events: readonly LifetimeEvent[], countAtEnd: numbe
   })
 }
 
-/** An event reads the count after its stamp, so that operations stamped later, and only those, may have come before that. */
+/**
+ * True if a count that an event read is explained. It is read after the stamp, so it may include operations stamped later, and
+ * only those.
+ */
 function isExplained(events: readonly LifetimeEvent[], i: number, count: number, late: number): boolean {
   const { count: read, op, time, pid } = events[i]!
   if (read === count || op === Op.FREEZE || op === Op.UNFREEZE) return true

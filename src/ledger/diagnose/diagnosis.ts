@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * From what was tracked and the laws that were learned to findings. An accusation needs evidence that nothing innocent would
- * have left; a reference that is merely held is reported as held. Asking twice gives the same answer.
+ * Turns what was tracked and the laws that were learned into findings. An accusation requires evidence that no correct execution
+ * leaves; a reference that is merely held is reported as held. Queries have no side effects.
  */
 import type { Recording } from '../../trace/events.ts'
 import type { ErrorReport, Finding } from '../findings/finding.ts'
@@ -62,7 +62,7 @@ export class Diagnosis {
     const held = new Set<number>()
     for (let row = 0; row < pages.length; row++) {
       const own = anomalies.of(row)
-      // What is dismissed has left its page with a count that was not followed.
+      // After an anomaly that was dismissed, the page's count was not followed, so nothing is claimed of it.
       if (own && !causes.has(own)) continue
       for (const finding of this.#open.of(row)) {
         held.add(finding.pfn)
@@ -84,7 +84,7 @@ export class Diagnosis {
     ]
   }
 
-  /** Findings of anomalies, and of pages on which a law is short though no event was impossible, by row. */
+  /** Returns the findings of anomalies and, by row, of pages on which a law is short although no event was impossible. */
   #causes(): { causes: Map<Anomaly, Finding>; short: Map<number, Finding> } {
     const ledger = this.#ledger
     const histories = pageHistories(ledger)
@@ -103,20 +103,21 @@ export class Diagnosis {
     for (const anomaly of judged) {
       if (unrecorded.has(anomaly)) continue
       const history = histories.get(anomaly.row)
-      // Where events are missing without a mark, a page may be accused only if no count that was read speaks of one there.
+      // If events are missing without a reported gap, only pages whose counts all agree with their recorded changes may be
+      // accused.
       if (ledger.anomalies.unrecorded > 0 && !this.#isFollowed(anomaly, history)) continue
       const found = shortOn(anomaly.row)
-      // Where whole lifetimes pass between two steps of the clock, only what laws add up to over all of them says something.
+      // If whole lifetimes pass within one step of the clock, the only evidence is the balance of the laws over all lifetimes.
       if (ledger.order.isCoarse && !isClear(found, history)) continue
       const finding = this.#anomalies.of(anomaly, history, found)
       if (finding) causes.set(anomaly, finding)
     }
-    // What is impossible and nobody's fault shows that events are missing, and puts may be among them.
+    // An impossible event that is nobody's fault shows that events are missing. Puts may be among them.
     if (judged.some(anomaly => !causes.has(anomaly))) this.#open.noteMissing()
     const short = new Map<number, Finding>()
     for (const row of histories.keys()) {
       if (ledger.anomalies.of(row) || !ledger.isCounted(row)) continue
-      // Without an impossible event, only references that came back too late show that the page was freed early.
+      // Without an impossible event, the only sign of an early free are references that came back afterwards.
       if (ledger.anomalies.unrecorded > 0 || ledger.order.isCoarse) continue
       const shortage = shortOn(row).find(each => each.deferred.length > 0 && this.#anomalies.isClean(each.law))
       if (shortage) short.set(row, this.#shortages.of(row, shortage, 'likely', false))
@@ -124,7 +125,7 @@ export class Diagnosis {
     return { causes, short }
   }
 
-  /** Findings of pages that were freed by a put too many, by row: what was found on such a page is a consequence. */
+  /** Returns the findings of pages that a surplus put freed, by row. Anomalies of such a page become consequences. */
   #mergeRests(causes: Map<Anomaly, Finding>): Map<number, Finding> {
     const freed = this.#rests.all()
     for (const [row, finding] of freed) {
@@ -137,7 +138,7 @@ export class Diagnosis {
     return freed
   }
 
-  /** True if all counts that were read on the page are those that its recorded changes explain. */
+  /** True if the page's recorded changes explain all counts that its events read. */
   #isFollowed(anomaly: Anomaly, history: PageHistory | undefined): boolean {
     const idle = this.#ledger.idleCount(anomaly.row) ?? 0
     const closed = (history?.lifetimes ?? []).filter(({ isOpen }) => !isOpen)
@@ -149,10 +150,10 @@ export class Diagnosis {
   }
 
   /**
-   * What probes show of a page that has gone wrong by its count is one of the same fault's consequences, or its cause.
+   * Merges what probes show of a page with the finding that its counts gave: one is the cause, the other a consequence.
    *
-   * @param causes findings of anomalies; of those with a cause of their own, that
-   * @returns findings by page
+   * @param causes findings of anomalies; replaced by the finding of their cause where there is one
+   * @returns findings by row
    */
   #mergeProbes(causes: Map<Anomaly, Finding>): Map<number, Finding> {
     const { anomalies, pages } = this.#ledger
@@ -166,7 +167,7 @@ export class Diagnosis {
       else {
         found.set(row, finding)
         if (anomaly?.row !== row) continue
-        // What follows from the anomaly follows from this.
+        // Consequences of the anomaly are consequences of this finding.
         causes.set(anomaly, finding)
         finding.moreConsequences += counted ? 0 : anomaly.consequences.length
         if (!counted) continue
@@ -177,27 +178,27 @@ export class Diagnosis {
     return found
   }
 
-  /** True if somebody uses a page that has the count of an idle one, as it may where the core sets the count back. */
+  /** True if a page is in use although it has the count of an idle one, which occurs where the core resets the count. */
   isUsedAtIdleCount(row: number): boolean {
     return this.#open.isUsedAtIdleCount(row)
   }
 
-  /** Who holds a page's references in that state, oldest first. */
+  /** Returns the holders of a page's references in that state, the oldest reference first. */
   holders(state: PageState): Holder[] {
     return this.#open.holders(state)
   }
 
-  /** What contradicts the count at the very end may be explained by an event whose stamp came after it. */
+  /** True for an anomaly so close to the end of the recording that an event stamped later might have explained it. */
   #mayBeExplainedLater(anomaly: Anomaly): boolean {
     return anomaly.kind === 'count-mismatch' && this.#end - anomaly.event.time < this.#ledger.order.window
   }
 
-  /** The calls of memunmap_pages() that probes tell of. */
+  /** Returns the calls of memunmap_pages() that probes recorded. */
   unmaps(): UnmapSummary[] {
     return unmapCalls(this.#ledger, this.#naming)
   }
 
-  /** What the kernel itself reported. */
+  /** Returns the kernel's own reports. */
   reports(): ErrorReport[] {
     const { reports, pages } = this.#ledger
     return reports.list.map(({ stack, row, pid, ...report }) => {
@@ -213,17 +214,17 @@ export class Diagnosis {
     })
   }
 
-  /** Pagemaps in which pages are handed out without a probe, by the first page of each. */
+  /** Returns the first pfn of each pagemap in which pages are handed out without a probe. */
   untrustedAllocs(): number[] {
     return this.#probes.untrusted().map(index => this.#ledger.pagemaps.list[index]!.firstPfn)
   }
 
-  /** Watched pages of which references of before the recording were given back, by right or not. */
+  /** Returns notes on watched pages of which references taken before the recording were given back. */
   restNotes(): string[] {
     return this.#rests.notes()
   }
 
-  /** Open lifetimes about which nothing can be said, because events were lost. */
+  /** Returns the number of open lifetimes of which nothing can be claimed, because events were lost. */
   unknownLifetimes(): number {
     const { pages } = this.#ledger
     let unknown = 0
@@ -232,13 +233,13 @@ export class Diagnosis {
     return unknown + this.#neverFreed.unknown()
   }
 
-  /** Pages that are out by probes alone. */
+  /** Returns the number of pages that are out, by probes alone. */
   outByProbes(): number {
     return this.#neverFreed.out()
   }
 }
 
-/** True if one law is short by one on the page and all others are even, or over by what may rightly be out. */
+/** True if one law is short by one on the page, and all others are balanced or have references out that may be rightful. */
 function isClear(found: readonly Shortage[], history: PageHistory | undefined): boolean {
   const [only] = found
   if (!history || !only || found.length > 1 || only.law === NO_LAW || only.units > 1) return false

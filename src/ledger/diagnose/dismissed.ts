@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Anomalies that have an innocent reason which only the whole recording shows. */
+/** Finds anomalies that the whole recording shows to be no fault of anybody. */
 
 import type { LearningTracker } from '../learn/learning-tracker.ts'
 import type { Anomaly } from '../track/anomalies.ts'
 import { PageBit } from '../track/page-state.ts'
 
-/** Pages that may go wrong in one recording in the same way, each by a fault of its own. */
+/** Most pages with the same anomaly that are still taken for faults. */
 const FEW = 4
-/** One in so many of a pagemap's used pages is more than single faults make. */
+/** If more than one in this many of a pagemap's used pages have the anomaly, it is no fault: events are missing. */
 const MANY = 8
 
 export interface Dismissed {
-  /** What is right. */
+  /** Anomalies of events that were rightful. */
   innocent: ReadonlySet<Anomaly>
-  /** What events that are missing have left. */
+  /** Anomalies that are due to missing events. */
   unrecorded: ReadonlySet<Anomaly>
 }
 
@@ -22,8 +22,8 @@ export function dismissed(ledger: LearningTracker): Dismissed {
 }
 
 /**
- * Without stacks, memunmap_pages() of a small pagemap is known only by what it leaves: one task put every idle page,
- * and none was touched again.
+ * Recognises memunmap_pages() of a pagemap that is too small for a sweep, in a recording without stacks: one task put every idle
+ * page, and none had an event after that.
  */
 function smallTeardowns(ledger: LearningTracker): Anomaly[] {
   const { anomalies, pages, pagemaps, sites } = ledger
@@ -43,8 +43,8 @@ function smallTeardowns(ledger: LearningTracker): Anomaly[] {
 }
 
 /**
- * Pages that were handed out while others held them, if many of a pagemap were: then it is the puts that were not
- * recorded. A driver that forgets them all would soon have no free pages.
+ * Returns the anomalies of pages that were handed out while others held them, if a pagemap has many of them. Then their puts were
+ * not recorded, because a driver that never puts would soon have no free pages.
  */
 function unrecordedPuts(ledger: LearningTracker): Anomaly[] {
   const { anomalies, pages } = ledger
@@ -58,7 +58,7 @@ function unrecordedPuts(ledger: LearningTracker): Anomaly[] {
   return found.flatMap(([, each]) => each)
 }
 
-/** Pages of that pagemap that were in use and are seen to have come back, or have gone wrong. */
+/** Returns the number of a pagemap's pages that were used and came back, or on which an anomaly was found. */
 function usedOf({ pages }: LearningTracker, pagemap: number): number {
   let used = 0
   for (let row = 0; row < pages.length; row++) {
@@ -68,7 +68,7 @@ function usedOf({ pages }: LearningTracker, pagemap: number): number {
   return used
 }
 
-/** Pages of that pagemap that stand at zero or below. */
+/** Returns the number of a pagemap's pages whose count is zero or less. */
 function goneFrom({ pages }: LearningTracker, pagemap: number): number {
   let gone = 0
   for (let row = 0; row < pages.length; row++) if (pages.pagemap[row] === pagemap && pages.count[row]! <= 0) gone++

@@ -26,27 +26,27 @@ import { type EmptyPut, type Fall, type PageFalls, type Reckoning, reasonOf } fr
 import { hasUsualCallers } from './put-laws.ts'
 import { Traffic } from './traffic.ts'
 
-/** Lifetimes of a page under a law by which it is used. */
+/** Number of lifetimes with a law from which on a page counts as used under that law. */
 const USED = 3
 /** Other pages with the same count at rest: the least, and so many that it is no chance. */
 const LEAST_OTHERS = 2
 const MANY_OTHERS = 3
-/** How much further than any other of its task a reference must have been overtaken. */
+/** Factor by which a reference must have been overtaken further than any other of its task. */
 const FACTOR = 2
 const MARGIN = 10
 
-/** By how many a reference of before the watch would have been overtaken, and the most by which any was that came back. */
+/** By how many references an earlier one would have been overtaken, and the most that overtook any that came back. */
 interface Passed {
   since: number
   most: number
 }
 
-/** Everything that speaks for a put too many. */
+/** The evidence that a put was surplus. */
 interface Case extends EmptyPut, Passed {
   fall: Fall
   law: number
   reckoning: Reckoning
-  /** References of the law always come back by the task that took them. */
+  /** True if references of the law always come back by the task that took them. */
   isByTask: boolean
   others: number
   usedOn: number
@@ -66,7 +66,7 @@ export class FallenRests {
     this.#watched = watched
   }
 
-  /** Puts too many, by page. */
+  /** Returns the findings of surplus puts, by page. */
   findings(): Map<number, Finding> {
     if (this.#found) return this.#found
     this.#found = new Map()
@@ -77,7 +77,7 @@ export class FallenRests {
     return this.#found
   }
 
-  /** The other pages, of which it is not known whether their count was to fall. */
+  /** Returns notes on the other pages, whose count may have fallen rightfully. */
   notes(): string[] {
     const found = this.findings()
     return this.#fallen().flatMap(({ row, rest, left, drops }) => {
@@ -90,7 +90,7 @@ export class FallenRests {
     })
   }
 
-  /** Falls of pages that somebody holds to the end. */
+  /** Returns the falls of pages that are held until the recording ends. */
   #fallen(): Fall[] {
     const { restDrops, pages } = this.#ledger
     const last = new Map<number, RestDrop>()
@@ -125,7 +125,9 @@ export class FallenRests {
     return this.#watched?.assumed.has(this.#ledger.pages.pfn[row]!) ?? false
   }
 
-  /** Other pages that are used under the law, if all of them have the count at rest that this one had; 0 otherwise. */
+  /**
+   * Returns the number of other pages that are used under the law, if all have the rest level that this page had; otherwise 0.
+   */
   #others({ row, rest }: Fall, law: number): number {
     const { pages, restDrops } = this.#ledger
     let others = 0
@@ -144,7 +146,7 @@ export class FallenRests {
     return others
   }
 
-  /** Complete lifetimes of a page, behind an event, in which references of the law were taken. */
+  /** Returns the number of complete lifetimes of a page, after an event, in which references of the law were taken. */
   #lifetimesUnder(law: number, row: number, behind = 0): number {
     const isUnder = (event: LifetimeEvent) => event.delta > 0 && this.#falls.lawOf(event) === law
     return this.#falls.complete(row).filter(events => events[0]!.ordinal > behind && events.some(isUnder)).length
@@ -194,8 +196,8 @@ export class FallenRests {
 }
 
 /**
- * How a reference of before the watch would stand, had that put given it back; undefined: it is not overtaken further than
- * others.
+ * Returns how far a reference taken before the watch would have been overtaken if that put gave it back; undefined if no further
+ * than others.
  */
 function passedBy({ all, byTask }: LawTraffic, put: LedgerEvent, isByTask: boolean): Passed | undefined {
   if (all.returned < ENOUGH) return undefined
@@ -204,7 +206,7 @@ function passedBy({ all, byTask }: LawTraffic, put: LedgerEvent, isByTask: boole
     const most = Math.max(...[...byTask.values()].map(task => task.most))
     return since > FACTOR * most + MARGIN ? { since, most } : undefined
   }
-  // What is out when the put comes has not overtaken it.
+  // References that are out when the put comes have not overtaken it.
   const since = all.between(0, put.ordinal) - all.peak
   return isFar(since, all.most) ? { since, most: all.most } : undefined
 }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 import type { LifetimeEvent } from '../track/lifetime-event.ts'
 
-/** Share of the lifetimes with a get of that kind that it begins, from which on it hands out pages. */
+/** A call site hands out pages if, of the lifetimes with a get of it, it begins at least this share. */
 const BEGINS = 0.3
 
-/** Tells the call sites that take idle pages into use from those that take further references, by some lifetimes. */
+/**
+ * Returns a predicate for call sites that take idle pages into use rather than further references, learned from sample lifetimes.
+ */
 export function handOuts(samples: readonly (readonly LifetimeEvent[])[]): (signature: number) => boolean {
   const begun = new Map<number, number>()
   const all = new Map<number, number>()

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** How what one call site hands out or takes came back: in which order, and by whom. */
+/** How the references of a law came back: in which order, at which call sites, and by which tasks. */
 import type { CallSites } from '../callsites/call-sites.ts'
 import { StackTrait } from '../callsites/symbol-lists.ts'
 import { isFar } from './leak.ts'
@@ -7,12 +7,12 @@ import { Overtaking, type Returned } from './overtaking.ts'
 
 /** A task that gives back references of a law. */
 export interface Giver {
-  /** Number of the event that took the latest reference that it gave back, and of the one that gave back last. */
+  /** Ordinal of the event that took the latest of the references that it gave back, and of its last put. */
   latest: number
   last: number
-  /** A worker of a work queue: who is idle is not waited for, others take over. */
+  /** True for a worker of a work queue. Others can take over its work, so an idle worker keeps no reference waiting. */
   isWorker: boolean
-  /** References that it gave back, and those of them that another task had taken. */
+  /** Number of references that it gave back, and of those of them that another task had taken. */
   all: number
   ofOthers: number
 }
@@ -20,18 +20,18 @@ export interface Giver {
 /** How the references of one law came back. */
 export interface LawTraffic {
   all: Overtaking
-  /** The same of the references that one task took, by task; only where tasks give back what they took themselves. */
+  /** The same by task, of the references that the task took and gave back itself. */
   byTask: ReadonlyMap<number, Overtaking>
-  /** When the references were taken that are out; where it may be one of several, the last of them. */
+  /** Ordinals of the events that took the references that are out; of several possible events, the last one. */
   out: readonly number[]
-  /** References that came back by the task that took them. */
+  /** Number of references that came back by the task that took them. */
   bySameTask: number
   givers: ReadonlyMap<number, Giver>
-  /** When references were given back, by call site. */
+  /** Ordinals of the puts, by their call site. */
   ways: ReadonlyMap<number, readonly number[]>
 }
 
-/** A put that gave back what a get took, or a part of it. */
+/** A get and a put that gave back all or some of its references. */
 export interface Pair extends Returned {
   /** Task, stack and call site of the put. */
   putPid: number
@@ -61,7 +61,7 @@ export class TrafficCollector {
     this.#sites = sites
   }
 
-  /** Takes in what one get took and several puts gave back, all of it. It is back when the last of it is. */
+  /** Takes in the pairs of one get, all of whose references came back. The last put is the one at which they are back. */
   add(pairs: readonly Pair[]): void {
     const [{ taken, pid }] = pairs as [Pair]
     this.#returned.push({ taken, given: Math.max(...pairs.map(({ given }) => given)), pid })
@@ -71,7 +71,7 @@ export class TrafficCollector {
 
   #addPut(pair: Pair): void {
     push(this.#ways, pair.putSite, pair.given)
-    // An interrupt gives back in the name of whatever task it interrupts.
+    // An interrupt has the pid of the task that it interrupts, which says nothing of who gives back.
     const traits = this.#sites.traits(pair.putStack)
     if (!(traits & StackTrait.INTERRUPT)) this.#note(pair, (traits & StackTrait.WORKER) !== 0)
   }
@@ -90,7 +90,7 @@ export class TrafficCollector {
   #byTask(): Map<number, Overtaking> {
     if (this.#bySameTask < this.#returned.length) return new Map()
     const tasks = new Map<number, Returned[]>()
-    // What interrupts do while a CPU is idle is no task's.
+    // Pid 0 stands for interrupts on an idle CPU, which belong to no task.
     for (const each of this.#returned) if (each.pid > 0) push(tasks, each.pid, each)
     return new Map([...tasks].map(([pid, own]) => [pid, new Overtaking(own)]))
   }
@@ -106,30 +106,32 @@ export class TrafficCollector {
 }
 
 /**
- * True for a task that mostly gives back what others took and hand to it, and is no worker of a queue that any other can stand in
- * for.
+ * True for a task that mostly gives back references that others took, and is no worker of a work queue, which another can
+ * replace.
  */
 export function isConsumer({ isWorker, all, ofOthers }: Giver): boolean {
   return !isWorker && 2 * ofOthers > all
 }
 
-/** Tasks that may have the reference in their hands: all that they gave back of the law was taken before. */
+/**
+ * Returns the tasks that may be holding the reference: all references of the law that they gave back were taken before this one.
+ */
 export function maybeWith({ all, givers }: LawTraffic, taken: number): number[] {
   const isWith = ({ latest, last, isWorker }: Giver) => {
     if (latest >= taken) return false
-    // A worker that had been idle for longer than references wait has not been woken for this one.
+    // A worker that was idle for longer than references ever wait was not woken for this one.
     return !(isWorker && last < taken && isFar(all.between(last, taken), all.most))
   }
   return [...givers].filter(([, giver]) => isWith(giver)).map(([pid]) => pid)
 }
 
-/** One in so many references that come back makes a call site a way back; less often it is an exception. */
+/** A call site is a way back if at least one in this many references comes back by it; otherwise it is an exception. */
 const WAY = 20
 
 /**
- * True if the reference may wait on a way back that has not got to it yet. Laws have several ways where the lifetimes do not tell
- * which reference goes which way; one of them may be slow while the others move on. A way that has since given back twice of what
- * was out then would have come to it.
+ * True if the reference may still wait on one of several ways back. The lifetimes do not tell which reference goes which way, and
+ * one way may be slow while the others move on. A way that has since given back twice as many references as were out when this
+ * one was taken would have reached it.
  */
 export function mayWait({ all, ways, out }: LawTraffic, taken: number): boolean {
   const usual = [...ways.values()].filter(given => given.length * WAY >= all.returned)

@@ -5,10 +5,10 @@ import type { LearningTracker } from '../learn/learning-tracker.ts'
 import { isPut, signatureOf } from '../track/unit-key.ts'
 import type { Naming } from './naming.ts'
 
-/** Call sites of one side of a law that are named; of more only the number is told. */
+/** Most call sites of one side of a law that a sentence names; of further ones it gives the number. */
 const MAX_NAMED = 4
 
-/** What the law says, and how often it held: "what ring_submit takes, ring_complete gives back: ...". */
+/** Returns a sentence on what the law says and how often it held: "what ring_submit takes, ring_complete gives back: ...". */
 export function lawSentence(ledger: LearningTracker, naming: Naming, law: number): string {
   const { keys, held, touched } = ledger.book.laws[law]!
   const side = (of: readonly number[], verb: string) => {

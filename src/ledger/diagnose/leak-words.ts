@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What speaks for and against a leak, as sentences. */
+/** The evidence for and against a leak, as sentences. */
 import type { LearningTracker } from '../learn/learning-tracker.ts'
 import type { LifetimeEvent } from '../track/lifetime-event.ts'
 import { lawSentence } from './law-words.ts'
@@ -46,7 +46,7 @@ function orderSentence(facts: LeakFacts): string {
 /** "more than 3", or "any" where none was ever seen. */
 export const moreThan = (most: number): string => (most === 0 ? 'any' : `more than ${most}`)
 
-/** By how much those that came back were overtaken, at most. */
+/** Says by how many others the references that came back were overtaken, at most. */
 export function overtakenText(most: number): string {
   return most === 0 ? 'none was overtaken' : `none was overtaken by more than ${most}`
 }

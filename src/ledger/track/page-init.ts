@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Initialisation of struct pages: memremap_pages() sets the count of every page of a pagemap to 1, and most kernels to 0 then.
+ * Initialisation of struct pages: memremap_pages() sets the count of every page of a pagemap to 1; most kernels then set it to 0.
  */
 import type { CallSites } from '../callsites/call-sites.ts'
 import { StackTrait } from '../callsites/symbol-lists.ts'

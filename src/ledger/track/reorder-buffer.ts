@@ -176,8 +176,8 @@ export class ReorderBuffer {
   }
 
   /**
-   * Puts applied events into question, once neighbours have surely been stamped; and stamps of one task, once an interrupt has
-   * surely ended, while the events are few enough to be searched.
+   * Looks for an order that includes applied events, once neighbouring operations have surely been stamped. Once an interrupt has
+   * surely ended, also looks for one in which an interrupt's events were stamped too early.
    */
   #reconsider(row: number, waiting: readonly LedgerEvent[], late: number): Outcome | undefined {
     if (late <= this.#order.near) return undefined

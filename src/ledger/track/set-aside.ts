@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * References of open lifetimes that are known to have come back, in short: a page that is never idle would otherwise need room
- * for every event. A ring of columns: the latest are remembered, whatever pages they are of.
+ * Pairs of a get and its put that were removed from the events of long lifetimes, in a compact form. Without that, a page that is
+ * never idle would need memory for every event. The columns are a ring buffer of the latest pairs of all pages.
  */
 import { growColumns } from '../../util/growable.ts'
 import type { EventPool } from './event-pool.ts'

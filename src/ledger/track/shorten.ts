@@ -50,10 +50,11 @@ interface LawEvents {
 }
 
 /**
- * Adds an event, and returns the pairs that it completes: all events of the law once they are even; else the put with one of the
- * gets right before it, so that at no event less is out than before.
+ * Adds an event, and returns the pairs that it completes. Once the law's gets and puts are balanced, these are all its events;
+ * otherwise it is the put with one of the gets right before it. So no event sees fewer references out than it did before.
  *
- * @param isNested calls nest, so that the latest get is the one; otherwise the oldest, unless the putting task took another
+ * @param isNested true if a put gives back the latest get, as nested calls do; otherwise the oldest, but first one of the same
+ * task
  */
 function addEvent(events: LawEvents, node: number, nodes: EventPool, isNested: boolean): Pair[] {
   const { kept } = events
