@@ -20,7 +20,7 @@ export interface Giver {
 /** How the references of one law came back. */
 export interface LawTraffic {
   all: Overtaking
-  /** The same by task, of the references that the task took and gave back itself. */
+  /** The same of the references that one task took, by task. Empty unless tasks always give back what they took themselves. */
   byTask: ReadonlyMap<number, Overtaking>
   /** Ordinals of the events that took the references that are out; of several possible events, the last one. */
   out: readonly number[]
@@ -130,8 +130,8 @@ const WAY = 20
 
 /**
  * True if the reference may still wait on one of several ways back. The lifetimes do not tell which reference goes which way, and
- * one way may be slow while the others move on. A way that has since given back twice as many references as were out when this
- * one was taken would have reached it.
+ * one way may be slow while the others move on. A way that has since given back more than twice the references that were out when
+ * this one was taken would have reached it.
  */
 export function mayWait({ all, ways, out }: LawTraffic, taken: number): boolean {
   const usual = [...ways.values()].filter(given => given.length * WAY >= all.returned)

@@ -1,123 +1,126 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Whether a reference that is out when the recording ends is leaked or held: by order, never by the time that passed. */
+/**
+ * Decides whether a reference that is out when the recording ends is leaked or held, by the order of events and never by elapsed
+ * time.
+ */
 import type { Certainty, HeldReference } from '../findings/finding.ts'
 
-/** What the recording shows about one reference that is out at its end. */
+/** The evidence about one reference that is out when the recording ends. */
 export interface LeakFacts {
-  /** Complete lifetimes that touched its law. */
+  /** Number of complete lifetimes with a reference of its law. */
   lawLifetimes: number
-  /** References of its law that came back, and the most that one of those was overtaken. */
+  /** Number of references of its law that came back, and the most others by which one of them was overtaken. */
   returned: number
   most: number
-  /** References of its law that were taken later and have come back. */
+  /** Number of references of its law that were taken later and have come back. */
   since: number
-  /** The same of whole lifetimes of the pagemap: from hand-out to free. */
+  /** The same three numbers for whole lifetimes of the pagemap's pages, from hand-out to free. */
   lifetimes: number
   mostLifetimes: number
   sinceLifetimes: number
-  /** References of the law that are out and were overtaken like that, this one included. */
+  /** Number of references of the law that are out and were overtaken by more than any that came back, this one included. */
   alike: number
-  /** Only some of what came back is remembered: these numbers are the least that they can be. */
+  /** True if not all that came back is remembered, so that the numbers of returned references are lower bounds. */
   isPartial: boolean
-  /** One of several ways back may not have got to it yet. */
+  /** True if one of several ways back may not have reached it yet. */
   mayWait: boolean
-  /** References of the law that are out, this one included. */
+  /** Number of references of the law that are out, this one included. */
   outOfLaw: number
-  /** References of the law that came back and were taken between the first and the last of these. */
+  /** Number of references of the law that came back, and were taken between the first and the last of the `alike` ones. */
   between: number
-  /** The law is the one by which pages are handed out. */
+  /** True if pages are handed out under this law. */
   isHandOut: boolean
-  /** A task that gives back such references and has given back none that was taken later: it may still work on this one. */
+  /** Pid of a task that gives back references of the law, but none yet that was taken later: it may still work on this one. */
   maybeWith: number | undefined
   /**
-   * One of those is a task that mostly gives back what others took: neither a worker of a queue nor the one who took this one.
+   * True if such a task mostly gives back what others took, and is neither a worker of a work queue nor the task that took this
+   * one.
    */
   maybeWithConsumer: boolean
-  /** References of the law came back by the task that took them, all of them. */
+  /** True if all references of the law came back by the task that took them. */
   isOwnTask: boolean
-  /** Of those: references that the same task took later and gave back, and the most that overtook one of any task's. */
+  /** In that case: number of references that its task took later and gave back, and the most that overtook one of any task. */
   sinceByTask: number
   mostByTask: number
-  /** Times that all references of the law that came back were back, and the most of them that were out at once. */
+  /** How often none of the law's returned references was out, and the most of them that were out at once. */
   drains: number
   peak: number
-  /** References of the law that were taken later and are out, too. */
+  /** Number of references of the law that were taken later and are out, too. */
   outLater: number
   /**
-   * Pages of the pagemap that are in use at the end; Infinity where only some pages were watched, which tells nothing of the
-   * others.
+   * Number of the pagemap's pages in use at the end; Infinity if only some pages were watched, because the others are unknown.
    */
   openPages: number
-  /** References taken at its call site in the whole recording. */
+  /** Number of references taken at its call site in the whole recording. */
   takenHere: number
-  /** False for a call site that no law has: what is taken there is not known to come back. */
+  /** False if no law has its call site, so that references taken there are not known to come back. */
   hasLaw: boolean
-  /** Another law fits the lifetimes as well, or call sites of the law are known by their operation only. */
+  /** True if another law fits the lifetimes as well, or if call sites of the law are known by their operation only. */
   isVague: boolean
   hasStack: boolean
-  /** Taken by a get for holders that outlive the call by design, or by an attempt to evict the page. */
+  /** True if it was taken for a holder that outlives the call by design (GUP), or by an attempt to evict the page. */
   isPin: boolean
   isEviction: boolean
-  /** An attempt to evict the page came after it. */
+  /** True if an attempt to evict the page came after it. */
   wasEvicted: boolean
-  /** Its task's last event was at its exit. */
+  /** True if the last event of its task was at the task's exit. */
   exited: boolean
-  /** Later events of its task. */
+  /** Number of later events of its task. */
   taskEvents: number
-  /** memunmap_pages() has put the base reference, or was entered, and waits. */
+  /** True if memunmap_pages() waits: it has put the base reference, or was entered and has not returned. */
   waits: boolean
-  /** The lifetime began before the recording. */
+  /** True if the lifetime began before the recording. */
   isHeadless: boolean
-  /** The reference that handed the page out came back, and no other is out. */
+  /** True if the reference of the hand-out came back and this is the only one that is out. */
   isGivenUp: boolean
-  /** The lifetime shows who was handed the page. */
+  /** True if the page's lifetime includes its hand-out. */
   hasHandOut: boolean
-  /** A page table may hold it. */
+  /** True if a page table may hold it. */
   isMapped: boolean
-  /** References out of page tables, and of others, in the same lifetime. */
+  /** Number of references of the same lifetime that page tables hold, and of those that others hold. */
   tables: number
   others: number
-  /** What is out by the laws is what the count says: no reference went another way than the laws have it. */
+  /** True if the laws and the count agree on the number of references that are out: none came back by a way that no law has. */
   isEven: boolean
-  /** References that an eviction took and that are out, too. */
+  /** Number of references that an eviction took and that are out, too. */
   evictions: number
-  /** A put that no law has came later, which may have given it back in a rare way. */
+  /** True if a later put that no law has may have given it back by a rare way. */
   mayBeBack: boolean
-  /** Events are known to be missing without a mark, so that a put may be, too. */
+  /** True if events are known to be missing although no gap is reported, so that its put may be missing. */
   mayBeMissing: boolean
 }
 
-/** References or lifetimes that must have gone one way before "always" means something. */
+/** Number of references or lifetimes that must have gone one way before it counts as "always". */
 export const ALWAYS = 3
 
-/** References that must have come back before their order is a discipline. */
+/** Number of references that must have come back before their order is evidence. */
 export const ENOUGH = 20
 
-/** Complete lifetimes that must have obeyed a law before its order says something. */
+/** Number of complete lifetimes that must have obeyed a law before its order is evidence. */
 const KNOWN_LAW = 10
 
-/** How much further than any that came back a reference must have been overtaken. */
+/** Factor by which a reference must have been overtaken further than any that came back. */
 const FACTOR = 2
 const MARGIN = 20
 
-/** References that a call site took and that are all out, up to which they are exceptions. */
+/** If a call site's references are all out, they count as exceptions up to this number. */
 const SEVERAL = 2
 
-/** One in so many of a law's references may stay out as an exception. */
+/** One in this many of a law's references may stay out as an exception. */
 const RARELY = 50
 
-/** References that must have come back before all ways back are known. */
+/** Number of references that must have come back before all ways back are taken to be known. */
 const ALL_WAYS = 500
 
 /** Later events of a task that count as "went on". */
 const WENT_ON = 50
 
-/** True if it was overtaken by so many that it is not waiting its turn. */
+/** True if so many references overtook it that it is not just waiting its turn. */
 export function isOvertaken({ returned, most, since, lawLifetimes }: LeakFacts): boolean {
   return lawLifetimes >= KNOWN_LAW && returned >= ENOUGH && isFar(since, most)
 }
 
-/** True if its task has since taken and given back so many others that it does not keep this one for later. */
+/** True if its task has since taken and given back so many other references that it is not just keeping this one for later. */
 export function isPassedByItsTask(facts: LeakFacts): boolean {
   const { isOwnTask, isHandOut, sinceByTask, mostByTask, returned, lawLifetimes } = facts
   if (!isOwnTask || lawLifetimes < KNOWN_LAW || returned < ENOUGH) return false
@@ -125,47 +128,47 @@ export function isPassedByItsTask(facts: LeakFacts): boolean {
   return isHandOut ? isFar(sinceByTask, mostByTask) : sinceByTask > FACTOR * mostByTask + 1
 }
 
-/** References that are out at once in a cache or table, at least. */
+/** Least number of references out at once from which on they may be those of a cache or table. */
 const CACHED = 4
 
 /**
- * True if it is all that is left of a driver that has come to rest: hardly a page is in use, all references of its law that were
- * taken later are back, and the law's references used to come back all at once, or are many where now there is this one.
+ * True if it is a remainder of a driver that has become idle: hardly any page is in use, all later references of its law are
+ * back, and the law's references either used to come back completely, or were many at once where now only this one is left.
  */
 export function isLeftOver(facts: LeakFacts): boolean {
   const { openPages, lifetimes, drains, peak, since, outLater, lawLifetimes, mayBeMissing } = facts
   if (openPages > SEVERAL || lifetimes < ENOUGH || lawLifetimes < KNOWN_LAW || mayBeMissing) return false
-  // Whoever gives such references back may have this one before it.
+  // A consumer task that gives such references back may still be processing this one.
   if (facts.maybeWithConsumer) return false
   return (drains >= KNOWN_LAW || peak >= CACHED) && outLater === 0 && since > SEVERAL + 1
 }
 
-/** Why a reference that nobody is accused of may be forgotten, though. */
+/** Returns a reason for doubt about a reference that is reported as held, not as leaked. */
 export function doubtOf(facts: LeakFacts): HeldReference['doubt'] {
   const { exited, isOwnTask, isPin, returned } = facts
   if (exited && (isPin || (isOwnTask && returned >= ENOUGH))) return 'exited'
   return facts.hasLaw && (isOvertaken(facts) || isPassedByItsTask(facts)) ? 'overtaken' : undefined
 }
 
-/** True if so many references that overtook one are far more than the most that ever overtook one that came back. */
+/** True if `since` references that overtook one are far more than the most that ever overtook one that came back. */
 export function isFar(since: number, most: number): boolean {
   return since > FACTOR * most + MARGIN
 }
 
-/** The same for the lifetime of its page. */
+/** True if so many whole lifetimes overtook that of its page that the page is not just waiting its turn. */
 export function isLifetimeOvertaken({ lifetimes, mostLifetimes, sinceLifetimes }: LeakFacts): boolean {
   return lifetimes >= ENOUGH && isFar(sinceLifetimes, mostLifetimes)
 }
 
-/** How sure it is that the reference is leaked; undefined: it may well come back. */
+/** Returns how certain it is that the reference is leaked; undefined if it may well come back. */
 export function leakCertainty(facts: LeakFacts): Certainty | undefined {
   const certainty = certaintyByOrder(facts)
   return certainty === 'likely' && facts.isVague && !facts.waits ? 'possible' : certainty
 }
 
 /**
- * True if a teardown waits for what is out of this law, and hardly for anything else: where many are in use, users are still at
- * work.
+ * True if memunmap_pages() waits for references of this law and hardly for others. If many pages are in use, their users are
+ * still at work.
  */
 function isAwaited({ waits, openPages, outOfLaw }: LeakFacts): boolean {
   return waits && openPages <= Math.max(SEVERAL, outOfLaw)
@@ -176,13 +179,13 @@ function certaintyByOrder(facts: LeakFacts): Certainty | undefined {
   if (isAwaited(facts)) {
     if (facts.maybeWithConsumer) return undefined
     if (!hasStack) return 'possible'
-    // A call site that takes often, and of which no law says what gives back, may be a user's who has not come to it yet.
+    // A call site that takes often and has no law may belong to a user who gives back later.
     if (!facts.hasLaw && facts.takenHere > SEVERAL) return undefined
     const isLast = facts.openPages <= SEVERAL
     return isLast && lifetimes >= ENOUGH && !isHeadless && !facts.mayBeMissing ? 'certain' : 'likely'
   }
   if (isHeadless || isEviction || isMapped) return undefined
-  // Whoever holds the page by right keeps it from being evicted, too: only what nothing is known to give back is leaked.
+  // A rightful holder prevents eviction, too. Only a reference for which no way back is known counts as leaked.
   if (facts.wasEvicted && !facts.hasLaw) return 'likely'
   if (facts.mayBeMissing || facts.mayBeBack) return undefined
   if (!facts.hasLaw) return isPin ? undefined : neverReturned(facts)
@@ -192,12 +195,12 @@ function certaintyByOrder(facts: LeakFacts): Certainty | undefined {
 }
 
 /**
- * A reference that was overtaken by more than any. Where many are out like that, some holders may keep what they take for good,
- * or a slower way back has not shown itself yet; and a page that its owner keeps, which is what the hand-out's reference says, is
- * kept by right as long as others use it.
+ * Judges a reference that was overtaken by more others than any that came back. If many are out like that, some holders may keep
+ * their references for good, or a slower way back has not been seen yet. If it is the reference of the hand-out, the owner still
+ * has the page, and rightfully so as long as others use it.
  */
 function overtaken({ isHandOut, others, alike, between, returned, isPin }: LeakFacts): Certainty | undefined {
-  // Those that were taken one after the other are with one who stopped, and who may go on.
+  // References taken one right after the other belong to one holder that has stopped and may go on.
   if (alike > SEVERAL && between < FACTOR * alike) return undefined
   const isException = alike <= Math.max(SEVERAL, returned / RARELY)
   if (isHandOut) return others === 0 && isException ? 'likely' : undefined
@@ -205,20 +208,22 @@ function overtaken({ isHandOut, others, alike, between, returned, isPin }: LeakF
   return isPin ? 'possible' : 'likely'
 }
 
-/** A reference that its own task passed over. Where many of the law are out, the task leaks often, or keeps some on purpose. */
+/**
+ * Judges a reference that its own task passed over. If many of the law are out, the task leaks often, or keeps some on purpose.
+ */
 function passed({ outOfLaw, returned, isPin }: LeakFacts): Certainty {
   const isException = outOfLaw <= Math.max(SEVERAL, returned / RARELY)
   return isException && !isPin ? 'likely' : 'possible'
 }
 
-/** A reference that only its task can give back, and the task has exited. */
+/** Judges a reference that only its own task gives back, where the task has exited. */
 function holderIsGone({ isOwnTask, exited, returned }: LeakFacts): Certainty | undefined {
   return isOwnTask && exited && returned >= ENOUGH ? 'likely' : undefined
 }
 
 /**
- * A reference from a call site of which none ever came back, on a page that its driver has given up. A site that took several is
- * one that keeps what it takes, as a table does.
+ * Judges a reference from a call site none of whose references ever came back, on a page that its driver has given up. A call
+ * site that took several keeps what it takes, as a table does.
  */
 function neverReturned(facts: LeakFacts): Certainty | undefined {
   const { isGivenUp, others, taskEvents, exited, lifetimes, sinceLifetimes, mostLifetimes, takenHere } = facts

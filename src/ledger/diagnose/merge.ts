@@ -3,7 +3,7 @@ import type { Finding } from '../findings/finding.ts'
 
 const MAX_CONSEQUENCES = 16
 
-/** Makes a finding a consequence of another. @param isSame it says the same of the same event */
+/** Makes a finding a consequence of another. @param isSame true if both are about the same event */
 export function addConsequence(cause: Finding, finding: Finding, isSame = false): void {
   if (isSame) {
     cause.evidence.push(...finding.evidence)

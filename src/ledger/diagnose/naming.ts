@@ -26,7 +26,7 @@ export class Naming {
   }
 
   actor(event: Pick<LedgerEvent, 'stack' | 'op' | 'pid' | 'cpu' | 'time' | 'val'>): Actor {
-    // Who calls page_free() acts, not the driver's function that is called.
+    // The probe of page_free() is in the driver's function, but the one who acts is its caller.
     const stack = this.#sites.framesFromActing(event.stack, event.op === Op.PAGE_FREE)
     return {
       frame: stack[0],
@@ -48,7 +48,7 @@ export class Naming {
     return `${this.name(pid)}-${pid}`
   }
 
-  /** How long something took. @param time in units of `EventBatch.time` */
+  /** Returns a duration as text. @param time in units of `EventBatch.time` */
   span(time: number): string {
     return spanText(time, this.#times)
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * What is out at the end by hand-outs and returns alone, where no count was recorded: whether it will come back, by the same
- * evidence as for leaks.
+ * Judges pages that are out when the recording ends, by hand-outs and returns alone, where no counts were recorded. The evidence
+ * is the same as for leaks.
  */
 import { Op } from '../../trace/events.ts'
 import { StackTrait } from '../callsites/symbol-lists.ts'
@@ -24,35 +24,35 @@ import { moreThan, overtakenText } from './leak-words.ts'
 import type { Naming } from './naming.ts'
 import { newFinding } from './new-finding.ts'
 
-/** Pages of a range that may be out as exceptions when memunmap_pages() waits; one in so many that came back. */
+/** When memunmap_pages() waits: most pages of its range that are still exceptions, and most of them per page that came back. */
 const FEW = 2
 const RARELY = 50
 
-/** Pages out that get a finding of their own. */
+/** Most pages that get a finding of their own. */
 const MAX_FINDINGS = 20_000
 
-/** Pages of one call site that are out, above which none of them is an exception. */
+/** If more pages of one call site than this are out, none of them counts as an exception. */
 const MAX_OUT = 1000
 
 /** How the pages that one call site handed out came back. */
 interface Kind {
   traffic: LawTraffic
-  /** When the pages were handed out that were overtaken by far more than any that came back. */
+  /** Ordinals of the hand-outs of pages that are out and were overtaken by far more than any that came back. */
   alike: readonly number[]
-  /** Some came back out of a page table, or by a call that is not known: such a page is held as long as a process has it. */
+  /** True if some came back from a page table, or by an unknown call: a process may hold such a page as long as it likes. */
   mayBeMapped: boolean
-  /** When the pages were handed out that one task got and gave back at its exit, in the order in which it gave them back. */
+  /** By task: ordinals of the hand-outs of its pages that it gave back at its exit, in the order of the returns. */
   exits: ReadonlyMap<number, readonly number[]>
 }
 
-/** Everything that is known of lifetimes at the end, and the pages that are out. */
+/** Summary of all lifetimes at the end of the recording, and the pages that are out. */
 interface Lives {
   kinds: ReadonlyMap<number, Kind>
   all: LawTraffic
   open: readonly OpenPage[]
-  /** Pages that are out, with those of which not all is known. */
+  /** Number of pages that are out, including those whose history is incomplete. */
   out: number
-  /** Pagemaps of which some page came back. */
+  /** Indices of the pagemaps of which some page came back. */
   returning: ReadonlySet<number>
 }
 
@@ -69,10 +69,10 @@ export class NeverFreed {
   readonly #naming: Naming
   readonly #end: number
   readonly #teardowns: readonly UnmapCall[]
-  /** When the last gap ended. */
+  /** Time at which the last gap ended. */
   readonly #lastGap: number
 
-  /** @param end of the recording */
+  /** @param end time at which the recording ends */
   constructor(ledger: LearningTracker, naming: Naming, end: number) {
     this.#ledger = ledger
     this.#naming = naming
@@ -84,7 +84,7 @@ export class NeverFreed {
   /** Findings about pages of which no count was recorded, accusations first. */
   findings(): Finding[] {
     const { lifetimes } = this.#ledger.probes
-    // Without returns nothing is known of who came back.
+    // Without recorded returns it is not known which pages came back.
     if (lifetimes.allocs === 0 || lifetimes.frees === 0) return []
     const lives = this.#lives()
     const judged = lives.open.slice(0, MAX_FINDINGS).map(page => this.#judge(page, lives))
@@ -92,14 +92,14 @@ export class NeverFreed {
     return [...accused, ...judged.filter(({ certainty }) => certainty === undefined)].map(each => this.#finding(each))
   }
 
-  /** Pages that are out of which nothing can be said, because events were lost. */
+  /** Returns the number of pages that are out and of which nothing can be claimed, because events were lost. */
   unknown(): number {
     let unknown = 0
     for (const page of this.#uncounted(this.#ledger.probes.lifetimes.open())) if (!this.#isFollowed(page)) unknown++
     return unknown
   }
 
-  /** Pages that are out, whether or not all is known of them. */
+  /** Returns the number of pages that are out, whether or not their history is complete. */
   out(): number {
     let out = 0
     for (const _ of this.#uncounted(this.#ledger.probes.lifetimes.open())) out++
@@ -110,7 +110,7 @@ export class NeverFreed {
     for (const page of pages) if (this.#ledger.pages.find(page.pfn) < 0) yield page
   }
 
-  /** True if nothing of the page can have been lost since it was handed out. */
+  /** True if no probe of the page can have been lost since it was handed out. */
   #isFollowed({ isKnown, time }: OpenPage): boolean {
     return isKnown && this.#lastGap < time
   }
@@ -170,14 +170,14 @@ export class NeverFreed {
     return { page, facts, certainty, evidence: evidence.filter(each => each !== ''), teardown }
   }
 
-  /** How sure it is that the page will not come back, and why; undefined: it may well. */
+  /** Returns how certain it is that the page will not come back, and why; undefined if it may well come back. */
   #certainty(
     page: OpenPage,
     lives: Lives,
     facts: LeakFacts,
     { passedOver, teardown }: { passedOver: number; teardown: UnmapCall | undefined },
   ): [Certainty | undefined, string] {
-    // Pages that come back without a probe are seen when they are handed out again.
+    // A page that came back without a probe is noticed only when it is handed out again.
     if (facts.mayBeMissing || facts.outOfLaw > MAX_OUT || !this.#ledger.sites.isTelling(page.stack))
       return [undefined, '']
     if (!lives.returning.has(this.#ledger.pagemaps.covering(page.pfn))) return [undefined, '']
@@ -251,7 +251,10 @@ export class NeverFreed {
     }
   }
 
-  /** Returns the memunmap_pages() that was entered when the page was out, and has not returned. */
+  /**
+   * Returns the call of memunmap_pages() that was entered while the page was out and has not returned; undefined if there is
+   * none.
+   */
   #teardown({ pfn, time }: OpenPage): UnmapCall | undefined {
     const { order } = this.#ledger
     return this.#teardowns.find(
@@ -290,15 +293,15 @@ function isIn({ firstPfn, pages }: UnmapCall, pfn: number): boolean {
   return pfn >= firstPfn && pfn < firstPfn + pages
 }
 
-/** Tasks that may have the page in their hands. Where a task gives back one page and no other, those that did are no suspects. */
+/** Returns the tasks that may still have the page. If each task gives back exactly one page, those that did so are excluded. */
 function suspects(traffic: LawTraffic, taken: number): number[] {
   const isOnce = 2 * traffic.givers.size > traffic.all.returned
   return maybeWith(traffic, taken).filter(pid => !isOnce || traffic.givers.get(pid)!.all > 1)
 }
 
 /**
- * Returns the number of pages that the exit of the page's task gave back, if that passed this one over: those handed out before
- * and after it came back in the order in which they were handed out, or in the opposite one.
+ * Returns the number of pages that the task gave back at its exit, if it passed this one over: pages handed out before and after
+ * this one came back, in the order of their hand-outs or in the reverse order.
  */
 function passedOverAtExit({ pid, taken }: OpenPage, { exits }: Kind): number {
   const given = exits.get(pid) ?? []
