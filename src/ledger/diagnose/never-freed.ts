@@ -24,7 +24,7 @@ import { moreThan, overtakenText } from './leak-words.ts'
 import type { Naming } from './naming.ts'
 import { newFinding } from './new-finding.ts'
 
-/** When memunmap_pages() waits: most pages of its range that are still exceptions, and most of them per page that came back. */
+/** If memunmap_pages() waits, pages of its range that are out count as exceptions up to FEW, or up to one in RARELY lifetimes. */
 const FEW = 2
 const RARELY = 50
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What is out at the end of the recording: who holds it, and whether it will come back. */
+/** Findings of references that are out at the end of the recording: who holds them, and whether they are leaked. */
 import { Op } from '../../trace/events.ts'
 import { StackTrait } from '../callsites/symbol-lists.ts'
 import type { Actor, Candidate, Certainty, Finding } from '../findings/finding.ts'
@@ -19,13 +19,16 @@ import { newFinding } from './new-finding.ts'
 import { type OpenReference, pairReferences, strayPuts } from './references.ts'
 import { Traffic } from './traffic.ts'
 
-/** Events of a lifetime above which its references are not told apart. */
+/** Most events of a lifetime whose references are attributed to holders. */
 const MAX_EVENTS = 4096
-/** Pages that are merely held whose history is kept; a device may have a million pages in use. */
+/** Most pages that are merely held and whose history is kept; a device may have a million pages in use. */
 const MAX_DETAILED = 2000
-/** Events of an ordinary page's lifetime that are looked at to name its holder: such pages come by the hundred thousand. */
+/**
+ * Most events of an ordinary page's lifetime that are examined to name its holder: there may be hundreds of thousands of such
+ * pages.
+ */
 const MAX_ORDINARY = 32
-/** A reference that is out, and who took it; without actor: held since before the recording. */
+/** References that are out, and who took them; without actor: held since before the recording. */
 export interface Holder {
   actor: Actor | undefined
   units: number
@@ -36,10 +39,10 @@ export interface Holder {
 interface KnownReference {
   reference: OpenReference
   event: LifetimeEvent
-  /** References that are out like this one, itself included. */
+  /** Number of such references that are out, this one included. */
   units: number
   facts: LeakFacts
-  /** How sure it is that it is leaked; undefined: it may well come back. */
+  /** How certain it is that it is leaked; undefined: it may well come back. */
   certainty: Certainty | undefined
 }
 
@@ -50,7 +53,7 @@ export class OpenFindings {
   readonly #end: number
   readonly #teardowns: readonly UnmapCall[]
   #traffic: Traffic | undefined
-  /** Pages in use by pagemap, counted when first asked for. */
+  /** Number of pages in use, by pagemap; counted at the first query. */
   readonly #open: number[] = []
   #detailed = 0
   #areEventsMissing = false
@@ -65,8 +68,8 @@ export class OpenFindings {
   }
 
   /**
-   * What there is to say of a page at the end: that it is held, or a finding for each law by which a reference was leaked.
-   * Nothing if it is idle, or if events may be missing.
+   * Returns the findings of a page at the end: that it is held, or one for each law with a leaked reference. None if the page is
+   * idle, or if events may be missing.
    */
   of(row: number): Finding[] {
     const { pages, pagemaps } = this.#ledger
@@ -93,12 +96,12 @@ export class OpenFindings {
     return this.#attribute(row, finding, events, users, partners)
   }
 
-  /** Something else of the recording shows that events are missing without a mark: puts may be among them. */
+  /** Notes that other parts of the recording show that events are missing although no gap is reported. Puts may be among them. */
   noteMissing(): void {
     this.#areEventsMissing = true
   }
 
-  /** Who holds a page's references in that state, oldest first. */
+  /** Returns the holders of a page's references in that state, the oldest reference first. */
   holders(state: PageState): Holder[] {
     if (state.events.length > MAX_EVENTS) return []
     const { open } = pairReferences(state.events, state.heldBefore, this.#ledger.book)
@@ -111,20 +114,20 @@ export class OpenFindings {
       }))
   }
 
-  /** True if the counts that events read are those that the recorded changes explain. */
+  /** True if the recorded changes explain the counts that the events read. */
   #isFollowed(row: number, events: readonly LifetimeEvent[]): boolean {
     const { pages, order } = this.#ledger
     const base = pages.has(row, PageBit.basePut) ? 1 : 0
     return isConsistent(events, pages.count[row]!, order.window, base)
   }
 
-  /** True if the core sets the page's count back, so that the count alone does not tell whether the page is in use. */
+  /** True if the core resets the page's count, so that the count alone does not tell whether the page is in use. */
   #isReset(row: number): boolean {
     const { pages, pagemaps } = this.#ledger
     return pagemaps.list[pages.pagemap[row]!]!.closesAt === NEVER_CLOSES && !(pages.bits[row]! & PageBit.basePut)
   }
 
-  /** The reference that the core's reset gave the page, which nobody took. */
+  /** True for the reference that the core's reset gave the page, and that no user took. */
   #isCores(row: number, event: LifetimeEvent | undefined): boolean {
     return event?.op === Op.SET && this.#isReset(row)
   }
@@ -136,14 +139,14 @@ export class OpenFindings {
       life: { began: events[0]?.time, ended: undefined },
       count,
       expected: idle,
-      // Where events are missing without a mark, the put may be one of them.
+      // If events are missing although no gap is reported, the put may be one of them.
       certainty: this.#ledger.anomalies.unrecorded > 0 ? 'possible' : 'certain',
       references: count - idle,
       evidence: waits ? [waits] : [],
     })
   }
 
-  /** That a memunmap_pages() of the page's range was entered and has not returned, in words. */
+  /** Returns a sentence if a memunmap_pages() of the page's range was entered and has not returned; undefined otherwise. */
   #waitSentence(row: number): string | undefined {
     const { pages } = this.#ledger
     if (!(pages.bits[row]! & PageBit.unmapping)) return undefined
@@ -154,7 +157,7 @@ export class OpenFindings {
     return `${this.#naming.task(pid)} entered memunmap_pages() ${this.#naming.span(this.#end - time)} before the recording ends, and has not returned`
   }
 
-  /** Names the holder of an open lifetime's references, and accuses those who leaked them where the evidence is enough. */
+  /** Names the holders of an open lifetime's references, and accuses those who leaked them if the evidence suffices. */
   #attribute(
     row: number,
     held: Finding,
@@ -169,7 +172,7 @@ export class OpenFindings {
       return [held]
     }
     const leaked = known.filter(each => each.certainty !== undefined).sort(byLikelihood)
-    // What keeps memunmap_pages() waiting is one finding, whoever else has a part in it.
+    // All that keeps memunmap_pages() waiting on this page is one finding, even if several holders have a part in it.
     const chosen = leaked[0]?.facts.waits ? leaked.slice(0, 1) : onePerLaw(leaked)
     const isAlone = onePerLaw(known).length === 1
     if (chosen.length > 0 || this.#detailed++ < MAX_DETAILED)
@@ -192,7 +195,7 @@ export class OpenFindings {
     })
   }
 
-  /** The references whose get is known, several of one law and call site as one, with what is known of each. */
+  /** Returns the references whose get is known, with the evidence on each. Those of one law and call site are combined. */
   #factsOfAll(
     row: number,
     held: Finding,
@@ -203,20 +206,20 @@ export class OpenFindings {
     const { pages, pagemaps } = this.#ledger
     const isJudged = pagemaps.list[held.pagemap]!.device || pages.has(row, PageBit.rested)
     const out = open.reduce((sum, { units }) => sum + units, 0)
-    // Where the core sets the count back, the owner's reference is among it until it is put, and no event took it.
+    // Where the core resets the count, it includes the owner's reference until that is put, although no event took it.
     const isEven = this.#isReset(row) ? held.count - out === 0 || held.count - out === 1 : out === held.references
     return open.flatMap(reference => {
       if (!reference.event) return []
       const facts = this.#factsOf(row, events, reference, open, isEven)
       facts.mayBeBack = facts.hasLaw && strays.some(({ ordinal }) => ordinal > reference.event!.ordinal)
-      // An ordinary page may be held for ever by right (a page cache, a kernel's own memory): it is not called leaked, unless
-      // somebody watches it, and it has been its owner's all the time.
+      // An ordinary page may rightfully be held for ever (page cache, kernel memory), so it is not called leaked unless it is
+      // watched and had the same owner all the time.
       const certainty = isJudged && (isEven || facts.waits) ? leakCertainty(facts) : undefined
       return [{ reference, event: reference.event, units: reference.units, facts, certainty }]
     })
   }
 
-  /** Tells who took a reference, and what is known of it. */
+  /** Adds to a finding who took a reference, and the evidence on it. */
   #tell(finding: Finding, { reference, event, facts }: KnownReference): void {
     finding.law = reference.law === NO_LAW ? undefined : reference.law
     finding.culprit = this.#naming.actor(event)
@@ -224,7 +227,7 @@ export class OpenFindings {
     finding.evidence.push(...leakSentences(this.#ledger, this.#naming, event, reference, facts))
   }
 
-  /** @param isOnlyLaw no reference of another law is out, which may be the one that was to come back first */
+  /** @param isOnlyLaw true if no reference of another law is out, which might be the one that had to come back first */
   #accuse(
     row: number,
     finding: Finding,
@@ -248,14 +251,14 @@ export class OpenFindings {
     finding.candidates = this.#candidates(row, reference, events)
     const isAlone = finding.candidates.length === 1
     const isSure = isOnlyLaw && reference.law !== NO_LAW
-    // Where nothing is known of what goes with what, another of the page's references may have stayed.
+    // Without a law it is not known which put belongs to which get, so another of the page's references may be the leaked one.
     const isBlind = finding.consequences.length > 0 && reference.law === NO_LAW
     const ofCulprit = isBlind ? 'possible' : certainty === 'certain' && !isSure ? 'likely' : certainty
     finding.culpritCertainty = isAlone ? ofCulprit : undefined
     if (!isAlone) finding.culprit = undefined
   }
 
-  /** Gets of which the reference that is out may be one, one for each call site, the likeliest first. */
+  /** Returns the gets that may have taken the reference that is out, one for each call site, the likeliest first. */
   #candidates(row: number, reference: OpenReference, events: readonly LifetimeEvent[]): Candidate[] {
     const { event, law, alternatives } = reference
     const { sites, book } = this.#ledger
@@ -287,7 +290,7 @@ export class OpenFindings {
     const law = this.#traffic.of(reference.law)
     const lifetimes = this.#traffic.lifetimesOf(pages.pagemap[row]!)
     const traits = sites.traits(event.stack)
-    // Where several references of the law were taken since none was out, it may be the last one that is, unless calls nest.
+    // If several references of the law were taken since none was out, the last one may be the leaked one, unless calls nest.
     const isNested = law.bySameTask === law.all.returned && [...law.byTask.values()].every(({ most }) => most === 0)
     const taken = isNested ? event.ordinal : (reference.alternatives.at(-1) ?? event).ordinal
     const others = open.filter(other => other !== reference && !this.#isEviction(other.event))
@@ -347,7 +350,7 @@ export class OpenFindings {
     return isAmbiguous || sites.some(key => this.#naming.frame(signatureOf(key)) === undefined)
   }
 
-  /** Pages of a pagemap that are in use by their count, as far as their events are known. */
+  /** Returns the number of a pagemap's pages that are in use by their count, as far as their events are known. */
   #openPages(pagemap: number): number {
     const { pages } = this.#ledger
     if (this.#open.length === 0)
@@ -365,7 +368,7 @@ export class OpenFindings {
     )
   }
 
-  /** True if somebody uses a page that has the count of an idle one, as it may where the core sets the count back. */
+  /** True if a page is in use although it has the count of an idle one, which occurs where the core resets the count. */
   isUsedAtIdleCount(row: number): boolean {
     if (!this.#isReset(row)) return false
     const { open } = pairReferences(this.#ledger.lifeEvents(row), 0, this.#ledger.book)
@@ -378,8 +381,9 @@ export class OpenFindings {
 }
 
 /**
- * Who leaked is told first. A page that somebody uses cannot be moved, so that page tables keep it, and its owner; of other
- * references the one that was overtaken furthest beyond its law's discipline is it.
+ * Orders leaked references, the likeliest first. References of page tables and of the owner come last: a page that somebody else
+ * uses cannot be migrated, so that these stay, too. Of the others, the one that was overtaken furthest beyond its law's usual is
+ * first.
  */
 function byLikelihood({ facts: a }: KnownReference, { facts: b }: KnownReference): number {
   const kept = (facts: LeakFacts) => Number(facts.isMapped || facts.isHandOut)
@@ -387,8 +391,8 @@ function byLikelihood({ facts: a }: KnownReference, { facts: b }: KnownReference
 }
 
 /**
- * Gets of rival laws that may have taken what is out. Rival call sites go alike in all other lifetimes, so where this one has
- * more gets of the law than of its rivals, it is the law's own that is too many.
+ * Returns the gets of rival laws that may have taken the reference that is out. Rival call sites occur equally often in all other
+ * lifetimes, so if this one has more gets of the law than of its rivals, the law's own get is the one too many.
  */
 function rivalGets(events: readonly LifetimeEvent[], law: number, book: LawBook): LifetimeEvent[] {
   const { rivals } = book.laws[law]!
@@ -399,7 +403,7 @@ function rivalGets(events: readonly LifetimeEvent[], law: number, book: LawBook)
   return units(own) > units(others) ? [] : others
 }
 
-/** Leaked references, those of one law as one. */
+/** Combines the leaked references of each law into one. */
 function onePerLaw(leaked: readonly KnownReference[]): KnownReference[] {
   const byLaw = new Map<number, KnownReference>()
   for (const each of leaked) {

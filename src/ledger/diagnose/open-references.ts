@@ -7,10 +7,10 @@ import type { Diagnosis } from './diagnosis.ts'
 /** Open references by the frame that took them and their law. */
 type OpenSites = Map<Frame | undefined, Map<number | undefined, OpenReferences>>
 
-/** Pages whose lives are solved for it; ordinary pages are held by the hundred thousand. */
+/** Most pages whose references are paired; hundreds of thousands of ordinary pages may be held. */
 const MAX_PAGES = 20_000
 
-/** References of one site that are out when the recording ends. */
+/** References of one call site that are out when the recording ends. */
 export interface OpenReferences {
   /** undefined: no stack was recorded, or they are from before the recording. */
   get: Frame | undefined
@@ -22,7 +22,10 @@ export interface OpenReferences {
   pfn: number
 }
 
-/** The references that are out at the end, by site, most first. `more` pages are held beyond those looked at. */
+/**
+ * Returns the references that are out at the end by call site, largest number first. `more` is the number of held pages not
+ * examined.
+ */
 export function openReferences(
   ledger: LearningTracker,
   diagnosis: Diagnosis,
@@ -39,7 +42,7 @@ export function openReferences(
   return { sites: all.sort((a, b) => b.references - a.references), more }
 }
 
-/** Whether the page is in use at the end, as far as its events are known. */
+/** True if the page is in use at the end, as far as its events are known. */
 function isHeld(ledger: LearningTracker, row: number): boolean {
   const { pages, gaps } = ledger
   const bits = pages.bits[row]!

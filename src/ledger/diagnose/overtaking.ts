@@ -13,11 +13,11 @@ export interface Returned {
 }
 
 export class Overtaking {
-  /** When the references that came back were taken, ascending. */
+  /** Ordinals of the events that took the references that came back, ascending. */
   readonly #taken: Float64Array
-  /** When they came back, ascending. */
+  /** Ordinals of the events that gave them back, ascending. */
   readonly #given: Float64Array
-  /** Most later references that came back before one that did come back. */
+  /** Of all references that came back: the largest number of later ones that came back before it. */
   readonly most: number
 
   constructor(returned: readonly Returned[]) {
@@ -29,34 +29,34 @@ export class Overtaking {
     this.peak = peakOf(sorted)
   }
 
-  /** Times that all of these references were back. */
+  /** How often none of these references was out. */
   readonly drains: number
 
-  /** The most of these references that were out at once. */
+  /** Largest number of these references that were out at once. */
   readonly peak: number
 
-  /** References that came back. */
+  /** Number of references that came back. */
   get returned(): number {
     return this.#taken.length
   }
 
-  /** References taken between two events that have come back. */
+  /** Returns the number of references that were taken between two events and came back. */
   between(from: number, to: number): number {
     return this.since(from) - this.since(to)
   }
 
-  /** References taken after that event that have come back. */
+  /** Returns the number of references that were taken after an event and came back. */
   since(taken: number): number {
     return this.#taken.length - upTo(this.#taken, taken)
   }
 
-  /** References that were out after that event, and came back. */
+  /** Returns the number of references that were out right after an event and came back later. */
   outAt(event: number): number {
     return upTo(this.#taken, event) - upTo(this.#given, event)
   }
 }
 
-/** How many of the numbers, which ascend, are at most that one. */
+/** Returns how many of the ascending numbers are at most `last`. */
 function upTo(numbers: Float64Array, last: number): number {
   let low = 0
   let high = numbers.length
@@ -68,7 +68,11 @@ function upTo(numbers: Float64Array, last: number): number {
   return low
 }
 
-/** The most that any reference was overtaken, by counting inversions. @param sorted by when they were taken */
+/**
+ * Returns the most by which any reference was overtaken, by counting inversions.
+ *
+ * @param sorted in the order in which they were taken
+ */
 function mostOvertaken(sorted: readonly Returned[]): number {
   const byGiven = sorted.map((_, i) => i).sort((a, b) => sorted[a]!.given - sorted[b]!.given)
   const rank = new Int32Array(sorted.length)

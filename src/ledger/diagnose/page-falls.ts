@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Which put made the count fall that a watched page has at rest. As with puts too many of other pages (`shortage.ts`), what all
- * of the page's lifetimes add up to tells the law, whatever the put that the count fell by: one too many may come while others
- * hold references, and leave it to the last of them to fall below.
+ * Finds the put that lowered the rest level of a watched page. As for surplus puts of other pages (`shortage.ts`), the balance
+ * over all of the page's lifetimes tells the law. The put at which the level fell need not be the surplus one: that may have come
+ * while others held references, so that the last of their puts went below the level.
  */
 import { NO_LAW } from '../learn/law-book.ts'
 import type { LearningTracker } from '../learn/learning-tracker.ts'
@@ -16,33 +16,33 @@ const KNOWN_LAW = 10
 
 export type Events = readonly LifetimeEvent[]
 
-/** A fall of a page's count at rest, in one step or several. */
+/** A fall of a page's rest level, in one step or several. */
 export interface Fall {
   row: number
-  /** Count at rest before, and what is left. */
+  /** Rest level before and after. */
   rest: number
   left: number
   drops: readonly RestDrop[]
 }
 
-/** What a page's lifetimes add up to until its count had fallen. */
+/** Balance of a page's lifetimes up to the fall. */
 export interface Reckoning {
-  /** Laws by which more was given back than taken, and those by which less. */
+  /** Laws under which more was given back than taken, and those under which less. */
   short: readonly number[]
   over: readonly number[]
   total: ReadonlyMap<number, number>
-  /** Lifetimes in which not every law was even, oldest first. */
+  /** Lifetimes in which some law was not balanced, oldest first. */
   odd: readonly Events[]
-  /** These, and those just before the count fell. */
+  /** These, and the lifetimes just before the fall. */
   suspect: readonly Events[]
 }
 
-/** A put that gave back more than was out. */
+/** A put that gave back more than was out under its law. */
 export interface EmptyPut {
   put: LifetimeEvent
-  /** References by which it was more. */
+  /** Number of references by which it gave back more. */
   lacking: number
-  /** What was out by all laws when it came. */
+  /** Number of references that were out under all laws when it came. */
   out: number
 }
 
@@ -58,7 +58,7 @@ export class PageFalls {
     this.sites = putSites(ledger)
   }
 
-  /** The fall that ends with a put. */
+  /** Returns the fall that ends with a put. */
   until(last: RestDrop): Fall {
     const of = this.#ledger.restDrops.filter(({ row }) => row === last.row)
     const drops = of.slice(0, of.indexOf(last) + 1)
@@ -84,7 +84,7 @@ export class PageFalls {
     }
   }
 
-  /** Lifetimes of a page, oldest first, up to the put that its count last fell by; those that end with such a put among them. */
+  /** Returns the lifetimes of a page up to the last put of its fall, oldest first, and those of them that end with such a put. */
   #lifetimesUntil({ row, drops }: Fall): { lifetimes: Events[]; falling: ReadonlySet<Events> } {
     const falling = new Set<Events>(
       drops.map(({ life, event }) => [...life, { ...event, delta: event.val, mapped: false, taskSeq: 0 }]),
@@ -94,7 +94,7 @@ export class PageFalls {
     return { lifetimes: [...before, ...falling].sort((a, b) => a[0]!.ordinal - b[0]!.ordinal), falling }
   }
 
-  /** Complete lifetimes of a page, oldest first. */
+  /** Returns the complete lifetimes of a page, oldest first. */
   complete(row: number): LifetimeEvent[][] {
     const { log, nodes } = this.#ledger
     const lifetimes: LifetimeEvent[][] = []
@@ -104,7 +104,7 @@ export class PageFalls {
     return lifetimes.filter(events => events.length > 0)
   }
 
-  /** True if many lifetimes touch the law, and none breaks it but those that are told of. */
+  /** True if many lifetimes have references of the law, and only the `odd` ones break it. */
   isKnown(law: number, { odd }: Reckoning): boolean {
     if (law === NO_LAW || this.#ledger.log.isCompacted) return false
     const { touched, held } = this.#ledger.book.laws[law]!
@@ -112,9 +112,9 @@ export class PageFalls {
   }
 
   /**
-   * The first put of a law that found less out than it gave back.
+   * Returns the first put of a law that gave back more than was out; undefined if there is none.
    *
-   * @param isByTask references of the law always come back by the task that took them: another task's are not its own
+   * @param isByTask true if references of the law always come back by the task that took them, so that only its own count
    */
   emptyPut(law: number, { suspect }: Reckoning, isByTask: boolean): EmptyPut | undefined {
     for (const events of suspect) {
@@ -147,7 +147,7 @@ function add(sums: Map<number, number>, key: number, units: number): void {
   else sums.set(key, sum)
 }
 
-/** Why a put is one too many, by what was out when it came. */
+/** Returns a sentence on why a put is surplus, by the references that were out when it came. */
 export function reasonOf({ put, lacking }: EmptyPut, isByTask: boolean): string {
   if (-put.delta > lacking) return 'it gave back more than was out'
   return isByTask ? 'its task had nothing of its law out when it came' : 'nothing of its law was out when it came'

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * What a page's lifetimes add up to, law by law. A page that is freed early breaks its own law for good, while the laws of
- * references that were out then break twice: they are short in a later lifetime of what they had over in this one. So what
- * counts is the sum over lifetimes, which does not depend on where one ends and the next begins.
+ * Balances of a page's lifetimes, by law. A surplus put that frees a page early breaks its own law for good. The laws of
+ * references that were out at that time break twice: in this lifetime more was taken than given back, and in a later one as much
+ * less. So the evidence is the sum over lifetimes, which does not depend on where one ends and the next begins.
  */
 
 import { Op } from '../../trace/events.ts'
@@ -12,12 +12,12 @@ import type { LifetimeEvent } from '../track/lifetime-event.ts'
 import { LifetimeState } from '../track/lifetime-log.ts'
 import { type UnitKey, unitKey } from '../track/unit-key.ts'
 
-/** A lifetime in which not every law held. */
+/** A lifetime in which some law was not balanced. */
 export interface OddLifetime {
   /** Events of the lifetime, in order. */
   events: LifetimeEvent[]
   balance: Balance
-  /** Units by key of the events that are no longer there, since they were set aside. */
+  /** Units by key of the lifetime's events that were set aside and are no longer in `events`. */
   aside: Map<UnitKey, number>
   /** True if it is the one that was open when the recording ended. */
   isOpen: boolean
@@ -27,30 +27,31 @@ export interface OddLifetime {
 
 export interface PageHistory {
   row: number
-  /** Lifetimes since the laws last were even on this page, oldest first. */
+  /** Lifetimes since all laws were last balanced on this page, oldest first. */
   lifetimes: OddLifetime[]
-  /** Their sum. */
+  /** Balance of these lifetimes together. */
   total: Balance
-  /** True if nothing that ever happened to the page is missing, from its initialisation on. */
+  /** True if no event of the page is missing since its initialisation. */
   isWhole: boolean
 }
 
 /**
- * References that an event takes (positive) or gives back, whatever the count was before: if that was another one than the events
- * before it make, the difference says what went wrong earlier, and nothing of this event. A set hands a page to one owner.
+ * Returns the references that an event takes (positive) or gives back by its operation, whatever the count was before. If the
+ * count was not the one that the earlier events leave, the difference is due to an earlier fault and not to this event. A set
+ * counts as a hand-out to one owner.
  */
 export function unitsOf({ op, val, delta }: LifetimeEvent, idle: number): number {
   if (op === Op.SET) return val > idle ? val - idle : delta
   return op === Op.MOD || op === Op.MOD_AND_TEST || op === Op.MOD_AND_RETURN ? val : delta
 }
 
-/** Returns the histories of all pages on which laws are uneven, by row. */
+/** Returns, by row, the histories of all pages on which some law is not balanced. */
 export function pageHistories(ledger: LearningTracker): Map<number, PageHistory> {
   const { log, nodes, pages, anomalies } = ledger
   const histories = new Map<number, PageHistory>()
   const kinds = new Map<number, Balance>()
   const inPart = new Set<number>()
-  /** Pages that went wrong and were not followed to the end: what is known of them ends there. */
+  /** Rows of pages with an anomaly that were not followed to the end: their histories end there. */
   const ended = new Set<number>()
   for (let entry = 0; entry < log.length; entry++) {
     const row = log.row[entry]!
@@ -92,7 +93,7 @@ function hasGoneWrong(history: PageHistory | undefined): boolean {
 function balanceOfEntry(ledger: LearningTracker, entry: number, kinds: Map<number, Balance>): Balance {
   const { log, book, nodes, anomalies } = ledger
   const kind = log.kind[entry]!
-  // Kinds count what changed the count. On a page that went wrong, a page may have been handed out at the count that it had.
+  // Kinds include only events that changed the count. On a page with an anomaly, a hand-out may have set the count that it had.
   if (kind < 0 || anomalies.of(log.row[entry]!)) {
     const events = nodes.chain(log.tail[entry]!)
     const row = log.row[entry]!
@@ -106,7 +107,7 @@ function balanceOfEntry(ledger: LearningTracker, entry: number, kinds: Map<numbe
   return balance
 }
 
-/** What was set aside of the lifetime that these events are of, by key. */
+/** Returns the units that were set aside of the lifetime of these events, by key. */
 function setAside(
   { aside, pages }: LearningTracker,
   row: number,
@@ -117,7 +118,7 @@ function setAside(
   return units
 }
 
-/** Lifetimes that are looked at for the one before an event. */
+/** Most lifetimes that are searched for the one that ended before an event. */
 const MOST_BEFORE = 64
 
 /** Returns the events of the page's lifetime that ended before an event; none where it is not remembered. */
@@ -151,8 +152,8 @@ export function balanceOf(
 }
 
 /**
- * Adds a lifetime to a page's history, and drops the history once all laws are even again. After an event that no order explains
- * the count is off, and what looks like the end of a lifetime is none: all that follows is taken as one.
+ * Adds a lifetime to a page's history, and drops the history once all laws are balanced again. After an event that no order
+ * explains, the tracked count is wrong, and so are the ends of lifetimes: all that follows is taken as one lifetime.
  */
 function extend(histories: Map<number, PageHistory>, row: number, lifetime: OddLifetime): void {
   const history: PageHistory = histories.get(row) ?? { row, lifetimes: [], total: new Map(), isWhole: false }

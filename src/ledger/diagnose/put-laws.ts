@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Laws of puts that need not stand where the others of their law do: one too many is often at a place of its own. */
+/** Finds the law of a put at a call site that no law has: a surplus put is often at a call site of its own. */
 import { NO_LAW } from '../learn/law-book.ts'
 import type { LearningTracker } from '../learn/learning-tracker.ts'
 import type { LedgerEvent } from '../track/lifetime-event.ts'
@@ -7,8 +7,8 @@ import { isPut, signatureOf, unitKey } from '../track/unit-key.ts'
 import type { Naming } from './naming.ts'
 
 /**
- * Returns the law of an event. A put that no law has is taken for one of the puts of the same function: of several, of those
- * which have most callers in common with it.
+ * Returns the law of an event. A put that no law has gets the law of puts in the same function; if there are several, that of the
+ * puts with most callers in common.
  */
 export function lawOfPut(
   { book, sites, functions }: PutSites,
@@ -31,7 +31,7 @@ export function lawOfPut(
   return best.law
 }
 
-/** The laws, the call sites, and the functions on a stack without what the compiler made of their names (`submitter.cold`). */
+/** The laws, the call sites, and the functions on a stack without suffixes of the compiler (`.cold`). */
 export interface PutSites extends Pick<LearningTracker, 'book' | 'sites'> {
   functions(stack: number): readonly string[]
 }

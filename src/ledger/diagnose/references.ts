@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Which reference of a lifetime came back by which put, as far as laws tell, and which are out. */
+/** Pairs the gets and puts of a lifetime, as far as laws tell which belong together, and finds the references that are out. */
 
 import { type LawBook, NO_LAW } from '../learn/law-book.ts'
 import type { LifetimeEvent } from '../track/lifetime-event.ts'
@@ -12,11 +12,11 @@ export interface OpenReference {
   units: number
   /** The get that took them; undefined: held since before the first event. */
   event: LifetimeEvent | undefined
-  /** Gets of the same law of which it may be one just as well, itself included, oldest first. */
+  /** Gets of the same law that may have taken them just as well, `event` included, oldest first. */
   alternatives: LifetimeEvent[]
 }
 
-/** A put of a law under which nothing was out. */
+/** A put that gave back more than was out under its law. */
 export interface SurplusPut {
   law: number
   units: number
@@ -26,9 +26,9 @@ export interface SurplusPut {
 export interface References {
   open: OpenReference[]
   surplus: SurplusPut[]
-  /** Of each event, the place of one that it gave back or was given back by; undefined: none. */
+  /** Per event, the place of its partner: for a put the get it gave back, for a get the put; undefined: none. */
   partners: (number | undefined)[]
-  /** Of each get of which all references came back, the places of the events that gave them back. */
+  /** By place of each get all of whose references came back: the places of the puts that gave them back. */
   settled: Map<number, number[]>
 }
 
@@ -36,15 +36,15 @@ type Pairing = Pick<References, 'partners' | 'settled'>
 
 interface Taken {
   position: number
-  /** Those that are out, and the places of the puts that gave back others. */
+  /** Number of its references that are out, and places of the puts that gave back the others. */
   units: number
   by: number[]
 }
 
-/** References of one law while a lifetime is followed. */
+/** State of one law while the events of a lifetime are paired. */
 interface Account {
   out: Taken[]
-  /** Gets since nothing of the law was out. */
+  /** Gets of the law since none of its references was out. */
   since: number[]
 }
 
@@ -58,7 +58,7 @@ export function pairReferences(events: readonly LifetimeEvent[], held: number, b
   const partners = new Array<number | undefined>(events.length).fill(undefined)
   const settled = new Map<number, number[]>()
   const surplus: SurplusPut[] = []
-  /** Puts that no law has: what they gave back is known once laws have had their say. */
+  /** Puts that no law has. They are paired after all others. */
   const lawless: SurplusPut[] = []
   let before = held
   const accountOf = (law: number) => {
@@ -100,7 +100,7 @@ export function pairReferences(events: readonly LifetimeEvent[], held: number, b
   return { open, surplus: surplus.filter(({ units }) => units > 0), partners, settled }
 }
 
-/** Takes a put's units from the references that are out; returns how many were not. */
+/** Takes a put's units from the references that are out. Returns the number of units for which none was out. */
 function giveBack(
   { out }: Account,
   events: readonly LifetimeEvent[],
@@ -127,8 +127,8 @@ function giveBack(
 }
 
 /**
- * The get that a put most likely gave back: of as many units, of the same task and kind of mapping. Of several the oldest, as
- * a queue has it; of one task, or where no law of call sites says that they belong together, the latest, as calls nest.
+ * Returns the get that a put most likely gave back: one of as many units, of the same task and kind of mapping. Of several it is
+ * the oldest, as in a queue; of the same task, or without a law, it is the latest, as in nested calls.
  */
 function bestPartner(
   out: readonly Taken[],
@@ -151,8 +151,8 @@ function bestPartner(
 }
 
 /**
- * A put without a law gives back what a get without a law took, or is a rare way by which a reference of a law comes back: one
- * that a related function or the same task took.
+ * Pairs puts without a law. Such a put gives back a reference that was taken without a law, or it is a rare way back of a law's
+ * reference, which a related function or the same task took.
  */
 function pairAcrossLaws(
   put: SurplusPut,
@@ -190,8 +190,8 @@ function pairAcrossLaws(
 }
 
 /**
- * Returns the puts that no law has and that gave back nothing that was taken without a law: each is a rare way back of some law's
- * references, and which law's is a guess.
+ * Returns the puts without a law that gave back no reference taken without a law. Each is a rare way back of some law's
+ * references; of which law is a guess.
  */
 export function strayPuts(
   events: readonly LifetimeEvent[],
@@ -209,7 +209,7 @@ function openOf(law: number, { out, since }: Account, events: readonly LifetimeE
   const all = since.map(position => events[position]!)
   return out.map(({ position, units }) => {
     const event = events[position]!
-    // Without a law nothing says that what one call site took may come back for another.
+    // Without a law there is no evidence that a put may give back a reference of another call site.
     return { law, units, event, alternatives: law === NO_LAW ? [event] : all }
   })
 }
