@@ -381,9 +381,9 @@ export class OpenFindings {
 }
 
 /**
- * Orders leaked references, the likeliest first. References of page tables and of the owner come last: a page that somebody else
- * uses cannot be migrated, so that these stay, too. Of the others, the one that was overtaken furthest beyond its law's usual is
- * first.
+ * Orders leaked references, the likeliest first. While memunmap_pages() waits, those of page tables and of the owner come last: a
+ * page that somebody else uses cannot be migrated, so that these stay, too. Otherwise, first is the one that exceeds the most
+ * that overtook any returned reference of its law by the largest number.
  */
 function byLikelihood({ facts: a }: KnownReference, { facts: b }: KnownReference): number {
   const kept = (facts: LeakFacts) => Number(facts.isMapped || facts.isHandOut)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** From what probes raised suspicion of to findings: what stands once the whole recording is known. */
+/** Turns the candidates that probes raised into findings, if the whole recording supports them. */
 import { Op } from '../../trace/events.ts'
 import { baseName, StackTrait } from '../callsites/symbol-lists.ts'
 import type { Actor, Certainty, Finding } from '../findings/finding.ts'
@@ -15,24 +15,24 @@ import { newFinding } from './new-finding.ts'
 import type { Holder, OpenFindings } from './open-findings.ts'
 import { pairReferences } from './references.ts'
 
-/** Times that something may go wrong in one recording in the same way, each by a fault of its own. */
+/** Most times that the same candidate may occur in one recording and still be taken for faults. */
 const FEW = 2
-/** One in so many is more than single faults make: then a probe is missing or misplaced. */
+/** If it occurs more often than once in this many times, it is no fault: a probe is missing or misplaced. */
 const MANY = 8
 
-/** Events of a lifetime above which it is not shown. */
+/** Most events of a lifetime that is shown. */
 const MAX_SHOWN = 4096
 
-/** Holders named of one page, and pages that get a finding of their own. */
+/** Most holders named of one page, and most pages that get a finding of their own. */
 const SHOWN_HOLDERS = 8
 const SINGLE_PAGES = 4
 
-/** A finding with what places it among the others. */
+/** A finding with what merging it with other findings needs. */
 export interface ProbeFinding {
   finding: Finding
   row: number
   time: number
-  /** The put that gave back a page in use: if another put comes, that one was too many. */
+  /** The put that freed the page while it was in use. If another put follows, this one was surplus. */
   put?: Actor | undefined
 }
 
@@ -62,7 +62,7 @@ export class ProbeFindings {
       .map(suspicion => ({
         finding: this.#of(suspicion),
         row: suspicion.row,
-        // What goes wrong for a new owner follows from it.
+        // Faults that the new owner meets after the hand-out are consequences of this one.
         time: suspicion.handedOut?.time ?? suspicion.event.time,
         put: this.#freeingPut(suspicion),
       }))
@@ -70,7 +70,10 @@ export class ProbeFindings {
     return [...suspected, ...gone].sort((a, b) => a.time - b.time)
   }
 
-  /** memunmap_pages() that waits, though no page is known to be in use: what is, has findings of its own. */
+  /**
+   * Returns findings of calls of memunmap_pages() that wait although no page is known to be in use. Pages in use have findings of
+   * their own.
+   */
   waiting(held: ReadonlySet<number>): Finding[] {
     return this.#ledger.probes.unmaps.waiting().flatMap(teardown => {
       const { firstPfn, pages } = teardown
@@ -80,7 +83,7 @@ export class ProbeFindings {
     })
   }
 
-  /** Pagemaps in which pages seem to be handed out without a probe. */
+  /** Returns the pagemaps in which pages seem to be handed out without a probe. */
   untrusted(): number[] {
     const { pagemaps, probes } = this.#ledger
     return pagemaps.list.flatMap((_, index) => {
@@ -108,7 +111,7 @@ export class ProbeFindings {
     return allocs > 0 && (unannounced < FEW || unannounced * MANY <= allocs)
   }
 
-  /** What happens so often that it is the probe which is wrong. */
+  /** Returns the candidates that occur so often that a probe must be missing or misplaced. */
   #repeated(standing: readonly Suspicion[]): ReadonlySet<Suspicion> {
     const groups = new Map<string, Suspicion[]>()
     for (const each of standing) {
@@ -120,7 +123,7 @@ export class ProbeFindings {
     const repeated = [...groups.values()].filter(group => {
       const { kind, row } = group[0]!
       const { frees, uses } = this.#ledger.probes.countsOf(this.#ledger.pages.pagemap[row]!)
-      // A function that takes reference after reference of free pages hands them out.
+      // A function that takes references to many free pages hands them out without a probe.
       if (kind === 'get-on-free-page') {
         const all = this.#ledger.tasks.ticksOfSignature(group[0]!.event.signature)
         return group.length >= FEW && (group.length * MANY > frees || all <= group.length)
@@ -134,7 +137,7 @@ export class ProbeFindings {
 
   #groupOf({ kind, row, event, handedOut }: Suspicion): string {
     const pagemap = this.#ledger.pages.pagemap[row]!
-    // What the core does wrong, it does with every page.
+    // A fault of the core would occur with every page, so these are never counted as one repeated candidate.
     if (handedOut) return `${kind} ${pagemap} ${row} ${event.time}`
     const site = kind === 'get-on-free-page' ? this.#ledger.sites.site(event.signature) : ''
     return `${kind} ${pagemap} ${site}`
@@ -166,7 +169,7 @@ export class ProbeFindings {
     }
   }
 
-  /** Who acted where the probe saw it is who did it. */
+  /** Returns the accusation of a task that a probe recorded in the act. */
   #accused(certainty: Certainty, culprit: Actor | undefined): Partial<Finding> {
     if (!culprit) return { certainty }
     return { certainty, culprit, culpritCertainty: certainty, candidates: [{ actor: culprit, reasons: [] }] }
@@ -177,7 +180,7 @@ export class ProbeFindings {
     return kind === 'freed-in-use' && put?.pid === event.pid ? this.#naming.actor(put) : undefined
   }
 
-  /** @param at counts of the page and of an idle one, when it happened: memunmap_pages() puts what an idle page has. */
+  /** @param at count of the page and of an idle page at that time: later, memunmap_pages() may have put the base reference */
   #plain(kind: Finding['kind'], row: number, at: { count: number; idle: number | undefined }): Finding {
     return newFinding(this.#ledger, kind, row, { count: at.count, expected: at.idle ?? 0 })
   }
@@ -187,18 +190,21 @@ export class ProbeFindings {
     return this.#naming.history(events, pairReferences(events, 0, this.#ledger.book).partners, countAtEnd)
   }
 
-  /** `certain` wants probes that were seen at work, an order beyond doubt, and a page that was surely given back. */
+  /**
+   * Returns how certain the fault is. `certain` requires probes that are known to work, a proven order, and a page that was
+   * surely given back.
+   */
   #certainty({ kind, row, event, since, life, freed, handedOut, isOrdered }: Suspicion): Certainty {
     const { probes, pages, pagemaps } = this.#ledger
     const index = pages.pagemap[row]!
     const { allocs, unannounced } = probes.countsOf(index)
     if (kind === 'alloc-after-kill') return event.time - since > this.#ledger.order.window ? 'likely' : 'possible'
     const isProven = allocs >= ALWAYS && unannounced <= (kind === 'free-twice' ? 1 : 0)
-    // Other pages were given back with no page table that maps them.
+    // The probe is proven to work by other pages, which were given back while no page table mapped them.
     if (kind === 'freed-in-use') return isOrdered && probes.countsOf(index).frees > ALWAYS ? 'certain' : 'likely'
     if (kind === 'get-on-free-page') return isProven && pagemaps.list[index]!.lives >= ALWAYS ? 'likely' : 'possible'
     const isHeld = this.#isHeld(row, life, freed)
-    // Who used the page had given it back himself: that he used it for nobody else is an inference.
+    // The task that used the page had given it back itself. That it did not act for the new owner is only inferred.
     const isInferred = event.op === Op.PAGE_USE && handedOut !== undefined
     return kind !== 'pagemap-gone' && isProven && isOrdered && !isHeld && !isInferred ? 'certain' : 'likely'
   }
@@ -241,10 +247,10 @@ export class ProbeFindings {
     return [`${this.#who(freed)} had given the page back ${this.#span(freed, event)} before, and ${since}`, ...held]
   }
 
-  /** Whether references to the page were out when it was given back. */
+  /** True if references to the page were out when it was given back. */
   #isHeld(row: number, [first]: readonly LifeEvent[], freed: Stamp): boolean {
     const { pages, pagemaps } = this.#ledger
-    // Where the core sets the count back, a life ends only then.
+    // Where the core resets the count, a lifetime ends only with the reset, so an open one proves nothing.
     if (pagemaps.list[pages.pagemap[row]!]!.closesAt === NEVER_CLOSES) return false
     return first !== undefined && first.time < freed.time
   }
@@ -286,7 +292,7 @@ export class ProbeFindings {
 
   // --- memunmap_pages() -----------------------------------------------------------------------------------------------
 
-  /** Pages in use when memunmap_pages() had returned: each by itself, or all in one finding. */
+  /** Returns findings of pages that were in use when memunmap_pages() had returned: one for each page, or one for all. */
   #gone(teardown: Teardown): ProbeFinding[] {
     const { returned, held, heldPages, heldReferences } = teardown
     if (!returned) return []
@@ -387,7 +393,7 @@ export class ProbeFindings {
   }
 }
 
-/** Gaps as stretches of time that do not overlap, in order. */
+/** Merges gaps into disjoint intervals of time, in order. */
 function merged(gaps: readonly { from: number; to: number }[]): { from: number; to: number }[] {
   const sorted = [...gaps].sort((a, b) => a.from - b.from)
   const all: { from: number; to: number }[] = []

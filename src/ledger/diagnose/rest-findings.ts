@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * What a put that gave back a reference of before the recording may have been: its owner's right, of which nothing is said, or
- * one put too many. It was too many if the page was freed by it and used all the same, without having been handed out; where
- * others still held the page, `fallen-rests.ts` decides.
+ * Judges puts that gave back a reference taken before the recording. Such a put may be rightful, and then gives no finding, or
+ * surplus. It was surplus if it freed the page and the page was used afterwards without having been handed out. If others still
+ * held the page, `fallen-rests.ts` decides.
  */
 import type { WatchedCounts } from '../../trace/events.ts'
 import type { Finding } from '../findings/finding.ts'
@@ -16,7 +16,7 @@ import { newFinding } from './new-finding.ts'
 import { type EmptyPut, type Fall, PageFalls, reasonOf } from './page-falls.ts'
 import { Traffic } from './traffic.ts'
 
-/** A put of a law that gave back more than was out of it. */
+/** A put that gave back more than was out under its law. */
 interface Surplus extends EmptyPut {
   law: number
   isByTask: boolean
@@ -35,7 +35,7 @@ export class RestFindings {
     this.#fallen = new FallenRests(ledger, naming, this.#falls, watched)
   }
 
-  /** The findings by page. Nothing is claimed where an event may be missing: it may be the one that handed the page out. */
+  /** Returns the findings by row. None if events may be missing, because one of them may have handed the page out. */
   all(): Map<number, Finding> {
     const found = new Map<number, Finding>()
     const { gaps, anomalies, restDrops } = this.#ledger
@@ -50,13 +50,13 @@ export class RestFindings {
     return found
   }
 
-  /** Counts at rest that fell, of which it is not known whether they were to. */
+  /** Returns notes on rest levels that fell, where that may have been rightful. */
   notes(): string[] {
     const { gaps, anomalies } = this.#ledger
     return gaps.list.length > 0 || anomalies.unrecorded > 0 ? [] : this.#fallen.notes()
   }
 
-  /** @param isFree the page was used while it was free, not only after somebody else was handed it */
+  /** @param isFree true if the page was used while it was free; false if only after it was handed to somebody else */
   #of(drop: RestDrop, used: LedgerEvent, isFree: boolean): Finding | undefined {
     const fall = this.#falls.until(drop)
     const surplus = this.#surplus(fall)
@@ -65,8 +65,8 @@ export class RestFindings {
   }
 
   /**
-   * The puts that gave back what nobody had taken under their law, one for each law by which the page is short: of several, any
-   * may be the one too many, and the others took back later what was their own.
+   * Returns the puts that gave back a reference that nobody had taken under their law, one for each law that is short on the
+   * page. If there are several, any of them may be the surplus one, and the others late but rightful.
    */
   #surplus(fall: Fall): Surplus[] {
     const reckoning = this.#falls.reckon(fall)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What is told of a fault that is tried again and again: how often, and whose reference may be in its way. */
+/** Findings of CPU faults that are retried without end: how often, and whose reference may keep the migration from succeeding. */
 import { Op } from '../../trace/events.ts'
 import { baseName, StackTrait, traitsOf } from '../callsites/symbol-lists.ts'
 import type { Finding } from '../findings/finding.ts'
@@ -11,7 +11,7 @@ import type { Naming } from './naming.ts'
 import { newFinding } from './new-finding.ts'
 import type { Holder, OpenFindings } from './open-findings.ts'
 
-/** Others' references that are named. */
+/** Most references of others that are named. */
 const SHOWN = 8
 
 export function retryFindings(ledger: LearningTracker, naming: Naming, open: OpenFindings): Finding[] {
@@ -32,7 +32,7 @@ function retryFinding(
   const state = ledger.stateOf(row)
   const [first] = tasks as [Attempts]
   const idle = state.idle ?? 0
-  // References that all stay out are a leak, and told as such.
+  // If the references of the attempts stay out, they are reported as a leak instead.
   if (state.lossy || pages.bits[row]! & PageBit.countUncertain || state.count - idle > first.times / 2) return undefined
   return newFinding(ledger, 'fault-retries', row, {
     life: { began: state.events[0]?.time, ended: undefined },
@@ -49,9 +49,9 @@ function attemptWords({ pid, times, first, last }: Attempts, naming: Naming): st
   return `${naming.task(pid)} tried ${times} times within ${naming.span(last - first)}, each time took its reference and gave it back, and the page stays where it is`
 }
 
-/** A migration fails while a reference is out that it does not know of. */
+/** Returns sentences on the other references that are out: a migration fails while there are any that it does not expect. */
 function othersWords(open: OpenFindings, state: PageState, tasks: readonly Attempts[]): string[] {
-  // What the fault itself took last, and the mapping that it put back, are in nobody's way.
+  // References that the fault itself took, and the mapping that it restored, do not keep the migration from succeeding.
   const isFaults = ({ actor }: Holder) => actor?.stack.some(({ name }) => traitsOf(name) & StackTrait.FAULT)
   const others = open.holders(state).filter(holder => !isFaults(holder))
   const named = others.slice(0, SHOWN).map(otherWords)

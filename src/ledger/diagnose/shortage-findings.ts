@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** From a law that is short on a page to a finding: a put too many, or a page that was handed out in silence. */
+/** Turns a law that is short on a page into a finding: a surplus put, or a use of a page that was not handed out. */
 import type { Certainty, Finding } from '../findings/finding.ts'
 import type { LearningTracker } from '../learn/learning-tracker.ts'
 import type { LifetimeEvent } from '../track/lifetime-event.ts'
@@ -13,10 +13,10 @@ import { unitsOf } from './page-history.ts'
 import { pairReferences } from './references.ts'
 import type { Shortage } from './shortage.ts'
 
-/** Lifetimes that must obey a law before a put that breaks it is surely the wrong one. */
+/** Number of lifetimes that must obey a law before the put that breaks it is the culprit for certain. */
 const WELL_KNOWN = 50
 
-/** Events of a lifetime above which it is not shown. */
+/** Most events of a lifetime that is shown. */
 const MAX_SHOWN = 4096
 
 export class ShortageFindings {
@@ -31,10 +31,10 @@ export class ShortageFindings {
   }
 
   /**
-   * The finding that a shortage is.
+   * Returns the finding of a shortage.
    *
-   * @param certainty of the fault, by what else is known of it
-   * @param isWhole nothing that ever happened to the page is missing
+   * @param certainty certainty of the fault by the other evidence
+   * @param isWhole true if no event of the page is missing since its initialisation
    */
   of(row: number, shortage: Shortage, certainty: Certainty, isWhole: boolean): Finding {
     if (shortage.taken === 0 && this.isOfHandOuts(shortage)) return this.#silent(row, shortage, certainty, isWhole)
@@ -60,7 +60,7 @@ export class ShortageFindings {
     })
   }
 
-  /** The page was in use without having been handed out: its lifetime's first event found it free. */
+  /** Returns the finding of a page in use that was not handed out: the first event of its lifetime found it free. */
   #silent(row: number, shortage: Shortage, certainty: Certainty, isWhole: boolean): Finding {
     const first = shortage.lifetime.events.find(event => event.delta !== 0)!
     return newFinding(this.#ledger, first.delta > 0 ? 'get-on-free-page' : 'put-on-free-page', row, {
@@ -83,7 +83,7 @@ export class ShortageFindings {
     const before = events.slice(0, events.indexOf(put)).reduce((sum, event) => sum + event.delta, 0)
     const { partners } = pairReferences(events, 0, this.#ledger.book)
     return {
-      // Where no order explains the events, the earliest need not be the first.
+      // If no order explains the events, the one with the earliest stamp need not be the first in the list.
       life: { began: events.reduce((from, { time }) => Math.min(from, time), Infinity), ended: events.at(-1)?.time },
       history:
         events.length > MAX_SHOWN
@@ -94,31 +94,31 @@ export class ShortageFindings {
     }
   }
 
-  /** The count of the page while it was idle, before memunmap_pages() put its base reference. */
+  /** Returns the count that the page had while idle, before memunmap_pages() put its base reference. */
   #idleBefore(row: number): number {
     const { pages, pagemaps } = this.#ledger
     const now = this.#ledger.idleCount(row) ?? 0
     return pages.has(row, PageBit.basePut) ? (pagemaps.list[pages.pagemap[row]!]!.rule?.idle ?? now) : now
   }
 
-  /** True if the law is the one by which pages are handed out. */
+  /** True if pages are handed out under the law. */
   isOfHandOuts({ law }: Shortage): boolean {
     if (law < 0) return false
     return this.#ledger.book.laws[law]!.sites.every(key => isPut(key) || this.#isHandOut(signatureOf(key)))
   }
 
   #culpritCertainty({ law, candidates, put, out, units, taken, isUnique }: Shortage, isSure: boolean): Certainty {
-    // A put that gives back more than is left takes what others will give back, whoever else put before it.
+    // A put that gives back more than is left is at fault, whoever put before it: it takes references that others will give back.
     const isOver = out > 0 && -unitsOf(put, 0) > out
     if ((candidates.length > 1 && !isOver) || put.stack === 0) return 'possible'
-    // What occurs elsewhere, too, is sometimes right there.
+    // A call site without a law that occurs elsewhere, too, may be rightful here as well.
     if (law < 0) return isUnique ? 'likely' : 'possible'
-    // What it gave back may have been taken in a lifetime before, which another put had ended.
+    // The reference may have been taken in an earlier lifetime that another put ended too early.
     if (taken === 0) return 'possible'
     const known = this.#ledger.book.laws[law]!
     const isKnown = known.touched >= WELL_KNOWN && known.touched - known.held <= ALWAYS && !known.isAmbiguous
     const puts = known.sites.filter(key => (key & 1) === 1).length
-    // Another put of the law may have freed the page in the lifetime before, and have left its own put to this one.
+    // Another put of the law may have freed the page in the lifetime before, so that its rightful put falls into this lifetime.
     if (known.isAmbiguous || (puts > 1 && !isOver)) return 'possible'
     return isSure && isKnown && puts === 1 && units === 1 ? 'certain' : 'likely'
   }

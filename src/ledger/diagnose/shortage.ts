@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Which put of a page was one too many: the law that is short on the page for good, the lifetime in which it became so, and the
- * puts of that law there.
+ * Finds the surplus put of a page: the law that stays short on the page, the lifetime in which it became short, and the puts of
+ * that law in it.
  */
 
 import { type LawBook, NO_LAW } from '../learn/law-book.ts'
@@ -12,41 +12,41 @@ import { type OddLifetime, type PageHistory, unitsOf } from './page-history.ts'
 export interface Shortage {
   /** Number of the law; `NO_LAW` for call sites that no law has. */
   law: number
-  /** References by which more was given back than taken. */
+  /** Number of references by which more was given back than taken. */
   units: number
-  /** The lifetime in which the law became short for good, and its place in the page's history. */
+  /** The lifetime from which on the law stays short, and its index in the page's history. */
   lifetime: OddLifetime
   at: number
   /** The put that found nothing left of its law. */
   put: LifetimeEvent
-  /** True if the put is of a call site that no law has, and that is hardly ever seen. */
+  /** True if the put's call site has no law and hardly ever occurs. */
   isUnique: boolean
-  /** References of the law that were out when it came; less than it gave back. */
+  /** Number of references of the law that were out when the put came; less than it gave back. */
   out: number
-  /** Puts of the law in that lifetime and the one before, one for each call site, the one above first. */
+  /** Puts of the law in that lifetime and the one before, one for each call site, `put` first. */
   candidates: LifetimeEvent[]
-  /** References taken under the law in that lifetime, and given back. */
+  /** Numbers of references taken under the law in that lifetime, and of puts. */
   taken: number
   given: number
   /** Puts under other laws in later lifetimes of what was taken before the page was freed early. */
   deferred: LifetimeEvent[]
 }
 
-/** What is asked of call sites. */
+/** Queries about call sites. */
 export interface CallSites {
-  /** What two signatures of one call site have in common. */
+  /** Returns a number that is equal for signatures of one call site. */
   site(signature: number): number
-  /** Events of that signature in the whole recording. */
+  /** Returns the number of events with that signature in the whole recording. */
   events(signature: number): number
 }
 
 /** The lifetime of a page that ended before an event, as far as it is remembered: its events, in order. */
 export type LifetimeBefore = (row: number, event: LifetimeEvent) => readonly LifetimeEvent[]
 
-/** Events of a call site without a law up to which it is one that should not be: nothing like it is seen elsewhere. */
+/** A call site without a law that has at most this many events is suspicious: it is not part of any regular traffic. */
 const RARE = 2
 
-/** Returns what is short on a page, by when it became so. */
+/** Returns the shortages of a page, in the order in which they began. */
 export function shortages(
   history: PageHistory,
   idle: number,
@@ -86,7 +86,7 @@ function shortageOf(
       ? { put: rarest(puts, sites), out: 0 }
       : (firstBelow(own, Math.max(0, before), idle) ?? { put: puts.at(-1)!, out: 0 })
   const isAlone = law === NO_LAW && sites.events(put.signature) <= RARE
-  // Another put of the law may have freed the page in the lifetime before, and have left its own put to this one.
+  // Another put of the law may have freed the page in the lifetime before, so that its rightful put falls into this lifetime.
   const earlier = law === NO_LAW ? [] : lifetimeBefore(history.row, lifetime.events[0]!).filter(isPut)
   const candidates = isAlone ? [put] : onePerSite([put, ...puts, ...earlier], sites)
   const aside = [...lifetime.aside].filter(([key]) => book.lawOf(key) === law).map(([, n]) => n)
@@ -118,7 +118,7 @@ function onePerSite(puts: readonly LifetimeEvent[], sites: CallSites): LifetimeE
   return [...bySite.values()]
 }
 
-/** Index of the lifetime since whose end the law is below zero to the last. */
+/** Returns the index of the lifetime from whose end on the law's balance stays below zero. */
 function shortSince(lifetimes: readonly OddLifetime[], law: number): number {
   let sum = 0
   let since = 0
@@ -130,7 +130,7 @@ function shortSince(lifetimes: readonly OddLifetime[], law: number): number {
   return since
 }
 
-/** The first event that gives back more than is out. */
+/** Returns the first event that gives back more than is out. */
 function firstBelow(
   events: readonly LifetimeEvent[],
   before: number,
@@ -145,7 +145,7 @@ function firstBelow(
   return undefined
 }
 
-/** Puts in later lifetimes that give back what other laws had out when the lifetime at that place ended. */
+/** Returns the puts of later lifetimes that give back references of other laws which were out when the given lifetime ended. */
 function deferredPuts(
   { lifetimes }: PageHistory,
   at: number,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Which callers a call site has to be named with. Where several parts of a driver share a helper, laws tell its calls apart by
- * their callers, and one function with its offset would stand for two call sites that a report says different things of.
+ * Finds the callers with which reports have to name a call site. If several parts of a driver share a helper, laws tell its calls
+ * apart by their callers. Function and offset alone would then name two call sites of which a report says different things.
  */
 import type { Frame } from '../../trace/events.ts'
 import type { CallSites } from '../callsites/call-sites.ts'
@@ -22,7 +22,7 @@ export function tellingCallers(sites: CallSites, book: LawBook, key: UnitKey): F
   return sites.framesFromActing(sites.exampleStack(signature)).slice(1, depth)
 }
 
-/** Signatures with the same acting frame that take, or give back, under another law or none. */
+/** Returns the signatures with the same acting frame and direction that have another law, or none. */
 function ofOtherLaws(sites: CallSites, book: LawBook, key: UnitKey): number[] {
   const signature = signatureOf(key)
   const law = book.lawOf(key)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** How references come back, by law, as the lifetimes that are kept show it. Made once, when the first question is asked. */
+/** How references come back, by law, according to the lifetimes that are kept. Computed once, at the first query. */
 import type { LearningTracker } from '../learn/learning-tracker.ts'
 import type { LifetimeEvent } from '../track/lifetime-event.ts'
 import { LifetimeState } from '../track/lifetime-log.ts'
@@ -8,7 +8,7 @@ import { type LawTraffic, NO_TRAFFIC, type Pair, push, TrafficCollector } from '
 import { Overtaking, type Returned } from './overtaking.ts'
 import { pairReferences } from './references.ts'
 
-/** Events of a lifetime above which its references are not paired. */
+/** Most events of a lifetime whose references are paired. */
 const MAX_EVENTS = 4096
 
 type Collectors = Map<number, TrafficCollector>
@@ -17,10 +17,10 @@ export class Traffic {
   readonly #laws = new Map<number, LawTraffic>()
   /** Whole lifetimes, from hand-out to free, by pagemap. */
   readonly #lifetimes = new Map<number, Overtaking>()
-  /** True if only some of what came back is remembered: the recording has more than there is room for. */
+  /** True if there was no room to keep all references that came back. */
   readonly isPartial: boolean
 
-  /** @param without a page that is left out */
+  /** @param without row of a page that is left out */
   constructor(ledger: LearningTracker, without?: number) {
     const laws: Collectors = new Map()
     const lifetimes = new Map<number, Returned[]>()
@@ -71,7 +71,7 @@ function pairOf(get: LifetimeEvent, put: LifetimeEvent, { sites }: LearningTrack
   return { taken: get.ordinal, given, pid: get.pid, putPid, putStack, putSite: sites.site(put.signature) }
 }
 
-/** What was set aside of long lifetimes came back, too. */
+/** Adds the references of long lifetimes that were set aside: they came back, too. */
 function collectSetAside(laws: Collectors, ledger: LearningTracker): void {
   const { aside, book, sites } = ledger
   // The pairs of one get follow each other.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** The calls of memunmap_pages() that probes tell of: who, of which pages, from when to when. */
+/** The calls of memunmap_pages() that probes recorded: the task, the pages, and the times of entry and return. */
 import type { Actor } from '../findings/finding.ts'
 import type { LearningTracker } from '../learn/learning-tracker.ts'
 import type { Naming } from './naming.ts'
@@ -9,13 +9,13 @@ export interface UnmapSummary {
   lastPfn: number
   /** Who entered it, and when. */
   actor: Actor
-  /** undefined: no probe told. */
+  /** Time of the return; undefined if no probe recorded it. */
   returned: number | undefined
-  /** True if it had not returned when the recording ended, as far as that shows. */
+  /** True if it had not returned when the recording ended, as far as the recording shows. */
   waits: boolean
 }
 
-/** Returns the calls of which it is known which pages they take away, by time. */
+/** Returns the calls whose range of pages is known, by time. */
 export function unmapCalls({ probes: { unmaps } }: LearningTracker, naming: Naming): UnmapSummary[] {
   const waiting = new Set(unmaps.waiting())
   return unmaps.list

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What every kind of finding says of itself, so that reports, help, schema and documentation need no list of their own. */
+/**
+ * The definition of a kind of finding. Reports, help, schema and documentation all use it, so that none needs a list of its own.
+ */
 
 import type { PromiseId } from '../../promises/promises.ts'
 
-/** What the sentence of a finding, or of several that one bug made, is built from. Names are safe to show. */
+/** Parts of the sentence about a finding, or about several that one bug made. Names in it are already escaped. */
 export interface Said {
   /** Whoever is accused: a function's name, or words for several candidates. */
   who: string
   /** `page 0x1234`, or `200 pages`. */
   pages: string
-  /** True if it tells of more than one page. */
+  /** True if it is about more than one page. */
   isMany: boolean
-  /** References that are missing or too many, of all these pages. */
+  /** Number of references that are missing or surplus, over all these pages. */
   references: number
   /** False if nobody is known to hold the page. */
   isKnown: boolean
@@ -19,21 +21,21 @@ export interface Said {
 
 export interface KindOfFinding {
   readonly id: string
-  /** The promise that it breaks; of kinds that only report, the one that may turn out to be broken. */
+  /** The promise that it breaks or, for kinds that only report, that may be broken. */
   readonly promise: PromiseId
-  /** False for what says nothing against its promise: a page that is merely in use. */
+  /** False if it is no evidence against its promise, as for a page that is merely in use. */
   readonly isEvidence: boolean
-  /** False for kinds that only report: they change no exit code. */
+  /** False for kinds that only report: they do not change the exit code. */
   readonly accuses: boolean
-  /** Whether counts alone show it, or only probes beside them. */
+  /** `counts` if recorded counts alone show it, `probes` if probes are needed. */
   readonly shownBy: 'counts' | 'probes'
   /** One sentence without a full stop: what happened, to be pasted into a mail. */
   sentence(said: Said): string
-  /** When the page had the count that is told with it: `count 1 at the end`. */
+  /** When the page had the count that is shown with it, as in `count 1 at the end`. */
   readonly countedWhen: string
   /** A few words for `lastput trace --help`. */
   readonly help: string
-  /** What it is found by, for docs/findings.md. */
+  /** How it is detected, for docs/findings.md. */
   readonly docs: string
 }
 
@@ -52,6 +54,6 @@ export function were({ isMany }: Said): string {
   return isMany ? 'were' : 'was'
 }
 
-/** When an event contradicted the count. */
+/** `countedWhen` of kinds in which an event contradicts the count. */
 export const BEFORE_THE_EVENT = 'before the event that showed it'
 export const AT_THE_END = 'at the end'

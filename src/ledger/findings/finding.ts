@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What the ledger found in a recording. */
+/** Types of the findings in a recording. */
 import type { Frame } from '../../trace/events.ts'
 import type { FindingKind } from './registry.ts'
 
 /**
- * `certain`: every history that the recording allows has this fault (this culprit). `likely`: the evidence listed speaks for it
- * and nothing against. `possible`: worth a look.
+ * How certain a fault or its culprit is. `certain`: every history that is consistent with the recording has it. `likely`: the
+ * listed evidence speaks for it and none against it. `possible`: it is worth examining.
  */
 export type Certainty = 'certain' | 'likely' | 'possible'
 
@@ -18,16 +18,16 @@ export interface Actor {
   task: string
   pid: number
   cpu: number
-  /** Time base and unit of the recording's events. */
+  /** Relative to the time base, in the unit of the recording's events. */
   time: number
-  /** Name of the page_ref event, and the change of the count; of a probe, and 0. */
+  /** Name of the page_ref event and its change of the count (`delta`); for a probe its name and 0. */
   operation: string
   delta: number
 }
 
 /** One event of the life that a finding is about. */
 export interface HistoryEvent extends Actor {
-  /** Count after the event, in the order that was settled. */
+  /** Count after the event, in the order that the tracker found. */
   count: number
   /** Place in the history of the event that gave this reference back, or took it; undefined: none. */
   partner: number | undefined
@@ -48,67 +48,67 @@ export interface ConsequenceFinding {
   actor: Actor
 }
 
-/** What is worth knowing of a reference that is merely held. */
+/** Details of a reference that is merely held. */
 export interface HeldReference {
-  /** Taken by pin_user_pages() or its kin, for the one who is named. */
+  /** True if it was taken by pin_user_pages() or a similar function, for the holder that is named. */
   isPin: boolean
-  /** Why it may be forgotten: its task exited, or later references of its law came back and it did not. */
+  /** Why it may be leaked nevertheless: its task exited, or later references of its law came back and it did not. */
   doubt: 'exited' | 'overtaken' | undefined
 }
 
 export interface Finding {
   kind: FindingKind
   pfn: number
-  /** Number of the page's pagemap in the account. */
+  /** Index of the page's pagemap in the account. */
   pagemap: number
-  /** Times between which the life in question ran; the end is undefined while it is open. */
+  /** Begin and end of the lifetime in question; the end is undefined while it is open. */
   life: { began: number | undefined; ended: number | undefined }
   /** The life's events, and the violating one, as far as they were kept. */
   history: HistoryEvent[]
-  /** No count was recorded: `count` and `expected` say nothing. */
+  /** Set if no count was recorded, so that `count` and `expected` are meaningless. */
   isUncounted?: true
-  /** The page was watched: `expected` is the count that it had before, of whatever the others held. */
+  /** Set if the page has a rest level: `expected` is that level, which includes references of unknown holders. */
   isRest?: true
-  /** Count found, and the one that the protocol wants. */
+  /** Count that was found, and the one that the protocol requires. */
   count: number
   expected: number
-  /** Of the fault: that it happened, on this page. */
+  /** How certain it is that the fault happened on this page. */
   certainty: Certainty
-  /** Who did it; undefined where nothing says who it was, or where several could be it. */
+  /** Who made the fault; undefined if there is no evidence, or if several could have made it. */
   culprit: Actor | undefined
-  /** Of the culprit: that it was this one, if there was a fault; undefined where nobody is accused alone. */
+  /** How certain the culprit is, given that there was a fault; undefined if nobody is accused alone. */
   culpritCertainty: Certainty | undefined
-  /** Everybody who could be it, by what speaks for each; the culprit, if there is one, comes first. */
+  /** All who could have made the fault, by the evidence for each; the culprit, if there is one, comes first. */
   candidates: Candidate[]
   /** The law that is broken, by its number in the account; undefined where no law tells. */
   law: number | undefined
-  /** References that the page is short of or has too many of. */
+  /** Number of references that the page is short of or has too many of. */
   references: number
   consequences: ConsequenceFinding[]
-  /** Consequences beyond those listed. */
+  /** Number of consequences beyond those listed. */
   moreConsequences: number
   /** Sentences. */
   evidence: string[]
-  /** Of a page that is held by one who is known. */
+  /** Set for a page whose holder is known. */
   held?: HeldReference
 }
 
-/** A report of the kernel's own: the event error_report_end. It accuses, but nobody that the ledger would name. */
+/** A report of the kernel's own, by the event error_report_end. It is an accusation, but the ledger names no culprit for it. */
 export interface ErrorReport {
-  /** As the event has it: kfence, kasan, warning; another number as text. */
+  /** Name of the detector in the event: kfence, kasan or warning; an unknown one as its number. */
   detector: string
   /** The event's `id`: of a WARN the address that it stands at. */
   address: bigint
-  /** The first frame that is no part of the machinery of such reports, and those around it; undefined without a stack. */
+  /** The first frame outside of the kernel's reporting code, and its callers; undefined without a stack. */
   frame: Frame | undefined
   stack: Frame[]
   task: string
   pid: number
   cpu: number
-  /** Of the first one, as of the recording's events. */
+  /** Time of the first such report, as of the recording's events. */
   time: number
-  /** Page of the task's page_ref events just before, where these were about one page. */
+  /** Page of the task's page_ref events just before, if these were all of one page. */
   page: number | undefined
-  /** Reports by this detector at this address. */
+  /** Number of reports by this detector at this address. */
   times: number
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Looking kinds of findings up. */
+/** Look-up of kinds of findings. */
 import { promiseOf } from '../../promises/promises.ts'
 import type { KindOfFinding } from './finding-kind.ts'
 import { type FindingKind, KINDS } from './registry.ts'
 
 const BY_ID: ReadonlyMap<string, KindOfFinding> = new Map(KINDS.map(kind => [kind.id, kind]))
 
-/** Returns what a kind says of itself; undefined for one that another version of lastput wrote. */
+/** Returns the definition of a kind; undefined for an id that only another version of lastput has. */
 export function kindOf(id: string): KindOfFinding | undefined {
   return BY_ID.get(id)
 }

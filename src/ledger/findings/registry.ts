@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Every kind of finding: one file each in kinds/, one line each here. All that speaks of kinds follows this list. */
+/** The registry of kinds of findings: one file in kinds/ and one line here for each. All lists of kinds are derived from it. */
 import type { KindOfFinding } from './finding-kind.ts'
 import { allocAfterKill } from './kinds/alloc-after-kill.ts'
 import { countMismatch } from './kinds/count-mismatch.ts'
@@ -16,7 +16,7 @@ import { surplusPut } from './kinds/surplus-put.ts'
 import { teardownWaits } from './kinds/teardown-waits.ts'
 import { touchAfterFree } from './kinds/touch-after-free.ts'
 
-/** In the order in which they are listed wherever they are. */
+/** All kinds, in the order in which every list shows them. */
 export const KINDS = [
   leak,
   neverFreed,
@@ -36,8 +36,8 @@ export const KINDS = [
 
 type Kind = (typeof KINDS)[number]
 
-/** What a finding says. */
+/** Id of a kind of finding. */
 export type FindingKind = Kind['id']
 
-/** What only probes show. */
+/** Id of a kind that only probes show. */
 export type ProbeKind = Extract<Kind, { shownBy: 'probes' }>['id']
