@@ -25,7 +25,7 @@ export interface Shortage {
   out: number
   /** Puts of the law in that lifetime and the one before, one for each call site, `put` first. */
   candidates: LifetimeEvent[]
-  /** Numbers of references taken under the law in that lifetime, and of puts. */
+  /** Numbers of references that were taken (`taken`) and given back (`given`) under the law in that lifetime. */
   taken: number
   given: number
   /** Puts under other laws in later lifetimes of what was taken before the page was freed early. */

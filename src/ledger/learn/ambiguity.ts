@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Chooses between laws that all lifetimes obey alike. Where every lifetime takes one reference at each of two places and gives
- * one back at each of two others, both ways of pairing them are laws; what the lifetimes do not tell, order, tasks, page tables
- * and names may suggest. Such a law is marked, and nobody is accused by it alone.
+ * Chooses between laws that all lifetimes obey equally well. If every lifetime takes one reference at each of two call sites and
+ * gives one back at each of two others, both ways of pairing them are laws. The choice is made by hints: the order of events,
+ * tasks, page tables and names of functions. Such a law is marked as ambiguous, and nobody is accused by it alone.
  */
 
 import type { CallSiteDepths } from '../callsites/depths.ts'
@@ -12,17 +12,17 @@ import type { Law } from './find-laws.ts'
 
 export interface PreferredLaw {
   law: Law
-  /** Columns that would share a law with these, were another choice right. */
+  /** Columns that would be in one law with these if another choice were the right one. */
   rivals: number[]
 }
 
-/** Weights of what suggests that one call site gives back what another took, each for full agreement. */
+/** Weights of the hints that one call site gives back what another took, each for full agreement. */
 const RELATED = 2
 const SAME_TASK = 1
 const SAME_MAPPING = 3
 const NESTED = 1
 
-/** Laws that overlap, of which every choice is tried; of more, the best ones are taken one after the other. */
+/** Most overlapping laws of which every choice is tried; of more, the best are taken greedily. */
 const MAX_OVERLAPPING = 16
 
 /** True if two laws have a call site in common. */
@@ -92,7 +92,7 @@ export function affinity(
   return related + (SAME_TASK * seen.task + SAME_MAPPING * seen.mapping + NESTED * seen.nested) / seen.both
 }
 
-/** Mean over the law's columns of how well each goes together with its best partner. */
+/** Returns the mean over the law's columns of the affinity of each with its best partner. */
 function scoreOf({ columns, signs }: Law, affinityOf: (get: number, put: number) => number): number {
   const gets = columns.filter((_, i) => signs[i]! > 0)
   const puts = columns.filter((_, i) => signs[i]! < 0)
@@ -103,7 +103,7 @@ function scoreOf({ columns, signs }: Law, affinityOf: (get: number, put: number)
   return best.reduce((sum, each) => sum + each, 0) / best.length
 }
 
-/** Laws grouped so that no two groups share a call site. */
+/** Returns the connected components of laws: no two groups share a call site. */
 function components(laws: readonly Law[], shares: Shares): Law[][] {
   let groups: Law[][] = []
   for (const law of laws) {
@@ -113,7 +113,7 @@ function components(laws: readonly Law[], shares: Shares): Law[][] {
   return groups
 }
 
-/** Laws without a common call site that cover as much as can be and, of those, go together best. */
+/** Returns laws without a common call site that cover as many columns as possible and, of such choices, have the best score. */
 function bestChoice(laws: readonly Law[], score: (law: Law) => number, shares: Shares): Law[] {
   const sorted = [...laws].sort((a, b) => score(b) - score(a))
   if (sorted.length > MAX_OVERLAPPING) return greedy(sorted, shares)

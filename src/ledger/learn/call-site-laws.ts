@@ -11,7 +11,7 @@ import { affinity, preferredLaws } from './ambiguity.ts'
 import { findLaws, type Law } from './find-laws.ts'
 import { MatrixBuilder, type UnitMatrix } from './unit-matrix.ts'
 
-/** A call site at the depth that tells it from others: all keys that are alike in so many frames. */
+/** A call site at the number of frames that matters: all keys that are equal in these frames. */
 export interface SiteGroup {
   /** What `CallSiteDepths.at` gives for all of them. */
   at: number
@@ -29,13 +29,13 @@ export interface CallSiteLaw {
   held: number
   over: number
   under: number
-  /** Laws that the lifetimes allow just as well: the partner of a reference is then not known for sure. */
+  /** True if the lifetimes allow other laws equally well, so that the partner of a reference is not known for sure. */
   isAmbiguous: boolean
-  /** Call sites that a reference of this law may come from or go to, if one of those laws is the true one. */
+  /** Call sites that may take or give back references of this law if one of those other laws is the right one. */
   rivals: UnitKey[]
 }
 
-/** Lifetimes that each part of a law must have touched before the law is split into them. */
+/** Number of lifetimes that must have references of each part before a law is split into parts. */
 const MIN_PART = 8
 
 /** Returns the laws of all lifetimes counted. @param samples some lifetimes whole, for what order alone can tell */
@@ -68,7 +68,7 @@ class Learning {
   readonly #counts: LifetimeCounts
   readonly #sites: CallSiteDepths
   readonly #groups: UnitKey[][] = []
-  /** Per group, the frames by which its keys are alike. */
+  /** Per group, the number of frames in which its keys are equal. */
   readonly #depths: number[] = []
 
   constructor(counts: LifetimeCounts, sites: CallSiteDepths) {
@@ -99,8 +99,8 @@ class Learning {
   }
 
   /**
-   * The laws of call sites that none of these has. A law that contains two, and that holds as they do together, hides the smaller
-   * one whose call sites it shares with none that was chosen.
+   * Returns the laws of call sites that none of the chosen laws has. A law that is the union of two others may have hidden one of
+   * these.
    */
   lawsOfRest(chosen: readonly Law[]): Law[] {
     const covered = new Set(chosen.flatMap(law => law.columns.flatMap(column => this.#groups[column]!)))
@@ -127,7 +127,9 @@ class Learning {
     return [law]
   }
 
-  /** Laws of the columns' call sites with so many callers; none if the callers tell nothing apart. */
+  /**
+   * Returns the laws of the columns' call sites at a greater depth of callers; none if the callers do not tell the calls apart.
+   */
   #split(columns: readonly number[], depth: number): Law[] {
     const children = columns.flatMap(column => this.#grouped(this.#groups[column]!, depth))
     if (children.length <= columns.length) return []
@@ -141,7 +143,7 @@ class Learning {
     return this.#groups.push(...groups) - groups.length
   }
 
-  /** True if the parts share nothing, say something each, and hold as well as the whole. */
+  /** True if the parts have no call site in common, have enough lifetimes each, and hold as well as the whole. */
   #areParts(parts: readonly Law[], whole: Law): boolean {
     const columns = parts.flatMap(part => part.columns)
     if (new Set(columns).size !== columns.length || parts.some(part => part.touched < MIN_PART)) return false

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Finds the conservation laws of call sites: smallest groups of columns whose units sum to zero in nearly every lifetime.
- * They are P-invariants with coefficients 0 and 1 of the Petri net that the driver is, read off its executions instead of its
- * text (docs/internals/laws.md). Lifetimes in which something went wrong break only their own law, and a law is accepted as
- * long as few lifetimes break it: so null spaces are taken of many samples of lifetimes, and what they have in common with
- * all lifetimes is kept.
+ * Finds the conservation laws of call sites: minimal groups of columns whose units sum to zero in nearly every lifetime. If the
+ * driver is seen as a Petri net, these are its P-invariants with coefficients 0 and 1, found from executions instead of the
+ * source (docs/internals/laws.md). A faulty lifetime breaks only its own law, and a law is accepted if few lifetimes break it. So
+ * null spaces of many samples of lifetimes are computed, and the vectors that hold in nearly all lifetimes are kept.
  */
 import { nullSpace } from './null-space.ts'
 import { restrict, type UnitMatrix } from './unit-matrix.ts'
@@ -14,34 +13,36 @@ export interface Law {
   columns: number[]
   /** Per column, 1 if it takes references and -1 if it gives back. */
   signs: number[]
-  /** Lifetimes with a unit in one of the columns, and those of them in which the units sum to zero. */
+  /** Number of lifetimes with a unit in one of the columns, and of those of them in which the units sum to zero. */
   touched: number
   held: number
-  /** Lifetimes in which more was taken than given back, and in which less was. */
+  /** Number of lifetimes in which more was taken than given back (`over`), and in which less was (`under`). */
   over: number
   under: number
 }
 
-/** Lifetimes that must have touched a group of call sites before it is called a law. */
+/** Number of lifetimes that must have touched a group of call sites before it counts as a law. */
 const MIN_TOUCHED = 3
 
 /** Share of the lifetimes that touch a law in which it must hold. */
 const MIN_HELD = 0.9
 
-/** The same for a law that is broken in one direction only: a fault that happens often. */
+/** The same for a law that is broken in one direction only, as by a fault that happens often. */
 const MIN_HELD_ONE_SIDED = 0.6
 
 /** Samples of all columns, and of those that no law has yet. */
 const WIDE_TRIES = 3
 const NARROW_TRIES = 160
 
-/** Narrow samples in a row that find nothing new, after which there is nothing to find. */
+/** Number of narrow samples in a row without a new law, after which the search ends. */
 const MAX_IDLE_TRIES = 40
 
-/** Uncovered columns of which every pair is tried. */
+/** Most uncovered columns of which every pair is tried. */
 const MAX_PAIRED = 64
 
-/** Columns above which samples of all columns cost too much: then only the narrow ones are taken, some columns at a time. */
+/**
+ * Most columns for which samples of all columns are affordable; with more, only narrow samples of some columns each are taken.
+ */
 const MAX_WIDE = 320
 
 /** Returns the laws of a matrix, smallest first; no law contains another. */
@@ -60,7 +61,7 @@ export function findLaws(matrix: UnitMatrix): Law[] {
 class LawSearch {
   readonly #matrix: UnitMatrix
   readonly #laws = new Map<string, Law>()
-  /** Groups that hold too seldom for a law, but are broken in one direction only. */
+  /** Groups that hold too rarely for a law, but are broken in one direction only. */
   readonly #oneSided = new Map<string, Law>()
   readonly #rejected = new Set<string>()
   readonly #sums: Int32Array
@@ -88,7 +89,7 @@ class LawSearch {
     }
   }
 
-  /** Tries every pair of one column with another, which is what most laws are. */
+  /** Tries every pair of columns, because most laws have just two. */
   #pairs(columns: readonly number[]): void {
     if (columns.length > MAX_PAIRED) return
     columns.forEach((a, i) => {
@@ -96,7 +97,7 @@ class LawSearch {
     })
   }
 
-  /** Takes null spaces over the columns that no law has: only those of laws that some lifetime breaks are left. */
+  /** Takes null spaces over the columns that no law has yet. Only laws that some lifetimes break are left for them. */
   sampleUncovered(): void {
     this.#pairs(this.#uncovered())
     let idle = 0
@@ -118,7 +119,10 @@ class LawSearch {
     }
   }
 
-  /** Tries every pair of columns of laws that share some: of what goes alike, a null space has only some of the laws. */
+  /**
+   * Tries every pair of columns of laws that overlap. Of columns that occur equally often, a null space has only some of the
+   * laws.
+   */
   pairOverlapping(): void {
     this.#keepSmallest()
     const laws = [...this.#laws.values()]
@@ -127,8 +131,8 @@ class LawSearch {
   }
 
   /**
-   * Makes one law of two that share columns where each fails because it lacks what the other has: two rare ways by which the
-   * same references are taken or given back.
+   * Merges two laws that share columns, if each is broken because it lacks the columns of the other: these are two rare ways by
+   * which the same references are taken or given back.
    */
   mergeOverlapping(): void {
     this.#keepSmallest()
@@ -152,8 +156,8 @@ class LawSearch {
   }
 
   /**
-   * Adds a column that no law has to the law that it completes: the way of an error, which gives back what others took, is
-   * taken too seldom to be found by a sample.
+   * Adds a column that no law has to the law that it completes. An error path, which gives back what others took, runs too rarely
+   * to be found by a sample.
    */
   joinRareColumns(): void {
     this.#keepSmallest()
@@ -168,8 +172,8 @@ class LawSearch {
   }
 
   /**
-   * Splits laws that are two of which a frequent fault breaks one: it frees pages early, so that the other lacks as often what
-   * the first has too much, and together they hold better than each alone.
+   * Splits a law that is really two, one of which a frequent fault breaks. The fault frees pages early, so that the other law is
+   * short as often as the first is over, and both together hold better than each alone.
    */
   splitOneSided(): void {
     for (const law of [...this.#laws.values()]) {
@@ -185,7 +189,7 @@ class LawSearch {
     }
   }
 
-  /** The puts of the law that go best with one of its gets, if what then deviates does so in one direction. */
+  /** Returns the law of one get with the puts that match it best, if it deviates in one direction only. */
   #bestPart(get: number, law: Law): Law | undefined {
     let left = law.columns.filter((_, i) => law.signs[i]! < 0)
     let best: Law | undefined
@@ -200,7 +204,7 @@ class LawSearch {
     return best && isBrokenOneWay(best) ? best : undefined
   }
 
-  /** Accepts laws that are broken often, where nothing else explains their columns. */
+  /** Accepts laws that are broken often, if no other law has their columns. */
   acceptOneSided(): void {
     const uncovered = new Set(this.#uncovered())
     for (const law of smallest([...this.#oneSided.values()])) {
@@ -234,7 +238,7 @@ class LawSearch {
     }
   }
 
-  /** Rows drawn without repetition, the more readily the more lifetimes they stand for. */
+  /** Draws rows without replacement, weighted by the number of their lifetimes. */
   #pick({ rows }: UnitMatrix, size: number): number[] {
     if (size >= rows.length) return rows.map((_, r) => r)
     const keys = rows.map(({ lifetimes }, r) => ({ r, key: Math.log(this.#random()) / lifetimes }))
@@ -255,7 +259,7 @@ class LawSearch {
     if (isBrokenOneWay(law)) this.#oneSided.set(key, law)
   }
 
-  /** True if so few lifetimes have the column that nothing can be said of it, where others are seen more often. */
+  /** True if too few lifetimes have the column for a law, compared with other columns. */
   #isRare(column: number): boolean {
     const { rows, rowsOf } = this.#matrix
     const count = (all: readonly number[]) => all.reduce((sum, r) => sum + rows[r]!.lifetimes, 0)
@@ -294,7 +298,7 @@ class LawSearch {
     return Math.sign(row.units[row.columns.indexOf(column)]!)
   }
 
-  /** The law whose deviation that column cancels in nearly all lifetimes that have it. */
+  /** Returns the law whose deviation the column cancels in nearly all lifetimes that have it; undefined if there is none. */
   #completedBy(column: number): Law | undefined {
     const { rows, rowsOf } = this.#matrix
     const all = rowsOf[column]!.reduce((sum, r) => sum + rows[r]!.lifetimes, 0)
@@ -328,7 +332,7 @@ function failures(law: Law): number {
   return law.touched - law.held
 }
 
-/** The columns with a 1, if all others have a 0 and there are two or more; undefined otherwise. */
+/** Returns the columns with a 1, if all others have a 0 and there are two or more; undefined otherwise. */
 function columnsOf(vector: Int32Array): number[] | undefined {
   const columns: number[] = []
   for (let c = 0; c < vector.length; c++) {
@@ -345,7 +349,7 @@ function dense({ rows, columns }: UnitMatrix, r: number): Int32Array {
   return row
 }
 
-/** Drops laws that contain another one; smallest first, and of those of one size the one that holds more often. */
+/** Drops laws that contain another one. Smaller laws take precedence and, of one size, those that hold more often. */
 function smallest(laws: Law[]): Law[] {
   laws.sort((a, b) => a.columns.length - b.columns.length || b.held - a.held)
   const kept: Law[] = []
@@ -367,7 +371,7 @@ function shuffled(length: number, random: () => number): number[] {
   return order
 }
 
-/** Numbers in (0, 1], the same in every run: answers may not depend on chance. */
+/** Returns a generator of pseudo-random numbers in (0, 1] with a fixed seed, so that results are reproducible. */
 function generator(): () => number {
   let state = 12_345
   return () => {

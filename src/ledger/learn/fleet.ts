@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * What recordings of one kernel learn from each other. A law needs lifetimes, and a small recording has few: the same driver's
- * lifetimes in other recordings obey the same laws, with the same call sites by name and offset.
+ * Shares lifetimes between recordings of one kernel. To learn a law takes lifetimes, of which a small recording has few. In other
+ * recordings the lifetimes of the same driver obey the same laws, with the same call sites by name and offset.
  */
 import { type Frame, OP_NAMES } from '../../trace/events.ts'
 import type { CallSites } from '../callsites/call-sites.ts'
 import { isPut, type LifetimeCounts, signatureOf, type UnitKey } from '../track/unit-key.ts'
 
-/** Kinds of lifetimes that are kept of all recordings together. */
+/** Most kinds of lifetimes kept, of all recordings together. */
 const MAX_KINDS = 1 << 16
 
-/** A call site as every recording of the kernel has it: its frames, or the operation where no stacks were recorded. */
+/** A call site in a form that does not depend on the recording: its frames or, without stacks, its operation. */
 type NamedSite = readonly Frame[] | number
 
 /** A kind of lifetime. */
@@ -21,7 +21,7 @@ interface NamedKind {
   lifetimes: number
 }
 
-/** What one recording adds. */
+/** The kinds of lifetimes of one recording, and what identifies its kernel. */
 interface Contribution {
   kernel: string | undefined
   layout: Layout
@@ -49,7 +49,7 @@ export class Fleet {
     this.#contributions.set(name, { kernel, layout: layoutOf(sites), kinds: kept })
   }
 
-  /** What the other recordings of that kernel have; undefined if there are none. */
+  /** Returns the lifetimes of other recordings of the same kernel; undefined if there are none. */
   others(name: string): Others | undefined {
     const own = this.#contributions.get(name)
     const kinds = [...this.#contributions]
@@ -71,8 +71,9 @@ function layoutOf(sites: CallSites): Layout {
 }
 
 /**
- * Whether two recordings are of the same kernel and the same modules, as far as they show: the release is often that of several
- * builds, in which one offset stands for two call sites. The functions of one build are all moved by the same distance.
+ * True if two recordings are of the same build of the kernel and its modules, as far as they show. The release does not tell,
+ * because several builds may have it, in which the same offset is another call site. But in one build, address randomisation
+ * (KASLR) moves all functions of a module by the same distance.
  */
 function isSameBuild(a: Contribution, b: Contribution): boolean {
   if (a.kernel !== b.kernel) return false
@@ -80,7 +81,7 @@ function isSameBuild(a: Contribution, b: Contribution): boolean {
   return distances.some(({ size }) => size > 0) && distances.every(({ size }) => size <= 1)
 }
 
-/** By how far functions that both have are moved. */
+/** Returns the distances by which functions that both have are moved. */
 function distancesOf(a: ReadonlyMap<string, bigint>, b: ReadonlyMap<string, bigint> | undefined): Set<bigint> {
   const distances = new Set<bigint>()
   for (const [name, start] of a) {
@@ -90,7 +91,7 @@ function distancesOf(a: ReadonlyMap<string, bigint>, b: ReadonlyMap<string, bigi
   return distances
 }
 
-/** The units of a kind by names; undefined if a frame that acted has none, for such a call site means nothing elsewhere. */
+/** Returns the units of a kind by names; undefined if an acting frame has no name, so that other recordings cannot match it. */
 function namedUnits(units: ReadonlyMap<UnitKey, number>, sites: CallSites): NamedKind['units'] | undefined {
   const named: NamedKind['units'] = []
   for (const [key, n] of units) {
@@ -105,7 +106,7 @@ function namedUnits(units: ReadonlyMap<UnitKey, number>, sites: CallSites): Name
 
 const isNameless = ({ name, offset }: Frame) => offset === undefined && name.startsWith('0x')
 
-/** A recording's own kinds, and those of others that have a call site of it, in its terms. */
+/** A recording's own kinds, and those of other recordings with a call site in common, in the keys of this recording. */
 export class JointKinds implements LifetimeCounts {
   readonly #own: LifetimeCounts
   readonly #sites: CallSites
@@ -126,7 +127,7 @@ export class JointKinds implements LifetimeCounts {
     for (const { units, lifetimes } of this.#shared()) each(units, lifetimes)
   }
 
-  /** How much others add to what the recording itself has. */
+  /** Numbers of recordings and of their lifetimes that are added to the recording's own. */
   get added(): { recordings: number; lifetimes: number } {
     const shared = this.#shared()
     return {

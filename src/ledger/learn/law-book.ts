@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** The laws known so far, and by how much units deviate from them. */
+/** The laws learned so far, and the deviation of lifetimes from them. */
 
 import { grown, lengthFor } from '../../util/growable.ts'
 import type { CallSiteDepths } from '../callsites/depths.ts'
@@ -13,7 +13,7 @@ const UNKNOWN = -2
 /** In place of a law's number: all call sites that no law has. */
 export const NO_LAW = -1
 
-/** What units of references add up to under each law, and at the call sites that no law has; what is even is left out. */
+/** Sum of the units of references by law (`NO_LAW`: at call sites that no law has). Laws with sum zero are left out. */
 export type Balance = Map<number, number>
 
 export class LawBook {
@@ -25,10 +25,10 @@ export class LawBook {
   #sites: CallSiteDepths | undefined
   /** True if two signatures have a function in common. */
   related: (a: number, b: number) => boolean = () => false
-  /** Lifetimes counted when the laws were learned. */
+  /** Number of lifetimes when the laws were last learned. */
   #learnedFrom = 0
 
-  /** True if so many more lifetimes are known that the laws should be learned again. */
+  /** True if the number of lifetimes has grown so much that the laws should be learned again. */
   isStale(lifetimes: number): boolean {
     return lifetimes > 0 && lifetimes >= 2 * this.#learnedFrom
   }
@@ -75,7 +75,7 @@ export class LawBook {
     return known === UNKNOWN ? this.#lookUp(key) : known
   }
 
-  /** A key that no complete lifetime had belongs to the law of the call site that it is a way to. */
+  /** Looks a key up. One that no complete lifetime had belongs to the law of the call site whose frames it begins with. */
   #lookUp(key: UnitKey): number {
     let law: number | undefined
     for (let depth = this.#sites?.depth ?? 0; depth > 0 && law === undefined; depth--)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * A tracker that learns laws from the lifetimes that it closes: once more each time that twice as many are known, and whenever it
- * needs them to let go of events.
+ * A tracker that learns laws from the lifetimes that it closes: again each time that their number has doubled, and whenever it
+ * needs laws to drop events.
  */
 import type { StampInfo } from '../../trace/common/clock.ts'
 import type { StackTable } from '../../trace/events.ts'
@@ -14,13 +14,13 @@ import { Tracker, type TrackerOptions } from '../track/tracker.ts'
 import { JointKinds, type Others } from './fleet.ts'
 import { LawBook } from './law-book.ts'
 
-/** Lifetimes that are looked at event by event, for what only their order tells. */
+/** Number of lifetimes that are examined event by event, for hints that only the order of events gives. */
 const SAMPLES = 400
 
 export interface LearningOptions extends TrackerOptions {
-  /** Call sites are those of other recordings, too: they are told apart by name. */
+  /** True if call sites are compared with those of other recordings, by name. */
   isShared?: boolean | undefined
-  /** What other recordings add. */
+  /** Lifetimes of other recordings. */
   others?: Others | undefined
 }
 
@@ -63,7 +63,9 @@ export class LearningTracker extends Tracker {
     if (this.#joint) this.added = this.#joint.added
   }
 
-  /** Learns the laws. Once lifetimes were let go by those known, these stay as they are, and only further ones are added. */
+  /**
+   * Learns the laws. Once lifetimes were dropped because they obey known laws, these laws stay, and only further ones are added.
+   */
   #learn(tables: Pick<Tables, 'lives' | 'log' | 'nodes' | 'sites'>): void {
     const samples = sampleLifetimes(tables)
     const { lives, sites, log } = tables
@@ -86,7 +88,7 @@ function sampleLifetimes({ log, nodes }: Pick<Tables, 'log' | 'nodes'>): Lifetim
   return samples
 }
 
-/** Lets go of lifetimes that obey every law. */
+/** Drops lifetimes that obey every law. */
 function makeRoom(book: LawBook, tables: Tables): void {
   const { log, pages, kinds } = tables
   /** Per kind: 1 lawful, 0 not, -1 not looked at yet. */

@@ -10,7 +10,7 @@ export interface UnitRow {
   lifetimes: number
 }
 
-/** Rows over columns `0 .. columns - 1`, no two of them alike. */
+/** Rows over columns `0 .. columns - 1`, no two of them equal. */
 export interface UnitMatrix {
   columns: number
   rows: readonly UnitRow[]
@@ -51,7 +51,7 @@ export class MatrixBuilder {
   }
 }
 
-/** The same lifetimes with only some of the columns, renumbered in the order in which they are given. */
+/** Returns the same lifetimes with only the given columns, renumbered in the order given. */
 export function restrict(matrix: UnitMatrix, columns: readonly number[]): UnitMatrix {
   const place = new Map(columns.map((column, i) => [column, i]))
   const builder = new MatrixBuilder(columns.length)
