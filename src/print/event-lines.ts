@@ -10,7 +10,7 @@ const HAS_RET = new Set<number>([Op.MOD_AND_TEST, Op.MOD_AND_RETURN, Op.MOD_UNLE
 
 const hex = (high: number, low: number) => `0x${((BigInt(high) << 32n) | BigInt(low)).toString(16)}`
 
-/** Calls `event` with each row in order of time, after `lost` with each gap before it; yields what they give, joined. */
+/** Calls `event` for each row in order of time, and `lost` for each gap before it. Yields their results, joined by batch. */
 async function* lines(
   recording: Recording,
   lost: (gap: LostEvents) => string,
@@ -24,9 +24,9 @@ async function* lines(
   }
 }
 
-/** Text in the manner of `trace-cmd report`. Gaps are told at the start of the batch that they come in. */
+/** Yields text in the format of `trace-cmd report`. A gap is shown at the start of the batch that reports it. */
 export async function* eventText(recording: Recording): AsyncGenerator<string> {
-  // A text without a head tells of its CPUs only as they come.
+  // For a text without a header the number of CPUs is not known yet.
   if (recording.info.cpus > 0) yield `cpus=${recording.info.cpus}\n`
   const stackTexts = new Map<number, string>()
   const stackText = (stack: number) => {
@@ -72,7 +72,7 @@ function valuesText(batch: EventBatch, row: number): string {
   ].join(' ')
 }
 
-/** What a probe tells: nothing, where all it says is that something happened. */
+/** Returns the values of a probe; none if it only tells that something happened. */
 function probeValues(batch: EventBatch, row: number) {
   const op = batch.op[row]!
   const [pfn, val] = [`0x${batch.pfn[row]!.toString(16)}`, batch.val[row]!]
@@ -98,7 +98,7 @@ function frameText({ name, offset, module, address }: Frame): string {
   return address === 0n ? where : `${where} (${address.toString(16)})`
 }
 
-/** One JSON object a line for each event, with its stack, and for each gap. */
+/** Yields one line of JSON for each event, with its stack, and for each gap. */
 export function eventJson(recording: Recording): AsyncGenerator<string> {
   const { tasks, stacks } = recording
   const stackJson = new Map<number, object[]>()

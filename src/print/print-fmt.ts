@@ -9,7 +9,7 @@
 export type Expr =
   | { kind: 'number'; value: bigint }
   | { kind: 'string'; text: string }
-  /** A name that stands for nothing known here: an enum's constant, a type. */
+  /** A name whose value is not known here: a constant of an enum, or a type. */
   | { kind: 'name'; name: string }
   | { kind: 'field'; name: string }
   | { kind: 'unary'; op: string; operand: Expr }
@@ -34,7 +34,7 @@ export type PrintPart =
 export interface Conversion {
   flags: string
   width: number
-  /** -1: none; -2: taken from an argument. */
+  /** Precision; -1: none; -2: taken from an argument. */
   precision: number
   /** 'hh', 'h', '', 'l', 'll' */
   length: string
@@ -44,7 +44,7 @@ export interface Conversion {
   extension: string
 }
 
-/** Functions whose arguments may name fields or types as they are. */
+/** Functions whose arguments may be bare names of fields or types. */
 const FUNCTIONS = new Set([
   '__print_flags',
   '__print_symbolic',
@@ -60,10 +60,10 @@ const FUNCTIONS = new Set([
   '__builtin_expect',
 ])
 
-/** Nesting of parentheses and operators; kernels' formats stay far below. */
+/** Deepest nesting of parentheses and operators; formats of real kernels stay far below. */
 const MAX_DEPTH = 200
 
-/** Characters that a conversion may be padded to. */
+/** Most characters that a conversion may be padded to. */
 export const MAX_WIDTH = 1 << 10
 
 const TOKEN =
@@ -74,7 +74,7 @@ interface Token {
   text: string
 }
 
-/** By binary operator: how tightly it binds. */
+/** Precedence of each binary operator. */
 const PRECEDENCE: { [op: string]: number } = {
   '*': 10,
   '/': 10,
@@ -145,7 +145,7 @@ class PrintParser {
     return this.#tokens[this.#at++]!.text
   }
 
-  /** String literals side by side. */
+  /** Reads adjacent string literals as one. */
   #literal(): string {
     let text = ''
     while (this.#tokens[this.#at]?.kind === 'string') text += this.#tokens[this.#at++]!.text
@@ -273,7 +273,7 @@ function numberOf(text: string): bigint {
 
 const ESCAPES: { [letter: string]: string } = { n: '\n', t: '\t', r: '\r' }
 
-/** Text of a format string with its escapes taken out. */
+/** Returns the text of a format string with its escape sequences replaced. */
 function withoutEscapes(text: string): string {
   return text.replace(/\\(.)/gs, (_, letter: string) => ESCAPES[letter] ?? letter)
 }

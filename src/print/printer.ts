@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Shows records by the print format of their event, as libtraceevent does. */
+/** Formats records by the print format of their event, as libtraceevent does. */
 import { decodeText } from '../trace/common/bytes.ts'
 import { type EventFormat, type Field, findField, type RecordBytes } from '../trace/common/event-format.ts'
 import type { SymbolTable } from '../trace/common/symbols.ts'
@@ -17,10 +17,10 @@ export interface PrintContext {
 type Value = (record: RecordBytes) => bigint
 type Text = (record: RecordBytes) => string
 
-/** Elements shown of one array: damage must not print for ever. */
+/** Most elements shown of one array, so that a damaged length cannot print without end. */
 const MAX_ELEMENTS = 1 << 16
 
-/** Makes the function that shows records of one event. */
+/** Returns a function that formats records of one event. */
 export function compilePrinter(format: EventFormat, context: PrintContext): Text {
   const compiler = new Compiler(format, context)
   try {
@@ -38,7 +38,9 @@ export function compilePrinter(format: EventFormat, context: PrintContext): Text
   }
 }
 
-/** Where a field's data stands: the field itself, or what its __data_loc or __rel_loc says. Cut off at the record's end. */
+/**
+ * Returns where a field's data is: in the field itself, or where its __data_loc or __rel_loc points. Cut off at the record's end.
+ */
 function place(field: Field, record: RecordBytes, littleEndian: boolean): { at: number; length: number } {
   const clip = (offset: number, length: number) => {
     const start = Math.min(offset, record.length)
@@ -129,7 +131,7 @@ class Compiler {
     return field
   }
 
-  /** A constant's value; undefined for what depends on the record. */
+  /** Returns the value of a constant expression; undefined if it depends on the record. */
   #constant(expr: Expr): bigint | undefined {
     if (expr.kind === 'number') return expr.value
     if (expr.kind === 'binary') {
@@ -196,7 +198,7 @@ class Compiler {
     return () => 0n
   }
 
-  /** The field that an array's expression names, under casts. */
+  /** Returns the field that an array's expression names, with casts removed. */
   #arrayField(expr: Expr): Field {
     if (expr.kind === 'cast') return this.#arrayField(expr.operand)
     if (expr.kind === 'field') return this.#field(expr.name)
@@ -266,14 +268,16 @@ class Compiler {
     return () => ''
   }
 
-  /** Values that are no plain constants (enums' names) count as libtraceevent counts them: 0 within an expression. */
+  /**
+   * Returns a table with values. Names of enum constants have the value that libtraceevent gives them: 0 within an expression.
+   */
   #table(entries: TableEntry[]): { value: bigint; text: string }[] {
     return entries.map(({ value, text }) => ({ value: this.#tableValue(value), text }))
   }
 
   #tableValue(expr: Expr): bigint {
     if (expr.kind === 'number') return expr.value
-    // A name alone is unknown: no value has it.
+    // A bare name is unknown. All ones is used for it, which no value equals.
     if (expr.kind === 'name') return BigInt.asUintN(64, -1n)
     const value = (expr: Expr): bigint => {
       if (expr.kind === 'number') return expr.value
@@ -383,7 +387,7 @@ class Compiler {
     return record => formatNumber(value(record), bits, spec, width?.(record))
   }
 
-  /** A field as libtraceevent shows it when it cannot use the print format. */
+  /** Formats a field as libtraceevent does if it cannot use the print format. */
   rawField(field: Field): Text {
     const { littleEndian } = this.#context
     if (field.array || field.dynamic) return record => rawArray(field, record, littleEndian)
@@ -419,7 +423,7 @@ function elementSize(field: Field, longSize: number): number {
   return /\bint\b/.test(type) ? 4 : longSize
 }
 
-/** An argument of `*`. */
+/** Returns the value of an argument for `*` (width or precision). */
 function starred(value: bigint): number {
   return Math.max(-MAX_WIDTH, Math.min(Number(BigInt.asIntN(32, value)), MAX_WIDTH))
 }
@@ -431,7 +435,7 @@ function padded(text: string, spec: Conversion, star: bigint | undefined): strin
   return spec.flags.includes('-') || width < 0 ? cut.padEnd(Math.abs(width)) : cut.padStart(width)
 }
 
-/** As printf() does. */
+/** Formats a number as printf() does. */
 function formatNumber(value: bigint, bits: number, spec: Conversion, star: bigint | undefined): string {
   const signed = spec.type === 'd' || spec.type === 'i'
   const number = signed ? BigInt.asIntN(bits, value) : BigInt.asUintN(bits, value)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** All events of a trace.dat file, of whatever kind, as the text of `trace-cmd report` (3.1.6). */
+/** Prints all events of a trace.dat file as `trace-cmd report` (3.1.6) does. */
 import { type TickScale, toNs } from '../trace/common/clock.ts'
 import { unpackerOf } from '../trace/common/compression.ts'
 import {
@@ -17,12 +17,12 @@ import { symbolsOf, TraceContents, type TraceDatOptions } from '../trace/traceda
 import { compilePrinter, type PrintContext } from './printer.ts'
 
 /**
- * Clocks whose times trace-cmd takes for nanoseconds, and shows in seconds: uptime too, which counts 1/100 s, and not boot.
- * Only the clock of the file counts, whatever that of a buffer.
+ * Clocks whose times trace-cmd takes for nanoseconds and shows in seconds. They include uptime, although it counts 1/100 s, but
+ * not boot. Only the clock of the file matters, even if a buffer has another.
  */
 const NS_CLOCK = /^(local|global|uptime|perf|mono.*|tsc2nsec|tai)$/
 
-/** The text of `trace-cmd report FILE`, in pieces of whole lines. Damage is added to `damage` as it is met. */
+/** Yields the text of `trace-cmd report FILE`, in chunks of whole lines. Damage is added to `damage` as it is found. */
 export async function* reportText(
   source: ByteSource,
   damage: Damage[],
@@ -41,7 +41,7 @@ export async function* reportText(
   }
 }
 
-/** Makes one line of each event; of a kernel stack, one line for each frame. */
+/** Formats each event as one line, and a kernel stack as one line for each frame. */
 class Lines {
   readonly #littleEndian: boolean
   readonly #common: CommonFields
@@ -49,7 +49,7 @@ class Lines {
   readonly #printers = new Map<number, (record: RecordBytes) => string>()
   readonly #context: PrintContext
   readonly #tasks = new TaskNames()
-  /** By pid: task, pid; by CPU: its number. They hardly change from line to line. */
+  /** Cached texts: of task and pid, by pid; of the number of a CPU, by CPU. */
   readonly #taskTexts = new Map<number, string>()
   readonly #cpuTexts: string[] = []
   readonly #prefixes: string[]
@@ -123,14 +123,14 @@ function droppedText(cpu: number, missed: number): string {
   return missed < 0 ? `CPU:${cpu} [EVENTS DROPPED]\n` : `CPU:${cpu} [${missed} EVENTS DROPPED]\n`
 }
 
-/** What stands before each line of each buffer: nothing when there is but one. */
+/** Returns the prefix of each buffer's lines; empty if there is only one buffer. */
 function bufferPrefixes(buffers: TraceBuffer[]): string[] {
   if (buffers.length < 2) return buffers.map(() => '')
   const width = Math.max(...buffers.map(buffer => buffer.name.length))
   return buffers.map(({ name }) => (name === '' ? `${' '.repeat(width)}  ` : `${name.padStart(width)}: `))
 }
 
-/** Times of a clock in nanoseconds, as seconds rounded to microseconds. */
+/** Returns a function that formats times in nanoseconds as seconds, rounded to microseconds. */
 function microseconds(base: bigint): (time: number) => string {
   const second = 1_000_000_000n
   const seconds = Number(base / second)
@@ -142,7 +142,7 @@ function microseconds(base: bigint): (time: number) => string {
   }
 }
 
-/** Ticks that trace-cmd has measured (TSC2NSEC), as seconds, rounded as by trace-cmd. */
+/** Returns a function that formats ticks as seconds, by the scale in the file (TSC2NSEC) and rounded as in trace-cmd. */
 function scaledMicroseconds(base: bigint, scale: TickScale, offset: bigint): (time: number) => string {
   return time => microseconds(toNs(base + BigInt(time), scale) + offset)(0)
 }

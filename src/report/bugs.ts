@@ -13,7 +13,7 @@ export interface BugRow {
   readonly fixed: Verified
 }
 
-/** Whether the broken form breaks as it should and the fixed one holds. */
+/** True if the check finds the expected violation in the buggy version, and none in the fixed one. */
 export function bugFound({ bug, broken, fixed }: BugRow): boolean {
   const { verdict, property } = broken.verdict
   return verdict === 'violated' && bug.breaks.includes(property!) && fixed.verdict.verdict === 'holds'
@@ -42,7 +42,7 @@ const LEFT_OUT =
   'fs/dax on an unsigned value: neither is a fault in counting references. Rows named new-... are what the model found; how sure it ' +
   'is that a kernel does it stands with each.'
 
-/** What comes after the last row. */
+/** Returns the text after the last row. */
 export function bugsEnd(found: number, of: number, all: boolean): string {
   const count = `${found} of ${plural(of, 'bug')} found: violated when broken, holding when fixed`
   return `${[count, ...(all ? ['', ...wrap(LEFT_OUT, '', '')] : [])].join('\n')}\n`
@@ -56,7 +56,7 @@ function tell(v: Verdict): string {
   return `${v.verdict}${v.reason ? ` (${v.reason})` : ''}`
 }
 
-/** Two `lastput.check/2`, with what they are about. */
+/** Returns two documents `lastput.check/2`, of the buggy and the fixed version, with the bug and the version they are about. */
 export function bugJson({ bug, broken, fixed }: BugRow): Record<string, unknown>[] {
   const of = (form: string, checked: Verified) => ({
     ...checkJson(checked),

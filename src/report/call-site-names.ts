@@ -4,14 +4,14 @@
  * the callers that tell them apart are shown as well.
  */
 
-/** Frames of a call site that are compared, the acting one included. */
+/** Number of frames of a call site that are compared, the acting one included. */
 const DEPTH = 4
 
 export class CallSiteNames {
   /** By acting frame: the first frames of each call site there. */
   readonly #sites = new Map<string, Set<string>>()
 
-  /** @param stacks as text, from the acting frame outwards */
+  /** @param stacks stacks of all call sites in the report, each as text from the acting frame outwards */
   constructor(stacks: Iterable<readonly string[]>) {
     for (const stack of stacks) {
       const [acting] = stack
@@ -31,7 +31,7 @@ export class CallSiteNames {
     return stack.slice(1, depth)
   }
 
-  /** `X+0x5d`, or `X+0x5d from Y+0x10`. */
+  /** Returns `X+0x5d`, or `X+0x5d from Y+0x10`. */
   name(stack: readonly string[]): string {
     return [stack[0] ?? 'an unknown site (no stack)', ...this.callers(stack)].join(' from ')
   }

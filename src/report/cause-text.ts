@@ -17,12 +17,14 @@ import { byWhom, certaintyText, countText, findingSentence, type SentenceParts }
 import { printable } from './printable.ts'
 import { frameText, functionName, grouped, pfnText, plural, rangeText, siteText, wrap } from './words.ts'
 
-/** Frames of a stack that the text shows, those of a candidate beside others, and candidates; the JSON has all. */
+/**
+ * Most frames of a stack that the text shows, most frames of one of several candidates, and most candidates; the JSON has all.
+ */
 const SHOWN_FRAMES = 8
 const SHOWN_CANDIDATE_FRAMES = 4
 const SHOWN_CANDIDATES = 6
 
-/** Ranges of pages that the text shows. */
+/** Most ranges of pages that the text shows. */
 const SHOWN_RANGES = 8
 
 export class FindingText {
@@ -70,7 +72,7 @@ export class FindingText {
     ]
   }
 
-  /** A task at a time: when, where, who. */
+  /** Returns the time, CPU and task of an action as text. */
   taskText({ time, cpu, task, pid }: Actor | ErrorReport): string {
     return `${timeText(time, this.#account)} [${String(cpu).padStart(3, '0')}] ${printable(task)}-${pid}`
   }
@@ -85,7 +87,7 @@ export class FindingText {
     }
   }
 
-  /** The culprit's function, with callers where another call site that is shown has the same address. */
+  /** Returns the culprit's function, with callers if another call site in the report has the same address. */
   #who({ frame, stack }: Actor): string | undefined {
     if (!frame) return undefined
     const callers = this.#names.callers(stack.map(siteText))
@@ -107,7 +109,7 @@ export class FindingText {
     return lines
   }
 
-  /** Why the culprit is accused, and who comes next. */
+  /** Returns lines on why the culprit is accused, and on the next candidates. */
   #culpritText([culprit, ...others]: readonly Candidate[], indent: string): string[] {
     if (!culprit) return []
     const list = (each: string) => wrap(printable(each), `${indent}- `, `${indent}  `)
@@ -125,7 +127,7 @@ export class FindingText {
     return `${this.#names.name(actor.stack.map(siteText))} at ${timeText(actor.time, this.#account)}${why}`
   }
 
-  /** Everybody who could be it, the likeliest first, with what speaks for each. */
+  /** Returns lines on all candidates, the likeliest first, with the evidence for each. */
   #candidates(candidates: readonly Candidate[], indent: string): string[] {
     const lines = candidates.slice(0, SHOWN_CANDIDATES).flatMap(({ actor, reasons }, i) => {
       const head = `${indent}${String.fromCharCode(97 + i)}. `
@@ -154,7 +156,7 @@ export class FindingText {
   }
 }
 
-/** Everybody that a finding names. */
+/** Returns all whom a finding accuses. */
 function accusedBy({ culprit, candidates }: Finding): Actor[] {
   return [...(culprit ? [culprit] : []), ...candidates.map(({ actor }) => actor)]
 }
@@ -168,7 +170,7 @@ export function stackText(stack: readonly Frame[], indent: string, most = SHOWN_
   ]
 }
 
-/** How many findings are how sure, where they are not all alike. */
+/** Returns how many findings have which certainty; empty if all have the same. */
 function mixed(findings: readonly Finding[]): string {
   const counts = new Map<Certainty, number>()
   for (const { certainty } of findings) counts.set(certainty, (counts.get(certainty) ?? 0) + 1)

@@ -34,13 +34,13 @@ function counterexampleJson(checked: Verified): StepJson[] {
 
 /** A step of a counterexample or of a run. */
 export interface StepJson extends Pick<CounterexampleStep, 'step' | 'thread' | 'function' | 'stack' | 'operation'> {
-  /** Where it is written, `file:line:column`. */
+  /** Place in the source, `file:line:column`. */
   readonly source?: string
-  /** Which way it went at each choice. */
+  /** Index of the alternative that was taken at each choice. */
   readonly choices: readonly number[]
   /** `text` is how the model shows the new value, `was` the old one. */
   readonly changes: readonly { cell: string; from: number; to: number; text: string; was: string }[]
-  /** Who holds what after the step. */
+  /** Holders of references after the step, as text. */
   readonly holders: string
 }
 
@@ -70,7 +70,7 @@ export function stepsJson(
   })
 }
 
-/** Where a step is written, `file:line:column`, without the folders of the machine that ran it. */
+/** Returns the place of a step in the source, `file:line:column`, without the folders of the machine that ran it. */
 function placeText(source: string): string {
   return /(?:^|\/)((?:dist|src)\/.+)$/.exec(source)?.[1] ?? source.slice(source.lastIndexOf('/') + 1)
 }
@@ -78,7 +78,7 @@ function placeText(source: string): string {
 /** The package's folder, in which this program's own steps are written. */
 const PACKAGE = decodeURI(new URL('../../', import.meta.url).pathname)
 
-/** Behind a step of the user's own code, the file and the line in which it is written; of ours, its names say enough. */
+/** Returns file and line of a step in the user's own code. For steps of this package it is empty, because their names suffice. */
 function lineText({ source }: SimulatedStep): string {
   const file = source?.replace(/^file:\/\//, '')
   const isOurs = file?.startsWith(PACKAGE) && /^(dist|src)\/(linux|checker)\//.test(file.slice(PACKAGE.length))
@@ -100,7 +100,7 @@ export function checkText(checked: Verified): string {
 
 function headline({ scenario, verdict: { system: name, verdict, property, message, reason } }: Verified): string {
   const { protocol } = scenario
-  // A protocol of the user's own is a change to one that has its letter.
+  // A user's protocol is derived from one of ours and has its letter, so its own name is shown, too.
   const system = protocols.some(p => p.name === protocol.name) ? name : `${name} (${protocol.name})`
   if (verdict === 'holds') return `${system}: holds`
   if (verdict === 'inconclusive') return `${system}: inconclusive (${reason})`
@@ -108,7 +108,7 @@ function headline({ scenario, verdict: { system: name, verdict, property, messag
   return `${system}: VIOLATED ${property}${news && `: ${news}`}`
 }
 
-/** What a verdict that holds takes for granted, and what it says nothing about. */
+/** Returns lines on the assumptions of a verdict that holds, and on what it does not cover. */
 function worth({ assumes = [], vacuous = [] }: Verdict): string[] {
   return [
     ...assumes.flatMap(a => wrap(a, '  taken for granted: ', '    ')),
@@ -180,12 +180,12 @@ function changesText(built: Built, step: SimulatedStep): string {
     .join(', ')
 }
 
-/** How a cell's values are shown. */
+/** Returns the function that formats a cell's values. */
 function shownBy(built: Built, cell: string): (value: number) => string {
   return built.system.cells.find(c => c.name === cell)?.show ?? String
 }
 
-/** A column for each thread: who does what when, at a glance. */
+/** Returns a sequence chart with a column for each thread. */
 function sequence(built: Built, steps: readonly SimulatedStep[]): string[] {
   const threads = built.system.threads.map(t => t.name).filter(name => steps.some(s => s.thread === name))
   const rows = steps.map(s => threads.map(t => (t === s.thread ? s.operation : '|')))

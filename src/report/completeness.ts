@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Whether all of a recording was judged. Where something may have been missed, "nothing was found" is no answer. */
+/** Tells whether all of a recording was judged. If something may have been missed, "nothing was found" is no proof. */
 import type { Account, PagesHeld } from '../ledger/account.ts'
 import type { Damage } from '../trace/events.ts'
 import { grouped, plural } from './words.ts'
@@ -45,7 +45,7 @@ export function incompleteness(account: Account, damage: readonly Damage[]): Inc
   return all
 }
 
-/** The same of who holds pages. */
+/** The same for an answer about who holds pages. */
 export function whoIncompleteness(
   { lossy, isOfUnknownChanges, dropped }: PagesHeld,
   damage: readonly Damage[],
@@ -59,7 +59,7 @@ export function whoIncompleteness(
 
 export const UNKNOWN_CHANGES = 'the amounts of some changes are not known'
 
-/** The same of the events that are shown one by one. @param shown how many, and gaps among them */
+/** The same for events that are listed one by one. @param shown numbers of events, and of gaps among them */
 export function eventsIncompleteness(
   shown: { events: number; gaps: number; unknownChanges: number },
   damage: readonly Damage[],
@@ -79,12 +79,12 @@ function damagedOf({ length }: readonly Damage[]): Incompleteness[] {
   return length > 0 ? [{ reason: 'damaged', text: `the input is damaged in ${plural(length, 'place')}` }] : []
 }
 
-/** The same as the members of a JSON document. */
+/** Returns the reasons as members of a JSON document. */
 export function completenessJson(reasons: readonly Incompleteness[]): { complete: boolean; reasons: object[] } {
   return { complete: reasons.length === 0, reasons: reasons.map(({ reason, text }) => ({ reason, text })) }
 }
 
-/** Damage in one line: how much, and the first of it. */
+/** Returns one line on damage: the amount, and the first place. */
 export function damageLine(damage: readonly Damage[]): string {
   const [first] = damage
   if (!first) return ''

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What `lastput trace` makes of a counterexample that was written as ftrace text: whether it sees the promise broken. */
+/** Tells whether `lastput trace` finds the broken promise in a counterexample that was written as ftrace text. */
 import type { Account } from '../ledger/account.ts'
 import type { ErrorReport, Finding } from '../ledger/findings/finding.ts'
 import { ACCUSATIONS, breaks } from '../ledger/findings/kinds.ts'
@@ -8,11 +8,11 @@ import { replay } from './check.ts'
 import { byWhom, findingSentence } from './finding-words.ts'
 import { frameText, functionName, pfnText } from './words.ts'
 
-/** Promises that a report of the kernel's own shows to be broken. */
+/** Promises whose violation shows as a report of the kernel's own. */
 const SHOWN_BY_REPORTS: ReadonlySet<string> = new Set(['warn', 'bounds'])
 
 export interface Condemned {
-  /** Findings that name the promise that the counterexample breaks, or led to what names it. */
+  /** Findings of the promise that the counterexample breaks, or with a consequence that breaks it. */
   readonly findings: readonly Finding[]
   readonly reports: readonly ErrorReport[]
 }
@@ -28,7 +28,7 @@ export function condemned({ verdict }: Verified, account: Account): Condemned {
   }
 }
 
-/** One sentence without a full stop. */
+/** Returns the answer as one sentence without a full stop. */
 export function condemnedText(checked: Verified, account: Account): string {
   const named = condemned(checked, account)
   const same = signText(named)
@@ -38,7 +38,7 @@ export function condemnedText(checked: Verified, account: Account): string {
   return `lastput trace cannot tell: ${eventless(checked)}`
 }
 
-/** What the finding led to, where only that names the broken promise. */
+/** Returns the consequence of a finding, if only that breaks the promise. */
 function consequenceText({ findings: [finding] }: Condemned, property: string): string {
   if (!finding || breaks(finding.kind, property)) return ''
   const led = finding.consequences.find(each => breaks(each.kind, property))

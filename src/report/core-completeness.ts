@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Whether all of a dump was judged. Where something may have been missed, "nothing was found" is no answer. */
+/** Tells whether all of a dump was judged. If something may have been missed, "nothing was found" is no proof. */
 import type { Examination } from '../core/examine.ts'
 import { plural } from './words.ts'
 

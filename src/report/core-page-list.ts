@@ -7,12 +7,12 @@ import { PageView } from '../core/mm/page-layout.ts'
 import type { PageFacts } from '../core/page-queries.ts'
 import { PAGE_COLUMNS, pageRow } from './core-page.ts'
 
-/** Bytes that are handed on at once. */
+/** Number of bytes that are written at once. */
 const CHUNK = 1 << 18
 const DIGITS = new TextEncoder().encode('0123456789abcdef')
 /** Value of a digit by its character. */
 const VALUES = Uint8Array.from({ length: 128 }, (_, character) => Math.max(0, DIGITS.indexOf(character)))
-/** Columns that can differ between pages that are alike. */
+/** Columns that can differ between pages of one run. */
 const COLUMNS = PAGE_COLUMNS.split(' ')
 const PFN = COLUMNS.indexOf('pfn')
 const PAGE = COLUMNS.indexOf('page')
@@ -47,7 +47,7 @@ export class PageList {
     }
   }
 
-  /** Hands on what is left. */
+  /** Writes what is left. */
   end(): void {
     this.#repeat()
     this.#flush()
@@ -122,7 +122,7 @@ function columnEnds(row: string): number[] {
   return [...ends, row.length]
 }
 
-/** How many numbers, from one on and a step apart, have as many digits. */
+/** Returns how many numbers, beginning with `number` and `step` apart, have the same number of digits. */
 function beforeLonger(number: bigint, step: number): number {
   const longer = 1n << BigInt(4 * number.toString(16).length)
   const steps = (longer - number + BigInt(step) - 1n) / BigInt(step)

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Findings about a dump in words that the terminal and the viewer share. */
+/** Words for findings about a dump, shared by the terminal and the viewer. */
 import { type CoreFinding, type Holder, pageCount } from '../core/finding.ts'
 import { printable } from './printable.ts'
 import { grouped, pfnText, plural } from './words.ts'
 
-/** Larger dumps are for the command line: a page reads a file slowly, and holders are looked for in all of it. */
+/** Largest dump that the viewer opens, in bytes. A browser reads files slowly, and the search for holders reads all of it. */
 export const MOST_SHOWN_BYTES = 2 ** 31
 
-/** What to do with a dump that is too large for a page; undefined where it is not. */
+/** Returns advice for a dump that is too large for the viewer; undefined if it is not. */
 export function tooLargeToShow(name: string, bytes: number): string | undefined {
   if (bytes <= MOST_SHOWN_BYTES) return undefined
   const sizes = `${plural(bytes, 'byte')}, and a page reads dumps of at most ${plural(MOST_SHOWN_BYTES, 'byte')}`
@@ -29,7 +29,7 @@ export function mappedText(mapcount: number): string {
   return mapcount > 0 ? `, mapped ${mapcount === 1 ? 'once' : `${mapcount} times`}` : ''
 }
 
-/** Held pages side by side that are held alike. */
+/** A run of neighbouring pages with the same kind of holder. */
 export interface HeldGroup {
   first: CoreFinding
   last: CoreFinding

@@ -9,7 +9,7 @@ import { table } from './table.ts'
 import { grouped, pfnText, plural, wrap } from './words.ts'
 
 export interface CoreTextOptions {
-  /** Findings that accuse, and groups of held pages, to show. */
+  /** Most findings that accuse, and most groups of held pages, to show. */
   top?: number | undefined
 }
 
@@ -76,7 +76,7 @@ function findingsText(findings: readonly CoreFinding[], top: number, incomplete:
   return lines
 }
 
-/** @param number its place in a list; without, it stands alone */
+/** @param number number of the finding in a list; undefined: it stands alone */
 export function coreFindingText(finding: CoreFinding, number?: number): string[] {
   const { kind, certainty, evidence, holders } = finding
   const sure = certainty === 'certain' ? '' : ` (${certainty})`
@@ -89,7 +89,7 @@ export function coreFindingText(finding: CoreFinding, number?: number): string[]
   ]
 }
 
-/** Held pages, those alike and side by side in one line. */
+/** Returns lines on held pages; neighbouring pages with the same kind of holder share a line. */
 function heldText(findings: readonly CoreFinding[], top: number): string[] {
   if (findings.length === 0) return []
   const groups = heldGroups(findings)

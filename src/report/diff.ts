@@ -11,25 +11,25 @@ import type { Frame, Recording } from '../trace/events.ts'
 import { completenessJson, type Incompleteness, incompleteness } from './completeness.ts'
 import { grouped, wrap } from './words.ts'
 
-/** One side of a comparison: what is compared of a recording. */
+/** One side of a comparison: the facts of a recording that are compared. */
 export interface Facts {
   file: string
   format: string
   kernel: string | undefined
   events: number
   lifetimes: { complete: number; open: number }
-  /** References taken and given back in complete lifetimes, by function: "takes f", "gives back f". */
+  /** Numbers of references taken and given back in complete lifetimes, by function: "takes f", "gives back f". */
   traffic: Map<string, number>
-  /** Lifetimes that obey each law, by the functions of its call sites. */
+  /** Number of lifetimes that obey each law, by the functions of its call sites. */
   laws: Map<string, number>
-  /** Findings that accuse, by kind and functions. */
+  /** Number of findings that accuse, by kind and functions. */
   findings: Map<string, number>
-  /** References that are out at the end, by the function that took them. */
+  /** Number of references that are out at the end, by the function that took them. */
   held: Map<string, number>
   reasons: Incompleteness[]
 }
 
-/** What differs of one name: numbers of the first and of the second recording, 0 where it does not occur. */
+/** Numbers of one name in the first and the second recording; 0 where it does not occur. */
 export interface Difference {
   name: string
   first: number
@@ -46,10 +46,10 @@ export interface Comparison {
   traffic: Difference[]
 }
 
-/** References of a call site in all lifetimes below which another share is chance. */
+/** Number of references of a call site below which a different share may be chance. */
 const FEW = 20
 
-/** How many times as often a lifetime has to see a call site, to be told. */
+/** Factor between the shares of a call site in the two recordings from which on it is reported. */
 const MUCH = 2
 
 export async function factsOf(recording: Recording, options: AccountOptions): Promise<Facts> {
@@ -131,7 +131,7 @@ export function isSame({ findings, held, laws, traffic }: Comparison): boolean {
 
 const NAMELESS = /\b0x[0-9a-f]{8,}$/
 
-/** Addresses of a module change with every load, so that nothing is the same. */
+/** Returns a note if frames have no names: their addresses differ between the recordings, so nothing can match. */
 function namelessNote({ file, traffic }: Facts): string[] {
   if (![...traffic.keys()].some(name => NAMELESS.test(name))) return []
   return wrap(`${file}: call sites without names cannot be compared: --kallsyms names them`, 'note: ', '  ')
@@ -181,7 +181,7 @@ function part(
   return ['', ...wrap(title, '', ''), ...rows.flatMap(row => line(row.name, first(row.first), second(row.second)))]
 }
 
-/** Width of either number; of a kernel's release, too. */
+/** Width of the column of each recording, in characters. */
 const NUMBER = 16
 
 function columns(name: string, first: string, second: string): string {
