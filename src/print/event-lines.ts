@@ -10,7 +10,10 @@ const HAS_RET = new Set<number>([Op.MOD_AND_TEST, Op.MOD_AND_RETURN, Op.MOD_UNLE
 
 const hex = (high: number, low: number) => `0x${((BigInt(high) << 32n) | BigInt(low)).toString(16)}`
 
-/** Calls `event` for each row in order of time, and `lost` for each gap before it. Yields their results, joined by batch. */
+/**
+ * Calls `lost` for each gap that a batch reports, then `event` for each of its rows in order of time. Yields the joined results
+ * of a batch.
+ */
 async function* lines(
   recording: Recording,
   lost: (gap: LostEvents) => string,

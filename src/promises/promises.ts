@@ -78,7 +78,7 @@ export const PROMISES = [
     id: 'alloc-after-kill',
     rule: 'no page is handed out once memunmap_pages() has begun',
     said: 'the comment in zone_device_page_init(), from 6.1 on: drivers should not do that',
-    // A page that is handed out when memunmap_pages() has returned is in use without a pagemap: this is its first wrong.
+    // A page that is handed out after memunmap_pages() has returned is in use without a pagemap, but this violation comes first.
     partOf: ['pagemap-gone'],
     kernel: { file: MEMREMAP, function: 'zone_device_page_init', commit: '0dc45ca1ce18' },
     column: 'kill',

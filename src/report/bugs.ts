@@ -13,7 +13,7 @@ export interface BugRow {
   readonly fixed: Verified
 }
 
-/** True if the check finds the expected violation in the buggy version, and none in the fixed one. */
+/** True if the check finds one of the expected violations in the buggy version, and the fixed one holds. */
 export function bugFound({ bug, broken, fixed }: BugRow): boolean {
   const { verdict, property } = broken.verdict
   return verdict === 'violated' && bug.breaks.includes(property!) && fixed.verdict.verdict === 'holds'

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What of an account is to be shown. */
+/** Selects the part of an account that is shown. */
 import type { Account } from '../ledger/account.ts'
 import { causesOf } from '../ledger/diagnose/causes.ts'
 import type { Actor, Finding } from '../ledger/findings/finding.ts'
@@ -8,24 +8,24 @@ import type { FindingKind } from '../ledger/findings/registry.ts'
 import { isInRanges, type PageRange } from '../ledger/track/page-range.ts'
 import { endOf } from './trace.ts'
 
-/** What is known of whoever acted. */
+/** The parts of an actor that a filter compares. */
 type Acting = Pick<Actor, 'stack' | 'task' | 'pid'>
 
-/** Who acted. Of several functions, or tasks, any will do. */
+/** A filter by actor. One of the functions and one of the tasks has to match. */
 export interface ActorFilter {
-  /** Functions, of which one stands in the stack; none: all. */
+  /** Functions, one of which has to be on the stack; none: all match. */
   functions?: readonly string[] | undefined
-  /** Tasks by name, by pid, or by both as `name-pid`; none: all. */
+  /** Tasks by name, by pid, or by both as `name-pid`; none: all match. */
   tasks?: readonly string[] | undefined
 }
 
-/** Times as in `Account`. */
+/** A filter for findings. Times are as in `Account`. */
 export interface TraceFilter extends ActorFilter {
-  /** Pages; none: all. */
+  /** Ranges of pages; none: all match. */
   pages?: readonly PageRange[] | undefined
   /** A pfn of the pagemap. */
   pagemap?: number | undefined
-  /** Kinds of findings; none: all. */
+  /** Kinds of findings; none: all match. */
   kinds?: readonly FindingKind[] | undefined
   from?: number | undefined
   to?: number | undefined
@@ -35,7 +35,7 @@ export interface TraceFilter extends ActorFilter {
 
 /** An account of which only a part is shown. */
 export interface SelectedAccount extends Account {
-  /** Findings that accuse, and reports of the kernel's own, which are not shown. */
+  /** Number of findings that accuse and of the kernel's reports that are not shown. */
   leftOut: number
 }
 
@@ -64,13 +64,13 @@ export function select(account: Account, filter: TraceFilter): SelectedAccount {
 const accusationsOf = ({ findings, reports }: Account) =>
   reports.length + findings.filter(({ kind }) => ACCUSATIONS.has(kind)).length
 
-/** The pagemap that has a page, as a range of pages; undefined if none has, or no page is given. */
+/** Returns the range of the pagemap that has a page; undefined if none has it, or if no page is given. */
 export function pagemapOf({ pagemaps }: Pick<Account, 'pagemaps'>, pfn: number | undefined): PageRange | undefined {
   const ranges = pagemaps.map(({ firstPfn: first, lastPfn: last }) => ({ first, last }))
   return pfn === undefined ? undefined : ranges.find(range => isInRanges(pfn, [range]))
 }
 
-/** Whether somebody is whom the filter wants; where it wants nobody in particular, nobody has to be known. */
+/** True if one of the actors matches the filter. An empty filter matches even if no actor is known. */
 export function isBySome(actors: readonly Acting[], filter: ActorFilter): boolean {
   return (!isGiven(filter.functions) && !isGiven(filter.tasks)) || actors.some(actor => isBy(actor, filter))
 }
@@ -80,12 +80,12 @@ function isBy({ stack, task, pid }: Acting, { functions, tasks }: ActorFilter): 
   return !isGiven(tasks) || isTask(task, pid, tasks)
 }
 
-/** Whether a task is one of those that are named. */
+/** True if a task is one of those named. */
 export function isTask(name: string, pid: number, tasks: readonly string[]): boolean {
   return tasks.some(task => task === name || task === `${pid}` || task === `${name}-${pid}`)
 }
 
-/** Who may have done it, most likely first. */
+/** Returns all whom a finding accuses, the most likely first. */
 const actorsOf = ({ culprit, candidates }: Finding): Actor[] => [
   ...(culprit ? [culprit] : []),
   ...candidates.map(candidate => candidate.actor),

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Findings in words, as text, viewer and mails share them. What a kind says stands with the kind (src/ledger/findings/kinds). */
+/** Words for findings, shared by the text report and the viewer. The words of each kind are in src/ledger/findings/kinds. */
 import { kindOf } from '../ledger/findings/kinds.ts'
 import { printable } from './printable.ts'
 import { grouped, plural } from './words.ts'
 
-/** What the sentence about a finding, or about all findings of one cause, is made of. */
+/** Parts of the sentence about a finding, or about all findings of one cause. */
 export interface SentenceParts {
   kind: string
   /** The page as text in hex, or how many pages there are. */
   pages: string | number
   references: number
-  /** Whether somebody is named alone, several could be it, or nothing tells who it was. */
+  /** Whether one actor is accused, several are possible, or none is known. */
   by: 'culprit' | 'candidates' | 'nobody'
   /** Name of the culprit's call site; undefined where the recording has no stack. */
   who: string | undefined
@@ -35,7 +35,7 @@ function whoText(by: SentenceParts['by'], who: string | undefined): string {
   return who === undefined ? 'an unknown site (no stack)' : printable(who)
 }
 
-/** Says whose word "one of these" is: who could be it is told after the sentence. */
+/** Returns whether a sentence accuses one actor, several candidates (who are listed after it), or nobody. */
 export function byWhom(culprit: unknown, candidates: readonly unknown[]): SentenceParts['by'] {
   if (culprit) return 'culprit'
   return candidates.length > 0 ? 'candidates' : 'nobody'
@@ -47,14 +47,14 @@ export interface Certainties {
   culpritCertainty: string | null | undefined
 }
 
-/** How sure it is that something went wrong, and how sure who did it. */
+/** Returns the certainty of the fault, and that of the culprit. */
 export function certaintyText({ kind, certainty, culpritCertainty }: Certainties): string {
-  // What only reports has no fault to be sure of.
+  // A kind that only reports claims no fault, so only the certainty of the report is shown.
   if (kindOf(kind)?.accuses === false) return certainty
   return culpritCertainty ? `fault ${certainty}, culprit ${culpritCertainty}` : `fault ${certainty}`
 }
 
-/** What a page's count was; null where none was recorded. */
+/** The count of a page; null if none was recorded. */
 export interface Counted {
   kind: string
   count: number | null
@@ -62,7 +62,7 @@ export interface Counted {
   isRest?: true | undefined
 }
 
-/** The count that gave the fault away; empty where none was recorded. */
+/** Returns the count that showed the fault, as text; empty if none was recorded. */
 export function countText({ kind, count, expected, isRest }: Counted): string {
   if (count === null) return ''
   const when = kindOf(kind)?.countedWhen ?? 'then'

@@ -30,17 +30,19 @@ const MEMREMAP: Task = { name: 'memremap', pid: 100, cpu: 0 }
 const FIRST_PID = 101
 /** Where the clock stands when the model begins, in microseconds. */
 const START_US = 1_000_000
-/** From step to step: so far apart that no reader need doubt their order, as it must with the clocks of real CPUs. */
+/**
+ * Time between two steps, in microseconds: far more than the clocks of real CPUs differ, so that the order of stamps is certain.
+ */
 const STEP_US = 100_000
 const PAGE_SIZE = 4096n
 
 /** Rounds of an endless execution that are written, and events beyond which no other round begins. */
 const ROUNDS = 200
 const MAX_EVENTS = 20_000
-/** How long an endless execution without events goes on: as long as a kernel waits before it tells of a hung task. */
+/** How long an endless execution without events lasts, in microseconds: the kernel's default timeout for hung tasks. */
 const HUNG_US = 120_000_000
 
-/** The helpers of the model that a probe stands in, which no kernel has. */
+/** Helper functions of the model that emit a probe. No kernel has them, so they are left out of stacks. */
 const HELPERS: ReadonlySet<string> = new Set(['touch_page', 'touch_freed_page', 'touch_freed', 'hand_out', 'file_free'])
 
 interface Task {
@@ -72,7 +74,7 @@ export function ftraceText(built: Built, steps: readonly SimulatedStep[], endles
 class FtraceText {
   private readonly threads: readonly string[]
   private readonly lines: string[] = []
-  /** How often page_free() was entered for a page that is not yet filed, by pfn. */
+  /** By pfn: how often page_free() was entered for a page that its driver has not yet put on its free list. */
   private readonly freeing = new Map<number, number>()
   events = 0
 
@@ -94,7 +96,9 @@ class FtraceText {
     this.events += 2
   }
 
-  /** What an `echo` into trace_marker shows: the recording went on until then, so the last event is not the last by chance. */
+  /**
+   * Writes a marker, as `echo` into trace_marker does. It shows that the recording went on until then, without further events.
+   */
   mark(us: number): void {
     this.lines.push(line(us, MEMREMAP, 'tracing_mark_write: end of the recording'))
     this.events++
@@ -105,7 +109,7 @@ class FtraceText {
     return `${header}${this.lines.join('\n')}\n`
   }
 
-  /** Whether the page is filed as free within its owner's page_free(), where the probe stands at the entry. */
+  /** True if the page is put on the free list within its owner's page_free(), whose entry the probe has already recorded. */
   private toldAtEntry(event: TraceEvent): boolean {
     if (event.event !== 'lastput_free') return false
     const freeing = this.freeing.get(event.pfn) ?? 0
@@ -147,7 +151,7 @@ function probe(e: Exclude<TraceEvent, PageRefEvent>, step: SimulatedStep): Entry
   }
 }
 
-/** Every page starts with count 1, and types whose free pages have 0 are set to that. */
+/** Returns the events of initialisation: each page is set to 1 and, if free pages of its type have 0, then to 0. */
 function initial(built: Built): [PageRefEvent, string[]][] {
   const { pgmap } = built.kernel
   return pgmap.pages.flatMap(({ pfn }) => {
@@ -187,7 +191,9 @@ function rangeText({ pages }: DevPagemap): string {
   return `start=0x${start.toString(16)} end=0x${end.toString(16)}`
 }
 
-/** The model has no addresses: one for each place that warns, so that two are told apart. */
+/**
+ * Returns an invented address for each place that warns, because the model has none. Different places get different addresses.
+ */
 function addressOf({ function: where, operation }: SimulatedStep): string {
   let hash = 0
   for (const c of `${where} ${operation}`) hash = (Math.imul(hash, 31) + c.charCodeAt(0)) & 0xffffff

@@ -13,7 +13,7 @@ import { IDLE, type Page } from '../linux/types.ts'
 export class Holders {
   private readonly built: Built
   private readonly value = new Map<string, number>()
-  /** For each page, references by thread. */
+  /** By page: number of references by thread. */
   private readonly held = new Map<Page, Map<string, number>>()
 
   constructor(built: Built) {
@@ -53,7 +53,7 @@ export class Holders {
     return holders.length > 0 ? ` = ${holders.join(' + ')}` : ''
   }
 
-  /** References that are neither the base's nor a page table's. */
+  /** Returns the number of references to a page that are neither the base reference nor those of page tables. */
   private taken(page: Page): number {
     if (this.get(page.life.name) === IDLE) return 0
     return this.get(page._refcount.name) - busy_base(page.pgmap) - this.entries(page).length

@@ -2,17 +2,17 @@
 /** A report as one HTML file that needs nothing else: the viewer, its style and the data. */
 import { printable } from './printable.ts'
 
-/** What `npm run build` makes of web/. */
+/** The viewer as `npm run build` bundles it from web/. */
 export interface ViewerBundle {
   script: string
   style: string
 }
 
-/** A whole recording, to be read again wherever the report is opened. */
+/** A whole recording that is embedded in the report, and read again when the report is opened. */
 export interface WholeRecording {
   name: string
   bytes: Uint8Array
-  /** How it is to be read, in the shape of the viewer's request. */
+  /** Options for reading it, in the form of the viewer's request. */
   options: object
   /** Script that reads it. */
   worker: string
@@ -37,7 +37,7 @@ export async function reportHtml(
     [whole?.worker ?? '', '<!--'],
   ] as const)
     if (text.toLowerCase().includes(end)) throw new Error(`the viewer's bundle has a ${end} in it`)
-  // Nothing but these two runs or is loaded, whatever a name in the data says.
+  // Only the viewer's script and style may run or be loaded, even if a name in the data contains HTML.
   const policy = [
     "default-src 'none'",
     // The readers compile their decoders, and unpack zstd in WebAssembly that they fetch out of themselves.
@@ -75,7 +75,7 @@ function wholeElements({ name, bytes, options, worker }: WholeRecording): string
 `
 }
 
-/** By pieces, since a call takes a limited number of arguments. */
+/** Encodes bytes as base64, in chunks because a call takes a limited number of arguments. */
 function base64(bytes: Uint8Array): string {
   const parts: string[] = []
   const PIECE = 3 * 8192
@@ -84,7 +84,7 @@ function base64(bytes: Uint8Array): string {
   return parts.join('')
 }
 
-/** JSON that ends neither its element nor, where it is read as a script, a line. */
+/** Returns JSON that can be embedded in HTML: it contains neither the end of its element nor, for scripts, a line terminator. */
 export function embeddable(data: unknown): string {
   return JSON.stringify(data).replace(
     /[<\u2028\u2029]/g,

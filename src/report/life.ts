@@ -12,7 +12,7 @@ import { lifeEnd } from './timeline.ts'
 import { clockJson } from './trace-json.ts'
 import { grouped, pfnText, plural, wrap } from './words.ts'
 
-/** As much of an event's JSON as the text shows. */
+/** The parts of an event's JSON that the text shows. */
 interface LifeEventJson {
   function: string | null
   offset?: number
@@ -24,7 +24,7 @@ interface LifeEventJson {
   count: number
   /** The event in this lifetime that gave the reference back, or took it. */
   partner: number | null
-  /** The put by which memunmap_pages() gives back what the page has of its own. */
+  /** Set for the put by which memunmap_pages() gives back the page's base reference. */
   base?: true
 }
 
@@ -38,7 +38,7 @@ interface LifetimeJson {
 export interface PageLives {
   pfn: number
   idle: number | null
-  /** The page was watched: `idle` is what it had before the recording, of which nothing is known. */
+  /** True if the page has a rest level: `idle` is the count from before the recording, whose holders are unknown. */
   isRest: boolean
   lifetimes: LifetimeJson[]
   reasons: Incompleteness[]
@@ -70,7 +70,7 @@ export async function pageLives(
     const json = pageLifeJson(source, { page: 0, from: at, to, times: timeline.time.slice(at, to) })
     const told = json as { idle: number | null; lifetime: LifetimeJson }
     idle = told.idle
-    // Attempts that failed are no lifetime, nor is the initialisation, which hands the page to nobody.
+    // Failed attempts are no lifetime, and neither is the initialisation, because it hands the page to nobody.
     if (told.lifetime.events.length > 0 && !isInitialisation(source, at, to)) lifetimes.push(told.lifetime)
     at = to
   }
@@ -156,11 +156,11 @@ function clockText(time: number, timed: Timed): string {
   return timeText(Math.round((time - zero) * (timed.info.unit === 'ticks' ? 1 : 1e9)), timed)
 }
 
-/** Holders that have a letter of their own, and those that the column has room for. */
+/** Letters for holders; and the most letters that the column has room for. */
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 const ROOM = 10
 
-/** A letter for each get while a reference of it is held: the same for the get and its put. */
+/** Assigns a letter to each get while a reference of it is held, so that a get and its put have the same letter. */
 class Letters {
   readonly left: string[] = []
   readonly #held = new Map<number, { letter: string; units: number }>()
@@ -205,7 +205,7 @@ class Letters {
     return this.#of[event]!
   }
 
-  /** Who holds the page after an event. */
+  /** Returns the letters of the holders after an event. */
   after(event: number): string {
     return this.#after[event]!
   }

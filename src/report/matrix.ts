@@ -67,7 +67,7 @@ export class MatrixText {
     this.names = Object.keys(properties).filter(p => names.includes(p))
   }
 
-  /** What comes before the first row. */
+  /** Returns the text before the first row. */
   head(): string {
     const width = Math.max(0, ...this.names.map(n => columnOf(n).length))
     const first = (n: string) => `  ${columnOf(n).padEnd(width)}  ${n}: `
@@ -88,7 +88,7 @@ export class MatrixText {
     return `${before}${head}${lines([this.line(row)])}`
   }
 
-  /** What comes after the last row. */
+  /** Returns the text after the last row. */
   end(seconds: number): string {
     const number = (of: (c: MatrixCell) => boolean) => this.cells.filter(of).length
     const count = (of: (c: MatrixCell) => boolean) => grouped(number(of))

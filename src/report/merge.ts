@@ -7,7 +7,7 @@ import { properties } from '../linux/properties.ts'
 import { type MatrixCell, type MatrixRow, MatrixText } from './matrix.ts'
 import { plural, wrap } from './words.ts'
 
-/** Something in an answer is not what its schema says. */
+/** Thrown if an answer does not follow its schema. */
 export class MergeError extends Error {}
 
 export type Answer = Record<string, unknown>
@@ -81,12 +81,12 @@ export function matrixText(rows: readonly MatrixRow[]): string {
   return [text.head(), ...rows.map(row => text.row(row)), text.end(seconds)].join('')
 }
 
-/** What one bug did in a fleet. */
+/** The findings of one bug in all recordings of a fleet. */
 export interface FleetCause {
   kind: string
-  /** Functions that could be it, sorted. */
+  /** Functions of the accused call sites, sorted. */
   functions: string[]
-  /** The surest of all its findings. */
+  /** The highest certainty of its findings. */
   certainty: string
   findings: number
   recordings: string[]
@@ -150,7 +150,7 @@ function listOf(file: string, answer: Answer, member: string): Answer[] {
   return list
 }
 
-/** Recordings of a cause that are named. */
+/** Most recordings of a cause that are named. */
 const NAMED = 5
 
 export function fleetText({ recordings, incomplete, causes }: Fleet): string[] {

@@ -38,7 +38,7 @@ export interface PageLifetime {
   held: number
   /** True if the page is idle after the last event. */
   hasEnded: boolean
-  /** Without attempts that failed. */
+  /** Events of the lifetime, without failed attempts. */
   events: LifetimeEvent[]
   /** Of each event the place of the one that gave its reference back, or took it; undefined: none. */
   partners: (number | undefined)[]
@@ -98,7 +98,7 @@ export function pageLifeJson(source: PageLifeSource, span: LifeSpan): object {
 }
 
 function countBefore({ op, count, delta }: RecordedEvent): number {
-  // A page that was set up in the recording stood at nothing before.
+  // Before its initialisation in the recording a page had count 0.
   return op === Op.SET ? 0 : count - delta
 }
 

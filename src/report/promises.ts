@@ -16,7 +16,7 @@ export interface PromiseJson {
   readonly partOf: readonly string[]
   /** True if `lastput check` has a property of this name. */
   readonly isChecked: boolean
-  /** Kinds of findings by which `lastput trace` tells that it is broken, or may be. */
+  /** Kinds of findings by which `lastput trace` reports that it is broken or may be. */
   readonly findings: readonly string[]
 }
 
@@ -32,7 +32,7 @@ export function promiseJson({ id, rule, said, kernel, partOf = [] }: KernelPromi
   }
 }
 
-/** One promise with who keeps watch over it, for `lastput explain`. */
+/** Returns the text of `lastput explain` about one promise: its rule, and which commands check it. */
 export function promiseText(promise: KernelPromise): string {
   const { id, rule, said, partOf, isChecked, findings } = promiseJson(promise)
   const paragraph = (head: string, text: string) => wrap(text, `  ${head}: `, '    ')

@@ -27,7 +27,7 @@ interface Chunk {
   op: Uint8Array
 }
 
-/** What an event of the timeline says beside its time. */
+/** The data of an event in the timeline, besides its time. */
 export interface RecordedEvent {
   count: number
   delta: number
@@ -37,7 +37,7 @@ export interface RecordedEvent {
   op: number
 }
 
-/** Keeps every event of a recording while somebody else reads it. */
+/** Keeps every event of a recording while the ledger reads it. */
 export class TimelineRecorder {
   readonly #pages = new PageTable()
   readonly #chunks: Chunk[] = []

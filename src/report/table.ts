@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 import { printable } from './printable.ts'
 
-/** Left-aligned columns, two blanks apart, without blanks at the ends of lines. Names in it are made {@link printable}. */
+/** Returns lines of left-aligned columns, two blanks apart, without trailing blanks. Names are made {@link printable}. */
 export function table(names: readonly string[], cells: readonly (readonly string[])[]): string[] {
   const head = names.map(printable)
   const rows = cells.map(row => row.map(printable))

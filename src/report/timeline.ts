@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What is drawn of a recording: columns, page after page, 10 bytes and a bit an event. */
+/** The data that the viewer draws of a recording, as columns: page after page, 10 bytes and one bit for each event. */
 
-/** Events that share one entry of `high` and `low`. */
+/** Number of events that share one entry of `high` and `low`. */
 export const BLOCK = 32
 
-/** What is drawn. Times as `EventBatch.time`. */
+/** The columns that are drawn. Times are as in `EventBatch.time`. */
 export interface Timeline {
   /** Rising. */
   pfns: Float64Array
@@ -19,12 +19,16 @@ export interface Timeline {
   /** Count of each page while nobody holds it; NO_IDLE where that is not known. */
   idle: Int16Array
   /**
-   * A bit for each event, from the lowest of the first byte on: with it a lifetime begins, or is met when it has begun before.
+   * One bit for each event, least significant bit first: set if a lifetime begins with it, or if it is the first one known of a
+   * lifetime.
    */
   begins: Uint8Array
   firstTime: number
   lastTime: number
-  /** Events in each of DENSITY parts of the time between: all are of one length but the last, which is the last moment. */
+  /**
+   * Number of events in each of DENSITY parts of the time in between. All parts have the same length but the last, which is the
+   * last moment.
+   */
   density: Uint32Array
 }
 
@@ -63,14 +67,14 @@ export function freeCount({ idle }: Pick<Timeline, 'idle'>, p: number): number {
 export function beginsWithin({ begins }: Pick<Timeline, 'begins'>, from: number, to: number): number {
   let many = 0
   for (let i = from; i < to; i++) {
-    // Bytes are zero where a page had long lifetimes, or none.
+    // Skip bytes that are zero: they occur where lifetimes are long.
     if (i % 8 === 0 && begins[i >>> 3] === 0) i += 7
     else many += (begins[i >>> 3]! >>> (i & 7)) & 1
   }
   return many
 }
 
-/** Events of a life that are told one by one. */
+/** Most events of a lifetime that are listed one by one. */
 const MOST_TOLD = 512
 
 /**

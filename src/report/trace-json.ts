@@ -64,7 +64,7 @@ export function traceJson(account: Account & { leftOut?: number }, damage: reado
   }
 }
 
-/** What the times of a document are. */
+/** Returns the description of the clock that a document's times are of. */
 export function clockJson(info: SourceInfo): object {
   const { clock, unit, resolution } = info
   return {
@@ -179,7 +179,7 @@ function functionJson(frame: Frame | undefined): object {
   return frameJson(frame)
 }
 
-/** A script that compares functions of two builds wants their names, not what the compiler made of them. */
+/** Returns a frame with the function's source name, without suffixes of the compiler, so that scripts can compare builds. */
 function frameJson(frame: Frame): object {
   const name = baseName(frame.name)
   return {

@@ -11,19 +11,19 @@ import { damageLine, incompleteness } from './completeness.ts'
 import { printable } from './printable.ts'
 import { frameText, functionName, grouped, pfnText, plural, siteText, wrap } from './words.ts'
 
-/** What a recording is called that no file has. */
+/** Name of a recording that is not read from a file. */
 const STANDARD_INPUT = 'standard input'
 
-/** Held pages from which on they are also counted by site, and sites shown. */
+/** Number of held pages from which on they are also counted by call site, and most call sites shown. */
 const FEW_HELD = 10
 const SHOWN_SITES = 10
 
-/** When the recording ended, as far as is known: its last event, or later. */
+/** Returns the time at which the recording ended, as far as is known: that of its last event, or later. */
 export function endOf({ info, lastTime }: Pick<Account, 'info' | 'lastTime'>): number {
   return Math.max(info.endTime ?? lastTime, lastTime)
 }
 
-/** Whether something is wrong: a finding that accuses, or a report of the kernel's own. */
+/** True if there is a finding that accuses, or a report of the kernel's own. */
 export function hasAccusation({ findings, reports }: Account): boolean {
   return reports.length > 0 || findings.some(finding => ACCUSATIONS.has(finding.kind))
 }
@@ -67,7 +67,7 @@ export function traceText(
   ]
 }
 
-/** The command that shows more of the first page that is told of; standard input cannot be read once more. */
+/** Returns the command that shows more of the first page with a finding; none for standard input, which cannot be read again. */
 function nextText({ info: { file }, findings, causes }: Account): string[] {
   const first = causes[0] ? findings[causes[0].findings[0]!]! : findings[0]
   // Lifetimes by probes alone have no events that could be shown.
@@ -79,7 +79,7 @@ function nextText({ info: { file }, findings, causes }: Account): string[] {
 /** A name as a shell takes it. */
 const quoted = (name: string): string => (/^[\w@%+=:,./-]+$/.test(name) ? name : `'${name.replace(/'/g, `'\\''`)}'`)
 
-/** That nothing was found, and whether that can be relied on. */
+/** Returns lines that say that nothing was found, and whether that can be relied on. */
 function outcomeText(account: Account & { leftOut?: number }, damage: readonly Damage[], isStuck: boolean): string[] {
   if (hasAccusation(account)) return []
   const { leftOut = 0 } = account
@@ -90,7 +90,7 @@ function outcomeText(account: Account & { leftOut?: number }, damage: readonly D
   return ['', ...wrap(`${outcome}${among}${missed}`, '', '')]
 }
 
-/** What accuses: cause by cause, or every finding on its own. */
+/** Returns the findings that accuse as text: cause by cause, or each on its own. */
 function accusedText({ findings, causes }: Account, text: FindingText, top: number, each: boolean): string[] {
   const accused = findings.filter(({ kind }) => ACCUSATIONS.has(kind))
   if (accused.length === 0) return []
@@ -134,7 +134,7 @@ function headText(account: Account): string[] {
 /** Lines behind an empty one; nothing where there are none. */
 const paragraph = (lines: readonly string[]): string[] => (lines.length > 0 ? ['', ...lines] : [])
 
-/** What a reader must know of the clock to understand times, or why little is certain; nothing of one in ns. */
+/** Returns what a reader must know of the clock to understand times and certainties; empty for a clock in ns. */
 function clockText(info: SourceInfo): string {
   const name = info.clock === 'unknown' ? 'clock' : `clock ${printable(info.clock)}`
   if (info.unit === 'ticks')
@@ -205,7 +205,7 @@ function reportsText(reports: readonly ErrorReport[], findingText: FindingText, 
   ]
 }
 
-/** What comes to no end, and may still: no accusation. */
+/** Returns text on operations that have not ended, which is no accusation: they may still end. */
 function stuckText(findings: readonly Finding[], text: FindingText, top: number): string[] {
   if (findings.length === 0) return []
   return [
@@ -258,7 +258,7 @@ function heldLine(finding: Finding, account: Account): string[] {
   return wrap(`${pfnText(finding.pfn)}${count}${pinned}${since}${where}${doubt}`, '  ', '    ')
 }
 
-/** That not all is shown. @param what one of them */
+/** Returns a line that says that more is not shown. @param what name of one of the things that are not shown */
 function moreText(more: number, what: string): string[] {
   return more > 0 ? ['', `... and ${plural(more, `more ${what}`)}: --top shows more, --json all`] : []
 }

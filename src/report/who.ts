@@ -10,16 +10,16 @@ import { printable } from './printable.ts'
 import { actorJson, clockJson, lawJson } from './trace-json.ts'
 import { frameText, grouped, pfnText, plural, siteText, wrap } from './words.ts'
 
-/** Pages that are told of in text. */
+/** Most pages that the text shows. */
 const TOP = 20
 
 /** What is to be shown of who holds pages. */
 export interface WhoOptions {
-  /** Pages in use. */
+  /** Most pages in use to show. */
   top?: number | undefined
   /** One page was asked for, which is told of even if nobody holds it. */
   isOne?: boolean | undefined
-  /** Only the references of some are there. */
+  /** True if only the references of some holders are included. */
   isFiltered?: boolean | undefined
 }
 
@@ -33,7 +33,7 @@ export function selectHolders(found: PagesHeld, filter: ActorFilter): PagesHeld 
   return { ...found, pages: isFiltered ? pages.filter(({ holders }) => holders.length > 0) : pages }
 }
 
-/** Whether somebody holds the page. */
+/** True if somebody holds the page. */
 export const isHeld = ({ count, idleCount, holders }: PageHolders): boolean =>
   count !== (idleCount ?? 0) || holders.length > 0
 
@@ -88,7 +88,7 @@ function holderText(
   return lines
 }
 
-/** Where such a reference comes back, by the law that its call site obeys. */
+/** Returns where a reference comes back, by the law of its call site. */
 function givenBackText({ puts, held, lifetimes }: LawSummary): string {
   const sites = puts.map(site => (site ? [site, ...site.callers].map(siteText).join(' from ') : 'a put without stack'))
   const how = held === lifetimes ? `all ${grouped(lifetimes)}` : `${grouped(held)} of ${grouped(lifetimes)}`
