@@ -278,7 +278,7 @@ function withoutEscapes(text: string): string {
   return text.replace(/\\(.)/gs, (_, letter: string) => ESCAPES[letter] ?? letter)
 }
 
-/** What libtraceevent 1.7 reads between % and the letter of a conversion. */
+/** Characters that libtraceevent 1.7 accepts between % and the letter of a conversion. */
 const MODIFIERS = /[-#hlLzZ.0-9*]*/y
 const PARTS = /^([-#0]*)(\*|\d*)(?:\.(\*|\d*))?([hlLzZ]*)$/
 

@@ -5,7 +5,7 @@ import { type EventFormat, type Field, findField, type RecordBytes } from '../tr
 import type { SymbolTable } from '../trace/common/symbols.ts'
 import { type Conversion, type Expr, MAX_WIDTH, type PrintPart, parsePrintFmt, type TableEntry } from './print-fmt.ts'
 
-/** What printing needs to know of the recording. */
+/** Properties of the recording on which formatting depends. */
 export interface PrintContext {
   littleEndian: boolean
   longSize: number

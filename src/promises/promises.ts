@@ -18,7 +18,7 @@ export interface KernelPromise {
   readonly id: string
   /** One sentence without a capital and a full stop. */
   readonly rule: string
-  /** Who put it into words, and which. */
+  /** Where the rule was stated in words (an author and date, or a comment in the kernel), and what was said. */
   readonly said?: string
   readonly kernel: KernelSource
   /** Wider promises that are broken with this one: the model checks those. */

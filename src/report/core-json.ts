@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What a dump holds, as JSON (schema lastput.core/1). */
+/** Results of examining a dump, as JSON (schema lastput.core/1). */
 import type { Examination } from '../core/examine.ts'
 import type { CoreFinding, Holder } from '../core/finding.ts'
 import type { PagemapAccount, StateCounts } from '../core/mm/device-pages.ts'
@@ -8,7 +8,7 @@ import { flagNames } from '../core/page-queries.ts'
 import { coreIncompleteness } from './core-completeness.ts'
 import { pfnText } from './words.ts'
 
-/** @param map whether every page is listed, too, in runs of pages that are alike */
+/** @param map true to list every page, too, in runs of equal pages */
 export function coreJson(file: string, found: Examination, { map = true } = {}): object {
   const { kernel, pagemaps, findings, notes, holders } = found
   const reasons = coreIncompleteness(found)

@@ -14,7 +14,7 @@ export function tooLargeToShow(name: string, bytes: number): string | undefined 
   return `${printable(name)} has ${sizes}: run "lastput core ${printable(name)} --html report.html", and open that`
 }
 
-/** What a finding is about, and its numbers. */
+/** Returns the subject of a finding with its numbers. */
 export function coreSubject(finding: CoreFinding): string {
   const { kind, pfn, count, explained, mapcount } = finding
   const pages = pageCount(finding)
@@ -49,7 +49,7 @@ export function heldGroups(findings: readonly CoreFinding[]): HeldGroup[] {
   return groups
 }
 
-/** Which pages, with what count, and by what they are held. */
+/** Returns a sentence on which pages are held, with what count, and by what. */
 export function heldSentence({ first, last, pages }: HeldGroup): string {
   const end = last.pfn + pageCount(last) - 1
   const where = pages === 1 ? pfnText(first.pfn) : `${pfnText(first.pfn)}-${pfnText(end)}`
@@ -68,7 +68,7 @@ function isNext(last: CoreFinding, next: CoreFinding): boolean {
   return words(last) === words(next)
 }
 
-/** A holder without what differs from page to page. */
+/** Returns a holder in words, without the parts that differ from page to page. */
 function groupWords({ kind, task, pid, cache, symbol, member, words }: Holder): string {
   const by = task === undefined ? '' : ` ${printable(task)}-${pid}`
   if (kind === 'mapping') return `mapped by${by}`

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What a dump holds, as text that fits a screen. */
+/** Results of examining a dump, as text that fits a screen. */
 import type { Examination } from '../core/examine.ts'
 import { CORE_ACCUSATIONS, type CoreFinding } from '../core/finding.ts'
 import type { PagemapAccount } from '../core/mm/device-pages.ts'

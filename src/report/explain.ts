@@ -10,7 +10,7 @@ import { promiseJson } from './promises.ts'
 import { table } from './table.ts'
 import { wrap } from './words.ts'
 
-/** Who shows the life of which type, and by which threads, one after the other. */
+/** By type of memory: the driver and its threads, run one after the other, that show the life of a page. */
 const LIVES: readonly { type: MemoryType; driver: string; threads: readonly string[] }[] = [
   { type: 'PRIVATE', driver: 'test_hmm', threads: ['migrate', 'exit', 'unbind'] },
   { type: 'FS_DAX', driver: 'fsdax', threads: ['fault', 'gup', 'exit', 'truncate', 'unbind'] },
@@ -54,7 +54,7 @@ function rulesTable(protocol: Protocol): string[] {
   return table(['type', 'idle', 'idle to busy', 'mapping counts', 'pagemap refs'], rows)
 }
 
-/** Runs the threads in turn and tells what becomes of page 0 and of the pagemap. */
+/** Runs the threads one after the other, and returns lines on what happens to page 0 and to the pagemap. */
 function lifeOf(protocol: Protocol, name: string, wanted: readonly string[]): string[] {
   const { initial, steps } = lifeSteps(protocol, name, wanted)
   const diagram = [initial, ...steps.flatMap(s => (s.count ? [s.count.to] : []))].map(n => `(${n})`).join(' -> ')
@@ -68,7 +68,7 @@ interface Change {
   to: number
 }
 
-/** What a step does to the page, as far as it matters to its count. */
+/** The effect of a step on the page and its count. */
 export interface LifeStep {
   thread: string
   function: string

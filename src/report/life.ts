@@ -34,7 +34,7 @@ interface LifetimeJson {
   events: LifeEventJson[]
 }
 
-/** What a recording shows of a page. */
+/** The lifetimes of a page in a recording. */
 export interface PageLives {
   pfn: number
   idle: number | null

@@ -21,7 +21,7 @@ export interface Answers {
 export const TRACE = 'lastput.trace/3'
 export const CELL = 'lastput.check/2'
 
-/** What a cell of a matrix has, as far as its table shows it. */
+/** Members of a cell's JSON that the table needs: texts and numbers. */
 const CELL_TEXTS = ['system', 'driver', 'protocol', 'scenario', 'property', 'verdict', 'bounds']
 const CELL_NUMBERS = ['states', 'seconds']
 

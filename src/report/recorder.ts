@@ -117,7 +117,7 @@ export class TimelineRecorder {
     return (this.#count[page] = exact ?? (known ? this.#count[page]! + delta : recorded))
   }
 
-  /** What is drawn of the pages that the ledger accounts for. Called once, before `sort`. */
+  /** Returns the timeline of the pages that the ledger accounts for. To be called once, before `sort`. */
   timeline(ledger: LearningTracker): Timeline {
     const pages = this.#countedPages(ledger)
     this.#rows = new Int32Array(this.#pages.length).fill(-1)

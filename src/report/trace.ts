@@ -182,7 +182,7 @@ function lifetimesText(account: Account): string[] {
   return wrap(`${parts.filter(part => part !== '').join(', ')}.`, '', '  ')
 }
 
-/** The kernel's own findings, as it told them. */
+/** Returns lines on the kernel's own reports. */
 function reportsText(reports: readonly ErrorReport[], findingText: FindingText, top: number): string[] {
   if (reports.length === 0) return []
   const text = (report: ErrorReport) => {

@@ -13,11 +13,11 @@ import { frameText, grouped, pfnText, plural, siteText, wrap } from './words.ts'
 /** Most pages that the text shows. */
 const TOP = 20
 
-/** What is to be shown of who holds pages. */
+/** Which holders are shown. */
 export interface WhoOptions {
   /** Most pages in use to show. */
   top?: number | undefined
-  /** One page was asked for, which is told of even if nobody holds it. */
+  /** True if a single page was asked for. It is shown even if nobody holds it. */
   isOne?: boolean | undefined
   /** True if only the references of some holders are included. */
   isFiltered?: boolean | undefined

@@ -58,7 +58,7 @@ export function plural(n: number, noun: string): string {
   return `${grouped(n)} ${noun}${n === 1 ? '' : 's'}`
 }
 
-/** What the message of a violation says beyond the property's name. */
+/** Returns the part of a violation's message that adds to the property's name. */
 export function newsOf(property: string, message: string | undefined): string {
   return message === undefined || message === property || message === `${property} does not hold` ? '' : message
 }

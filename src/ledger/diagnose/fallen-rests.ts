@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Watched pages whose count at rest fell, while others still held them: a put gave back a reference that was there when the watch
- * began. That may be its right, if it was taken before and comes back late; or it is one put too many, of which no event is
- * impossible. It is too many only if all of this speaks for it:
+ * Judges watched pages whose rest level fell while others still held them: a put gave back a reference that existed when the
+ * watch began. It may be rightful, if the reference was taken before the watch and came back late. Or it is a surplus put that no
+ * impossible event reveals. It counts as surplus only if all of the following hold:
  *
- * - the page is short by one law that all other lifetimes obey, by as much as one put gave back that found nothing out, and that
- *   put has the callers that puts of this law have;
- * - all other pages that are used under the law have, from the first to the last, the count at rest that this one had, and it
- *   alone fell;
- * - the page was used on under the law, so that nobody was giving it up;
- * - a reference of before the watch would have been overtaken by many more of the law's than any that came back: what tells a
- *   leak (`leak.ts`), seen from its other end.
+ * - the page is short under one law that all other lifetimes obey, by as much as one put gave back when none was out, and that
+ *   put has the callers that puts of this law usually have;
+ * - all other pages that are used under the law keep, for the whole recording, the rest level that this page had, and only this
+ *   one fell;
+ * - the page was used under the law afterwards, too, so that its owner was not giving it up;
+ * - a reference from before the watch would have been overtaken by far more references of the law than any that came back. This
+ *   is the evidence for a leak (`leak.ts`), applied to the other end of a reference.
  */
 import type { WatchedCounts } from '../../trace/events.ts'
 import type { Finding } from '../findings/finding.ts'

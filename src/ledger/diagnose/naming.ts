@@ -79,10 +79,10 @@ export class Naming {
   }
 
   /**
-   * Events of a lifetime with the count after each.
+   * Returns the events of a lifetime, each with the count after it.
    *
    * @param countAtEnd count after the last event
-   * @param partners of each event, the place of its partner
+   * @param partners by event, the place of its partner
    */
   history(
     events: readonly LifetimeEvent[],

@@ -4,7 +4,7 @@ import type { FindingKind } from '../findings/registry.ts'
 import type { LearningTracker } from '../learn/learning-tracker.ts'
 import { PageBit } from '../track/page-state.ts'
 
-/** A finding about a page that says nothing yet, with what is told of it. */
+/** Makes a finding about a page: fields that `told` does not have get defaults. */
 export function newFinding(ledger: LearningTracker, kind: FindingKind, row: number, told: Partial<Finding>): Finding {
   const { pages } = ledger
   return {

@@ -7,7 +7,7 @@ import type { Naming } from './naming.ts'
 export interface UnmapSummary {
   firstPfn: number
   lastPfn: number
-  /** Who entered it, and when. */
+  /** The task that entered it, with the time of entry. */
   actor: Actor
   /** Time of the return; undefined if no probe recorded it. */
   returned: number | undefined

@@ -36,7 +36,7 @@ export interface HistoryEvent extends Actor {
 /** One of those who could be the culprit. */
 export interface Candidate {
   actor: Actor
-  /** What speaks for it, or against: sentences. */
+  /** Evidence for or against this candidate, as sentences. */
   reasons: string[]
 }
 
@@ -87,7 +87,7 @@ export interface Finding {
   consequences: ConsequenceFinding[]
   /** Number of consequences beyond those listed. */
   moreConsequences: number
-  /** Sentences. */
+  /** The evidence, as sentences. */
   evidence: string[]
   /** Set for a page whose holder is known. */
   held?: HeldReference

@@ -60,7 +60,7 @@ export function preferredLaws(
 }
 
 /**
- * How well a get and a put go together, in [0, 7]; -1 if the put comes before the get in most lifetimes that have both.
+ * Returns how well a get and a put match, in [0, 7]; -1 if the put comes before the get in most lifetimes that have both.
  *
  * @param samples lifetimes, each in order
  */

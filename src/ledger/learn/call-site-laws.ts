@@ -13,7 +13,7 @@ import { MatrixBuilder, type UnitMatrix } from './unit-matrix.ts'
 
 /** A call site at the number of frames that matters: all keys that are equal in these frames. */
 export interface SiteGroup {
-  /** What `CallSiteDepths.at` gives for all of them. */
+  /** Value of `CallSiteDepths.at` for each of these keys. */
   at: number
   depth: number
   isPut: boolean

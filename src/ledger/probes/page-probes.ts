@@ -7,7 +7,7 @@ import type { PageView, ProbedTables } from './page-view.ts'
 import { ProbeState, ProbeTable } from './probe-table.ts'
 import { isBefore, type Stamp } from './stamps.ts'
 
-/** What was seen of the probes of one pagemap. */
+/** Numbers of probes of one pagemap's pages, by what they said. */
 export interface ProbeCounts {
   /** Number of hand-outs with a probe (`allocs`), and of those that seem to have had none. */
   allocs: number

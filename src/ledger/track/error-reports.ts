@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What the kernel reported while it was recorded: WARNs, and what KASAN and KFENCE found. */
+/** The kernel's own reports in a recording: WARNs, and findings of KASAN and KFENCE. */
 import type { EventBatch, Frame, StackTable } from '../../trace/events.ts'
 import { baseName } from '../callsites/symbol-lists.ts'
 import type { TaskActivity } from './task-activity.ts'

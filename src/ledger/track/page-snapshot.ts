@@ -54,6 +54,6 @@ export class PageSnapshot {
   }
 }
 
-/** Whether somebody holds the page. */
+/** True if the page is in use. */
 const isInUse = ({ count, idle, events, heldBefore }: PageState) =>
   count !== (idle ?? 0) || events.length > 0 || heldBefore > 0

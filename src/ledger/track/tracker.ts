@@ -47,7 +47,7 @@ export interface TrackerParts {
   compact?: Compact | undefined
   /** Called when the log of lifetimes is full. */
   makeRoom?: MakeRoom | undefined
-  /** What is known of the recording's clock; it may change while the recording is read. */
+  /** Properties of the recording's clock; the reader may update them while the recording is read. */
   stamps?: StampInfo | undefined
   /** A tracker that has seen the recording's beginning: the rules that it recognised hold from the start. */
   hints?: Tracker | undefined
