@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What is found to hold a page against what its count says. */
+/** Compares the references of a page that holders explain with the page's count. */
 
 import type { Holder } from './finding.ts'
 import type { HolderSearch } from './holders/find.ts'
@@ -7,23 +7,23 @@ import type { DevicePages, PagesInUse } from './mm/device-pages.ts'
 import { GUP_PIN_COUNTING_BIAS } from './pins.ts'
 
 export interface Balance {
-  /** References of an idle page that stay while it is in use. */
+  /** References that an idle page of this kind already has, and that remain while the page is in use. */
   readonly base: number
-  /** References that are certain: of page tables and pipes. */
+  /** References that certainly exist: one for each page-table entry and pipe buffer that holds one. */
   readonly certain: number
-  /** Pointers at places that are in use, each of which can stand for a reference, or for a pin. */
+  /** Pointers found in memory that is in use. Each can stand for one reference or one pin. */
   readonly pointers: readonly Holder[]
-  /** References that the count has beyond those explained; negative where the certain ones are more than it says. */
+  /** References that the count has beyond the explained ones. Negative if the certain references alone exceed the count. */
   readonly missing: number
-  /** References explained, with those of an idle page. */
+  /** References that are explained, including those of an idle page. */
   readonly explained: number
-  /** Why references that are missing need not be leaked, as far as this page goes. */
+  /** Why missing references of this page need not be leaked. */
   readonly doubt: string | undefined
-  /** Doubtful holders that are taken to hold it all the same, because nothing else does. */
+  /** Doubtful holders that are counted anyway, because without them references would be unexplained. */
   readonly counted: readonly Holder[]
 }
 
-/** @returns undefined where no rule says what the count means, or holders were not looked for */
+/** @returns undefined where no rule says what the count means, or if holders were not searched for */
 export function balanceOf(
   { inUse, pagemaps }: DevicePages,
   row: number,
@@ -57,18 +57,21 @@ export function balanceOf(
   }
 }
 
-/** How many of `rest` references so many pointers can stand for: each for one, or for a pin of a single page. */
+/**
+ * Returns how many of `rest` references `pointers` pointers can explain. A pointer explains one reference or, on a page that is
+ * not part of a large folio, one pin.
+ */
 export function explainable(rest: number, pointers: number, single: boolean): number {
   if (!single || rest < GUP_PIN_COUNTING_BIAS) return Math.min(rest, pointers)
   const pins = Math.min(Math.floor(rest / GUP_PIN_COUNTING_BIAS), pointers)
   return pins * GUP_PIN_COUNTING_BIAS + Math.min(rest % GUP_PIN_COUNTING_BIAS, pointers - pins)
 }
 
-/** Bit of PG_locked, the first of all flags since there are any. */
+/** Mask of PG_locked, which is bit 0 of the flags in all kernels. */
 const LOCKED = 1
 
 function doubtOf(inUse: PagesInUse, row: number, found: ReturnType<HolderSearch['of']>): string | undefined {
-  // Migration keeps its pages locked, and knows them by shifted frame numbers in arrays of the driver's.
+  // Migration locks its pages and records them in the driver's arrays as shifted frame numbers, which the search does not find.
   if (inUse.flagsLow[row]! & LOCKED) return 'it is locked, so somebody is at work on it'
   if ((found?.unclear ?? 0) > 0) return 'page tables have entries for it whose meaning is not known'
   const entries = (found?.holders ?? []).filter(({ kind }) => kind === 'mapping').length
@@ -76,7 +79,7 @@ function doubtOf(inUse: PagesInUse, row: number, found: ReturnType<HolderSearch[
   if (inUse.order[row] === 0 && mapcount > entries) {
     return `it is mapped ${mapcount} times by its own count, but ${entries} entries were found`
   }
-  // How often a large folio is mapped stands elsewhere; one that is not has no mapping.
+  // A large folio keeps its mapcount elsewhere. An unmapped one has no `mapping`.
   if (inUse.order[row]! > 0 && inUse.mapping[row] && entries === 0) {
     return 'it belongs to a mapping, but no page table was found that maps it'
   }

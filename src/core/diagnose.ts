@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** From pages in use and their holders to findings. */
+/** Turns the pages in use and their holders into findings. */
 
 import { type Balance, balanceOf } from './balance.ts'
 import type { CoreFinding } from './finding.ts'
@@ -11,10 +11,10 @@ import { PageView } from './mm/page-layout.ts'
 import { doubleRecorded } from './recorded-twice.ts'
 import { teardowns } from './teardown.ts'
 
-/** Held pages that are listed one by one; more are counted only. */
+/** Maximum number of held pages that get a finding each. Further ones are only counted. */
 export const MOST_HELD = 1 << 18
 
-/** Findings that accuse in order of pages, then those that only report. */
+/** Returns the findings that accuse, in order of their pages, followed by those that only report. */
 export function diagnose(
   kernel: Kernel,
   map: MemoryMap,
@@ -41,7 +41,7 @@ interface Case {
   row: number
   holders: HolderSearch | undefined
   balance: Balance | undefined
-  /** Why the pointers to the page are too many. */
+  /** Why the page has more pointers to it than it should have; undefined if it does not. */
   twice: string | undefined
 }
 
@@ -97,7 +97,7 @@ function verdict(known: Case): Verdict {
   return { kind: 'leaked', certainty: holders.live ? 'possible' : 'likely', evidence: [open, LOOKED_AT] }
 }
 
-/** Reads a page of a running kernel again, now that its holders were looked for. */
+/** Reads a page of a running kernel again after the search for holders. @returns true if its count or mapcount has changed */
 function hasChanged({ map, pages: { inUse }, row }: Case): boolean {
   const now = new PageView()
   if (!map.read(inUse.pfn[row]!, now)) return true
@@ -110,7 +110,7 @@ function onFreeList(how: string): string {
   return `it is on its driver's list of free pages: ${how}`
 }
 
-/** Why references that are not explained need not be leaked. */
+/** Returns why unexplained references need not be leaked; undefined if nothing speaks against a leak. */
 function doubtOf(balance: Balance, holders: HolderSearch): string | undefined {
   if (holders.incomplete.length > 0) return holders.incomplete.slice(0, 3).join('; ')
   return balance.doubt
@@ -129,7 +129,7 @@ function impossibleBecause({ rule, protocol }: PagemapAccount, page: { count: nu
   return `its count is ${page.count}, but under protocol ${protocol} a page that nobody uses has ${rule?.idle}`
 }
 
-/** A page that looks idle, but is mapped: the rule that no page table maps a free page is broken. */
+/** Reports a page that looks idle but is mapped, which violates the rule that no page table maps a free page. */
 function mappedIdle(map: MemoryMap, pages: DevicePages, pfn: number, holders: HolderSearch): CoreFinding[] {
   const view = new PageView()
   if (!map.read(pfn, view) || view.isTail) return []

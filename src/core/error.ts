@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** The two ways in which a dump can disappoint: the file is not what it should be, or it lacks a piece of memory. */
+/** The two errors of reading a dump: the file is malformed, or a piece of memory is not in it. */
 
-/** A file that cannot be used as a dump: says where, what was expected there, and what to do. */
+/** A file that cannot be used as a dump. The message says where, what was expected there, and what to do. */
 export class CoreError extends Error {
   readonly file: string
-  /** Byte offset in the file; undefined where it is no place in it that is wrong. */
+  /** Byte offset in the file; undefined if the problem is not at one place. */
   readonly offset: number | undefined
   readonly expected: string
 
@@ -18,12 +18,12 @@ export class CoreError extends Error {
 }
 
 /**
- * Why memory cannot be read: `excluded` is a frame (of the page itself or of a page table on the way to it) that the dump left
- * out; `unmapped` is an address that the kernel's page tables do not map, so that whatever held it is damaged.
+ * Why memory cannot be read. `excluded`: the dump left out the frame, or a frame of a page table on the way to it. `unmapped`:
+ * the kernel's page tables do not map the address, so the structure that contained the pointer is damaged.
  */
 export type Absence = 'excluded' | 'unmapped'
 
-/** Memory that the dump does not have. It is never read as zero. */
+/** Thrown where memory is not in the dump. Missing memory is never read as zero. */
 export class NotInDump extends Error {
   readonly address: bigint
   readonly why: Absence
@@ -36,7 +36,9 @@ export class NotInDump extends Error {
   }
 }
 
-/** Runs a piece of work that may meet memory which is not there; `gap` is told, and undefined returned. */
+/**
+ * Runs `work`, which may meet memory that is not in the dump. In that case it passes the error to `gap` and returns undefined.
+ */
 export function unlessAbsent<T>(work: () => T, gap?: (absent: NotInDump) => void): T | undefined {
   try {
     return work()

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What a dump holds: every pagemap, every device page by its state, who holds those in use, and what is wrong. */
+/** Examines a dump: its pagemaps, the state of every device page, the holders of the pages in use, and the findings. */
 import { diagnose } from './diagnose.ts'
 import { CoreError } from './error.ts'
 import type { CoreFinding } from './finding.ts'
@@ -13,9 +13,9 @@ import { findOrphans } from './mm/orphans.ts'
 import { type Pagemap, readPagemaps } from './mm/pagemaps.ts'
 
 export interface ExamineOptions extends KernelFiles {
-  /** Look for who holds the pages in use; true unless said. */
+  /** Find the holders of the pages in use. Default: true. */
   holders?: boolean | undefined
-  /** Search all of memory for pointers to pages whose references nothing else explains; true unless said. */
+  /** Search all of memory for pointers to the pages whose references are not explained otherwise. Default: true. */
   search?: boolean | undefined
   progress?: ((what: string, done: number, total: number | undefined) => void) | undefined
 }
@@ -30,7 +30,11 @@ export interface Examination {
   readonly notes: readonly string[]
 }
 
-/** Examines a dump. @param name of the file, for errors. @throws CoreError where there is no kernel to be read in it */
+/**
+ * Examines a dump.
+ * @param name of the file, for errors
+ * @throws CoreError if the dump has no kernel that can be read
+ */
 export function examine(dump: Dump, name: string, options: ExamineOptions = {}): Examination {
   const kernel = openKernel(dump, name, options)
   try {
@@ -52,7 +56,7 @@ function examineKernel(kernel: Kernel, dump: Dump, options: ExamineOptions): Exa
   return { kernel, map, ...pages, holders, findings, notes: notesOf(kernel, pages, dump) }
 }
 
-/** Pagemaps by pgmap_array; where a part of that is missing, by the pages themselves, too. */
+/** Returns the pagemaps in pgmap_array and, where the dump lacks parts of that, those that device pages themselves point to. */
 function allPagemaps(kernel: Kernel, map: MemoryMap): Pagemap[] {
   const gaps = kernel.gaps.length
   const known = readPagemaps(kernel)
@@ -62,7 +66,7 @@ function allPagemaps(kernel: Kernel, map: MemoryMap): Pagemap[] {
   return found.sort((a, b) => (a.ranges[0]?.first ?? 0) - (b.ranges[0]?.first ?? 0))
 }
 
-/** What to know of the answer as a whole. */
+/** Returns notes that qualify the results as a whole. */
 function notesOf(kernel: Kernel, { pagemaps }: DevicePages, dump: Dump): string[] {
   const notes: string[] = []
   if (dump.memory.format === 'live') {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What is said of a dump's pages, and on what it rests. */
+/** Findings about a dump's pages, with the evidence for each. */
 
 import type { FrameRange } from './memory/physical.ts'
 
 export type CoreFindingKind = 'held' | 'leaked' | 'count-mismatch' | 'impossible-state' | 'teardown-waits'
 
-/** Kinds that say that something is wrong; `held` only reports. */
+/** Kinds that report a fault. The remaining kind, `held`, only describes. */
 export const CORE_ACCUSATIONS: ReadonlySet<CoreFindingKind> = new Set<CoreFindingKind>([
   'leaked',
   'count-mismatch',
@@ -15,7 +15,7 @@ export const CORE_ACCUSATIONS: ReadonlySet<CoreFindingKind> = new Set<CoreFindin
 
 export type CoreCertainty = 'certain' | 'likely' | 'possible'
 
-/** Ways of holding a page. */
+/** The ways in which a page can be held. */
 export type HolderKind =
   | 'mapping'
   | 'migration-entry'
@@ -28,31 +28,31 @@ export type HolderKind =
   | 'kernel-page'
   | 'pfn-number'
 
-/** Who has a pointer to a page, or maps it. */
+/** A holder: something that maps a page or has a pointer to it. */
 export interface Holder {
   readonly kind: HolderKind
   /**
-   * References that it holds for certain: of a page-table entry or a pipe that is known. Of a pointer that was found by a search,
-   * `undefined`: it stands for one reference, but it need not.
+   * Number of references that the holder certainly has, known for page-table entries and pipe buffers. It is undefined for a
+   * pointer that the search found: such a pointer can stand for one reference, but need not.
    */
   readonly references: number | undefined
-  /** One line, without the page. */
+  /** Description in one line, without the page. */
   readonly words: string
-  /** Address of what holds it: the entry's user address, the pointer's place in memory. */
+  /** Address of the holder: the user address of a page-table entry, or where in memory a pointer stands. */
   readonly address: bigint | undefined
   readonly pid?: number | undefined
   readonly task?: string | undefined
-  /** Of slab objects: the cache, the object, and where in it the pointer stands. */
+  /** For a holder in a slab object: the cache, the object, and the offset of the pointer in it. */
   readonly cache?: string | undefined
   readonly object?: bigint | undefined
   readonly offset?: number | undefined
-  /** Structure and member that it likely is. */
+  /** Likely structure and member that the pointer is in. */
   readonly member?: string | undefined
-  /** Symbol in or by which it was found. */
+  /** Symbol that contains the pointer, or the function in whose stack frame the pointer lies. */
   readonly symbol?: string | undefined
 }
 
-/** How many pages a finding is about. */
+/** Returns the number of pages that a finding is about. */
 export function pageCount({ pages }: Pick<CoreFinding, 'pages'>): number {
   return pages.reduce((sum, { first, end }) => sum + end - first, 0)
 }
@@ -60,16 +60,19 @@ export function pageCount({ pages }: Pick<CoreFinding, 'pages'>): number {
 export interface CoreFinding {
   readonly kind: CoreFindingKind
   readonly certainty: CoreCertainty
-  /** The page, or the head of the folio; of a pagemap, the first page that keeps it. */
+  /**
+   * Frame number of the page or of its folio's head. For a finding about a pagemap, that of the first page that keeps the
+   * pagemap.
+   */
   readonly pfn: number
-  /** Pages that the finding is about: those of the folio, or all that keep a pagemap. */
+  /** Pages that the finding is about: those of the folio, or all that keep the pagemap. */
   readonly pages: readonly FrameRange[]
-  /** Index in the list of pagemaps; undefined for an ordinary page. */
+  /** Index in the list of pagemaps; undefined for a page that is not device memory. */
   readonly pagemap: number | undefined
   readonly count: number
-  /** How often the page is mapped, by its own count. */
+  /** Number of times that the page is mapped, according to its mapcount. */
   readonly mapcount: number
-  /** References explained, that of an idle page included; undefined where holders were not looked for. */
+  /** References that are explained, including that of an idle page; undefined if holders were not searched for. */
   readonly explained: number | undefined
   readonly holders: readonly Holder[]
   readonly evidence: readonly string[]

@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * aarch64 with pages of 4 KiB: arch/arm64/include/asm/pgtable-hwdef.h, pgtable-prot.h, memory.h and Documentation/arch/arm64/memory.rst.
- * The kernel's addresses have a root table of their own.
+ * Reads memory of aarch64 kernels with pages of 4 KiB. Sources: arch/arm64/include/asm/pgtable-hwdef.h, pgtable-prot.h, memory.h
+ * and Documentation/arch/arm64/memory.rst. Kernel addresses have a root table of their own (TTBR1), so both root tables use all
+ * their entries.
  */
 import type { Vmcoreinfo } from '../kernel/vmcoreinfo.ts'
 import type { AddressSpace, Arch, RegionHints } from './arch.ts'
 
 const VALID = 1 << 0
-/** With VALID: a table, and in the lowest table a page; without it a block. */
+/** Bit of a valid entry. Set, the entry points to a table, or in the lowest table to a page; clear, it maps a block. */
 const TABLE = 1 << 1
-/** Bit 58, in entries that are not valid: mapped, but not to be touched, up to 6.10. */
+/** Bit 58 of entries that are not valid: the page is mapped, but any access faults (PTE_PROT_NONE). Used up to 6.10. */
 const PROT_NONE_HIGH = 1 << 26
-/** Bit 56. */
+/** Bit 56 (PTE_SPECIAL), in the high half of an entry. */
 const SPECIAL_HIGH = 1 << 24
-/** Bit 55 tells kernel addresses from others, whatever pointer authentication keeps in those around it. */
+/**
+ * Bit 55 is set in kernel addresses and clear in others. Pointer authentication can change the bits around it, but not this one.
+ */
 const KERNEL_BIT = 1n << 55n
 const LEVEL_BITS = 9
 const PAGE_BITS = 12
@@ -27,7 +30,7 @@ export const AARCH64: Arch = {
   levelBits: LEVEL_BITS,
 
   space(info) {
-    // What the machine has can be less than what the kernel was built for (52 bits).
+    // The machine can support fewer address bits than the 52 that the kernel was built for.
     const sizeBits = info.number('TCR_EL1_T1SZ')
     const told = sizeBits === undefined ? (info.number('VA_BITS') ?? USUAL_BITS) : 64 - sizeBits
     const bits = told > PAGE_BITS + LEVEL_BITS && told <= MOST_BITS ? told : USUAL_BITS
@@ -49,7 +52,8 @@ export const AARCH64: Arch = {
 
   regions({ info, space }: RegionHints) {
     const start = BigInt.asUintN(64, -1n << BigInt(space.bits))
-    // Half of the addresses are the direct map, of which the first is that of PHYS_OFFSET: KASLR can make that negative.
+    // The lower half of the kernel's addresses is the direct map, whose first address maps PHYS_OFFSET. KASLR can make
+    // PHYS_OFFSET negative.
     const physical = BigInt.asIntN(64, info.bigNumber('PHYS_OFFSET') ?? 0n)
     const middle = start + (1n << BigInt(space.bits - 1))
     const end = 1n << 64n
@@ -83,17 +87,18 @@ export const AARCH64: Arch = {
   isSpecial: (_, high) => (high & SPECIAL_HIGH) !== 0,
 
   swapForms: [
-    // Since 6.11: the type in bits 6 to 10, the offset from bit 12 on.
+    // Since 6.11, the type is in bits 6 to 10 and the offset starts at bit 12.
     { type: low => (low >>> 6) & 31, frame: (low, high) => ((high & 0x3fffffff) * 2 ** 20 + (low >>> 12)) % PFN_HIGH },
-    // Before: bits 3 to 7, and from bit 8 on.
+    // Before 6.11, the type is in bits 3 to 7 and the offset starts at bit 8.
     { type: low => (low >>> 3) & 31, frame: (low, high) => ((high & 0x03ffffff) * 2 ** 24 + (low >>> 8)) % PFN_HIGH },
   ],
 
   codeAddress(word, info) {
     if ((word & KERNEL_BIT) === 0n) return undefined
-    // Return addresses are signed, with CONFIG_ARM64_PTR_AUTH_KERNEL; ones take the signature's place.
+    // With CONFIG_ARM64_PTR_AUTH_KERNEL, return addresses are signed. Setting the bits of the signature to ones restores the
+    // address.
     const address = word | (info.bigNumber('KERNELPACMASK') ?? 0n)
-    // Modules stand before the image, and the image at the beginning of vmalloc memory.
+    // Modules lie below the kernel's image, and the image lies at the beginning of the vmalloc region.
     const from = info.bigNumber('MODULES_VADDR') ?? 0xffff800000000000n
     const to = info.bigNumber('VMALLOC_END') ?? info.bigNumber('VMEMMAP_START') ?? 1n << 64n
     return address >= from && address < to ? address : undefined
@@ -103,7 +108,7 @@ export const AARCH64: Arch = {
   stackBytes: 16384,
 }
 
-/** All of a root table, which can have fewer entries than others. */
+/** Returns the range of all entries of a root table, which can have fewer entries than the tables below it. */
 function rootEntries({ levels, bits }: AddressSpace) {
   return { from: 0, to: 2 ** (bits - PAGE_BITS - LEVEL_BITS * (levels - 1)) }
 }

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What a reader of memory must know of an architecture; each has one file. */
+/** The contract of an architecture: what reading its memory requires. Each architecture has a file of its own in this folder. */
 import type { Vmcoreinfo } from '../kernel/vmcoreinfo.ts'
 
-/** What an entry of a page table is. */
+/** The kind of an entry of a page table. */
 export type EntryKind = 'none' | 'table' | 'page' | 'swap'
 
-/** How the kernel's addresses are resolved. */
+/** The dimensions of the page tables that resolve kernel addresses. */
 export interface AddressSpace {
-  /** Levels of page tables. */
+  /** Number of levels of page tables. */
   readonly levels: number
-  /** Bits of an address that page tables resolve; in a kernel address all above them are ones. */
+  /** Number of low address bits that the page tables resolve. In a kernel address, all bits above them are ones. */
   readonly bits: number
 }
 
@@ -25,7 +25,7 @@ export interface AddressRange {
   readonly to: bigint
 }
 
-/** What tells where the kernel's regions lie. */
+/** What the dump says about where the kernel's regions lie. */
 export interface RegionHints {
   readonly info: Vmcoreinfo
   readonly space: AddressSpace
@@ -36,30 +36,32 @@ export interface RegionHints {
 }
 
 export interface KernelRegions {
-  /** What to add to a physical address for its address in the direct map. */
+  /** Offset to add to a physical address to get its address in the direct map. */
   readonly directMap: bigint
   readonly vmalloc: AddressRange
   readonly modules: AddressRange
-  /** Address that the struct page of frame 0 has, or would have; undefined where nothing tells. */
+  /** Address of the struct page of frame 0, which need not exist; undefined where the dump does not say. */
   readonly memoryMap: bigint | undefined
-  /** Frames that the memory map has room for: other regions begin behind it. */
+  /** Number of frames that the memory map has room for. Other regions begin after it. */
   readonly frames: number
 }
 
 export interface Arch {
   readonly name: string
-  /** True of what only kernels of this architecture tell, for dumps whose header does not say whose they are. */
+  /**
+   * True if VMCOREINFO has an entry that only kernels of this architecture write. Used for dumps whose header names no machine.
+   */
   recognises(info: Vmcoreinfo): boolean
   space(info: Vmcoreinfo): AddressSpace
   /** Bits of the page number that each level resolves. */
   readonly levelBits: number
   /** Physical address of the kernel's root page table; undefined where VMCOREINFO does not tell. */
   rootOf(info: Vmcoreinfo): number | undefined
-  /** Entries of a process' root table that are of its own memory. */
+  /** Entries of a process's root table that map its user memory. */
   userRoot(space: AddressSpace): RootEntries
-  /** Entries of the kernel's root table that are of its memory. */
+  /** Entries of the kernel's root table that map kernel memory. */
   kernelRoot(space: AddressSpace): RootEntries
-  /** Physical address of a place in the kernel's image. */
+  /** Physical address of a virtual address in the kernel's image. */
   imagePhysical(address: bigint, info: Vmcoreinfo): number | undefined
   regions(hints: RegionHints): KernelRegions
   /**
@@ -71,19 +73,22 @@ export interface Arch {
   frame(low: number, high: number): number
   /** True if the kernel marked a present entry as one that holds no reference on the page. */
   isSpecial(low: number, high: number): boolean
-  /** Ways in which kernels of this architecture store swap entries: which one is told by the pages that they are of. */
+  /**
+   * Encodings of swap entries that kernels of this architecture use. `Mappings.settleSwapForm` chooses the one whose entries
+   * mostly point to device pages.
+   */
   readonly swapForms: readonly SwapForm[]
-  /** Address that a word on a stack has if it is a place in code; undefined for what cannot be one. */
+  /** Returns the code address that a word on a stack stands for; undefined if the word cannot be a code address. */
   codeAddress(word: bigint, info: Vmcoreinfo): bigint | undefined
-  /** Member of `task_struct` that keeps the stack pointer of a task that does not run. */
+  /** Member of `task_struct` that holds the saved stack pointer of a task that is not running. */
   readonly stackPointer: string
-  /** THREAD_SIZE without KASAN, where the kernel does not say how large a stack is. */
+  /** THREAD_SIZE in bytes without KASAN, used where the kernel does not record the size of its stacks. */
   readonly stackBytes: number
 }
 
-/** What stands in entries that are not present. */
+/** An encoding of entries that are not present. */
 export interface SwapForm {
   type(low: number, high: number): number
-  /** The offset; the frame number in entries of migration and of device-private pages. */
+  /** The offset of a swap entry. In migration and device-private entries, it is the frame number. */
   frame(low: number, high: number): number
 }

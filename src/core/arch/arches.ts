@@ -6,13 +6,13 @@ import { X86_64 } from './x86_64.ts'
 
 const ARCHES: readonly Arch[] = [X86_64, AARCH64]
 
-/** Architectures that are read, in words. */
+/** Names of the supported architectures, for messages. */
 export const ARCH_NAMES = ARCHES.map(({ name }) => name).join(' or ')
 
-/** QEMU's kdump files name no machine but those of x86. */
+/** QEMU's kdump files name the machine only for x86. */
 const UNNAMED = /^(unknown)?$/i
 
-/** By the name in the dump or, where that is none, by what its VMCOREINFO note tells. */
+/** Returns the architecture that the dump names or, if the dump names none, the one that its VMCOREINFO note shows. */
 export function archOf(machine: string, info: Vmcoreinfo | undefined): Arch | undefined {
   const isUnnamed = UNNAMED.test(machine)
   return ARCHES.find(arch => arch.name === machine || (isUnnamed && info !== undefined && arch.recognises(info)))

@@ -1,27 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** x86-64: arch/x86/include/asm/pgtable_64.h, pgtable_types.h and Documentation/arch/x86/x86_64/mm.rst. */
+/**
+ * Reads memory of x86-64 kernels. Sources: arch/x86/include/asm/pgtable_64.h, pgtable_types.h and
+ * Documentation/arch/x86/x86_64/mm.rst.
+ */
 import type { Vmcoreinfo } from '../kernel/vmcoreinfo.ts'
 import type { Arch } from './arch.ts'
 
 const START_KERNEL_MAP = 0xffffffff80000000n
 const PRESENT = 1 << 0
-/** In tables above the lowest: the entry maps a large page. */
+/** Bit of entries in tables above the lowest: the entry maps a large page. */
 const LARGE = 1 << 7
-/** In entries that are not present: mapped, but not to be touched (PROT_NONE, NUMA balancing). */
+/** Bit of entries that are not present: the page is mapped, but any access faults (PROT_NONE, NUMA balancing). */
 const PROT_NONE = 1 << 8
-/** Set in entries of DAX up to 6.14 as well, which held no reference. */
+/** Bit of entries that hold no reference on their page. Up to 6.14, DAX mappings have it too. */
 const SPECIAL = 1 << 9
-/** Frame numbers have at most 40 bits: above stand flags of migration entries. */
+/** Frame numbers have at most 40 bits. The bits above hold flags of migration entries. */
 const PFN_HIGH = 2 ** 40
 
-/** Where regions begin where KASLR did not move them. */
+/** Start addresses of the regions, by number of page-table levels, for kernels that KASLR did not randomise. */
 const DEFAULTS: Record<number, { directMap: bigint; vmalloc: bigint; memoryMap: bigint }> = {
   4: { directMap: 0xffff888000000000n, vmalloc: 0xffffc90000000000n, memoryMap: 0xffffea0000000000n },
   5: { directMap: 0xff11000000000000n, vmalloc: 0xffa0000000000000n, memoryMap: 0xffd4000000000000n },
 }
 /** Bits of physical addresses, by levels (MAX_PHYSMEM_BITS). */
 const PHYSICAL_BITS: Record<number, number> = { 4: 46, 5: 52 }
-/** Modules have a region of their own, above the kernel's image and below the fixed mappings. */
+/** Start of the modules' own region, which lies above the kernel's image and below the fixed mappings. */
 const MODULES = 0xffffffffc0000000n
 const FIXED_MAPPINGS = 0xffffffffff000000n
 
@@ -61,7 +64,7 @@ export const X86_64: Arch = {
   kind(low, high, level) {
     if (low & PRESENT) return level === 1 || low & LARGE ? 'page' : 'table'
     if (low === 0 && high === 0) return 'none'
-    // What is not present but has PROT_NONE maps its page as before, with the frame inverted (L1TF).
+    // An entry that is not present but has PROT_NONE still maps its page. Its frame number is inverted to mitigate L1TF.
     if (low & PROT_NONE) return level === 1 || low & LARGE ? 'page' : 'none'
     return 'swap'
   },
@@ -77,7 +80,7 @@ export const X86_64: Arch = {
   swapForms: [
     {
       type: (_, high) => high >>> 27,
-      // The offset stands inverted in bits 9 to 58.
+      // Bits 9 to 58 hold the inverted offset.
       frame: (low, high) => ((~high & 0x07ffffff) * 2 ** 23 + (~low >>> 9)) % PFN_HIGH,
     },
   ],

@@ -1,32 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Pages of block I/O: a `struct bio` in a slab object, whose array of bio_vecs begins behind it, or is an object of a cache of its
- * own. Drivers put what is theirs before the bio, so its place in the object is not known; its pointer to the array tells.
+ * Identifies pages of block I/O. A `struct bio` lies in a slab object, and its array of bio_vecs either follows it there or is an
+ * object of another cache. Drivers put their own data before the bio, so its offset in the object is not known. It is found by
+ * its pointer to the array.
  */
 import type { Kernel } from '../kernel/kernel.ts'
 import type { PageView } from '../mm/page-layout.ts'
 import type { SlabObject, SlabReader } from './slab.ts'
 
 export interface BioPart {
-  /** What the pointer belongs to, in words. */
+  /** The bio that the pointer belongs to, in words. */
   readonly words: string
   readonly member: string
 }
 
 const BIO_CACHE = /^bio-\d+$/
 const ARRAY_CACHE = /^biovec-/
-/** Pointers in objects of caches for bios. */
+/** Maximum number of pointers that are collected from objects of bio caches. */
 const MOST_POINTERS = 1 << 20
-/** Arrays are objects of their own, and slabs align those. */
+/** Alignment of arrays that are objects of their own: slabs align their objects. */
 const ARRAY_ALIGN = 16
 
-/** Where the members of these structures are in this kernel. */
+/** Offsets and sizes of the structures in this kernel. */
 interface Places {
   vecBytes: number
   page: number
   bioBytes: number
   pointer: number
-  /** Where an array that stands behind its bio begins. */
+  /** Offset from the start of a bio to an array that follows it. */
   behind: number
 }
 
@@ -35,7 +36,7 @@ export class Bios {
   readonly #slabs: SlabReader
   readonly #isSlab: (page: PageView) => boolean
   readonly #places: Places | undefined
-  /** Bios by what a word of their object points to; found when an array of its own is first met. */
+  /** Objects of bio caches by the values of their words. Built when the first array in an object of its own is met. */
   #byPointer: Map<bigint, { object: SlabObject; at: number }> | undefined
 
   constructor(kernel: Kernel, slabs: SlabReader, isSlab: (page: PageView) => boolean) {
@@ -45,7 +46,7 @@ export class Bios {
     this.#places = placesOf(kernel)
   }
 
-  /** What a place in an object of a cache for bios, or for their arrays, is; undefined for other caches. */
+  /** Identifies a place in an object of a cache for bios or for their arrays; undefined for other caches. */
   part(found: SlabObject): BioPart | undefined {
     const places = this.#places
     if (!places) return undefined
@@ -74,7 +75,7 @@ export class Bios {
     return undefined
   }
 
-  /** The bio whose array an object is. */
+  /** Finds the bio that an array in an object of its own belongs to. */
   #ownerOf(array: bigint, { pointer, bioBytes }: Places): { bio: bigint; cache: string } | undefined {
     this.#byPointer ??= this.#readPointers()
     const found = this.#byPointer.get(array)
@@ -84,7 +85,7 @@ export class Bios {
     return { bio: found.object.object + BigInt(start), cache: found.object.cache }
   }
 
-  /** Every pointer in an object of a cache for bios that can be one to an array. */
+  /** Collects every word in objects of bio caches that can be a pointer to an array. */
   #readPointers(): Map<bigint, { object: SlabObject; at: number }> {
     const kernel = this.#kernel
     const pointers = new Map<bigint, { object: SlabObject; at: number }>()
@@ -93,7 +94,7 @@ export class Bios {
       const bytes = kernel.try('a bio', () => kernel.memory.bytes(object.object, object.size).slice())
       const view = bytes && new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
       for (let at = 0; view && at + 8 <= view.byteLength && pointers.size < MOST_POINTERS; at += 8) {
-        // Kernel addresses begin with ones.
+        // The top bits of a kernel address are ones.
         if (view.getUint16(at + 6, true) < 0xff00 || view.getUint8(at) % ARRAY_ALIGN !== 0) continue
         pointers.set(view.getBigUint64(at, true), { object, at })
       }
@@ -101,7 +102,7 @@ export class Bios {
     return pointers
   }
 
-  /** The function that is called when the bio is done, which says whose it is. */
+  /** Names the bio's completion function (`bi_end_io`), which shows who submitted the bio. */
   #endOf(bio: bigint): string {
     const kernel = this.#kernel
     const at = kernel.offset('bio.bi_end_io')
@@ -121,7 +122,7 @@ function placesOf(kernel: Kernel): Places | undefined {
   return { vecBytes, page, bioBytes, pointer, behind: kernel.offset('bio.bi_inline_vecs') ?? bioBytes }
 }
 
-/** Number of the bio_vec whose page a place in an array is; undefined for other places. */
+/** Returns the index of the bio_vec whose `bv_page` is at this distance from the array's start; undefined for other places. */
 function entryAt(distance: number, { vecBytes, page }: Places): number | undefined {
   return distance >= 0 && distance % vecBytes === page ? Math.floor(distance / vecBytes) : undefined
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Device pages in use by frame number, with what is found out about their holders. */
+/** Index of the device pages in use by frame number, with the holders found for each. */
 
 import { lowerBound } from '../../util/lower-bound.ts'
 import type { Holder } from '../finding.ts'
@@ -7,23 +7,26 @@ import type { DevicePages } from '../mm/device-pages.ts'
 import type { MemoryMap } from '../mm/memory-map.ts'
 import { PageView } from '../mm/page-layout.ts'
 
-/** What is known of one page's holders. */
+/** The holders of one page, as far as they are known. */
 export interface PageHolders {
-  /** Certain references first. */
+  /** Holders with certain references, followed by pointers in memory that is in use. */
   readonly holders: Holder[]
-  /** Pointers at places that may be leftovers, or that need not be pointers. */
+  /** Pointers in memory that may be left over from an earlier use, and words that look like pointers only by chance. */
   readonly doubtful: Holder[]
-  /** References that were counted with certainty. */
+  /** Number of references that certainly exist. */
   certain: number
-  /** The page is on its driver's list of free pages: a free page's link leads to it. */
+  /** Set if the page is on its driver's list of free pages: says what on that list points to it. */
   freeList: string | undefined
-  /** Entries of page tables whose meaning could not be told. */
+  /** Number of page-table entries for the page whose meaning could not be determined. */
   unclear: number
-  /** Places where the page's number stands as those of idle pages do, by chance. */
+  /**
+   * Number of places that hold the page's frame number but count for nothing, because the numbers of idle pages occur in memory
+   * too.
+   */
   chance: number
 }
 
-/** Holders listed for one page; more are only counted. */
+/** Maximum number of holders listed for one page. Certain references are counted beyond that. */
 const MOST_LISTED = 1024
 const MOST_LISTED_IN_ALL = 1 << 20
 
@@ -32,7 +35,7 @@ export class DevicePageIndex {
   readonly ranges: readonly { first: number; end: number }[]
   readonly #pages: DevicePages
   readonly #map: MemoryMap
-  /** Rows of the pages in use, by frame number. */
+  /** Rows of the pages in use, sorted by frame number. */
   readonly #rows: Uint32Array
   readonly #holders = new Map<number, PageHolders>()
   #listed = 0
@@ -45,7 +48,7 @@ export class DevicePageIndex {
     this.#rows = Uint32Array.from({ length }, (_, row) => row).sort((a, b) => pfn[a]! - pfn[b]!)
   }
 
-  /** Row of the folio in use that a page belongs to. */
+  /** Returns the row of the folio in use that contains a page. */
   rowOf(pfn: number): number | undefined {
     const { inUse } = this.#pages
     const rank = lowerBound(this.#rows.length, i => inUse.pfn[this.#rows[i]!]! <= pfn) - 1
@@ -53,7 +56,7 @@ export class DevicePageIndex {
     return row !== undefined && pfn < inUse.pfn[row]! + 2 ** inUse.order[row]! ? row : undefined
   }
 
-  /** The folio in use that a page belongs to. */
+  /** Returns the folio in use that contains a page. */
   folioOf(pfn: number): { head: number; pages: number } | undefined {
     const row = this.rowOf(pfn)
     return row === undefined
@@ -65,12 +68,12 @@ export class DevicePageIndex {
     return this.rowOf(pfn) !== undefined
   }
 
-  /** Holders by the head of a folio. */
+  /** Returns the holders of a folio, given the frame number of its head. */
   of(pfn: number): PageHolders | undefined {
     return this.#holders.get(pfn)
   }
 
-  /** Holders of a page, to be added to: of its folio's head, where it is in use. */
+  /** Returns the holders of a page, for adding to them. A page of a folio in use shares those of the folio's head. */
   holdersOf(pfn: number): PageHolders {
     const row = this.rowOf(pfn)
     const head = row === undefined ? pfn : this.#pages.inUse.pfn[row]!
@@ -88,7 +91,7 @@ export class DevicePageIndex {
     if (page.holders.length < MOST_LISTED && this.#listed++ < MOST_LISTED_IN_ALL) page.holders.push(holder)
   }
 
-  /** A pointer that the search found; one that a certain holder accounts for already is left out. */
+  /** Adds a pointer that the search found, unless a holder at the same address is already listed. */
   addPointer(pfn: number, holder: Holder, live: boolean): void {
     const page = this.holdersOf(pfn)
     const { address } = holder
@@ -98,7 +101,10 @@ export class DevicePageIndex {
     else page.doubtful.push(holder)
   }
 
-  /** A struct page points to a page in use: where it is an idle device page's link, that page is on a list of free ones. */
+  /**
+   * Handles a struct page that points to a page in use. If that is the list link of an idle device page, the page in use is on a
+   * list of free pages.
+   */
   noteLink(address: bigint, pfn: number): void {
     const { size, zoneDeviceData } = this.#map.layout
     const distance = Number(address - this.#map.base)
@@ -111,7 +117,7 @@ export class DevicePageIndex {
     this.holdersOf(pfn).freeList = `zone_device_data of idle page 0x${from.toString(16)} points to it`
   }
 
-  /** Idle pages beside those in use, at most so many. */
+  /** Returns at most `most` idle pages, taken from the beginnings of ranges of pagemaps that have pages in use. */
   idleNeighbours(most: number): number[] {
     const found: number[] = []
     for (const { ranges, rule, pages } of this.#pages.pagemaps) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Open files of all processes; what several of them share is met once. */
+/** Iterates over the open files of all processes. A file that several processes share is returned once. */
 import type { Kernel } from '../kernel/kernel.ts'
 import type { Task } from '../kernel/tasks.ts'
 import { integer, pointer } from '../kernel/typed.ts'
@@ -9,11 +9,11 @@ const MOST_FILES = 1 << 20
 export interface OpenFile {
   readonly task: Task
   readonly fd: number
-  /** `private_data`: what the file's kind keeps of it. */
+  /** The file's `private_data`, whose type depends on the file's operations. */
   readonly data: bigint
 }
 
-/** Files whose operations are one of these symbols, each `private_data` once. */
+/** Yields the files whose operations are one of these symbols, each `private_data` once. */
 export function* openFiles(kernel: Kernel, tasks: readonly Task[], operations: readonly string[]): Generator<OpenFile> {
   const wanted = operations.map(name => kernel.address(name)).filter(address => address !== undefined)
   if (wanted.length === 0) return

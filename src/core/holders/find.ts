@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Who holds the pages that are in use: page tables, pipes, and pointers anywhere in the kernel's memory. */
+/** Finds the holders of the pages in use: page tables, pipes, and pointers anywhere in the kernel's memory. */
 import type { Holder } from '../finding.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import { readTasks, type Task } from '../kernel/tasks.ts'
@@ -16,18 +16,21 @@ import { type Hits, searchPointers, WordForm } from './pointer-search.ts'
 import { DriverReach } from './reach.ts'
 
 export interface HolderSearch {
-  /** Holders of a page, by the head of its folio. */
+  /** Returns the holders of a folio, given the frame number of its head. */
   of(pfn: number): PageHolders | undefined
-  /** Idle pages that page tables map with a reference. */
+  /** Idle pages that page tables map with a reference, which is a fault. */
   readonly mappedIdle: readonly number[]
   readonly tasks: readonly Task[]
   /** The kernel ran on while its memory was read. */
   readonly live: boolean
   /** True if memory was searched for pointers. */
   readonly searched: boolean
-  /** Part of idle pages whose frame numbers or physical addresses stand somewhere, too: how little those of a page say. */
+  /**
+   * Share of idle pages whose frame number or physical address also occurs in memory. The higher it is, the less such a number
+   * says about a page in use.
+   */
   readonly numberRate: number
-  /** Why a page without holders need not be one that nobody holds; empty where all that could be looked at was. */
+  /** Why a page without holders may be held all the same; empty if everything could be examined. */
   readonly incomplete: readonly string[]
 }
 
@@ -71,16 +74,21 @@ export function findHolders(kernel: Kernel, map: MemoryMap, pages: DevicePages, 
   }
 }
 
-/** Physical addresses stand in driver objects, and with flags in whole pages of them (an IOMMU's tables): elsewhere it is chance. */
+/**
+ * False for a physical address at a place where it can only be a coincidence. Physical addresses are kept in objects of drivers
+ * and, combined with flags, in whole pages of drivers (IOMMU page tables).
+ */
 function isPlausible(form: number, { kind }: Place): boolean {
   if (form === WordForm.number || kind === 'kernel-page') return true
   return form === WordForm.physical && kind === 'slab'
 }
 
-/** Idle pages whose frame numbers are counted for comparison. */
+/** Number of idle pages whose frame numbers are searched for as a control group. */
 const CONTROL_PAGES = 256
 
-/** Part of idle pages whose numbers may stand somewhere before a page's number says nothing. */
+/**
+ * If at least this share of idle pages has its number somewhere in memory, the number of a page in use is by itself no evidence.
+ */
 const TELLING_RATE = 0.05
 
 interface SearchInput {
@@ -124,7 +132,9 @@ class Search {
     this.#numbers(hits, control)
   }
 
-  /** What free memory and that of users held is no loss. */
+  /**
+   * Counts a frame that the dump lacks. Free and user memory would not have held references of the kernel, so it is not counted.
+   */
   #noteAbsent(frame: number): void {
     const use = this.#uses.use(frame)
     if (use === 'free' || use === 'user' || use === 'memory-map' || use === 'page-table') return
@@ -150,7 +160,10 @@ class Search {
     }
   }
 
-  /** Numbers hold nothing for certain; where they stand everywhere by chance, only those near the page's driver count. */
+  /**
+   * Adds frame numbers and physical addresses as doubtful holders. If idle pages' numbers occur often too, only those in objects
+   * near the page's own driver are added.
+   */
   #numbers(hits: Hits, control: ReadonlySet<number>): void {
     const { index } = this.#input
     const places = new Map<number, Place>()

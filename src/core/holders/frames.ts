@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What the frames of system memory are used for, by their own struct pages and by the kernel's page tables. */
+/** Determines what frames of system memory are used for, from their struct pages and the kernel's page tables. */
 
 import { lowerBound } from '../../util/lower-bound.ts'
 import type { AddressRange } from '../arch/arch.ts'
@@ -10,16 +10,16 @@ import { PageView } from '../mm/page-layout.ts'
 import { walkKernel } from '../mm/page-tables.ts'
 
 /**
- * `free` and `user` memory hold no reference of the kernel's; what is in `memory-map` are struct pages; `unknown` is a frame whose
- * struct page is not in the dump.
+ * Use of a frame. `free` and `user` memory hold no references of the kernel. `memory-map` frames consist of struct pages.
+ * `unknown` is a frame whose struct page is not in the dump.
  */
 export type FrameUse = 'free' | 'user' | 'slab' | 'memory-map' | 'page-table' | 'kernel' | 'unknown'
 
-/** A run of frames that the kernel maps at one run of addresses. */
+/** A run of consecutive frames that the kernel maps at consecutive addresses. */
 interface MappedRun {
   frame: number
   pages: number
-  /** Page number of the address, without the sign. */
+  /** Page number of the first address, without the sign extension. */
   page: number
 }
 
@@ -34,7 +34,7 @@ export class FrameUses {
   readonly #vmalloc: readonly MappedRun[]
   readonly #tables: Set<number>
 
-  /** @param tables frames of the page tables of processes */
+  /** @param tables frames of the page tables of all processes */
   constructor(kernel: Kernel, map: MemoryMap, tables: ReadonlySet<number>) {
     this.#kernel = kernel
     this.#map = map
@@ -46,17 +46,17 @@ export class FrameUses {
     this.#vmalloc = [...runsOf(kernel, vmalloc), ...runsOf(kernel, modules)].sort((a, b) => a.frame - b.frame)
   }
 
-  /** Address of a physical address in the direct map. */
+  /** Returns the address of physical memory in the direct map. */
   directAddress(physical: number): bigint {
     return this.directMap + BigInt(physical)
   }
 
-  /** Address in vmalloc or module memory; undefined where the frame is not mapped there. */
+  /** Returns the address of physical memory in the vmalloc or module region; undefined if its frame is not mapped there. */
   vmallocAddress(physical: number): bigint | undefined {
     return this.#addressIn(this.#vmalloc, physical)
   }
 
-  /** Address in the memory map; undefined for frames that hold no struct pages. */
+  /** Returns the address of physical memory in the memory map; undefined for frames that contain no struct pages. */
   memoryMapAddress(physical: number): bigint | undefined {
     const first = this.#map.firstPageIn(Math.floor(physical / FRAME_BYTES))
     return first === undefined ? undefined : this.#map.addressOf(first) + BigInt(physical % FRAME_BYTES)
@@ -71,12 +71,12 @@ export class FrameUses {
     return this.#useOf(view)
   }
 
-  /** True of the first page of a slab. */
+  /** True for the first page of a slab. */
   isSlab(page: PageView): boolean {
     return this.#types.isSlab(page)
   }
 
-  /** Frame of the head of the folio or slab that a frame belongs to. */
+  /** Returns the frame of the head of the folio or slab that a frame belongs to. */
   headOf(frame: number): number | undefined {
     return this.#map.read(frame, this.#view) ? this.#view.head : undefined
   }
@@ -88,7 +88,8 @@ export class FrameUses {
     if (types.isBuddy(view)) return 'free'
     if (view.count === 0) return 'free'
     if ((view.flagsLow >>> types.reservedBit) & 1) return 'kernel'
-    // Anonymous memory has a mapping with the lowest bit, files one without; others are movable pages of drivers.
+    // The low bits of `mapping` tell its kind: anonymous memory has the lowest bit set, files none. Others are movable pages of
+    // drivers.
     const kind = view.mapping & PAGE_MAPPING_FLAGS
     return view.mapping !== 0n && kind !== 2n ? 'user' : 'kernel'
   }
@@ -101,17 +102,17 @@ export class FrameUses {
   }
 }
 
-/** Adds the frames of the kernel's own page tables: of the direct map, too, where device memory is in it. */
+/** Adds the frames of the kernel's own page tables, including those of the direct map where it contains device memory. */
 function kernelTables(kernel: Kernel, tables: Set<number>): void {
   const ignore = () => undefined
   walkKernel(kernel, { entry: ignore, table: frame => tables.add(frame) })
 }
 
-/** What the kernel maps at addresses, joined where neighbours are. */
+/** Returns what the kernel maps in an address range, with neighbouring pages joined to runs. */
 function runsOf(kernel: Kernel, { from, to }: AddressRange): MappedRun[] {
   const runs: MappedRun[] = []
   const { memory, arch } = kernel
-  // The end can be that of all addresses.
+  // The range can end at 2^64, so its end is computed from its last address.
   const within = { first: memory.pageOf(from), end: memory.pageOf(to - 1n) + 1 }
   walkKernel(kernel, {
     within,
@@ -135,8 +136,8 @@ interface PageTypes {
 }
 
 /**
- * How a kernel marks the type of a page. Since 6.12 (4ffca5a96678) it is a number in the top byte of the word of `_mapcount`;
- * before it were inverted bits there, and slabs had a flag.
+ * How a kernel marks the type of a page. Since 6.12 (4ffca5a96678), the type is a number in the top byte of the word that holds
+ * `_mapcount`. Before, types were inverted bits of that word, and slabs had a page flag.
  */
 function pageTypes(kernel: Kernel): PageTypes {
   const { btf, info } = kernel

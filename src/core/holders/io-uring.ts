@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Buffers that processes have registered with io_uring (io_uring/rsrc.c): their pages are pinned for as long. */
+/**
+ * Finds the buffers that processes have registered with io_uring (io_uring/rsrc.c), whose pages stay pinned until they are
+ * unregistered.
+ */
 import type { Kernel } from '../kernel/kernel.ts'
 import type { Task } from '../kernel/tasks.ts'
 import { addressOf, has, integer, pointer } from '../kernel/typed.ts'
 import { openFiles } from './files.ts'
 
-/** IORING_MAX_REG_BUFFERS, and the pages of the largest buffer (1 GiB). */
+/** IORING_MAX_REG_BUFFERS, and the number of pages in the largest buffer (1 GiB). */
 const MOST_BUFFERS = 1 << 14
 const MOST_PAGES = 1 << 18
 
-/** The array of bio_vecs of one buffer. */
+/** The array of bio_vecs that describes one registered buffer. */
 export interface RegisteredBuffer {
   readonly task: Task
   readonly fd: number
-  /** Place among the buffers of the ring. */
+  /** Index of the buffer among those of its ring. */
   readonly number: number
   /** Addresses [from, to) of the array. */
   readonly from: bigint
@@ -38,7 +41,7 @@ export function readRegisteredBuffers(kernel: Kernel, tasks: readonly Task[]): R
 function* buffersOf(kernel: Kernel, address: bigint): Generator<{ number: number; buffer: bigint }> {
   const ring = kernel.at('io_ring_ctx', address)
   if (has(ring, 'buf_table')) {
-    // 6.13 (7029acd8a950) made buffers and files nodes of one kind of table.
+    // 6.13 (7029acd8a950) moved buffers and files to one type of table, whose entries are nodes.
     const nodes = pointer(ring, 'buf_table.nodes')
     for (let i = 0; i < countOf(integer(ring, 'buf_table.nr')); i++) {
       const node = kernel.memory.u64(nodes + BigInt(8 * i))
@@ -48,7 +51,7 @@ function* buffersOf(kernel: Kernel, address: bigint): Generator<{ number: number
   }
   if (!has(ring, 'user_bufs')) return
   const buffers = pointer(ring, 'user_bufs')
-  // An array of structures up to 5.12, of pointers to them since (41edf1a5ec96).
+  // Up to 5.12 the table is an array of structures. Since then it is an array of pointers to them (41edf1a5ec96).
   const { btf } = kernel
   const isOfPointers = btf.isPointer(btf.target(btf.member('io_ring_ctx.user_bufs')!.type))
   const each = isOfPointers ? 8n : BigInt(kernel.sizeOf('io_mapped_ubuf'))

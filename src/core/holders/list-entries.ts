@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Entries of scatterlists and arrays of bio_vecs in memory of no type of its own (kmalloc, whole pages): what stands behind the
- * pointer to the page tells them. A scatterlist has the offset before the length, a bio_vec has it behind.
+ * Recognises entries of scatterlists and arrays of bio_vecs in untyped memory (kmalloc, whole pages) by the words after the
+ * pointer to the page. A scatterlist has the offset before the length, a bio_vec has the length before the offset.
  */
 import type { Kernel } from '../kernel/kernel.ts'
 
-/** Caches whose objects can be of any type. */
+/** Caches whose objects can have any type. */
 const UNTYPED = /^(dma-)?kmalloc-/
 const SCATTERLISTS = /^sgpool-/
-/** Longest piece of memory that one entry is taken to be of, and what its length is a multiple of. */
+/** Maximum length in bytes of one entry, and the unit of which its length must be a multiple. */
 const LONGEST = 1 << 26
 const SECTOR = 512
 
 /**
- * The member that a place is, as `scatterlist[2].page_link`; undefined where nothing tells.
- * @param cache of the object that the place is in; undefined in whole pages
- * @param offset of the place in the object, or in the page
+ * Names the member at a place, such as `scatterlist[2].page_link`; undefined if the place is not recognised as an entry.
+ * @param cache of the object that contains the place; undefined in whole pages
+ * @param offset of the place in the object or in the page
  */
 export function listEntry(
   kernel: Kernel,
@@ -37,7 +37,7 @@ function isLength(value: number): boolean {
   return value > 0 && value <= LONGEST && value % SECTOR === 0
 }
 
-/** The place among entries that begin with the object; where they do not, the entry has no number. */
+/** Names the member at an offset. The index of the entry is given only if the offset fits an array that begins at offset 0. */
 function memberOf(kernel: Kernel, struct: string, member: string, offset: number): string | undefined {
   const size = kernel.btf.struct(struct)?.size
   const at = kernel.offset(`${struct}.${member}`)
