@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Memory dumps: what they hold of device pages. */
+/** Library entry: reads memory dumps and reports what they show of device pages. */
 export { CoreError } from './error.ts'
 export { type Examination, type ExamineOptions, examine } from './examine.ts'
 export { CORE_ACCUSATIONS, type CoreFinding, type CoreFindingKind, type Holder } from './finding.ts'

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Single pages of an examined dump, as they stand in the memory map. */
+/** Reads single pages of an examined dump. */
 import type { Examination } from './examine.ts'
 import type { PagemapAccount } from './mm/device-pages.ts'
 import { PageView } from './mm/page-layout.ts'
@@ -8,16 +8,20 @@ import { type PageState, stateOf } from './mm/protocol.ts'
 export interface PageFacts {
   /** Valid until the next page of a visit. */
   readonly view: PageView
-  /** Address of its struct page. */
+  /** Address of the struct page. */
   readonly address: bigint
   readonly pagemap: PagemapAccount | undefined
-  /** Of a tail, that of its folio's head. */
+  /** State of the page; for a tail page, that of its folio's head. */
   readonly state: PageState | 'reserved' | 'not a device page'
   /** Names of the flags that are set. */
   readonly flagNames: readonly string[]
 }
 
-/** Reads one page. @returns undefined where it is no device page, unless `any` is asked for, or not in the dump */
+/**
+ * Reads one page.
+ * @param any also read pages that are not device pages
+ * @returns undefined if the page is not in the dump, or is not a device page and `any` is false
+ */
 export function readPage(found: Examination, pfn: number, any: boolean): PageFacts | undefined {
   const view = new PageView()
   const pagemap = pagemapOf(found, pfn)
@@ -25,19 +29,19 @@ export function readPage(found: Examination, pfn: number, any: boolean): PageFac
   return new Facts(found, view, pagemap, pagemap ? statesOf(found, pagemap)(view) : 'not a device page')
 }
 
-/** Calls with every device page that is in the dump, in order of pagemaps. */
+/** Calls `visit` with every device page in the dump, in order of pagemaps. */
 export function visitPages(found: Examination, visit: (page: PageFacts) => void): void {
   visitAlike(found, (page, pages) => {
     for (let left = pages; left > 0; left--, page.view.skip(1)) visit(page)
   })
 }
 
-/** The same, with pages side by side that are alike at once: the view can be moved on to each of them. */
+/** The same, but calls `visit` once for each run of equal pages. The view can be moved on to each of them. */
 export function visitAlike(found: Examination, visit: (page: PageFacts, pages: number) => void): void {
   for (const pagemap of found.pagemaps) {
     const stateIn = statesOf(found, pagemap)
     for (const { first, end, reserved } of pagemap.ranges) {
-      // Reserved pages have a state of their own, whatever their numbers are.
+      // Reserved pages are visited separately, since their state does not depend on their counts.
       for (const [from, to] of [
         [first, first + reserved],
         [first + reserved, end],
@@ -55,7 +59,7 @@ function pagemapOf(found: Examination, pfn: number): PagemapAccount | undefined 
   return found.pagemaps.find(({ ranges }) => ranges.some(({ first, end }) => pfn >= first && pfn < end))
 }
 
-/** What few are asked for is come by when they are. */
+/** Computes the facts that are rarely needed on demand. */
 class Facts implements PageFacts {
   readonly view: PageView
   readonly pagemap: PagemapAccount | undefined
@@ -78,7 +82,10 @@ class Facts implements PageFacts {
   }
 }
 
-/** States of a pagemap's pages; of tails, whose head is read, it is kept for those behind. */
+/**
+ * Returns a function that determines the state of a pagemap's pages. For tails it reads the head and keeps its state for the
+ * following ones.
+ */
 function statesOf(found: Examination, pagemap: PagemapAccount): (view: PageView) => PageFacts['state'] {
   const { rule, ref, ranges } = pagemap
   const dying = ref?.state === 'dead'
@@ -99,7 +106,10 @@ function statesOf(found: Examination, pagemap: PagemapAccount): (view: PageView)
 
 const names = new WeakMap<object, Map<number, string>>()
 
-/** Names of the flags that are set. @param flags the low half, which has them; above stand zone and node */
+/**
+ * Returns the names of the flags that are set.
+ * @param flags the lower 32 bits, which contain all flags; zone and node are above them
+ */
 export function flagNames({ kernel }: Pick<Examination, 'kernel'>, flags: number): string[] {
   let known = names.get(kernel)
   if (!known) {

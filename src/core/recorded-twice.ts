@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Pages to which more pointers of one kind lead than they have references. A pointer need not hold a reference, so this is said
- * only where the other pages with pointers of that kind (the same offset in objects of the same cache) have exactly one
- * reference for each, also those with several.
+ * Finds pages with more pointers of one kind than references. A pointer need not hold a reference. So such a page is reported
+ * only if other pages with pointers of the same kind (at the same offset in objects of the same slab cache), including some with
+ * several pointers, have exactly one reference for each pointer.
  */
 import { type Balance, balanceOf } from './balance.ts'
 import type { HolderSearch } from './holders/find.ts'
 import type { DevicePages } from './mm/device-pages.ts'
 
-/** Pages that bear the rule out, for each that breaks it. */
+/** Number of pages that must confirm the rule for each page that violates it. */
 const SUPPORT = 2
 
 interface Kind {
-  /** Pages with exactly as many references as pointers, and those among them with several. */
+  /** Number of pages with exactly as many references as pointers, and how many of those have several. */
   agree: number
   agreeSeveral: number
   /** Pages with more pointers than references. */
   broken: { row: number; pointers: number; count: number }[]
 }
 
-/** @returns why, by row */
+/** @returns the reason for each page found, by its row */
 export function doubleRecorded(pages: DevicePages, holders: HolderSearch): Map<number, string> {
   const kinds = new Map<string, Kind>()
   for (let row = 0; row < pages.inUse.length; row++) {
@@ -49,12 +49,12 @@ export function doubleRecorded(pages: DevicePages, holders: HolderSearch): Map<n
   return found
 }
 
-/** References that are for pointers to stand for. */
+/** References that pointers must account for, since nothing else does. */
 function referencesLeft({ explained, missing, base, certain }: Balance): number {
   return explained + missing - base - certain
 }
 
-/** The kind of a page's pointers, where all of them are alike and in different objects. */
+/** Describes the kind of a page's pointers; undefined unless all are of one kind and in different objects. */
 function kindOf({ pointers }: Balance): string | undefined {
   const [first] = pointers
   if (first?.kind !== 'slab') return undefined

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Tasks that wait in memunmap_pages(), and the pages that keep them. */
+/** Finds tasks that wait in memunmap_pages(), and the pages that keep them waiting. */
 import { type CoreFinding, pageCount } from './finding.ts'
 import type { HolderSearch } from './holders/find.ts'
 import type { Kernel } from './kernel/kernel.ts'
@@ -48,7 +48,10 @@ function waits(kernel: Kernel, task: Task): boolean {
   return false
 }
 
-/** The pagemap that a task waits for stands on its stack: the completion is a part of it. */
+/**
+ * True if a task's stack has a pointer into this pagemap. A task that waits for a pagemap has one, because the completion it
+ * waits on is a member of the pagemap.
+ */
 function pointsInto(kernel: Kernel, task: Task, { address }: PagemapAccount): boolean {
   const stack = liveStack(kernel, task)
   if (!stack) return false

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What entries of page tables hold: one reference each, where the kernel's protocol and the entry say so. */
+/** Adds page-table entries as holders. An entry holds one reference if the kernel's protocol and the kind of entry say so. */
 
 import { protocols } from '../../linux/protocols/index.ts'
 import type { Holder } from '../finding.ts'
@@ -7,10 +7,13 @@ import type { DevicePages, PagemapAccount } from '../mm/device-pages.ts'
 import type { DevicePageIndex } from './device-index.ts'
 import { EntryForm, type Mappings } from './mappings.ts'
 
-/** Votes from which on the meaning of a type of swap entry is taken to be known. */
+/** Minimum lead, in votes, for the meaning of a type of swap entry to count as known. */
 const ENOUGH_VOTES = 1
 
-/** Adds the mappings to the pages' holders. @returns idle pages that are mapped with a reference */
+/**
+ * Adds the mappings to the holders of their pages.
+ * @returns idle pages that are mapped with a reference
+ */
 export function mappingHolders(mappings: Mappings, index: DevicePageIndex, pages: DevicePages): number[] {
   const maps = devicePrivateTypes(mappings, index, pages)
   const idle = new Set<number>()
@@ -19,7 +22,8 @@ export function mappingHolders(mappings: Mappings, index: DevicePageIndex, pages
     const pagemap = pagemapOf(pages, mappings.pfn[row]!)
     if (!pagemap) continue
     for (const pfn of headsOf(mappings, row, index, pagemap)) {
-      // One entry for 512 pages, or 512 of one page: of a folio mapped by a large entry it is one.
+      // A large entry that maps one large folio holds one reference, and one that maps 512 small folios holds 512. So each folio
+      // is counted once per entry.
       const key = `${row}:${pfn}`
       if (seen.has(key)) continue
       seen.add(key)
@@ -75,7 +79,7 @@ function pagemapOf(pages: DevicePages, pfn: number): PagemapAccount | undefined 
   return pages.pagemaps.find(({ ranges }) => ranges.some(({ first, end }) => pfn >= first && pfn < end))
 }
 
-/** Folios that an entry maps, by their heads: each holds one reference by it. */
+/** Returns the heads of the folios that an entry maps. The entry holds one reference on each. */
 function headsOf(mappings: Mappings, row: number, index: DevicePageIndex, pagemap: PagemapAccount): number[] {
   const first = mappings.pfn[row]!
   const heads: number[] = []
@@ -83,16 +87,16 @@ function headsOf(mappings: Mappings, row: number, index: DevicePageIndex, pagema
     const known = index.folioOf(pfn)
     const head = known?.head ?? pfn
     heads.push(head)
-    // A large entry over small idle pages need not be followed page by page where nothing is counted.
+    // Idle folios need not be known one by one, because nothing is counted for them: skip by the order of the pagemap's folios.
     pfn = Math.max(pfn + 1, head + (known?.pages ?? 2 ** pagemap.order))
   }
   return heads
 }
 
 /**
- * Types of swap entries that map a page as a present entry does (device-private memory), and those that stand for a page while it
- * migrates. The numbers have changed with almost every kind that was added; the pages' own mapcounts tell: those of the first
- * kind count the entry, those of the second do not.
+ * Determines which types of swap entries map a page as a present entry does (device-private memory: true) and which stand for a
+ * page during migration (false). The numbers of the types have changed with almost every type that was added, so they are told
+ * apart by the mapcounts of their pages: these include device-private entries, but not migration entries.
  */
 function devicePrivateTypes(mappings: Mappings, index: DevicePageIndex, pages: DevicePages): Map<number, boolean> {
   const entries = new Map<number, Map<number, number>>()

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Device pages in the page tables of every process: present entries, device-private entries and those of migrations. */
+/** Finds device pages in the page tables of all processes: present entries, device-private entries and migration entries. */
 import { growColumns, lengthFor } from '../../util/growable.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import type { Task } from '../kernel/tasks.ts'
@@ -12,25 +12,25 @@ export const EntryForm = { present: 0, special: 1, swap: 2 } as const
 
 const MOST_MAPPINGS = 1 << 24
 
-/** Entries of page tables that point to device pages, as columns. */
+/** Page-table entries that point to device pages, as columns. */
 export class Mappings {
   length = 0
-  /** First device page that the entry maps. */
+  /** First device page that the entry maps, as a frame number. */
   pfn = new Float64Array(256)
-  /** Pages that it maps: 1, or 512 by a large entry. */
+  /** Number of pages that the entry maps: 1, or 512 for a large entry. */
   pages = new Float64Array(256)
-  /** Number of the page of the user address. */
+  /** User address of the entry, as a page number. */
   page = new Float64Array(256)
   /** Index in {@link processes}. */
   process = new Uint32Array(256)
   form = new Uint8Array(256)
-  /** Type of a swap entry, and the form (of the architecture's) by which it was read. */
+  /** Type of a swap entry, and the index of the architecture's encoding by which it was decoded. */
   swapType = new Uint8Array(256)
   swapForm = new Uint8Array(256)
   readonly processes: Task[] = []
-  /** Frames of the page tables. */
+  /** Frames of the page tables themselves. */
   readonly tables = new Set<number>()
-  /** Why entries may be missing. */
+  /** Reasons why entries may be missing, in words. */
   readonly incomplete = new Set<string>()
 
   add(entry: Entry): void {
@@ -49,7 +49,10 @@ export class Mappings {
     this.swapForm[row] = entry.swapForm
   }
 
-  /** Keeps of the swap entries those of the form by which most are of device pages: read by another, an entry is of any page. */
+  /**
+   * Keeps only the swap entries decoded by the encoding with the most entries for device pages. Decoded by a wrong encoding, an
+   * entry points to an arbitrary page.
+   */
   settleSwapForm(): void {
     const counts = new Map<number, number>()
     for (let row = 0; row < this.length; row++) {
@@ -114,7 +117,7 @@ interface WalkContext {
   mappings: Mappings
   ranges: readonly { first: number; end: number }[]
   process: number
-  /** Types of swap entries below this are swap files. */
+  /** Swap types below this number are swap files; those from it on have special meanings. */
   firstSpecial: number
 }
 
@@ -166,7 +169,7 @@ class ProcessWalk {
     })
   }
 
-  /** Adds what of an entry lies in device memory. */
+  /** Adds the part of an entry that lies in device memory. */
   #add(entry: Omit<Entry, 'process'>): void {
     const first = entry.pfn
     const behind = first + entry.pages

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** The structure and member that a place in a slab object likely is, by BTF. */
+/** Names the structure and member that a place in a slab object likely is, by BTF. */
 import type { Btf, Struct } from '../kernel/btf.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 
-/** Structures that caches with other names hold. */
+/** Structures in caches that are not named after them. */
 const BY_CACHE: Record<string, string> = { radix_tree_node: 'xa_node', filp: 'file' }
 const MOST_DEPTH = 8
 
-/** `struct.member` at an offset in an object of a cache; undefined where the types do not single one out. */
+/** Returns `struct.member` for an offset in an object of a cache; undefined where the types allow several structures. */
 export function memberAt(kernel: Kernel, cache: string, size: number, offset: number): string | undefined {
   const name = BY_CACHE[cache] ?? cache
   for (const btf of [kernel.btf, ...kernel.modules.map(module => module.btf)]) {
@@ -19,7 +19,7 @@ export function memberAt(kernel: Kernel, cache: string, size: number, offset: nu
   return undefined
 }
 
-/** The member that holds a pointer at an offset, through structures and arrays within. */
+/** Returns the path of the pointer at an offset, through nested structures and arrays. */
 function pathTo(btf: Btf, struct: Struct, offset: number, depth: number): string | undefined {
   if (depth > MOST_DEPTH) return undefined
   for (const { name, offset: start, type, bits } of struct.members.values()) {
@@ -31,7 +31,7 @@ function pathTo(btf: Btf, struct: Struct, offset: number, depth: number): string
   return undefined
 }
 
-/** The rest of the path within a type; empty for a pointer at its beginning. */
+/** Returns the rest of the path within a type; empty for a pointer at its beginning. */
 function within(btf: Btf, type: number, offset: number, depth: number): string | undefined {
   if (btf.isPointer(type)) return offset === 0 ? '' : undefined
   const elements = btf.lengthOf(type)
@@ -45,6 +45,6 @@ function within(btf: Btf, type: number, offset: number, depth: number): string |
   const inner = btf.structOf(type)
   const path = inner && pathTo(btf, inner, offset, depth + 1)
   if (path !== undefined) return `.${path}`
-  // A word that keeps a pointer with flags in it, as a scatterlist's page_link.
+  // A word that holds a pointer combined with flags, such as `page_link` of a scatterlist.
   return offset === 0 && btf.sizeOf(type) === 8 ? '' : undefined
 }

@@ -11,17 +11,17 @@ export interface PipeBuffer {
   readonly pipe: bigint
   readonly task: Task
   readonly fd: number
-  /** Place in the ring. */
+  /** Index in the pipe's ring of buffers. */
   readonly slot: number
   readonly address: bigint
 }
 
-/** Pipes without a name have operations of their own since 6.15. */
+/** `f_op` of pipes. Since 6.15, anonymous pipes have operations of their own. */
 const OPERATIONS = ['pipefifo_fops', 'pipeanon_fops']
 
 const MOST_SLOTS = 1 << 20
 
-/** Looks through the pipes of every process. */
+/** Reads the pipes of every process. */
 export function readPipes(kernel: Kernel, map: MemoryMap, tasks: readonly Task[]): PipeBuffer[] {
   const found: PipeBuffer[] = []
   for (const { task, fd, data } of openFiles(kernel, tasks, OPERATIONS)) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Names a place in memory where a pointer to a page was found, and says whether anything can still use it there. */
+/** Names the place in memory where a pointer to a page was found, and says whether the kernel can still use that memory. */
 
 import { lowerBound } from '../../util/lower-bound.ts'
 import type { Holder, HolderKind } from '../finding.ts'
@@ -17,13 +17,13 @@ import { WordForm } from './pointer-search.ts'
 import { type SlabObject, SlabReader } from './slab.ts'
 
 export interface Place {
-  /** Undefined for memory that holds nothing of the kernel's: free, of users, page tables, the memory map. */
+  /** Undefined for memory in which a pointer holds nothing: free and user memory, page tables, and the memory map. */
   readonly holder: Holder | undefined
-  /** What the place itself is, whatever form the page has there. */
+  /** Kind of the memory that contains the word, whatever the form of the word. */
   readonly kind: HolderKind | undefined
-  /** True where the kernel can certainly still use it; undefined where it may be a leftover. */
+  /** True if the memory is certainly in use; false if it is not; undefined if the word may be a leftover. */
   readonly live: boolean | undefined
-  /** Address in the memory map where the place is a struct page. */
+  /** Address in the memory map, if the place is in a struct page. */
   readonly memoryMap: bigint | undefined
 }
 
@@ -50,7 +50,10 @@ export class Places {
     this.#buffers = readRegisteredBuffers(kernel, tasks)
   }
 
-  /** @param physical address of the word. @param form a WordForm: what it is of the page */
+  /**
+   * @param physical address of the word
+   * @param form a WordForm: how the word refers to the page
+   */
   at(physical: number, form: number): Place {
     const frame = Math.floor(physical / FRAME_BYTES)
     const image = this.#inImage(physical)
@@ -65,7 +68,7 @@ export class Places {
     return this.#onStack(direct, form) ?? this.#inPercpu(direct, form) ?? this.#inPage(direct, form)
   }
 
-  /** The slab object that an address of the direct map lies in. */
+  /** Returns the slab object that contains an address of the direct map. */
   objectAt(address: bigint): SlabObject | undefined {
     const physical = Number(address - this.#uses.directMap)
     if (physical < 0 || physical >= 2 ** 52) return undefined
@@ -84,7 +87,7 @@ export class Places {
     const gone = allocated === false ? 'freed ' : ''
     const where = `${gone}object 0x${object.toString(16)} of slab cache ${cache}, at offset ${offset}`
     const parts = { kind: 'slab', words: where, address, cache, object, offset } as const
-    // What a process has registered is in use, whatever the lists of free objects say.
+    // A registered buffer is in use even if a list of free objects says otherwise.
     const registered = this.#registered(parts, form)
     if (registered) return registered
     return {
@@ -95,7 +98,7 @@ export class Places {
     }
   }
 
-  /** What types say of a place in an object. */
+  /** Describes a place in an object by the types of the kernel. */
   #typed(found: SlabObject, where: string): Pick<Holder, 'words' | 'member'> {
     const { cache, size, object, offset } = found
     const bio = this.#bios.part(found)
@@ -105,7 +108,7 @@ export class Places {
     return { words: member === undefined ? where : `${where}, likely ${member}`, member }
   }
 
-  /** A place in a buffer that a process has registered with io_uring. */
+  /** Describes a place in a buffer that a process has registered with io_uring. */
   #registered(parts: Omit<Holder, 'references'> & { address: bigint }, form: number): Place | undefined {
     const buffers = this.#buffers
     const { address } = parts
@@ -140,7 +143,10 @@ export class Places {
     }
   }
 
-  /** The function whose frame an address of a stack lies in: the next code address below it is a place in that function. */
+  /**
+   * Returns the function whose stack frame contains an address. The nearest code address below it is a return address into that
+   * function.
+   */
   #functionAt(task: Task, address: bigint): string | undefined {
     for (let at = address & ~7n; at >= task.stack && at >= task.stackPointer; at -= 8n) {
       const word = this.#kernel.try('a kernel stack', () => this.#kernel.memory.u64(at))
@@ -171,7 +177,9 @@ export class Places {
     return this.#registered(parts, form) ?? this.#live(form, parts)
   }
 
-  /** What an entry in whole pages is: lists of pages that are too long for kmalloc begin with a page. */
+  /**
+   * Names the member at an address in whole pages. Lists of pages that are too long for kmalloc start at the beginning of a page.
+   */
   #entryIn(address: bigint): string | undefined {
     return listEntry(this.#kernel, undefined, address, Number(address & 0xfffn))
   }
@@ -188,7 +196,7 @@ export class Places {
     return { kind: parts.kind, live: true, memoryMap: undefined, holder: holder(form, parts) }
   }
 
-  /** Address in the kernel's image, for its own frames. */
+  /** Returns the address in the kernel's image of physical memory that belongs to the image. */
   #inImage(physical: number): bigint | undefined {
     const { arch, info } = this.#kernel
     const start = this.#kernel.address('_text') ?? this.#kernel.address('_stext')
@@ -197,7 +205,7 @@ export class Places {
     if (start === undefined || end === undefined || first === undefined || physical < first) return undefined
     const address = start + BigInt(physical - first)
     if (address >= end) return undefined
-    // What only the boot needed was freed, and its frames are used for other things.
+    // The kernel frees its init section after booting, and these frames are used for other things.
     const [from, to] = [this.#kernel.address('__init_begin'), this.#kernel.address('__init_end')]
     return from !== undefined && to !== undefined && address >= from && address < to ? undefined : address
   }
@@ -209,7 +217,7 @@ function holder(form: number, parts: Omit<Holder, 'references'>): Holder {
   return { ...parts, kind: 'pfn-number', words: `its ${what} in ${parts.words}`, references: undefined }
 }
 
-/** The static per-CPU variables of each CPU. */
+/** Returns the areas that hold the static per-CPU variables of each CPU. */
 function percpuAreas(kernel: Kernel): { from: bigint; to: bigint; base: bigint }[] {
   const [start, end] = [kernel.address('__per_cpu_start'), kernel.address('__per_cpu_end')]
   if (start === undefined || end === undefined || end <= start) return []

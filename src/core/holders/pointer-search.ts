@@ -1,36 +1,36 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Searches all of system memory for pointers to device pages in use, for their frame numbers and physical addresses. */
+/** Searches all of system memory for words that refer to device pages in use: pointers, frame numbers and physical addresses. */
 import { growColumns, lengthFor } from '../../util/growable.ts'
 import { FRAME_BYTES, type PhysicalMemory } from '../memory/physical.ts'
 import type { MemoryMap } from '../mm/memory-map.ts'
 
 /**
- * What a word is of a page: a pointer to its struct page, its frame's number, its physical address, or that with flags (as an
- * IOMMU's tables have it).
+ * How a word refers to a page: by a pointer to its struct page, its frame number, its physical address, or its physical address
+ * combined with flags (as in the page tables of an IOMMU).
  */
 export const WordForm = { pointer: 0, number: 1, physical: 2, entry: 3 } as const
 
 const WORDS = FRAME_BYTES / 8
 const MOST_HITS = 1 << 22
-/** Low bits of a pointer in which its user keeps flags (a scatterlist's end mark). */
+/** Low bits of a pointer that can hold flags, such as the end mark of a scatterlist. */
 const TAG_BITS = 3
-/** Frame numbers have 40 bits, physical addresses 52. */
+/** Limit of the upper 32 bits of a frame number: frame numbers have 40 bits (physical addresses 52). */
 const MOST_NUMBER_HIGH = 256
 const PHYSICAL_HIGH = 0xfffff
-/** Longest run of pages that one bio_vec or scatterlist entry is taken to cover. */
+/** Maximum number of pages that one bio_vec or scatterlist entry is taken to cover. */
 const LONGEST_RUN = 1 << 14
 
-/** Places that hold a pointer to a page, as columns. */
+/** Words that refer to pages, as columns. */
 export class Hits {
   length = 0
   /** Physical address of the word. */
   place = new Float64Array(256)
-  /** Frame that the pointer is of, and how many from there on it covers with the length that stands beside it. */
+  /** Frame that the word refers to, and the number of pages that it covers according to the length beside it. */
   pfn = new Float64Array(256)
   pages = new Float64Array(256)
   /** A {@link WordForm}. */
   form = new Uint8Array(256)
-  /** True if there were more than are kept. */
+  /** True if there were more hits than are kept. */
   overflown = false
 
   add(place: number, pfn: number, pages: number, form: number): void {
@@ -48,13 +48,13 @@ export class Hits {
 }
 
 export interface SearchRequest {
-  /** Device pages: their own content is searched for nothing. Sorted. */
+  /** Ranges of device pages, sorted. Their contents are not searched, since they are not system memory. */
   readonly device: readonly { first: number; end: number }[]
-  /** True for pages that pointers are looked for; asked only for device pages. */
+  /** True for pages whose pointers are searched for. Called for device pages only. */
   wanted(pfn: number): boolean
-  /** True for pages whose frame numbers are looked for. */
+  /** True for pages whose frame numbers are searched for. */
   wantedNumber(pfn: number): boolean
-  /** A frame of system memory that the dump lacks. */
+  /** Called for each frame of system memory that the dump lacks. */
   absent(frame: number): void
   progress(done: number, total: number): void
 }
@@ -87,7 +87,7 @@ class FrameScan {
   readonly #request: SearchRequest
   readonly #hits: Hits
   readonly #map: MemoryMap
-  /** Halves of the addresses of the first device page's struct page and behind the last. */
+  /** Upper and lower halves of two addresses: the struct page of the first device page, and the end of that of the last one. */
   readonly #firstHigh: number
   readonly #lastHigh: number
   readonly #baseHigh: number
@@ -114,7 +114,7 @@ class FrameScan {
     for (let i = 0; i < 2 * WORDS; i += 2) {
       const low = words[i]!
       const high = words[i + 1]!
-      // Most of memory is zeros.
+      // Skips zeros quickly, because most of memory is zeros.
       if ((low | high) === 0) continue
       if (high >= this.#firstHigh && high <= this.#lastHigh) {
         this.#pointer(i, place)
@@ -146,7 +146,7 @@ class FrameScan {
     if (this.#request.wantedNumber(pfn)) this.#hits.add(place + 4 * i, pfn, 1, WordForm.number)
   }
 
-  /** A physical address, with flags below the frame and above its 52 bits. */
+  /** Adds a physical address, which can have flags below the frame number and above bit 51. */
   #physical(i: number, place: number, pfn: number): void {
     if (!this.#request.wantedNumber(pfn)) return
     const plain = this.#words[i + 1]! <= PHYSICAL_HIGH && (this.#words[i]! & 0xfff) === 0
@@ -154,8 +154,8 @@ class FrameScan {
   }
 
   /**
-   * Pages that an entry covers if it is a bio_vec (page, length, offset) or of a scatterlist (page, offset, length): neighbours
-   * are joined to one, so that the others have no pointer of their own.
+   * Returns the number of pages that an entry covers if it is a bio_vec (page, length, offset) or in a scatterlist (page, offset,
+   * length). Contiguous pages are merged into one entry, so pages after the first have no pointer of their own.
    */
   #covered(i: number): number {
     if (i + 3 >= 2 * WORDS) return 1

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Slab objects near a driver: those that its module's data points to, and those that these point to. Where frame numbers are
- * small, they stand everywhere by chance; one in an object of the pagemap's own driver does not.
+ * Finds slab objects near a driver: those that its module's data points to, and those that these point to in turn. Small frame
+ * numbers occur anywhere in memory by chance. A frame number in an object near the pagemap's own driver is evidence all the same.
  */
 import type { Kernel } from '../kernel/kernel.ts'
 import type { Places } from './places.ts'
@@ -46,7 +46,7 @@ export class DriverReach {
     if (!bytes) return
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     for (let at = 0; at + 8 <= bytes.length && found.size < MOST_OBJECTS; at += 8) {
-      // Kernel addresses begin with ones.
+      // The top bits of a kernel address are ones.
       if (view.getUint32(at + 4, true) < 0xff000000) continue
       const object = this.#places.objectAt(view.getBigUint64(at, true))
       if (object) found.add(object.object)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Slab objects (mm/slub.c): which cache and object an address is of, and whether the object is allocated. */
+/** Slab objects (mm/slub.c): finds the cache and object that an address belongs to, and whether the object is allocated. */
 import type { Kernel } from '../kernel/kernel.ts'
 import { listEntries } from '../kernel/lists.ts'
 import { percpuOffsets } from '../kernel/percpu.ts'
@@ -14,23 +14,23 @@ export interface SlabObject {
   readonly cache: string
   readonly object: bigint
   readonly size: number
-  /** Of the address in the object. */
+  /** Offset in bytes of the address in the object. */
   readonly offset: number
-  /** Undefined where the lists of free objects cannot be read whole. */
+  /** Undefined if the lists of free objects cannot be read completely. */
   readonly allocated: boolean | undefined
 }
 
 interface Cache {
   name: string
   size: number
-  /** Bytes before each object that debugging adds. */
+  /** Number of bytes before each object that debugging adds (red zone). */
   pad: number
-  /** Where a free object keeps the pointer to the next. */
+  /** Offset in a free object of the pointer to the next one. */
   next: number
-  /** CONFIG_SLAB_FREELIST_HARDENED; 0 without it. */
+  /** Secret of the cache that is XORed into free-list pointers (CONFIG_SLAB_FREELIST_HARDENED); 0 without it. */
   random: bigint
   hardened: boolean
-  /** Free objects that CPUs keep for themselves; undefined where they cannot be read. */
+  /** Free objects that CPUs and nodes keep outside the slabs' own lists; undefined if these cannot be read. */
   onCpus: ReadonlySet<bigint> | undefined
 }
 
@@ -48,7 +48,7 @@ export class SlabReader {
   }
 
   /**
-   * The object that a place lies in.
+   * Returns the object that contains a place.
    * @param head frame of the slab's first page
    * @param physical address of the place
    */
@@ -67,7 +67,7 @@ export class SlabReader {
     })
   }
 
-  /** Objects of the caches with such names: their slabs are told by struct pages, of which all are read. */
+  /** Yields the objects of caches whose names match. To find their slabs, all struct pages are read. */
   *objectsOf(name: RegExp, isSlab: (page: PageView) => boolean): Generator<SlabObject> {
     const member = this.#kernel.offsetOf('slab.slab_cache', 'page.slab_cache')
     if (member === undefined) return
@@ -107,7 +107,7 @@ export class SlabReader {
     return free && cache.onCpus ? true : undefined
   }
 
-  /** Members of a slab stood in struct page itself before 5.17 (d122019bf061). */
+  /** Reads a member of a slab's descriptor. Before 5.17 (d122019bf061) these members were in struct page. */
   #word(slab: bigint, member: string): bigint {
     const struct = this.#kernel.offset(`slab.${member}`) === undefined ? 'page' : 'slab'
     return pointer(this.#kernel.at(struct, slab), member)
@@ -117,7 +117,7 @@ export class SlabReader {
     return this.#chain(this.#word(slab, 'freelist'), cache)
   }
 
-  /** Objects of a list of free ones; undefined where it leads out of order. */
+  /** Returns the objects of a free list; undefined if the list is corrupt. */
   #chain(first: bigint, cache: Cache): Set<bigint> | undefined {
     const found = new Set<bigint>()
     for (let object = first; object !== 0n; ) {
@@ -158,13 +158,13 @@ export class SlabReader {
     return read
   }
 
-  /** Free objects that are on no slab's own list. */
+  /** Returns the free objects that are on no slab's own list. */
   #onCpus(address: bigint, cache: Cache): ReadonlySet<bigint> | undefined {
     const kernel = this.#kernel
     const found = new Set<bigint>()
     const typed = kernel.at('kmem_cache', address)
     for (const offset of percpuOffsets(kernel)) {
-      // 7.0 took the CPUs' own slabs away in favour of sheaves (6.18, 2d517aa09bbc).
+      // 7.0 removed the slabs of CPUs in favour of sheaves, which exist since 6.18 (2d517aa09bbc).
       if (has(typed, 'cpu_slab') && pointer(typed, 'cpu_slab') !== 0n) {
         const cpu = kernel.at('kmem_cache_cpu', BigInt.asUintN(64, pointer(typed, 'cpu_slab') + offset))
         const chain = this.#chain(pointer(cpu, 'freelist'), cache)
@@ -188,7 +188,7 @@ export class SlabReader {
     for (let i = 0; i < size; i++) found.add(this.#kernel.memory.u64(at + BigInt(8 * i)))
   }
 
-  /** Full sheaves that nodes keep: by themselves (6.18), or in the cache beside them (7.0). */
+  /** Adds the objects of the full sheaves of each node. In 6.18 the barn belongs to `kmem_cache_node`, in 7.0 to the cache. */
   #barns(address: bigint, found: Set<bigint>): void {
     const kernel = this.#kernel
     const typed = kernel.at('kmem_cache', address)
@@ -210,7 +210,7 @@ export class SlabReader {
   }
 }
 
-/** Bytes in reverse order. */
+/** Reverses the order of the bytes. */
 function swapped(value: bigint): bigint {
   let result = 0n
   for (let i = 0n; i < 8n; i++) result |= ((value >> (8n * i)) & 0xffn) << (8n * (7n - i))

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** BTF, the kernel's own description of its types (Documentation/bpf/btf.rst), of vmlinux and, split, of modules. */
+/** BTF, the kernel's description of its own types (Documentation/bpf/btf.rst): that of vmlinux, and split BTF of modules. */
 import { viewOf } from '../memory/source.ts'
 import { NamePool } from './names.ts'
 
 const MAGIC = 0xeb9f
 const MOST_TYPES = 1 << 21
-/** Typedefs, qualifiers and arrays on the way to a type; also the depth of anonymous members. */
+/** Maximum number of typedefs, qualifiers and arrays around a type, and maximum depth of anonymous members. */
 const MOST_DEPTH = 32
 
 const Kind = {
@@ -30,7 +30,7 @@ const Kind = {
   ENUM64: 19,
 } as const
 
-/** Bytes of what follows a type's 12, per member and in all. */
+/** Bytes that follow the 12 of `btf_type`, by kind: per member, and in total. */
 const PER_MEMBER: Record<number, number> = {
   [Kind.STRUCT]: 12,
   [Kind.UNION]: 12,
@@ -41,14 +41,14 @@ const PER_MEMBER: Record<number, number> = {
 }
 const EXTRA: Record<number, number> = { [Kind.INT]: 4, [Kind.ARRAY]: 12, [Kind.VAR]: 4, [Kind.DECL_TAG]: 4 }
 
-/** A member of a structure; of one in an anonymous structure or union, the offset counts from the outermost. */
+/** A member of a structure. For members of anonymous structures and unions, the offset counts from the outermost structure. */
 export interface Member {
   readonly name: string
-  /** Bytes from the start of the structure. */
+  /** Offset in bytes from the start of the structure. */
   readonly offset: number
-  /** Bits within the byte at `offset`, of bit fields; 0 otherwise. */
+  /** For bit fields, the number of the first bit within the byte at `offset`; otherwise 0. */
   readonly bit: number
-  /** Width of a bit field; 0 otherwise. */
+  /** Width of a bit field in bits; otherwise 0. */
   readonly bits: number
   readonly type: number
 }
@@ -61,7 +61,7 @@ export interface Struct {
 
 export class BtfError extends Error {}
 
-/** Types of vmlinux, or of a module on top of those. */
+/** The types of vmlinux, or those of a module together with the types of vmlinux that it refers to. */
 export class Btf {
   readonly #base: Btf | undefined
   readonly #view: DataView
@@ -72,7 +72,7 @@ export class Btf {
   readonly #firstName: number
   readonly #structs = new Map<string, Struct | undefined>()
 
-  /** @throws BtfError for what is no BTF */
+  /** @throws BtfError if the bytes are not BTF */
   constructor(bytes: Uint8Array, base?: Btf) {
     this.#base = base
     this.#firstId = base ? base.#end : 1
@@ -86,7 +86,7 @@ export class Btf {
       throw new BtfError('sections of BTF that are longer than it')
     }
     this.#view = viewOf(bytes.subarray(typeOffset, typeOffset + typeBytes))
-    // A split BTF's names go on where those of the base end, so that its first byte need not be a NUL.
+    // The strings of split BTF continue those of its base, so that their first byte need not be a NUL.
     const text = new Uint8Array(nameBytes + 1)
     text.set(bytes.subarray(nameOffset, nameOffset + nameBytes), 1)
     this.#names = new NamePool(text)
@@ -110,7 +110,7 @@ export class Btf {
     return this.#structs.get(name)
   }
 
-  /** The structure or union of a type, through typedefs and qualifiers. */
+  /** Returns the structure or union that a type stands for, looking through typedefs and qualifiers. */
   structOf(type: number): Struct | undefined {
     const id = this.resolve(type)
     const kind = this.#kind(id)
@@ -120,7 +120,7 @@ export class Btf {
     return { name: this.nameOf(id), size: this.#word(id, 8), members }
   }
 
-  /** A member, or one within: `page._refcount`, `page.flags.f`. */
+  /** Finds a member, which can be nested: `page._refcount`, `page.flags.f`. */
   member(path: string): Member | undefined {
     const [name, ...rest] = path.split('.')
     let struct = this.struct(name!)
@@ -135,7 +135,7 @@ export class Btf {
     return found && { ...found, offset }
   }
 
-  /** The value of an enumerator, wherever it is defined. */
+  /** Returns the value of an enumerator of any enumeration; undefined if there is none of that name. */
   enumerator(name: string): number | undefined {
     const at = this.#nameAt(name)
     for (let i = 0; at >= 0 && i < this.#starts.length; i++) {
@@ -152,7 +152,10 @@ export class Btf {
     return this.#base?.enumerator(name)
   }
 
-  /** Names of an enumeration's values. Of several names of one value the first, as aliases come later (enum pageflags). */
+  /**
+   * Returns the names of an enumeration's values. Where several names have the same value, returns the first, because aliases are
+   * defined last (enum pageflags).
+   */
   enumerators(enumName: string): Map<number, string> {
     const id = this.#find(enumName, [Kind.ENUM])
     if (id === undefined) return this.#base?.enumerators(enumName) ?? new Map()
@@ -164,7 +167,7 @@ export class Btf {
     return values
   }
 
-  /** Bytes of a type; 0 for what has none. */
+  /** Size of a type in bytes; 0 for types without a size. */
   sizeOf(type: number): number {
     const id = this.resolve(type)
     const kind = this.#kind(id)
@@ -173,13 +176,13 @@ export class Btf {
     return this.#word(id, 20) * this.#elementBytes(this.#word(id, 12), MOST_DEPTH)
   }
 
-  /** Elements of an array type; undefined for others. */
+  /** Number of elements of an array type; undefined for other types. */
   lengthOf(type: number): number | undefined {
     const id = this.resolve(type)
     return this.#kind(id) === Kind.ARRAY ? this.#word(id, 20) : undefined
   }
 
-  /** The type that a pointer points to, or that an array is made of; 0 for others. */
+  /** Returns the type that a pointer type points to, or the element type of an array; 0 for other types. */
   target(type: number): number {
     const id = this.resolve(type)
     const kind = this.#kind(id)
@@ -191,7 +194,7 @@ export class Btf {
     return this.#kind(this.resolve(type)) === Kind.PTR
   }
 
-  /** Through typedefs and qualifiers. */
+  /** Resolves typedefs and qualifiers. */
   resolve(type: number): number {
     let id = type
     for (let depth = 0; depth < MOST_DEPTH; depth++) {
@@ -207,7 +210,7 @@ export class Btf {
     return type === 0 ? 'void' : this.name(this.#word(type, 0))
   }
 
-  /** Ids of all structures that this BTF itself defines. */
+  /** Ids of all structures that this BTF defines itself, without those of its base. */
   *structIds(): Generator<number> {
     for (let i = 0; i < this.#starts.length; i++) {
       if (this.#kind(this.#firstId + i) === Kind.STRUCT) yield this.#firstId + i
@@ -245,7 +248,7 @@ export class Btf {
     }
   }
 
-  /** Offset, as types store it, of a name; -1 where there is none. */
+  /** Offset of a name in the string section, as types refer to it; -1 if the name does not occur. */
   #nameAt(name: string): number {
     const own = this.#names.find(name)
     if (own >= 0) return own - 1 + this.#firstName
@@ -283,7 +286,7 @@ export class Btf {
   }
 }
 
-/** Where each type begins; stops at the first that does not fit. */
+/** Returns the offset of each type. Stops at the first type that does not fit in the data. */
 function typeStarts(view: DataView): Uint32Array {
   const starts: number[] = []
   for (let at = 0; at + 12 <= view.byteLength && starts.length < MOST_TYPES; ) {

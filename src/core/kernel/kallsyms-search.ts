@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Finds kallsyms in the image of a kernel whose VMCOREINFO does not say where it is (before 6.0, 5fd8fea935a1). There the tables
- * follow each other: offsets, relative base, number of symbols, names, markers, tokens, index of tokens.
+ * Finds kallsyms in the image of a kernel whose VMCOREINFO does not say where it is (before 6.0, 5fd8fea935a1). In those kernels
+ * the tables follow one another: offsets, relative base, number of symbols, names, markers, tokens, token index.
  */
 import { unlessAbsent } from '../error.ts'
 import { type KallsymsPlace, readKallsyms, type SymbolTable } from './kallsyms.ts'
 import type { VirtualMemory } from './virtual.ts'
 
-/** Images have some tens of MiB, those with all checks some more. */
+/** Maximum size of an image in pages. Images have some tens of MiB, and more with all debugging options. */
 const MOST_IMAGE_PAGES = 1 << 16
-/** Where so many pages in a row are not mapped, the image has ended. */
+/** Number of consecutive unmapped pages that mark the end of the image. */
 const LONGEST_GAP = 512
 const FEWEST_SYMBOLS = 1000
 const MOST_SYMBOLS = 1 << 21
-/** Every kernel has symbols with digits, so that each digit is a token of its own. */
+/** Bytes that identify the token table: in every kernel there are symbols with digits, and each digit is a token of its own. */
 const DIGITS = '0\x001\x002\x003\x004\x005\x006\x007\x008\x009\x00'
 
-/** @param start of the kernel's text, to which addresses are relative */
+/** @param start address of the kernel's text, to which the stored addresses are relative */
 export function searchKallsyms(memory: VirtualMemory, start: bigint): SymbolTable | undefined {
   const image = readImage(memory, start)
   const digits = new TextEncoder().encode(DIGITS)
@@ -31,7 +31,10 @@ export function searchKallsyms(memory: VirtualMemory, start: bigint): SymbolTabl
   return undefined
 }
 
-/** The mapped pages of the image; pages that the dump lacks are zeros here, where only a table's beginning is looked for. */
+/**
+ * Returns the mapped pages of the image. Pages that the dump lacks are returned as zeros, which is harmless here: the search only
+ * needs the beginnings of tables.
+ */
 function readImage(memory: VirtualMemory, start: bigint): Uint8Array {
   const addressOf = (page: number) => start + BigInt(page) * 4096n
   let pages = 0
@@ -59,7 +62,7 @@ interface Tokens {
   index: number
 }
 
-/** The table of tokens around a place, if its index stands behind it: token '0' is number 48. */
+/** Returns the token table around a place, if its index follows it. The token '0' has the number 48. */
 function tokenTable(image: Uint8Array, digit: number): Tokens | undefined {
   let table = digit
   for (let n = 0x30; n > 0; n--) {
@@ -77,7 +80,7 @@ function tokenTable(image: Uint8Array, digit: number): Tokens | undefined {
   return first === 0 && ninth === digit - table ? { table, index } : undefined
 }
 
-/** Places before the tokens at which a count of symbols, and a base right before it, stand. */
+/** Yields the places before the tokens at which a number of symbols, and right before it a base address, can be. */
 function* placesBefore(image: Uint8Array, start: bigint, { table, index }: Tokens): Generator<KallsymsPlace> {
   const view = new DataView(image.buffer)
   for (let base = (table - 16) & ~7; base >= 8; base -= 8) {

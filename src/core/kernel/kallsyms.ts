@@ -6,14 +6,14 @@ import { NamePool } from './names.ts'
 import type { VirtualMemory } from './virtual.ts'
 import type { Vmcoreinfo } from './vmcoreinfo.ts'
 
-/** Where the tables are. */
+/** Addresses of the tables. */
 export interface KallsymsPlace {
   names: bigint
   count: bigint
   tokens: bigint
   tokenIndex: bigint
   offsets: bigint
-  /** Absent since addresses are stored relative to their own place (7.0). */
+  /** Undefined in kernels from 7.0 on, which store each address relative to the place of its own entry. */
   relativeBase: bigint | undefined
 }
 
@@ -23,9 +23,9 @@ export interface SymbolTable {
   address(name: string): bigint | undefined
   /** Every address of a name: static ones may share it. */
   addresses(name: string): bigint[]
-  /** The symbol that an address lies in. */
+  /** The symbol that contains an address, with the offset in it. */
   at(address: bigint): { name: string; offset: bigint } | undefined
-  /** Bytes from a symbol to the next one that lies elsewhere. */
+  /** Number of bytes from a symbol to the next one at another address. */
   extent(address: bigint): number
   readonly size: number
 }
@@ -44,10 +44,10 @@ export function placeInVmcoreinfo(info: Vmcoreinfo): KallsymsPlace | undefined {
 }
 
 /**
- * Reads the table.
- * @param known an address that is known otherwise, by which the way that addresses are stored is told
- * @returns undefined where no way of storing agrees with it
- * @throws NotInDump where a part of the table is missing
+ * Reads the symbol table.
+ * @param known the address of one symbol that is known from elsewhere; it decides which encoding of addresses is the right one
+ * @returns undefined if no encoding agrees with it
+ * @throws NotInDump if a part of the table is missing
  */
 export function readKallsyms(
   memory: VirtualMemory,
@@ -67,14 +67,14 @@ export function readKallsyms(
   return undefined
 }
 
-/** The ways in which kernels store addresses. */
+/** Returns the possible encodings of addresses: functions from the index of a symbol to its address. */
 function storedAs(memory: VirtualMemory, place: KallsymsPlace, stored: Int32Array): ((i: number) => bigint)[] {
   if (place.relativeBase === undefined) {
     return [i => BigInt.asUintN(64, place.offsets + BigInt(4 * i) + BigInt(stored[i]!))]
   }
   const base = memory.u64(place.relativeBase)
   return [
-    // CONFIG_KALLSYMS_ABSOLUTE_PERCPU, up to 6.14: what is not negative is absolute (a per-CPU offset).
+    // With CONFIG_KALLSYMS_ABSOLUTE_PERCPU (up to 6.14), non-negative values are absolute addresses (per-CPU offsets).
     i => (stored[i]! >= 0 ? BigInt(stored[i]!) : BigInt.asUintN(64, base - 1n - BigInt(stored[i]!))),
     i => base + BigInt(stored[i]! >>> 0),
   ]
@@ -86,7 +86,10 @@ interface DecodedNames {
   starts: Uint32Array
 }
 
-/** Unpacks all names: each is a length and that many tokens, of which the first character is the symbol's type. */
+/**
+ * Unpacks all names. Each is stored as a length and that number of tokens. The first character of the text is the type of the
+ * symbol.
+ */
 function decodeNames(memory: VirtualMemory, place: KallsymsPlace, count: number): DecodedNames | undefined {
   const tokens = readTokens(memory, place)
   const packed = new PackedNames(memory, place.names)
@@ -128,7 +131,7 @@ function readTokens(memory: VirtualMemory, place: KallsymsPlace): Uint8Array[] {
   return tokens
 }
 
-/** Bytes of `kallsyms_names`, a page at a time. */
+/** Reads the bytes of `kallsyms_names` page by page. */
 class PackedNames {
   readonly #memory: VirtualMemory
   #next: bigint
@@ -151,7 +154,7 @@ class PackedNames {
   }
 }
 
-/** A table of symbols from elsewhere. */
+/** Makes a table of symbols that were read from a file. */
 export function tableOf(symbols: readonly { address: bigint; name: string }[]): SymbolTable {
   const sorted = [...symbols].sort((a, b) => (a.address < b.address ? -1 : a.address > b.address ? 1 : 0))
   const starts = new Uint32Array(sorted.length)
@@ -170,7 +173,7 @@ class Columns implements SymbolTable {
   readonly size: number
   readonly #names: DecodedNames
   readonly #addresses: BigUint64Array
-  /** Symbols by address; the table itself is sorted, but for absolute ones. */
+  /** Indices of the symbols sorted by address. The kernel's table is sorted already except for absolute symbols. */
   readonly #order: Uint32Array
 
   constructor(names: DecodedNames, count: number, addressOf: (i: number) => bigint) {
@@ -207,7 +210,7 @@ class Columns implements SymbolTable {
     const rank = this.#after(address) - 1
     if (rank < 0) return undefined
     const start = this.#addresses[this.#order[rank]!]!
-    // Of several symbols at one address, the first is the function's own; later ones are aliases.
+    // Of several symbols at one address, the first is the function's own name and the others are aliases.
     const first = lowerBound(rank, i => this.#addresses[this.#order[i]!]! < start)
     return { name: this.#names.pool.at(this.#names.starts[this.#order[first]!]!), offset: address - start }
   }
@@ -217,7 +220,7 @@ class Columns implements SymbolTable {
     return rank < this.size ? Number(this.#addresses[this.#order[rank]!]! - address) : 0
   }
 
-  /** How many symbols stand at or before an address. */
+  /** Number of symbols at or before an address. */
   #after(address: bigint): number {
     return lowerBound(this.size, i => this.#addresses[this.#order[i]!]! <= address)
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** The kernel in a dump: its memory, symbols, types and modules, with what it takes to read its structures. */
+/** The kernel in a dump: its memory, symbols, types and modules, and reads of its structures. */
 import type { Arch, KernelRegions } from '../arch/arch.ts'
 import { CoreError, type NotInDump, unlessAbsent } from '../error.ts'
 import type { Dump } from '../memory/physical.ts'
@@ -10,33 +10,33 @@ import { locateKernel } from './locate.ts'
 import type { VirtualMemory } from './virtual.ts'
 import type { Vmcoreinfo } from './vmcoreinfo.ts'
 
-/** Symbols and types from files, for kernels whose memory does not tell. */
+/** Symbols and types from files, for kernels whose memory does not contain them. */
 export interface KernelFiles {
   symbols?: ((info: Vmcoreinfo) => SymbolTable) | undefined
-  /** The section .BTF of a vmlinux. */
+  /** Contents of the .BTF section of a vmlinux. */
   btf?: Uint8Array | undefined
 }
 
-/** A piece of memory that was wanted and is not there. */
+/** A piece of memory that was needed but is not in the dump. */
 export interface Gap {
   /** What was being read, in words. */
   what: string
   absent: NotInDump
 }
 
-/** A structure at an address, of which typed.ts reads members. */
+/** A structure at an address. The functions in typed.ts read its members. */
 export interface Typed {
   readonly kernel: Kernel
   readonly struct: string
   readonly address: bigint
 }
 
-/** A module as the kernel's names need it; modules.ts reads them. */
+/** The part of a loaded module that naming addresses needs. modules.ts reads modules. */
 export interface LoadedModule {
   readonly name: string
   /** Types of the module, on top of vmlinux's; undefined where it has none that can be read. */
   readonly btf: Btf | undefined
-  /** Where its code and data lie. */
+  /** Ranges of the module's code and data. */
   readonly regions: readonly { base: bigint; size: bigint }[]
   contains(address: bigint): boolean
   /** The module's symbol that an address lies in. */
@@ -45,7 +45,7 @@ export interface LoadedModule {
   symbol(name: string): bigint | undefined
 }
 
-/** Some ten times those of distribution kernels. */
+/** Maximum size of BTF in bytes: some ten times that of distribution kernels. */
 const MOST_BTF = 1n << 26n
 
 export class Kernel {
@@ -57,14 +57,14 @@ export class Kernel {
   readonly symbols: SymbolTable
   readonly btf: Btf
   modules: readonly LoadedModule[] = []
-  /** In words, how the kernel, its symbols and its types were found. */
+  /** How the kernel, its symbols and its types were found, in words. */
   readonly foundBy: string
   readonly gaps: Gap[] = []
   #regions: KernelRegions | undefined
   readonly #addresses = new Map<string, bigint | undefined>()
   readonly #offsets = new Map<string, number | undefined>()
 
-  /** @throws CoreError where the dump has no kernel, or nothing says where its symbols or types are */
+  /** @throws CoreError if the dump contains no kernel, or its symbols or types cannot be found */
   constructor(dump: Dump, name: string, files: KernelFiles = {}) {
     const located = locateKernel(dump, name)
     this.name = name
@@ -81,7 +81,7 @@ export class Kernel {
     return this.info.value('OSRELEASE') ?? 'unknown'
   }
 
-  /** Where its direct map, vmalloc memory, modules and memory map lie. */
+  /** The kernel's regions: direct map, vmalloc, modules and memory map. */
   get regions(): KernelRegions {
     this.#regions ??= this.arch.regions({
       info: this.info,
@@ -101,13 +101,13 @@ export class Kernel {
     return this.#addresses.get(name)
   }
 
-  /** Byte offset of a member, by BTF or, where that lacks it, by VMCOREINFO; undefined where the kernel has no such member. */
+  /** Byte offset of a member from BTF or, if BTF lacks it, from VMCOREINFO; undefined if the kernel has no such member. */
   offset(path: string): number | undefined {
     if (!this.#offsets.has(path)) this.#offsets.set(path, this.btf.member(path)?.offset ?? this.info.offset(path))
     return this.#offsets.get(path)
   }
 
-  /** The first of several members that this kernel has. */
+  /** Byte offset of the first of several members that exists in this kernel. */
   offsetOf(...paths: string[]): number | undefined {
     for (const path of paths) {
       const offset = this.offset(path)
@@ -116,7 +116,7 @@ export class Kernel {
     return undefined
   }
 
-  /** As {@link offset}. @throws CoreError for a member without which nothing can be read */
+  /** As {@link offset}, for a member that is indispensable. @throws CoreError if the kernel does not have it */
   need(path: string): number {
     const offset = this.offset(path)
     if (offset === undefined) throw this.#lacks(`its types have no ${path}`)
@@ -129,7 +129,7 @@ export class Kernel {
     return size
   }
 
-  /** Reads members of one structure by name. */
+  /** Returns a structure whose members can be read by name. */
   at(struct: string, address: bigint): Typed {
     return { kernel: this, struct, address }
   }
@@ -143,7 +143,7 @@ export class Kernel {
     return `${symbol.name}${offset}${module ? ` [${module.name}]` : ''}`
   }
 
-  /** Runs work that may meet memory which is not there, and keeps what was missing. */
+  /** Runs work that may meet missing memory. In that case records what is missing and returns undefined. */
   try<T>(what: string, work: () => T): T | undefined {
     return unlessAbsent(work, absent => {
       if (this.gaps.length < 1000) this.gaps.push({ what, absent })

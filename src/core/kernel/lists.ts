@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Walks of the kernel's linked structures that end, whatever is in memory: lists and trees of damaged memory can be loops. */
+/**
+ * Iterates over linked lists and xarrays of the kernel. The walks end whatever memory contains, because damaged structures can
+ * form cycles.
+ */
 import type { Kernel } from './kernel.ts'
 
 const MOST_ENTRIES = 1 << 22
 
 /**
- * Structures on a `struct list_head`, by address, without the head. Where an entry is not in the dump, the rest of the list is
- * read from its other end.
+ * Yields the addresses of the structures on a `struct list_head`, without the head. If an entry is not in the dump, the rest of
+ * the list is read from its other end.
  * @param offset of the list's member in the structure
  */
 export function* listEntries(kernel: Kernel, head: bigint, offset: number, what: string): Generator<bigint> {
@@ -24,12 +27,12 @@ export function* listEntries(kernel: Kernel, head: bigint, offset: number, what:
   }
 }
 
-/** The sibling entries and other internal ones below this are no pointers. */
+/** Internal xarray entries below this value (sibling and other special entries) are not pointers. */
 const XA_RESERVED = 4096n
 const XA_CHUNK = 64
 const MOST_DEPTH = 12
 
-/** Entries of a `struct xarray`, with their indices. Values (odd) are left out. */
+/** Yields the pointers in a `struct xarray` with their indices. Value entries, which are odd, are skipped. */
 export function* xarrayEntries(
   kernel: Kernel,
   xarray: bigint,

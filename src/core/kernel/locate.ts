@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Finds the kernel in a dump: by the note VMCOREINFO, or by the copy of its text that every kernel keeps in its memory. */
+/**
+ * Finds the kernel in a dump by its VMCOREINFO note or, failing that, by the copy of VMCOREINFO that every kernel keeps in
+ * memory.
+ */
 import type { Arch } from '../arch/arch.ts'
 import { ARCH_NAMES, archOf } from '../arch/arches.ts'
 import { CoreError } from '../error.ts'
@@ -12,14 +15,18 @@ export interface Located {
   info: Vmcoreinfo
   memory: VirtualMemory
   arch: Arch
-  /** How it was found, in words. */
+  /** How the kernel was found, in words. */
   foundBy: string
 }
 
-/** The text begins with it; the page that holds it begins with the text. */
+/** First key of VMCOREINFO. The copy in memory starts at the beginning of a page. */
 const FIRST_KEY = 'OSRELEASE='
 
-/** Finds the kernel. @param name of the file, for errors. @throws CoreError where there is none that its own page tables bear out */
+/**
+ * Finds the kernel.
+ * @param name of the file, for errors
+ * @throws CoreError if no VMCOREINFO is confirmed by the page tables that it names
+ */
 export function locateKernel(dump: Dump, name: string): Located {
   const note = dump.vmcoreinfo === undefined ? undefined : new Vmcoreinfo(dump.vmcoreinfo)
   const arch = archOf(dump.machine, note)
@@ -43,7 +50,7 @@ export function locateKernel(dump: Dump, name: string): Located {
   )
 }
 
-/** @throws CoreError for a kernel with pages of another size than is read */
+/** @throws CoreError if the kernel's page size is not supported */
 function refusePageSize(info: Vmcoreinfo, name: string): void {
   const size = info.value('PAGESIZE')
   if (size === undefined || Number(size) === FRAME_BYTES) return
@@ -54,7 +61,7 @@ function refusePageSize(info: Vmcoreinfo, name: string): void {
   )
 }
 
-/** A kernel stands where the text says if its page tables map its own text there. */
+/** Checks a VMCOREINFO: the page tables that it names must map the kernel's text to where it says the text is. */
 function verify(info: Vmcoreinfo, dump: Dump, arch: Arch, foundBy: string): Located | undefined {
   const root = arch.rootOf(info)
   const text = info.symbol('_stext')
@@ -69,7 +76,7 @@ function verify(info: Vmcoreinfo, dump: Dump, arch: Arch, foundBy: string): Loca
   return { info, memory, arch, foundBy }
 }
 
-/** Pages that begin as VMCOREINFO does. A kexec'd kernel's memory can hold those of kernels before it. */
+/** Yields the texts of pages that begin as VMCOREINFO does. After kexec, memory can still contain that of earlier kernels. */
 function* textsInMemory({ memory }: Dump): Generator<string> {
   const wanted = new TextEncoder().encode(FIRST_KEY)
   for (const { first, end } of memory.ranges) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Modules that are loaded: where they lie, their symbols and their types. */
+/** The loaded modules: their memory, symbols and types. */
 
 import { lowerBound } from '../../util/lower-bound.ts'
 import { Btf } from './btf.ts'
@@ -75,7 +75,7 @@ export class Module implements LoadedModule {
     const symbols: { address: bigint; name: string }[] = []
     for (let at = 0; at + SYMBOL_BYTES <= raw.length; at += SYMBOL_BYTES) {
       const address = view.getBigUint64(at + 8, true)
-      // Undefined ones (section 0) belong to somebody else.
+      // Undefined symbols (section 0) belong to other modules or to the kernel.
       if (view.getUint16(at + 6, true) === 0 || !this.contains(address)) continue
       const name = kernel.memory.text(strtab + BigInt(view.getUint32(at, true)))
       if (name !== '') symbols.push({ address, name })
@@ -84,7 +84,10 @@ export class Module implements LoadedModule {
   }
 }
 
-/** Since 6.4 (ac3b43283923) a module's memory is an array by kind; before it had two layouts. */
+/**
+ * Returns the ranges of a module's memory. Since 6.4 (ac3b43283923) they are an array with one entry per kind of memory; before,
+ * they were two layouts.
+ */
 function regionsOf(kernel: Kernel, address: bigint): { base: bigint; size: bigint }[] {
   const module = kernel.at('module', address)
   if (!has(module, 'mem')) {

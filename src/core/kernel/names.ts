@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Many names as one text, in which one is found by the text search of the machine instead of a map of all. */
+/** A set of names stored as one string, in which the string search of JavaScript finds a name without a map of all of them. */
 
 const NUL = '\0'
 
 export class NamePool {
-  /** Each name between NULs. */
+  /** All names, separated by NULs. */
   readonly #text: string
 
-  /** @param bytes names, each followed by a NUL; the first byte is a NUL */
+  /** @param bytes names, each followed by a NUL; the first byte must be a NUL too */
   constructor(bytes: Uint8Array) {
     this.#text = new TextDecoder('latin1').decode(bytes)
   }
 
-  /** Index of the first byte of a name; -1 where there is none. */
+  /** Index of the first byte of a name; -1 if it does not occur. */
   find(name: string, from = 0): number {
     const at = this.#text.indexOf(`${NUL}${name}${NUL}`, Math.max(0, from - 1))
     return at < 0 ? -1 : at + 1

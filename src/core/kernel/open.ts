@@ -21,7 +21,7 @@ function btfExpected(name: string, { message }: BtfError): CoreError {
   return new CoreError(name, undefined, `expected the kernel's BTF: ${message}; give --vmlinux`)
 }
 
-/** The error, with what is wrong with the file: most likely it is the reason. */
+/** Adds the damage of the file to an error, since it is the most likely cause. */
 export function withDamage(error: CoreError, { damage }: Dump): CoreError {
   if (damage.length === 0) return error
   return new CoreError(

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Per-CPU memory and the percpu references that live in it (lib/percpu-refcount.c). */
+/** Per-CPU memory, and percpu references, which are stored in it (lib/percpu-refcount.c). */
 import type { Kernel } from './kernel.ts'
 import { has, pointer } from './typed.ts'
 
 const MOST_CPUS = 8192
 const ATOMIC = 1n
 const DEAD = 2n
-/** In percpu mode the atomic part carries this, so that it cannot reach zero. */
+/** PERCPU_COUNT_BIAS: in percpu mode the atomic count includes it, so that it cannot reach zero. */
 const BIAS = 1n << 63n
 
-/** Offsets of the per-CPU areas of all CPUs that the machine may have. */
+/** Offsets of the per-CPU areas of all possible CPUs. */
 export function percpuOffsets(kernel: Kernel): bigint[] {
   const table = kernel.address('__per_cpu_offset')
   const possible = kernel.address('__cpu_possible_mask')
@@ -25,20 +25,25 @@ export function percpuOffsets(kernel: Kernel): bigint[] {
 }
 
 export interface PercpuRef {
-  /** `percpu`: counted on each CPU; `atomic`: in one place; `dead`: killed, and so atomic or about to be. */
+  /** `percpu`: counted per CPU; `atomic`: counted in one place; `dead`: killed, which switches to atomic after a grace period. */
   state: 'percpu' | 'atomic' | 'dead'
-  /** References, the initial one included while it was not killed; undefined where a part of it is not in the dump. */
+  /**
+   * Number of references, including the initial one unless it was killed; undefined if a part of the count is not in the dump.
+   */
   references: bigint | undefined
-  /** What the CPUs counted. */
+  /** Sum of the counts of all CPUs. */
   percpuSum: bigint | undefined
 }
 
-/** Reads a `struct percpu_ref`. @throws NotInDump */
+/**
+ * Reads a `struct percpu_ref`.
+ * @throws NotInDump
+ */
 export function readPercpuRef(kernel: Kernel, address: bigint): PercpuRef {
   const ref = kernel.at('percpu_ref', address)
   const word = pointer(ref, 'percpu_count_ptr')
   const atomic = kernel.try('the count of a percpu reference', () => {
-    // Before 5.10 (2b0d3d3e4fcf) the count stood in the reference itself.
+    // Before 5.10 (2b0d3d3e4fcf) the count was a member of percpu_ref itself.
     if (!has(ref, 'data')) return pointer(ref, 'count')
     const data = pointer(ref, 'data')
     return data === 0n ? 0n : pointer(kernel.at('percpu_ref_data', data), 'count')
@@ -52,6 +57,6 @@ export function readPercpuRef(kernel: Kernel, address: bigint): PercpuRef {
     return BigInt.asIntN(64, sum)
   })
   const whole = atomic !== undefined && percpuSum !== undefined
-  // A ref may be dead before it is atomic, for as long as an RCU grace period takes.
+  // A killed reference stays in percpu mode until an RCU grace period has passed.
   return { state, references: whole ? BigInt.asIntN(64, (atomic & (BIAS - 1n)) + percpuSum) : undefined, percpuSum }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Symbols and types from files beside a dump: System.map, /proc/kallsyms, or a vmlinux with its symbol table and BTF. */
+/** Reads symbols and types from files: System.map, /proc/kallsyms, or a vmlinux with a symbol table and BTF. */
 import { CoreError } from '../error.ts'
 import { textOf } from '../memory/notes.ts'
 import { size64, viewOf } from '../memory/source.ts'
@@ -11,12 +11,15 @@ const MOST_SECTIONS = 4096
 const SYMBOL_BYTES = 24
 const TEXT_START = '_stext'
 
-/** Symbols of a System.map or of /proc/kallsyms. @throws CoreError where no line is one */
+/**
+ * Reads the symbols of a System.map or of /proc/kallsyms.
+ * @throws CoreError if `_stext` is not among them
+ */
 export function systemMap(name: string, text: string): KernelFiles {
   const symbols: { address: bigint; name: string }[] = []
   for (const line of text.split('\n')) {
     const parts = /^([0-9a-f]{8,16}) [a-zA-Z?] (\S+)(?:\s+\[\S+\])?$/.exec(line)
-    // Those of modules are in the dump itself.
+    // Symbols of modules are skipped, because the dump itself has them.
     if (parts && !line.endsWith(']')) symbols.push({ address: BigInt(`0x${parts[1]}`), name: parts[2]! })
   }
   if (!symbols.some(symbol => symbol.name === TEXT_START)) {
@@ -25,7 +28,10 @@ export function systemMap(name: string, text: string): KernelFiles {
   return { symbols: info => moved(symbols, info) }
 }
 
-/** Symbols and BTF of a vmlinux. @throws CoreError where it is no ELF file with a symbol table */
+/**
+ * Reads the symbols and the BTF of a vmlinux.
+ * @throws CoreError if it is not an ELF file with a symbol table
+ */
 export function vmlinux(name: string, bytes: Uint8Array): KernelFiles {
   const sections = readSections(name, bytes)
   const [symtab, strtab] = [sections.get('.symtab'), sections.get('.strtab')]
@@ -43,12 +49,12 @@ export function vmlinux(name: string, bytes: Uint8Array): KernelFiles {
   return { symbols: info => moved(symbols, info), ...(btf ? { btf } : {}) }
 }
 
-/** Symbols at the addresses that KASLR moved them to: known of the text's start. */
+/** Moves symbols by the offset that KASLR applied, which the address of the start of the text shows. */
 function moved(symbols: readonly { address: bigint; name: string }[], info: Vmcoreinfo): SymbolTable {
   const linked = symbols.find(({ name }) => name === TEXT_START)?.address
   const now = info.symbol(TEXT_START)
   const by = linked === undefined || now === undefined ? 0n : now - linked
-  // Per-CPU offsets and other absolute values stay as they are.
+  // Per-CPU offsets and other absolute values are not moved.
   return tableOf(symbols.map(({ address, name }) => ({ name, address: address >= 1n << 63n ? address + by : address })))
 }
 

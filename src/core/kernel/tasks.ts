@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Tasks: every thread of every process, with its stack and its memory. */
+/** The tasks of the kernel: every thread of every process, with its stack and address space. */
 import type { Kernel } from './kernel.ts'
 import { listEntries } from './lists.ts'
 import { has, i32, integer, pointer, text, u32 } from './typed.ts'
@@ -11,18 +11,18 @@ export interface Task {
   readonly address: bigint
   readonly pid: number
   readonly name: string
-  /** `mm_struct`; 0 of kernel threads. */
+  /** Address of the `mm_struct`; 0 for kernel threads. */
   readonly mm: bigint
   readonly files: bigint
-  /** Lowest address of its kernel stack, and its size. */
+  /** Lowest address of the kernel stack, and its size in bytes. */
   readonly stack: bigint
   readonly stackBytes: number
-  /** Saved stack pointer: what lies below it is no longer in use. Of no worth while the task runs. */
+  /** Saved stack pointer: memory below it is no longer in use. Meaningless while the task runs. */
   readonly stackPointer: bigint
   readonly running: boolean
 }
 
-/** Every thread, the leader of a process before its other threads. */
+/** Returns every thread, with the leader of each process before its other threads. */
 export function readTasks(kernel: Kernel): Task[] {
   const init = kernel.address('init_task')
   if (init === undefined) return []
@@ -41,7 +41,7 @@ export function readTasks(kernel: Kernel): Task[] {
   return [...found.values()]
 }
 
-/** Threads of a process. 6.7 (8e1f385104ac) removed the other list of them. */
+/** Yields the threads of a process. 6.7 (8e1f385104ac) removed the second list of threads from `task_struct`. */
 function threadsOf(kernel: Kernel, leader: bigint): bigint[] {
   const node = kernel.offset('task_struct.thread_node')
   const head = kernel.offset('signal_struct.thread_head')
@@ -77,7 +77,9 @@ function stackBytes(kernel: Kernel, address: bigint): number {
   return bytes >= 4096 && bytes <= LARGEST_STACK ? bytes : usual
 }
 
-/** Bytes of a stack that are in use: all of it while the task runs, what was not pushed since otherwise. */
+/**
+ * Returns the part of a stack that is in use: all of it while the task runs, otherwise the part from the saved stack pointer on.
+ */
 export function liveStack(kernel: Kernel, task: Task): { from: bigint; bytes: Uint8Array } | undefined {
   if (task.stackBytes === 0) return undefined
   const end = task.stack + BigInt(task.stackBytes)
@@ -87,7 +89,7 @@ export function liveStack(kernel: Kernel, task: Task): { from: bigint; bytes: Ui
   return bytes && { from, bytes }
 }
 
-/** Functions whose return addresses stand on a stack, innermost first. What an older call left there can be among them. */
+/** Yields the functions whose return addresses are on a stack, innermost first. Some can be leftovers of earlier calls. */
 export function* returnAddresses(kernel: Kernel, task: Task): Generator<{ name: string; address: bigint }> {
   const stack = liveStack(kernel, task)
   if (!stack) return

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** A structure at an address, and reads of its members by name. All throw NotInDump where the memory is not there. */
+/** Reads of members of a structure by name. All of them throw NotInDump if the memory is not in the dump. */
 import type { Typed } from './kernel.ts'
 
-/** Address of a member. @throws CoreError for a member that the kernel does not have */
+/**
+ * Returns the address of a member.
+ * @throws CoreError if the kernel does not have the member
+ */
 export function addressOf({ kernel, struct, address }: Typed, member: string): bigint {
   return address + BigInt(kernel.need(`${struct}.${member}`))
 }
@@ -19,7 +22,7 @@ export function i32(typed: Typed, member: string): number {
   return typed.kernel.memory.i32(addressOf(typed, member))
 }
 
-/** An integer of whatever size the kernel gave it (1, 2, 4 or 8 bytes, or a bit field), without sign. */
+/** Reads an unsigned integer of the size that it has in this kernel: 1, 2, 4 or 8 bytes, or a bit field. */
 export function integer(typed: Typed, member: string): bigint {
   const { kernel, struct } = typed
   const found = kernel.btf.member(`${struct}.${member}`)
@@ -41,7 +44,7 @@ export function text(typed: Typed, member: string, most = 64): string {
   return typed.kernel.memory.text(addressOf(typed, member), most)
 }
 
-/** True if the kernel's structure has such a member. */
+/** True if the structure has this member in this kernel. */
 export function has({ kernel, struct }: Typed, member: string): boolean {
   return kernel.offset(`${struct}.${member}`) !== undefined
 }

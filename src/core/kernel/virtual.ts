@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Virtual memory of the kernel: page-table walks over physical frames, and typed reads on top. */
+/** The kernel's virtual memory: page-table walks on top of physical frames, and typed reads on top of these. */
 import type { AddressSpace, Arch } from '../arch/arch.ts'
 import { NotInDump } from '../error.ts'
 import { textOf } from '../memory/notes.ts'
 import { FRAME_BYTES, type PhysicalMemory } from '../memory/physical.ts'
 
-/** Results of a walk that found no frame; frame numbers are not negative. */
+/** Results of a walk that found no frame. They are negative, as no frame number is. */
 const UNMAPPED = -1
 const EXCLUDED = -2
 
@@ -15,9 +15,9 @@ export class VirtualMemory {
   readonly physical: PhysicalMemory
   readonly arch: Arch
   readonly space: AddressSpace
-  /** Physical address of the root table. */
+  /** Physical address of the root page table. */
   readonly root: number
-  /** Number of the first page of the kernel's addresses, of 64 bits. */
+  /** Page number of the first kernel address, counting all 64 bits. */
   readonly #firstPage: number
   readonly #translations = new Map<number, number>()
 
@@ -30,17 +30,20 @@ export class VirtualMemory {
     this.#firstPage = 2 ** 52 - (to - from) * 2 ** (arch.levelBits * (space.levels - 1))
   }
 
-  /** Number of the page of an address, as page tables count: without the ones above their bits. */
+  /** Page number of an address as page tables count, which leaves out the ones above the bits that they resolve. */
   pageOf(address: bigint): number {
     return Number(BigInt.asUintN(this.space.bits, address) >> 12n)
   }
 
-  /** The address of a page of the kernel's memory, by that number. */
+  /** Kernel address of a page number as {@link pageOf} returns it. */
   addressOf(page: number): bigint {
     return BigInt.asUintN(64, (-1n << BigInt(this.space.bits)) | (BigInt(page) << 12n))
   }
 
-  /** Frame that an address is mapped to. @throws NotInDump where it is not mapped, or the dump lacks a page table */
+  /**
+   * Frame that an address is mapped to.
+   * @throws NotInDump if the address is not mapped, or the dump lacks a page table
+   */
   frameOf(address: bigint): number {
     const frame = this.#translate(Number(BigInt.asUintN(64, address) >> 12n))
     if (frame < 0) throw new NotInDump(address, frame === UNMAPPED ? 'unmapped' : 'excluded')
@@ -51,7 +54,10 @@ export class VirtualMemory {
     return this.#translate(Number(BigInt.asUintN(64, address) >> 12n)) >= 0
   }
 
-  /** Bytes at an address, to be read only, valid until the next read. @throws NotInDump */
+  /**
+   * Returns the bytes at an address. They must not be changed, and are valid until the next read.
+   * @throws NotInDump
+   */
   bytes(address: bigint, length: number): Uint8Array {
     const at = Number(address & 0xfffn)
     if (at + length <= FRAME_BYTES) return this.#page(address).subarray(at, at + length)
@@ -66,7 +72,7 @@ export class VirtualMemory {
     return bytes
   }
 
-  /** Bytes of the whole page that an address lies in; undefined where they are not there. */
+  /** Returns the whole page that contains an address; undefined if it is not in the dump. */
   page(address: bigint): Uint8Array | undefined {
     const frame = this.#translate(Number(BigInt.asUintN(64, address) >> 12n))
     return frame < 0 ? undefined : this.physical.frame(frame)
@@ -95,7 +101,7 @@ export class VirtualMemory {
     return this.bytes(address, 1)[0]!
   }
 
-  /** Text up to a NUL, at most `most` bytes. */
+  /** Reads text up to a NUL, at most `most` bytes. */
   text(address: bigint, most = 256): string {
     const room = FRAME_BYTES - Number(address & 0xfffn)
     if (room >= most) return textOf(this.bytes(address, most))
@@ -122,7 +128,7 @@ export class VirtualMemory {
     if (page < this.#firstPage) return UNMAPPED
     const { arch, physical } = this
     const fanOut = 2 ** arch.levelBits
-    // The highest table can have fewer entries than the others, and can begin within a frame.
+    // The root table can have fewer entries than the others, and need not begin at a frame boundary.
     const counted = page % 2 ** (this.space.bits - 12)
     let table = Math.floor(this.root / FRAME_BYTES)
     let start = this.root % FRAME_BYTES

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** VMCOREINFO: the kernel's own notes for readers of its memory (Documentation/admin-guide/kdump/vmcoreinfo.rst). */
+/** VMCOREINFO, the kernel's description of itself for readers of its memory (Documentation/admin-guide/kdump/vmcoreinfo.rst). */
 
 export class Vmcoreinfo {
   readonly text: string
@@ -25,12 +25,12 @@ export class Vmcoreinfo {
     return hex !== undefined && /^[0-9a-f]{1,16}$/i.test(hex) ? BigInt(`0x${hex}`) : undefined
   }
 
-  /** A NUMBER, in decimal or with 0x. */
+  /** Value of a NUMBER entry, which is decimal or, with 0x, hexadecimal. */
   number(name: string): number | undefined {
     return toNumber(this.#values.get(`NUMBER(${name})`))
   }
 
-  /** A NUMBER of 64 bits, which a double need not hold; without sign. */
+  /** Value of a NUMBER entry as 64 unsigned bits, which may exceed what a double represents. */
   bigNumber(name: string): bigint | undefined {
     if (!this.#numbers.has(name)) this.#numbers.set(name, toBigNumber(this.#values.get(`NUMBER(${name})`)))
     return this.#numbers.get(name)
@@ -41,12 +41,12 @@ export class Vmcoreinfo {
     return toNumber(this.#values.get(`OFFSET(${member})`))
   }
 
-  /** Bytes of a structure. */
+  /** Size of a structure in bytes. */
   size(name: string): number | undefined {
     return toNumber(this.#values.get(`SIZE(${name})`))
   }
 
-  /** Elements of an array. */
+  /** Number of elements of an array. */
   length(name: string): number | undefined {
     return toNumber(this.#values.get(`LENGTH(${name})`))
   }

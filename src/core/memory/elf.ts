@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** ELF64 core files: those of kexec and makedumpfile -E, of QEMU's dump-guest-memory, and /proc/kcore. */
+/** Reads ELF64 core files: those of kexec, of makedumpfile -E and of QEMU's dump-guest-memory, and /proc/kcore. */
 import { lowerBound } from '../../util/lower-bound.ts'
 import { CoreError } from '../error.ts'
 import { parseNotes } from './notes.ts'
@@ -13,7 +13,7 @@ const PT_NOTE = 4
 const PN_XNUM = 0xffff
 const MOST_SEGMENTS = 1 << 20
 const MOST_NOTE_BYTES = 1 << 26
-/** `e_machine` of the architectures whose kernels have ZONE_DEVICE. */
+/** Architectures whose kernels have ZONE_DEVICE, by `e_machine`. */
 const MACHINES: Record<number, string> = { 62: 'x86_64', 183: 'aarch64', 21: 'ppc64le', 22: 's390x', 243: 'riscv64' }
 /** Physical addresses have at most 52 bits. */
 const MOST_PHYSICAL = 2 ** 52
@@ -24,10 +24,10 @@ export function isElf(start: Uint8Array): boolean {
 
 /** A PT_LOAD that has a physical address. */
 interface Segment {
-  /** First physical address and the one after the last that the file has. */
+  /** Physical address of the first byte, and the one after the last byte that the file contains. */
   readonly start: number
   readonly end: number
-  /** Offset in the file; those of /proc/kcore need more bits than a double has. */
+  /** Offset in the file. A bigint because offsets in /proc/kcore exceed what a double represents exactly. */
   readonly offset: bigint
 }
 
@@ -40,8 +40,8 @@ interface ProgramHeader {
 
 /**
  * Reads the headers of an ELF core.
- * @param damage is told what is wrong with the file
- * @throws CoreError where it is none, or of a kind that is not read
+ * @param damage receives a sentence for each thing that is wrong with the file
+ * @throws CoreError if it is not an ELF core, or of an unsupported kind
  */
 export function openElf(source: CoreSource, damage: string[], live = false): Dump {
   const header = viewOf(readExactly(source, 0, HEADER_BYTES, 'an ELF header'))
@@ -93,7 +93,7 @@ function* programHeaders(source: CoreSource, header: DataView): Generator<Progra
   }
 }
 
-/** @param room what is left of {@link MOST_NOTE_BYTES}, for all segments of notes together */
+/** @param room how many of {@link MOST_NOTE_BYTES} are left; the limit applies to all note segments together */
 function readNotes(
   source: CoreSource,
   { offset, fileSize }: ProgramHeader,
@@ -111,7 +111,7 @@ function readNotes(
 
 function addSegment(segments: Segment[], entry: ProgramHeader, source: CoreSource, damage: string[], live: boolean) {
   const start = Number(entry.physical)
-  // /proc/kcore says -1 for what has no physical address of its own: vmalloc, modules, the memory map.
+  // /proc/kcore gives the physical address -1 to regions without one of their own: vmalloc, modules and the memory map.
   if (start >= MOST_PHYSICAL) return
   let length = Number(entry.fileSize)
   const room = source.size - Number(entry.offset)
@@ -123,8 +123,8 @@ function addSegment(segments: Segment[], entry: ProgramHeader, source: CoreSourc
 }
 
 /**
- * Segments in order of their addresses, none over another: of several for one place the first is taken.
- * @param most bytes of all of them together: a file that is no longer can have no more memory in it
+ * Sorts segments by address and removes overlaps. Where several segments cover a place, the first one is kept.
+ * @param most limit in bytes of all segments together, since memory in a file cannot be larger than the file
  */
 function disjoint(segments: readonly Segment[], most: number, damage: string[]): Segment[] {
   const kept: Segment[] = []
@@ -144,7 +144,7 @@ function disjoint(segments: readonly Segment[], most: number, damage: string[]):
   return kept
 }
 
-/** Memory of an ELF core: what lies in `p_filesz` is there, and nothing else, also where `p_memsz` is more. */
+/** Memory in an ELF core. Only the `p_filesz` bytes of a segment exist, even if `p_memsz` is larger. */
 class ElfMemory implements PhysicalMemory {
   readonly format: string
   readonly ranges: readonly FrameRange[]
@@ -191,13 +191,13 @@ class ElfMemory implements PhysicalMemory {
   #read(segment: Segment, address: number, length: number): Uint8Array | undefined {
     const offset = segment.offset + BigInt(address - segment.start)
     const exact = offset <= Number.MAX_SAFE_INTEGER
-    // Of a running machine nothing is kept: what was read twice would not be of one time, but of none.
+    // Nothing is cached from a running machine, because cached blocks would mix memory of different times.
     const bytes =
       exact && this.format !== 'live' ? this.#cache.read(Number(offset), length) : this.#source.read(offset, length)
     return bytes.length === length ? bytes : undefined
   }
 
-  /** A frame that lies in several segments, each not a whole number of frames long, from one on. */
+  /** Assembles a frame that lies in several segments, starting with segment `row`. Segments need not be whole frames long. */
   #pieced(start: number, end: number, row: number): Uint8Array | undefined {
     const frame = new Uint8Array(FRAME_BYTES)
     let at = start
@@ -215,7 +215,7 @@ class ElfMemory implements PhysicalMemory {
   }
 }
 
-/** Sorted, without overlaps. */
+/** Sorts ranges and joins those that overlap or touch. */
 export function mergeRanges(ranges: FrameRange[]): FrameRange[] {
   const merged: { first: number; end: number }[] = []
   for (const { first, end } of ranges.sort((a, b) => a.first - b.first)) {

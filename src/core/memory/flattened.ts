@@ -1,33 +1,36 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * The flattened format of makedumpfile -F, which it writes to a pipe: pieces of the real file, each with its place, in the
- * order in which they were made. A later piece overwrites an earlier one.
+ * The flattened format, which makedumpfile -F writes to a pipe. It consists of the pieces of the real file in the order in which
+ * they were produced, each with its offset in that file. A later piece overwrites an earlier one.
  */
 import { CoreError } from '../error.ts'
 import { type CoreSource, readExactly, size64, viewOf } from './source.ts'
 
 const SIGNATURE = 'makedumpfile\0\0\0\0'
-/** The header is padded to a page; pieces follow. */
+/** Size of the header, which is padded to a page. The pieces follow it. */
 const HEADER_BYTES = 4096
 const PIECE_HEADER_BYTES = 16
-/** makedumpfile writes pieces of 64 KiB and more, so these are 512 GB. */
+/** Maximum number of pieces. makedumpfile writes pieces of at least 64 KiB, so this many are 512 GB. */
 const MOST_PIECES = 1 << 23
-/** What no piece wrote can be so many times what pieces did: a file is not made to seem endless by one piece far out. */
+/**
+ * Limit of the real file's size, as a multiple of the flattened file's. Otherwise a single piece with a huge offset would make
+ * the file seem endless.
+ */
 const MOST_HOLES = 8
 
 export function isFlattened(start: Uint8Array): boolean {
   return new TextDecoder('latin1').decode(start.subarray(0, 16)) === SIGNATURE
 }
 
-/** Pieces of the real file as columns. */
+/** The pieces of the real file as columns. */
 interface Pieces {
-  /** Place in the real file, place in the flattened one, and bytes. */
+  /** Offset in the real file, offset in the flattened file, and length in bytes. */
   target: number[]
   from: number[]
   length: number[]
 }
 
-/** The real file that a flattened one describes. */
+/** The real file, assembled from a flattened one. */
 export class FlattenedSource implements CoreSource {
   readonly name: string
   readonly size: number
@@ -37,7 +40,10 @@ export class FlattenedSource implements CoreSource {
   readonly #from: Float64Array
   readonly #length: Float64Array
 
-  /** @param damage is told what is wrong with the file. @throws CoreError for a header or a piece that no program writes */
+  /**
+   * @param damage receives a sentence for each thing that is wrong with the file
+   * @throws CoreError for a header or piece that no program writes
+   */
   constructor(source: CoreSource, damage: string[]) {
     this.#source = source
     this.name = source.name
@@ -61,7 +67,7 @@ export class FlattenedSource implements CoreSource {
     if (piece >= 0 && within + length <= this.#length[piece]!) {
       return this.#source.read(this.#from[piece]! + within, length)
     }
-    // What no piece wrote is a hole of the real file, which reads as zeros there.
+    // Places that no piece covers are holes of the real file and read as zeros.
     const bytes = new Uint8Array(Math.max(0, Math.min(length, this.size - offset)))
     for (piece = Math.max(0, piece); piece < this.#target.length; piece++) {
       const start = Math.max(offset, this.#target[piece]!)
@@ -119,7 +125,7 @@ function readPieces(source: CoreSource): { pieces: Pieces; truncated: boolean } 
   return { pieces, truncated: true }
 }
 
-/** Sorts pieces by place and cuts away what later ones overwrite. */
+/** Sorts pieces by offset and cuts away the parts that later ones overwrite. */
 function flatten({ target, from, length }: Pieces): Pieces {
   const order = Uint32Array.from(target.keys())
   order.sort((a, b) => target[a]! - target[b]! || a - b)
@@ -130,7 +136,7 @@ function flatten({ target, from, length }: Pieces): Pieces {
     flat.from.push(from[piece]! + start - target[piece]!)
     flat.length.push(end - start)
   }
-  // Sweeps over the places; of the pieces that cover one, the latest is seen.
+  // Sweeps over the offsets. Where several pieces cover a place, the latest one is visible.
   const active = new LatestFirst()
   let at = 0
   const advance = (to: number) => {
@@ -151,7 +157,7 @@ function flatten({ target, from, length }: Pieces): Pieces {
   return flat
 }
 
-/** A heap of piece numbers, the largest first. */
+/** A max-heap of piece numbers. */
 class LatestFirst {
   readonly #heap: number[] = []
 

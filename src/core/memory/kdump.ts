@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Files of makedumpfile and of QEMU's kdump formats (IMPLEMENTATION in makedumpfile's sources; docs/specs of QEMU): a header, two
- * bitmaps of frames (which the machine has, which the file has), a descriptor for each frame of the second, packed frames.
+ * Reads files of makedumpfile and of QEMU in the kdump-compressed format (IMPLEMENTATION in makedumpfile's sources; docs/specs of
+ * QEMU). Such a file has a header, two bitmaps of frames (those that the machine has and those in the file), a descriptor for
+ * each frame in the file, and the packed frames.
  */
 import { unzlibSync } from 'fflate'
 import { decompress as unzstd } from 'fzstd'
@@ -15,7 +16,7 @@ import { BlockCache, type CoreSource, readExactly, size64, viewOf } from './sour
 /** Unpacks to exactly `size` bytes, or throws. The result is valid until the next call. */
 export type Unpack = (data: Uint8Array, size: number) => Uint8Array
 
-/** Decompressors that a platform hands in, faster than those that run everywhere. */
+/** Decompressors of the platform, used instead of the slower portable ones. */
 export interface KdumpCodecs {
   zlib?: Unpack
   zstd?: Unpack
@@ -26,20 +27,20 @@ const ZLIB = 1
 const LZO = 2
 const SNAPPY = 4
 const ZSTD = 0x20
-/** `status` of the header: the file was not finished (the disk was full). */
+/** Flag in the header's `status`: writing the file was not completed, for example because the disk was full. */
 const INCOMPLETE = 0x8
 const DESCRIPTOR_BYTES = 24
 const MOST_NOTE_BYTES = 1 << 26
 
-/** More pieces of memory than any machine has: those behind are taken for one. */
+/** Limit of the number of memory ranges, above that of any machine. Ranges beyond it are joined to one. */
 const MOST_RANGES = 1 << 16
-/** Bitmaps of 16 TiB. What stands in a file's header must not make it take more memory than that. */
+/** Limit of a bitmap's size in bytes, enough for 16 TiB. Without it, a malformed header could exhaust memory. */
 const MOST_BITMAP = 1 << 29
 
-/** Last frames by which the length of a file is told. */
+/** Number of frames at the end whose descriptors are checked to find out if the file is cut short. */
 const TOLD_FRAMES = 256
 
-/** Bits of 512 frames, for which the number of frames before is kept. */
+/** Bytes of a bitmap (512 frames) per entry of the rank table, which holds the number of frames before it. */
 const RANK_BYTES = 64
 
 interface Header {
@@ -47,7 +48,7 @@ interface Header {
   status: number
   blockSize: number
   machine: string
-  /** Blocks of sub header and of both bitmaps. */
+  /** Number of blocks of the sub header, and of both bitmaps together. */
   subBlocks: number
   bitmapBlocks: number
   maxPfn: number
@@ -63,8 +64,8 @@ export function isKdump(start: Uint8Array): boolean {
 
 /**
  * Reads the headers of a kdump file.
- * @param damage is told what is wrong with the file, also later, when frames are read
- * @throws CoreError where they contradict themselves or the file's length
+ * @param damage receives a sentence for each thing that is wrong with the file, also later while frames are read
+ * @throws CoreError if the headers contradict themselves or the length of the file
  */
 export function openKdump(source: CoreSource, damage: string[], codecs: KdumpCodecs = {}): Dump {
   const header = readHeader(source)
@@ -131,7 +132,7 @@ function readHeader(source: CoreSource): Header {
   return header
 }
 
-/** True of sizes that kernels' pages can have. */
+/** True for sizes that pages of some kernel have. */
 function isPageSize(bytes: number): boolean {
   return bytes >= FRAME_BYTES && bytes <= 1 << 16 && Number.isInteger(Math.log2(bytes))
 }
@@ -149,8 +150,8 @@ function readSubHeader(source: CoreSource, header: Header): void {
 }
 
 /**
- * Frames of a kdump file. Its blocks can be of several: QEMU writes those of the largest pages that arm64 can have, whatever the
- * kernel's are.
+ * The memory in a kdump file. A block of the file can contain several frames: for arm64, QEMU writes blocks of the largest page
+ * size that the architecture has, whatever the kernel's page size is.
  */
 class KdumpMemory implements PhysicalMemory {
   readonly format: string
@@ -158,10 +159,10 @@ class KdumpMemory implements PhysicalMemory {
   readonly #file: BlockCache
   readonly #descriptors: number
   readonly #present: Uint8Array
-  /** Frames of a block; from here on, bitmaps and descriptors count blocks. */
+  /** Number of frames in a block. Bitmaps and descriptors are indexed by block. */
   readonly #perBlock: number
   readonly #blockBytes: number
-  /** Blocks present before each 512. */
+  /** Number of blocks in the file before each group of 512. */
   readonly #rank: Uint32Array
   readonly #first: number
   readonly #end: number
@@ -232,7 +233,10 @@ class KdumpMemory implements PhysicalMemory {
     }
   }
 
-  /** The file is as long as its last frames say; those of zeros share one that stands before them. */
+  /**
+   * Notes if the file is shorter than its last frames need. Several of them are checked because frames of zeros share one copy,
+   * which can be anywhere before.
+   */
   #tellCut(): void {
     const last = this.#before(this.#end) - this.#before(this.#first)
     for (let index = Math.max(0, last - TOLD_FRAMES); index < last; index++) {
@@ -245,7 +249,7 @@ class KdumpMemory implements PhysicalMemory {
     }
   }
 
-  /** What is behind the end of an unfinished file is not in the dump. */
+  /** Notes that the file is cut short. Frames beyond its end count as missing. */
   #cutShort(): undefined {
     if (!this.#isCutTold)
       this.#damage.push(`the file is cut short at byte ${this.#file.size}: frames behind it are missing`)
@@ -253,7 +257,7 @@ class KdumpMemory implements PhysicalMemory {
     return undefined
   }
 
-  /** A damaged frame is as good as none: the rest of the dump can be read all the same. */
+  /** Notes a damaged frame, which counts as missing. The rest of the dump can still be read. */
   #damaged(number: number, offset: number, why: string): undefined {
     if (!this.#isDamageTold) {
       const first = `the first is 0x${(number * this.#perBlock).toString(16)} at byte ${offset}: ${why}`
@@ -271,7 +275,7 @@ class KdumpMemory implements PhysicalMemory {
     return copying(data => data)
   }
 
-  /** How many frames before `pfn` the file has. */
+  /** Number of blocks in the file with a lower number. */
   #before(pfn: number): number {
     const group = Math.floor(pfn / (RANK_BYTES * 8))
     let count = this.#rank[group] ?? this.#rank.at(-1)!
@@ -301,7 +305,7 @@ function ranks(present: Uint8Array): Uint32Array {
   return rank
 }
 
-/** Runs of set bits: the pieces of memory that the machine has. */
+/** Returns the runs of set bits in a bitmap: the ranges of memory that the machine has. */
 function runs(bitmap: Uint8Array, end: number, damage: string[]): FrameRange[] {
   const found: { first: number; end: number }[] = []
   let first = -1
@@ -322,12 +326,12 @@ function runs(bitmap: Uint8Array, end: number, damage: string[]): FrameRange[] {
   return found
 }
 
-/** The frame as memory of its own: a decompressor may use its buffer again. */
+/** Copies the result, because a decompressor may reuse its buffer. */
 function copying(unpack: Unpack): Unpack {
   return (data, size) => {
     const bytes = unpack(data, size)
     if (bytes.length !== size) throw new Error(`${bytes.length} bytes instead of ${size}`)
-    // Not slice(), which does not copy what is a Buffer.
+    // slice() does not copy if the data are a Buffer.
     return new Uint8Array(bytes)
   }
 }

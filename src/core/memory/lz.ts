@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * The two compressions of kdump files for which npm has no kept library that reads raw blocks: LZO1X (as the kernel's
- * Documentation/staging/lzo.rst describes its stream) and Snappy (format_description.txt of its authors).
+ * Decompressors for two formats of kdump files for which npm has no maintained library that reads raw blocks: LZO1X
+ * (Documentation/staging/lzo.rst of the kernel) and Snappy (its format_description.txt).
  */
 
-/** Output of a decompressor: literals from the input, matches from what was written before. */
+/** The output of a decompressor. Literals are copied from the input, matches from earlier output. */
 class Window {
   readonly out: Uint8Array
   at = 0
   readonly #input: Uint8Array
-  /** Next byte of the input. */
+  /** Index of the next byte of the input. */
   from = 0
 
   constructor(input: Uint8Array, size: number) {
@@ -37,11 +37,11 @@ class Window {
   match(distance: number, length: number): void {
     if (distance <= 0 || distance > this.at) throw new Error('a match from before the beginning')
     if (this.at + length > this.out.length) throw new Error(`more than ${this.out.length} bytes`)
-    // Byte by byte: a match may overlap what it writes.
+    // Copied byte by byte, because a match may overlap the bytes that it writes.
     for (const end = this.at + length; this.at < end; this.at++) this.out[this.at] = this.out[this.at - distance]!
   }
 
-  /** A length that goes on in bytes: each 0 is 255. */
+  /** Reads the rest of a length: each byte 0 adds 255, and the first other byte ends it. */
   longer(base: number): number {
     let length = base
     for (;;) {
@@ -58,10 +58,16 @@ class Window {
   }
 }
 
-/** Unpacks LZO1X to exactly `size` bytes. @throws Error for anything else */
+/**
+ * Unpacks LZO1X to exactly `size` bytes.
+ * @throws Error if the data are anything else
+ */
 export function unpackLzo(input: Uint8Array, size: number): Uint8Array {
   const window = new Window(input, size)
-  /** Literals that the last instruction copied: 0, 1 to 3, or 4 for more. It decides what an instruction below 16 means. */
+  /**
+   * Number of literals copied by the previous instruction: 0, 1 to 3, or 4 for more. It determines the meaning of instructions
+   * below 16.
+   */
   let state = 0
   let instruction = window.byte()
   if (instruction > 17) {
@@ -84,7 +90,10 @@ export function unpackLzo(input: Uint8Array, size: number): Uint8Array {
   }
 }
 
-/** Copies the match of an instruction; returns how many literals follow it, undefined at the end mark. */
+/**
+ * Copies the match of an instruction.
+ * @returns the number of literals that follow it; undefined at the end mark
+ */
 function lzoMatch(window: Window, instruction: number, state: number): number | undefined {
   if (instruction >= 64) {
     const distance = (window.byte() << 3) + ((instruction >> 2) & 7) + 1
@@ -111,7 +120,10 @@ function lzoMatch(window: Window, instruction: number, state: number): number | 
   return instruction & 3
 }
 
-/** Unpacks a raw Snappy block to exactly `size` bytes. @throws Error for anything else */
+/**
+ * Unpacks a raw Snappy block to exactly `size` bytes.
+ * @throws Error if the data are anything else
+ */
 export function unpackSnappy(input: Uint8Array, size: number): Uint8Array {
   const window = new Window(input, size)
   let length = 0

@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Notes of a dump (ELF's PT_NOTE, which kdump files carry as well). */
+/** Parses the notes of a dump (ELF's PT_NOTE, also contained in kdump files). */
 import { viewOf } from './source.ts'
 
 export interface Notes {
   vmcoreinfo: string | undefined
 }
 
-/** More than any machine has CPUs. */
+/** Limit of the number of notes. There is one for each CPU, and no machine has that many. */
 const MOST_NOTES = 1 << 16
 const MOST_VMCOREINFO = 1 << 16
 const MOST_NAME = 64
 
-/** Reads what is of use in notes; stops at the first that does not fit. @param damage is told of what does not */
+/**
+ * Parses the notes that are needed. Stops at the first malformed one.
+ * @param damage receives a sentence about it
+ */
 export function parseNotes(bytes: Uint8Array, damage: string[]): Notes {
   const found: Notes = { vmcoreinfo: undefined }
   const view = viewOf(bytes)
@@ -41,7 +44,7 @@ function aligned(bytes: number): number {
   return Math.ceil(bytes / 4) * 4
 }
 
-/** Text up to the first NUL. */
+/** Returns the text up to the first NUL. */
 export function textOf(bytes: Uint8Array): string {
   const end = bytes.indexOf(0)
   return new TextDecoder('latin1').decode(end < 0 ? bytes : bytes.subarray(0, end))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Opens a memory dump of any format that is read. */
+/** Opens a memory dump of any supported format. */
 import { CoreError } from '../error.ts'
 import { isElf, openElf } from './elf.ts'
 import { FlattenedSource, isFlattened } from './flattened.ts'
@@ -9,11 +9,11 @@ import type { CoreSource } from './source.ts'
 
 export interface DumpOptions {
   codecs?: KdumpCodecs
-  /** The source is /proc/kcore. */
+  /** Set if the source is /proc/kcore. */
   live?: boolean
 }
 
-/** First bytes (as Latin-1) of files that are often given instead, and what to do with them. */
+/** First bytes (as Latin-1) of files that are often given by mistake, with what they are and what to do. */
 const MAGICS: readonly [magic: string, what: string][] = [
   ['\x28\xb5\x2f\xfd', 'a zstd file: unpack it first (zstd -d --long=31)'],
   ['\x1f\x8b', 'a gzip file: unpack it first (gunzip)'],
@@ -23,12 +23,15 @@ const MAGICS: readonly [magic: string, what: string][] = [
   ['# tracer', 'a recording: use lastput trace'],
 ]
 
-/** True of the first bytes of a file that is a dump, or claims to be one. */
+/** True if a file that begins with these bytes is a dump, or claims to be one. */
 export function isDump(start: Uint8Array): boolean {
   return isElf(start) || isKdump(start) || isFlattened(start)
 }
 
-/** Opens a dump by its first bytes. @throws CoreError with what the file is instead */
+/**
+ * Opens a dump; its first bytes show the format.
+ * @throws CoreError that says what the file is instead
+ */
 export function openDump(source: CoreSource, options: DumpOptions = {}): Dump {
   const start = source.read(0, 64)
   if (!isFlattened(start)) return openUnpacked(source, options, [])

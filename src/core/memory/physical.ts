@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Physical memory as every dump format gives it: frames that are there, and frames that are not. */
+/** The interface to physical memory that all dump formats implement: frames are either present or absent. */
 
-/** Bytes of a frame. arm64 and ppc64le can have larger ones; x86-64 has these. */
+/** Size of a frame in bytes. arm64 and ppc64le kernels can have larger pages; x86-64 kernels have this size. */
 export const FRAME_BYTES = 4096
 
 /** Frames [first, end). */
@@ -11,26 +11,26 @@ export interface FrameRange {
 }
 
 export interface PhysicalMemory {
-  /** In words, for reports. */
+  /** Name of the format, for reports. */
   readonly format: string
-  /** Frames that the dump may have, sorted; those outside are certainly not in it. */
+  /** Ranges of frames that the dump may have, sorted. No frame outside is in the dump. */
   readonly ranges: readonly FrameRange[]
   /**
-   * The bytes of a frame, undefined where the dump has none, or has it damaged. Valid until the next call of any method, and not
-   * to be changed.
+   * Returns the bytes of a frame, or undefined if the dump lacks it or has it damaged. The bytes are valid until the next call of
+   * any method, and must not be changed.
    */
   frame(pfn: number): Uint8Array | undefined
 }
 
-/** Notes and facts that stand beside the memory in a dump. */
+/** Notes and facts in a dump beside its memory. */
 export interface DumpFacts {
-  /** Text of VMCOREINFO, where the dump has the note. */
+  /** Text of VMCOREINFO, if the dump has the note. */
   readonly vmcoreinfo: string | undefined
-  /** `e_machine` of ELF, or as the utsname of a kdump header says. */
+  /** Name of the machine, from ELF's `e_machine` or the utsname in a kdump header. */
   readonly machine: string
   /**
-   * What is wrong with the file that does not keep it from being read, in words. Grows while memory is read: a damaged frame is met
-   * only then.
+   * What is wrong with the file without preventing its use, in words. The list grows while memory is read, because a damaged
+   * frame is only noticed then.
    */
   readonly damage: readonly string[]
 }
@@ -39,16 +39,16 @@ export interface Dump extends DumpFacts {
   readonly memory: PhysicalMemory
 }
 
-/** Frames kept after they were unpacked, in two generations. */
+/** Number of unpacked frames that are cached, in two generations together. */
 const KEPT_FRAMES = 4096
 
-/** Keeps the frames used last: a lookup in the old generation moves a frame to the young one. */
+/** A cache of the frames used last, in two generations. Looking up a frame of the old generation moves it to the young one. */
 export class FrameCache {
   #young = new Map<number, Uint8Array>()
   #old = new Map<number, Uint8Array>()
   readonly #most: number
 
-  /** @param perBlock frames of each block that is kept */
+  /** @param perBlock number of frames in each cached block */
   constructor(perBlock: number) {
     this.#most = Math.floor(KEPT_FRAMES / perBlock)
   }

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Where the bytes of a dump come from. Reading is synchronous: a walk of the kernel's structures is a chain of small reads that
- * each depend on the one before. Node reads files so; a browser does in a worker (FileReaderSync).
+ * The sources of a dump's bytes. Reads are synchronous, because walking the kernel's structures is a chain of small reads that
+ * each depend on the one before. Node can read files synchronously, and so can a browser in a worker (FileReaderSync).
  */
 import { CoreError } from '../error.ts'
 
 export interface CoreSource {
-  /** As errors call it. */
+  /** Name of the file in errors. */
   readonly name: string
-  /** Bytes. Infinity where the file does not tell, as /proc/kcore. */
+  /** Size in bytes. Infinity if it is not known, as for /proc/kcore. */
   readonly size: number
   /**
-   * The bytes [offset, offset + length), fewer at the end of the file. The caller does not change them.
-   * @param offset a bigint where it does not fit a double, as those of /proc/kcore
+   * Returns the bytes [offset, offset + length), or fewer at the end of the file. The caller must not change them.
+   * @param offset a bigint if a double cannot hold it, as for /proc/kcore
    */
   read(offset: number | bigint, length: number): Uint8Array
 }
 
-/** Bytes in memory as a source. */
+/** A source over bytes in memory. */
 export class BytesCoreSource implements CoreSource {
   readonly name: string
   readonly size: number
@@ -37,7 +37,7 @@ export class BytesCoreSource implements CoreSource {
 const BLOCK = 1 << 16
 const KEPT_BLOCKS = 256
 
-/** Reads a source in blocks, of which the last few MiB used are kept. */
+/** Reads a source in blocks and caches the blocks used last, a few MiB of them. */
 export class BlockCache implements CoreSource {
   readonly name: string
   readonly size: number
@@ -57,7 +57,7 @@ export class BlockCache implements CoreSource {
       const at = offset - first * BLOCK
       return this.#block(first).subarray(at, at + length)
     }
-    // What is larger than a few blocks would only drive others out.
+    // Large reads bypass the cache, because they would evict everything else.
     if (last - first > 8) return this.#source.read(offset, Math.max(0, Math.min(length, this.size - offset)))
     const bytes = new Uint8Array(Math.max(0, Math.min(length, this.size - offset)))
     for (let block = first, at = 0; block <= last && at < bytes.length; block++) {
@@ -80,7 +80,10 @@ export class BlockCache implements CoreSource {
   }
 }
 
-/** Reads exactly [offset, offset + length). @throws CoreError when the file ends before that */
+/**
+ * Reads exactly [offset, offset + length).
+ * @throws CoreError if the file ends before
+ */
 export function readExactly(source: CoreSource, offset: number, length: number, what: string): Uint8Array {
   if (!(offset >= 0 && length >= 0 && offset + length <= source.size)) {
     throw new CoreError(
@@ -101,7 +104,10 @@ export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
-/** A 64-bit size or offset as a number. What no file can have comes out too large, and is refused later. */
+/**
+ * Reads a 64-bit size or offset as a number. Values beyond 2^53 are inexact, but exceed the size of any file and are refused
+ * later.
+ */
 export function size64(view: DataView, at: number, littleEndian = true): number {
   return Number(view.getBigUint64(at, littleEndian))
 }

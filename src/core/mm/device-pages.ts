@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Every page of every pagemap, counted by its state; those in use, and those that cannot be as they are, are kept. */
+/** Counts every page of every pagemap by its state. Pages in use, and pages in impossible states, are kept one by one. */
 import type { PageRule } from '../../linux/protocols/rules.ts'
 import { growColumns, lengthFor } from '../../util/growable.ts'
 import type { Kernel } from '../kernel/kernel.ts'
@@ -9,30 +9,30 @@ import { MOST_RUNS, PageRuns } from './page-runs.ts'
 import type { Pagemap } from './pagemaps.ts'
 import { type PageState, type Recognised, recogniseProtocol, ruleOf, stateOf } from './protocol.ts'
 
-/** Pages by state; the tails of a folio have that of its head. */
+/** Number of pages by state. Tail pages have the state of their folio's head. */
 export interface StateCounts {
   idle: number
   busy: number
   impossible: number
   unknown: number
-  /** The dump has no struct page of theirs. */
+  /** Pages whose struct page is not in the dump. */
   absent: number
 }
 
 export interface PagemapAccount extends Pagemap, Recognised {
   readonly rule: PageRule | undefined
   readonly pages: StateCounts
-  /** Pages that hold the pagemap's own struct pages. */
+  /** Number of pages that hold the pagemap's own struct pages. */
   readonly reserved: number
-  /** Heads and single pages, by count. */
+  /** Number of heads and single pages by count. */
   readonly counts: ReadonlyMap<number, number>
-  /** All of its pages, those alike side by side as one. */
+  /** All pages of the pagemap as runs of equal pages. */
   readonly runs: PageRuns
 }
 
 const STATES: readonly PageState[] = ['idle', 'busy', 'impossible', 'unknown']
 
-/** Pages that are not idle, as columns. A folio has one row, that of its head. */
+/** The pages that are not idle, as columns. A folio has one row, that of its head. */
 export class PagesInUse {
   length = 0
   pfn = new Float64Array(256)
@@ -41,7 +41,7 @@ export class PagesInUse {
   order = new Uint8Array(256)
   flagsLow = new Uint32Array(256)
   flagsHigh = new Uint32Array(256)
-  /** 1 where the page's `mapping` is set, as it is of anonymous memory while mapped. */
+  /** 1 if the page's `mapping` is set, as it is in anonymous memory while mapped. */
   mapping = new Uint8Array(256)
   /** Index in the list of pagemaps. */
   pagemap = new Uint32Array(256)
@@ -72,11 +72,11 @@ export interface DevicePages {
   readonly inUse: PagesInUse
 }
 
-/** Pages whose counts no rule of their pagemap's fits are taken for a wrong rule when they are so many of it. */
+/** If more than this share of a pagemap's pages have counts that its rule forbids, the rule is taken to be the wrong one. */
 const MOST_IMPOSSIBLE = 0.5
 const ENOUGH_PAGES = 16
 
-/** @param progress is called with the pages done now and then */
+/** @param progress is called from time to time with the number of pages done */
 export function readDevicePages(
   kernel: Kernel,
   map: MemoryMap,
@@ -91,7 +91,7 @@ export function readDevicePages(
     const walk = new PagemapWalk({ pagemap, recognised, inUse, index, runs: new PageRuns(room) })
     for (const { first, end, reserved } of pagemap.ranges) {
       walk.reserve(first, reserved)
-      // A damaged range can have any length, most of which is passed over at once.
+      // Limits the number of steps, because a damaged range can have any length, most of which is skipped at once.
       const step = Math.max(PROGRESS_PAGES, Math.ceil((end - first) / MOST_STEPS))
       for (let from = first + reserved; from < end; from += step) {
         const to = Math.min(end, from + step)
@@ -104,7 +104,7 @@ export function readDevicePages(
   return { pagemaps: accounts, inUse }
 }
 
-/** Pages between two words of progress, and how often there are any of one range. */
+/** Number of pages between two calls of `progress`, and the maximum number of calls for one range. */
 const PROGRESS_PAGES = 1 << 18
 const MOST_STEPS = 256
 
@@ -112,7 +112,7 @@ interface WalkSetup {
   pagemap: Pagemap
   recognised: Recognised
   inUse: PagesInUse
-  /** Of the pagemap, in the list of all. */
+  /** Index of the pagemap in the list of all. */
   index: number
   runs: PageRuns
 }
@@ -130,7 +130,10 @@ class PagemapWalk {
   readonly #firstRow: number
   #head = -1
   #headState: PageState = 'unknown'
-  /** Numbers of the page before, and how many pages in a row have that count; no page has this mapcount. */
+  /**
+   * Count and mapcount of the previous page, and the number of consecutive pages with that count. Infinity is the mapcount of no
+   * page.
+   */
   #count = 0
   #mapcount = Infinity
   #alikeHeads = 0
@@ -147,7 +150,7 @@ class PagemapWalk {
     this.#rule = ruleOf(recognised.protocol, pagemap.type)
   }
 
-  /** Pages at the beginning of a range that are no device pages. */
+  /** Notes pages at the beginning of a range that are not device pages. */
   reserve(first: number, pages: number): void {
     this.#reserved += pages
     this.#runs.without('reserved', first, first + pages)
@@ -163,7 +166,9 @@ class PagemapWalk {
     })
   }
 
-  /** Most pages of a dump are idle, and tails: those alike are counted at once. */
+  /**
+   * Counts equal pages at once where possible: the tails of one folio, and idle pages. Most pages of a dump are one or the other.
+   */
   #alike(page: PageView, pages: number): void {
     if (page.isTail && page.head === this.#head) {
       this.#pages[this.#headState] += pages
@@ -198,7 +203,9 @@ class PagemapWalk {
     if (state !== 'idle') this.#inUse.add(page, this.#index, state)
   }
 
-  /** Most pages have the numbers of the one before, and with them its state. */
+  /**
+   * Determines the state for a new count and mapcount. It is kept for the following pages, most of which have the same numbers.
+   */
   #turnTo(page: PageView): void {
     this.#countAlike()
     this.#count = page.count
@@ -212,7 +219,7 @@ class PagemapWalk {
     this.#alikeHeads = 0
   }
 
-  /** A rule that most pages contradict is not the kernel's: then nothing is said of their states. */
+  /** Ends the walk. If most pages contradict the rule, it is not the kernel's rule, and their states are reported as unknown. */
   finish(): PagemapAccount {
     const wrong = this.#heads >= ENOUGH_PAGES && this.#impossibleHeads > this.#heads * MOST_IMPOSSIBLE
     this.#runs.finish(wrong)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** The memory map: one `struct page` for each frame, in one array in virtual memory (CONFIG_SPARSEMEM_VMEMMAP). */
+/** The memory map: the array in virtual memory of one `struct page` per frame (CONFIG_SPARSEMEM_VMEMMAP). */
 
 import { lowerBound } from '../../util/lower-bound.ts'
 import { CoreError } from '../error.ts'
@@ -8,29 +8,29 @@ import { FRAME_BYTES } from '../memory/physical.ts'
 import { layoutOf, type PageLayout, PageView } from './page-layout.ts'
 import { walkKernel } from './page-tables.ts'
 
-/** Words from here on are masks: the memory map lies lower. */
+/** Words from this value on are masks (`compound_info` in 7.0), since the addresses of the memory map are lower. */
 const FIRST_MASK = 0xffffffff00000000n
 
-/** Largest folios: 1 GiB. */
+/** Order of the largest folios, which have 1 GiB. */
 const MOST_ORDER = 18
 
-/** Struct pages that lie side by side in frames side by side. */
+/** Struct pages in consecutive frames. */
 interface StructRun {
-  /** The first page that one is of. */
+  /** Frame number of the page that the first struct page describes. */
   first: number
   frame: number
   frames: number
 }
 
-/** What is told of pages in order of their frames. */
+/** Receives pages in order of their frame numbers. */
 export interface PageVisitor {
   /**
-   * Pages that are alike: their flags and counts are those of the first, and they are single ones, or tails of one folio. The head
-   * of a folio stands alone.
-   * @param page the first of them; the same object for every call, which may be moved on to the others
+   * Called for a run of equal pages: all have the flags and counts of the first. They are either single pages or tails of one
+   * folio. A folio's head comes alone.
+   * @param page the first of them. The same object is passed to every call, and may be moved on to the others
    */
   alike(page: PageView, pages: number): void
-  /** Pages [from, to) that are not in the dump. */
+  /** Called for pages [from, to) whose struct pages are not in the dump. */
   absent(from: number, to: number): void
 }
 
@@ -40,10 +40,10 @@ export class MemoryMap {
   readonly #kernel: Kernel
   readonly #perFrame: number
   #runs: StructRun[] | undefined
-  /** The same, sorted by frame. */
+  /** The same runs, sorted by frame. */
   #byFrame: StructRun[] | undefined
 
-  /** @throws CoreError where the kernel has no such array */
+  /** @throws CoreError if the kernel has no memory map of this kind */
   constructor(kernel: Kernel) {
     this.#kernel = kernel
     this.layout = layoutOf(kernel)
@@ -55,14 +55,14 @@ export class MemoryMap {
     return this.base + BigInt(pfn) * BigInt(this.layout.size)
   }
 
-  /** Frame of the page at an address of the memory map; undefined for an address that is none of a page. */
+  /** Frame number of the page whose struct page has this address; undefined for other addresses. */
   pfnOf(address: bigint): number | undefined {
     const distance = address - this.base
     const size = BigInt(this.layout.size)
     return distance < 0n || distance % size !== 0n || distance > 1n << 60n ? undefined : Number(distance / size)
   }
 
-  /** Pages [first, end) whose struct pages the kernel maps. */
+  /** Ranges [first, end) of pages whose struct pages the kernel maps. */
   *mapped(): Generator<{ first: number; end: number }> {
     let joined: { first: number; end: number } | undefined
     for (const { first, frames } of this.#runsFrom(0)) {
@@ -76,7 +76,7 @@ export class MemoryMap {
     if (joined) yield joined
   }
 
-  /** The first page whose struct page lies in a frame; undefined for frames that hold none. */
+  /** Frame number of the first page whose struct page lies in a frame; undefined for frames without struct pages. */
   firstPageIn(frame: number): number | undefined {
     if (!this.#byFrame) {
       this.#byFrame = [...this.#allRuns()].sort((a, b) => a.frame - b.frame)
@@ -87,7 +87,10 @@ export class MemoryMap {
     return run.first + (frame - run.frame) * this.#perFrame
   }
 
-  /** Reads one page. @returns false where it is not in the dump */
+  /**
+   * Reads one page.
+   * @returns false if its struct page is not in the dump
+   */
   read(pfn: number, view: PageView): boolean {
     let seen = false
     this.visit(pfn, pfn + 1, page => {
@@ -98,8 +101,8 @@ export class MemoryMap {
   }
 
   /**
-   * Reads the pages [first, end), one by one.
-   * @param visit the view is the same object for every call
+   * Reads the pages [first, end) one by one.
+   * @param visit receives the same view object in every call
    */
   visit(first: number, end: number, visit: (page: PageView) => void): void {
     const alike = (page: PageView, pages: number) => {
@@ -109,8 +112,8 @@ export class MemoryMap {
   }
 
   /**
-   * Reads the pages [first, end), those alike side by side at once. What is not mapped, or lies in frames beyond all that the dump
-   * has, is passed over at once: a damaged range can be of any length.
+   * Reads the pages [first, end) in runs of equal pages. Parts that are not mapped, or lie in frames beyond all that the dump
+   * has, are skipped at once, because a damaged range can have any length.
    */
   scan(first: number, end: number, visitor: PageVisitor): void {
     const view = new PageView()
@@ -156,13 +159,13 @@ export class MemoryMap {
     }
   }
 
-  /** How many of the `most` pages behind a page are like it. */
+  /** Number of the next `most` pages that are equal to this one. */
   #alikeBehind(view: PageView, most: number): number {
     const { words, count, mapcount, flagsLow, flagsHigh, isTail } = view
     const { size, refcount, mapcount: mapcountAt, flags, compound, headBit } = this.layout
     const isHead = ((flagsLow >>> headBit) & 1) !== 0
     const mark = words.getUint8(view.at + compound) & 1
-    // What says of itself that it is a tail, but is none, stands alone, as a head does.
+    // A head stands alone, and so does a damaged page that is marked as a tail but belongs to no head.
     if ((isHead || mark !== 0) && !isTail) return 0
     const low = words.getUint32(view.at + compound, true)
     const high = words.getUint32(view.at + compound + 4, true)
@@ -174,7 +177,7 @@ export class MemoryMap {
       if (isTail ? word !== low || words.getUint32(at + compound + 4, true) !== high : (word & 1) !== 0) break
     }
     if (!isTail || found === 0) return found
-    // The mask that stands for the head's address can be of two folios.
+    // From 7.0 on, the word is a mask instead of the head's address, and two neighbouring folios can have the same one.
     const last = this.#headOf(view.pfn + found, words.getBigUint64(view.at + compound, true))
     return last === view.head ? found : 0
   }
@@ -184,7 +187,7 @@ export class MemoryMap {
     return this.#runs
   }
 
-  /** Runs of struct pages from the one that a page is in, or the first behind it. */
+  /** Yields runs of struct pages, starting with the one that contains a page or else the first one after it. */
   *#runsFrom(pfn: number): Generator<StructRun> {
     const runs = this.#allRuns()
     let i = Math.max(0, lowerBound(runs.length, k => runs[k]!.first <= pfn) - 1)
@@ -210,16 +213,16 @@ export class MemoryMap {
     if (layout.order && (view.flagsLow >>> layout.headBit) & 1) view.order = this.#orderOf(words, at, pfn)
   }
 
-  /** Head of a tail page, by the word that says it is one. */
+  /** Head of a tail page, from the word that marks it as one (`compound_head` or `compound_info`). */
   #headOf(pfn: number, word: bigint): number {
     const own = this.addressOf(pfn)
     const head = word >= FIRST_MASK ? own & (word & ~1n) : word & ~1n
     const found = this.pfnOf(head)
-    // A head that is none makes the page its own: what is damaged is shown as it is.
+    // If the word leads to no page before this one, it is damaged, and the page is treated as its own head.
     return found !== undefined && found < pfn ? found : pfn
   }
 
-  /** Order of a folio, if its second page says that it is a tail of this one. */
+  /** Order of a folio, if its second page confirms that it is a tail of this head; 0 otherwise. */
   #orderOf(words: DataView, at: number, pfn: number): number {
     const { order, size, compound } = this.layout
     const inFrame = at + 2 * size <= words.byteLength
@@ -234,7 +237,7 @@ export class MemoryMap {
   }
 }
 
-/** What of the memory map the kernel's page tables map. */
+/** Returns the parts of the memory map that the kernel's page tables map. */
 function structRuns(kernel: Kernel, base: bigint, perFrame: number): StructRun[] {
   const { memory, arch } = kernel
   const first = memory.pageOf(base)
@@ -245,7 +248,7 @@ function structRuns(kernel: Kernel, base: bigint, perFrame: number): StructRun[]
       if (arch.kind(low, high, level) !== 'page') return
       const frames = 2 ** (arch.levelBits * (level - 1))
       const frame = Math.floor(arch.frame(low, high) / frames) * frames
-      // A large entry can begin before the memory map does.
+      // A large entry can begin before the memory map.
       const before = Math.max(0, first - page)
       const run = { first: (page + before - first) * perFrame, frame: frame + before, frames: frames - before }
       const last = runs.at(-1)
@@ -257,7 +260,7 @@ function structRuns(kernel: Kernel, base: bigint, perFrame: number): StructRun[]
   return runs
 }
 
-/** Where the array begins: KASLR moves it. */
+/** Returns the start address of the memory map, which KASLR randomises. */
 function baseOf(kernel: Kernel): bigint {
   const { memoryMap } = kernel.regions
   if (memoryMap === undefined) {

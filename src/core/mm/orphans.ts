@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Device pages that no pagemap was found for, by the zone in their flags. A filter can drop the very node of pgmap_array, or the
- * pagemap (makedumpfile -d 31 does on 7.x), while the pages themselves are in the dump.
+ * Finds device pages that belong to no known pagemap, by the zone in their flags. A filter can drop a node of pgmap_array or a
+ * pagemap (makedumpfile -d 31 does on 7.x) while keeping the device pages.
  */
 import type { Kernel } from '../kernel/kernel.ts'
 import type { MemoryMap } from './memory-map.ts'
 import { type Pagemap, readPagemap } from './pagemaps.ts'
 
-/** Where the zone stands in the flags of a page. */
+/** Position of the zone in the flags of a page. */
 interface ZoneBits {
   shift: number
   mask: number
@@ -20,7 +20,7 @@ interface Run {
   end: number
 }
 
-/** Pagemaps of device pages that are of none of the known ones. */
+/** Returns pagemaps for the device pages that belong to none of the known ones. */
 export function findOrphans(kernel: Kernel, map: MemoryMap, known: readonly Pagemap[]): Pagemap[] {
   const zone = zoneBits(kernel)
   if (!zone) return []
@@ -51,7 +51,7 @@ function collect(
       last.end = page.pfn + 1
       return
     }
-    // The pages of an altmap's own area have a list head there, which points to itself.
+    // In the pages of an altmap's reserved area, this word is a list head that points to itself, not a pagemap.
     const own = map.addressOf(page.pfn)
     if (page.isTail || page.pgmap === 0n || (page.pgmap >= own && page.pgmap < own + BigInt(map.layout.size))) return
     if (last && last.pgmap === page.pgmap && last.end === page.pfn) last.end++
@@ -62,7 +62,7 @@ function collect(
   })
 }
 
-/** The pagemap itself where the dump has it, and what the pages tell of it otherwise. */
+/** Returns the pagemap at an address or, if the dump lacks it, one with only what the pages show. */
 function pagemapOf(kernel: Kernel, runs: readonly Run[]): Pagemap {
   const address = runs[0]!.pgmap
   const read = kernel.try(`the pagemap at 0x${address.toString(16)}`, () => readPagemap(kernel, address))
@@ -82,7 +82,7 @@ function pagemapOf(kernel: Kernel, runs: readonly Run[]): Pagemap {
   }
 }
 
-/** [first, end) without ranges that are sorted. */
+/** Yields the parts of [first, end) that are outside all of the sorted `ranges`. */
 function* without(first: number, end: number, ranges: readonly { first: number; end: number }[]) {
   let at = first
   for (const range of ranges) {
@@ -93,7 +93,10 @@ function* without(first: number, end: number, ranges: readonly { first: number; 
   if (at < end) yield { first: at, end }
 }
 
-/** include/linux/page-flags-layout.h, for kernels with a memory map in virtual memory: the node stands on top, then the zone. */
+/**
+ * Position of the zone by include/linux/page-flags-layout.h with SPARSEMEM_VMEMMAP: the node is in the top bits, the zone below
+ * it.
+ */
 function zoneBits(kernel: Kernel): ZoneBits | undefined {
   const device = kernel.btf.enumerator('ZONE_DEVICE')
   const zones = kernel.btf.enumerator('__MAX_NR_ZONES')

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Where a kernel keeps what in its `struct page`, by its own types; and one page read by that. */
+/** The layout of `struct page` according to the kernel's own types, and a view that reads one page by it. */
 import { CoreError } from '../error.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import { FRAME_BYTES } from '../memory/physical.ts'
 
-/** Byte offsets in a `struct page`, and what its words mean in this kernel. */
+/** Byte offsets in a `struct page`, and the meaning of its words in this kernel. */
 export interface PageLayout {
   readonly size: number
   readonly flags: number
@@ -13,15 +13,15 @@ export interface PageLayout {
   readonly mapping: number
   readonly index: number
   readonly zoneDeviceData: number
-  /** Word whose lowest bit says that the page is a tail; in a head, ZONE_DEVICE pages keep their pagemap there. */
+  /** Word whose lowest bit marks a tail page. In a head or single page of ZONE_DEVICE, it holds the pagemap. */
   readonly compound: number
   readonly pgmap: number
-  /** Order of a folio: in its second page. */
+  /** Where the second page of a folio stores the folio's order. */
   readonly order: { offset: number; mask: number } | undefined
   readonly headBit: number
 }
 
-/** @throws CoreError where the kernel's types are too damaged to read pages by them */
+/** @throws CoreError if the kernel's types are too damaged to describe pages */
 export function layoutOf(kernel: Kernel): PageLayout {
   const layout = membersOf(kernel)
   const { size, order } = layout
@@ -55,14 +55,14 @@ function membersOf(kernel: Kernel): PageLayout {
     refcount: need('page._refcount'),
     mapcount: need('page._mapcount'),
     mapping: need('page.mapping'),
-    // `index` became `__folio_index` when folios took it over (6.16).
+    // 6.16 renamed `index` to `__folio_index`.
     index: need('page.index', 'page.__folio_index', 'folio.index'),
     zoneDeviceData: need('page.zone_device_data'),
-    // compound_info holds a mask instead of the head's address (7.0).
+    // Since 7.0, `compound_info` holds a mask instead of the head's address.
     compound: need('page.compound_head', 'page.compound_info'),
-    // 6.15 (c25465eb7630) moved it to the folio; the word is the same.
+    // 6.15 (c25465eb7630) moved the pagemap from struct page to struct folio. It is the same word.
     pgmap: need('page.pgmap', 'folio.pgmap'),
-    // 6.6 (ebc1baf5c9b4) moved the order into the flags of the second page, which were there, without it, before.
+    // 6.6 (ebc1baf5c9b4) moved the order into `_flags_1` of the folio. The member existed before, but without the order.
     order:
       inSecond('_folio_order') ?? (oldOrder === undefined ? inSecond('_flags_1') : { offset: oldOrder, mask: 0xff }),
     headBit: kernel.btf.enumerator('PG_head') ?? Math.log2(kernel.info.number('PG_head_mask') ?? 64),
@@ -71,19 +71,24 @@ function membersOf(kernel: Kernel): PageLayout {
 
 const NO_WORDS = new DataView(new ArrayBuffer(0))
 
-/** One page as it stands in the memory map. Used again for every page of a walk, and of use until the next memory is read. */
+/**
+ * One page as it is in the memory map. The object is reused for every page of a walk, and is valid until memory is read again.
+ */
 export class PageView {
   pfn = 0
   count = 0
-  /** `_mapcount` as it is in memory: -1 is not mapped. */
+  /** `_mapcount` as stored: -1 if the page is not mapped. */
   mapcount = 0
   flagsLow = 0
   flagsHigh = 0
-  /** Frame of the folio's head: the page itself, unless it is a tail. */
+  /** Frame number of the folio's head. For a page that is not a tail, its own. */
   head = 0
-  /** Order of the folio, of heads; 0 for tails. */
+  /** Order of the folio for a head; 0 for a tail. */
   order = 0
-  /** The bytes that the struct page lies in, where, and its layout: words that few pages are asked for are read when they are. */
+  /**
+   * The bytes that contain the struct page, its offset in them, and its layout. Words that are rarely needed are read from these
+   * on demand.
+   */
   words: DataView = NO_WORDS
   at = 0
   layout: PageLayout | undefined
@@ -100,12 +105,12 @@ export class PageView {
     return this.#word('zoneDeviceData')
   }
 
-  /** Of heads; 0 of tails. */
+  /** Address of the pagemap for a head or single page; 0 for a tail. */
   get pgmap(): bigint {
     return this.isTail ? 0n : this.#word('pgmap')
   }
 
-  /** Moves on to a later page whose numbers are those of this one. */
+  /** Moves on to a later page that has the same flags and counts. */
   skip(pages: number): void {
     if (!this.isTail) this.head += pages
     this.pfn += pages

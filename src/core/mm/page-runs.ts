@@ -1,25 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Every page of a pagemap as runs of pages that are alike, for a picture of all of them: idle memory of any size is one run. Pages
- * of a folio belong together, and have the state of its head.
+ * Represents all pages of a pagemap as runs of equal pages, so that all of them can be drawn. Idle memory of any size is one run.
+ * The pages of a folio belong together and have the state of its head.
  */
 import { growColumns, lengthFor } from '../../util/growable.ts'
 import type { PageView } from './page-layout.ts'
 import type { PageState } from './protocol.ts'
 
-/** What the pages of a run have in common. */
+/** The properties that the pages of a run share. */
 export interface PageKind {
   readonly state: PageState | 'absent' | 'reserved'
   readonly count: number
-  /** `_mapcount` as it is in memory: -1 is not mapped. */
+  /** `_mapcount` as stored: -1 if not mapped. */
   readonly mapcount: number
   readonly flagsLow: number
   readonly flagsHigh: number
-  /** Pages of each folio; 1 for single pages. All but the state are of the head. */
+  /** Number of pages in each folio; 1 for single pages. Count, mapcount and flags are those of the folio's head. */
   readonly folio: number
 }
 
-/** Runs of all pagemaps together; more are left out, since the pages of damaged pagemaps may all differ. */
+/**
+ * Maximum number of runs of all pagemaps together. Pages beyond are left out, because those of a damaged pagemap may all differ.
+ */
 export const MOST_RUNS = 1 << 18
 
 /** Collects runs page by page, in order of their frames. */
@@ -30,11 +32,14 @@ export class PageRuns {
   /** Index in the list of kinds. */
   kind = new Uint32Array(16)
   readonly kinds: PageKind[] = []
-  /** Pages that are in no run, because there were too many runs before them. */
+  /** Number of pages that are in no run because the limit was reached. */
   leftOut = 0
   readonly #room: { runs: number }
   readonly #numbers = new Map<string, number>()
-  /** Pages of the folio that is being read, until the next one begins; before one of a single page, others like it. */
+  /**
+   * The folio that is being collected: its first page and its number of pages so far. While that number is 1, `#singles` counts
+   * the equal single pages from `#first` on.
+   */
   #first = 0
   #pages = 0
   #singles = 0
@@ -44,14 +49,14 @@ export class PageRuns {
   #flagsLow = 0
   #flagsHigh = 0
 
-  /** @param room what is left of {@link MOST_RUNS}, for all pagemaps together */
+  /** @param room how many of {@link MOST_RUNS} are left; the limit applies to all pagemaps together */
   constructor(room: { runs: number }) {
     this.#room = room
   }
 
-  /** A page, or the head of a folio. */
+  /** Adds a single page, or the head of a folio. */
   head(page: PageView, state: PageState): void {
-    // Most pages are single ones like the one before.
+    // Most pages are single pages equal to the one before.
     if (this.#pages === 1 && page.pfn === this.#first + this.#singles && this.#isSame(page, state)) {
       this.#singles++
       return
@@ -67,18 +72,18 @@ export class PageRuns {
     this.#flagsHigh = page.flagsHigh
   }
 
-  /** As many pages more like the one that {@link head} was called with last. */
+  /** Adds `pages` more pages equal to the one of the last call of {@link head}. */
   more(pages: number): void {
     this.#singles += pages
   }
 
-  /** The next pages of the folio, from one on; behind pages that are absent it begins again there. */
+  /** Adds tail pages of the current folio. After pages that are absent, the folio is continued as a new one. */
   tails(pfn: number, pages: number): void {
     if (this.#pages === 0) {
       this.#first = pfn
       this.#singles = 1
     } else if (this.#singles > 1) {
-      // The last of them is the head of a folio.
+      // The last of the single pages turns out to be the head of a folio.
       this.#append(this.#first, this.#singles - 1, 1)
       this.#first += this.#singles - 1
       this.#singles = 1
@@ -86,7 +91,7 @@ export class PageRuns {
     this.#pages += pages
   }
 
-  /** Pages [first, end) that have no counts. */
+  /** Adds pages [first, end) that have no counts. */
   without(state: 'absent' | 'reserved', first: number, end: number): void {
     this.#close()
     this.#pages = 0
@@ -94,7 +99,10 @@ export class PageRuns {
       this.#add(first, end - first, { state, count: 0, mapcount: -1, flagsLow: 0, flagsHigh: 0, folio: 1 })
   }
 
-  /** To be called after the last page. @param isRuleWrong nothing is said of states, other than of what is absent */
+  /**
+   * Must be called after the last page.
+   * @param isRuleWrong all states but `absent` and `reserved` are replaced by `unknown`
+   */
   finish(isRuleWrong: boolean): void {
     this.#close()
     this.#pages = 0
@@ -119,7 +127,10 @@ export class PageRuns {
     else if (this.#pages > 1) this.#append(this.#first, this.#pages, this.#pages)
   }
 
-  /** Adds pages, to the last run if they are like its pages. @param folio pages of each folio */
+  /**
+   * Adds pages, extending the last run if they are equal to its pages.
+   * @param folio number of pages in each folio
+   */
   #append(first: number, pages: number, folio: number): void {
     const last = this.length - 1
     const kind = last < 0 ? undefined : this.kinds[this.kind[last]!]!

@@ -1,36 +1,36 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Every entry of a page table that maps something or stands for something. */
+/** Walks page tables and reports every entry that maps a page or is a swap entry. */
 import type { Arch } from '../arch/arch.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import { FRAME_BYTES, type PhysicalMemory } from '../memory/physical.ts'
 
-/** More tables than 64 TiB of sparse mappings have. A damaged table can point to itself, or all of them to one another. */
+/** Maximum number of tables, more than 64 TiB of sparse mappings need. Damaged tables can form cycles. */
 const MOST_TABLES = 1 << 22
 
 export interface TableWalk {
   readonly physical: PhysicalMemory
   readonly arch: Arch
   readonly levels: number
-  /** Physical address of the root table, which can begin within a frame. */
+  /** Physical address of the root table, which need not begin at a frame boundary. */
   readonly root: number
-  /** Entries of the root table [from, to). */
+  /** Entries [from, to) of the root table to walk. */
   readonly from: number
   readonly to: number
-  /** Numbers of pages that are of interest; tables that map none are left out. */
+  /** Range of page numbers that are of interest. Tables that map none of them are skipped. */
   readonly within?: { first: number; end: number } | undefined
   /**
-   * An entry that maps a page or is a swap entry.
-   * @param page number of the first page of the address that it is for
-   * @param level 1 for one page, 2 for 512, 3 for 512 times as many
+   * Called for an entry that maps a page or is a swap entry.
+   * @param page number of the first page of the address range that the entry covers
+   * @param level 1 for one page, 2 for 512, 3 for 512 * 512
    */
   entry(page: number, level: number, low: number, high: number): void
-  /** Called with the frame of every table. */
+  /** Called with the frame of each table. */
   table?(frame: number): void
-  /** A table that the dump lacks, or that stands where one of the same walk does. */
+  /** Called for a table that the dump lacks, or that was met before in the same walk. */
   missing(page: number, why: 'excluded' | 'loop'): void
 }
 
-/** Walks the kernel's own page tables; parts of them that are not in the dump are passed over. */
+/** Walks the kernel's own page tables. Parts that are not in the dump are skipped. */
 export function walkKernel({ memory, arch }: Kernel, walk: Pick<TableWalk, 'within' | 'entry' | 'table'>): void {
   const { physical, space, root } = memory
   walkTables({
@@ -44,7 +44,7 @@ export function walkKernel({ memory, arch }: Kernel, walk: Pick<TableWalk, 'with
   })
 }
 
-/** Walks the tables under a root. */
+/** Walks the tables below a root. */
 export function walkTables(walk: TableWalk): void {
   new Walker(walk).table(Math.floor(walk.root / FRAME_BYTES), walk.levels, 0)
 }
@@ -69,7 +69,7 @@ class Walker {
       return
     }
     walk.table?.(frame)
-    // Copied: the walk below reads other frames, after which this one need not be valid any more.
+    // Copied because the walk reads other frames, which can invalidate this one.
     const entries = level === 1 ? bytes : bytes.slice()
     const words = new DataView(entries.buffer, entries.byteOffset, FRAME_BYTES)
     const below = this.#fanOut ** (level - 1)

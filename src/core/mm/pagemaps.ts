@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Every `struct dev_pagemap` of the kernel: `pgmap_array` has them by the pages that they are of. */
+/** Reads every `struct dev_pagemap`. The kernel's `pgmap_array` maps ranges of pages to them. */
 import { PAGE_RULES, type PageType } from '../../linux/protocols/rules.ts'
 import type { Kernel, Typed } from '../kernel/kernel.ts'
 import { xarrayEntries } from '../kernel/lists.ts'
@@ -12,33 +12,33 @@ const MOST_RANGES = 1024
 const PGMAP_ALTMAP_VALID = 1n
 const PAGE_TYPES = Object.keys(PAGE_RULES.G) as PageType[]
 
-/** Pages [first, end) of a pagemap. */
+/** Pages [first, end) that belong to a pagemap. */
 export interface PagemapRange {
   readonly first: number
   readonly end: number
-  /** Pages at its beginning that hold the pagemap's own struct pages, and are no device pages (altmap). */
+  /** Number of pages at the beginning that hold the pagemap's own struct pages and are not device pages (altmap). */
   readonly reserved: number
 }
 
 export interface Pagemap {
   readonly address: bigint
-  /** undefined for a number that the kernel's types do not name. */
+  /** Undefined if the kernel's types have no name for the number. */
   readonly type: PageType | undefined
   readonly typeNumber: number
   readonly ranges: readonly PagemapRange[]
   readonly owner: bigint
   readonly ops: bigint
-  /** Symbol of `ops`, and of its callback for a free page. */
+  /** Symbols of the `ops` and of its callback for freed pages. */
   readonly opsName: string | undefined
   readonly pageFree: string | undefined
-  /** Whose callbacks they are: a module, or `vmlinux`. */
+  /** Owner of the callbacks: the name of a module, or `vmlinux`. */
   readonly driver: string | undefined
-  /** Order of the folios that the memory is mapped in. */
+  /** Order of the folios that the memory consists of (`vmemmap_shift`). */
   readonly order: number
   readonly ref: PercpuRef | undefined
 }
 
-/** Reads every pagemap, in order of its first page. */
+/** Reads every pagemap, in order of their first pages. */
 export function readPagemaps(kernel: Kernel): Pagemap[] {
   const array = kernel.address('pgmap_array')
   const found = new Map<bigint, Pagemap>()
@@ -52,7 +52,10 @@ export function readPagemaps(kernel: Kernel): Pagemap[] {
   return [...found.values()].sort((a, b) => (a.ranges[0]?.first ?? 0) - (b.ranges[0]?.first ?? 0))
 }
 
-/** Reads one pagemap. @throws NotInDump */
+/**
+ * Reads one pagemap.
+ * @throws NotInDump
+ */
 export function readPagemap(kernel: Kernel, address: bigint): Pagemap {
   const pagemap = kernel.at('dev_pagemap', address)
   const typeNumber = u32(pagemap, 'type')
@@ -70,13 +73,13 @@ export function readPagemap(kernel: Kernel, address: bigint): Pagemap {
     opsName,
     pageFree,
     driver: driverOf(pageFree ?? opsName),
-    // 5.17 (c4386bd8ee3a) gave device-dax folios.
+    // 5.17 (c4386bd8ee3a) introduced folios in device-dax.
     order: has(pagemap, 'vmemmap_shift') ? Number(integer(pagemap, 'vmemmap_shift') & 63n) : 0,
     ref: kernel.try('the reference count of a pagemap', () => readPercpuRef(kernel, refOf(pagemap))),
   }
 }
 
-/** The types have changed numbers (COHERENT, 5.18, moved those behind it), but not names. */
+/** Types are identified by name, because their numbers have changed (COHERENT, new in 5.18, moved those after it). */
 function typeOf(kernel: Kernel, number: number): PageType | undefined {
   const name = kernel.btf.enumerators('memory_type').get(number)
   return PAGE_TYPES.find(type => name === `MEMORY_DEVICE_${type}`)
@@ -84,16 +87,16 @@ function typeOf(kernel: Kernel, number: number): PageType | undefined {
 
 function freeOf(kernel: Kernel, ops: bigint): bigint {
   const table = kernel.at('dev_pagemap_ops', ops)
-  // folio_free since 6.19.
+  // 6.19 renamed `page_free` to `folio_free`.
   return pointer(table, has(table, 'folio_free') ? 'folio_free' : 'page_free')
 }
 
-/** `function [module]` is the module's, a function alone the kernel's own. */
+/** A symbol `function [module]` belongs to that module, and `function` alone to vmlinux. */
 function driverOf(symbol: string | undefined): string | undefined {
   return symbol === undefined ? undefined : (/\[(.+)\]$/.exec(symbol)?.[1] ?? 'vmlinux')
 }
 
-/** Up to 5.16 `ref` pointed to a counter that could be somebody else's (b80892ca022e). */
+/** Up to 5.16, `ref` pointed to a counter that could belong to the driver (b80892ca022e). */
 function refOf(pagemap: Typed): bigint {
   const { kernel } = pagemap
   const member = kernel.btf.member('dev_pagemap.ref')
@@ -102,7 +105,7 @@ function refOf(pagemap: Typed): bigint {
 
 function rangesOf(pagemap: Typed): PagemapRange[] {
   const { kernel } = pagemap
-  // 5.10 (b7b3c01b1915) made the one range an array of them; before it was a resource.
+  // 5.10 (b7b3c01b1915) replaced the single resource by an array of ranges.
   const count = has(pagemap, 'nr_range') ? Math.min(MOST_RANGES, u32(pagemap, 'nr_range')) : 1
   const ranges: PagemapRange[] = []
   const at = addressOf(pagemap, has(pagemap, 'range') ? 'range' : 'res')
@@ -110,14 +113,14 @@ function rangesOf(pagemap: Typed): PagemapRange[] {
     const range = at + BigInt(16 * i)
     const first = Number(kernel.memory.u64(range) >> PAGE_SHIFT)
     const end = Number((kernel.memory.u64(range + 8n) + 1n) >> PAGE_SHIFT)
-    // A frame number has at most 40 bits.
+    // Frame numbers have at most 40 bits.
     if (end <= first || end > 2 ** 40) continue
     ranges.push({ first, end, reserved: i === 0 ? Math.min(end - first, altmapPages(pagemap)) : 0 })
   }
   return ranges
 }
 
-/** vmem_altmap_offset(): pages at the start of the memory in which its own struct pages stand. */
+/** vmem_altmap_offset(): number of pages at the start of the memory that hold its own struct pages. */
 function altmapPages(pagemap: Typed): number {
   if (!has(pagemap, 'altmap') || (BigInt(u32(pagemap, 'flags')) & PGMAP_ALTMAP_VALID) === 0n) return 0
   return Number(integer(pagemap, 'altmap.reserve') + integer(pagemap, 'altmap.free'))

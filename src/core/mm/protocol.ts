@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Which refcount protocol a kernel has, by what its types and symbols show, never by its version; and what a page's count says
- * by the rule of that protocol, the same by which recordings are judged.
+ * Determines a kernel's refcount protocol from its types and symbols, never from its version. States what a page's count means
+ * under that protocol, by the same rules as for recordings.
  */
 import { PAGE_RULES, type PageRule, type PageType, type ProtocolId } from '../../linux/protocols/rules.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 
 export interface Recognised {
   protocol: ProtocolId | undefined
-  /** What it was recognised by, in words. */
+  /** What showed the protocol, in words. */
   recognisedBy: string
 }
 
@@ -16,13 +16,13 @@ export function recogniseProtocol(kernel: Kernel): Recognised {
   const has = (member: string) => kernel.offset(member) !== undefined
   const symbol = (name: string) => kernel.address(name) !== undefined
   if (has('dev_pagemap_ops.folio_free')) return { protocol: 'G', recognisedBy: 'dev_pagemap_ops has folio_free()' }
-  // c25465eb7630 and the series that made DAX zero-based came together (6.15).
+  // c25465eb7630 came in the same release (6.15) as the series that made the counts of DAX pages zero-based.
   if (has('folio.pgmap') && !has('page.pgmap')) {
     return { protocol: 'F', recognisedBy: 'the pagemap of a page stands in its folio' }
   }
   // ef233450898f (6.1).
   if (symbol('zone_device_page_init')) return { protocol: 'E', recognisedBy: 'zone_device_page_init()' }
-  // 27674ef6c73f (5.18) removed it.
+  // 27674ef6c73f (5.18) removed this function.
   if (symbol('free_devmap_managed_page')) return { protocol: 'A', recognisedBy: 'free_devmap_managed_page()' }
   if (symbol('free_zone_device_page')) {
     return { protocol: 'D', recognisedBy: 'free_zone_device_page(), but no zone_device_page_init()' }
@@ -34,16 +34,16 @@ export function ruleOf(protocol: ProtocolId | undefined, type: PageType | undefi
   return protocol && type ? PAGE_RULES[protocol][type] : undefined
 }
 
-/** `unknown` where no rule says what the count means. */
+/** State of a page. `unknown` means that no rule says what the count means. */
 export type PageState = 'idle' | 'busy' | 'impossible' | 'unknown'
 
-/** Lower values of `_mapcount` are types of pages, not counts. */
+/** Values of `_mapcount` below this are page types, not mapcounts. */
 const LEAST_MAPCOUNT = -1024
 
 /**
- * State of a page, or of a folio by its head.
- * @param mapcount `_mapcount`, -1 while not mapped
- * @param dying memunmap_pages() was called: where it puts every page once, 0 is no fault
+ * Returns the state of a single page, or of a folio by its head.
+ * @param mapcount `_mapcount` as stored: -1 if not mapped
+ * @param dying memunmap_pages() was called. Under protocols where it puts every page once, a count of 0 is then no fault
  */
 export function stateOf(rule: PageRule | undefined, count: number, mapcount: number, dying: boolean): PageState {
   if (count < 0) return 'impossible'
@@ -51,6 +51,6 @@ export function stateOf(rule: PageRule | undefined, count: number, mapcount: num
   if (!rule) return 'unknown'
   if (count < rule.idle && !(dying && rule.teardownPuts)) return 'impossible'
   if (count > rule.idle) return 'busy'
-  // Handed out without a change of its count, so that only a mapping tells.
+  // Under this protocol, handing out a page does not change its count, so only a mapping shows that it is in use.
   return rule.handOut === 'none' && mapcount >= 0 ? 'busy' : 'idle'
 }
