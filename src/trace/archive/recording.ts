@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** A tar archive of the directory that `perf record --kcore` writes. */
+/** Reads a tar archive of the directory that `perf record --kcore` writes. */
 import { decodeLatin1, readExactly } from '../common/bytes.ts'
 import { type ByteSource, type Damage, type OpenOptions, type Recording, TraceError } from '../events.ts'
 import { isPerfData } from '../perfdata/header.ts'
@@ -7,9 +7,9 @@ import { openPerf } from '../perfdata/recording.ts'
 import { COUNTS_NAME, CountsFile, MAX_COUNTS, turnOf } from '../perfdata/watch/counts-file.ts'
 import { type TarEntry, tarEntries } from './tar.ts'
 
-/** Symbols of a large kernel with all modules: 20 MB. */
+/** Maximum size of kallsyms in bytes. That of a large kernel with all modules has 20 MB. */
 const MAX_KALLSYMS = 1 << 28
-/** Bytes that tell a perf.data. */
+/** Number of bytes that identify a perf.data. */
 const START = 8
 
 /** Opens the one perf.data in an archive. Rejects with a TraceError if there is none, or several. */
@@ -43,7 +43,7 @@ export async function openTar(source: ByteSource, options: OpenOptions = {}): Pr
   return recording
 }
 
-/** The counts that `lastput record` read, where the archive is of all that it wrote. */
+/** Returns the counts that `lastput record` read, if the archive contains its whole output. */
 async function countsBeside(
   source: ByteSource,
   entries: readonly TarEntry[],
@@ -61,7 +61,7 @@ async function textOf(source: ByteSource, { offset, size }: TarEntry, what = 'sy
   return decodeLatin1(await readExactly(source, offset, size, what))
 }
 
-/** A file in an archive, as a source of its own. */
+/** Returns a file in an archive as a source of its own. */
 function partOf(source: ByteSource, { name, offset, size }: TarEntry): ByteSource {
   return {
     name: `${source.name}: ${name}`,

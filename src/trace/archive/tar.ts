@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** The files of a tar archive. Layout: tar(5) of FreeBSD, POSIX.1 pax interchange format; GNU's long names. */
+/** Lists the files in a tar archive. Format: tar(5) of FreeBSD, POSIX.1 pax interchange format, and GNU's long names. */
 import { decodeText, readExactly } from '../common/bytes.ts'
 import { type ByteSource, type Damage, TraceError } from '../events.ts'
 
 const BLOCK = 512
 const MAGIC_AT = 257
-/** The name of the directory or file, then "ustar" and a version: POSIX's or GNU's. */
+/** The bytes of "ustar", which a version follows (POSIX's or GNU's). The fields before it begin with the name of the entry. */
 const MAGIC = [0x75, 0x73, 0x74, 0x61, 0x72]
 
-/** Bytes that tell a tar archive. */
+/** Number of bytes needed to identify a tar archive. */
 export const TAR_START = MAGIC_AT + MAGIC.length
 
-/** More entries than a directory of perf's has. */
+/** Limit of the number of entries, more than a directory of perf has. */
 const MAX_ENTRIES = 1 << 16
-/** A name that stands in an entry of its own. */
+/** Maximum length of a name that is stored in an entry of its own. */
 const MAX_NAME = 1 << 16
 
 export interface TarEntry {
-  /** Path in the archive, as it stands there. */
+  /** Path as it is in the archive. */
   name: string
   offset: number
   size: number
@@ -28,7 +28,7 @@ export function isTar(start: Uint8Array): boolean {
   return start.length >= TAR_START && MAGIC.every((byte, i) => start[MAGIC_AT + i] === byte)
 }
 
-/** Lists the regular files of an archive. What is damaged ends the list, and is told. */
+/** Lists the regular files of an archive. Damage ends the list and is added to `damage`. */
 export async function tarEntries(source: ByteSource, damage: Damage[]): Promise<TarEntry[]> {
   const entries: TarEntry[] = []
   let name: string | undefined
@@ -62,7 +62,7 @@ export async function tarEntries(source: ByteSource, damage: Damage[]): Promise<
   return entries
 }
 
-/** The sum of the header's bytes, with blanks in place of the sum itself. */
+/** Checks the header's checksum, which is the sum of its bytes with blanks in place of the checksum itself. */
 function checkSum(file: string, at: number, header: Uint8Array): void {
   const told = octal(file, at + 148, header.subarray(148, 156))
   let sum = 8 * 0x20
@@ -70,7 +70,7 @@ function checkSum(file: string, at: number, header: Uint8Array): void {
   if (sum !== told) throw new TraceError(file, at, 'expected the header of an entry of a tar archive')
 }
 
-/** A number in octal digits, or of GNU's in base 256. */
+/** Reads a number in octal digits, or in GNU's base-256 encoding. */
 function octal(file: string, at: number, bytes: Uint8Array): number {
   if (bytes[0]! & 0x80) {
     let value = bytes[0]! & 0x7f
@@ -87,7 +87,7 @@ function shortName(header: Uint8Array): string {
   return prefix === '' ? name : `${prefix}/${name}`
 }
 
-/** The name in an entry that describes the next: all of GNU's, a record "length path=NAME" of pax. */
+/** Reads the name from an entry that describes the next one: the whole contents for GNU, a record "length path=NAME" for pax. */
 async function longName(source: ByteSource, at: number, size: number, type: string): Promise<string | undefined> {
   if (size > MAX_NAME) throw new TraceError(source.name, at, `expected a name of at most ${MAX_NAME} bytes`)
   const bytes = await readExactly(source, at, size, 'a name')

@@ -3,7 +3,7 @@
 import type { EventBatch } from '../events.ts'
 import { columnBytes, copyRows, layColumns } from './columns.ts'
 
-/** Columns for up to `capacity` events, with the order of the rows themselves. */
+/** Allocates columns for up to `capacity` events. `order` is initialised to the order of the rows. */
 export function newBatch(capacity: number): EventBatch {
   const order = new Uint32Array(capacity)
   for (let row = 0; row < capacity; row++) order[row] = row
@@ -15,7 +15,7 @@ export function newBatch(capacity: number): EventBatch {
   }
 }
 
-/** Forgets the first `rows` rows: those behind them become the first. */
+/** Removes the first `rows` rows and moves the others to the beginning. */
 export function dropRows(batch: EventBatch, rows: number): void {
   copyRows(batch, 0, batch, rows, batch.length)
   batch.length -= rows

@@ -2,18 +2,18 @@
 /** Bounds-checked reading of binary data: every read past the end is a TraceError that names the place. */
 import { type ByteSource, TraceError } from '../events.ts'
 
-/** Whether this machine stores the low byte first, so that typed arrays can be laid over little-endian data. */
+/** True if this machine is little-endian, so that typed arrays can be laid directly over little-endian data. */
 export const HOST_LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1
 
 const latin1 = new TextDecoder('latin1')
 const utf8 = new TextDecoder()
 
-/** Text of bytes that ought to be UTF-8; what is not becomes U+FFFD. */
+/** Decodes UTF-8. Invalid bytes become U+FFFD. */
 export function decodeText(bytes: Uint8Array): string {
   return utf8.decode(bytes)
 }
 
-/** Text of bytes taken one by one (ISO 8859-1): never fails, never changes length. */
+/** Decodes ISO 8859-1, one character for each byte. Never fails. */
 export function decodeLatin1(bytes: Uint8Array): string {
   return latin1.decode(bytes)
 }
@@ -41,7 +41,7 @@ export class ByteReader {
     return this.bytes.length - this.at
   }
 
-  /** The error for what stands at the cursor. */
+  /** Returns the error for unexpected data at the cursor. */
   error(expected: string): TraceError {
     return new TraceError(this.file, this.base + this.at, expected)
   }
@@ -76,18 +76,21 @@ export class ByteReader {
     return this.view.getBigUint64(this.skip(8, what), this.littleEndian)
   }
 
-  /** A 64-bit size or offset as a number. Sizes that no file can have come out too large, which later checks refuse. */
+  /**
+   * Reads a 64-bit size or offset as a number. Values beyond 2^53 are inexact, but exceed the size of any file, so later checks
+   * refuse them.
+   */
   size64(what: string): number {
     return Number(this.u64(what))
   }
 
-  /** The next `length` bytes, not copied. */
+  /** Returns the next `length` bytes without copying them. */
   take(length: number, what: string): Uint8Array {
     const start = this.skip(length, what)
     return this.bytes.subarray(start, start + length)
   }
 
-  /** Text up to a NUL byte, which is consumed. */
+  /** Reads text up to a NUL byte, and consumes the NUL. */
   cstring(what: string): string {
     const end = this.bytes.indexOf(0, this.at)
     if (end < 0) throw this.error(`expected ${what} ended by a NUL byte`)
@@ -123,7 +126,7 @@ export class BytesSource implements ByteSource {
   constructor(name: string, bytes: Uint8Array) {
     this.name = name
     this.size = bytes.length
-    // A Buffer's slice() does not copy, as that of other byte arrays does.
+    // Wrapped because slice() of a Buffer does not copy, unlike that of other byte arrays.
     this.#bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
   }
 
@@ -139,20 +142,20 @@ interface BlobWindow {
   bytes: Promise<Uint8Array>
 }
 
-/** The first window of a run of reads, the largest one, and all that are kept together. */
+/** Sizes in bytes: the first window of a run of reads, the largest window, and all cached windows together. */
 const MIN_WINDOW = 1 << 16
 const MAX_WINDOW = 1 << 23
 const WINDOW_BYTES = 1 << 26
 
 /**
- * A browser's Blob or File as a source. A read takes milliseconds however few bytes it is for, so they are loaded in windows,
- * which grow as long as each goes on where another ends.
+ * A browser's Blob or File as a source. A read takes milliseconds whatever its length, so data are loaded in windows. The windows
+ * grow as long as each begins where the previous one ends.
  */
 export class BlobSource implements ByteSource {
   readonly name: string
   readonly size: number
   readonly #blob: Blob
-  /** Least recently used first. */
+  /** Cached windows, least recently used first. */
   #windows: BlobWindow[] = []
 
   constructor(name: string, blob: Blob) {
@@ -168,7 +171,7 @@ export class BlobSource implements ByteSource {
     const window = known ?? this.#openWindow(offset, end)
     this.#windows = [...this.#windows.filter(other => other !== window), window]
     const bytes = await window.bytes
-    // Not a part of the window: who reads may hand the memory to another thread.
+    // Copied from the window, because the caller may transfer the memory to another thread.
     return bytes.slice(offset - window.from, end - window.from)
   }
 

@@ -1,44 +1,53 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * How slow a clock is, as its stamps show. Where a machine has no usable cycle counter, clocks that count nanoseconds stand
- * still for a whole period of the timer interrupt (1 to 10 ms), or of a slow timer (30.5 us at 32768 Hz).
+ * Infers from the timestamps how coarse a clock is. On a machine without a usable cycle counter, clocks that count nanoseconds
+ * advance only with the timer interrupt (every 1 to 10 ms) or with a slow timer (every 30.5 us at 32768 Hz).
  */
 import { grown } from '../../util/growable.ts'
 import type { EventBatch, SourceInfo } from '../events.ts'
 
-/** Events that are looked at: a clock that has not shown to be slow by then is not. */
+/** Number of events that are examined. A clock that has not turned out to be coarse by then is not. */
 const MOST_LOOKED_AT = 1 << 16
 
-/** Stamps that are all multiples of less than this are no sign: clocks count in steps of some hundred ns, and texts in us. */
+/**
+ * Smallest period in ns that counts as a sign. Smaller common divisors are normal: clocks advance in steps of some hundred ns,
+ * and text has microseconds.
+ */
 const LEAST_PERIOD = 900_000
 
-/** No timer interrupt comes less often than 24 times in a second, in ns. */
+/** Largest possible period in ns: no timer interrupt comes less often than 24 times a second. */
 const LONGEST_PERIOD = 42_000_000
 
-/** Stamps that must differ before a divisor that they have in common is no chance. */
+/** Number of timestamps that must differ before their common divisor can no longer be chance. */
 const MANY_STAMPS = 32
 
-/** Events that must have the stamp of the one before them, and one in how many: nested ones have, on kernels before 5.9. */
+/**
+ * Number of events that must have the same timestamp as the one before them, and the share of events that it must be (one in
+ * `ONE_IN`). Some equal timestamps are normal: before 5.9, nested events have the timestamp of the event that they interrupt.
+ */
 const MANY_EQUAL = 8
 const ONE_IN = 8
 
-/** Looks at stamps in the order of each CPU. */
+/** Observes timestamps in the order of each CPU. */
 export class GrainObserver {
   readonly #base: bigint
-  /** By CPU: its last stamp. */
+  /** Last timestamp by CPU. */
   #last = new Float64Array(64).fill(Number.NaN)
   #seen = 0
-  /** Events with another stamp than the one before them on their CPU, and with the same. */
+  /**
+   * Number of events whose timestamp differs from that of the previous event on their CPU, and number of those whose timestamp is
+   * equal.
+   */
   #steps = 0
   #equal = 0
   #leastStep = Number.POSITIVE_INFINITY
   #first = Number.POSITIVE_INFINITY
   #end = Number.NEGATIVE_INFINITY
-  /** Greatest common divisor of all stamps, and what of the base it leaves. */
+  /** Greatest common divisor of all timestamps, and the remainder of the base modulo it. */
   #divisor = 0
   #baseRest = 0
 
-  /** @param base as `Recording.timeBase`, without what was added to it: periods of the timer count from the clock's 0 */
+  /** @param base as `Recording.timeBase`, without later offsets, because timer periods count from the clock's zero */
   constructor(base: bigint) {
     this.#base = base
   }
@@ -62,7 +71,7 @@ export class GrainObserver {
     }
     if (time < this.#first) this.#first = time
     if (time > this.#end) this.#end = time
-    // Not a number for the first stamp of a CPU. Clocks that go back are no measure.
+    // `step` is NaN for the first timestamp of a CPU. Steps of clocks that go back are ignored.
     if (step > 0) {
       this.#steps++
       if (step < this.#leastStep) this.#leastStep = step
@@ -83,21 +92,21 @@ export class GrainObserver {
     this.#last = grown(this.#last, cpu * 2, Number.NaN)
   }
 
-  /** By how much stamps move on at least; 0 where nothing says that the clock is slow. */
+  /** Smallest step in which timestamps advance; 0 if nothing indicates a coarse clock. */
   get grain(): number {
     const isPeriod = this.#divisor >= LEAST_PERIOD && this.#divisor <= LONGEST_PERIOD
     if (isPeriod && this.#steps >= MANY_STAMPS) return this.#divisor
-    // A CPU needs longer from one event to the next than a clock from one tick to the next, but for a slow clock.
+    // Only a coarse clock gives many equal timestamps: normally a CPU needs longer for an event than the clock for a tick.
     if (this.#equal < MANY_EQUAL || this.#equal * ONE_IN < this.#steps) return 0
-    // A clock that no CPU has seen move on tells no order of CPUs at all.
+    // If no CPU has seen the clock advance, timestamps say nothing about the order of CPUs.
     return this.#steps > 0 ? this.#leastStep : this.#end - this.#first + 1
   }
 }
 
 /**
- * The batches of a recording. Before each is delivered, `info.resolution` is what the stamps up to its end show.
+ * Passes on the batches of a recording. Before each batch, sets `info.resolution` to what the timestamps up to its end show.
  *
- * @param timeBase asked for with the first batch
+ * @param timeBase called when the first batch has arrived
  */
 export async function* observed(
   info: SourceInfo,

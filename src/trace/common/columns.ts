@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** The columns of page_ref events: how they lie in memory, and the code that fills them from a record. */
+/** The columns of page_ref events: their layout in memory, and the generated code that fills them from records. */
 
 import { type EventBatch, OP_NAMES } from '../events.ts'
 import { HOST_LITTLE_ENDIAN } from './bytes.ts'
@@ -8,7 +8,7 @@ import { type EventFormat, type Field, findField } from './event-format.ts'
 /** The columns of an `EventBatch`. */
 export type Columns = Omit<EventBatch, 'length' | 'order' | 'lost'>
 
-/** Widest elements first, so that every column is aligned in one buffer. */
+/** Ordered by element size, largest first, so that every column in a shared buffer is aligned. */
 const LAYOUT = [
   ['time', Float64Array],
   ['pfn', Float64Array],
@@ -33,7 +33,7 @@ export const COLUMN_NAMES: readonly (keyof Columns)[] = LAYOUT.map(([name]) => n
 /** Bytes of one event in all columns. */
 export const ROW_BYTES = LAYOUT.reduce((sum, [, array]) => sum + array.BYTES_PER_ELEMENT, 0)
 
-/** Lays columns of equal length over a buffer, as many rows as it holds. */
+/** Lays columns of equal length over a buffer, with as many rows as fit. */
 export function layColumns(buffer: ArrayBuffer): Columns {
   // A multiple of 8 rows keeps every column aligned.
   const rows = Math.floor(buffer.byteLength / ROW_BYTES) & ~7
@@ -46,7 +46,7 @@ export function layColumns(buffer: ArrayBuffer): Columns {
   return columns as unknown as Columns
 }
 
-/** Bytes that `layColumns` needs for at least `rows` rows. */
+/** Size in bytes of a buffer that `layColumns` needs for at least `rows` rows. */
 export function columnBytes(rows: number): number {
   return Math.ceil(rows / 8) * 8 * ROW_BYTES
 }
@@ -56,7 +56,7 @@ export function copyRows(target: Columns, at: number, source: Columns, from: num
   for (const name of COLUMN_NAMES) target[name].set(source[name].subarray(from, to), at)
 }
 
-/** Expressions of generated code that load numbers of a record in the byte order of the file. */
+/** Generates expressions that load numbers from a record in the byte order of the file. */
 export class Loads {
   readonly littleEndian: boolean
 
@@ -65,9 +65,9 @@ export class Loads {
   }
 
   /**
-   * Loads `size` bytes (1, 2, 4; of 8 the low half) at `base + offset`. `base` is an expression that is a multiple of 4
-   * at run time; the code may use the arrays B (bytes), H, W, I (16, 32 and signed 32 bits) and V (DataView) over the
-   * same buffer, all starting at a multiple of 4.
+   * Returns an expression that loads `size` bytes (1, 2 or 4; for 8, their low half) at `base + offset`. At run time, `base` must
+   * be a multiple of 4. The generated code uses the arrays B (bytes), H, W, I (16, 32 and signed 32 bits) and V (DataView) over
+   * one buffer, all starting at a multiple of 4.
    */
   load(base: string, offset: number, size: number, signed: boolean): string {
     if (size === 8) return this.load(base, this.littleEndian ? offset : offset + 4, 4, signed)
@@ -80,13 +80,13 @@ export class Loads {
     return `V.get${signed ? 'Int' : 'Uint'}${size * 8}(${place}, ${this.littleEndian})`
   }
 
-  /** The high half of an unsigned integer of `size` bytes: '0' for those of at most 4. */
+  /** Returns an expression for the high half of an unsigned integer of `size` bytes; '0' for sizes up to 4. */
   loadHigh(base: string, offset: number, size: number): string {
     return size === 8 ? this.load(base, this.littleEndian ? offset + 4 : offset, 4, false) : '0'
   }
 }
 
-/** True if typed arrays over a file of this byte order give its numbers. */
+/** True if typed arrays over a file of this byte order read its numbers correctly. */
 export function hostReads(littleEndian: boolean): boolean {
   return littleEndian && HOST_LITTLE_ENDIAN
 }
@@ -97,12 +97,12 @@ const NUMBER_SIZES = [1, 2, 4, 8]
 export interface RecordLayout {
   op: number
   id: number
-  /** Bytes that a record must have for all fields to be in it. */
+  /** Minimum size of a record in bytes, so that it contains all fields. */
   size: number
   fields: Map<string, Field>
 }
 
-/** Where the columns stand in a page_ref event; undefined for other events and for formats without pfn or val. */
+/** Finds the fields of the columns in a page_ref event; undefined for other events and for formats without pfn or val. */
 export function pageRefLayout(format: EventFormat): RecordLayout | undefined {
   const op = (OP_NAMES as readonly string[]).indexOf(format.name)
   if (op < 0 || format.system !== 'page_ref') return undefined
@@ -117,7 +117,7 @@ export function pageRefLayout(format: EventFormat): RecordLayout | undefined {
   return fields.has('pfn') && fields.has('val') ? { op, id: format.id, size, fields } : undefined
 }
 
-/** Statements that write one record, whose bytes start at expression `base`, to row `row` of the columns C_name. */
+/** Generates statements that write a record, whose bytes start at the expression `base`, to row `row` of the columns C_name. */
 export function storeRecord(layout: RecordLayout, loads: Loads, base: string): string {
   const low = (name: string, signed: boolean) => {
     const field = layout.fields.get(name)
@@ -138,13 +138,13 @@ export function storeRecord(layout: RecordLayout, loads: Loads, base: string): s
   ].join('\n')
 }
 
-/** The declarations `const C_name = columns.name` that `storeRecord`'s code stands on. */
+/** Declarations `const C_name = columns.name` that code of `storeRecord` depends on. */
 export const COLUMN_CONSTANTS = COLUMN_NAMES.map(name => `const C_${name} = columns.${name}`).join('\n')
 
-/** Writes the record that starts at byte `at` (a multiple of 4) of a buffer to a row; all columns but time, cpu and stack. */
+/** Writes the record at byte `at` (a multiple of 4) of a buffer to a row. Does not write time, cpu and stack. */
 export type RecordStore = (at: number, row: number, columns: Columns) => void
 
-/** Arrays over one buffer, as generated code names them. */
+/** Views over one buffer, named as in generated code. */
 export interface Arrays {
   B: Uint8Array
   H: Uint16Array
@@ -153,7 +153,7 @@ export interface Arrays {
   V: DataView
 }
 
-/** Lays arrays over bytes; copies them when they do not start at a multiple of 4. Up to 3 last bytes stand in B and V only. */
+/** Creates views over bytes, which are copied if they do not start at a multiple of 4. Up to 3 last bytes are only in B and V. */
 export function layArrays(bytes: Uint8Array): Arrays {
   const B = (bytes.byteOffset & 3) === 0 ? bytes : bytes.slice()
   const { buffer, byteOffset: at, byteLength: length } = B
@@ -166,7 +166,7 @@ export function layArrays(bytes: Uint8Array): Arrays {
   }
 }
 
-/** A store for single records (perf.data), specialised to one event's layout. The caller checks `layout.size`. */
+/** Compiles a store for single records (perf.data), specialised to one event's layout. The caller must check `layout.size`. */
 export function compileStore(layout: RecordLayout, littleEndian: boolean): (arrays: Arrays) => RecordStore {
   const code = storeRecord(layout, new Loads(littleEndian), 'at')
   return new Function(

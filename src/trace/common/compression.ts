@@ -1,40 +1,40 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** The compressions of trace.dat: zlib by the platform's own decoder, zstd in WebAssembly. */
+/** Decompressors of trace.dat: zlib by the platform's own decoder, zstd in WebAssembly. */
 
-/** Unpacks `data` to exactly `size` bytes, which are valid until the next call; throws when it holds anything else. */
+/** Unpacks `data` to exactly `size` bytes, which are valid until the next call. Throws if the data unpack to anything else. */
 export type Unpack = (data: Uint8Array, size: number) => Uint8Array | Promise<Uint8Array>
 
-/** Unpacks to memory of the caller's own. */
+/** Unpacks to memory that the caller owns. */
 export async function unpackCopy(unpack: Unpack, data: Uint8Array, size: number): Promise<Uint8Array> {
   const bytes = unpack(data, size)
-  // Copied before anything else runs, which might call it too.
+  // Copied at once, because anything that runs in between might call the same decompressor.
   return bytes instanceof Promise ? bytes : bytes.slice()
 }
 
 export type Compression = 'none' | 'zlib' | 'zstd'
 
-/** Decompressors a platform hands in to be used instead of the ones that run everywhere. */
+/** Decompressors of the platform, used instead of the portable ones. */
 export type Codecs = { [name in 'zlib' | 'zstd']?: () => Promise<Unpack> }
 
-/** Refuses anything but `size` bytes. */
+/** Returns `bytes` if they are `size` bytes, and throws otherwise. */
 export function exactly(bytes: Uint8Array, size: number): Uint8Array {
   if (bytes.length !== size) throw new Error(`${bytes.length} bytes instead of ${size}`)
   return bytes
 }
 
-/** What zstddec's WebAssembly exports. */
+/** Exports of zstddec's WebAssembly module. */
 export interface ZstdModule {
   memory: WebAssembly.Memory
   malloc(size: number): number
   free(pointer: number): void
-  /** Bytes unpacked, or a negative error code. */
+  /** Returns the number of bytes unpacked, or a negative error code. */
   ZSTD_decompress(target: number, targetSize: number, source: number, sourceSize: number): number
 }
 
-/** Larger buffers in WebAssembly's memory are given back after use. */
+/** Buffers in WebAssembly memory that are larger than this (in bytes) are freed after use. */
 const KEPT_BUFFER = 1 << 22
 
-/** Memory of the module, as large as was needed so far. */
+/** A buffer in the module's memory, as large as the largest request so far. */
 class ZstdBuffer {
   readonly #module: ZstdModule
   #pointer = 0
@@ -44,7 +44,7 @@ class ZstdBuffer {
     this.#module = module
   }
 
-  /** Address of at least `size` bytes. */
+  /** Returns the address of at least `size` bytes. */
   reserve(size: number): number {
     if (size <= this.#size) return this.#pointer
     this.release()
@@ -60,7 +60,7 @@ class ZstdBuffer {
   }
 }
 
-/** Unpacks by an instance of that WebAssembly. */
+/** Makes a decompressor from an instance of the module. */
 export function zstdUnpacker(module: ZstdModule): Unpack {
   const source = new ZstdBuffer(module)
   const target = new ZstdBuffer(module)
@@ -81,7 +81,7 @@ export function zstdUnpacker(module: ZstdModule): Unpack {
 
 let zstd: Promise<Unpack> | undefined
 
-/** zstd in WebAssembly, in browsers and in Node. One for all recordings of a thread. */
+/** Returns the zstd decompressor in WebAssembly, for browsers and Node. All recordings of a thread share it. */
 export function portableZstd(): Promise<Unpack> {
   return (zstd ??= loadZstd())
 }
@@ -91,13 +91,13 @@ async function loadZstd(): Promise<Unpack> {
   const decoder = new ZSTDDecoder()
   let module: ZstdModule | undefined
   const { _init } = decoder
-  // Its own decode() allocates and copies for every call, which takes longer than unpacking a chunk.
+  // The decoder's own decode() allocates and copies in every call, which takes longer than unpacking a chunk.
   decoder._init = result => {
     _init(result)
     module = result.instance.exports as unknown as ZstdModule
   }
   await decoder.init()
-  // Where the page has loaded it before, nobody tells us of the module.
+  // If zstddec was initialised before, `_init` is not called again, and the module is not accessible.
   return module ? zstdUnpacker(module) : (data, size) => exactly(decoder.decode(data, size), size)
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Event formats: the text of tracefs `events/SYSTEM/NAME/format`, from which every layout is taken.
+ * Parses event formats: the text of tracefs `events/SYSTEM/NAME/format`, which determines every record layout.
  *
  * Facts of the format: Documentation/trace/events.rst.
  */
@@ -25,7 +25,7 @@ export interface EventFormat {
   id: number
   /** Fields in order, the common ones first. */
   fields: Field[]
-  /** What follows `print fmt:`. */
+  /** The text after `print fmt:`. */
   printFmt: string
 }
 
@@ -37,15 +37,15 @@ export interface RecordBytes {
   length: number
 }
 
-/** A record longer than this cannot come out of a ring buffer (sub-buffers have at most 2^27 bytes). */
+/** Maximum record size: sub-buffers of the ring buffer have at most 2^27 bytes. */
 const MAX_RECORD = 1 << 27
 
-/** Fields of one event: more is no kernel's format but damage. */
+/** Maximum number of fields of one event. More than this is damage. */
 const MAX_FIELDS = 1024
 
 const FIELD = /^\s*field(?: special)?:\s*(.*?)\s*;\s*offset:\s*(\d+);\s*size:\s*(\d+);(?:\s*signed:\s*(\d+);)?/
 
-/** One `field:` line; undefined for other lines and for impossible offsets. */
+/** Parses one `field:` line; undefined for other lines and for impossible offsets. */
 export function parseField(line: string): Field | undefined {
   const match = FIELD.exec(line)
   if (!match) return undefined
@@ -67,7 +67,7 @@ export function parseField(line: string): Field | undefined {
   }
 }
 
-/** Fields of a text without a name or an id: `header_page`. */
+/** Parses the fields of a text without a name or an id, such as `header_page`. */
 export function parseFields(text: string): Field[] {
   const fields: Field[] = []
   for (const line of text.split('\n')) {
@@ -77,7 +77,7 @@ export function parseFields(text: string): Field[] {
   return fields
 }
 
-/** Parses one `format` file; undefined when it names no event, no id or no field. */
+/** Parses one `format` file; undefined if it has no event name, no id or no field. */
 export function parseEventFormat(system: string, text: string): EventFormat | undefined {
   const name = /^name:\s*(\S+)/m.exec(text)?.[1]
   const id = /^ID:\s*(\d+)/m.exec(text)?.[1]
@@ -92,13 +92,13 @@ export function findField(format: EventFormat, name: string): Field | undefined 
   return format.fields.find(field => field.name === name)
 }
 
-/** Where the fields stand that every event begins with. */
+/** Position of the fields that every event begins with. */
 export interface CommonFields {
-  /** Place and size of common_type, common_flags and common_pid. */
+  /** Offset and size in bytes of common_type, common_flags and common_pid. */
   type: { offset: number; size: number }
   flags: { offset: number; size: number }
   pid: { offset: number; size: number }
-  /** Bytes that hold all of them. */
+  /** Number of bytes that contain all of them. */
   size: number
 }
 

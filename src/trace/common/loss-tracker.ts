@@ -2,15 +2,15 @@
 /** Tracks where events were lost on each CPU. */
 import type { LostEvents } from '../events.ts'
 
-/** CPUs that `EventBatch.cpu` can tell apart. */
+/** Number of CPUs that `EventBatch.cpu` can distinguish. */
 export const MAX_CPUS = 1 << 16
 
-/** Events missed before the next one; the count is known only if that of all parts is. */
+/** Events missed before the next one. The count is known only if it is known for all parts of the gap. */
 export interface OpenGap {
   count: number | undefined
 }
 
-/** One gap out of two with no event between. */
+/** Joins two gaps without an event between them. */
 export function joinGaps(gap: OpenGap | undefined, count: number | undefined): OpenGap {
   if (gap === undefined) return { count }
   return { count: gap.count === undefined || count === undefined ? undefined : gap.count + count }
@@ -18,39 +18,42 @@ export function joinGaps(gap: OpenGap | undefined, count: number | undefined): O
 
 /** Gaps in the events of each CPU, for readers that meet all CPUs in one stream. */
 export class LossTracker {
-  /** Gaps that have an end, not yet taken. */
+  /** Gaps that an event has ended, until `take` returns them. */
   found: LostEvents[] = []
   /** One more than the highest CPU seen. */
   cpus = 0
   readonly #lastTime = new Float64Array(MAX_CPUS).fill(Number.NEGATIVE_INFINITY)
   readonly #open = new Map<number, OpenGap>()
-  /** How often events were lost without telling where, and how much of that each CPU's events have ended. */
+  /**
+   * Number of losses on an unknown CPU, and for each CPU the number of them at its last event. A difference means that the CPU
+   * has an open gap.
+   */
   #everywhere = 0
   readonly #ended = new Uint32Array(MAX_CPUS)
 
-  /** Events are missing here on one CPU. */
+  /** Notes that events are missing here on one CPU. */
   lose(cpu: number, count: number | undefined): void {
     if (cpu < MAX_CPUS) this.#open.set(cpu, joinGaps(this.#open.get(cpu), count))
   }
 
-  /** Events are missing here, on whatever CPU. */
+  /** Notes that events are missing here on an unknown CPU. */
   loseAnywhere(): void {
     this.#everywhere++
   }
 
-  /** Events are missing on whatever CPU, but all of them between two events of a stream in order of time. */
+  /** Notes that events are missing on an unknown CPU, all of them between two events of a stream in order of time. */
   loseBetween(from: number, to: number, cpu: number): void {
     this.found.push({ cpu, from, to, count: undefined })
   }
 
-  /** An event arrived. Ends the gaps of its CPU. */
+  /** Notes an event, which ends the gaps of its CPU. */
   event(cpu: number, time: number): void {
     if (this.#open.size > 0 || this.#ended[cpu] !== this.#everywhere) this.#end(cpu, time)
     this.#lastTime[cpu] = time
     if (cpu >= this.cpus) this.cpus = cpu + 1
   }
 
-  /** Ends all gaps that are left, in a recording of at least so many CPUs. */
+  /** Ends all open gaps. The recording has at least `cpus` CPUs. */
   finish(cpus: number): void {
     for (let cpu = Math.max(cpus, this.cpus) - 1; cpu >= 0; cpu--) this.#end(cpu, Number.POSITIVE_INFINITY)
     for (const cpu of this.#open.keys()) this.#end(cpu, Number.POSITIVE_INFINITY)

@@ -1,51 +1,57 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What the fields of probes mean, the same in every format. Numbers of 64 bits are taken in halves, so that they are exact. */
+/**
+ * The meaning of the fields of probes, which is the same in all formats. 64-bit numbers are handled in halves, so that they stay
+ * exact.
+ */
 
 import { OP_NAMES, Op } from '../events.ts'
 import type { Columns } from './columns.ts'
 
-/** Fields that probes are read from, by the names that whoever records gives them, or the kernel. */
+/** Fields that are read from probes. Their names are chosen by the recording script or, for error_report_end, by the kernel. */
 export const ProbeField = { PFN: 0, PAGE: 1, VMEMMAP: 2, START: 3, END: 4, DETECTOR: 5, ID: 6, PAGES: 7 } as const
 export type ProbeField = (typeof ProbeField)[keyof typeof ProbeField]
 export const PROBE_FIELDS = ['pfn', 'page', 'vmemmap', 'start', 'end', 'error_detector', 'id', 'pages'] as const
 
-/** By enum error_detector, as error_report_end prints it. */
+/** Names of enum error_detector, as error_report_end prints them. */
 export const DETECTORS = ['kfence', 'kasan', 'warning'] as const
 
-/** What is wrong with a probe. Those with FIELDS or PAGE are dropped. */
+/** Faults of a probe. Probes with FIELDS or PAGE are dropped. */
 export const ProbeFault = { NONE: 0, FIELDS: 1, PAGE: 2, RANGE: 3 } as const
 export type ProbeFault = (typeof ProbeFault)[keyof typeof ProbeFault]
 const FAULTS = 4
 
-/** sizeof(struct page) is assumed to be 2^6, as it is on all 64-bit kernels of distributions: no recording tells it. */
+/** log2 of sizeof(struct page). No recording contains it, so the value of all 64-bit distribution kernels is assumed. */
 const PAGE_STRUCT_SHIFT = 6
 
-/** x86-64 and arm64 have up to 52 bits of physical address, so that no page has a larger number. */
+/** Limit of page frame numbers. x86-64 and arm64 have physical addresses of up to 52 bits. */
 const PFN_LIMIT = 2 ** 52
 
 const MAX_PAGES = 0x7fffffff
 
-/** Pages of 4 KB, where nothing tells of another size. */
+/** log2 of the page size where a recording does not state it (4 KB). */
 export const PAGE_SHIFT = 12
 
-/** log2 of the size of a page that a recording tells; what cannot be one is not believed. */
+/** Returns log2 of the page size that a recording states. Impossible sizes are ignored. */
 export function pageShift(bytes: number): number {
   const shift = Math.log2(bytes)
   return Number.isInteger(shift) && shift >= PAGE_SHIFT && shift <= 18 ? shift : PAGE_SHIFT
 }
 
-/** The `Op` of a probe's event; undefined for other events. Users choose the group of their probes, the kernel that of its own. */
+/**
+ * Returns the `Op` of a probe's event; undefined for other events. Users may choose the group of their own probes, but not that
+ * of the kernel's events.
+ */
 export function probeOp(system: string, name: string): Op | undefined {
   const op = (OP_NAMES as readonly string[]).indexOf(name, Op.PAGE_FREE)
   if (op < 0 || (op === Op.REPORT && system !== 'error_report')) return undefined
   return op as Op
 }
 
-/** The fields of one probe. The same object is filled again and again. */
+/** The field values of one probe. The object is reused for every probe. */
 export class ProbeValues {
   readonly low = new Uint32Array(PROBE_FIELDS.length)
   readonly high = new Uint32Array(PROBE_FIELDS.length)
-  /** Bits of the fields that stand there, and of those whose value cannot be told. */
+  /** Bit masks of the fields that are present, and of those whose value is unclear. */
   #seen = 0
   #unclear = 0
 
@@ -55,20 +61,20 @@ export class ProbeValues {
   }
 
   set(field: ProbeField, low: number, high: number): void {
-    // A second one may come out of a task's name, which whoever records may have the kernel print beside it.
+    // A field that occurs twice is unclear: one of them may come from a task's name that the probe prints.
     if (this.#seen & (1 << field)) this.#unclear |= 1 << field
     this.#seen |= 1 << field
     this.low[field] = low
     this.high[field] = high
   }
 
-  /** The field stands there, with something that is no number. */
+  /** Notes a field that is present but has no numeric value. */
   spoil(field: ProbeField): void {
     this.#seen |= 1 << field
     this.#unclear |= 1 << field
   }
 
-  /** Whether the field stands there, with whatever value. */
+  /** True if the field is present, with whatever value. */
   named(field: ProbeField): boolean {
     return (this.#seen & (1 << field)) !== 0
   }
@@ -77,7 +83,10 @@ export class ProbeValues {
     return (this.#seen & ~this.#unclear & (1 << field)) !== 0
   }
 
-  /** The page's number: that of field pfn, or of the struct page that a pointer is for. -1: none is told, -2: no page has it. */
+  /**
+   * Returns the page frame number, from the field pfn or from a pointer to a struct page. -1: not given; -2: given, but
+   * impossible.
+   */
   pfn(): number {
     const { low, high } = this
     if (this.named(ProbeField.PFN)) {
@@ -97,7 +106,7 @@ export class ProbeValues {
     return highDistance >= 0 && whole && pfn < PFN_LIMIT ? pfn : -2
   }
 
-  /** Writes a probe's columns to a row, all but time, cpu, pid and stack; what is wrong with it. */
+  /** Writes a probe's columns to a row, except time, cpu, pid and stack. Returns what is wrong with the probe. */
   store(op: Op, shift: number, columns: Columns, row: number): ProbeFault {
     zeroRow(columns, row)
     columns.op[row] = op
@@ -110,7 +119,7 @@ export class ProbeValues {
     return ProbeFault.NONE
   }
 
-  /** A range in bytes, or, as `lastput events` shows it, in pages. */
+  /** Stores a range given in bytes or, in the output of `lastput events`, in pages. */
   #storeRange(shift: number, columns: Columns, row: number): ProbeFault {
     const { START, END, PFN, PAGES } = ProbeField
     const { low, high } = this
@@ -120,7 +129,7 @@ export class ProbeValues {
       return ProbeFault.NONE
     }
     if (!this.named(START) && !this.named(END)) return ProbeFault.NONE
-    // Bytes beyond 2^53 are rounded, and are more pages than can be told anyhow.
+    // Byte counts beyond 2^53 are rounded, which does not matter because they exceed MAX_PAGES.
     const bytes = (high[END]! - high[START]!) * 2 ** 32 + (low[END]! - low[START]!) + 1
     if (!this.has(START) || !this.has(END) || bytes < 2 ** shift) return ProbeFault.RANGE
     columns.pfn[row] = high[START]! * 2 ** (32 - shift) + (low[START]! >>> shift)
@@ -138,7 +147,7 @@ export class ProbeValues {
   }
 }
 
-/** Columns that page_ref events have and probes mostly not: memory of an earlier batch is used again. */
+/** Clears columns that most probes do not set, because rows are reused from earlier batches. */
 function zeroRow(columns: Columns, row: number): void {
   columns.pfn[row] = 0
   columns.flagsLow[row] = 0
@@ -152,12 +161,12 @@ function zeroRow(columns: Columns, row: number): void {
   columns.ret[row] = 0
 }
 
-/** Whether a probe with this fault is no event at all. */
+/** True if a probe with this fault is dropped. */
 export function drops(fault: ProbeFault): boolean {
   return fault === ProbeFault.FIELDS || fault === ProbeFault.PAGE
 }
 
-/** How many probes of each kind had which fault. Plain data inside: worker threads send it. */
+/** Counts probes by kind and fault. Holds plain data only, because worker threads send it. */
 export class ProbeFaults {
   readonly counts: number[]
 

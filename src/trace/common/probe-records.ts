@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Probes in binary records. They are few beside page_ref events, so their fields are read as the layout says, without
- * code made for it; a recording that describes no probe is decoded as if there were none.
+ * Reads probes from binary records. Probes are rare compared with page_ref events, so their fields are read by interpreting the
+ * layout, without generated code. Recordings without probes do not pay for this.
  */
 
 import type { Op } from '../events.ts'
@@ -9,18 +9,18 @@ import type { Columns } from './columns.ts'
 import { type EventFormat, type Field, findField } from './event-format.ts'
 import { drops, PROBE_FIELDS, ProbeFaults, type ProbeField, ProbeValues, probeOp } from './probe-fields.ts'
 
-/** Where a number stands in a record. */
+/** Position of a number in a record. */
 interface Place {
   offset: number
   size: number
   signed: boolean
 }
 
-/** How the records of one probe are read. Plain data: it goes to worker threads. */
+/** How to read the records of one probe. Plain data, because it is sent to worker threads. */
 export interface ProbeLayout {
   op: Op
   id: number
-  /** Bytes of a record: those of all fields, of which some hold addresses that tell nothing here. */
+  /** Minimum size of a record in bytes: it must contain all fields, including those that are not read. */
   size: number
   pid: Place
   fields: [ProbeField, Place][]
@@ -32,7 +32,7 @@ function placeOf(field: Field | undefined): Place | undefined {
   return { offset, size, signed }
 }
 
-/** How a probe's records are read, with whatever of its fields there is; undefined for other events. */
+/** Returns how to read a probe's records, with the known fields that it has; undefined for other events. */
 export function probeLayout(format: EventFormat): ProbeLayout | undefined {
   const op = probeOp(format.system, format.name)
   const pid = placeOf(findField(format, 'common_pid'))
@@ -48,7 +48,7 @@ export function probeLayout(format: EventFormat): ProbeLayout | undefined {
 /** Reads the records of probes into rows. */
 export class ProbeReader {
   readonly #littleEndian: boolean
-  /** log2 of the recorded kernel's page size. */
+  /** log2 of the page size of the recorded kernel. */
   readonly #pageShift: number
   readonly #values = new ProbeValues()
   readonly #layouts = new Map<number, ProbeLayout>()
@@ -61,12 +61,15 @@ export class ProbeReader {
     for (const layout of layouts) if (!this.#layouts.has(layout.id)) this.#layouts.set(layout.id, layout)
   }
 
-  /** Bytes that a record of this event has at least; undefined for events that are no probes. */
+  /** Minimum size in bytes of records of an event; undefined if the event is not a probe. */
   size(id: number): number | undefined {
     return this.#layouts.get(id)?.size
   }
 
-  /** Reads the record at `at`, which has the bytes it should, into a row: all but time, cpu and stack. False: it is left out. */
+  /**
+   * Reads the record at `at`, whose size was checked, into a row, except time, cpu and stack. Returns false if the probe is
+   * dropped.
+   */
   store(id: number, view: DataView, at: number, columns: Columns, row: number, faults: number[]): boolean {
     const { op, pid, fields } = this.#layouts.get(id)!
     const values = this.#values
@@ -86,7 +89,7 @@ export class ProbeReader {
     let low = 0
     let high = 0
     for (let i = 0; i < size; i++) {
-      // From the highest byte down.
+      // Starts with the most significant byte.
       const byte = view.getUint8(at + offset + (this.#littleEndian ? size - 1 - i : i))
       if (i === 0 && signed && byte > 0x7f) low = high = -1
       high = (high << 8) | (low >>> 24)

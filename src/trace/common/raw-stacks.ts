@@ -1,23 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Interns kernel stacks as they stand in the file, so that a stack that was seen before costs one hash. */
+/** Interns kernel stacks in their form in the file, so that a known stack costs only one hash. */
 import { grown, lengthFor } from '../../util/growable.ts'
 import { MAX_STACK_DEPTH, MAX_STACKS } from './stacks.ts'
 
-/** Words of all distinct stacks: 64 MB. Beyond that new stacks are "no stack". */
+/** Maximum number of words of all distinct stacks (64 MB). Stacks beyond get the id 0, "no stack". */
 const MAX_WORDS = 1 << 24
 
 export class RawStacks {
-  /** Words of one address: 1 or 2. */
+  /** Number of 32-bit words in an address: 1 or 2. */
   readonly #addressWords: number
-  /** Signed, like what they are compared with: small integers to the engine, also the low halves of kernel addresses. */
+  /**
+   * Signed because the words that they are compared with are: V8 handles signed words as small integers, even low halves of
+   * kernel addresses.
+   */
   #words = new Int32Array(1 << 12)
   #used = 0
-  /** By stack id: where its words start; one more entry for the end of the last. Id 0 is "no stack". */
+  /** Index of the first word by stack id, with one more entry for the end of the last stack. Id 0 is "no stack". */
   readonly #starts = [0, 0]
-  /** Open addressing: stack ids, 0 for free; and the hashes. */
+  /** Hash table with open addressing: stack ids (0: free), and the hashes by stack id. */
   #slots = new Uint32Array(1 << 10)
   readonly #hashes = [0]
-  /** By stack id, the one that was found after it. */
+  /** By stack id, the stack that followed it last. A guess at the next stack. */
   readonly #successors = [0]
   #last = 0
 
@@ -25,23 +28,23 @@ export class RawStacks {
     this.#addressWords = longSize === 8 ? 2 : 1
   }
 
-  /** Number of ids given, with 0. */
+  /** Number of ids, including 0. */
   get size(): number {
     return this.#starts.length - 1
   }
 
-  /** The words of a stack, as in the file. */
+  /** Returns the words of a stack as they are in the file. */
   words(id: number): Int32Array {
     return this.#words.subarray(this.#starts[id]!, this.#starts[id + 1]!)
   }
 
   /**
-   * Id of the stack of `count` addresses at word `start`. Addresses of all ones end a stack on old kernels. 0 for an
-   * empty stack and when the table is full.
+   * Returns the id of the stack of `count` addresses at word `start`; 0 for an empty stack or if the table is full. On old
+   * kernels, an address of all ones ends the stack.
    */
   find(source: Int32Array, start: number, count: number): number {
     const limit = start + Math.min(count, MAX_STACK_DEPTH) * this.#addressWords
-    // What a kernel does it does again: most stacks follow the one that they followed before.
+    // The same sequences of stacks recur, so the stack that followed last time is tried first.
     const expected = this.#successors[this.#last]!
     if (expected !== 0 && this.#is(expected, source, start, limit)) return (this.#last = expected)
     const id = this.#lookUp(source, start, limit)
@@ -49,7 +52,7 @@ export class RawStacks {
     return (this.#last = id)
   }
 
-  /** Whether a stack is what stands between two words. */
+  /** True if a stack equals the words from `start` to `limit`, or to an end mark before it. */
   #is(id: number, source: Int32Array, start: number, limit: number): boolean {
     const end = start + this.#starts[id + 1]! - this.#starts[id]!
     if (end > limit || (end < limit && !this.#ends(source, end))) return false

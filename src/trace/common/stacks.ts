@@ -2,25 +2,28 @@
 import type { Frame, StackTable } from '../events.ts'
 import type { SymbolTable } from './symbols.ts'
 
-/** Distinct stacks and frames kept of one recording: real ones have thousands, damage would fill memory. */
+/**
+ * Limits of the numbers of distinct stacks and frames of a recording. Real recordings have thousands; without limits, damage
+ * would exhaust memory.
+ */
 export const MAX_STACKS = 1 << 20
 const MAX_FRAMES = 1 << 20
 
-/** Frames kept of one stack; the kernel records at most a few hundred. */
+/** Maximum number of frames of a stack. The kernel records at most a few hundred. */
 export const MAX_STACK_DEPTH = 1024
 
 const NO_STACK = new Uint32Array(0)
 
-/** Interned frames and stacks; readers fill it, `symbols` gives addresses their names when a frame is first asked for. */
+/** Interns frames and stacks. Readers add them. `symbols` resolves an address when its frame is first asked for. */
 export class StackInterner implements StackTable {
   readonly #symbols: SymbolTable
-  /** Of each frame id, its return address or its text label. Frame id 0 is unused. */
+  /** By frame id, its return address or its text label. Frame id 0 is unused. */
   readonly #sources: (bigint | Frame)[] = [0n]
   readonly #resolved: (Frame | undefined)[] = [undefined]
   readonly #byAddress = new Map<bigint, number>()
   readonly #byLabel = new Map<string, number>()
   readonly #stacks: Uint32Array[] = [NO_STACK]
-  /** Open addressing by hash of the frame ids: stack ids, 0 for free. */
+  /** Hash table with open addressing over the frame ids: stack ids, 0 for free. */
   #slots = new Uint32Array(1 << 10)
 
   constructor(symbols: SymbolTable) {
@@ -39,18 +42,18 @@ export class StackInterner implements StackTable {
     return (this.#resolved[frameId] ??= this.#resolve(frameId))
   }
 
-  /** Frame id of a return address; 0 when the table is full. */
+  /** Returns the frame id of a return address; 0 if the table is full. */
   addressFrame(address: bigint): number {
     return this.#intern(this.#byAddress, address, address)
   }
 
-  /** Frame id of a frame that a text names. Frames that agree in all parts share an id. */
+  /** Returns the frame id of a frame in a text. Frames that are equal in all parts share an id. */
   labelFrame(frame: Frame): number {
     const key = `${frame.name}+${frame.offset}[${frame.module}]${frame.address}`
     return this.#intern(this.#byLabel, key, frame)
   }
 
-  /** Stack id of frame ids, innermost first; 0 for an empty stack or when the table is full. The array is copied. */
+  /** Returns the stack id of frame ids, innermost first; 0 for an empty stack or if the table is full. The array is copied. */
   stack(frames: ArrayLike<number>): number {
     const length = Math.min(frames.length, MAX_STACK_DEPTH)
     if (length === 0) return 0

@@ -1,33 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Names of tasks in records of sched_switch: the kernel remembers the names of few tasks for its traces, and a recording that
- * was made beside sched_switch knows more.
+ * Reads the names of tasks from records of sched_switch. The kernel remembers few names for its traces, so a recording that
+ * includes sched_switch knows more of them.
  *
  * Facts of the format: include/trace/events/sched.h.
  */
 import { decodeText } from './bytes.ts'
 import { type EventFormat, findField } from './event-format.ts'
 
-/** A task's name and pid in a record: places in bytes. */
+/** Offsets in a record of a task's name and pid. */
 interface NamedPid {
   name: number
-  /** Bytes of the name, up to its NUL. */
+  /** Size in bytes of the name field, including the NUL. */
   size: number
   pid: number
 }
 
-/** How the records of sched_switch are read. Plain data: it goes to worker threads. */
+/** How to read records of sched_switch. Plain data, because it is sent to worker threads. */
 export interface SwitchLayout {
   id: number
-  /** Bytes of a record. */
+  /** Minimum size of a record in bytes. */
   size: number
   tasks: NamedPid[]
 }
 
-/** Names longer than this are no command's. */
+/** Maximum length of a name. No command name is longer. */
 const MAX_NAME = 64
 
-/** Tasks that are remembered of one decoder. */
+/** Maximum number of tasks that one decoder remembers. */
 const MAX_TASKS = 1 << 20
 
 /** How records are read; undefined for events other than sched_switch. */
@@ -43,7 +43,7 @@ export function switchLayout(format: EventFormat): SwitchLayout | undefined {
   return tasks.length > 0 ? { id: format.id, size, tasks } : undefined
 }
 
-/** Reads the names of tasks that it has not read before. */
+/** Reads the names of tasks. Skips tasks whose name was already read. */
 export class SwitchReader {
   readonly #layout: SwitchLayout
   readonly #littleEndian: boolean

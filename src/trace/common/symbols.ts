@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Addresses to function names, from texts in the form of /proc/kallsyms. */
+/** Resolves addresses to function names, from texts in the form of /proc/kallsyms. */
 import { grown } from '../../util/growable.ts'
 
 export interface Symbol {
@@ -9,10 +9,10 @@ export interface Symbol {
   module: string | undefined
 }
 
-/** No kernel function is longer: an address further from the symbol below it lies in code that no symbol covers. */
+/** Maximum size of a function in bytes. An address further above the nearest symbol is in code without symbols. */
 const MAX_FUNCTION_BYTES = 1n << 20n
 
-/** Symbols beyond this many (a large kernel has 300 thousand) are dropped. */
+/** Maximum number of symbols; further ones are dropped. A large kernel has 300 thousand. */
 const MAX_SYMBOLS = 1 << 23
 
 const TAB = 9
@@ -33,14 +33,14 @@ function hexDigit(code: number): number {
 }
 
 /**
- * Symbols sorted by address. Texts are kept as bytes and parsed at the first lookup: a kernel's three megabytes cost
- * nothing to a command that shows no stack.
+ * Symbols sorted by address. Texts are kept as bytes and parsed at the first lookup, so that a kernel's three megabytes cost
+ * nothing in commands that show no stack.
  */
 export class SymbolTable {
   #pending: Uint8Array[] = []
   #texts: Uint8Array[] = []
   #addresses = new BigUint64Array(0)
-  /** Of each symbol: its text, and where in it the type letter stands. */
+  /** By symbol, the text that contains it and the offset of its type letter. */
   #text = new Uint16Array(0)
   #place = new Uint32Array(0)
   #count = 0
@@ -61,13 +61,13 @@ export class SymbolTable {
     const index = this.#below(address)
     if (index < 0 || address - this.#addresses[index]! >= MAX_FUNCTION_BYTES) return undefined
     const text = this.#texts[this.#text[index]!]!
-    // Data between two functions' sections covers no code.
+    // Addresses in data between the sections of two functions belong to no function.
     return 'tTwWiI'.includes(String.fromCharCode(text[this.#place[index]!]!)) ? this.#symbol(index) : undefined
   }
 
   /**
-   * The symbol that trace-cmd names for an address: the nearest below it, code or not and however far, but for the last
-   * symbol, which covers only its own address.
+   * Returns the symbol that trace-cmd names for an address: the nearest symbol at or below it, whether code or not and however
+   * far away. Only the last symbol covers nothing but its own address.
    */
   findLikeTraceCmd(address: bigint): Symbol | undefined {
     this.#load()
@@ -84,14 +84,14 @@ export class SymbolTable {
     return undefined
   }
 
-  /** Address of the function or object of that name. */
+  /** Address of the function or object with this name. */
   addressOf(name: string): bigint | undefined {
     this.#load()
     for (let i = 0; i < this.#count; i++) if (this.#symbol(i).name === name) return this.#addresses[i]!
     return undefined
   }
 
-  /** Index of the last symbol at or below an address, -1 for none. */
+  /** Index of the last symbol at or below an address; -1 if there is none. */
   #below(address: bigint): number {
     let low = 0
     let high = this.#count
@@ -164,7 +164,7 @@ export class SymbolTable {
     this.#place = grown(this.#place, size)
   }
 
-  /** Sorts by address; of several at one address, the first of the text comes last. */
+  /** Sorts symbols by address. Of several at one address, the first in the text comes last, so that lookups find it. */
   #sort(): void {
     const addresses = this.#addresses
     const places = this.#place

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** A recording that somebody else sees, too, while it is read. */
+/** Lets an observer see the batches of a recording while it is read. */
 import type { EventBatch, Recording } from '../events.ts'
 
-/** The same recording. @param see is called with each batch once its reader is done with it */
+/**
+ * Wraps a recording.
+ * @param see is called with each batch after the reader has finished with it
+ */
 export function tapped(recording: Recording, see: (batch: EventBatch) => void): Recording {
   async function* batches() {
     for await (const batch of recording.batches()) {
@@ -10,7 +13,7 @@ export function tapped(recording: Recording, see: (batch: EventBatch) => void): 
       see(batch)
     }
   }
-  // Getters of the recording's class must see their own object.
+  // Getters of the recording's class need the original object as `this`.
   return new Proxy(recording, {
     get: (of, key) => {
       if (key === 'batches') return batches

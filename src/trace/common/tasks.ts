@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 import type { TaskTable } from '../events.ts'
 
-/** Names beyond this many pids are dropped: more pids than a kernel can have (PID_MAX_LIMIT) are damage. */
+/** Maximum number of pids with names. More pids than PID_MAX_LIMIT are damage. */
 const MAX_TASKS = 1 << 22
 
-/** Command names by pid. The last one set for a pid is its name. */
+/** Command names by pid. If a pid gets several names, the last one counts. */
 export class TaskNames implements TaskTable {
   readonly #names = new Map<number, string>()
 

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** How times are written, but in `lastput events` of a trace.dat file, which writes them as trace-cmd does (src/print/trace-cmd-report.ts). */
+/**
+ * Formats times. `lastput events` does not use this for trace.dat files: it prints times as trace-cmd does
+ * (src/print/trace-cmd-report.ts).
+ */
 
 import type { SourceInfo } from '../events.ts'
 import { clockOf } from './clock.ts'
 
-/** What says how times are written. */
+/** The information that decides how times are formatted. */
 export type TimeStyle = Pick<SourceInfo, 'clock' | 'unit'>
 
-/** What times are of: a recording, or the account of one. */
+/** The context of times: a recording, or the account of one. */
 export interface Timed {
   timeBase: bigint
   info: TimeStyle
@@ -15,19 +18,19 @@ export interface Timed {
 
 const SECOND = 1_000_000_000n
 
-/** Digits of a second that are shown: those that trace-cmd shows, but none that the clock does not have. */
+/** Number of decimal places of a second: as many as trace-cmd shows, but not more than the clock has. */
 export function decimals({ clock }: TimeStyle): 2 | 6 {
   const { scale } = clockOf(clock)
   return scale && scale.mul >= 10_000_000n * scale.div ? 2 : 6
 }
 
-/** What the last digit of `timeText` stands for, in units of `EventBatch.time`. */
+/** Value of the last digit of `timeText`, in units of `EventBatch.time`. */
 export function shownStep(style: TimeStyle): number {
   return style.unit === 'ticks' ? 1 : 10 ** (9 - decimals(style))
 }
 
 /**
- * A time of the recording in seconds, rounded as by trace-cmd report, or in ticks, where nobody knows how long they are.
+ * Formats a time in seconds, rounded as by trace-cmd report, or in ticks if their length is unknown.
  *
  * @param time as `EventBatch.time`
  */
@@ -43,7 +46,7 @@ export function exactTimeText(time: number, { timeBase, info }: Timed): string {
   return info.unit === 'ticks' ? String(total) : secondsText(total, 9)
 }
 
-/** Rounded to so many digits. */
+/** Formats nanoseconds as seconds with `digits` decimal places. */
 function secondsText(ns: bigint, digits: number): string {
   const step = 10n ** BigInt(9 - digits)
   const [sign, size] = ns < 0n ? ['-', -ns] : ['', ns]
@@ -52,19 +55,25 @@ function secondsText(ns: bigint, digits: number): string {
   return `${sign}${shown / second}.${String(shown % second).padStart(digits, '0')}`
 }
 
-/** A time as a number of seconds, or of ticks; null for no time. */
+/** Returns a time as a number of seconds or ticks; null for infinite times. */
 export function timeNumber(time: number, { timeBase, info }: Timed): number | null {
   if (!Number.isFinite(time)) return null
   const total = Number(timeBase + BigInt(Math.round(time)))
   return info.unit === 'ticks' ? total : total / 1e9
 }
 
-/** A time that somebody gave in seconds, here as ns, in the recording's unit: where it counts ticks, they gave ticks. */
+/**
+ * Converts a time that a user gave. The argument is the number given, times 10^9. Where the recording counts ticks, the user gave
+ * ticks.
+ */
 export function givenTime(ns: bigint, { unit }: TimeStyle): bigint {
   return unit === 'ticks' ? ns / SECOND : ns
 }
 
-/** A span of time in the unit that fits it. @param span in units of `EventBatch.time` */
+/**
+ * Formats a span of time in a suitable unit.
+ * @param span in units of `EventBatch.time`
+ */
 export function spanText(span: number, style: TimeStyle): string {
   if (style.unit === 'ticks') return `${span} tick${span === 1 ? '' : 's'}`
   if (span < 1e6) return `${(span / 1e3).toFixed(0)} us`

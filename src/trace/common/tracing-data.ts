@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * The parts that trace.dat and perf.data share: headers of the ring buffer, event formats, symbols, task names.
+ * Reads the parts that trace.dat and perf.data share: ring-buffer headers, event formats, symbols and task names.
  *
- * Facts of the format: trace-cmd.dat.v6(5); perf.data carries the same in HEADER_TRACING_DATA.
+ * Facts of the format: trace-cmd.dat.v6(5); perf.data contains the same in HEADER_TRACING_DATA.
  */
 import { type ByteReader, decodeLatin1, decodeText } from './bytes.ts'
 import { type EventFormat, parseEventFormat } from './event-format.ts'
@@ -10,13 +10,13 @@ import { type EventFormat, parseEventFormat } from './event-format.ts'
 /** "\x17\x08\x44tracing" */
 export const MAGIC = Uint8Array.of(0x17, 0x08, 0x44, 0x74, 0x72, 0x61, 0x63, 0x69, 0x6e, 0x67)
 
-/** Event formats in one file: kernels have some two thousand. */
+/** Maximum number of event formats in a file. Kernels have about two thousand. */
 const MAX_EVENTS = 1 << 16
 const MAX_SYSTEMS = 1 << 12
 
-/** What the head of a recording tells. */
+/** The contents of the head of a recording. */
 export interface TracingData {
-  /** Bytes of a page where it was recorded; 0: not told. */
+  /** Page size in bytes of the recorded machine; 0 if unknown. */
   pageSize: number
   headerPage: string
   formats: EventFormat[]
@@ -81,7 +81,7 @@ export function readCmdlines(reader: ByteReader, data: TracingData): void {
   data.cmdlines = decodeText(reader.take(reader.size64('the size of the command lines'), 'command lines'))
 }
 
-/** All of the above one after the other, as in version 6 and in perf.data, where old ones have no command lines. */
+/** Reads all of the above in sequence, as in version 6 and in perf.data. Old versions of perf.data have no command lines. */
 export function readTracingData(reader: ByteReader, data: TracingData, hasCmdlines = true): void {
   readHeaderInfo(reader, data)
   readFtraceFormats(reader, data)

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What a file is that is no recording, and what its user can do. */
+/** Recognises files that are not recordings, and says what their user can do. */
 
 import { TraceError } from '../events.ts'
 import { decodeText } from './bytes.ts'
 
 const READABLE = 'trace.dat, perf.data or ftrace text (the trace file of tracefs, trace-cmd report, perf script)'
 
-/** Kinds of files by their first bytes, with what to do; bytes as text of ISO 8859-1. */
+/** File types by their first bytes (as ISO 8859-1), with advice. */
 const KINDS: readonly (readonly [magic: string, what: string, advice: string])[] = [
   ['\x1f\x8b', 'gzip', 'unpack it: gzip -dc FILE | lastput trace -'],
   ['\x28\xb5\x2f\xfd', 'zstd', 'unpack it: zstd -dc FILE | lastput trace -'],
@@ -23,16 +23,19 @@ const KINDS: readonly (readonly [magic: string, what: string, advice: string])[]
   ['SQLite format 3', 'an SQLite database', 'export the events as text'],
 ]
 
-/** Text by how it begins. */
+/** Kinds of text by how they begin, with advice. */
 const TEXTS: readonly (readonly [begin: RegExp, what: string, advice: string])[] = [
   [/^\s*<(!doctype|html|\?xml)/i, 'a web page', 'lastput open shows reports of lastput; of other pages, save the text'],
   [/^\s*[[{]/, 'JSON', 'lastput open shows the JSON of lastput trace, check, run and explain'],
 ]
 
-/** Bytes of a text's first line that are shown. */
+/** Number of characters of a text's first line that are shown. */
 const SHOWN = 60
 
-/** The error for a file that is no recording. @param start its first bytes, as many as are known */
+/**
+ * The error for a file that is not a recording.
+ * @param start its first bytes, as many as are known
+ */
 export class FormatError extends TraceError {
   constructor(file: string, start: Uint8Array) {
     const { what, advice } = describe(start)
