@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * The head of a perf.data file: which events were recorded, and what is known of the machine.
+ * Reads the head of a perf.data file: which events were recorded, and properties of the machine.
  *
  * Facts of the format: tools/perf/Documentation/perf.data-file-format.txt, include/uapi/linux/perf_event.h.
  */
@@ -9,28 +9,28 @@ import { ByteReader, decodeText, readExactly } from '../common/bytes.ts'
 import { MAGIC, newTracingData, readTracingData, type TracingData } from '../common/tracing-data.ts'
 import { type ByteSource, type Damage, TraceError } from '../events.ts'
 
-/** "PERFILE2", as bytes of a little-endian file. */
+/** "PERFILE2" as bytes of a little-endian file. */
 const PERF_MAGIC = Uint8Array.of(0x50, 0x45, 0x52, 0x46, 0x49, 0x4c, 0x45, 0x32)
 
-/** Size of the header of a file, and of a pipe's. */
+/** Size in bytes of the header of a file, and of that of a pipe. */
 const FILE_HEADER_BYTES = 104
 const PIPE_HEADER_BYTES = 16
 
-/** perf_event_attr up to clockid; the first version had 64 bytes. */
+/** Size in bytes of the part of perf_event_attr up to clockid. The first version had 64 bytes. */
 const MIN_ATTR_BYTES = 64
 const MAX_ATTR_BYTES = 4096
 
-/** Events and ids in one file (an id for each event and CPU). */
+/** Limits of the numbers of events and ids in a file. There is an id for each event and CPU. */
 const MAX_ATTRS = 1 << 14
 const MAX_IDS = 1 << 20
 
-/** Metadata is loaded whole: tracing data has some megabytes, the rest is small. */
+/** Limits in bytes of metadata, which is loaded whole. Tracing data have some megabytes, the rest is small. */
 const MAX_TRACING_BYTES = 1 << 28
 const MAX_FEATURE_BYTES = 1 << 20
 
 const FEATURE_BITS = 256
 
-/** Numbers of the features that are read. */
+/** Numbers of the header features that are read. */
 export const Feature = { TRACING_DATA: 1, OSRELEASE: 4, ARCH: 6, NRCPUS: 7, TOTAL_MEM: 10, SAMPLE_TIME: 21 } as const
 
 /** Bits of perf_event_attr.sample_type, up to the registers of the kernel. */
@@ -61,44 +61,47 @@ export const Sample = {
 export const PERF_TYPE_TRACEPOINT = 2
 export const PERF_TYPE_BREAKPOINT = 5
 
-/** One recorded event: what its samples hold. */
+/** One recorded event: what its samples contain. */
 export interface PerfAttr {
-  /** enum perf_type_id, and which event of the type; of hardware events the low half, for the high one names a processor. */
+  /**
+   * enum perf_type_id, and the event's number within the type. For hardware events, only the low half: the high half identifies a
+   * processor.
+   */
   type: number
   config: number
   /** Bits of `Sample`. */
   sampleType: number
   readFormat: number
-  /** Records other than samples end in the same identification. */
+  /** True if records other than samples end with the same identification fields (sample_id_all). */
   sampleIdAll: boolean
-  /** Number of the clock, where one was asked for. */
+  /** Number of the clock, if one was requested. */
   clockId: number | undefined
-  /** Of PERF_TYPE_BREAKPOINT: which address is watched, how many bytes, and bits of HW_BREAKPOINT_R (1), W (2), X (4). */
+  /** For PERF_TYPE_BREAKPOINT: the watched address, the number of bytes, and the bits HW_BREAKPOINT_R (1), W (2) and X (4). */
   breakpoint: { address: bigint; bytes: number; access: number } | undefined
   branchSampleType: number
-  /** Registers recorded of user space and of the kernel, as bits by perf's numbers. */
+  /** Bit masks of the registers recorded of user space and of the kernel, by perf's register numbers. */
   userRegisters: bigint
   registers: bigint
   ids: number[]
 }
 
-/** What a file or a pipe has told so far. */
+/** The information read so far from a file or a pipe. */
 export interface PerfInfo {
   attrs: PerfAttr[]
   tracing: TracingData | undefined
   kernel: string | undefined
   machine: string | undefined
   cpus: number
-  /** Memory of the machine in kB; 0: not told. */
+  /** Memory of the machine in kB; 0 if unknown. */
   totalMemory: number
-  /** Nanoseconds, of the first and the last sample. */
+  /** Times of the first and the last sample in nanoseconds. */
   firstTime: bigint | undefined
   lastTime: bigint | undefined
 }
 
 export interface PerfHeader extends PerfInfo {
   littleEndian: boolean
-  /** A pipe tells of its events in records among the samples. */
+  /** True if the data were written to a pipe, in which records among the samples describe the events. */
   pipe: boolean
   dataOffset: number
   dataEnd: number
@@ -109,7 +112,7 @@ interface Section {
   size: number
 }
 
-/** Whether a file starts like perf.data, in either byte order. */
+/** True if a file begins like perf.data, in either byte order. */
 export function isPerfData(start: Uint8Array): boolean {
   return same(start, PERF_MAGIC) || same(start, PERF_MAGIC.toReversed())
 }
@@ -131,7 +134,7 @@ function newPerfInfo(): PerfInfo {
   }
 }
 
-/** Reads the header, and of a file also attributes and features. */
+/** Reads the header and, in files, also the attributes and features. */
 export async function readPerfHeader(source: ByteSource, damage: Damage[]): Promise<PerfHeader> {
   const start = await source.read(0, FILE_HEADER_BYTES)
   if (!isPerfData(start)) throw new TraceError(source.name, 0, 'expected "PERFILE2" of a perf.data file')
@@ -207,7 +210,7 @@ class HeaderReader {
     })
   }
 
-  /** Attributes, each with the section of its ids. */
+  /** Reads the attributes, each of which refers to a section with its ids. */
   async #readAttrs(info: PerfInfo, section: Section, attrSize: number): Promise<void> {
     if (attrSize < MIN_ATTR_BYTES + 16 || attrSize > MAX_ATTR_BYTES) {
       throw this.#reader.error(`expected attributes of ${MIN_ATTR_BYTES + 16} bytes or more, found ${attrSize}`)
@@ -222,7 +225,7 @@ class HeaderReader {
     }
   }
 
-  /** A section for each feature, in the order of their numbers. */
+  /** Reads the features. Each has a section; the sections are in the order of the feature numbers. */
   async #readFeatures(info: PerfInfo, features: number[], offset: number): Promise<void> {
     try {
       const table = await this.#load({ offset, size: features.length * 16 }, FEATURE_BITS * 16, 'sections of features')
@@ -233,7 +236,7 @@ class HeaderReader {
         readFeature(info, feature, await this.#load(section, most, `feature ${feature}`))
       }
     } catch (error) {
-      // Without the tracepoints' formats nothing can be read, and that is told; the rest is of less weight.
+      // Damage of features is not fatal here. If the formats of tracepoints are missing, a later error says so.
       if (!(error instanceof TraceError)) throw error
       this.#damage.push({ file: error.file, offset: error.offset, expected: error.expected })
     }
@@ -242,7 +245,7 @@ class HeaderReader {
 
 const KNOWN_FEATURES = new Set<number>(Object.values(Feature))
 
-/** Takes what a feature's data tell; others than `Feature` tell nothing here. */
+/** Takes over the data of a feature. Features that are not in `Feature` are ignored. */
 export function readFeature(info: PerfInfo, feature: number, reader: ByteReader): void {
   if (feature === Feature.TRACING_DATA) info.tracing = readPerfTracing(reader)
   else if (feature === Feature.OSRELEASE) info.kernel = perfString(reader)
@@ -262,7 +265,7 @@ function perfString(reader: ByteReader): string {
   return end < 0 ? text : text.slice(0, end)
 }
 
-/** The head of a trace.dat. Versions up to 0.5 end without command lines. */
+/** Reads the contained head of a trace.dat. In versions up to 0.5 it has no command lines. */
 export function readPerfTracing(reader: ByteReader): TracingData {
   if (!same(reader.take(MAGIC.length, 'tracing data'), MAGIC)) throw reader.error('expected the magic of tracing data')
   const version = reader.cstring('the version of the tracing data')
@@ -274,7 +277,7 @@ export function readPerfTracing(reader: ByteReader): TracingData {
   return data
 }
 
-/** perf_event_attr. On big-endian machines its bit field starts at the highest bit. */
+/** Parses a perf_event_attr. On big-endian machines its bit field begins with the highest bit. */
 export function parseAttr(bytes: Uint8Array, littleEndian: boolean): PerfAttr {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const flags = view.getBigUint64(40, littleEndian)

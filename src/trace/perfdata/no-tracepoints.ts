@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** A healthy perf.data that has no tracepoints: what it does hold, and how to record what is needed. */
+/** The error for a valid perf.data without tracepoints: says what it contains, and how to record what is needed. */
 import { TraceError } from '../events.ts'
 import { PERF_TYPE_BREAKPOINT, PERF_TYPE_TRACEPOINT, type PerfAttr } from './header.ts'
 
@@ -30,7 +30,7 @@ const SOFTWARE = [
   'cgroup-switches',
 ]
 
-/** Events named in the message, at most. */
+/** Maximum number of events named in the message. */
 const SHOWN = 6
 
 const RECORD = "perf record -a -g -e 'page_ref:*' -- sleep 10"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** perf.data with page_ref tracepoints, probes or watched counts: written to a file, or through a pipe and then stored. */
+/** Reads perf.data with page_ref tracepoints, probes or watched counts, written either to a file or through a pipe. */
 
 import { ByteReader, decodeText } from '../common/bytes.ts'
 import { observed } from '../common/clock-resolution.ts'
@@ -26,13 +26,16 @@ import { ZstdError, ZstdStream } from './zstd-stream.ts'
 
 const CHUNK_BYTES = 1 << 20
 
-/** Broken samples reported one by one; the rest is counted. */
+/** Maximum number of malformed samples that are reported one by one. Further ones are only counted. */
 const MAX_DAMAGE = 100
 
-/** In a pipe, what tells of the events stands before the first of them, behind the names of the modules. */
+/**
+ * Maximum size in bytes of the records before the first sample in a pipe. They include the names of modules and the description
+ * of the events.
+ */
 const MAX_PROLOGUE_BYTES = 1 << 29
 
-/** The pid of the kernel in PERF_RECORD_MMAP. */
+/** Pid of the kernel in PERF_RECORD_MMAP. */
 const KERNEL_PID = 0xffffffff
 
 const CLOCKS = new Map([
@@ -44,8 +47,8 @@ const CLOCKS = new Map([
 ])
 
 /**
- * Opens perf.data. Rejects with a TraceError when no page_ref event can be read. Samples of watched counts are read twice:
- * first for what the counts were at the start.
+ * Opens perf.data. Rejects with a TraceError if no page_ref event can be read. Samples of watched counts are read twice: the
+ * first time to deduce the counts at the start.
  */
 export async function openPerf(source: ByteSource, options: OpenOptions = {}): Promise<Recording> {
   const recording = await openOnce(source, options)
@@ -72,7 +75,7 @@ class PerfRecording implements Recording {
   readonly damage: Damage[]
   readonly notes: string[] = []
   timeBase = 0n
-  /** Where counts are watched. */
+  /** Set if counts are watched. */
   watch: Watch | undefined
 
   readonly #source: ByteSource
@@ -81,26 +84,26 @@ class PerfRecording implements Recording {
   readonly #symbols: SymbolTable
   readonly #samples: SampleDecoder
   readonly #order: SampleOrder
-  /** Records as they stand in the file, and those that were packed. */
+  /** Windows over the records in the file, and over those that were compressed. */
   readonly #outer: RecordWindow
   readonly #inner: RecordWindow
   readonly #place: RecordPlace = { type: 0, at: 0, size: 0, payload: 0 }
   readonly #zstd: ZstdStream
-  /** Where the next chunk of the file is read. */
+  /** Offset in the file of the next chunk to read. */
   #loaded: number
   #started = false
   #broken = 0
   #formats = 0
   #hasTimeBase = false
 
-  /** A CPU's samples stand in the order in which they were lost or not. */
+  /** A CPU's samples and losses are in the order in which they occurred. */
   readonly #gaps = new LossTracker()
-  /** Lost, but the record does not tell on which CPU: the next sample's, for buffers are read one by one. */
+  /** A loss whose record does not name the CPU. It is the CPU of the next sample, because perf reads the buffers one by one. */
   #lostNext: OpenGap | undefined
   #lostCounted = 0
   #lostSummed = 0
 
-  /** @param watch opened by an earlier reading of the same file */
+  /** @param watch the watch opened by an earlier reading of the same file */
   constructor(source: ByteSource, header: PerfHeader, damage: Damage[], options: OpenOptions, watch?: Watch) {
     this.#source = source
     this.#header = header
@@ -133,7 +136,7 @@ class PerfRecording implements Recording {
     for (const attr of header.attrs) this.#samples.addAttr(attr)
   }
 
-  /** Learns of the events, in a pipe from the records before the first sample. */
+  /** Reads the description of the events. In a pipe, that takes reading the records before the first sample. */
   async open(): Promise<void> {
     if (this.#header.tracing) this.#addTracing()
     if (this.#header.firstTime !== undefined) this.#setTimeBase(this.#header.firstTime)
@@ -150,7 +153,7 @@ class PerfRecording implements Recording {
     if (lastTime !== undefined) this.info.endTime = Number(lastTime - this.timeBase)
   }
 
-  /** Looks for watched counts where there are no page_ref events, which say more. */
+  /** Looks for watched counts, unless there are page_ref events, which contain more. */
   async #openWatch(): Promise<void> {
     const { attrs, tracing, pipe } = this.#header
     if (this.#formats === 0)
@@ -176,13 +179,13 @@ class PerfRecording implements Recording {
     this.#samples.setTimeBase(time)
   }
 
-  /** Handles records up to the first sample, whose time others count from, where nothing told one. */
+  /** Handles the records up to the first sample. Its time becomes the time base unless the header has one. */
   async #prologue(): Promise<void> {
     const window = this.#outer
     for (;;) {
       while (this.#peek(window) !== RecordType.SAMPLE && window.next(this.#place)) {
         if (this.#place.type === RecordType.COMPRESSED || this.#place.type === RecordType.COMPRESSED2) {
-          // Packed samples tell their time when they are read.
+          // A compressed sample has its time read later, when it is unpacked.
           window.at = this.#place.at
           return
         }
@@ -203,7 +206,7 @@ class PerfRecording implements Recording {
     if (time !== undefined) this.#setTimeBase(time)
   }
 
-  /** Type of the next record of which at least 64 KB or all are there; -1 for none. */
+  /** Type of the next record, if it is loaded completely; otherwise -1. */
   #peek(window: RecordWindow): number {
     const left = window.end - window.at
     if (left < RECORD_HEADER) return -1
@@ -212,7 +215,7 @@ class PerfRecording implements Recording {
     return V.getUint32(window.at, this.#header.littleEndian)
   }
 
-  /** Loads the next chunk of the file; false at its end. */
+  /** Loads the next chunk of the file. Returns false at its end. */
   async #load(): Promise<boolean> {
     const window = this.#outer
     if (window.broken) return false
@@ -263,7 +266,7 @@ class PerfRecording implements Recording {
     return this.#innerRecords()
   }
 
-  /** The records in what waits to be unpacked. */
+  /** Yields batches from the records in the compressed data that wait to be unpacked. */
   *#innerRecords(): Generator<EventBatch> {
     const inner = this.#inner
     try {
@@ -292,7 +295,7 @@ class PerfRecording implements Recording {
 
   async close(): Promise<void> {}
 
-  /** Tells of damage at a place of a window; of packed records, where the unpacked ones stand. */
+  /** Reports damage at a place of a window. For compressed records, the place is that of the record that contains them. */
   #reportAt(window: RecordWindow, at: number, expected: string): void {
     if (window === this.#outer) this.#report(window.base + at, expected)
     else
@@ -358,7 +361,7 @@ class PerfRecording implements Recording {
     } else if (this.#header.pipe) this.#headerRecord(read(), type)
   }
 
-  /** What a pipe tells in records and a file in its header. The formats of tracepoints must come before samples. */
+  /** Handles records that a pipe has in place of a file's header. The formats of tracepoints must come before samples. */
   #headerRecord(reader: ByteReader, type: number): void {
     const header = this.#header
     if (type === RecordType.HEADER_ATTR) {
@@ -370,7 +373,7 @@ class PerfRecording implements Recording {
       this.#samples.addAttr(attr)
     } else if (type === RecordType.HEADER_TRACING_DATA && !header.tracing) {
       reader.skip(4, 'the size of the tracing data')
-      // Later chunks overwrite the memory that the symbols' text stands in.
+      // Copied, because later chunks overwrite the memory.
       const bytes = reader.bytes.slice(4)
       header.tracing = readPerfTracing(new ByteReader(bytes, { file: reader.file, base: reader.base + 4 }))
       this.#addTracing()
@@ -386,7 +389,7 @@ class PerfRecording implements Recording {
     this.tasks.set(tid, cstring(reader.take(reader.remaining, 'a name')))
   }
 
-  /** A new task has the name of its parent until a COMM gives it its own. */
+  /** A new task has its parent's name until a COMM record names it. */
   #fork(reader: ByteReader): void {
     reader.skip(8, 'pids')
     const tid = reader.u32('a tid')
@@ -394,7 +397,7 @@ class PerfRecording implements Recording {
     if (this.tasks.has(parent)) this.tasks.set(tid, this.tasks.name(parent))
   }
 
-  /** Of the kernel's own mappings, those of modules: "[zdbug]" or a file "zdbug.ko" with its path. */
+  /** Notes modules, which are mappings of the kernel named "[zdbug]" or after a file "zdbug.ko" with its path. */
   #mmap(reader: ByteReader, type: number): void {
     if (reader.u32('a pid') !== KERNEL_PID) return
     reader.skip(4, 'a tid')
@@ -403,7 +406,7 @@ class PerfRecording implements Recording {
     reader.skip(type === RecordType.MMAP ? 8 : 40, 'the place in the file')
     const name = cstring(reader.take(reader.remaining, 'a file'))
     const module = /^\[(?!kernel|guest)([^\]]+)\]$/.exec(name)?.[1] ?? /([^/]+)\.ko(?:\.\w+)?$/.exec(name)?.[1]
-    // Files have dashes where the kernel has underscores.
+    // Names of files have dashes where the kernel uses underscores.
     if (module) this.#samples.addModule({ start, end: start + length, name: module.replaceAll('-', '_') })
   }
 
@@ -425,7 +428,7 @@ class PerfRecording implements Recording {
     for (const window of [this.#outer, this.#inner]) {
       const left = window.end - window.at
       if (left === 0) continue
-      // What would follow was lost.
+      // Whatever would have followed is lost.
       this.#gaps.loseAnywhere()
       const found = window.broken ? 'one that cannot be' : `${left} bytes at the end of the data`
       this.#reportAt(window, window.at, `expected a record of 8 bytes or more, found ${found}`)
@@ -438,7 +441,7 @@ class PerfRecording implements Recording {
   }
 
   #openGaps(): void {
-    // perf counts what was lost of each event at the end; what records have told is part of that.
+    // At the end, perf counts the lost samples of each event. That number includes the losses that records have reported.
     const more = this.#lostSummed - this.#lostCounted
     if (more > 0) this.notes.push(`${more} more events were lost, at times and on CPUs that are not known`)
     if (more > 0 || this.#lostNext) {

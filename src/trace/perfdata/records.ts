@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** The stream of records in perf.data: u32 type, u16 misc, u16 size, and what the type says. */
+/** The stream of records in perf.data. Each has u32 type, u16 misc, u16 size, and contents that depend on the type. */
 
 import { type Arrays, layArrays } from '../common/columns.ts'
 
-/** Types of records: of the kernel, and (from 64) of perf itself. */
+/** Record types: those of the kernel and, from 64 on, those of perf itself. */
 export const RecordType = {
   MMAP: 1,
   LOST: 2,
@@ -24,10 +24,10 @@ export const RecordType = {
 
 export const RECORD_HEADER = 8
 
-/** What stands behind a record and belongs to it: more is damage, or a recording of a processor's trace. */
+/** Maximum size in bytes of data that follow a record and belong to it. More is damage, or a hardware trace of a processor. */
 const MAX_PAYLOAD = 1 << 28
 
-/** One record; its bytes are [at, at + size), and `payload` bytes behind them belong to it. */
+/** One record. It has the bytes [at, at + size) and, after them, `payload` more bytes. */
 export interface RecordPlace {
   type: number
   at: number
@@ -35,16 +35,16 @@ export interface RecordPlace {
   payload: number
 }
 
-/** A window over the stream. Records start at multiples of 8 where the stream keeps to that. */
+/** A window over the stream. Records are aligned to 8 bytes if the stream keeps to that. */
 export class RecordWindow {
   arrays: Arrays = layArrays(new Uint8Array(1 << 12))
   at = 0
   end = 0
-  /** Offset in the stream of the first byte. */
+  /** Offset in the stream of the window's first byte. */
   base: number
-  /** Bytes that must be loaded before the next record is whole. */
+  /** Number of bytes to load before the next record is complete. */
   wanted = RECORD_HEADER
-  /** A size that no record has: nothing behind it can be found. */
+  /** Set after an impossible record size. No record after it can be found. */
   broken = false
   readonly #littleEndian: boolean
 
@@ -53,7 +53,7 @@ export class RecordWindow {
     this.#littleEndian = littleEndian
   }
 
-  /** Adds what follows; places of records from before are void. */
+  /** Adds data. Places of earlier records become invalid. */
   append(chunk: Uint8Array): void {
     const left = this.end - this.at
     const bytes = this.arrays.B
@@ -68,7 +68,7 @@ export class RecordWindow {
     this.end = left + chunk.length
   }
 
-  /** Takes the next record into `place`; false: more must be loaded, or the stream is broken. */
+  /** Moves to the next record and describes it in `place`. Returns false if more must be loaded, or the stream is broken. */
   next(place: RecordPlace): boolean {
     const left = this.end - this.at
     this.wanted = RECORD_HEADER
@@ -98,7 +98,7 @@ export class RecordWindow {
     return true
   }
 
-  /** Bytes behind the record, whose size its 16 bits cannot hold. */
+  /** Number of bytes after the record that belong to it. The record's own size has only 16 bits. */
   #payload(type: number, size: number): number {
     const view = this.arrays.V
     const le = this.#littleEndian

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** The kernel's registers in a sample (PERF_SAMPLE_REGS_INTR): where they stand, and which. */
+/** Finds and reads the kernel's registers in a sample (PERF_SAMPLE_REGS_INTR). */
 import { type PerfAttr, Sample } from './header.ts'
 import type { Registers } from './watch/write.ts'
 
@@ -8,10 +8,10 @@ const BRANCH_HW_INDEX = 1 << 17
 const BRANCH_BYTES = 24
 
 /**
- * Returns where the registers of a sample stand: their ABI, then their values. What stands before them varies in length.
+ * Returns the offset of a sample's registers: their ABI, followed by their values. The parts before them vary in length.
  *
  * @param next end of the callchain
- * @returns the end of the sample where it has no registers; -1: a part exceeds the sample
+ * @returns the end of the sample if it has no registers; -1 if a part exceeds the sample
  */
 export function registersAt(view: DataView, littleEndian: boolean, attr: PerfAttr, next: number, end: number): number {
   const { sampleType } = attr
@@ -37,22 +37,22 @@ function bitCount(bits: bigint): number {
   return count
 }
 
-/** The registers of one sample at a time. */
+/** The registers of one sample. The object is reused for every sample. */
 export class SampleRegisters implements Registers {
   #view: DataView = new DataView(new ArrayBuffer(0))
   #littleEndian = true
   #place = 0
   #mask = 0n
-  /** By number: the place among the recorded ones; -1: not recorded. */
+  /** Index among the recorded registers by register number; -1 if not recorded. */
   #index = new Int8Array(64).fill(-1)
   #hasAny = false
 
-  /** Sets where the registers of a sample stand. */
+  /** Moves to the registers of another sample. */
   set(view: DataView, littleEndian: boolean, mask: bigint, place: number): void {
     this.#view = view
     this.#littleEndian = littleEndian
     this.#place = place
-    // The end of the sample: it has none.
+    // A place at the end of the sample means that it has no registers.
     this.#hasAny = place + 8 <= view.byteLength && mask !== 0n && view.getBigUint64(place, littleEndian) !== 0n
     if (mask === this.#mask) return
     this.#mask = mask

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Puts the samples of perf.data in order of time. perf writes what each CPU's buffer holds in turn, and after each
- * round a PERF_RECORD_FINISHED_ROUND: nothing that comes later is older than the youngest sample of the round before.
+ * Sorts the samples of perf.data by time. perf writes the contents of each CPU's buffer in turn and, after each round, a
+ * PERF_RECORD_FINISHED_ROUND. Samples after that record are not older than the youngest sample of the round before the one that
+ * it ends.
  */
 
 import { newBatch } from '../common/batch.ts'
@@ -10,36 +11,36 @@ import type { LossTracker } from '../common/loss-tracker.ts'
 import type { EventBatch } from '../events.ts'
 
 const BATCH_ROWS = 1 << 15
-/** Room for waiting rows at first. */
+/** Initial capacity for waiting rows. */
 const FIRST_ROWS = 1 << 12
 
-/** Samples of one time that are compared with each other. */
+/** Maximum number of samples with equal times that are compared to find repeated ones. */
 const MAX_SAME_TIME = 16
 
-/** Rows that may wait for the end of their round: 270 MB. Beyond that the oldest half is given out. */
+/** Maximum number of rows that wait for the end of their round (270 MB). When it is reached, the older half is delivered. */
 const MAX_WAITING = 1 << 22
 
 export class SampleOrder {
-  /** Rows in the order of the file; a new one is written at `length`, then `add` is called. */
+  /** Waiting rows in the order of the file. A caller writes a new row at `length` and then calls `add`. */
   waiting: EventBatch = newBatch(FIRST_ROWS)
-  /** Samples were given out without knowing that all older ones were read. */
+  /** Set if samples were delivered before all older ones were certain to have been read. */
   forced = false
-  /** Samples left out because the file has them twice. */
+  /** Number of samples left out because the file contains them twice. */
   repeated = 0
   readonly #gaps: LossTracker
   readonly #keepRepeated: boolean
   readonly #batch = newBatch(BATCH_ROWS)
-  /** All up to this time is there, by the rule of rounds. */
+  /** By the rule of rounds, all samples up to this time have been read. */
   #complete = Number.NEGATIVE_INFINITY
-  /** That time as of the last look: an interrupt may have delayed a sample for longer than a short round. */
+  /** `#complete` as of the previous look, used as the limit: an interrupt can delay a sample for longer than a short round. */
   #settled = Number.NEGATIVE_INFINITY
-  /** Youngest sample so far, and at the end of the last round. */
+  /** Time of the youngest sample so far, and of the youngest one at the end of the last round. */
   #youngest = Number.NEGATIVE_INFINITY
   #roundYoungest = Number.NEGATIVE_INFINITY
   #ended = false
-  /** Length of `waiting` at which another look is worth it. */
+  /** Length of `waiting` from which on looking again is worthwhile. */
   #enough = BATCH_ROWS
-  /** Rows that leave `waiting`; those of them ready to be given out, in order, and how many were. */
+  /** Rows to be removed from `waiting`, those of them that are to be delivered, in order, and how many have been delivered. */
   #taken: Uint32Array = new Uint32Array(0)
   #ready: Uint32Array = new Uint32Array(0)
   #given = 0
@@ -49,7 +50,7 @@ export class SampleOrder {
     this.#keepRepeated = keepRepeated
   }
 
-  /** Takes the row written at `waiting.length`. */
+  /** Adds the row written at `waiting.length`. */
   add(time: number): void {
     if (time > this.#youngest) this.#youngest = time
     const { waiting } = this
@@ -61,12 +62,12 @@ export class SampleOrder {
     this.#roundYoungest = this.#youngest
   }
 
-  /** No more samples come. */
+  /** Must be called after the last sample. */
   end(): void {
     this.#ended = true
   }
 
-  /** The next batch; undefined: read on. */
+  /** Returns the next batch; undefined if more samples must be read. */
   next(): EventBatch | undefined {
     if (this.#given === this.#ready.length && !this.#prepare()) return this.#lastGaps()
     const batch = this.#batch
@@ -86,7 +87,7 @@ export class SampleOrder {
     return this.#batch
   }
 
-  /** Finds the rows that can be given out; false: none. */
+  /** Determines the rows that can be delivered. Returns false if there are none. */
   #prepare(): boolean {
     const { waiting } = this
     const full = waiting.length >= MAX_WAITING
@@ -101,14 +102,14 @@ export class SampleOrder {
     this.#taken = sorted
     this.#ready = this.#keepRepeated ? sorted : this.#withoutRepeated(sorted)
     this.#given = 0
-    // Rows of a long round would be looked at again and again.
+    // Without this, the rows of a long round would be examined again for each new one.
     this.#enough = Math.min(MAX_WAITING, waiting.length - sorted.length + BATCH_ROWS)
     return this.#ready.length > 0
   }
 
   /**
-   * perf was seen to write what a CPU's buffer held twice, in two rounds. One CPU has no two events with the same time
-   * and the same contents: the count alone tells them apart.
+   * Removes repeated samples. perf has been seen to write the contents of a CPU's buffer twice, in two rounds. Equal samples are
+   * certainly repeated: of two events of one CPU at the same time, at least the counts differ.
    */
   #withoutRepeated(rows: Uint32Array): Uint32Array {
     const { waiting } = this
@@ -131,7 +132,7 @@ export class SampleOrder {
     return false
   }
 
-  /** Closes up the rows that still wait. */
+  /** Removes the delivered rows and closes the gaps between those that still wait. */
   #removeGiven(): void {
     const { waiting } = this
     const given = new Uint8Array(waiting.length)
@@ -183,15 +184,15 @@ function rowsUpTo({ time, length }: EventBatch, limit: number): Uint32Array {
   return rows.subarray(0, count)
 }
 
-/** A time that about half of the rows do not exceed. */
+/** Returns a time that about half of the rows do not exceed. */
 function middleTime({ time, length }: EventBatch): number {
   const times = time.slice(0, length).sort()
   return times[length >> 1]!
 }
 
 /**
- * Sorts rows by time, keeping the order of those with equal times. A natural merge sort: the rows are runs of each CPU,
- * one after the other.
+ * Sorts rows by time and keeps the order of rows with equal times. It is a natural merge sort, because the rows consist of sorted
+ * runs, one per CPU.
  */
 export function sortByTime(time: Float64Array, rows: Uint32Array): Uint32Array {
   let from = rows.slice()
@@ -205,7 +206,7 @@ export function sortByTime(time: Float64Array, rows: Uint32Array): Uint32Array {
   }
 }
 
-/** Merges runs two by two from one array to the other; the number of runs that come out. */
+/** Merges pairs of runs from one array to the other. Returns the resulting number of runs. */
 function mergeRuns(time: Float64Array, from: Uint32Array, to: Uint32Array): number {
   let runs = 0
   for (let start = 0; start < from.length; runs++) {
@@ -228,7 +229,7 @@ function runEnd(time: Float64Array, rows: Uint32Array, start: number): number {
   return end
 }
 
-/** Copies the rows named to the first rows of the target. Written out, for each column has its own type. */
+/** Copies the given rows to the first rows of the target. The loops are written out because each column has its own type. */
 function gatherRows(target: Columns, source: Columns, rows: Uint32Array): void {
   for (let i = 0; i < rows.length; i++) {
     const row = rows[i]!

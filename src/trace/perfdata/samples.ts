@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** PERF_RECORD_SAMPLE of page_ref tracepoints and probes into rows, and the identification that other records end in. */
+/** Decodes PERF_RECORD_SAMPLE of page_ref tracepoints and probes to rows, and the identification at the end of other records. */
 
 import {
   type Arrays,
@@ -27,31 +27,31 @@ const READ_ID = 1 << 2
 const READ_GROUP = 1 << 3
 const READ_LOST = 1 << 4
 
-/** Callchain entries from here on are marks: what follows was called in the kernel, in user space, in a guest. */
+/** Callchain entries from this value on are context marks: the entries after one are of the kernel, user space or a guest. */
 const FIRST_MARK = 0xfffff001
 const MARK_KERNEL = 0xffffff80
 const MAX_MODULES = 1 << 12
 
-/** Records have a size of 16 bits. */
+/** Maximum size of a record in bytes, since sizes have 16 bits. */
 const MAX_RECORD = 1 << 16
 
 const RECORD_HEADER = 8
 
-/** Where the parts of an event's records stand; -1: they have no such part. */
+/** Offsets of the parts of an event's records; -1 for parts that they do not have. */
 interface SamplePlan {
   attr: PerfAttr
-  /** From the start of a sample. */
+  /** Offset from the start of a sample. */
   timeAt: number
   cpuAt: number
   tidAt: number
   ipAt: number
-  /** Start of the first part whose length varies. */
+  /** Offset of the first part whose length varies. */
   variable: number
-  /** From the end of any other record, backwards. */
+  /** Offset from the end of any other record, counted backwards. */
   trailerTime: number
   trailerCpu: number
   trailerSize: number
-  /** Of events that watch a count. */
+  /** Set for events that watch a count. */
   count: WatchedCount | undefined
 }
 
@@ -75,7 +75,7 @@ function planOf(attr: PerfAttr): SamplePlan {
   return { attr, tidAt, ipAt, timeAt, cpuAt, variable: at, count: undefined, ...trailerOf(attr) }
 }
 
-/** Records other than samples end in: tid, time, id, stream id, cpu, identifier, as far as samples have them. */
+/** Describes the end of records other than samples: tid, time, id, stream id, cpu, identifier, as far as samples have them. */
 function trailerOf({ sampleType: type, sampleIdAll }: PerfAttr) {
   const none = { trailerTime: -1, trailerCpu: -1, trailerSize: 0 }
   if (!sampleIdAll) return none
@@ -94,7 +94,7 @@ function trailerOf({ sampleType: type, sampleIdAll }: PerfAttr) {
   return { trailerTime, trailerCpu, trailerSize: size }
 }
 
-/** Offset of the id in a sample, the same for all events of a file; -1: samples carry none. */
+/** Offset of the id in a sample, which is the same for all events of a file; -1 if samples have no id. */
 function idOffset({ sampleType: type }: PerfAttr): number {
   if (type & Sample.IDENTIFIER) return RECORD_HEADER
   if ((type & Sample.ID) === 0) return -1
@@ -102,19 +102,19 @@ function idOffset({ sampleType: type }: PerfAttr): number {
   return RECORD_HEADER + 8 * before.length
 }
 
-/** A module's code, from PERF_RECORD_MMAP. */
+/** Address range of a module's code, from PERF_RECORD_MMAP. */
 interface ModuleRange {
   start: bigint
   end: bigint
   name: string
 }
 
-/** What a sample told. */
+/** Result of decoding a sample. */
 export const Outcome = { ROW: 0, OTHER: 1, BROKEN: 2 } as const
 export type Outcome = (typeof Outcome)[keyof typeof Outcome]
 
 export class SampleDecoder {
-  /** Of the sample last decoded: its CPU and its time since the time base. */
+  /** CPU of the last decoded sample, and its time since the time base. */
   cpu = 0
   time = 0
   readonly #littleEndian: boolean
@@ -124,15 +124,15 @@ export class SampleDecoder {
   readonly #byId = new Map<number, SamplePlan>()
   #idAt = -1
   readonly #layouts: { layout: RecordLayout; bind: (arrays: Arrays) => RecordStore }[] = []
-  /** By id of the tracepoint. */
+  /** Stores by tracepoint id. */
   readonly #stores: (RecordStore | undefined)[] = []
   readonly #sizes: number[] = []
-  /** For records that do not start at a multiple of 4: stores over memory to copy them to. */
+  /** Memory to which records are copied that do not start at a multiple of 4, and stores for it. */
   readonly #scratch = layArrays(new Uint8Array(MAX_RECORD))
   readonly #scratchStores: (RecordStore | undefined)[] = []
   readonly #raw = new RawStacks(8)
   readonly #chain = new Int32Array(2 * MAX_STACK_DEPTH)
-  /** By id in `#raw`: the recording's id. */
+  /** The recording's stack id by id in `#raw`. */
   readonly #stackIds = [0]
   readonly #modules: ModuleRange[] = []
   #probes: ProbeReader | undefined
@@ -141,7 +141,7 @@ export class SampleDecoder {
   readonly #registers = new SampleRegisters()
   #baseLow = 0
   #baseHigh = 0
-  /** The arrays that records stand in. */
+  /** Views over the memory that contains the records. */
   #view: DataView
   #bytes: Uint8Array
 
@@ -164,7 +164,7 @@ export class SampleDecoder {
     return this.#probes !== undefined
   }
 
-  /** Learns the layouts of page_ref events and probes; the number of page_ref events. */
+  /** Adds the layouts of page_ref events and probes. Returns the number of page_ref events. */
   addFormats(formats: readonly EventFormat[], pageSize: number): number {
     const probes = formats.flatMap(format => probeLayout(format) ?? [])
     if (probes.length > 0) this.#probes = new ProbeReader(probes, this.#littleEndian, pageShift(pageSize))
@@ -179,7 +179,7 @@ export class SampleDecoder {
     return this.#layouts.length
   }
 
-  /** Makes rows of samples of watched counts too. */
+  /** Makes rows of samples of watched counts, too. */
   setWatch(watch: Watch): void {
     this.#watch = watch
     for (const [event, plan] of this.#plans.entries()) plan.count = watch.countOf(event)
@@ -194,21 +194,21 @@ export class SampleDecoder {
     this.#baseHigh = Number(base >> 32n)
   }
 
-  /** Sets where records stand from now on. */
+  /** Sets the memory that contains the following records. */
   setArrays(arrays: Arrays): void {
     this.#view = arrays.V
     this.#bytes = arrays.B
     for (const { layout, bind } of this.#layouts) this.#stores[layout.id] = bind(arrays)
   }
 
-  /** Absolute time of the sample at `at`; undefined where it tells none. */
+  /** Absolute time of the sample at `at`; undefined if it has none. */
   sampleTime(at: number, size: number): bigint | undefined {
     const plan = this.#planAt(at, size)
     if (!plan || plan.timeAt < 0 || size < plan.variable) return undefined
     return this.#view.getBigUint64(at + plan.timeAt, this.#littleEndian)
   }
 
-  /** CPU in the identification at the end of a record that is no sample; -1 where there is none. */
+  /** CPU in the identification at the end of a record that is not a sample; -1 if it is not there. */
   trailerCpu(at: number, size: number): number {
     const plan = this.#plans[0]
     if (!plan || plan.trailerCpu < 0 || size < RECORD_HEADER + plan.trailerSize) return -1
@@ -219,7 +219,7 @@ export class SampleDecoder {
     return this.#plans[0]?.trailerSize ?? 0
   }
 
-  /** Decodes the sample at `at` of `size` bytes into the row of the batch, unless it is of another event. */
+  /** Decodes the sample of `size` bytes at `at` to a row of the batch, unless it belongs to another event. */
   decode(at: number, size: number, batch: EventBatch, row: number): Outcome {
     const plan = this.#planAt(at, size)
     if (!plan || size < plan.variable || plan.timeAt < 0 || plan.cpuAt < 0) return Outcome.BROKEN
@@ -250,7 +250,7 @@ export class SampleDecoder {
     return Outcome.ROW
   }
 
-  /** A sample of a watched count, whose callchain is at `chain` and what follows it at `next`. */
+  /** Decodes a sample of a watched count. Its callchain is at `chain`, and `next` is the end of it. */
   #watched(
     plan: SamplePlan,
     count: WatchedCount,
@@ -284,7 +284,7 @@ export class SampleDecoder {
     return this.#byId.get(high * 4294967296 + low)
   }
 
-  /** End of the counter values; -1: out of bounds. */
+  /** Returns the end of the counter values; -1 if they exceed the record. */
   #afterRead(at: number, end: number, format: number): number {
     const times = bitCount(format & READ_TIMES)
     const each = 1 + (format & READ_ID ? 1 : 0) + (format & READ_LOST ? 1 : 0)
@@ -324,12 +324,12 @@ export class SampleDecoder {
     return stored ? Outcome.ROW : Outcome.OTHER
   }
 
-  /** What is wrong with probes. */
+  /** Returns notes about faulty probes. */
   probeNotes(): string[] {
     return this.#probeFaults.notes()
   }
 
-  /** Stack id of the kernel's part of the callchain at `at`. */
+  /** Returns the stack id of the kernel part of the callchain at `at`. */
   #stack(at: number): number {
     const view = this.#view
     const le = this.#littleEndian
@@ -367,7 +367,7 @@ export class SampleDecoder {
   }
 }
 
-/** Sets what a sample of a watched count does not tell. */
+/** Sets the columns that samples of watched counts do not have. */
 function clearRow(batch: EventBatch, row: number): void {
   batch.flagsLow[row] = batch.flagsHigh[row] = batch.mappingLow[row] = batch.mappingHigh[row] = 0
   batch.count[row] = 0

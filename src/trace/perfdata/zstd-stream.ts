@@ -1,29 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * PERF_RECORD_COMPRESSED: a zstd stream that is cut into records, each of which unpacks to what was packed into it.
+ * Unpacks PERF_RECORD_COMPRESSED. The records are pieces of one zstd stream, and each unpacks to what was packed into it.
  *
- * Frames are cut apart here (RFC 8878, 3.1.1), so that none is unpacked whose window would fill memory.
+ * The stream is split into frames here (RFC 8878, 3.1.1), so that frames whose windows would exhaust memory can be refused.
  */
 
-/** perf's highest level in use has windows of 8 MB. */
+/** Maximum window size in bytes, which is that of the highest level that perf uses. */
 const MAX_WINDOW = 1 << 23
 
-/** The decoder moves its window for every block: tiny blocks with a large window would take for ever. */
+/**
+ * Limit in bytes for moving the decoder's window, which it does for every block. Tiny blocks with a large window would take very
+ * long.
+ */
 const MOVED_BYTES_FREE = 1 << 29
 const MOVED_BYTES_PER_BYTE = 4096
 
 const MAGIC = 0xfd2fb528
-/** A frame's header has at most 18 bytes, and the shortest frame with a block is not longer. */
+/** Maximum size of a frame's header in bytes. The shortest frame with a block is not longer. */
 const FRAME_HEADER = 18
 const BLOCK_HEADER = 3
 const BLOCK_RLE = 1
 
-/** A stream that cannot be unpacked further. */
+/** Thrown if the stream cannot be unpacked further. */
 export class ZstdError extends Error {
   override name = 'ZstdError'
 }
 
-/** Unpacks a frame, piece by piece; calls back with what comes out. */
+/** Unpacks a frame piece by piece, and passes the output to a callback. */
 interface Decompressor {
   push(chunk: Uint8Array): void
 }
@@ -34,9 +37,9 @@ export class ZstdStream {
   #output: Uint8Array[] = []
   #Decompress: DecompressorClass | undefined
   #decoder: Decompressor | undefined
-  /** Bytes of a frame's or a block's header that is not whole yet. */
+  /** Bytes of an incomplete header of a frame or block. */
   #head = new Uint8Array(0)
-  /** Bytes up to the next block's header, and whether the frame ends there. */
+  /** Number of bytes to the next block's header, and whether the frame ends there. */
   #untilBlock = 0
   #lastBlock = false
   #checksum = 0
@@ -45,12 +48,12 @@ export class ZstdStream {
   #moved = 0
   #failed = false
 
-  /** Loads the decoder; must have been awaited before `unpack`. */
+  /** Loads the decoder. Must be awaited before `unpack`. */
   async load(): Promise<void> {
     this.#Decompress ??= (await import('fzstd')).Decompress as unknown as DecompressorClass
   }
 
-  /** Whether packed bytes wait. */
+  /** True if compressed bytes wait to be unpacked. */
   get pending(): boolean {
     return this.#queue.length > 0
   }
@@ -59,13 +62,16 @@ export class ZstdStream {
     if (!this.#failed) this.#queue.push(packed)
   }
 
-  /** Nothing more can be unpacked. */
+  /** Stops unpacking for good. */
   fail(): void {
     this.#failed = true
     this.#queue = []
   }
 
-  /** Unpacks what waits. Throws ZstdError on damage. */
+  /**
+   * Unpacks the waiting bytes.
+   * @throws ZstdError on damage
+   */
   *unpack(): Generator<Uint8Array> {
     for (let packed = this.#queue.shift(); packed; packed = this.#queue.shift()) {
       this.#input += packed.length
@@ -78,7 +84,7 @@ export class ZstdStream {
     }
   }
 
-  /** Reads a frame's header; what is left to be fed is returned, the header included. */
+  /** Reads a frame's header. Returns the bytes still to be decoded, including the header. */
   #startFrame(chunk: Uint8Array): Uint8Array {
     const bytes = joined(this.#head, chunk)
     if (bytes.length < FRAME_HEADER) {
@@ -98,13 +104,13 @@ export class ZstdStream {
     return bytes
   }
 
-  /** Feeds the decoder up to the end of the frame; what follows is returned. */
+  /** Passes bytes to the decoder up to the end of the frame. Returns the bytes after it. */
   #feed(chunk: Uint8Array): Uint8Array {
     const end = this.#frameEnd(chunk)
     try {
       this.#decoder!.push(end < 0 ? chunk : chunk.subarray(0, end))
     } catch (error) {
-      // On damage the decoder may throw anything.
+      // On damage, the decoder may throw anything.
       throw new ZstdError(error instanceof Error ? error.message : String(error))
     }
     if (end < 0) return new Uint8Array(0)
@@ -112,7 +118,7 @@ export class ZstdStream {
     return chunk.subarray(end)
   }
 
-  /** Follows the blocks; the end of the frame in `chunk`, -1 when it is not there. */
+  /** Follows the blocks. Returns the end of the frame in `chunk`; -1 if it is not there. */
   #frameEnd(chunk: Uint8Array): number {
     for (let at = 0; ; ) {
       const step = Math.min(this.#untilBlock, chunk.length - at)
@@ -139,7 +145,7 @@ export class ZstdStream {
   }
 }
 
-/** Window, size of the header and of the checksum at the frame's end, in bytes. */
+/** Sizes in bytes of a frame's window, of its header, and of the checksum at its end. */
 function frameHeader(bytes: Uint8Array): { window: number; size: number; checksum: number } {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   if (view.getUint32(0, true) !== MAGIC) throw new ZstdError('no zstd frame')

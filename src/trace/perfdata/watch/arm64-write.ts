@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * What instructions of arm64 write to memory. The processor stops before an instruction that is about to write to a watched
- * address, so registers are those before it. Facts: Arm ARM (DDI 0487), C4.1.94 "Loads and Stores".
+ * Decodes what arm64 instructions write to memory. The processor stops before the instruction that accesses a watched address, so
+ * a sample has the registers before it. Facts: Arm ARM (DDI 0487), C4.1.94 "Loads and Stores".
  */
 import type { Effect, Operand, Write } from './write.ts'
 
-/** In place of a register that is read as zero; as a base it is the stack pointer, which has this number with perf, too. */
+/**
+ * Register number 31. As an operand it is the zero register; as a base it is the stack pointer, which perf gives the same number.
+ */
 const ZERO = 31
-/** Register + Rm, shifted or not: the only extension that is read. */
+/** Extension type of an address `base + Rm`, shifted or not. Others are not decoded. */
 const LSL = 0b011
 
 const NOTHING = { before: -1, clobbered: [] as readonly number[] }
 
-/** What the instruction, given as its word, writes. */
+/** Decodes an instruction, given as a word. */
 export function arm64Write(word: number): Write {
   return (
     atomic(word) ?? exclusive(word) ?? single(word) ?? pair(word) ?? { ...NOTHING, ...unknown(4), address: undefined }
@@ -27,7 +29,7 @@ function bits(word: number, high: number, low: number): number {
   return (word >>> low) & ((1 << (high - low + 1)) - 1)
 }
 
-/** Signed number of `length` bits. */
+/** Sign-extends a number of `length` bits. */
 function signed(value: number, length: number): number {
   return (value << (32 - length)) >> (32 - length)
 }
@@ -40,7 +42,10 @@ function at(base: number, displacement = 0, index = -1, scale = 0): Write['addre
   return { base, index, scale, displacement: BigInt(displacement), isRelative: false }
 }
 
-/** ldadd, ldclr, ldset and their like (stadd is an ldadd to the zero register), swp, and loads of the same class. */
+/**
+ * Decodes ldadd, ldclr, ldset and similar (stadd is an ldadd with the zero register as its target), swp, and loads of the same
+ * class.
+ */
 function atomic(word: number): Write | undefined {
   if (bits(word, 29, 24) !== 0b111000 || bits(word, 21, 21) !== 1 || bits(word, 11, 10) !== 0) return undefined
   const [o3, operation, source] = [bits(word, 15, 15), bits(word, 14, 12), bits(word, 20, 16)]
@@ -50,7 +55,7 @@ function atomic(word: number): Write | undefined {
   return { ...place, effect: o3 === 1 && operation === 0b100 ? 'none' : 'unknown', operand: undefined }
 }
 
-/** cas, stlr and ldar, stxr and ldxr. Whether a cas or stxr will store is not known before it. */
+/** Decodes cas, stlr, ldar, stxr and ldxr. Before it executes, whether a cas or stxr will store is unknown. */
 function exclusive(word: number): Write | undefined {
   if (bits(word, 29, 24) !== 0b001000) return undefined
   const [isOrdered, isLoad, isPair] = [bits(word, 23, 23), bits(word, 22, 22), bits(word, 21, 21)]
@@ -62,7 +67,7 @@ function exclusive(word: number): Write | undefined {
   return { ...place, effect, operand: isLoad ? undefined : ofRegister(bits(word, 4, 0)) }
 }
 
-/** str, sttr and stur of one general register in all ways to address, and the loads of the same class. */
+/** Decodes str, sttr and stur of one general register with all addressing modes, and the loads of the same class. */
 function single(word: number): Write | undefined {
   const [kind, size] = [bits(word, 29, 24), bits(word, 31, 30)]
   if (kind !== 0b111000 && kind !== 0b111001) return undefined
@@ -81,7 +86,7 @@ function singleAddress(word: number, isScaled: boolean, size: number): Write['ad
   return isPlain ? at(base, 0, bits(word, 20, 16), bits(word, 12, 12) ? 1 << size : 1) : undefined
 }
 
-/** stp of two general registers: read only where both are zero. */
+/** Decodes stp of two general registers, only if both are the zero register. */
 function pair(word: number): Write | undefined {
   if (bits(word, 29, 26) !== 0b1010) return undefined
   const width = 4 << bits(word, 31, 31)

@@ -1,43 +1,43 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What a sample of a watched count tells by itself: the effect of the instruction and what registers say of the count. */
+/** Determines from one sample of a watched count what the instruction did, and what the registers show of the count. */
 import type { Columns } from '../../common/columns.ts'
 import { operandValue, type Registers, writtenAddress } from './write.ts'
 import type { FoundWrite, WriteFinder } from './write-finder.ts'
 import { X86_FLAGS, ZERO_FLAG } from './x86-write.ts'
 
-/** In `op`: a row that `CountResolver` has not looked at yet. */
+/** Value of `op` in rows that `CountResolver` has not processed yet. */
 export const WATCHED = 0xff
 
-/** In `mt` of such a row: what was done to the count. `val` and `ret` are valid as far as `Told` says. */
+/** Value of `mt` in such rows: what was done to the count. `Told` says whether `val` and `ret` are valid. */
 export const Change = {
   /** `val` was added. */
   ADD: 0,
-  /** The count became `val`. */
+  /** The count was set to `val`. */
   SET: 1,
-  /** The count became `val` if it was what the code expected; before that it was `ret`. */
+  /** Compare and exchange: the count was set to `val` if it had the expected value. Before, it was `ret`. */
   COMPARE: 2,
-  /** `val` was added to `ret`. */
+  /** `val` was added to the count, which was `ret` before. */
   FETCH: 3,
-  /** The count was `ret` and became `val`. */
+  /** The count was `ret` and was set to `val`. */
   EXCHANGE: 4,
-  /** Something else. */
+  /** Anything else. */
   UNKNOWN: 5,
 } as const
 
-/** In `mapcount` of such a row, as bits: what is known of it. */
+/** Bits of `mapcount` in such rows: which values are known. */
 export const Told = {
   /** `val` is known. */
   AMOUNT: 1,
   /** `ret` is known. */
   BEFORE: 2,
-  /** Of COMPARE: it took place; it did not. */
+  /** For COMPARE: the exchange took place, or it did not. */
   STORED: 4,
   REFUSED: 8,
 } as const
 
 const COUNT_BYTES = 4
 const INT_BITS = 32
-/** Places of _refcount in struct page, and of the eight bytes that it is the upper half of. */
+/** Offset of _refcount in struct page, and the mask of offsets within a struct page. */
 const REFCOUNT_OFFSET = 0x34
 const PAGE_STRUCT_MASK = 0x3f
 
@@ -50,19 +50,19 @@ export interface WatchedCount {
   readsToo: boolean
 }
 
-/** A write to a count. */
+/** A write that changed the count. */
 interface Hit {
   write: FoundWrite
-  /** Bytes from the start of what was written to the count. */
+  /** Offset in bytes of the count within the written memory. */
   offset: number
 }
 
-/** Columns of a row that say what happened to a count. */
+/** The columns that describe a change of a count. */
 type Row = Pick<Columns, 'op' | 'mt' | 'val' | 'ret' | 'mapcount' | 'pfn'>
 
-/** Turns samples of watched counts into rows. */
+/** Converts samples of watched counts to rows. */
 export class ChangeReader {
-  /** Samples by what their instruction did; `doubtful`: an address that the registers did not confirm. */
+  /** Numbers of samples whose change is unknown, and of samples whose address the registers did not confirm. */
   unknown = 0
   unchecked = 0
   readonly #finder: WriteFinder | undefined
@@ -71,7 +71,7 @@ export class ChangeReader {
     this.#finder = finder
   }
 
-  /** Writes what a sample at `ip` tells to a row. Returns false if the count was only read. */
+  /** Writes the contents of a sample at `ip` to a row. Returns false if the count was only read. */
   store(ip: bigint, registers: Registers, count: WatchedCount, columns: Row, row: number): boolean {
     const found = this.#finder?.at(ip) ?? []
     if (count.readsToo && found[0]?.effect === 'none') return false
@@ -85,7 +85,7 @@ export class ChangeReader {
   }
 }
 
-/** The write that can have hit the count. */
+/** Returns the first write that can have changed the count. */
 function hitOf(found: readonly FoundWrite[], registers: Registers, count: WatchedCount): Hit | undefined {
   for (const write of found) {
     if (write.effect === 'none') continue
@@ -96,7 +96,7 @@ function hitOf(found: readonly FoundWrite[], registers: Registers, count: Watche
   return undefined
 }
 
-/** Where in what was written the count lies, by the displacement from the page's structure alone. */
+/** Returns the likely offset of the count within the written memory, judging by the displacement from the struct page alone. */
 function likelyOffset({ width, address }: FoundWrite): number {
   if (width === COUNT_BYTES) return 0
   return REFCOUNT_OFFSET - (Number(BigInt.asUintN(6, address?.displacement ?? 0n)) & PAGE_STRUCT_MASK)
@@ -110,11 +110,11 @@ const KINDS = {
   exchange: Change.EXCHANGE,
 } as const
 
-/** Writes a hit to a row; false: what it did is not known. */
+/** Writes a hit to a row. Returns false if what it did is not known. */
 function describe({ write, offset }: Hit, registers: Registers, columns: Row, row: number): boolean {
   const { effect } = write
   if (effect === 'none' || effect === 'unknown') return false
-  // Of wider operations only stores are read: no code adds to a count and its neighbour at once.
+  // Of wider operations, only stores are meaningful: no code adds to a count and its neighbour at once.
   if (write.width !== COUNT_BYTES && effect !== 'set') return false
   columns.mt[row] = KINDS[effect]
   const operand = effect === 'fetch-add' || effect === 'exchange' ? write.addend : write.operand
@@ -135,9 +135,9 @@ function describe({ write, offset }: Hit, registers: Registers, columns: Row, ro
 }
 
 /**
- * Whether a compare and exchange took place: the zero flag says it. Where flags were not recorded, the code before it may: by
- * the value that it expected, which is the one found or is not; or because what it would store is made of the value that it
- * expected, and so exceeds the value found by just as much only if the two are the same.
+ * Determines whether a compare and exchange took place. The zero flag shows it. Without recorded flags, there are two other ways.
+ * If the code before shows the expected value, it is compared with the value found. If the code before shows that the new value
+ * is the expected one plus an addend, the new value must exceed the value found by that addend.
  */
 function outcome(write: FoundWrite, registers: Registers, columns: Row, row: number, told: number): number {
   const flags = registers.get(X86_FLAGS)

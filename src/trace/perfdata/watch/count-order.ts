@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * The order in which the changes of a watched count took effect. A sample is stamped behind its operation: where the processor
- * is taken away in between (a virtual CPU is for milliseconds), another CPU's operation is stamped first. Instructions that
- * return the count show it.
+ * Reconstructs the order in which changes of a watched count took effect. A sample gets its timestamp after its operation. If the
+ * CPU is interrupted in between (a virtual CPU can be preempted for milliseconds), another CPU's later operation gets an earlier
+ * timestamp. Instructions that return the count reveal this.
  */
 import type { EventBatch } from '../../events.ts'
 import { Change, Told } from './changes.ts'
 
-/** Longest time for which a stamp is late. */
+/** Maximum delay of a timestamp in ns. */
 const WINDOW = 50_000_000
-/** Rows of the page that one is moved over at most. */
+/** Maximum number of the page's rows that one row is moved across. */
 const MOST_STEPS = 64
 
-/** A count that is not known. */
+/** An unknown count. */
 const OPEN = Number.NaN
 
-/** What a row found, and what it left when it found `count`; NaN where that is not known. */
+/** The count that a row found; NaN if unknown. */
 export function foundBy(batch: EventBatch, row: number): number {
   if (batch.mapcount[row]! & Told.BEFORE) return batch.ret[row]!
-  // A page is handed out, or given back what a freeze took, while its count is zero.
+  // Plain stores happen while the count is 0: when a page is handed out, or when a frozen page gets its count back.
   return batch.mt[row] === Change.SET ? 0 : OPEN
 }
 
@@ -39,7 +39,7 @@ function leftBy(batch: EventBatch, row: number, count: number): number {
   }
 }
 
-/** Times of the samples before, each on its CPU: an operation came after the one before its own. */
+/** Returns for each row the timestamp of the previous sample on its CPU. The row's operation came after it. */
 export function stampsBefore(batch: EventBatch): Float64Array {
   const before = new Float64Array(batch.length)
   const last = new Map<number, number>()
@@ -51,16 +51,16 @@ export function stampsBefore(batch: EventBatch): Float64Array {
 }
 
 /**
- * Puts the rows of one page into the order that their counts tell, as far as moving one of them does. A row that is moved
- * before another takes a time just before that one's: its operation was no later.
+ * Reorders the rows of one page so that their counts agree, as far as moving single rows achieves that. A moved row gets a
+ * timestamp just before that of the row after it, since its operation was no later.
  *
  * @param rows in order of time; changed in place
- * @param start count before the first; NaN where it is not known
- * @param since time that the operation of each row came after
- * @returns how many rows were moved
+ * @param start count before the first row; NaN if unknown
+ * @param since for each row, a time after which its operation took place
+ * @returns the number of rows that were moved
  */
 export function orderRows(batch: EventBatch, rows: number[], start: number, since: Float64Array): number {
-  /** Count before each row. */
+  /** The count before each row. */
   const counts = [start]
   let moved = 0
   for (let i = 0; i < rows.length; i++) {
@@ -75,7 +75,7 @@ export function orderRows(batch: EventBatch, rows: number[], start: number, sinc
         move(batch, rows, source, target)
         moved++
         counts.length = target + 1
-        // The row that was put there is looked at next.
+        // Continue with the row that was moved here.
         i = target - 1
         if (moved > 2 * rows.length) return moved
         continue
@@ -86,20 +86,24 @@ export function orderRows(batch: EventBatch, rows: number[], start: number, sinc
   return moved
 }
 
-/** Place before which the row at `i` found the count that it tells; -1: none. */
+/** Returns the index before which the row at `i` fits, because the count there is the one that it found; -1 if there is none. */
 function earlierPlace(batch: EventBatch, rows: number[], counts: number[], i: number, since: Float64Array): number {
   const row = rows[i]!
   const found = foundBy(batch, row)
   for (let j = i - 1; j >= 0 && i - j <= MOST_STEPS; j--) {
     const other = rows[j]!
-    // What tells its own count has found it without this one.
+    // The row cannot pass another one that knows the count that it found, because that row found it without the change of this
+    // one.
     if (!mayPass(batch, row, other, since) || !Number.isNaN(foundBy(batch, other))) return -1
     if (counts[j] === found) return j
   }
   return -1
 }
 
-/** Place of a later row whose change, had it come before the row at `i`, would make the count that this one found; -1: none. */
+/**
+ * Returns the index of a later row whose change must come before the row at `i` to explain the count that this row found; -1 if
+ * there is none.
+ */
 function laterRow(batch: EventBatch, rows: number[], i: number, change: number, since: Float64Array): number {
   for (let k = i + 1; k < rows.length && k - i <= MOST_STEPS; k++) {
     const later = rows[k]!
@@ -111,7 +115,7 @@ function laterRow(batch: EventBatch, rows: number[], i: number, change: number, 
   return -1
 }
 
-/** True if the operation of a row may have come before that of one which is stamped earlier. */
+/** True if a row's operation may have come before that of another row with an earlier timestamp. */
 function mayPass(batch: EventBatch, row: number, other: number, since: Float64Array): boolean {
   if (batch.cpu[row] === batch.cpu[other] || batch.pid[row] === batch.pid[other]) return false
   return since[row]! < batch.time[other]! && batch.time[row]! - batch.time[other]! <= WINDOW

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Follows watched counts and makes page_ref events of their changes. What one sample leaves open, the count that a later one
- * tells may answer: whether a compare and exchange took place, and by how much an unknown instruction changed the count. What
- * stays open is left out and told as a gap, behind which nothing rests on the count.
+ * Follows watched counts and converts their changes to page_ref events. Later samples can resolve what one sample leaves open:
+ * whether a compare and exchange took place, and by how much an unknown instruction changed the count. A change that stays
+ * unresolved is left out and reported as a gap, so that no conclusion depends on the count after it.
  */
 import { copyRows } from '../../common/columns.ts'
 import { type EventBatch, Op } from '../../events.ts'
@@ -10,31 +10,31 @@ import { Change, Told, WATCHED } from './changes.ts'
 import { foundBy, orderRows, stampsBefore } from './count-order.ts'
 import type { StartCount } from './start-counts.ts'
 
-/** A page's count as followed. */
+/** The tracked count of a page. */
 interface Page {
   count: number
-  /** False behind a change whose amount is not known. */
+  /** False after a change by an unknown amount. */
   isCertain: boolean
-  /** Task that froze the page; -1: none. */
+  /** Pid of the task that froze the page; -1 if it is not frozen. */
   frozenBy: number
-  /** Losses that lie before its last event. */
+  /** Number of losses before the page's last event. */
   losses: number
 }
 
-/** Nothing tells the count. */
+/** An unknown count. */
 const OPEN = Number.NaN
 
 export class CountResolver {
-  /** Changes whose amount is not known, by page. */
+  /** Number of changes by an unknown amount, by page frame number. */
   readonly unresolved = new Map<number, number>()
-  /** Changes whose amount was told by the counts around them. */
+  /** Number of changes whose amount was inferred from the counts before and after. */
   inferred = 0
-  /** Samples that stood behind those of later changes. */
+  /** Number of samples that had to be moved before samples of later changes. */
   reordered = 0
-  /** Compare and exchange that found another count, and changed nothing. */
+  /** Number of compare and exchange operations that found another count and changed nothing. */
   refused = 0
   readonly #pages = new Map<number, Page>()
-  /** Times from which events were lost, in order. */
+  /** Times from which on events were lost, sorted. */
   readonly #losses: number[] = []
   #isReordered = false
 
@@ -42,7 +42,7 @@ export class CountResolver {
     for (const [pfn, { count }] of starts) this.#pages.set(pfn, { count, isCertain: true, frozenBy: -1, losses: 0 })
   }
 
-  /** Makes events of the watched rows of a batch, which are in order of time. */
+  /** Converts the watched rows of a batch, which are in order of time, to events. */
   resolve(batch: EventBatch): void {
     if (this.#isReordered) for (let row = 0; row < batch.order.length; row++) batch.order[row] = row
     this.#isReordered = false
@@ -52,7 +52,7 @@ export class CountResolver {
     const dropped: number[] = []
     for (const [pfn, rows] of rowsByPage(batch)) {
       const page = this.#page(pfn)
-      // Where something was lost, that is why a count is not the one expected.
+      // After a loss, an unexpected count is explained by the loss and not by the order.
       const moved = batch.lost.length > 0 ? 0 : orderRows(batch, rows, page.isCertain ? page.count : OPEN, since)
       this.reordered += moved
       this.#isReordered ||= moved > 0
@@ -66,7 +66,7 @@ export class CountResolver {
       batch.order.subarray(0, batch.length).sort((a, b) => batch.time[a]! - batch.time[b]! || a - b)
   }
 
-  /** Makes events of the rows of one page, in their order. */
+  /** Converts the rows of one page, in their order. */
   #resolvePage(page: Page, batch: EventBatch, rows: readonly number[], dropped: number[]): void {
     const behind = countsBehind(batch, rows)
     for (const [i, row] of rows.entries()) {
@@ -77,7 +77,7 @@ export class CountResolver {
     }
   }
 
-  /** Trusts no count behind a loss. */
+  /** Marks the page's count as uncertain if events were lost before `time`. */
   #pass(page: Page, time: number): void {
     let passed = page.losses
     while (passed < this.#losses.length && this.#losses[passed]! < time) passed++
@@ -93,7 +93,11 @@ export class CountResolver {
     return page
   }
 
-  /** Makes an event of a row, behind which the page's count is `behind` or not known; false: the row tells of none. */
+  /**
+   * Converts a row to an event.
+   * @param behind the page's count after the row; NaN if unknown
+   * @returns false if the row becomes no event
+   */
   #event(page: Page, batch: EventBatch, row: number, behind: number): boolean {
     const told = batch.mapcount[row]!
     if (told & Told.BEFORE) this.#found(page, batch, row)
@@ -118,10 +122,10 @@ export class CountResolver {
     }
   }
 
-  /** Takes up the count that a sample told. */
+  /** Takes over the count that a sample contains. */
   #found(page: Page, batch: EventBatch, row: number): void {
     const before = batch.ret[row]!
-    // The ledger read a count that was not certain: it has to look again.
+    // Earlier events may have had a wrong count. The gap tells the ledger to take the count anew.
     if (!page.isCertain && page.count !== before) addGap(batch, row, 0)
     page.count = before
     page.isCertain = true
@@ -145,7 +149,7 @@ export class CountResolver {
     return true
   }
 
-  /** Makes an event of a change whose amount only the counts before and behind it tell. */
+  /** Converts a change whose amount follows only from the counts before and after it. */
   #guess(page: Page, batch: EventBatch, row: number, behind: number): boolean {
     if (!page.isCertain || Number.isNaN(behind)) return this.#leave(page, batch, row, behind)
     const change = behind - page.count
@@ -165,7 +169,7 @@ export class CountResolver {
   }
 }
 
-/** Tells that the count of a row's page is not the one followed: `count` changes there are by an amount that is not known. */
+/** Reports that a page's count is not the tracked one: `count` changes there are by an unknown amount. */
 function addGap(batch: EventBatch, row: number, count: number): void {
   const time = batch.time[row]!
   batch.lost.push({ cpu: batch.cpu[row]!, from: time, to: time, count, isUnknownChange: true })
@@ -180,14 +184,14 @@ function emit(page: Page, batch: EventBatch, row: number, op: number, val: numbe
   return true
 }
 
-/** An operation that returned the count. */
+/** Makes an event of an operation that returned the count. */
 function returned(page: Page, batch: EventBatch, row: number, count: number): true {
   emit(page, batch, row, Op.MOD_AND_RETURN, count - page.count, count)
   batch.ret[row] = count
   return true
 }
 
-/** A store: whoever froze the page gives it its count back, and anybody else hands it out. */
+/** Makes an event of a plain store. The task that froze the page restores its count; any other task hands the page out. */
 function set(page: Page, batch: EventBatch, row: number, val: number): true {
   const isThaw = page.frozenBy === batch.pid[row] && page.count === 0
   page.frozenBy = -1
@@ -195,7 +199,7 @@ function set(page: Page, batch: EventBatch, row: number, val: number): true {
   return emit(page, batch, row, isThaw ? Op.UNFREEZE : Op.SET, val, val)
 }
 
-/** Watched rows of a batch, by page. */
+/** Groups the watched rows of a batch by page. */
 function rowsByPage(batch: EventBatch): Map<number, number[]> {
   const pages = new Map<number, number[]>()
   for (let row = 0; row < batch.length; row++) {
@@ -207,7 +211,7 @@ function rowsByPage(batch: EventBatch): Map<number, number[]> {
   return pages
 }
 
-/** The count that a page had behind each of its rows, as its later rows tell; NaN: they do not. */
+/** Returns the count after each of a page's rows, as far as later rows show it; otherwise NaN. */
 function countsBehind(batch: EventBatch, rows: readonly number[]): Float64Array {
   const behind = new Float64Array(rows.length)
   let next = OPEN
@@ -221,7 +225,10 @@ function countsBehind(batch: EventBatch, rows: readonly number[]): Float64Array 
   return behind
 }
 
-/** Removes rows, given in order. */
+/**
+ * Removes rows.
+ * @param dropped their indices, ascending
+ */
 function dropRowsOf(batch: EventBatch, dropped: readonly number[]): void {
   if (dropped.length === 0) return
   let to = dropped[0]!

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Counts of pages that somebody read off the machine: the `counts.txt` that `lastput record` writes beside what it watched, a list of
- * pages by hand, or what `lastput core --live --json` says of pages.
+ * Reads counts of pages that were taken from the running machine: `counts.txt` of `lastput record`, a list of pages written by
+ * hand, or the output of `lastput core --live --json`.
  */
 
 type Counts = Map<number, number>
@@ -9,19 +9,19 @@ type Counts = Map<number, number>
 const LINE = /^0x([0-9a-f]{1,13})[ \t]+(-?\d{1,10})(?:[ \t]+(before|after) turn (\d{1,9}))?$/i
 const EMPTY = /^\s*(?:#.*)?$/
 
-/** The name that `lastput record` gives it, and the size that it has at most: four lines for each turn. */
+/** Name of the file that `lastput record` writes, and its maximum size: four lines for each turn. */
 export const COUNTS_NAME = 'counts.txt'
 export const MAX_COUNTS = 1 << 24
 
-/** The turn that a recording is of, by the name of its file or directory. */
+/** Returns the turn that a recording belongs to, from the name of its file or directory. */
 export function turnOf(name: string): number {
   return Number(/(?:^|[/\\])perf-(\d{1,9})\.data(?![^/\\.])/.exec(name)?.[1] ?? 1)
 }
 
 export class CountsFile {
-  /** Number of the first line that says no count; 0: none. */
+  /** Number of the first line without a valid count; 0 if there is none. */
   readonly wrongLine: number
-  /** Pages of which a count is known. */
+  /** Number of pages with a known count. */
   readonly size: number
   readonly #counts = new Map<string, Counts>()
 
@@ -31,12 +31,12 @@ export class CountsFile {
     this.size = new Set([...this.#counts.values()].flatMap(counts => [...counts.keys()])).size
   }
 
-  /** Counts when the watching of a turn began. */
+  /** Counts at the beginning of a turn. */
   before(turn: number): ReadonlyMap<number, number> {
     return new Map([...(this.#counts.get('') ?? []), ...(this.#counts.get(`before ${turn}`) ?? [])])
   }
 
-  /** Counts when it was over. */
+  /** Counts at the end of a turn. */
   after(turn: number): ReadonlyMap<number, number> {
     return this.#counts.get(`after ${turn}`) ?? new Map()
   }
@@ -52,7 +52,10 @@ export class CountsFile {
     return wrong
   }
 
-  /** One document about a page, or a line for each page. */
+  /**
+   * Adds JSON: one document about one page, or one line per page. Returns the number of the first invalid line; 0 if there is
+   * none.
+   */
   #addJson(text: string): number {
     const whole = this.#addPage(text)
     if (whole) return 0
@@ -62,7 +65,7 @@ export class CountsFile {
     return wrong
   }
 
-  /** Adds what JSON says of a page; false if it says nothing of one. */
+  /** Adds what a JSON text says about a page. Returns false if it is not about a page. */
   #addPage(text: string): boolean {
     let said: { pfn?: unknown; count?: unknown; page?: { pfn?: unknown; count?: unknown } }
     try {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** The kernel's code as it ran: the ELF file that `perf record --kcore` copies from /proc/kcore. */
+/** Reads the kernel's code as it ran, from the ELF file that `perf record --kcore` copies from /proc/kcore. */
 import { ByteReader, readExactly } from '../../common/bytes.ts'
 import { type ByteSource, TraceError } from '../../events.ts'
 
@@ -7,9 +7,12 @@ const HEADER_BYTES = 64
 const ENTRY_BYTES = 56
 const PT_LOAD = 1
 const ET_CORE = 4
-/** perf writes one segment for the kernel and one for each module. */
+/** Maximum number of segments. perf writes one for the kernel and one for each module. */
 const MOST_SEGMENTS = 1 << 14
-/** Text of a large kernel with all its modules: 60 MB. Whole memory, as in /proc/kcore itself, is not loaded. */
+/**
+ * Maximum size of the text in bytes. A large kernel with all modules has 60 MB. All of memory, as in /proc/kcore itself, is not
+ * loaded.
+ */
 const MOST_TEXT = 1 << 28
 
 interface Segment {
@@ -17,11 +20,11 @@ interface Segment {
   bytes: Uint8Array
 }
 
-/** Code by its address. */
+/** The kernel's code by address. */
 export class KernelText {
-  /** By `e_machine`: 62 x86-64, 183 arm64. */
+  /** `e_machine` of ELF: 62 for x86-64, 183 for arm64. */
   readonly machine: number
-  /** Segments that were left out because they are too large or not in the file. */
+  /** Number of segments left out because they are too large or not in the file. */
   readonly left: number
   readonly #segments: readonly Segment[]
 
@@ -31,7 +34,7 @@ export class KernelText {
     this.left = left
   }
 
-  /** Up to `length` bytes from `address` on; empty where nothing is known. */
+  /** Returns up to `length` bytes from `address` on; none if the address is unknown. */
   read(address: bigint, length: number): Uint8Array {
     for (const { start, bytes } of this.#segments) {
       if (address < start || address - start >= BigInt(bytes.length)) continue
@@ -42,7 +45,10 @@ export class KernelText {
   }
 }
 
-/** Reads a kcore file. @throws TraceError where it is none */
+/**
+ * Reads a kcore file.
+ * @throws TraceError if it is not one
+ */
 export async function readKernelText(source: ByteSource): Promise<KernelText> {
   const header = new ByteReader(await readExactly(source, 0, HEADER_BYTES, 'the header of an ELF file'), {
     file: source.name,

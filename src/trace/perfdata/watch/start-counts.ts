@@ -1,30 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * The counts that pages had when the watch began. A sample tells how a count changed; what it was is told only by
- * instructions that return it (compare and exchange, fetch and add) and by stores. One such sample, less all changes before
- * it, gives the count at the start.
+ * Deduces the counts that pages had when the watch began. A sample shows how a count changed. The count itself is shown only by
+ * instructions that return it (compare and exchange, fetch and add) and by stores. The count in one such sample, minus all
+ * changes before it, is the count at the start.
  */
 import type { EventBatch } from '../../events.ts'
 import { Change, Told, WATCHED } from './changes.ts'
 
-/** Samples of a page that return its count after which no more are asked: two CPUs stamp changes in the wrong order at times. */
+/**
+ * Number of samples that return the page's count after which no more are needed. One is not enough, because two CPUs sometimes
+ * have timestamps in the wrong order.
+ */
 const ENOUGH = 64
 
 /** A page's count at the start of a watch. */
 export interface StartCount {
   count: number
-  /** False: nothing told it, and this is the least count that fits all changes. */
+  /** False if no sample showed the count. Then it is the smallest count that is consistent with all changes. */
   isKnown: boolean
 }
 
-/** What is known of one page so far. */
+/** The state of the deduction for one page. */
 interface Page {
-  /** Changes so far. */
+  /** Sum of the changes so far. */
   sum: number
-  /** How often samples told each count at the start. */
+  /** Number of samples by the count at the start that they imply. */
   votes: Map<number, number>
   voters: number
-  /** Least count at the start with which a page that is referenced is never found unreferenced. */
+  /** Smallest count at the start with which the page has at least one reference before and after every addition. */
   least: number
   isDone: boolean
 }
@@ -32,7 +35,7 @@ interface Page {
 /**
  * Deduces start counts from the rows of a watch, as `ChangeReader` stores them, in order of time.
  *
- * @param given counts that were read just before; what instructions returned is believed rather
+ * @param given counts that were read just before. Counts that instructions returned take precedence
  */
 export async function startCounts(
   batches: AsyncIterable<EventBatch>,
@@ -45,7 +48,7 @@ export async function startCounts(
   for await (const batch of batches) {
     for (const { from } of batch.lost) limit = Math.min(limit, from)
     for (let row = 0; row < batch.length && open > 0; row++) {
-      // What was lost would be missing in the sums.
+      // After a loss, the sums would be wrong.
       if (batch.time[row]! > limit) open = 0
       if (batch.op[row] !== WATCHED) continue
       const state = states.get(batch.pfn[row]!)
@@ -68,7 +71,7 @@ function take(page: Page, batch: EventBatch, row: number): void {
   if (told & Told.BEFORE) vote(page, ret - page.sum)
   switch (batch.mt[row]) {
     case Change.ADD:
-      // Who gets a reference to a page that is in use has seen one; a put leaves one unless the page is freed.
+      // Taking a reference requires that the page already has one, and a put leaves one unless it frees the page.
       page.least = Math.max(page.least, 1 - Math.min(page.sum, page.sum + val))
       change(page, (told & Told.AMOUNT) !== 0, val)
       return
@@ -79,7 +82,7 @@ function take(page: Page, batch: EventBatch, row: number): void {
       if ((told & Told.REFUSED) === 0) change(page, (told & Told.STORED) !== 0, val - ret)
       return
     case Change.SET:
-      // A page that is handed out had no reference.
+      // A page that is handed out had no references.
       if (page.voters === 0 && val > 0 && page.sum < 0) vote(page, -page.sum)
       page.isDone = true
       return
@@ -93,7 +96,7 @@ function vote(page: Page, start: number): void {
   if (++page.voters >= ENOUGH) page.isDone = true
 }
 
-/** Counts a change; behind one of which the amount is not known, no sum is. */
+/** Adds a change. After a change by an unknown amount, the sum is unknown too. */
 function change(page: Page, isKnown: boolean, by: number): void {
   page.sum += by
   if (!isKnown) page.isDone = true

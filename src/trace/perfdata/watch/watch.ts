@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What a recording of watched counts needs beside its samples: the kernel's code, and the pages that are watched. */
+/** The context that samples of watched counts need: the kernel's code, and the pages that are watched. */
 import type { SymbolTable } from '../../common/symbols.ts'
 import { type Damage, type EventBatch, type OpenOptions, TraceError, type WatchedCounts } from '../../events.ts'
 import type { PerfAttr, PerfInfo } from '../header.ts'
@@ -13,7 +13,7 @@ import { EM_AARCH64, EM_X86_64, WriteFinder } from './write-finder.ts'
 const NO_CODE =
   "the kernel's code is not there, so that no change's amount is known: record with --kcore, and give the directory"
 
-/** Pages named in a note. */
+/** Maximum number of pages named in a note. */
 const SHOWN = 4
 
 /** An opened watch. */
@@ -68,7 +68,7 @@ export class Watch {
     return new Watch(pages, text, symbols, given, endCounts)
   }
 
-  /** The watched count of an event, by its place in the header. */
+  /** The watched count of an event, by the event's index in the header. */
   countOf(event: number): WatchedCount | undefined {
     return this.#pages.counts[event]
   }
@@ -79,22 +79,22 @@ export class Watch {
     this.#resolver = new CountResolver(this.#starts)
   }
 
-  /** What the ledger should know beside the events, once the counts at the start are deduced. */
+  /** Returns what the ledger should know beside the events. Valid after `begin`. */
   counts(): WatchedCounts {
     return { assumed: new Set(this.#assumed()), after: this.#after }
   }
 
-  /** Pages of which nothing tells the count at the start. */
+  /** Pages whose count at the start could only be assumed. */
   #assumed(): number[] {
     return [...this.#starts].flatMap(([pfn, { isKnown }]) => (isKnown ? [] : [pfn]))
   }
 
-  /** Makes events of rows; before `begin` they stay as they are. */
+  /** Converts rows to events. Before `begin`, rows are left unchanged. */
   resolve(batch: EventBatch): void {
     this.#resolver?.resolve(batch)
   }
 
-  /** What a reader should know; complete when all batches were resolved. */
+  /** Notes for the reader of a report. Complete when all batches were resolved. */
   notes(): string[] {
     const { pfns } = this.#pages
     const assumed = this.#assumed()

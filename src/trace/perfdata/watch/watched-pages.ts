@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Which pages' counts a recording watches: from the addresses of its breakpoints to page frame numbers. */
+/** Determines which pages' counts a recording watches, from the addresses of its breakpoints. */
 import type { PerfAttr, PerfInfo } from '../header.ts'
 import type { WatchedCount } from './changes.ts'
 
-/** Size of struct page, and where its _refcount lies, on 64-bit kernels (include/linux/mm_types.h). */
+/** Size of struct page, and the offset of its _refcount, on 64-bit kernels (include/linux/mm_types.h). */
 const PAGE_STRUCT_BYTES = 64n
 const REFCOUNT_OFFSET = 0x34n
 const COUNT_BYTES = 4n
@@ -13,18 +13,18 @@ const READ = 1
 const WRITE = 2
 
 /**
- * On x86-64, KASLR moves the memory map (`vmemmap_base`) by whole GiB (arch/x86/mm/kaslr.c), and a GiB of it describes 64 GiB
- * of memory. So the frame numbers of memory below 64 GiB can be read off the addresses alone.
+ * On x86-64, KASLR moves the memory map (`vmemmap_base`) by multiples of 1 GiB (arch/x86/mm/kaslr.c), and 1 GiB of it describes
+ * 64 GiB of memory. So for memory below 64 GiB, the addresses alone determine the frame numbers.
  */
 const MAP_ALIGNMENT = 1n << 30n
 const PAGES_PER_GIB_OF_MAP = 2 ** 24
 const KB_PER_PAGE = 4
-/** Memory begins again behind the hole below 4 GiB. */
+/** Number of the first page after the hole below 4 GiB. */
 const HOLE_PAGES = 2 ** 20
 
 /** The watched counts of a recording. */
 export interface WatchedPages {
-  /** By the place of the event among all; undefined: it watches no count. */
+  /** The watched count by the event's index; undefined for events that watch no count. */
   counts: readonly (WatchedCount | undefined)[]
   /** Frame numbers, in the order of the events. */
   pfns: readonly number[]
@@ -34,8 +34,8 @@ export interface WatchedPages {
 /**
  * Finds the watched counts among events.
  *
- * @param given address of the memory map, where somebody knows it
- * @param known frame numbers of which some may be watched
+ * @param given address of the memory map, if known
+ * @param known frame numbers some of which may be watched
  */
 export function watchedPages(
   attrs: readonly PerfAttr[],
@@ -65,14 +65,14 @@ export function watchedPages(
   return { counts, pfns, notes }
 }
 
-/** Address of the struct page whose count is among watched bytes. */
+/** Address of the struct page whose _refcount is among the watched bytes; undefined if there is none. */
 function pageOf({ address, bytes }: { address: bigint; bytes: number }): bigint | undefined {
   const page = (address / PAGE_STRUCT_BYTES) * PAGE_STRUCT_BYTES
   const count = page + REFCOUNT_OFFSET
   return address <= count && count + COUNT_BYTES <= address + BigInt(bytes) ? page : undefined
 }
 
-/** Address of a memory map in which all pages are among those known; undefined if there is none. */
+/** Returns an address of the memory map with which all pages are among the known ones; undefined if there is none. */
 function baseOf(pages: readonly bigint[], known: readonly number[]): bigint | undefined {
   const [first] = pages
   if (first === undefined) return undefined
@@ -96,7 +96,10 @@ function noCount(addresses: readonly bigint[], base: bigint | undefined): string
   return `watched addresses that do not lie in ${where}, are left out: ${shown.join(', ')}${more}`
 }
 
-/** What must be said of frame numbers where they may lie beyond the first 64 GiB. */
+/**
+ * Returns a note if the frame numbers may be wrong: on x86-64 if the machine may have memory beyond 64 GiB, on other machines
+ * always.
+ */
 function doubtfulBase({ machine, totalMemory }: PerfInfo): string[] {
   if (machine !== undefined && machine !== 'x86_64')
     return ['page frame numbers are not known: they count from a multiple of 64 GiB (--vmemmap ADDRESS tells)']

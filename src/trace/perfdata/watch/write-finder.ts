@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Which instruction changed a watched address. The processor stops behind the instruction that did it, so it is the one that
- * ends where the sample stands. x86-64 cannot be read backwards: instructions are decoded from the start of the function.
+ * Finds the instruction that changed a watched address. On x86-64 the processor stops after it, so it is the instruction that
+ * ends at the sample's address. x86-64 code cannot be decoded backwards, so decoding begins at the start of the function.
  */
 import type { SymbolTable } from '../../common/symbols.ts'
 import { arm64Write } from './arm64-write.ts'
@@ -11,27 +11,30 @@ import { decodeInstruction, type Instruction, MAX_LENGTH } from './x86-instructi
 import { addendOf, originOf } from './x86-origin.ts'
 import { x86Write } from './x86-write.ts'
 
-/** Longest way from a function's start that is decoded: the kernel's longest have some tens of KB. */
+/** Maximum number of bytes that are decoded from a function's start. The kernel's longest functions have some tens of KB. */
 const MOST_BYTES = 1 << 16
-/** Instructions before the writing one that are remembered. */
+/** Number of instructions before the writing one that are kept. */
 const REMEMBERED = 12
-/** Addresses whose instruction is remembered. */
+/** Maximum number of addresses whose result is cached. */
 const MOST_KNOWN = 1 << 16
 
-/** An instruction that may have made a change, with what the code before it tells of its operand. */
+/** An instruction that may have changed the address, with what the code before it shows about its operand. */
 export interface FoundWrite extends Write {
-  /** Of `fetch-add`: what is added. Of `compare`: what the stored value exceeds the compared one by, and that one. */
+  /**
+   * For `fetch-add`, what is added. For `compare`, how much the stored value exceeds the expected one; `compared` is the expected
+   * value.
+   */
   addend: Operand | undefined
   compared: Operand | undefined
-  /** Found without a function's start: there are others that end there too. */
+  /** True if it was found without the start of the function. Then other instructions can end at the same address. */
   isGuess: boolean
 }
 
-/** Machines whose instructions are read, by `e_machine` of ELF. */
+/** Values of ELF's `e_machine` whose instructions are decoded. */
 export const EM_X86_64 = 62
 export const EM_AARCH64 = 183
 
-/** The writing instructions by the address at which samples stand. */
+/** Finds writing instructions by the addresses of samples. */
 export class WriteFinder {
   readonly #text: KernelText
   readonly #symbols: SymbolTable
@@ -42,7 +45,10 @@ export class WriteFinder {
     this.#symbols = symbols
   }
 
-  /** Instructions that may have written when a sample stands at `ip`, the likeliest first; none where no text is known. */
+  /**
+   * Returns the instructions that may have written when a sample is at `ip`, the most likely first; none if the code is not
+   * known.
+   */
   at(ip: bigint): readonly FoundWrite[] {
     const known = this.#known.get(ip)
     if (known) return known
@@ -52,7 +58,7 @@ export class WriteFinder {
     return found
   }
 
-  /** arm64 stops before the instruction. */
+  /** On arm64 the processor stops before the instruction, so it is the one at the sample's address. */
   #next(ip: bigint): FoundWrite[] {
     const bytes = this.#text.read(ip, 4)
     if (bytes.length < 4) return []
@@ -71,7 +77,7 @@ export class WriteFinder {
     return this.#endingAt(ip)
   }
 
-  /** Instructions that end at an address whose function is not known, the longest first. */
+  /** Returns the instructions that can end at an address in an unknown function, the longest first. */
   #endingAt(ip: bigint): FoundWrite[] {
     const bytes = this.#text.read(ip - BigInt(MAX_LENGTH), MAX_LENGTH)
     const found: FoundWrite[] = []
@@ -84,7 +90,9 @@ export class WriteFinder {
     return found
   }
 
-  /** A repeated string instruction is interrupted between two stores, so that the sample stands before it. */
+  /**
+   * A repeated string instruction is interrupted between two stores. The sample's address is then that of the instruction itself.
+   */
   #repeated(ip: bigint): FoundWrite[] {
     const instruction = decodeInstruction(this.#text.read(ip, MAX_LENGTH), 0)
     if (!instruction?.isRepeated || instruction.map !== 0) return []
@@ -93,7 +101,7 @@ export class WriteFinder {
   }
 }
 
-/** The last instructions of `length` bytes of code; undefined if none ends where they do. */
+/** Returns the last instructions of the first `length` bytes of code; undefined if no instruction ends there. */
 function sweep(code: Uint8Array, length: number): Instruction[] | undefined {
   const last: Instruction[] = []
   let at = 0

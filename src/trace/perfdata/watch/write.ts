@@ -1,60 +1,60 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What an instruction writes to memory, in terms that all architectures share. */
+/** Describes what an instruction writes to memory, in terms that all architectures share. */
 
 /**
- * What becomes of the memory:
- * - `add`: the operand is added
- * - `set`: the operand is stored
- * - `compare`: the operand is stored if the memory is what a register says; that register holds afterwards what the memory
- *   held before, whether it was stored or not
- * - `fetch-add`: the operand was added, and its register holds afterwards what the memory held before
- * - `exchange`: a register was stored, and holds afterwards what the memory held before
- * - `none`: nothing; the instruction only reads
+ * What an instruction does to memory:
+ * - `add`: adds the operand
+ * - `set`: stores the operand
+ * - `compare`: stores the operand if the memory equals a register. Afterwards that register contains the previous value of the
+ *   memory, whether or not it was stored
+ * - `fetch-add`: adds the operand. Afterwards its register contains the previous value of the memory
+ * - `exchange`: stores a register. Afterwards that register contains the previous value of the memory
+ * - `none`: only reads
  * - `unknown`: something else
  */
 export type Effect = 'add' | 'set' | 'compare' | 'fetch-add' | 'exchange' | 'none' | 'unknown'
 
-/** A number that is known when the registers are: `sign * register + constant`. */
+/** A number that depends on a register: `sign * register + constant`. */
 export interface Operand {
-  /** Number in perf's order; -1: the constant alone. */
+  /** Register number by perf; -1 if the operand is only the constant. */
   register: number
   sign: 1 | -1
   constant: number
 }
 
-/** Registers at a sample, by their number in perf's order. */
+/** The registers in a sample, by perf's register numbers. */
 export interface Registers {
   /** undefined: not recorded */
   get(register: number): bigint | undefined
 }
 
-/** The address that an instruction writes to: `base + scale * index + displacement`, -1 for a register that is not used. */
+/** The address that an instruction writes to: `base + scale * index + displacement`. -1 stands for an unused register. */
 export interface Address {
   base: number
   index: number
   scale: number
   displacement: bigint
-  /** Memory of the CPU or the task, whose base is not known. */
+  /** True for per-CPU or per-task memory (a segment prefix), whose base is unknown. */
   isRelative: boolean
 }
 
-/** What one instruction writes. */
+/** The write of one instruction. */
 export interface Write {
   effect: Effect
-  /** Bytes written. */
+  /** Number of bytes written. */
   width: number
-  /** undefined: nothing tells the amount or the value. */
+  /** Undefined if the amount or value is unknown. */
   operand: Operand | undefined
   address: Address | undefined
-  /** Register that holds afterwards what the memory held before; -1: none. */
+  /** Register that afterwards contains the previous value of the memory; -1 if there is none. */
   before: number
-  /** Registers that the instruction changes, so that the address cannot be checked by them. */
+  /** Registers that the instruction changes. An address that depends on them cannot be computed from a sample. */
   clobbered: readonly number[]
 }
 
 const ADDRESS_BITS = 64
 
-/** Address that an instruction wrote to; undefined where the registers do not tell. */
+/** Returns the address that an instruction wrote to; undefined if the registers do not determine it. */
 export function writtenAddress(
   { address, clobbered }: Pick<Write, 'address' | 'clobbered'>,
   registers: Registers,
@@ -73,7 +73,7 @@ export function writtenAddress(
   return BigInt.asUintN(ADDRESS_BITS, sum)
 }
 
-/** Value of an operand, of `bits` bits, signed; undefined where the registers do not tell. */
+/** Returns the value of an operand as a signed number of `bits` bits; undefined if the registers do not determine it. */
 export function operandValue(operand: Operand | undefined, registers: Registers): bigint | undefined {
   if (!operand) return undefined
   if (operand.register < 0) return BigInt(operand.constant)

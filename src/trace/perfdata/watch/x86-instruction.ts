@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Where x86-64 instructions end, and their parts. It serves to find the instruction that ends at an address, which only
- * decoding from the start of the function tells.
+ * Decodes the length and the parts of x86-64 instructions. It serves to find the instruction that ends at an address, which
+ * requires decoding from the start of the function.
  *
  * Facts: Intel SDM volume 2, chapter 2 and appendix A (opcode maps).
  */
@@ -9,36 +9,39 @@
 /** The parts of one instruction. Offsets count from its first byte. */
 export interface Instruction {
   length: number
-  /** LOCK (f0). */
+  /** Prefix LOCK (f0). */
   isLocked: boolean
-  /** f2 or f3, which repeat string instructions. */
+  /** Prefix f2 or f3, which repeats string instructions. */
   isRepeated: boolean
-  /** 66: operands of 16 bits. */
+  /** Prefix 66: 16-bit operands. */
   isShort: boolean
-  /** 64 or 65: memory of the CPU or the task. */
+  /** Prefix 64 or 65: per-CPU or per-task memory. */
   hasSegment: boolean
-  /** Bits W, R, X, B; 0 without the prefix. */
+  /** Bits W, R, X and B of the REX prefix; 0 without the prefix. */
   rex: number
-  /** 0: one byte of opcode, 1: after 0f, 2: after 0f 38, 3: after 0f 3a. */
+  /** Opcode map. 0: one-byte opcodes, 1: after 0f, 2: after 0f 38, 3: after 0f 3a. */
   map: number
-  /** Encoded by VEX or EVEX. */
+  /** True if encoded by VEX or EVEX. */
   isVector: boolean
   opcode: number
   /** -1: none. */
   modrm: number
   sib: number
   displacement: number
-  /** Immediate operand, sign-extended from its size; of 8 bytes, the low half. */
+  /** Immediate operand, sign-extended from its size. For 8 bytes, only the low half. */
   immediate: number
   immediateBytes: number
 }
 
-/** No instruction is longer. */
+/** Maximum length of an instruction in bytes. */
 export const MAX_LENGTH = 15
 
 export const REX_W = 8
 
-/** Bytes of immediate operand by opcode: Z is 2 or 4 by operand size, and of a function by ModRM. */
+/**
+ * Values in the tables of immediate sizes for sizes that depend on more than the opcode. Z is 2 or 4 bytes by operand size, and
+ * the size for GROUP3 depends on ModRM.
+ */
 const Z = -1
 const GROUP3 = -2
 const MOV_IMMEDIATE = -3
@@ -54,7 +57,7 @@ function emptyMap(hasModrm: boolean): OpcodeMap {
   return { hasModrm: new Uint8Array(256).fill(hasModrm ? 1 : 0), immediate: new Int8Array(256) }
 }
 
-/** Fills ranges [first, last] of opcodes. */
+/** Sets ranges [first, last] of opcodes to a value. */
 function fill(table: Uint8Array | Int8Array, value: number, ...ranges: (readonly [number, number])[]): void {
   for (const [first, last] of ranges) table.fill(value, first, last + 1)
 }
@@ -102,7 +105,7 @@ function threeByteMap(immediateBytes: number): OpcodeMap {
 
 const MAPS: readonly OpcodeMap[] = [oneByteMap(), twoByteMap(), threeByteMap(0), threeByteMap(1)]
 
-/** Decodes the instruction at `at`; undefined if there is none, or not all of it. */
+/** Decodes the instruction at `at`; undefined if it is invalid or not complete. */
 export function decodeInstruction(bytes: Uint8Array, at: number): Instruction | undefined {
   return new Decoder(bytes, at).decode()
 }
@@ -138,14 +141,15 @@ class Decoder {
     }
     if (!this.#prefixes(found) || !this.#opcode(found)) return undefined
     const map = MAPS[found.map]!
-    // Of the vector maps, 77 (vzeroupper) alone has no ModRM, as in the plain one.
+    // VEX instructions use the plain map too. Their only opcode without ModRM is 77 (vzeroupper), which has none in the plain map
+    // either.
     if (map.hasModrm[found.opcode]) this.#operand(found)
     this.#immediate(found, map.immediate[found.opcode]!)
     found.length = this.#at - this.#start
     return found.immediateBytes >= 0 && found.length <= MAX_LENGTH && this.#at <= this.#bytes.length ? found : undefined
   }
 
-  /** Reading behind the end gives 0; that the bytes were there is checked at last. */
+  /** Reads the next byte, or 0 after the end. Whether all bytes existed is checked at the end. */
   #byte(): number {
     return this.#bytes[this.#at++] ?? 0
   }
@@ -178,7 +182,7 @@ class Decoder {
     return true
   }
 
-  /** VEX of 2 and 3 bytes, and EVEX of 4. */
+  /** Reads a VEX prefix of 2 or 3 bytes, or an EVEX prefix of 4. */
   #vector(found: Instruction, prefix: number): boolean {
     found.isVector = true
     found.map = 1
@@ -186,19 +190,19 @@ class Decoder {
     if (prefix !== 0xc5) {
       found.map = prefix === 0xc4 ? next & 0x1f : next & 7
       this.#at += prefix === 0xc4 ? 1 : 2
-      // Half-precision arithmetic has maps of its own, in which all instructions are alike.
+      // Half-precision arithmetic has maps of its own, all of whose instructions have the same form.
       if (prefix === 0x62 && (found.map === 5 || found.map === 6)) found.map = 2
     }
     found.opcode = this.#byte()
     return found.map >= 1 && found.map <= 3
   }
 
-  /** ModRM, SIB and displacement. */
+  /** Reads ModRM, SIB and displacement. */
   #operand(found: Instruction): void {
     const modrm = this.#byte()
     found.modrm = modrm
     const mod = modrm >> 6
-    // Moves to and from control and debug registers take registers, whatever mod says.
+    // Moves to and from control and debug registers have register operands, whatever `mod` says.
     if (mod === 3 || (found.map === 1 && !found.isVector && found.opcode >= 0x20 && found.opcode <= 0x23)) return
     let base = modrm & 7
     if (base === 4) {
@@ -220,7 +224,7 @@ class Decoder {
     if (bytes > 0) found.immediate = this.#signed(bytes)
   }
 
-  /** A little-endian number of `length` bytes; of 8, the low half. */
+  /** Reads a little-endian signed number of `length` bytes. For 8 bytes, only the low half. */
   #signed(length: number): number {
     let value = 0
     for (let i = 0; i < Math.min(length, 4); i++) value |= (this.#bytes[this.#at + i] ?? 0) << (8 * i)

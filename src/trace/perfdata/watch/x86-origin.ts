@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Where the value of a register came from, read off the instructions before the one that used it up: `lock xadd %eax,...`
- * leaves the old value in eax, and what was added is known only from `mov $-1,%eax` or `mov %esi,%eax; neg %eax` before it.
- * An instruction that is not known here ends the search without an answer.
+ * Determines where a register's value came from, by the instructions before the one that overwrote it. `lock xadd %eax,...`
+ * leaves the old value in eax. What was added follows only from instructions before it, such as `mov $-1,%eax` or `mov %esi,%eax;
+ * neg %eax`. An unsupported instruction ends the search without a result.
  */
 import type { Operand } from './write.ts'
 import type { Instruction } from './x86-instruction.ts'
@@ -16,33 +16,35 @@ import {
   registerOperand,
 } from './x86-write.ts'
 
-/** What one instruction does to registers: nothing, or `target = sign * source + constant`; undefined: not known. */
+/**
+ * What one instruction does to registers: nothing, or `target = sign * source + constant`. For other effects there is no Step.
+ */
 interface Step {
   target: number
   source: number
   sign: 1 | -1
   constant: number
-  /** The source is read from memory: what it was cannot be told. */
+  /** True if the source is read from memory, so that its value is unknown. */
   isLoad?: boolean
 }
 
 const NOTHING: Step = { target: -1, source: -1, sign: 1, constant: 0 }
 
-/** Operations of group 1 by their number. */
+/** Numbers of the operations in group 1. */
 const ADD = 0
 const SUB = 5
 const XOR = 6
 const CMP = 7
 
 /**
- * Returns the value that `register` held before the last instruction of `before`, in terms of registers as they are after
- * all of them; undefined where that is not known.
+ * Returns the value that `register` had after the instructions `before`, expressed by registers that still have the same value
+ * after all of them and after the instruction that follows; undefined if that is impossible.
  *
- * @param before instructions in order, none of which but the last is jumped over
+ * @param before instructions in order, of which none but the last is jumped over
  */
 export function originOf(register: number, before: readonly Instruction[]): Operand | undefined {
   let operand: Operand = { register, sign: 1, constant: 0 }
-  /** Registers that have changed since. */
+  /** Registers that were changed later. */
   const changed = new Set<number>([register])
   for (let i = before.length - 1; i >= 0; i--) {
     const step = stepOf(before[i]!)
@@ -59,8 +61,8 @@ export function originOf(register: number, before: readonly Instruction[]): Oper
 }
 
 /**
- * What the code before a compare and exchange adds to the value that it compares with: `lea 1(%rax),%edx` and
- * `lea (%rsi,%rax),%edx` make the new value of the old one. undefined: it is made in another way.
+ * Returns what the code before a compare and exchange adds to the expected value. For example, `lea 1(%rax),%edx` and `lea
+ * (%rsi,%rax),%edx` compute the new value from the old one. Undefined if it is computed in another way.
  */
 export function addendOf(register: number, compared: number, before: readonly Instruction[]): Operand | undefined {
   let operand: Operand = { register, sign: 1, constant: 0 }
@@ -84,7 +86,7 @@ function add(operand: Operand, constant: number): Operand {
   return { ...operand, constant: operand.constant + constant }
 }
 
-/** What a lea adds to one register: another, and a constant. */
+/** Returns what a lea adds to one register: another register and a constant. */
 function sumOf(found: Instruction, register: number): Operand | undefined {
   if (found.isVector || found.map !== 0 || found.opcode !== 0x8d) return undefined
   const { base, index, scale } = addressOf(found, 0n)
@@ -102,7 +104,7 @@ function stepOf(found: Instruction): Step | undefined {
 
 function twoByteStep(found: Instruction): Step | undefined {
   const { opcode } = found
-  // Jumps that are not taken, long nops and endbr.
+  // Jumps that were not taken, long nops and endbr change no registers.
   if ((opcode >= 0x80 && opcode <= 0x8f) || (opcode >= 0x18 && opcode <= 0x1f)) return NOTHING
   const extends_ = opcode === 0xb6 || opcode === 0xb7 || opcode === 0xbe || opcode === 0xbf
   return extends_ ? { ...NOTHING, target: registerField(found), isLoad: true } : undefined
@@ -111,7 +113,7 @@ function twoByteStep(found: Instruction): Step | undefined {
 function oneByteStep(found: Instruction): Step | undefined {
   const { opcode } = found
   const width = operandBytes(found)
-  // Jumps that are not taken, and nop.
+  // Jumps that were not taken, and nop, change no registers.
   if ((opcode >= 0x70 && opcode <= 0x7f) || (opcode === 0x90 && (found.rex & 1) === 0)) return NOTHING
   if (opcode === 0x84 || opcode === 0x85 || opcode === 0xa8 || opcode === 0xa9) return NOTHING
   if (opcode >= 0xb8 && opcode <= 0xbf)
@@ -133,7 +135,8 @@ function oneByteStep(found: Instruction): Step | undefined {
 
 function lea(found: Instruction): Step {
   const target = registerField(found)
-  // Nothing is loaded: only the address counts, which may not be relative to the instruction.
+  // lea loads nothing from memory. Its result is followed only if it is a register plus a constant, so not if its address is
+  // relative to the instruction.
   const { base, index } = addressOf(found, 0n)
   return base >= 0 && index < 0 && operandBytes(found) >= 4
     ? { target, source: base, sign: 1, constant: found.displacement }
@@ -149,7 +152,7 @@ function move(found: Instruction): Step {
   return { target, source, sign: 1, constant: 0 }
 }
 
-/** Operations between a register and a register or memory. */
+/** Decodes operations between a register and a register or memory. */
 function arithmetic(found: Instruction): Step | undefined {
   const operation = found.opcode >> 3
   if (operation === CMP) return NOTHING
@@ -162,7 +165,7 @@ function arithmetic(found: Instruction): Step | undefined {
   return operation === XOR && target === source ? { ...NOTHING, target } : { ...NOTHING, target, isLoad: true }
 }
 
-/** Operations with a constant. */
+/** Decodes operations with a constant. */
 function groupOne(found: Instruction, width: number): Step | undefined {
   const operation = groupOf(found)
   if (operation === CMP || hasMemory(found)) return NOTHING
@@ -170,12 +173,12 @@ function groupOne(found: Instruction, width: number): Step | undefined {
   const target = registerOperand(found)
   if (operation === ADD) return { target, source: target, sign: 1, constant: found.immediate }
   if (operation === SUB) return { target, source: target, sign: 1, constant: -found.immediate }
-  // or $-1
+  // `or $-1` sets all bits.
   if (operation === 1 && found.immediate === -1) return { ...NOTHING, target, constant: -1 }
   return { ...NOTHING, target, isLoad: true }
 }
 
-/** test, not, neg; mul and div change two registers. */
+/** Decodes test, not and neg. mul and div change two registers and are not supported. */
 function groupThree(found: Instruction, width: number): Step | undefined {
   const operation = groupOf(found)
   if (operation < 2 || (operation < 4 && hasMemory(found))) return NOTHING

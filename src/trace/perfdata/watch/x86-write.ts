@@ -1,22 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What instructions of x86-64 write to memory. Facts: Intel SDM volume 2. */
+/** Decodes what x86-64 instructions write to memory. Facts: Intel SDM volume 2. */
 
 import type { Address, Effect, Operand, Write } from './write.ts'
 import { type Instruction, REX_W } from './x86-instruction.ts'
 
-/** Numbers of perf (arch/x86/include/uapi/asm/perf_regs.h) by those of the instruction set. */
+/** perf's register numbers (arch/x86/include/uapi/asm/perf_regs.h) by those of the instruction set. */
 const PERF_REGISTERS = [0, 2, 3, 1, 7, 6, 4, 5, 16, 17, 18, 19, 20, 21, 22, 23]
 const AX = 0
 const DX = 3
 export const X86_FLAGS = 9
 export const ZERO_FLAG = 0x40n
 
-/** Bit 2 of REX extends ModRM's register, bit 1 the index, bit 0 the base or ModRM's operand. */
+/**
+ * Register in the `reg` field of ModRM. Bit 2 of REX extends it; bit 1 extends the index, and bit 0 the base or the operand in
+ * `rm`.
+ */
 export function registerField({ modrm, rex }: Instruction): number {
   return PERF_REGISTERS[((modrm >> 3) & 7) | ((rex & 4) << 1)]!
 }
 
-/** Register that ModRM names as the operand, where it names no memory. */
+/** Register operand in the `rm` field of ModRM, if it is not memory. */
 export function registerOperand({ modrm, rex }: Instruction): number {
   return PERF_REGISTERS[(modrm & 7) | ((rex & 1) << 3)]!
 }
@@ -26,26 +29,26 @@ export function opcodeRegister({ opcode, rex }: Instruction): number {
   return PERF_REGISTERS[(opcode & 7) | ((rex & 1) << 3)]!
 }
 
-/** True if ModRM names memory. */
+/** True if ModRM has a memory operand. */
 export function hasMemory({ modrm }: Instruction): boolean {
   return modrm >= 0 && modrm >> 6 !== 3
 }
 
-/** Bits 3 to 5 of ModRM, which tell the instructions of a group apart. */
+/** Bits 3 to 5 of ModRM, which select the instruction in an opcode group. */
 export function groupOf({ modrm }: Instruction): number {
   return (modrm >> 3) & 7
 }
 
-/** Bytes that an integer instruction works on; those with an even opcode work on one. */
+/** Operand size in bytes of an integer instruction. Even opcodes have operands of one byte. */
 export function operandBytes({ opcode, rex, isShort }: Instruction): number {
   if ((opcode & 1) === 0) return 1
   return rex & REX_W ? 8 : isShort ? 2 : 4
 }
 
 /**
- * What the instruction writes to the memory that its ModRM names, or a string instruction to where di points.
+ * Returns what an instruction writes to the memory operand of its ModRM or, for string instructions, to the address in di.
  *
- * @param next address of the instruction behind it
+ * @param next address of the instruction after it
  */
 export function x86Write(found: Instruction, next: bigint): Write {
   const string = stringWrite(found)
@@ -63,7 +66,7 @@ export function x86Write(found: Instruction, next: bigint): Write {
   }
 }
 
-/** stos: what is in ax is stored at di, which moves on; other string instructions store what nobody knows. */
+/** Decodes string instructions. stos stores ax at di and advances di; what others store is unknown. */
 function stringWrite(found: Instruction): Write | undefined {
   const { opcode, map, isVector } = found
   if (isVector || map !== 0 || ![0xa4, 0xa5, 0xaa, 0xab, 0x6c, 0x6d].includes(opcode)) return undefined
@@ -103,7 +106,7 @@ function effectOf(found: Instruction): Found {
 
 function oneByteEffect(found: Instruction): Found {
   const { opcode } = found
-  // Below 40, the opcode's bits 3 to 5 name the operation, and bit 1 its direction.
+  // Below 40, bits 3 to 5 of the opcode select the operation, and bit 1 its direction.
   if (opcode < 0x40) return opcode & 2 ? NONE : arithmetic(opcode >> 3, sourceOf(found))
   if (opcode >= 0x80 && opcode <= 0x83) return arithmetic(groupOf(found), ofConstant(found.immediate))
   if (READS_ONE_BYTE.has(opcode)) return NONE
@@ -118,10 +121,10 @@ function oneByteEffect(found: Instruction): Found {
 
 const INC: Found = { effect: 'add', operand: ofConstant(1) }
 const DEC: Found = { effect: 'add', operand: ofConstant(-1) }
-/** movsxd, imul, test, mov and lea to a register. */
+/** Opcodes that do not write to memory: movsxd, imul, test, and mov and lea to a register. */
 const READS_ONE_BYTE = new Set([0x63, 0x69, 0x6b, 0x84, 0x85, 0x8a, 0x8b, 0x8d, 0x8e])
 
-/** Operations of group 1: add, or, adc, sbb, and, sub, xor, cmp. */
+/** Decodes the operations of group 1: add, or, adc, sbb, and, sub, xor, cmp. */
 function arithmetic(operation: number, operand: Operand): Found {
   if (operation === 0) return { effect: 'add', operand }
   if (operation === 5) {
@@ -129,13 +132,13 @@ function arithmetic(operation: number, operand: Operand): Found {
     return { effect: 'add', operand: { register: operand.register, sign, constant: -operand.constant } }
   }
   if (operation === 7) return NONE
-  // Anding with 0 and oring with -1 leave nothing of what was there.
+  // `and $0` and `or $-1` overwrite the previous value completely.
   const constant = operand.register < 0 ? operand.constant : undefined
   const sets = (operation === 4 && constant === 0) || (operation === 1 && constant === -1)
   return sets ? { effect: 'set', operand } : UNKNOWN
 }
 
-/** The register of ModRM as an operand; of one byte, ah to bh may be meant, which are not told apart. */
+/** Returns the register in ModRM as an operand. A one-byte operand may be ah to bh, which is not distinguished. */
 function sourceOf(found: Instruction): Operand {
   return ofRegister(registerField(found))
 }
@@ -145,14 +148,14 @@ function twoByteEffect(found: Instruction): Found {
   if (opcode === 0xb0 || opcode === 0xb1) return { effect: 'compare', operand: sourceOf(found) }
   if (opcode === 0xc0 || opcode === 0xc1) return { effect: 'fetch-add' }
   if (opcode === 0xc3) return { effect: 'set', operand: sourceOf(found) }
-  // bt, nop and prefetch, cmov, imul, movzx, popcnt, bsf, bsr, movsx
+  // bt, nop and prefetch, cmov, imul, movzx, popcnt, bsf, bsr and movsx only read.
   const reads = opcode === 0xa3 || opcode === 0xaf || (opcode >= 0x40 && opcode <= 0x4f) || opcode === 0x0d
   if (reads || (opcode >= 0x18 && opcode <= 0x1f)) return NONE
   if (opcode === 0xb6 || opcode === 0xb7 || opcode === 0xb8 || (opcode >= 0xbc && opcode <= 0xbf)) return NONE
   return opcode === 0xba && groupOf(found) === 4 ? NONE : UNKNOWN
 }
 
-/** Base, index and displacement that ModRM and SIB name. */
+/** Returns the base, index and displacement in ModRM and SIB. */
 export function addressOf(found: Instruction, next: bigint): Address {
   const { modrm, sib, rex, displacement, hasSegment } = found
   const mod = modrm >> 6
