@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Readers of recordings of page_ref events and probes. Runs in Node and in browsers. */
+/** Library entry: readers of recordings of page_ref events and probes. Runs in Node and in browsers. */
 export { BlobSource, BytesSource } from './common/bytes.ts'
 export { type StampInfo, spanOf, stampSlack } from './common/clock.ts'
 export type { Codecs, Unpack } from './common/compression.ts'

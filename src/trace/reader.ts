@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** The readers of all formats. A new format is a folder beside the others and an entry here. */
+/** The readers of all formats. A new format needs a folder beside the others and an entry here. */
 import { isTar } from './archive/tar.ts'
 import type { ByteSource, Recording } from './events.ts'
 import { isPerfData } from './perfdata/header.ts'
@@ -7,15 +7,15 @@ import { isTraceDat } from './tracedat/file.ts'
 import { openTraceDat, type TraceDatOptions } from './tracedat/recording.ts'
 
 export interface Reader {
-  /** True if the reader jumps about in a file. Others read it from front to back, so that it may come through a pipe. */
+  /** True if the reader needs random access. Other readers read from front to back, so that the data may come from a pipe. */
   readonly isRandom: boolean
-  /** True if a file that begins with these bytes (512, or all of a shorter one) is of the format. */
+  /** True if a file that begins with these bytes (512, or all of a shorter file) has this format. */
   sniff(start: Uint8Array): boolean
   /** Opens a recording. Rejects with a TraceError if nothing in it can be used. */
   open(source: ByteSource, options: TraceDatOptions): Promise<Recording>
 }
 
-/** Text has nothing that it must begin with: whatever is of no other format may be text, and its reader says if it is not. */
+/** Text has no signature. Any file of no other format may be text, and the reader of text rejects it if it is not. */
 const TEXT: Reader = {
   isRandom: false,
   sniff: () => true,
@@ -29,8 +29,8 @@ const TEXT: Reader = {
 }
 
 /**
- * Readers in the order in which they are asked. Those of text and perf.data are loaded when they are needed: with a small
- * file that would take longer than reading it.
+ * The readers in the order in which they are tried. Those of text and perf.data are loaded on demand, because for a small file
+ * loading them takes longer than reading it.
  */
 const READERS: readonly Reader[] = [
   { isRandom: true, sniff: isTraceDat, open: openTraceDat },
@@ -47,7 +47,7 @@ const READERS: readonly Reader[] = [
   TEXT,
 ]
 
-/** Returns the reader of a file that begins with these bytes. */
+/** Returns the reader for a file that begins with these bytes. */
 export function readerOf(start: Uint8Array): Reader {
   return READERS.find(reader => reader.sniff(start)) ?? TEXT
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * One line of ftrace text: who, where and when, which event, and the fields of a page_ref event.
+ * Parses one line of ftrace text: task, CPU, time, the kind of event, and the fields of a page_ref event.
  *
  *     insmod-99      [001] .....     7.106246: page_ref_set: pfn=0xfcf8000 flags=none count=1 ... val=1
  *     insmod-105   1.....     7.369095: page_ref_set:   pfn=...         (trace-cmd report -l, latency-format)
  *
- * The head is read backwards from the colon after the time, for the task's name may hold anything.
+ * The head is parsed backwards from the colon after the time, because the task's name may contain anything.
  * Facts of the format: kernel/trace/trace_output.c, trace-cmd-report(1).
  */
 
@@ -27,10 +27,10 @@ const LETTER_S = 115
 const LETTER_U = 117
 const LETTER_X = 120
 
-/** Columns are as wide as EventBatch.cpu. */
+/** Maximum CPU number, given by the width of EventBatch.cpu. */
 const MAX_CPU = 0xffff
 
-/** Width of the task's name in tracefs' text: names are shorter, and right-aligned. */
+/** Width of the task's name in the text of tracefs. Names are shorter and right-aligned. */
 const NAME_COLUMNS = 16
 
 const encoder = new TextEncoder()
@@ -39,7 +39,7 @@ const OPS = OP_NAMES.slice(0, Op.PAGE_FREE).map((name, op) => ({
   op: op as Op,
   bytes: encoder.encode(name.slice(PREFIX.length)),
 }))
-/** Probes by the name with its colon: the text does not tell an event's group. */
+/** Probes by name and colon. The text does not contain an event's group. */
 const PROBES = OP_NAMES.flatMap((name, op) =>
   isProbe(op) ? [{ op: op as Op, bytes: encoder.encode(`${name}:`) }] : [],
 )
@@ -61,7 +61,7 @@ const MT = keyOf('mt')
 const VAL = keyOf('val')
 const RET = keyOf('ret')
 
-/** Fields that an event is nothing without, as bits of what was seen. */
+/** Bits for the fields that an event must have. */
 const SEEN_PFN = 1
 const SEEN_COUNT = 2
 const SEEN_VAL = 4
@@ -69,8 +69,8 @@ const SEEN_RET = 8
 const NEEDED = SEEN_PFN | SEEN_COUNT | SEEN_VAL
 
 /**
- * Page flags by name, with the bits that they have in Linux 6.12: the text of a kernel gives names, and so do these
- * bits, whatever the number of the flag was in the kernel that wrote it.
+ * Names of page flags by their bits in Linux 6.12. A kernel's text contains names, so the bits that its own flags have do not
+ * matter.
  */
 export const FLAG_NAMES = [
   'locked',
@@ -101,10 +101,10 @@ export const FLAG_NAMES = [
 
 const FLAG_BITS = new Map<string, number>(FLAG_NAMES.map((name, bit) => [name, bit]))
 
-/** Words of flags remembered; a power of two. Recordings have some dozens. */
+/** Number of cached flag words, a power of two. Recordings have some dozens. */
 const FLAG_WORDS = 1 << 8
 
-/** What kind of event a line shows. */
+/** The kind of a line. */
 export const LineKind = { PAGE_REF: 0, STACK: 1, OTHER: 2, PROBE: 3 } as const
 export type LineKind = (typeof LineKind)[keyof typeof LineKind]
 
@@ -124,39 +124,39 @@ const POWERS = Array.from({ length: 9 }, (_, n) => 10 ** n)
 const isBlank = (code: number | undefined) => code === SPACE || code === TAB
 const isDigit = (code: number | undefined) => code! >= ZERO && code! <= 57
 
-/** Parses lines one by one; its members tell of the last one. */
+/** Parses lines one by one. Its members describe the last line parsed. */
 export class EventLine {
   kind: LineKind = LineKind.OTHER
   cpu = 0
   pid = 0
-  /** Where the task's name stands; leading spaces are not part of it. */
+  /** Start of the task's name, without leading spaces. */
   commStart = 0
   commEnd = 0
-  /** Time: whole seconds and nanoseconds; of a clock that counts ticks, the digits before the last nine and those. */
+  /** Time in whole seconds and nanoseconds. For a clock that counts ticks: the digits before the last nine, and the last nine. */
   seconds = 0
   nanoseconds = 0
-  /** The time had no decimal point. */
+  /** True if the time has no decimal point. */
   ticks = false
-  /** Nanoseconds that the last digit of the time stands for; of ticks, 1. */
+  /** Value of the time's last digit in nanoseconds; 1 for ticks. */
   resolution = 1
-  /** The operation of a page_ref event, or the probe, and where its fields start. */
+  /** The operation of a page_ref event or the kind of a probe, and the start of its fields. */
   op: Op = Op.SET
   fields = 0
-  /** An event of another kind is sched_switch, whose fields name tasks. */
+  /** True if an event of another kind is sched_switch, whose fields contain names of tasks. */
   isSwitch = false
 
-  /** Where in its line the last head ended. */
+  /** Column at which the head of the last line ended. */
   #column = 0
   #low = 0
   #high = 0
   #int = 0
-  /** Where the number last read ended; -1: there was none. */
+  /** End of the number last read; -1 if there was none. */
   #next = 0
   readonly #flagWords: ({ bytes: Uint8Array; bits: number } | undefined)[] = new Array(FLAG_WORDS).fill(undefined)
 
-  /** Parses the head of the line [start, end). False: it is no event. */
+  /** Parses the head of the line [start, end). Returns false if it is not an event. */
   parseHead(bytes: Uint8Array, start: number, end: number): boolean {
-    // Nearly always it ends in the same column as the last one.
+    // Heads nearly always end in the same column as the previous one.
     let colon = start + this.#column
     if (colon >= end || bytes[colon] !== COLON || !this.#headBefore(bytes, start, colon)) {
       colon = this.#findHead(bytes, start, end)
@@ -167,11 +167,11 @@ export class EventLine {
     return true
   }
 
-  /** Colon that ends the head of a line; -1 for none. */
+  /** Returns the colon that ends the head of a line; -1 if there is none. */
   #findHead(bytes: Uint8Array, start: number, end: number): number {
     const first = this.#nextHead(bytes, start, start, end)
     if (first < 0 || this.commEnd - start >= NAME_COLUMNS) return first
-    // A task may be called "a-1 [002] 3: b": the dash after the name has its column.
+    // A task may be called "a-1 [002] 3: b". The search is limited because the dash after the real name has a fixed column.
     const limit = Math.min(end, start + NAME_COLUMNS + 64)
     for (let next = first; next >= 0; next = this.#nextHead(bytes, start, next + 1, limit)) {
       if (this.commEnd - start === NAME_COLUMNS) return next
@@ -186,7 +186,7 @@ export class EventLine {
     return -1
   }
 
-  /** Reads time, CPU, pid and name that end before `colon`. */
+  /** Parses the time, CPU, pid and name before the colon. */
   #headBefore(bytes: Uint8Array, start: number, colon: number): boolean {
     let at = this.#timeBefore(bytes, start, colon)
     if (at < 0) return false
@@ -203,7 +203,7 @@ export class EventLine {
     return this.#taskBefore(bytes, start, at - 1)
   }
 
-  /** Time that ends before `colon`; where it starts is returned less one, -1 for none. */
+  /** Parses the time that ends before `colon`. Returns the index before its start; -1 if there is no time. */
   #timeBefore(bytes: Uint8Array, start: number, colon: number): number {
     let end = colon
     // "12us : ", "12us+: ": microseconds with a mark for long delays.
@@ -224,7 +224,7 @@ export class EventLine {
     return isBlank(bytes[whole - 1]) ? whole - 1 : -1
   }
 
-  /** A time without a decimal point: microseconds, or ticks of the trace's clock. */
+  /** Takes a time without a decimal point: microseconds, or ticks of the trace clock. */
   #wholeTime(bytes: Uint8Array, first: number, end: number, micro: boolean): void {
     this.ticks = !micro
     this.resolution = micro ? 1000 : 1
@@ -239,14 +239,14 @@ export class EventLine {
     }
   }
 
-  /** Digits that end at `at`, as `#int`; returns the index before them, -1 where there are none or too many. */
+  /** Reads the digits that end at `at` into `#int`. Returns the index before them; -1 if there are none or too many. */
   #intBefore(bytes: Uint8Array, start: number, at: number): number {
     const first = digitsStart(bytes, start, at + 1)
     this.#int = decimal(bytes, first, at + 1)
     return first > at || at - first > 10 ? -1 : first - 1
   }
 
-  /** "insmod-105   1.....": the CPU stands before the flags. */
+  /** Parses "insmod-105   1.....", in which the CPU precedes the flags. */
   #latencyHead(bytes: Uint8Array, start: number, flags: number, last: number): boolean {
     let cpu = 0
     let at = flags
@@ -256,7 +256,7 @@ export class EventLine {
     return this.#taskBefore(bytes, start, flags - 1)
   }
 
-  /** "NAME-PID" and perhaps "(TGID)", ending at `at`. */
+  /** Parses "NAME-PID", optionally followed by "(TGID)", that ends at `at`. */
   #taskBefore(bytes: Uint8Array, start: number, at: number): boolean {
     at = skipSpacesBack(bytes, start, at)
     if (bytes[at] === CLOSE_PAREN) {
@@ -275,7 +275,7 @@ export class EventLine {
 
   #classify(bytes: Uint8Array, at: number, end: number): void {
     while (at < end && bytes[at] === SPACE) at++
-    // "(+338)", from trace-cmd report --ts-diff.
+    // "(+338)" is printed by trace-cmd report --ts-diff.
     if (bytes[at] === OPEN_PAREN) {
       while (at < end && bytes[at] !== CLOSE_PAREN) at++
       do at++
@@ -312,7 +312,7 @@ export class EventLine {
     }
   }
 
-  /** Reads the fields of a page_ref event up to `end` into a row. False: one is missing or no number. */
+  /** Parses the fields of a page_ref event up to `end` into a row. Returns false if one is missing or not a number. */
   parseFields(bytes: Uint8Array, end: number, batch: EventBatch, row: number): boolean {
     batch.flagsLow[row] = 0
     batch.flagsHigh[row] = 0
@@ -374,7 +374,7 @@ export class EventLine {
     return (seen & NEEDED) === NEEDED && (!HAS_RET[this.op] || (seen & SEEN_RET) !== 0)
   }
 
-  /** A decimal number that fits in 32 bits. */
+  /** Reads a decimal number of up to 32 bits. */
   #readInt(bytes: Uint8Array, at: number, end: number): void {
     const negative = at < end && bytes[at] === MINUS
     if (negative) at++
@@ -385,7 +385,7 @@ export class EventLine {
     this.#next = at === first || value > 0xffffffff ? -1 : at
   }
 
-  /** A hexadecimal number of up to 64 bits, with or without 0x. */
+  /** Reads a hexadecimal number of up to 64 bits, with or without 0x. */
   #readHex(bytes: Uint8Array, at: number, end: number): void {
     if (at + 1 < end && bytes[at] === ZERO && bytes[at + 1] === LETTER_X) at += 2
     const first = at
@@ -403,7 +403,7 @@ export class EventLine {
     this.#next = at === first || at - first > 16 ? -1 : at
   }
 
-  /** A pointer as the kernel or trace-cmd print it; "(nil)" and the like are 0. */
+  /** Reads a pointer as printed by the kernel or trace-cmd. "(nil)" and similar words are 0. */
   #readPointer(bytes: Uint8Array, at: number, end: number): void {
     if (bytes[at] !== OPEN_PAREN) {
       this.#readHex(bytes, at, end)
@@ -415,7 +415,7 @@ export class EventLine {
     this.#next = at
   }
 
-  /** "none", a number, or names joined by "|", where a number stands for bits without a name. */
+  /** Reads "none", a number, or names joined by "|", among which a number stands for bits without a name. */
   #readFlags(bytes: Uint8Array, at: number, end: number): void {
     if (bytes[at] === ZERO) {
       this.#readHex(bytes, at, end)
@@ -449,7 +449,7 @@ function flagBits(word: string): number {
   return bits >>> 0
 }
 
-/** Start of the digits that end before `end`. */
+/** Returns the start of the digits that end before `end`. */
 function digitsStart(bytes: Uint8Array, start: number, end: number): number {
   let at = end
   while (at > start && isDigit(bytes[at - 1])) at--
@@ -467,7 +467,7 @@ function skipSpacesBack(bytes: Uint8Array, start: number, at: number): number {
   return at
 }
 
-/** Start of the word that ends at `at`. */
+/** Returns the start of the word that ends at `at`. */
 function tokenStart(bytes: Uint8Array, start: number, at: number): number {
   const limit = Math.max(start, at - 16)
   while (at > limit && bytes[at - 1] !== SPACE) at--

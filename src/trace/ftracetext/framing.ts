@@ -1,34 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * What texts have around their lines when people copy them: the marks of a quoted mail, the stamps of a kernel log or a
- * journal, the names and numbers of grep, an indent, the entities of a web page, the colours of a terminal.
+ * Recognises and removes what copied text has around its lines: marks of a quoted mail, timestamps of a kernel log or a journal,
+ * file names and line numbers of grep, indentation, HTML entities, and colour codes of a terminal.
  *
- * What it is, is learned from the first lines, and is believed only if nearly all lines between two events have it and the events
- * are events without it. Lines are text of ISO 8859-1, a character for each byte.
+ * The framing is learned from the first lines. It is accepted only if nearly all lines between two events have it, and the events
+ * are valid without it. Lines are ISO 8859-1 text, with one character for each byte.
  */
 
 import { decodeText } from '../common/bytes.ts'
 
-/** A line's text without what it has in front; undefined where it has nothing of the kind. */
+/** Returns a line without a prefix or suffix; undefined if the line does not have it. */
 type Strip = (line: string) => string | undefined
 
 interface Layer {
-  /** What was taken off, for a reader of the result. */
+  /** What was removed, in words, for the reader of a report. */
   what: string
   strip: Strip
 }
 
-/** What is done with the lines of a text. */
+/** What to remove from the lines of a text. */
 export interface Framing {
-  /** In words; empty where nothing is done. */
+  /** What is removed, in words; empty if nothing is. */
   what: string[]
-  /** Whether lines have something in front: those that have not come from elsewhere. */
+  /** True if lines have a prefix or suffix. Then lines without it did not come from the trace. */
   isFraming: boolean
-  /** Returns the line as ftrace wrote it, as far as can be. */
+  /** Returns the line as ftrace wrote it, as far as possible. */
   unframe(line: string): { line: string; isFramed: boolean }
 }
 
-/** The head of an event: "NAME-PID [CPU] FLAGS TIME: NAME", with the latency format and perf script's. */
+/** Matches the head of an event: "NAME-PID [CPU] FLAGS TIME: NAME", and the variants of the latency format and of perf script. */
 const EVENT =
   /^.*?\S-\d+ *(?:\( *[-\d]+\) *)?(?: +\[\d{2,}\] +(?:\S{4,8} +)?|\s+\d+[.\w#]{4,6} +)\d+(?:\.\d+)?(?:us[+!#*@$ ]?)? ?: +\S/
 const PERF_EVENT = /^\s*\S.*? +\d+(?:\/\d+)? +\[\d{3,}\] +(?:\S{4,5} +)?\d+\.\d{6,9}: +\S/
@@ -55,16 +55,16 @@ const KNOWN: readonly (readonly [what: string, pattern: RegExp])[] = [
   ['names of files', /^[^\s:]{1,255}?[:-](?=\d+[:-])/],
 ]
 
-/** Lines of which so many in a hundred have it, have it in front. */
+/** Percentage of lines that must have a layer. */
 const NEARLY_ALL = 90
 
-/** Layers, one inside the other, at most. */
+/** Maximum number of nested layers. */
 const MAX_LAYERS = 6
 
 /**
- * Learns what the lines of a text have around them from the first of them.
+ * Learns the framing of a text's lines from the first of them.
  *
- * @param keepsNames what all lines begin with may be the name of a trace buffer, which is wanted
+ * @param keepsNames a common prefix may be the name of a trace buffer, which must be kept
  */
 export function learnFraming(lines: readonly string[], keepsNames = false): Framing {
   const cleaning = learnCleaning(lines)
@@ -103,16 +103,16 @@ const ENTITIES: Readonly<Record<string, string>> = {
 const ENTITY = /&(lt|gt|amp|quot|nbsp|#39|#x27|#x3d|#61|#62|#60|#160);/gi
 // biome-ignore lint/suspicious/noControlCharactersInRegex: a terminal's colours begin with one
 const ESCAPE = /\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()][0-9A-B])/g
-/** The bytes of a no-break space, as a web page or a word processor has them. */
+/** The bytes of a no-break space in UTF-8, as inserted by web pages and word processors. */
 const NO_BREAK = /\xc2\xa0/g
 
-/** True if a terminal's colours stand where ftrace writes: in a task's name they are the name's own. */
+/** True if there are colour codes in the parts that ftrace writes. In a task's name they are part of the name. */
 function isColoured(line: string): boolean {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: a terminal's colours begin with one
   return /^\s*\x1b\[|-\d+ +\S.*\x1b\[|=>.*\x1b\[/.test(line)
 }
 
-/** What is done with a line wherever it stands in it. */
+/** Learns what to replace anywhere in a line. */
 function learnCleaning(lines: readonly string[]): Layer[] {
   const text = lines.join('\n')
   const found: Layer[] = []
@@ -127,35 +127,35 @@ function learnCleaning(lines: readonly string[]): Layer[] {
           .replace(/<\/?(?:span|b|i|a|br|code|pre|p|div|td|tr)\b[^>]*>/gi, '')
           .replace(ENTITY, (all, name: string) => ENTITIES[name.toLowerCase()] ?? all),
     })
-  // Carriage returns at the ends of all lines are how some systems end lines, and no news.
+  // Carriage returns only at the ends of lines are normal on some systems and not reported.
   return found.filter(({ what }) => what !== 'carriage returns' || /\r[^\n]/.test(text))
 }
 
-/** Lines by which layers are learned. */
+/** Number of lines from which layers are learned. */
 const SAMPLE_LINES = 400
 
-/** The lines from the first event on, to an event, without blank ones. */
+/** Returns the non-blank lines from the first event to the last one of the sample. */
 function between(lines: readonly string[]): string[] {
   const first = lines.findIndex(isEventLine)
   if (first < 0) return []
   const sample = lines.slice(first, first + SAMPLE_LINES)
-  // The rest of a line that a mail program broke has lost what stood in front.
+  // Continuations of lines that a mail program broke do not have the prefix.
   return sample
     .slice(0, sample.findLastIndex(isEventLine) + 1)
     .filter(line => line.trim() !== '' && !isContinuation(line))
 }
 
-/** Bytes as the text that they are. */
+/** Returns ISO 8859-1 characters as the UTF-8 text that they encode, quoted. */
 function shown(latin1: string): string {
   return JSON.stringify(decodeText(Uint8Array.from(latin1, letter => letter.charCodeAt(0))))
 }
 
-/** True if a line begins with what stands at the start of a line only where it was broken. */
+/** True if a line begins with text that is at the start of a line only after a line break was inserted. */
 export function isContinuation(line: string): boolean {
   return /^\s*(?:\w+=\S|page_ref_[a-z_]+: )/.test(line)
 }
 
-/** What all lines end in beside words and brackets: the right side of a box. */
+/** Finds a common suffix of all lines other than words and brackets, such as the right side of a box. */
 function endLayer(lines: readonly string[]): Layer[] {
   const [first = '', ...others] = lines.map(line => line.trimEnd())
   let end = /[^\w)\]>"']*$/.exec(first)![0]
@@ -189,7 +189,7 @@ function patternLayer(what: string, pattern: RegExp): Layer {
   }
 }
 
-/** Whether nearly all lines have the layer, and all events that have it are events without it, of a task with a name. */
+/** True if nearly all lines have the layer, and the events among them are still events without it, of a task with a name. */
 function fits({ strip }: Layer, lines: readonly string[]): boolean {
   let having = 0
   for (const line of lines) {
@@ -201,10 +201,10 @@ function fits({ strip }: Layer, lines: readonly string[]): boolean {
   return lines.length > 0 && having * 100 >= lines.length * NEARLY_ALL
 }
 
-/** Width of the column in which tracefs and trace-cmd write a task's name. */
+/** Width of the task's name in the output of tracefs and trace-cmd. */
 const NAME_COLUMNS = 16
 
-/** What all lines begin with, letter by letter; no more than stands before the column of the task's name. */
+/** Finds the longest common prefix of all lines, up to the column of the task's name. */
 function literalLayer(lines: readonly string[]): Layer | undefined {
   const [first] = lines
   if (first === undefined) return undefined
@@ -216,10 +216,10 @@ function literalLayer(lines: readonly string[]): Layer | undefined {
   }
   const events = lines.filter(isEventLine)
   const room = Math.min(...events.map(line => (/-\d+\s*(?:\(|\[|\s\d)/.exec(line)?.index ?? 0) - NAME_COLUMNS))
-  // Where the blanks before names were lost, letters may be of a name.
+  // If the blanks before names were lost, letters of the prefix may belong to names.
   const marks = /^[^\w<\x80-\xff]*/.exec(prefix)![0]
   prefix = prefix.slice(0, Math.max(room, marks.trim() === '' ? 0 : marks.length))
-  // A few blanks may be of wide columns, and do no harm.
+  // A few blanks may belong to wide columns. They do no harm.
   if (/^ {0,3}$/.test(prefix)) return undefined
   const layer = {
     what: prefix.trim() === '' ? 'an indent' : shown(prefix),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What the lines of ftrace text say that are no events: comments at its head, and marks of lost events. */
+/** Parses the lines of ftrace text other than events: header comments, and marks of lost events. */
 
 import { decodeText } from '../common/bytes.ts'
 import { MAX_CPUS } from '../common/loss-tracker.ts'
@@ -11,7 +11,7 @@ const HASH = 35
 const EVENTS_LOST = /^CPU:(\d+) \[(?:LOST (?:(\d+) )?EVENTS|(?:(\d+) )?EVENTS DROPPED)\]/
 const BUFFER_STARTED = /^#+ CPU (\d+) buffer started #+/
 
-/** CPU and number (where it is told) of events that a line says are lost: "CPU:1 [LOST 12 EVENTS]". */
+/** CPU of a line that reports lost events, and their number if it is given: "CPU:1 [LOST 12 EVENTS]". */
 export function lostMark(line: string): { cpu: number; count: number | undefined } | undefined {
   const match = EVENTS_LOST.exec(line)
   if (!match) return undefined
@@ -19,24 +19,24 @@ export function lostMark(line: string): { cpu: number; count: number | undefined
   return { cpu: Number(match[1]), count: count === undefined ? undefined : Number(count) }
 }
 
-/** CPU of "##### CPU 1 buffer started ####", which stands before its first event when older ones were overwritten. */
+/** CPU of "##### CPU 1 buffer started ####". The line precedes the CPU's first event if older ones were overwritten. */
 export function startMark(line: string): number | undefined {
   const cpu = BUFFER_STARTED.exec(line)?.[1]
   return cpu === undefined ? undefined : Number(cpu)
 }
 
-/** The head of a text. */
+/** The header of a text. */
 export class TextHeader {
-  /** Some line was of a head. */
+  /** True if a line of a header was found. */
   recognised = false
   traceCmd = false
   cpus = 0
   kernel: string | undefined
-  /** Events in the buffer, and events written to it; equal where none was overwritten. */
+  /** Number of events in the buffer, and number of events written to it. They are equal if none was overwritten. */
   entries = 0
   written = 0
 
-  /** Takes what a line tells; false when it is of no head. */
+  /** Takes over the contents of a line. Returns false if it does not belong to a header. */
   read(line: string): boolean {
     const cpus = /^cpus=(\d+)/.exec(line)?.[1] ?? /^#.*#P:(\d+)/.exec(line)?.[1]
     if (cpus !== undefined) this.cpus = Math.min(Number(cpus), MAX_CPUS)
@@ -53,7 +53,7 @@ export class TextHeader {
   }
 }
 
-/** The first event of each CPU whose start a text marks, and of the CPU that comes first. */
+/** Yields the first event of each CPU whose start is marked, and of the CPU whose events come first. */
 export async function* firstEvents(input: TextInput): AsyncGenerator<EventLine> {
   const scan = new StartScan()
   for await (const chunk of input.chunks()) {
@@ -64,13 +64,13 @@ export async function* firstEvents(input: TextInput): AsyncGenerator<EventLine> 
   yield* scan.events()
 }
 
-/** Looks for marks and the event after each, and at little else. */
+/** Looks for start marks and the event after each, and skips everything else quickly. */
 class StartScan {
   readonly window = new LineWindow()
   readonly #line = new EventLine()
   #atStart = true
 
-  /** Moves to the next line worth a look: any line until the first event after a mark, then the next mark. */
+  /** Moves to the next relevant line. That is any line until the first event after a mark, then the next mark. */
   #seek(): boolean {
     const { window } = this
     while (!this.#atStart) {

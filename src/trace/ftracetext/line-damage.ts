@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Tracks the lines of a text that are no events but may have been: damaged and torn ones, and those from elsewhere. */
+/** Keeps track of lines that are not events but may have been: damaged and torn lines, and lines that do not come from ftrace. */
 import type { Damage } from '../events.ts'
 import { isSeparator, isTorn } from './strange-lines.ts'
 import type { Unframed } from './unframed.ts'
 
-/** Damaged lines reported one by one; the rest is counted. */
+/** Maximum number of damaged lines that are reported one by one. Further ones are only counted. */
 const MAX_DAMAGE = 100
 
 export class LineDamage {
-  /** Damage that is certain, in the order of the text. */
+  /** Confirmed damage, in the order of the text. */
   readonly reports: Damage[] = []
   readonly #input: Unframed
   /** Lines since the last event that may have been events. */
   #torn: Damage[] = []
   #tornCount = 0
-  /** One of them looks like a part of an event. */
+  /** True if one of these lines looks like a part of an event. */
   #isPartTorn = false
-  /** Lines between events that come from elsewhere, and where the first of them stands. */
+  /** Number of lines between events that do not come from the trace, and the offset of the first. */
   #foreign = 0
   #firstForeign = 0
   #count = 0
@@ -25,12 +25,12 @@ export class LineDamage {
     this.#input = input
   }
 
-  /** True if lines since the last event may have been events. */
+  /** True if there are lines since the last event that may have been events. */
   get isTorn(): boolean {
     return this.#tornCount > 0
   }
 
-  /** Takes note of a line between two events that ftrace has not written. Positions count from the start of the text. */
+  /** Notes a line between two events that ftrace did not write. Positions count from the start of the text. */
   strange(position: number, text: string): void {
     if (isSeparator(text)) return
     const { offset, isForeign } = this.#input.placeOf(position)
@@ -40,7 +40,7 @@ export class LineDamage {
     else if (this.#foreign++ === 0) this.#firstForeign = offset
   }
 
-  /** Takes note of a line that may have been an event, which is damage if an event follows. */
+  /** Notes a line that may have been an event. It counts as damage if another event follows. */
   tear(position: number, expected: string): void {
     if (this.#tornCount++ < MAX_DAMAGE) this.#torn.push(this.#at(position, expected))
   }
@@ -62,12 +62,12 @@ export class LineDamage {
     return { file: this.#input.name, offset: this.#input.placeOf(position).offset, expected }
   }
 
-  /** What follows the last event is no loss, unless the text was cut there. */
+  /** Ends the text. Lines after the last event are no loss, unless one of them looks like a part of an event. */
   finish(): void {
     if (this.#isPartTorn) this.reportTorn()
   }
 
-  /** Returns what is to be said of lines that are not reported one by one. */
+  /** Returns notes about lines that are not reported one by one. */
   foreignNotes(): string[] {
     if (this.#foreign === 0) return []
     return [

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Lines of a text that arrives in chunks, found in the bytes: no string is made of a line. */
+/** Finds lines in a text that arrives in chunks. It works on bytes and creates no strings. */
 
 import { type ByteSource, TraceError } from '../events.ts'
 
-/** Text read from front to back: a file, or a pipe, which has no size and can be read once. */
+/** Text that is read from front to back: a file, or a pipe, which has no known size and can be read only once. */
 export interface TextInput {
   readonly name: string
-  /** Bytes in all; undefined for a pipe. */
+  /** Size in bytes; undefined for a pipe. */
   readonly size: number | undefined
   chunks(): AsyncIterable<Uint8Array>
 }
 
 const CHUNK_BYTES = 1 << 20
 
-/** A longer line is not ftrace's (an event has a few hundred bytes). */
+/** Maximum length of a line in bytes. An event has a few hundred. */
 export const MAX_LINE_BYTES = 1 << 18
 
-/** The chunks of a source that can be read at random. */
+/** Reads a random-access source as chunks. */
 export function sourceInput(source: ByteSource): TextInput {
   return {
     name: source.name,
@@ -36,23 +36,23 @@ export function sourceInput(source: ByteSource): TextInput {
 const NEWLINE = 10
 const CARRIAGE_RETURN = 13
 
-/** A window over the text that slides from line to line. */
+/** A window over the text that moves from line to line. */
 export class LineWindow {
   bytes = new Uint8Array(1 << 12)
-  /** Start of the next line, and end of what is loaded. */
+  /** Start of the next line, and end of the loaded bytes. */
   at = 0
   end = 0
   /** Offset in the text of `bytes[0]`. */
   base = 0
-  /** Nothing will follow. */
+  /** True if no more text follows. */
   ended = false
-  /** What is loaded of `bytes`. */
+  /** The loaded part of `bytes`. */
   #loaded = this.bytes.subarray(0, 0)
-  /** Where the line was looked for whose end is not loaded, and up to where. */
+  /** Start of a line whose end is not loaded, and the index up to which its end was searched for. */
   #openLine = -1
   #searched = 0
 
-  /** Adds what follows in the text. Indices into `bytes` from before are void. */
+  /** Adds text. Indices into `bytes` from before become invalid. */
   append(chunk: Uint8Array): void {
     const left = this.end - this.at
     this.#openLine -= this.at
@@ -67,14 +67,14 @@ export class LineWindow {
     this.#loaded = this.bytes.subarray(0, this.end)
   }
 
-  /** The next such byte; -1 when none is loaded: then all that is loaded is passed. */
+  /** Moves to the next byte of this value and returns its index. If none is loaded, skips everything loaded and returns -1. */
   find(byte: number): number {
     const found = this.#loaded.indexOf(byte, this.at)
     if (found < 0) this.at = this.end
     return found
   }
 
-  /** End of the line that starts at `start` (its newline, or the end of the text); -1 if it is not loaded yet. */
+  /** Returns the end of the line that starts at `start` (its newline, or the end of the text); -1 if it is not loaded yet. */
   lineEnd(start: number): number {
     const end = this.#loaded.indexOf(NEWLINE, start === this.#openLine ? this.#searched : start)
     if (end >= 0) return end
@@ -84,7 +84,7 @@ export class LineWindow {
   }
 }
 
-/** End of a line without the carriage return before its newline. */
+/** Returns the end of a line without a carriage return before its newline. */
 export function trimEnd(bytes: Uint8Array, start: number, end: number): number {
   return end > start && bytes[end - 1] === CARRIAGE_RETURN ? end - 1 : end
 }

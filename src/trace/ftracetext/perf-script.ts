@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * The text of perf script, as ftrace would have written it.
+ * Converts the text of perf script to that of ftrace.
  *
  *     insmod   105 [000]     5.966999: page_ref:page_ref_mod: pfn=0xfcf83fc flags=none count=4 mapcount=-1 ... val=1
  *             ffffffff812d95ee __page_ref_mod+0x5e ([kernel.kallsyms])
@@ -26,7 +26,7 @@ export class PerfScript {
   #head = ''
   #isInStack = false
 
-  /** What a line of perf script is in ftrace's text: none or more lines. */
+  /** Returns the ftrace lines for a line of perf script, of which there may be none. */
   lines(line: string): string[] {
     const head = HEAD.exec(line)
     if (head) return [this.#event(head)]
@@ -51,7 +51,7 @@ export class PerfScript {
   }
 }
 
-/** A frame as tracefs shows it: " => function+0x10 [module] <address>". */
+/** Formats a frame as tracefs does: " => function+0x10 [module] <address>". */
 function frameText([, address, symbol = '', dso = '']: RegExpExecArray): string {
   const [, name = '', offset] = SYMBOL.exec(symbol) ?? []
   const module = /^\[(?!kernel|unknown|guest)([\w-]+)\]$/.exec(dso)?.[1] ?? /([^/]+)\.ko(?:\.\w+)?$/.exec(dso)?.[1]

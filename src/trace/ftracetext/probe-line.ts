@@ -35,14 +35,14 @@ const encoder = new TextEncoder()
 const NAMES = PROBE_FIELDS.map(name => encoder.encode(name))
 const DETECTOR_NAMES = DETECTORS.map(name => encoder.encode(name))
 
-/** Reads probes one by one. */
+/** Parses the fields of probes. */
 export class ProbeText {
   readonly #values = new ProbeValues()
-  /** The number last read. */
+  /** Low half of the number last read. */
   #low = 0
   #high = 0
 
-  /** Reads the fields in [at, end) into a row. */
+  /** Parses the fields in [at, end) into a row. */
   parse(op: Op, bytes: Uint8Array, at: number, end: number, columns: Columns, row: number): ProbeFault {
     this.#values.clear()
     while (at < end && bytes[at] === SPACE) at++
@@ -65,18 +65,18 @@ export class ProbeText {
     }
   }
 
-  /** A field whose name stands in [start, equals) and whose value ends before `end`. */
+  /** Parses a field whose name is in [start, equals) and whose value ends before `end`. */
   #field(bytes: Uint8Array, start: number, equals: number, end: number): void {
     const field = NAMES.findIndex(name => is(bytes, start, equals, name))
     if (field < 0) return
-    // trace-cmd report -R shows the address of a report in hexadecimal without "0x".
+    // trace-cmd report -R prints the address of a report in hexadecimal without "0x".
     const bare = field === ProbeField.ID && bytes[equals + 2] !== LETTER_X
     const known = bare ? this.#hex(bytes, equals + 1, end) : this.#number(bytes, equals + 1, end)
     if (known) this.#values.set(field as ProbeField, this.#low, this.#high)
     else this.#values.spoil(field as ProbeField)
   }
 
-  /** "warning] ffffffff81234567" */
+  /** Parses "warning] ffffffff81234567". */
   #report(bytes: Uint8Array, start: number, end: number): void {
     let close = start
     while (close < end && bytes[close] !== CLOSE_BRACKET) close++
@@ -90,7 +90,7 @@ export class ProbeText {
     if (this.#hex(bytes, at, stop)) this.#values.set(ProbeField.ID, this.#low, this.#high)
   }
 
-  /** A number that fills [start, end): "0x" and hexadecimal digits, or decimal. */
+  /** Parses a number that fills [start, end): "0x" and hexadecimal digits, or decimal digits. */
   #number(bytes: Uint8Array, start: number, end: number): boolean {
     if (bytes[start] === ZERO && bytes[start + 1] === LETTER_X) return this.#hex(bytes, start + 2, end)
     return this.#decimal(bytes, start, end)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * ftrace text: tracefs `trace` and `trace_pipe`, and the output of `trace-cmd report`.
+ * Reads ftrace text: tracefs `trace` and `trace_pipe`, and the output of `trace-cmd report`.
  *
- * The lines are in order of time already, and their times may be rounded, so rows keep the order of the file.
+ * The lines are already in order of time, and their times may be rounded, so rows keep the order of the file.
  */
 
 import { dropRows, newBatch } from '../common/batch.ts'
@@ -30,28 +30,28 @@ const HASH = 35
 const COLON = 58
 
 const BATCH_ROWS = 1 << 15
-/** A stack that comes later than so many rows after its event is not waited for. */
+/** Maximum number of rows between an event and its stack. A stack that comes later is not waited for. */
 const STACK_WINDOW = 1 << 10
-/** Bytes of one stack's lines. */
+/** Maximum number of bytes of one stack's lines. */
 const MAX_BLOCK_BYTES = 1 << 18
-/** Names of other trace buffers that are told. */
+/** Maximum number of other trace buffers that are named. */
 const MAX_OTHER_BUFFERS = 100
-/** Text without any event that is read to find the first one. */
+/** Maximum number of bytes that are searched for the first event. */
 const MAX_PREFIX_BYTES = 1 << 20
 
-/** Events by whose times the clock of a text is guessed, and the fewest that say something. */
+/** Number of events from whose times a text's clock is guessed, and the minimum for a guess. */
 const GUESS_EVENTS = 512
 const GUESS_LEAST = 16
 
-/** Times beyond are not exact: they end no recording. */
+/** Times from here on are not exact, so they are not used as the end of the recording. */
 const MAX_END_TIME = 2 ** 53
 
 const NO_ROW = -1
 
-/** What became of an attempt to parse. */
+/** Result of an attempt to parse. */
 const Step = { MORE: 0, LINE: 1, FULL: 2 } as const
 
-/** Opens ftrace text. Rejects with a TraceError if its beginning is nothing of the kind. */
+/** Opens ftrace text. Rejects with a TraceError if the beginning does not look like it. */
 export async function openText(input: TextInput, options: OpenOptions = {}): Promise<Recording> {
   const recording = new TextRecording(await unframed(input, options.buffer !== undefined), options)
   await recording.open()
@@ -77,25 +77,25 @@ class TextRecording implements Recording {
   readonly #textStacks: TextStacks
   readonly #header = new TextHeader()
   readonly #batch = newBatch(BATCH_ROWS)
-  /** Start of the first line that `#preview` has not seen, and whether an event was among those it has. */
+  /** Start of the first line that `#preview` has not examined, and whether an event was among the examined ones. */
   #previewed = 0
   #eventSeen = false
   #baseSeconds = 0
-  /** ns of a tick, where times are ticks of a clock that was recognised. */
+  /** Nanoseconds per tick, if times are ticks of a clock that was recognised. */
   #tickNs = 1
   #started = false
 
-  /** By CPU: the row of an event that no other event of that CPU followed. */
+  /** By CPU, the row of its last event, as long as no other event of that CPU followed it. */
   readonly #openRow = new Int32Array(MAX_CPUS).fill(NO_ROW)
   #stacksSeen = false
   readonly #gaps = new LossTracker()
-  /** Time of the last event, if it is not delivered. */
+  /** Time of the last event, if that event is not delivered. */
   #otherTime: number | undefined
-  /** The gaps before the CPUs' first events are known. */
+  /** True if the gaps before the CPUs' first events are known. */
   #startsKnown = false
   /** Time of the last event of any kind; undefined before the first. */
   #lastTime: number | undefined
-  /** The last event was of another kind, whose text may go on over further lines. */
+  /** True if the last event was of another kind, whose text may continue on further lines. */
   #inOther = false
   readonly #otherBuffers = new Set<string>()
 
@@ -123,7 +123,7 @@ class TextRecording implements Recording {
     }
   }
 
-  /** Reads up to the first page_ref event, which tells what the text is. */
+  /** Reads up to the first page_ref event, which shows what kind of text it is. */
   async open(): Promise<void> {
     const window = this.#window
     do await this.#load()
@@ -138,8 +138,8 @@ class TextRecording implements Recording {
   }
 
   /**
-   * A text does not name the clock whose ticks it has. Only of uptime has one event after the other of a CPU the same: a cycle
-   * counter has moved on by then, and the counter of events counts each.
+   * Guesses the clock of a text with ticks, which does not name it. Only with the clock `uptime` do consecutive events of a CPU
+   * have the same time. A cycle counter advances between events, and the clock `counter` increments for each event.
    */
   async #guessClock(): Promise<void> {
     const window = this.#window
@@ -170,7 +170,7 @@ class TextRecording implements Recording {
     this.timeBase = toNs(this.timeBase, scale)
   }
 
-  /** Time of a line since the time base. */
+  /** Time of a line, relative to the time base. */
   #timeOf({ seconds, nanoseconds }: EventLine): number {
     return ((seconds - this.#baseSeconds) * 1e9 + nanoseconds) * this.#tickNs
   }
@@ -181,7 +181,7 @@ class TextRecording implements Recording {
     else this.#window.append(value)
   }
 
-  /** Looks at the lines loaded without taking them; true when one is a page_ref event. */
+  /** Examines the loaded lines without consuming them. Returns true when one is a page_ref event. */
   #preview(): boolean {
     const { bytes } = this.#window
     for (;;) {
@@ -267,7 +267,7 @@ class TextRecording implements Recording {
     return Step.LINE
   }
 
-  /** Drops what is loaded of a line without end; its rest will be a damaged line. */
+  /** Drops the loaded part of an overlong line. The rest of it will count as a damaged line. */
   #skipLongLine(): typeof Step.MORE {
     const window = this.#window
     this.#lineDamage.tear(
@@ -293,7 +293,7 @@ class TextRecording implements Recording {
         this.#window.base + start,
         'expected a page_ref event with pfn, count, val (and ret) as numbers',
       )
-      // Where a text is cut, the recording ends.
+      // A damaged event at the end of a text that was cut is no loss: the recording ends there.
       if (!this.#isLast(end)) this.#gaps.lose(cpu, 1)
       return
     }
@@ -317,7 +317,7 @@ class TextRecording implements Recording {
     this.tasks.ran(line.pid, bytes, line.commStart, line.commEnd)
   }
 
-  /** Reads the fields of a probe into a row; false: it is left out. */
+  /** Parses the fields of a probe into a row. Returns false if the probe is dropped. */
   #probeRow(bytes: Uint8Array, end: number, row: number): boolean {
     const { op, fields } = this.#line
     const fault = this.#probe.parse(op, bytes, fields, end, this.#batch, row)
@@ -325,7 +325,7 @@ class TextRecording implements Recording {
     return !drops(fault)
   }
 
-  /** Whether the line belongs to the trace buffer that is read: trace-cmd puts "NAME: " before those of instances. */
+  /** True if the line belongs to the trace buffer that is read. trace-cmd prints "NAME: " before the lines of instances. */
   #ofBuffer(bytes: Uint8Array, start: number): boolean {
     const line = this.#line
     if (bytes[start] === SPACE) return this.#buffer === undefined
@@ -341,7 +341,7 @@ class TextRecording implements Recording {
     return this.#buffer === undefined
   }
 
-  /** A stack's frames start at `next`. Waits until all of them are loaded. */
+  /** Handles a stack whose frames begin at `next`. Waits until all of them are loaded. */
   #stackBlock(next: number): typeof Step.MORE | typeof Step.LINE {
     const window = this.#window
     const { cpu, pid } = this.#line
@@ -363,18 +363,18 @@ class TextRecording implements Recording {
     return Step.LINE
   }
 
-  /** The stack that is likely to follow, if its lines stand at `next` and no other frame follows them; else -1. */
+  /** Returns the expected stack, if its lines are at `next` and no other frame follows them; otherwise -1. */
   #guessedStack(next: number): number {
     const { bytes, end } = this.#window
     const stack = this.#textStacks.guess(bytes, next, end)
     if (stack < 0) return -1
     const { foundEnd } = this.#textStacks
-    // Whether a frame follows is known once more than its indent is loaded.
+    // More than a maximum indent must be loaded to tell if another frame follows.
     const certain = end - foundEnd > MAX_INDENT + 1 && bytes[foundEnd - 1] === NEWLINE
     return certain && !isFrameLine(bytes, foundEnd, end) ? stack : -1
   }
 
-  /** End of the frame lines that start at `next`; -1 when more may follow that are not loaded. */
+  /** Returns the end of the frame lines that begin at `next`; -1 if more may follow that are not loaded yet. */
   #blockEnd(next: number): number {
     const window = this.#window
     for (let end = next; ; ) {
@@ -385,7 +385,7 @@ class TextRecording implements Recording {
     }
   }
 
-  /** A line that is no event: a comment, a gap, a frame that belongs to nothing, or damage. */
+  /** Handles a line that is not an event: a comment, a gap, a stray frame, or damage. */
   #otherLine(start: number, end: number): void {
     const { bytes } = this.#window
     let at = start
@@ -400,24 +400,27 @@ class TextRecording implements Recording {
     } else if (!(text.startsWith('#') || this.#header.read(text) || this.#inOther)) this.#strangeLine(start, text)
   }
 
-  /** A line that ftrace has not written. Between two events it may have been one; before the first it hides nothing. */
+  /**
+   * Handles a line that ftrace did not write. Between two events it may have been an event; before the first one it hides
+   * nothing.
+   */
   #strangeLine(start: number, text: string): void {
     if (this.#lastTime !== undefined) this.#lineDamage.strange(this.#window.base + start, text)
   }
 
-  /** An event follows what may have been events: they were between the last one and this. */
+  /** Handles an event after lines that may have been events: events may be missing between the last event and this one. */
   #endTear(cpu: number, time: number): void {
     this.#gaps.loseBetween(this.#lastTime ?? Number.NEGATIVE_INFINITY, time, cpu)
     this.#lineDamage.reportTorn()
   }
 
-  /** Whether a line that ends there is the last one, and has no end: the text may have been cut in it. */
+  /** True if the line that ends at `end` is the last one and has no newline. The text may have been cut in it. */
   #isLast(end: number): boolean {
     const window = this.#window
     return window.ended && end === window.end
   }
 
-  /** Rows at the end of the full batch that must wait, as their stacks may follow. */
+  /** Returns how many rows at the end of the full batch must wait because their stacks may follow. */
   #cut(): number {
     const { length } = this.#batch
     if (!this.#stacksSeen) return 0
@@ -435,8 +438,8 @@ class TextRecording implements Recording {
   }
 
   /**
-   * When the header says that old events were overwritten, each CPU has a gap before its first event. They must be
-   * known before other CPUs' events of that time are read, so a file is searched for them beforehand.
+   * If the header says that old events were overwritten, each CPU has a gap before its first event. These gaps must be known
+   * before other CPUs' events of that time are delivered, so a file is searched for them beforehand.
    */
   async #findOverwritten(): Promise<void> {
     if (this.#started) throw new Error('batches can be read once')
@@ -473,7 +476,7 @@ class TextRecording implements Recording {
   }
 }
 
-/** Whether the flags are the raw word: its top bits, which hold the zone, are never shown otherwise. */
+/** True if the flags are the raw word. Only then do they have top bits, which contain the zone. */
 function hasHighFlags(line: string): boolean {
   return /\bflags=0x[0-9a-f]{9,16}\b/.test(line)
 }

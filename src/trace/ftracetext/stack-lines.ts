@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Stacks in ftrace text: lines of frames, innermost first.
+ * Parses stacks in ftrace text: lines of frames, innermost first.
  *
  *     => folio_put                         => func+0x10/0x40 [module] <ffffffffc0001010>      (tracefs)
  *     => __page_ref_set (ffffffff812d95ee)                                                    (trace-cmd report)
  *
- * The same few stacks come again and again, so a whole block is looked up by its bytes and parsed once.
+ * Few distinct stacks recur, so a whole block of lines is looked up by its bytes and parsed only once.
  */
 
 import { decodeText } from '../common/bytes.ts'
@@ -17,20 +17,20 @@ const SPACE = 32
 const EQUALS = 61
 const GREATER = 62
 
-/** Bytes of distinct blocks kept for comparison; blocks beyond are parsed each time. */
+/** Maximum number of bytes of distinct blocks that are cached. Further blocks are parsed each time. */
 const MAX_KEPT_BYTES = 1 << 26
 
 interface Block {
   bytes: Uint8Array
   stack: number
-  /** The block that followed when this one was last seen: a guess at what follows now. */
+  /** The block that followed this one last time. A guess at the next block. */
   next: Block | undefined
 }
 
-/** Bytes before the frame on its line, at most: kernels print a space. */
+/** Maximum number of bytes before a frame on its line. Kernels print one space. */
 export const MAX_INDENT = 64
 
-/** Whether the line [start, end) shows a frame. Looks at its first bytes only. */
+/** True if the line [start, end) shows a frame. Examines only its first bytes. */
 export function isFrameLine(bytes: Uint8Array, start: number, end: number): boolean {
   const limit = Math.min(end, start + MAX_INDENT)
   let at = start
@@ -52,10 +52,7 @@ export class TextStacks {
     this.#symbols = symbols
   }
 
-  /**
-   * A stack whose frame lines stand at `start`, if they are those of the stack that is likely to come now: its id, with
-   * the end of the lines in `foundEnd`. Otherwise -1.
-   */
+  /** Returns the id of the expected stack if its frame lines are at `start`, and sets `foundEnd` to their end; otherwise -1. */
   guess(bytes: Uint8Array, start: number, end: number): number {
     const last = this.#last
     if (!last) return -1
@@ -66,7 +63,7 @@ export class TextStacks {
     return guess.stack
   }
 
-  /** Stack id of the frame lines [start, end). */
+  /** Returns the stack id of the frame lines [start, end). */
   intern(bytes: Uint8Array, start: number, end: number): number {
     let hash = end - start
     for (let at = start; at < end; at++) hash = (Math.imul(hash, 31) + bytes[at]!) | 0
@@ -104,7 +101,7 @@ export class TextStacks {
   #frame(label: string): number {
     if (/^(0x[0-9a-f]{1,16}|[0-9a-f]{8}|[0-9a-f]{16})$/.test(label)) return this.#stacks.addressFrame(hex(label))
     const { name, offset, module, address } = parseLabel(label)
-    // Symbols that the user handed in know the module and the offset, which the text leaves out.
+    // Symbols from the user include the module and the offset, which the text may omit.
     if (address !== 0n && this.#symbols.find(address)) return this.#stacks.addressFrame(address)
     return this.#stacks.labelFrame({ name, offset, module, address })
   }

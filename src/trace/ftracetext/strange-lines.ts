@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What a line that ftrace has not written can be: a part of one that it has, or something that stands on its own. */
+/** Classifies lines that ftrace did not write as they are: parts of its lines, or unrelated text. */
 
-/** Fields, heads and frames, of which a line that was cut or joined has something left. */
+/** Matches fields, heads and frames, of which a truncated or joined line keeps some. */
 const PARTS =
   /page_ref|\b(?:pfn|flags|count|mapcount|mapping|mt|val|ret)=|\[\d{3,}\]|=>|\+0x[0-9a-f]+|\b\d+\.\d{6}\b|stack trace|-\d+ +\[|^\s{6,}\S+$/
 
-/** Letters that no text has: zeros, and what was no UTF-8. */
+/** Characters that are in no text: control characters such as NUL, and U+FFFD for invalid UTF-8. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const NO_TEXT = /[\x00-\x08\x0e-\x1a\ufffd]/
 
@@ -14,7 +14,7 @@ export function isTorn(line: string): boolean {
   return PARTS.test(line) || NO_TEXT.test(line)
 }
 
-/** True if a line only parts others: rules, fences of code, dots, and what trace-cmd says between events. */
+/** True if a line only separates others: rulers, code fences, dots, and messages of trace-cmd between events. */
 export function isSeparator(line: string): boolean {
   return (
     /^[\s\-=*_~`.|>+]*$/.test(line) ||

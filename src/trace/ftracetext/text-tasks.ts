@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Names of tasks, as the lines of a text tell them. */
+/** Collects the names of tasks from the lines of a text. */
 import { decodeText } from '../common/bytes.ts'
 import { TaskNames } from '../common/tasks.ts'
 
-/** "prev_comm=a prev_pid=1", and as trace-cmd report shows it: "a:1 [120] S ==> b:2 [120]". */
+/** Matches "prev_comm=a prev_pid=1" and, in the output of trace-cmd report, "a:1 [120] S ==> b:2 [120]". */
 const SWITCHED = /\b(?:prev|next)_comm=(.*?) (?:prev|next)_pid=(\d+)|(?:^|==>) *(.*?):(\d+) \[\d+\]/g
 
 export class TextTasks extends TaskNames {
-  /** Hash of the name last seen of a pid, so that names are decoded when they change only. */
+  /** Hash of the last name by pid, so that a name is decoded only when it changes. */
   readonly #hashes = new Map<number, number>()
 
-  /** Takes in the name that stands before the pid of an event, at [start, end). */
+  /** Takes over the name at [start, end) before the pid of an event. */
   ran(pid: number, bytes: Uint8Array, start: number, end: number): void {
     let hash = end - start
     for (let at = start; at < end; at++) hash = (Math.imul(hash, 31) + bytes[at]!) | 0
@@ -20,7 +20,7 @@ export class TextTasks extends TaskNames {
     if (name !== '<...>') this.set(pid, name)
   }
 
-  /** Names tasks whose lines have no name, since the kernel had forgotten it, by the fields of a sched_switch. */
+  /** Takes over names from the fields of a sched_switch, for tasks whose own lines have none because the kernel forgot it. */
   switched(fields: string): void {
     for (const [, name, pid, shortName, shortPid] of fields.matchAll(SWITCHED)) {
       const task = Number(pid ?? shortPid)

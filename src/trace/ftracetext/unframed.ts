@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** A text as it was copied, made a text as ftrace wrote it: line by line, without what stands around the lines (framing.ts). */
+/** Restores a copied text to the lines that ftrace wrote, by removing what surrounds them (framing.ts). */
 import { decodeLatin1 } from '../common/bytes.ts'
 import { type Framing, isContinuation, isEventLine, learnFraming } from './framing.ts'
 import { MAX_LINE_BYTES, type TextInput } from './lines.ts'
 import { isPerfScript, PerfScript } from './perf-script.ts'
 
-/** Bytes by which the framing is learned, at most. */
+/** Maximum number of bytes from which the framing is learned. */
 const SAMPLE_BYTES = 1 << 18
 
-/** Chunks whose lines are remembered, to tell where in the file they stand: the reader is never further behind. */
+/** Number of chunks whose line offsets are kept, to find lines in the file. The reader is never further behind. */
 const KEPT_CHUNKS = 8
 
 const NEWLINE = 10
 const CARRIAGE_RETURN = 13
 
 export interface Unframed extends TextInput {
-  /** What was done with the lines, in words; empty where they are as they were. */
+  /** What was changed in the lines, in words; empty if nothing was. */
   readonly notes: readonly string[]
-  /** Where a line of this text stands in the file, and whether it lacks what the others have around them. */
+  /** Returns the place in the file of a line of this text, and whether the line lacks the framing that the others have. */
   placeOf(offset: number): Place
 }
 
@@ -26,7 +26,7 @@ export interface Place {
   isForeign: boolean
 }
 
-/** Looks at the beginning of a text. What a pipe gives is read once, a file again from its start. */
+/** Examines the beginning of a text. A pipe is read only once, a file again from its start. */
 export async function unframed(input: TextInput, keepsNames = false): Promise<Unframed> {
   const read = await readSample(input)
   const { whole } = read
@@ -55,18 +55,18 @@ export async function unframed(input: TextInput, keepsNames = false): Promise<Un
   }
 }
 
-/** How lines are made those of ftrace. */
+/** How to restore lines to those of ftrace. */
 interface How {
   framing: Framing
   isQuoted: boolean
   isWrapped: boolean
   isPerf: boolean
-  /** Every line has a blank one after it. */
+  /** True if a blank line follows every line. */
   isSpaced: boolean
   notes: string[]
 }
 
-/** Blank lines in a hundred, from which on there is one after each line. */
+/** Percentage of blank lines from which on every line is taken to be followed by one. */
 const SPACED = 40
 
 function learn(sample: readonly string[], keepsNames: boolean): How {
@@ -96,19 +96,19 @@ function unquotedLines(lines: readonly string[]): string[] {
     .map(unquoted)
 }
 
-/** A line of a mail in quoted-printable: "=3D" is "=". */
+/** Decodes a line of a quoted-printable mail, in which "=3D" stands for "=". */
 function unquoted(line: string): string {
   return line.replace(/=([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
 }
 
 type Emit = (line: string, place: Place) => void
 
-/** Makes lines of what is given, one by one; a line may have to wait for what follows. */
+/** Restores lines one by one. A line may have to wait for the next one. */
 class LineMapper {
   readonly #how: How
   readonly #emit: Emit
   readonly #perf: PerfScript | undefined
-  /** The beginning of a line in quoted-printable, with where it stands. */
+  /** The beginning of a line with a soft line break (quoted-printable), and its offset. */
   #soft: { text: string; offset: number } | undefined
   #waiting: { text: string; place: Place } | undefined
 
@@ -167,7 +167,7 @@ class LineMapper {
   }
 }
 
-/** The lines of a stream, mapped; each chunk gives a chunk. */
+/** Restores the lines of a stream. Each chunk of input yields one chunk of output. */
 async function* mapped(bytes: AsyncIterable<Uint8Array>, how: How, places: Places): AsyncGenerator<Uint8Array> {
   let out: string[] = []
   const mapper = new LineMapper(how, (line, place) => {
@@ -206,7 +206,7 @@ async function* mapped(bytes: AsyncIterable<Uint8Array>, how: How, places: Place
   }
   if (rest !== '') mapper.line(rest, offset)
   mapper.end()
-  // A last line without an end stays one.
+  // A last line without a newline is kept without one.
   if (out.length > 0) yield take(rest === '' ? '\n' : '')
 }
 
@@ -216,7 +216,7 @@ function latin1Bytes(text: string): Uint8Array {
   return bytes
 }
 
-/** Where the lines of the last chunks stand. */
+/** The offsets in the file of the lines of the last chunks. */
 class Places {
   #chunks: { starts: number[]; places: Place[] }[] = [{ starts: [], places: [] }]
   #end = 0
@@ -247,7 +247,7 @@ class Places {
   }
 }
 
-/** The same with newlines where a text has carriage returns alone. */
+/** Replaces carriage returns by newlines, in a text that has only the former. */
 function withNewlines(bytes: Uint8Array): Uint8Array {
   return bytes.map(byte => (byte === CARRIAGE_RETURN ? NEWLINE : byte))
 }
@@ -258,7 +258,7 @@ async function* newlines(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8
 
 type Encoding = 'utf-8' | 'utf-16le' | 'utf-16be'
 
-/** The encoding that a text's first bytes tell, by a mark or by the zeros of letters. */
+/** Determines the encoding from a text's first bytes: from a byte order mark, or from the zero bytes of letters. */
 function encodingOf(start: Uint8Array): Encoding {
   const [a, b, c, d] = start
   if (a === 0xff && b === 0xfe) return 'utf-16le'
@@ -273,7 +273,7 @@ async function* recoded(bytes: AsyncIterable<Uint8Array>, encoding: Encoding): A
   for await (const chunk of bytes) yield encoder.encode(decoder.decode(chunk, { stream: true }))
 }
 
-/** The first bytes of a text, and all of it as it comes. */
+/** Returns the first bytes of a text, and the whole text as it arrives. */
 async function readSample(input: TextInput): Promise<{ sample: Uint8Array; whole: AsyncIterable<Uint8Array> }> {
   const iterator = input.chunks()[Symbol.asyncIterator]()
   const read: Uint8Array[] = []
@@ -302,7 +302,7 @@ function replayed(read: readonly Uint8Array[], iterator: AsyncIterator<Uint8Arra
     [Symbol.asyncIterator]() {
       const each = all()
       const stop = each.return.bind(each)
-      // Whoever stops reading stops the source, whether or not reading had begun.
+      // Closing the iterator closes the source, even if reading had not begun.
       each.return = async value => {
         await iterator.return?.()
         return stop(value)
