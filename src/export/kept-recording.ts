@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** A recording that is kept whole while the ledger reads it, and then handed on lifetime by lifetime. */
+/** Keeps a whole recording while the ledger reads it, and then provides it lifetime by lifetime. */
 import { type Account, type AccountOptions, readLedger, summarise } from '../ledger/account.ts'
 import type { LearningTracker } from '../ledger/learn/learning-tracker.ts'
 import type { LifetimeEvent } from '../ledger/track/lifetime-event.ts'
@@ -9,28 +9,28 @@ import { TimelineRecorder } from '../report/recorder.ts'
 import { lifeEnd, type Timeline } from '../report/timeline.ts'
 import type { EventBatch, Frame, Recording } from '../trace/events.ts'
 
-/** References that one event took, and the event that gave them back. */
+/** References taken by one event, and the event that put them. */
 export interface HeldReferences {
   units: number
-  /** undefined: taken before the recording, or by nobody that it shows. */
+  /** Undefined if they were taken before the recording, or by no event in it. */
   taken: LifetimeEvent | undefined
-  /** undefined: still out at the end, or given back by nobody that it shows. */
+  /** Undefined if they are still held at the end, or were put by no event in the recording. */
   given: LifetimeEvent | undefined
 }
 
 export interface Lifetime {
   pfn: number
-  /** undefined: begun before the recording, or still open at its end. */
+  /** Undefined if the lifetime began before the recording, or is still open at its end. */
   began: number | undefined
   ended: number | undefined
   events: readonly LifetimeEvent[]
-  /** By the time they were taken. */
+  /** Ordered by the time at which they were taken. */
   references: HeldReferences[]
-  /** Highest count. */
+  /** Highest count during the lifetime. */
   peak: number
 }
 
-/** A page_ref event that changed the count or set it. */
+/** A page_ref event that changed or set the count. */
 export interface CountAt {
   time: number
   count: number
@@ -63,30 +63,30 @@ export class KeptRecording {
     recorder.sort()
   }
 
-  /** The frame that acts in a stack, below the helpers of reference counting, and its callers. */
+  /** Returns the frame that acts in a stack, which is the one below the helpers of reference counting, and its callers. */
   acting(stack: number): Frame[] {
     return stack === 0 ? [] : this.#source.ledger.sites.framesFromActing(stack)
   }
 
-  /** Pages that are accounted for, rising. */
+  /** Frame numbers of the pages that are accounted for, ascending. */
   get pfns(): Float64Array {
     return this.#source.timeline.pfns
   }
 
-  /** Which of the account's pagemaps a page is in; -1 where it is in none. */
+  /** Index of the account's pagemap that contains a page; -1 if there is none. */
   pagemapOf(page: number): number {
     const pfn = this.pfns[page]!
     return this.account.pagemaps.findIndex(({ firstPfn, lastPfn }) => pfn >= firstPfn && pfn <= lastPfn)
   }
 
-  /** Every count of a page, by time. */
+  /** Yields every count of a page in order of time. */
   *counts(page: number): Generator<CountAt> {
     const { start, time } = this.#source.timeline
     for (let at = start[page]!; at < start[page + 1]!; at++)
       yield { time: time[at]!, count: this.#source.recorder.event(at).count }
   }
 
-  /** The lifetimes of a page, by time; its initialisation, which hands it to nobody, is none. */
+  /** Yields the lifetimes of a page in order of time. Its initialisation is left out, since it hands the page to nobody. */
   *lifetimes(page: number): Generator<Lifetime> {
     const { timeline } = this.#source
     const end = timeline.start[page + 1]!
@@ -121,7 +121,7 @@ export class KeptRecording {
   }
 }
 
-/** Pairs what was taken with what gave it back, as far as the laws tell. */
+/** Pairs the events that took references with those that put them, as far as the laws determine it. */
 function referencesOf(events: readonly LifetimeEvent[], partners: readonly (number | undefined)[]): HeldReferences[] {
   const references: HeldReferences[] = []
   events.forEach((event, i) => {

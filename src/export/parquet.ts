@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * A recording as tables of Parquet files, for SQL over many recordings. Times are seconds of the recording's clock (ticks, where
- * nobody knows how long they are), pages are numbers (pfn), who acted is `function+0xoffset` and the task.
+ * Exports a recording as tables in Parquet files, for SQL over many recordings. Times are in seconds of the recording's clock (or
+ * in ticks, if their length is unknown). Pages are page frame numbers. Who acted is given by `function+0xoffset` and the task.
  *
  * - `events`: every page_ref event, in order of time
- * - `stacks`: the frames of each stack, the innermost first
+ * - `stacks`: the frames of each stack, innermost first
  * - `lives`: the lifetimes of pages that are accounted for
- * - `references`: what was taken in a lifetime, and what gave it back
+ * - `references`: what was taken in a lifetime, and what put it
  * - `findings`
  */
 import { ParquetWriter, schemaFromColumnData, type Writer } from 'hyparquet-writer'
@@ -22,7 +22,7 @@ type Cell = string | number | bigint | boolean | null
 type ColumnType = 'DOUBLE' | 'INT32' | 'INT64' | 'STRING' | 'BOOLEAN'
 type Columns = Record<string, ColumnType>
 
-/** Of each table its columns; their order is that of the rows. */
+/** The columns of each table, in the order of the cells in rows. */
 const TABLES = {
   events: {
     time: 'DOUBLE',
@@ -78,10 +78,10 @@ export type TableName = keyof typeof TABLES
 
 export const TABLE_NAMES = Object.keys(TABLES) as TableName[]
 
-/** Rows that are gathered before they are written. */
+/** Number of rows collected before they are written. */
 const GROUP_ROWS = 1 << 17
 
-/** One table that is being written. */
+/** A table that is being written. */
 class Table {
   readonly #columns: readonly { name: string; type: ColumnType }[]
   readonly #writer: ParquetWriter
@@ -94,7 +94,10 @@ class Table {
     this.#clear()
   }
 
-  /** @param row its cells in the order of the table's columns */
+  /**
+   * Adds a row.
+   * @param row its cells in the order of the table's columns
+   */
   add(row: readonly Cell[]): void {
     for (let i = 0; i < row.length; i++) this.#data[i]!.push(row[i]!)
     if (this.#data[0]!.length >= GROUP_ROWS) this.#flush()
@@ -120,11 +123,11 @@ class Table {
   }
 }
 
-/** Writes the tables of one recording: first its events, as they are read, then what the ledger made of them. */
+/** Writes the tables of one recording: first its events while they are read, then the results of the ledger. */
 export class ParquetTables {
   readonly #tables: Record<TableName, Table>
 
-  /** @param open gives what a table is written to; it is finished by `finish` */
+  /** @param open returns what a table is written to; `finish` completes it */
   constructor(open: (table: TableName) => Writer) {
     this.#tables = Object.fromEntries(TABLE_NAMES.map(name => [name, new Table(name, open(name))])) as Record<
       TableName,
@@ -206,7 +209,7 @@ export class ParquetTables {
 
 const siteText = ({ frame, operation }: Actor): string => frameText(frame) ?? operation
 
-/** When, where, by whom and with which stack. */
+/** Returns the cells for when, where and by whom an event occurred, and with which stack. */
 function act(kept: KeptRecording, event: LifetimeEvent | undefined): Cell[] {
   if (!event) return [null, null, null, null]
   const { time, stack, op, pid } = event

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * A recording as a Perfetto trace: pagemaps and pages are tracks, lifetimes slices on their page's track, who holds it slices
- * below, the count a counter, findings instant events. Field numbers are those of Perfetto's published schema
- * (protos/perfetto/trace: trace_packet.proto, track_event/track_event.proto, track_descriptor.proto, debug_annotation.proto).
+ * Exports a recording as a Perfetto trace. Pagemaps and pages are tracks. Lifetimes are slices on their page's track, with the
+ * holders of references as slices below. Counts are counters, and findings are instant events. Field numbers are those of
+ * Perfetto's published schema (protos/perfetto/trace: trace_packet.proto, track_event/track_event.proto, track_descriptor.proto,
+ * debug_annotation.proto).
  */
 import { PbfWriter } from 'pbf'
 import type { Actor, Finding } from '../ledger/index.ts'
@@ -20,13 +21,13 @@ const EVENT = { annotation: 4, type: 9, track: 11, category: 22, name: 23, count
 const ANNOTATION = { int: 4, text: 6, name: 10 }
 const Type = { SLICE_BEGIN: 1, SLICE_END: 2, INSTANT: 3, COUNTER: 4 }
 
-/** All packets are of one writer. */
+/** Id of the packet sequence. All packets belong to one. */
 const SEQUENCE = 1
 
-/** Bytes that are gathered before they are handed on. */
+/** Number of bytes collected before they are written. */
 const FLUSH = 1 << 20
 
-/** Holders of a page at one time that have a row of their own; more are not drawn. */
+/** Maximum number of rows for simultaneous holders of a page. Further holders are not drawn. */
 const MOST_LANES = 256
 
 type Annotations = Record<string, string | number | undefined>
@@ -44,8 +45,8 @@ interface Mark {
 /**
  * Writes a recording as a Perfetto trace.
  *
- * @param write gets the bytes in order, a megabyte at a time
- * @returns what could not be put in, as sentences
+ * @param write receives the bytes in order, about a megabyte at a time
+ * @returns sentences about what could not be included
  */
 export function writePerfetto(kept: KeptRecording, write: (bytes: Uint8Array) => void): string[] {
   const out = new PacketWriter(kept, write)
@@ -64,7 +65,7 @@ export function writePerfetto(kept: KeptRecording, write: (bytes: Uint8Array) =>
   return undrawn > 0 ? [`${undrawn} references are not drawn: a page has room for ${MOST_LANES} holders at a time`] : []
 }
 
-/** Writes the tracks of a page. Returns the references that had no room. */
+/** Writes the tracks of a page. Returns the number of references that had no row. */
 function writePage(
   kept: KeptRecording,
   out: PacketWriter,
@@ -94,7 +95,7 @@ function lifeName({ began, ended }: Lifetime): string {
   return began === undefined ? 'lifetime that began before' : 'lifetime'
 }
 
-/** A holder whom nobody shows to take or to give back holds from the lifetime's beginning, and to its end. */
+/** Writes a reference. If nobody is known to take or to put it, it extends from the lifetime's beginning or to its end. */
 function writeReference(
   kept: KeptRecording,
   out: PacketWriter,
@@ -155,13 +156,13 @@ const timeOf = ({ life, history }: Pick<Finding, 'life' | 'history'>, culprit: A
 const actorText = ({ frame, task, pid }: Actor): string =>
   [frameText(frame), `${task}-${pid}`].filter(Boolean).join(' ')
 
-/** Rows for holders, which overlap as they like while slices of one track have to nest. */
+/** Rows for holders. Holders can overlap arbitrarily, but slices of one track must nest. */
 class Lanes {
   refused = 0
   readonly #out: PacketWriter
   readonly #parent: number
   readonly #tracks: number[] = []
-  /** Time from which a row is free. */
+  /** By row, the time from which it is free. */
   readonly #free: number[] = []
 
   constructor(out: PacketWriter, parent: number) {
@@ -178,7 +179,7 @@ class Lanes {
         return undefined
       }
       lane = this.#free.length
-      // Perfetto shows tracks of one name and parent as one.
+      // Perfetto merges tracks with the same name and parent visually into one.
       this.#tracks.push(this.#out.track('holders', { parent: this.#parent }))
     }
     this.#free[lane] = to
@@ -195,7 +196,7 @@ class PacketWriter {
   constructor({ recording, account }: KeptRecording, write: (bytes: Uint8Array) => void) {
     this.#write = write
     const base = Number(recording.timeBase)
-    // Beyond that a double does not hold a nanosecond, and times count from the first event.
+    // Absolute times that exceed what a double holds exactly are replaced by times since the first event.
     this.#base = Number.isSafeInteger(base + account.lastTime) && base >= 0 ? base : -Math.min(0, account.firstTime)
   }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Who acted in an event, as exports name them. */
+/** Formats who acted in an event, for exports. */
 import { frameName } from '../ledger/diagnose/naming.ts'
 import type { Frame, Recording } from '../trace/events.ts'
 
-/** "function+0x1c", or undefined where the recording has no stack. */
+/** "function+0x1c"; undefined if the recording has no stack. */
 export function frameText(frame: Frame | undefined): string | undefined {
   return frame && frameName(frame)
 }

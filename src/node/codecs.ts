@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Decompressors of this platform. For zstd that is WebAssembly too: Node's own, from 22.15 on, allocates for every call,
- * and decoding a recording with it takes half as long again and twice the memory.
+ * Decompressors for Node. zstd uses WebAssembly here too: Node's own, available from 22.15 on, allocates in every call, which
+ * makes decoding take 50 % longer and twice the memory.
  */
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
@@ -16,21 +16,23 @@ import {
 } from '../trace/common/compression.ts'
 
 const zlib: Unpack = (data, size) => {
-  // Node refuses a limit of 0.
+  // Node rejects a limit of 0.
   const bytes = exactly(inflateSync(data, { maxOutputLength: Math.max(1, size) }), size)
-  // Not a Buffer, whose slice() does not copy.
+  // Wrapped because slice() of a Buffer does not copy.
   return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
-/** A text in base64 that begins as WebAssembly does. */
+/** Matches a base64 string that begins as a WebAssembly module does. */
 const WASM = /["'`](AGFzbQ[\w+/]+=*)["'`]/
 
-/** zstddec's WebAssembly, out of its file: by itself it loads it through fetch(), which costs Node 30 ms of CPU. */
+/**
+ * Instantiates zstddec's WebAssembly from its source file. Its own loader uses fetch(), which costs 30 ms of CPU time in Node.
+ */
 async function instantiated(): Promise<Unpack | undefined> {
   const file = createRequire(import.meta.url).resolve('zstddec')
   const text = WASM.exec(await readFile(file, 'utf8'))?.[1]
   if (text === undefined) return undefined
-  // Memory is looked up anew at each call, so nobody needs to be told that it has grown.
+  // The memory's buffer is looked up in each call, so its growth need not be signalled.
   const env = { emscripten_notify_memory_growth: () => undefined }
   const { instance } = await WebAssembly.instantiate(Buffer.from(text, 'base64'), { env })
   return zstdUnpacker(instance.exports as unknown as ZstdModule)
@@ -38,7 +40,10 @@ async function instantiated(): Promise<Unpack | undefined> {
 
 let loaded: Promise<Unpack> | undefined
 
-/** One for all recordings of a thread. A zstddec that carries it in another way loads it as it likes. */
+/**
+ * Returns the one decompressor for all recordings of a thread. If zstddec no longer contains its module in this form, it loads it
+ * itself.
+ */
 function zstd(): Promise<Unpack> {
   return (loaded ??= instantiated().then(unpack => unpack ?? portableZstd()))
 }

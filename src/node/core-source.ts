@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Memory dumps as files, with the decompressors that Node has. */
+/** Reads memory dumps from files, with Node's decompressors. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { inflateSync } from 'node:zlib'
 import type { KdumpCodecs, Unpack } from '../core/memory/kdump.ts'
@@ -37,7 +37,7 @@ export class FileCoreSource implements CoreSource {
 
 const zlib: Unpack = (data, size) => inflateSync(data, { maxOutputLength: Math.max(1, size) })
 
-/** Decompressors of kdump files. WebAssembly is loaded first, so that it can be called without waiting. */
+/** Returns decompressors for kdump files. WebAssembly is loaded first, because they are called synchronously. */
 export async function kdumpCodecs(): Promise<KdumpCodecs> {
   const zstd = await nodeCodecs.zstd()
   return { zlib, zstd: (data, size) => zstd(data, size) as Uint8Array }

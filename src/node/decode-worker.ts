@@ -3,7 +3,7 @@ import { parentPort } from 'node:worker_threads'
 import { jobAnswerer } from '../trace/tracedat/decode-pool.ts'
 import { nodeCodecs } from './codecs.ts'
 
-// Loaded while the main thread still reads the head of the file.
+// Started now, so that it loads while the main thread still reads the head of the file.
 const zstd = nodeCodecs.zstd()
 
 parentPort!.on(

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * What a model's code finds in the thread that was started for it: no chance, no clock, no way out of the process. These are
- * that thread's own globals; those of the command stay as they are.
+ * Restricts the globals that a model's code sees in its own thread: no randomness, no clock, and no way to end the process. Only
+ * that thread's globals are replaced, not those of the command.
  */
 import { Console } from 'node:console'
 import { Indeterminate } from '../checker/index.ts'
@@ -10,12 +10,15 @@ import { isRunning } from '../checker/usage.ts'
 const CHOOSE = 'a step that may go either way says choose()'
 const TIMELESS = 'time is no part of a model'
 
-/** Takes from this thread what a model must not use. Call it once its file is loaded: what it imports may look at the clock. */
+/**
+ * Removes from this thread what a model must not use. Must be called after the model's file was loaded, because modules that it
+ * imports may read the clock.
+ */
 export function narrowRealm(): void {
   Math.random = refusing('Math.random()', CHOOSE)
   Date.now = refusing('Date.now()', TIMELESS)
   globalThis.Date = timeless(Date)
-  // The checker itself looks at this clock, in the same thread.
+  // Kept for the checker, which reads this clock in the same thread.
   const now = performance.now.bind(performance)
   performance.now = () => {
     if (isRunning()) throw new Indeterminate('performance.now()', TIMELESS)
@@ -27,7 +30,7 @@ export function narrowRealm(): void {
   process.hrtime.bigint = refusing('process.hrtime.bigint()', TIMELESS)
 }
 
-/** Dates that say when they are of. */
+/** Returns a Date constructor that works only with a given date, since the current time is not available. */
 function timeless(date: DateConstructor): DateConstructor {
   const refuse = refusing('the time of day', TIMELESS)
   return new Proxy(date, {
@@ -36,14 +39,14 @@ function timeless(date: DateConstructor): DateConstructor {
   })
 }
 
-/** Ending its thread would end the command without a verdict. */
+/** Makes process.exit() and process.abort() throw. Ending the thread would end the command without a verdict. */
 export function keepFromExit(): void {
   process.exit = process.abort = () => {
     throw new Error('process.exit() would end the command without a verdict: leave it out')
   }
 }
 
-/** What a model prints goes to stderr: standard output has the answer, which may be JSON. */
+/** Redirects a model's output to stderr, because standard output contains the results, which may be JSON. */
 export function keepFromOutput(runsModel: () => boolean): void {
   globalThis.console = new Console(process.stderr, process.stderr)
   const { stdout, stderr } = process

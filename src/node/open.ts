@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Opening recordings from files and from standard input, with what Node has to offer. */
+/** Opens recordings from files and from standard input in Node. */
 import { createReadStream, createWriteStream, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -17,28 +17,28 @@ import { startPool } from './pool.ts'
 import { FileSource } from './source.ts'
 import { unpacked, unpackerFor } from './unpack.ts'
 
-/** Standard input, as an argument of commands. */
+/** The argument of commands that stands for standard input. */
 export const STDIN = '-'
 
 const STDIN_NAME = 'standard input'
 
-/** What is known of a recording beside its file. */
+/** Information about a recording that is not in its file. */
 export interface FileOptions extends OpenOptions {
-  /** Counts of watched pages, in place of those beside the recording. */
+  /** Counts of watched pages, used instead of those beside the recording. */
   counts?: CountsFile
 }
 
-/** A recording to be opened: a file, or text that comes through a pipe and can be read once. */
+/** A recording to be opened: a file, or text from a pipe, which can be read only once. */
 export type Input = {
   start: Uint8Array
-  /** Where a packed file makes no sense; complete when all of it was read. */
+  /** Damage of the compressed file that contains the recording. Complete when all of it was read. */
   damage: Damage[]
 } & ({ file: FileSource; companions?: Companions | undefined } | { pipe: TextInput })
 
 /**
- * Opens a path (of a directory of `perf record --kcore` too), or standard input for "-". What has no size is read as it comes: pipes, and files that the kernel makes up
- * as they are read, such as tracefs' `trace`. A binary recording from there is spooled to a temporary file. What is packed
- * by gzip or zstd is unpacked on the way.
+ * Opens a path (which may be a directory of `perf record --kcore`), or standard input for "-". Inputs without a size are read as
+ * a stream: pipes, and files that the kernel generates, such as tracefs' `trace`. A binary recording from a stream is written to
+ * a temporary file first. gzip and zstd are decompressed on the way.
  */
 export async function openInput(path: string): Promise<Input> {
   const found = path === STDIN ? undefined : statSync(path)
@@ -102,7 +102,7 @@ export async function openInputRecording(input: Input, { counts, ...options }: F
   }
 }
 
-/** The counts of the turn that a file is of. */
+/** Returns the counts of the turn that a file belongs to. */
 export function countsFor(
   name: string,
   counts: CountsFile | undefined,
@@ -111,7 +111,7 @@ export function countsFor(
   return counts ? { startCounts: counts.before(turn), endCounts: counts.after(turn) } : {}
 }
 
-/** Adds the damage of what a recording was unpacked from, which is known when all of it was read. */
+/** Adds the damage of the compressed file to a recording's. It is known when all of the file was read. */
 function withDamage(recording: Recording, damage: readonly Damage[]): Recording {
   const batches = recording.batches.bind(recording)
   const known = recording.damage as Damage[]
@@ -127,7 +127,7 @@ export async function openFile(path: string, options: FileOptions = {}): Promise
   return openInputRecording(await openInput(path), options)
 }
 
-/** Writes a stream to a temporary file, which is gone as soon as it is closed. */
+/** Writes a stream to a temporary file, which is deleted when it is closed. */
 async function spool(bytes: AsyncIterable<Uint8Array>, name: string): Promise<FileSource> {
   const folder = mkdtempSync(join(tmpdir(), 'lastput-'))
   try {
@@ -139,7 +139,7 @@ async function spool(bytes: AsyncIterable<Uint8Array>, name: string): Promise<Fi
   }
 }
 
-/** The first bytes of a stream, and the whole of it. */
+/** Returns the first bytes of a stream, and the whole stream. */
 async function sniff(
   stream: AsyncIterable<Uint8Array>,
 ): Promise<{ start: Uint8Array; rest: AsyncIterable<Uint8Array> }> {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Worker threads of Node that decode recordings. */
+/** Starts worker threads of Node that decode recordings. */
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { type DecodeThread, type ThreadEvents, ThreadPool, threadsFor } from '../trace/tracedat/decode-pool.ts'
 
-/** Starts threads for a file of `bytes` bytes; undefined where the calling one does. */
+/** Starts threads for a file of `bytes` bytes; undefined if the calling thread should decode it. */
 export function startPool(bytes: number): ThreadPool | undefined {
   const width = threadsFor(bytes, availableParallelism())
-  // Run from source, there is no compiled worker to start.
+  // When run from source, there is no compiled worker to start.
   if (width === 0 || import.meta.url.endsWith('.ts')) return undefined
   return new ThreadPool(width, { start, poll: () => new Promise(resolve => setImmediate(resolve)) })
 }

@@ -1,27 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * How one thread sees that another stands still. The one that runs a model's code says again and again whose code it runs, in
- * shared memory, since a thread in an endless loop sends no messages; the other ends it when nothing has been said for too long.
+ * A watchdog between two threads. The thread that runs a model's code repeatedly writes to shared memory whose code it runs. It
+ * cannot send messages, because a thread in an endless loop sends none. The other thread ends it if nothing was written for too
+ * long.
  */
 
-/** Bytes of a name; the rest of a longer one is not told. */
+/** Maximum length of a name in bytes. Longer names are truncated. */
 const NAME = 200
 const [BEATS, LENGTH, STOP, HEAD] = [0, 1, 2, 12] as const
 
-/** Milliseconds between looks. */
+/** Milliseconds between two checks. */
 const INTERVAL = 100
 
-/** Memory for one thread's pulse. */
+/** Allocates the shared memory for one watched thread. */
 export function newPulse(): SharedArrayBuffer {
   return new SharedArrayBuffer(HEAD + NAME)
 }
 
-/** Asks the watched thread to come to an end by itself. */
+/** Asks the watched thread to end by itself. */
 export function stop(pulse: SharedArrayBuffer): void {
   Atomics.store(new Int32Array(pulse, 0, 3), STOP, 1)
 }
 
-/** In the watched thread: aborted once {@link stop} was called. */
+/** For the watched thread: `aborted` becomes true after {@link stop} was called. */
 export function stopOf(pulse: SharedArrayBuffer): { readonly aborted: boolean } {
   const head = new Int32Array(pulse, 0, 3)
   return {
@@ -31,7 +32,10 @@ export function stopOf(pulse: SharedArrayBuffer): { readonly aborted: boolean } 
   }
 }
 
-/** Returns what the watched thread calls before it runs code of this name; `''`: code that is known to end. */
+/**
+ * Returns a function that the watched thread calls before it runs code of the given name. `''` stands for code that is known to
+ * end.
+ */
 export function beater(pulse: SharedArrayBuffer): (code: string) => void {
   const head = new Int32Array(pulse, 0, 3)
   const name = new Uint8Array(pulse, HEAD)
@@ -39,7 +43,7 @@ export function beater(pulse: SharedArrayBuffer): (code: string) => void {
   let last = ''
   return code => {
     if (code !== last) {
-      // Shared memory cannot be encoded into.
+      // TextEncoder cannot write to shared memory.
       const bytes = encoder.encode(code).subarray(0, NAME)
       name.set(bytes)
       Atomics.store(head, LENGTH, bytes.length)
@@ -50,9 +54,9 @@ export function beater(pulse: SharedArrayBuffer): (code: string) => void {
 }
 
 /**
- * Calls `onStill`, once, with whose code has run for so long without a word.
- * @param milliseconds counted in looks, so that a process that was stopped is not taken for one that stands still
- * @returns what ends the watch
+ * Calls `onStill` once, with the name of the code that has run for this long without a sign.
+ * @param milliseconds measured in checks, so that a process that was suspended does not count as hanging
+ * @returns a function that ends the watch
  */
 export function whenStill(pulse: SharedArrayBuffer, milliseconds: number, onStill: (code: string) => void): () => void {
   const head = new Int32Array(pulse, 0, 3)

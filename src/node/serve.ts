@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Shows the viewer, and one file in it, to the browser of this machine: loopback only, behind a token. */
+/** Serves the viewer, with one file in it, to the browser of this machine: on loopback only, and protected by a token. */
 import { randomBytes } from 'node:crypto'
 import { createReadStream, readdirSync, readFileSync, statSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
@@ -13,7 +13,7 @@ const LOOPBACK = '127.0.0.1'
 
 const BYTES = 'application/octet-stream'
 
-/** What the viewer consists of, with the type of each file; nothing else is served. */
+/** The files of the viewer with their media types. Nothing else is served. */
 function viewerFiles(): ReadonlyMap<string, string> {
   const examples = readdirSync(`${VIEWER_FOLDER}examples`)
   return new Map([
@@ -35,7 +35,7 @@ const HEADERS = {
 }
 
 export interface Served {
-  /** With the token: whoever knows it sees the file. */
+  /** URL including the token. Whoever knows it can read the file. */
   url: string
   close(): Promise<void>
 }
@@ -43,8 +43,8 @@ export interface Served {
 /**
  * Starts serving on a free port.
  *
- * @param path the file to show; undefined for the first screen
- * @throws an error of the file system when it cannot be read, or the viewer has not been built
+ * @param path the file to show; undefined for the start screen
+ * @throws an error of the file system if the file cannot be read, or the viewer has not been built
  */
 export async function serveViewer(path?: string): Promise<Served> {
   const site = { page: pageFor(path), token: randomBytes(16).toString('hex'), path, files: viewerFiles() }
@@ -62,7 +62,7 @@ function closed(server: Server): Promise<void> {
   return new Promise(resolve => server.close(() => resolve()))
 }
 
-/** The viewer's page, told which file it is to ask for. */
+/** Returns the viewer's page, with the name of the file that it should request. */
 function pageFor(path: string | undefined): string {
   const html = readFileSync(`${VIEWER_FOLDER}index.html`, 'utf8')
   if (path === undefined) return html
@@ -97,12 +97,15 @@ async function answer(request: IncomingMessage, response: ServerResponse, site: 
     })
     await pipeline(createReadStream(file), response)
   } catch {
-    // Gone, cut short, or nobody listens any more: the browser tells its user.
+    // The file is gone or was truncated, or the client has disconnected. The browser informs its user.
     response.destroy()
   }
 }
 
-/** What is asked for below the token; undefined for strangers, also for names that somebody points at this machine. */
+/**
+ * Returns the requested name below the token. Undefined without the token, and for requests by another host name, which could
+ * point at this machine (DNS rebinding).
+ */
 function nameOf({ headers, url = '' }: IncomingMessage, token: string): string | undefined {
   const host = headers.host?.replace(/:\d+$/, '')
   if (host !== LOOPBACK && host !== 'localhost') return undefined

@@ -2,13 +2,16 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import type { ByteSource } from '../trace/events.ts'
 
-/** A file, read piece by piece. */
+/** A file that is read piece by piece. */
 export class FileSource implements ByteSource {
   readonly name: string
   readonly size: number
   #fd: number | undefined
 
-  /** Opens a file; `name` is what errors call it. */
+  /**
+   * Opens a file.
+   * @param name what errors call it
+   */
   constructor(path: string, name = path) {
     this.name = name
     const fd = openSync(path, 'r')
@@ -16,12 +19,13 @@ export class FileSource implements ByteSource {
     this.size = fstatSync(fd).size
   }
 
-  // Reading in this thread is five times faster than through the thread pool, which has no other work to overlap.
+  // Reads synchronously, which is five times faster than through the thread pool. There is no other work that asynchronous reads
+  // could overlap with.
   async read(offset: number, length: number): Promise<Uint8Array> {
     const fd = this.#fd
     if (fd === undefined) throw new Error(`${this.name} was closed`)
     const wanted = Math.max(0, Math.min(length, this.size - offset))
-    // Not from Buffer's pool: the memory may be handed to another thread.
+    // Not allocated from Buffer's pool, because the memory may be transferred to another thread.
     const bytes = new Uint8Array(wanted)
     let done = 0
     while (done < wanted) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Worker threads of Node for the engine. */
+/** Starts worker threads of Node for the checker. */
 import { Worker } from 'node:worker_threads'
 import type { Spawn } from '../checker/index.ts'
 

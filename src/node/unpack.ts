@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Files packed as a whole by gzip or zstd are unpacked as they are read; one that was cut off gives what came before. */
+/**
+ * Decompresses files that were compressed as a whole by gzip or zstd, while they are read. A truncated file yields what came
+ * before.
+ */
 import { createGunzip } from 'node:zlib'
 import { Decompress } from 'fzstd'
 import { type Damage, TraceError } from '../trace/events.ts'
 
-/** More is not unpacked: a small file can hold any number of zeros. */
+/** Maximum number of unpacked bytes, because a small file can expand to any number of zeros. */
 const MOST_BYTES = 2 ** 36
 
 const GZIP = [0x1f, 0x8b]
@@ -12,7 +15,7 @@ const ZSTD = [0x28, 0xb5, 0x2f, 0xfd]
 
 type Bytes = AsyncIterable<Uint8Array>
 
-/** Returns how to unpack what starts so; undefined where it is not packed, or by another program. */
+/** Returns the decompressor for a file that begins with these bytes; undefined if it is not compressed, or by another program. */
 export function unpackerFor(start: Uint8Array): ((packed: Bytes) => Bytes) | undefined {
   const begins = (magic: number[]) => magic.every((byte, i) => start[i] === byte)
   if (begins(GZIP)) return gunzip
@@ -20,9 +23,9 @@ export function unpackerFor(start: Uint8Array): ((packed: Bytes) => Bytes) | und
 }
 
 /**
- * Unpacks a stream.
+ * Decompresses a stream.
  *
- * @param damage is told where packed data end too early or make no sense
+ * @param damage receives where compressed data end early or are invalid
  */
 export async function* unpacked(
   name: string,
@@ -46,7 +49,7 @@ export async function* unpacked(
   }
 }
 
-/** Counts what is read of a stream. */
+/** Counts the bytes read from a stream. */
 class Counter {
   bytes = 0
   async *count(stream: Bytes): Bytes {
@@ -57,7 +60,9 @@ class Counter {
   }
 }
 
-/** The stream flows, so that what comes before an error is not lost; a part that is read expands to a thousandfold at most. */
+/**
+ * Data are taken as they flow, so that output before an error is not lost. A part of the input expands at most a thousandfold.
+ */
 async function* gunzip(packed: Bytes): Bytes {
   const stream = createGunzip()
   let ready: Uint8Array[] = []

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-/** The first of `count` numbers for which a predicate that turns from true to false is false. */
+/**
+ * Returns the first of the numbers 0 to `count` - 1 for which `below` is false; `count` if there is none. `below` must be true up
+ * to some number and false from there on.
+ */
 export function lowerBound(count: number, below: (i: number) => boolean): number {
   let low = 0
   let high = count

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Decodes runs of sub-buffers into columns. Works on plain data, so that it runs in a worker thread as well. */
+/** Decodes runs of sub-buffers to columns. Works on plain data, so that it can also run in a worker thread. */
 import { type Columns, columnBytes, copyRows, layArrays, layColumns } from '../common/columns.ts'
 import { type Codecs, type Compression, type Unpack, unpackerOf } from '../common/compression.ts'
 import { RawStacks } from '../common/raw-stacks.ts'
@@ -8,49 +8,55 @@ import type { Walk } from './record-walk.ts'
 import { missed, newWalkState, type WalkState } from './walk-state.ts'
 import { warmUp } from './warm-up.ts'
 
-/** What a decoder must know of a recording. */
+/** The information about a recording that a decoder needs. */
 export interface DecoderSetup {
   plan: ColumnPlan
   compression: Compression
 }
 
-/** A run of sub-buffers of one CPU. */
+/** A run of sub-buffers of one CPU to be decoded. */
 export interface DecodeJob {
   cpu: number
   bytes: Uint8Array<ArrayBuffer>
-  /** Triples: start in `bytes`, length and unpacked length of each chunk; empty when `bytes` are sub-buffers as they are. */
+  /**
+   * For each chunk three numbers: its start in `bytes`, its length, and its unpacked length. Empty if `bytes` are uncompressed
+   * sub-buffers.
+   */
   chunks: Uint32Array
-  /** Memory of an earlier block to be used again. */
+  /** A buffer of an earlier block, to be reused. */
   buffer: ArrayBuffer | undefined
 }
 
-/** Decoded sub-buffers. Stack ids are those of the decoder that made it. */
+/** Decoded sub-buffers. Stack ids are those of the decoder that made the block. */
 export interface Block {
   buffer: ArrayBuffer
-  /** Positions of damage are bytes of the job: of the chunk where that is packed. */
+  /** Positions of damage are offsets in the job's bytes; in compressed chunks, the offset of the chunk. */
   state: WalkState
   stacks: NewStacks
 }
 
-/** Stacks that no earlier block of this decoder had: the id of the first, and where each one ends in `words`. */
+/** The stacks that no earlier block of this decoder had: the id of the first, and the end of each in `words`. */
 export interface NewStacks {
   first: number
   ends: number[]
   words: Uint32Array<ArrayBuffer>
 }
 
-/** Something that decodes jobs: this thread, or a pool of workers. */
+/** Decodes jobs, either in this thread or in a pool of workers. */
 export interface BlockDecoder {
-  /** Jobs that it can work on at a time, apart from the calling thread. */
+  /** Number of jobs that it can work on in parallel, besides the calling thread. */
   readonly width: number
-  /** Number of the decoder whose stack ids the block has. Blocks of one decoder arrive in the order they were made. */
+  /**
+   * Decodes a job. Returns the block, and the number of the decoder that its stack ids belong to. Blocks of one decoder arrive in
+   * the order in which they were made.
+   */
   decode(job: DecodeJob): Promise<{ block: Block; decoder: number }>
   /** Lets results of other threads arrive. */
   poll(): Promise<void>
   close(): Promise<void>
 }
 
-/** A block that has but one row in so many that it has room for is made smaller. */
+/** A block is shrunk if at most one in this many of its rows is used. */
 const SPARSE = 8
 
 /** Decodes in the calling thread. */
@@ -60,9 +66,9 @@ export class LocalDecoder implements BlockDecoder {
   readonly #unpack: Unpack | undefined
   readonly #stacks: RawStacks
   readonly #walk: Walk<ColumnTarget>
-  /** Bytes that the shortest record takes that becomes a row. */
+  /** Minimum size in bytes of a record that becomes a row. */
   readonly #rowBytes: number
-  /** Memory of a block that needed less. */
+  /** The buffer of a block that was shrunk, for reuse. */
   #spare: ArrayBuffer | undefined
   #reported = 1
 
@@ -107,7 +113,7 @@ export class LocalDecoder implements BlockDecoder {
     }
   }
 
-  /** Walks sub-buffers; `chunk` is where they start in the job when they were packed. */
+  /** Walks sub-buffers. `chunk` is the offset in the job of their chunk, if they were compressed. */
   #walkRun(bytes: Uint8Array, chunk: number | undefined, state: WalkState, target: Columns): void {
     const { pageSize } = this.#setup.plan.layout
     const whole = bytes.length - (bytes.length % pageSize)
@@ -124,7 +130,10 @@ export class LocalDecoder implements BlockDecoder {
     }
   }
 
-  /** Sub-buffers may hold next to no event: blocks that wait for other CPUs' must not take memory for what is not there. */
+  /**
+   * Shrinks a block with few rows. Sub-buffers can contain almost no events, and blocks that wait for other CPUs must not occupy
+   * unused memory.
+   */
   #shrink(buffer: ArrayBuffer, columns: Columns, rows: number): ArrayBuffer {
     if (rows * SPARSE >= columns.op.length) return buffer
     const small = new ArrayBuffer(columnBytes(rows))
@@ -149,7 +158,7 @@ export class LocalDecoder implements BlockDecoder {
   async close(): Promise<void> {}
 }
 
-/** Bytes of the shortest record of any of these events. */
+/** Returns the minimum size in bytes of records of any of these events. */
 function least(layouts: { size: number }[]): number {
   return layouts.reduce((least, { size }) => Math.min(least, size), Number.POSITIVE_INFINITY)
 }

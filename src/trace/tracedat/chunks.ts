@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Cuts the events of one CPU into jobs of bounded size, reading the file piece by piece. */
+/** Splits the events of one CPU into jobs of bounded size, reading the file piece by piece. */
 import { ByteReader } from '../common/bytes.ts'
 import type { ByteSource, Damage } from '../events.ts'
 import type { CpuData } from './file.ts'
 
-/** A run of sub-buffers as it stands in the file. */
+/** A run of sub-buffers as it is in the file. */
 export interface Piece {
-  /** Place of `bytes` in the file. */
+  /** Offset of `bytes` in the file. */
   offset: number
   bytes: Uint8Array<ArrayBuffer>
   /** As in `DecodeJob`. */
@@ -17,24 +17,24 @@ export interface CutOptions {
   pageSize: number
   packed: boolean
   littleEndian: boolean
-  /** Unpacked bytes that a piece should have. */
+  /** Desired size of a piece in unpacked bytes. */
   target: number
 }
 
-/** u32 number of chunks; then of each, u32 packed size, u32 size. */
+/** Sizes in bytes: a u32 number of chunks comes first, and each chunk has u32 packed size and u32 size. */
 const CHUNK_COUNT = 4
 const CHUNK_HEADER = 8
 
-/** trace-cmd packs 10 sub-buffers into a chunk. More than this in one is not a recording but a bomb. */
+/** Maximum number of sub-buffers in a chunk. trace-cmd packs 10; many more are a decompression bomb. */
 const MAX_CHUNK_PAGES = 64
 
-/** Chunks of small sub-buffers may be as large as this all the same. */
+/** Minimum of the size limit of chunks in bytes, for recordings with small sub-buffers. */
 const MIN_CHUNK_LIMIT = 1 << 20
 
-/** Bytes that are read for a piece at least. */
+/** Minimum number of bytes that are read for a piece. */
 const MIN_WINDOW = 1 << 12
 
-/** Bytes that packing may add to data that cannot be packed. */
+/** Number of bytes by which compression may enlarge incompressible data. */
 const PACKING_OVERHEAD = 1 << 12
 
 /** Reads the pieces of one CPU in order. */
@@ -45,11 +45,11 @@ export class Cutter {
   readonly #cpu: number
   readonly #end: number
   #at: number
-  /** Bytes that the next piece will take, to judge by the last one. */
+  /** Expected size in bytes of the next piece, judging by the last one. */
   #window: number
-  /** Whether events of the CPU could not be read: there may have been more after the last piece. */
+  /** True if events of the CPU could not be read, so that events after the last piece may be missing. */
   cutOff: boolean
-  /** Chunks still to come; undefined before their number was read. */
+  /** Number of chunks that remain; undefined before it was read. */
   #chunks: number | undefined
 
   constructor(source: ByteSource, data: CpuData, options: CutOptions, damage: Damage[]) {
@@ -60,7 +60,7 @@ export class Cutter {
     this.cutOff = data.cutOff ?? false
     this.#at = data.offset
     this.#window = options.target >> 3
-    // The number of chunks is not part of the size that trace-cmd writes.
+    // The size that trace-cmd writes does not include the number of chunks.
     const end = data.offset + data.size + (options.packed ? CHUNK_COUNT : 0)
     this.#end = Math.min(end, source.size)
     if (data.offset + data.size > source.size) {
@@ -71,7 +71,7 @@ export class Cutter {
     }
   }
 
-  /** The next piece; undefined at the end, also when that is damage. */
+  /** Returns the next piece; undefined at the end, or after damage. */
   async next(target = this.#options.target): Promise<Piece | undefined> {
     if (this.#at >= this.#end) return this.#chunks ? this.#stop(`${this.#chunks} more chunks of events`) : undefined
     return this.#options.packed ? this.#packedPiece(target) : this.#plainPiece(target)
@@ -85,7 +85,7 @@ export class Cutter {
   async #read(length: number): Promise<Uint8Array<ArrayBuffer>> {
     const offset = this.#at
     const bytes = await this.#source.read(offset, Math.min(length, this.#end - offset))
-    // Jobs are handed to other threads with the memory they stand in, so that must be their own.
+    // Copied unless the bytes have a buffer of their own, because jobs are transferred to other threads with their memory.
     return bytes.byteLength === bytes.buffer.byteLength ? (bytes as Uint8Array<ArrayBuffer>) : new Uint8Array(bytes)
   }
 
@@ -106,7 +106,7 @@ export class Cutter {
     }
     if (this.#chunks === 0) return undefined
     const offset = this.#at
-    // Packed data takes a fifth to a twentieth of its size; a first chunk that takes more than the window is read again.
+    // Compressed data take a fifth to a twentieth of their size. If the first chunk exceeds the window, it is read again.
     let bytes = await this.#read(Math.max(MIN_WINDOW, Math.min(this.#window, target)))
     let cut = this.#cut(bytes, target)
     if (typeof cut === 'number') {
@@ -121,12 +121,15 @@ export class Cutter {
     const last = cut.length - 3
     const used = cut[last]! + cut[last + 1]!
     this.#at = offset + used
-    // Room for as much again, and to find out whether the next piece packs worse.
+    // Adds a margin in case the next piece compresses worse.
     this.#window = used + (used >> 2) + MIN_WINDOW
     return { offset, bytes, chunks: Uint32Array.from(cut) }
   }
 
-  /** The chunks that are whole in `bytes`, up to the target; when none is, the bytes that the first one needs. */
+  /**
+   * Returns the complete chunks in `bytes`, up to the target size. If there is none, returns the number of bytes that the first
+   * one needs.
+   */
   #cut(bytes: Uint8Array<ArrayBuffer>, target: number): number[] | number {
     const { littleEndian } = this.#options
     const view = new DataView(bytes.buffer)

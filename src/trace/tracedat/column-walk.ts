@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Reads the records of page_ref events and probes into columns, and joins kernel stacks to them. Field offsets and event ids
- * differ from recording to recording, so this code is generated for one: loads are straight typed accesses in the file's byte
- * order. Only loads, stores and the choice between them are generated; all else is in the functions beside.
+ * Reads the records of page_ref events and probes into columns, and assigns kernel stacks to them. Field offsets and event ids
+ * differ between recordings, so the code is generated for each recording: loads become plain typed-array accesses in the file's
+ * byte order. Only loads, stores and the selection between them are generated. Everything else is in the functions of this file.
  */
 import { COLUMN_CONSTANTS, type Columns, Loads, type RecordLayout, storeRecord } from '../common/columns.ts'
 import { type CommonFields, type EventFormat, findField } from '../common/event-format.ts'
@@ -13,10 +13,10 @@ import { compileWalk, type Walk } from './record-walk.ts'
 import type { BufferLayout } from './ring-buffer.ts'
 import { CLOSED, damaged, LEVEL_OF_FLAGS, UNTOUCHED, type WalkState } from './walk-state.ts'
 
-/** Place of the return addresses in kernel_stack events. */
+/** Position of the return addresses in kernel_stack events. */
 export interface StackLayout {
   id: number
-  /** The field that says how many there are; undefined: up to the end of the record. */
+  /** The field with the number of addresses; undefined if they extend to the end of the record. */
   count: { offset: number; size: number } | undefined
   callerOffset: number
 }
@@ -29,13 +29,13 @@ export function stackLayout(format: EventFormat): StackLayout | undefined {
   return { id: format.id, count: usable ? size : undefined, callerOffset: caller.offset }
 }
 
-/** Where a column walk puts what it reads. */
+/** Where a column walk stores what it reads. */
 export interface ColumnTarget {
   columns: Columns
   stacks: RawStacks
 }
 
-/** What must be known of a recording to read its columns. */
+/** The information about a recording that is needed to read its columns. */
 export interface ColumnPlan {
   layout: BufferLayout
   timeBase: bigint
@@ -43,23 +43,23 @@ export interface ColumnPlan {
   records: RecordLayout[]
   stack: StackLayout | undefined
   probes: ProbeLayout[]
-  /** undefined: no record is of sched_switch. */
+  /** Undefined if the recording has no sched_switch events. */
   switches: SwitchLayout | undefined
-  /** log2 of the recorded kernel's page size. */
+  /** log2 of the page size of the recorded kernel. */
   pageShift: number
 }
 
-/** Notes a record that is shorter than its event's format says. */
+/** Notes a record that is shorter than its event's format requires. */
 function tooShort(state: WalkState, at: number, least: number, what: string, found: number): void {
   damaged(state, at, `expected ${least} bytes of ${what}, found ${found}`)
 }
 
-/** Notes a stack that came before any event of its level of interrupt. */
+/** Notes a stack before the first event of its interrupt level in the block. */
 function early(state: WalkState, level: number, pid: number, stack: number): void {
   state.heads.push({ level, pid, stack })
 }
 
-/** Handles records of page_ref events that have one layout. */
+/** Generates the case for page_ref events that share a layout. */
 function pageRefCase(records: RecordLayout[], loads: Loads): string {
   const [{ size }] = records as [RecordLayout]
   return `${records.map(({ id }) => `case ${id}:`).join(' ')}
@@ -90,7 +90,7 @@ function stackCase(stack: StackLayout, layout: BufferLayout, loads: Loads): stri
       }`
 }
 
-/** Handles probes of whatever kind. Few records are any, so there is one case for all. */
+/** Generates the case for all kinds of probes. Probes are rare, so one common case is fast enough. */
 function probeCase(probes: ProbeLayout[]): string {
   return `${probes.map(({ id }) => `case ${id}:`).join(' ')}
       if (length < probes.size(id)) {
@@ -105,7 +105,7 @@ function probeCase(probes: ProbeLayout[]): string {
       break`
 }
 
-/** sched_switch names tasks, and is no row. */
+/** Generates the case for sched_switch, which names tasks and becomes no row. */
 function switchCase({ id }: SwitchLayout): string {
   return `case ${id}:
       switches.take(V, p, length, state.names)
@@ -113,10 +113,10 @@ function switchCase({ id }: SwitchLayout): string {
       break`
 }
 
-/** Event ids below this are looked up in a table. The kernel's have 16 bits. */
+/** Event ids below this are looked up in a table. The kernel's ids have 16 bits. */
 const SMALL_IDS = 1 << 16
 
-/** Events whose records are read by the same code. The less code there is, the sooner it is compiled well. */
+/** Groups events whose records are read by the same code. Less code is optimised sooner. */
 function sameLayouts(records: RecordLayout[]): RecordLayout[][] {
   const groups = new Map<string, RecordLayout[]>()
   for (const record of records) {
@@ -127,10 +127,10 @@ function sameLayouts(records: RecordLayout[]): RecordLayout[][] {
 }
 
 /**
- * Generates the walk that reads a recording's columns. It leaves `cpu` as it is, and `stack` where there is none.
+ * Generates the walk that reads a recording's columns. It does not set `cpu`, nor `stack` for events without one.
  *
- * A stack belongs to the last event of the same task at the same level of interrupt on its CPU: an interrupt between an
- * event and its stack brings both of its own records in between.
+ * A stack belongs to the last event of the same task at the same interrupt level on its CPU, because an interrupt between an
+ * event and its stack puts records of its own between them.
  */
 export function compileColumnWalk(plan: ColumnPlan): Walk<ColumnTarget> {
   const { layout, common } = plan

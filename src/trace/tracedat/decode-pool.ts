@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Decodes recordings in other threads, which are handed in: workers of Node, or of a browser. */
+/** Decodes recordings in other threads, which the platform provides: workers of Node or of a browser. */
 import type { Codecs } from '../common/compression.ts'
 import {
   type Block,
@@ -10,33 +10,33 @@ import {
   message,
 } from './block-decoder.ts'
 
-/** Starting threads takes longer than decoding a recording smaller than this (bytes in the file). */
+/** Minimum file size in bytes for threads. For smaller recordings, starting threads takes longer than decoding. */
 const WORTH_THREADS = 4 << 20
 
-/** More do not help: one thread merges what they decode. */
+/** Maximum number of threads. More do not help, because one thread merges what they decode. */
 const MAX_THREADS = 6
 
-/** What a thread is sent: first how to decode, then what. */
+/** A request to a thread: first the setup, then jobs. */
 export type PoolRequest = { setup: DecoderSetup } | { id: number; job: DecodeJob }
 
 export type PoolReply = { id: number; block: Block } | { id: number; error: string }
 
-/** A thread that answers each request with one reply, in their order. */
+/** A thread that answers each request with one reply, in order. */
 export interface DecodeThread {
-  /** @param memory handed over to the thread */
+  /** @param memory buffers to transfer to the thread */
   post(request: PoolRequest, memory: ArrayBuffer[]): void
   end(): unknown
 }
 
 export interface ThreadEvents {
   reply(reply: PoolReply): void
-  /** The thread can no longer answer. */
+  /** Called when the thread can no longer answer. */
   failed(error: Error): void
 }
 
 export interface PoolOptions {
   start: (events: ThreadEvents) => DecodeThread
-  /** Comes back after what other threads have posted meanwhile was taken in. */
+  /** Resolves after messages that other threads have posted were handled. */
   poll: () => Promise<void>
 }
 
@@ -45,7 +45,10 @@ interface Waiting {
   reject: (error: Error) => void
 }
 
-/** Threads worth starting for a file of `bytes` bytes on so many processors; 0 where the calling one does. */
+/**
+ * Returns the number of threads to start for a file of `bytes` bytes on this many processors; 0 if the calling thread should
+ * decode.
+ */
 export function threadsFor(bytes: number, processors: number): number {
   return bytes < WORTH_THREADS ? 0 : Math.min(MAX_THREADS, processors)
 }
@@ -54,13 +57,13 @@ export class ThreadPool implements BlockDecoder {
   readonly width: number
   readonly poll: () => Promise<void>
   readonly #threads: DecodeThread[]
-  /** By thread: requests on their way, oldest first. */
+  /** By thread, the pending requests, oldest first. */
   readonly #waiting: Map<number, Waiting>[]
   #next = 0
-  /** Why no more can be decoded. */
+  /** The error after which no more can be decoded. */
   #broken: Error | undefined
 
-  /** Starts threads, which get ready while the head of the recording is read. */
+  /** Starts the threads, which initialise while the head of the recording is read. */
   constructor(width: number, { start, poll }: PoolOptions) {
     this.width = width
     this.poll = poll
@@ -78,7 +81,7 @@ export class ThreadPool implements BlockDecoder {
     )
   }
 
-  /** Tells the threads what the recording is like. */
+  /** Sends the properties of the recording to the threads. */
   begin(setup: DecoderSetup): BlockDecoder {
     for (const thread of this.#threads) thread.post({ setup }, [])
     return this
@@ -107,13 +110,13 @@ export class ThreadPool implements BlockDecoder {
   }
 }
 
-/** The side of the thread: what it is to do with each request. */
+/** The thread's side: answers requests. */
 export function jobAnswerer(
   reply: (reply: PoolReply, memory: ArrayBuffer[]) => void,
   codecs: Codecs,
 ): (request: PoolRequest) => void {
   let decoder: Promise<LocalDecoder> | undefined
-  // One after the other: the pool counts on the order.
+  // Requests are handled one after the other, because the pool relies on the order of replies.
   let last: Promise<void> = Promise.resolve()
 
   async function answer(id: number, job: DecodeJob): Promise<void> {

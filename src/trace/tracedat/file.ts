@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * The structure of a trace.dat file: what stands where, and all that it tells but the events.
+ * Reads the structure of a trace.dat file: the positions of its parts, and all contents except the events.
  *
  * Facts of the format: trace-cmd.dat.v6(5), trace-cmd.dat.v7(5).
  */
@@ -33,20 +33,20 @@ import {
 
 export type { CpuData, TraceBuffer, TraceFile } from './sections.ts'
 
-/** Sub-buffers larger than this exist in no kernel (order 0 to 9 of pages of at most 64 KB). */
+/** Maximum size of a sub-buffer in bytes (order 0 to 9 of pages of at most 64 KB). */
 const MAX_PAGE_SIZE = 1 << 25
 
-/** CPUs that a kernel can have (NR_CPUS is at most 8192 on any machine). */
+/** Maximum number of CPUs (NR_CPUS is at most 8192 on any machine). */
 const MAX_CPUS = 1 << 13
 
-/** One section of metadata, packed or not: kallsyms of a large kernel has 20 MB. */
+/** Maximum size in bytes of one section of metadata, compressed or not. kallsyms of a large kernel has 20 MB. */
 const MAX_SECTION = 1 << 27
 
-/** Option sections that follow one another, and options in each. */
+/** Maximum number of consecutive option sections, and of options in each. */
 const MAX_OPTION_SECTIONS = 1 << 8
 const MAX_OPTIONS = 1 << 16
 
-/** Bytes read first of a version 6 file; its head is read again in larger pieces while it is longer. */
+/** Number of bytes read first from a version 6 file. If the head is longer, more and more is read. */
 const FIRST_HEAD = 1 << 22
 
 const SECTION_READERS: { [id: number]: (reader: ByteReader, data: TracingData) => void } = {
@@ -58,15 +58,15 @@ const SECTION_READERS: { [id: number]: (reader: ByteReader, data: TracingData) =
   [SectionId.CMDLINES]: readCmdlines,
 }
 
-/** Bytes of a tag in version 6. */
+/** Size in bytes of a tag in version 6. */
 const TAG6 = 10
 
-/** Whether bytes start like a trace.dat file of any version. */
+/** True if a file begins like a trace.dat of any version. */
 export function isTraceDat(start: Uint8Array): boolean {
   return MAGIC.every((byte, i) => start[i] === byte)
 }
 
-/** Reads the structure of a trace.dat file. Damage that leaves events readable is added to `damage`. */
+/** Reads the structure of a trace.dat file. Damage with which events stay readable is added to `damage`. */
 export async function readTraceFile(source: ByteSource, damage: Damage[], codecs?: Codecs): Promise<TraceFile> {
   const head = new ByteReader(await source.read(0, 4096), { file: source.name })
   if (!isTraceDat(head.bytes)) throw head.error('expected the magic bytes of trace.dat')
@@ -118,13 +118,13 @@ function checkPageSize(source: ByteSource, { name, pageSize }: TraceBuffer, dama
   return false
 }
 
-/** Text up to its first NUL byte. */
+/** Returns the text up to its first NUL. */
 function textOf(bytes: Uint8Array): string {
   const end = bytes.indexOf(0)
   return decodeText(end < 0 ? bytes : bytes.subarray(0, end))
 }
 
-/** Options that both versions have. */
+/** Reads an option that both versions have. */
 function readOption(id: number, option: ByteReader, file: TraceFile): void {
   if (id === SectionId.UNAME) file.uname = textOf(option.bytes)
   else if (id === SectionId.CPUCOUNT) file.cpuCount = Math.min(option.u32('the number of CPUs'), MAX_CPUS)
@@ -138,13 +138,13 @@ function readOption(id: number, option: ByteReader, file: TraceFile): void {
   else if (id === SectionId.DATE) file.timeOffset += offsetOf(option) * 1000n
 }
 
-/** A number as text; 0 where it is none. */
+/** Returns a number in decimal text; 0 if it is none. */
 function offsetOf({ bytes }: ByteReader): bigint {
   const text = textOf(bytes).trim()
   return /^(0x[0-9a-f]{1,16}|-?\d{1,19})$/i.test(text) ? BigInt(text) : 0n
 }
 
-/** When the recording of a CPU ended; its statistics were read then. Ticks have no decimal point. */
+/** Reads from the statistics of a CPU when its recording ended. Ticks have no decimal point. */
 function readStatistics(text: string, file: TraceFile): void {
   const stamp = /^now ts: *(\d{1,20})(?:\.(\d{1,9}))?$/m.exec(text)
   if (!stamp) return
@@ -157,7 +157,7 @@ function laterOf(known: bigint | undefined, time: bigint): bigint {
   return known === undefined || time > known ? time : known
 }
 
-/** One option's data as a reader of its own. */
+/** Returns a reader of one option's data. */
 function takeOption(reader: ByteReader, id: number): ByteReader {
   const size = reader.u32('the size of an option')
   const base = reader.base + reader.at
@@ -165,13 +165,13 @@ function takeOption(reader: ByteReader, id: number): ByteReader {
   return new ByteReader(reader.take(size, `option ${id}`), { file, littleEndian, base })
 }
 
-/** What was wrong with a part of the file that can be done without. */
+/** Converts an error in a dispensable part of the file to damage. */
 function asDamage(error: unknown, source: ByteSource, offset: number): Damage {
   if (error instanceof TraceError) return { file: error.file, offset: error.offset, expected: error.expected }
   return { file: source.name, offset, expected: message(error) }
 }
 
-/** Version 6: everything before the events stands at the head, of a length that only reading it tells. */
+/** Reads version 6, in which everything before the events is in one head of unknown length. */
 async function readVersion6(
   source: ByteSource,
   file: TraceFile,
@@ -200,7 +200,7 @@ interface Instance6 {
   offset: number
 }
 
-/** u32 cpus; "options" and "flyrecord". Returns where the other instances' tables stand. */
+/** Reads u32 cpus, and the parts "options" and "flyrecord". Returns the positions of the tables of other instances. */
 function readTail6(reader: ByteReader, file: TraceFile, pageSize: number): Instance6[] {
   const cpus = reader.u32('the number of CPUs')
   if (cpus > MAX_CPUS) throw reader.error(`expected at most ${MAX_CPUS} CPUs, found ${cpus}`)
@@ -263,7 +263,7 @@ async function readInstance6(
   }
 }
 
-/** Version 7: sections anywhere in the file, found through options. */
+/** Reads version 7, whose sections can be anywhere in the file and are found through options. */
 class Version7 {
   readonly #source: ByteSource
   readonly #file: TraceFile
@@ -276,7 +276,7 @@ class Version7 {
     this.#damage = damage
   }
 
-  /** Reads on where the page size ended: compression, and the place of the first options. */
+  /** Continues after the page size: reads the compression, and the position of the first options. */
   async read(head: ByteReader, pageSize: number, codecs: Codecs | undefined): Promise<void> {
     const at = head.at
     const name = head.cstring('the name of the compression')
@@ -292,13 +292,13 @@ class Version7 {
     try {
       await this.#readOptionSections(options, sections)
     } catch (error) {
-      // The options stand at the end of the file: a file that was cut off has lost them, but not its events.
+      // The options are at the end of the file. A truncated file lacks them, but still has events.
       await this.#recover(asDamage(error, this.#source, options), head.at, pageSize)
     }
     for (const [id, offset] of sections) await this.#readData(id, offset)
   }
 
-  /** The options stand at the end of the file: one that was cut off has lost them, but not its events. */
+  /** Recovers what is left of a truncated file. It lacks the options at its end, but still has events. */
   async #recover(lost: Damage, start: number, pageSize: number): Promise<void> {
     const file = this.#file
     this.#damage.push(lost)
@@ -330,7 +330,7 @@ class Version7 {
     }
   }
 
-  /** A section's contents, unpacked. */
+  /** Returns the contents of a section, unpacked. */
   async #body({ offset, size, packed }: Section): Promise<ByteReader> {
     const base = offset + SECTION_HEADER
     if (size > MAX_SECTION)
@@ -369,7 +369,10 @@ class Version7 {
   }
 }
 
-/** Reads options up to DONE, which says where the next ones stand (0: nowhere). Notes where data sections stand. */
+/**
+ * Reads options up to DONE, which contains the position of the next ones (0 if there are none). Notes the positions of data
+ * sections.
+ */
 function readOptions7(reader: ByteReader, file: TraceFile, sections: Map<number, number>): number {
   for (let i = 0; i < MAX_OPTIONS; i++) {
     const id = reader.u16('the id of an option')

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Merges the blocks of all CPUs by time into batches. Two blocks of each CPU are held: a block is given out only when
- * the next one is known, since that may begin with the stack of this one's last event.
+ * Merges the blocks of all CPUs by time into batches. Two blocks of each CPU are held. A block is delivered only when the next
+ * one is known, because that may begin with the stack of this block's last event.
  */
 
 import { newBatch } from '../common/batch.ts'
@@ -13,15 +13,15 @@ import type { EventBatch, LostEvents } from '../events.ts'
 import type { Block } from './block-decoder.ts'
 import { CLOSED, type Gap, UNTOUCHED } from './walk-state.ts'
 
-/** Events of a full batch. */
+/** Number of events in a full batch. */
 export const BATCH_EVENTS = 1 << 16
 
-/** Gives stacks that decoders found their ids in the recording. */
+/** Assigns the recording's stack ids to stacks that decoders found. */
 export class StackIds {
   readonly #interner: StackInterner
   readonly #addressWords: number
   readonly #littleEndian: boolean
-  /** By decoder: recording's id of each of its ids. */
+  /** By decoder, the recording's id for each of its ids. */
   readonly #maps: number[][] = []
 
   constructor(interner: StackInterner, longSize: number, littleEndian: boolean) {
@@ -30,7 +30,7 @@ export class StackIds {
     this.#littleEndian = littleEndian
   }
 
-  /** Must be called for each block in the order in which its decoder made them. */
+  /** Maps the stack ids of a block. Must be called for each block of a decoder in the order in which they were made. */
   register(block: Block, decoder: number): number[] {
     const map = (this.#maps[decoder] ??= [0])
     const { first, ends, words } = block.stacks
@@ -61,7 +61,7 @@ export class StackIds {
   }
 }
 
-/** A block whose rows are given out, or wait for that. */
+/** A block whose rows are delivered, or wait to be. */
 interface HeldBlock {
   buffer: ArrayBuffer
   columns: Columns
@@ -82,10 +82,10 @@ export interface Arrival {
   stackMap: number[]
 }
 
-/** The blocks of one CPU: puts together what the borders between blocks cut apart. */
+/** The blocks of one CPU. Joins stacks and gaps that were separated by the boundaries of blocks. */
 export class CpuQueue {
   readonly cpu: number
-  /** The block being given out, and the next one. */
+  /** The block being delivered, and the next one. */
   readonly blocks: HeldBlock[] = []
   /** Next row of the first block. */
   row = 0
@@ -96,14 +96,17 @@ export class CpuQueue {
   #lastTime = Number.NEGATIVE_INFINITY
   #gap: OpenGap | undefined
 
-  /** `arrive` gives the next block, and after the last one `cutOff` whether there should have been more. */
+  /**
+   * @param arrive returns the next block; undefined after the last one
+   * @param cutOff is called after the last block. Returns true if events after it are missing
+   */
   constructor(cpu: number, arrive: () => Promise<Arrival | undefined>, cutOff: () => boolean) {
     this.cpu = cpu
     this.#arrive = arrive
     this.#cutOff = cutOff
   }
 
-  /** Whether more blocks must arrive before rows can be given out. */
+  /** True if more blocks must arrive before rows can be delivered. */
   get hungry(): boolean {
     return !this.ended && this.blocks.length < 2
   }
@@ -119,7 +122,7 @@ export class CpuQueue {
     }
   }
 
-  /** The gap that no event has ended, once the CPU has ended. */
+  /** Returns the gap after the CPU's last event, once. Valid after the CPU has ended. */
   lastGap(): LostEvents | undefined {
     const gap = this.#gap
     this.#gap = undefined
@@ -166,7 +169,7 @@ export class CpuQueue {
   }
 }
 
-/** Batches out of queues. Yields one batch object again and again. */
+/** Yields batches merged from queues. It is the same batch object each time. */
 export async function* mergeBatches(
   queues: CpuQueue[],
   recycle: (buffer: ArrayBuffer) => void,
@@ -181,7 +184,7 @@ export async function* mergeBatches(
   }
 }
 
-/** Rows of one block that were chosen for a batch. */
+/** Rows of one block that were selected for a batch. */
 interface Taken {
   block: HeldBlock
   from: number
@@ -193,12 +196,12 @@ class Merger {
   readonly #queues: CpuQueue[]
   readonly #recycle: (buffer: ArrayBuffer) => void
   readonly #batch: EventBatch
-  /** Queues with rows, as a heap by time of their next row, then by place in `#queues` (the CPU). */
+  /** Queues with rows, as a heap ordered by the time of the next row, and then by index in `#queues` (the CPU). */
   readonly #heap: number[] = []
   readonly #heads: Float64Array
-  /** Of each event of the batch, its queue. */
+  /** The queue of each event of the batch. */
   readonly #from = new Uint16Array(BATCH_EVENTS)
-  /** By queue: rows that wait to be copied to the batch. */
+  /** By queue, the rows to be copied to the batch. */
   readonly #taken: Taken[][]
   readonly #finished: HeldBlock[] = []
   #started = false
@@ -252,13 +255,13 @@ class Merger {
     this.#heap[b] = queue
   }
 
-  /** Place in the heap of the queue that comes next after the first; 0 for none. */
+  /** Index in the heap of the queue that comes second; 0 if there is none. */
   #secondPlace(): number {
     if (this.#heap.length < 2) return 0
     return this.#heap.length > 2 && this.#before(2, 1) ? 2 : 1
   }
 
-  /** Puts the queue at a place of the heap, whose next row changed, where it belongs; removes it at its end. */
+  /** Restores the heap after the next row of the queue at index `place` has changed. Removes a queue that has ended. */
   async #replace(place: number): Promise<void> {
     const queue = this.#heap[place]!
     const { row, blocks } = this.#queues[queue]!
@@ -279,7 +282,7 @@ class Merger {
     }
   }
 
-  /** Moves a queue to its next row, in whatever block; false when there is none. */
+  /** Moves a queue to its next row, which may be in the next block. Returns false if there is none. */
   async #settle(queue: number): Promise<boolean> {
     const state = this.#queues[queue]!
     for (;;) {
@@ -297,7 +300,7 @@ class Merger {
     }
   }
 
-  /** Tells of the gaps before a queue's next row, and notes its time; false at the end of the block. */
+  /** Reports the gaps before a queue's next row, and stores its time. Returns false at the end of the block. */
   #atRow(queue: number): boolean {
     const { cpu, row, blocks } = this.#queues[queue]!
     const { gaps, rows, columns } = blocks[0]!
@@ -309,7 +312,7 @@ class Merger {
     return row < rows
   }
 
-  /** The row at which a queue must stop for a gap, or its block ends. */
+  /** Returns the row at which a queue must stop because of a gap or the end of its block. */
   #stop(queue: number): number {
     const block = this.#queues[queue]!.blocks[0]!
     return block.gaps.length > 0 ? block.gaps[0]!.row : block.rows
@@ -323,7 +326,7 @@ class Merger {
     this.#take(queue, row + length)
   }
 
-  /** Merges the two queues that come first, up to the third's next row or until one of them must stop. */
+  /** Merges the first two queues, up to the next row of the third or until one of the two must stop. */
   #runTwo(first: number, second: number): void {
     const [a, b] = first < second ? [first, second] : [second, first]
     const timeA = this.#queues[a]!.blocks[0]!.columns.time
@@ -336,7 +339,7 @@ class Merger {
     let length = this.#batch.length
     let headA = timeA[rowA]!
     let headB = timeB[rowB]!
-    // The first row is due even where its time is the third queue's too.
+    // The first row is next even if the third queue has the same time.
     let due = Number.POSITIVE_INFINITY
     while (length < BATCH_EVENTS) {
       if (headA <= headB) {
@@ -357,10 +360,10 @@ class Merger {
     this.#take(b, rowB)
   }
 
-  /** Time of the earliest row of all queues but the first two. */
+  /** Returns the time of the earliest row of all queues except the first two. */
   #thirdHead(): number {
     let least = Number.POSITIVE_INFINITY
-    // It is among the children of the first two places and their sibling.
+    // In the heap, that queue is a sibling of the second place or a child of the first or second.
     for (let i = 1; i < Math.min(7, this.#heap.length); i++) {
       if (i !== this.#secondPlace()) least = Math.min(least, this.#heads[this.#heap[i]!]!)
     }
@@ -379,7 +382,7 @@ class Merger {
     state.row = to
   }
 
-  /** Copies the rows taken to the batch, one queue after the other, and says in which order they come. */
+  /** Copies the selected rows to the batch, queue by queue, and sets their order. */
   #copy(): void {
     const { order, length } = this.#batch
     const next = new Uint32Array(this.#queues.length)

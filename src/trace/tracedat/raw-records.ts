@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Raw records of all events of a trace.dat file, one by one in order of time: the slow way, for showing them. */
+/**
+ * Reads the raw records of all events of a trace.dat file, one by one in order of time. This is slow, and serves for printing
+ * them.
+ */
 
 import { layArrays } from '../common/columns.ts'
 import { type Unpack, unpackCopy } from '../common/compression.ts'
@@ -12,19 +15,19 @@ import { MAX_DAMAGE, type TraceContents } from './recording.ts'
 import type { BufferLayout } from './ring-buffer.ts'
 import { newWalkState } from './walk-state.ts'
 
-/** A record and what stands around it. The same object comes again and again. */
+/** A record with its context. The object is reused for every record. */
 export interface RawEvent {
   cpu: number
-  /** Place of its buffer among those read. */
+  /** Index of its buffer among those read. */
   buffer: number
-  /** Since the contents' `timeBase`. */
+  /** Time since the `timeBase` of the contents. */
   time: number
   record: RecordBytes
-  /** Events that are missing before it, as trace-cmd tells it: undefined for none, -1 for an unknown number. */
+  /** Number of events missing before it, as trace-cmd reports it: undefined for none, -1 if the number is unknown. */
   missed: number | undefined
 }
 
-/** Sub-buffers, unpacked, and where they came from. */
+/** Unpacked sub-buffers and their origin. */
 interface Unpacked {
   bytes: Uint8Array
   offset: number
@@ -72,7 +75,7 @@ class Unpacker {
   }
 }
 
-/** Where the events of some sub-buffers stand, of whatever kind. */
+/** Positions of all events, of any kind, in some sub-buffers. */
 interface RecordIndex {
   time: Float64Array
   /** Start of the payload in the walked bytes, and its length. */
@@ -84,7 +87,7 @@ function newIndex(capacity: number): RecordIndex {
   return { time: new Float64Array(capacity), at: new Int32Array(capacity), length: new Int32Array(capacity) }
 }
 
-/** Walks over sub-buffers and notes where every event stands. */
+/** Compiles a walk that notes the position of every event. */
 function indexWalk(layout: BufferLayout, timeBase: bigint, common: CommonFields): Walk<RecordIndex> {
   return compileWalk(layout, timeBase, common, {
     prologue: 'const { time: times, at, length: lengths } = target',
@@ -124,7 +127,7 @@ class CpuRecords {
     this.#report = report
   }
 
-  /** Loads further sub-buffers until there is a record; false at the end. */
+  /** Loads more sub-buffers until there is a record. Returns false at the end. */
   async load(): Promise<boolean> {
     this.#rows = 0
     this.#row = -1
@@ -146,7 +149,7 @@ class CpuRecords {
     for (const { at, expected } of state.damage) this.#report(offset + (packed ? 0 : at), expected)
     this.#missed.clear()
     for (const { row, count } of state.gaps) {
-      // trace-cmd tells of a gap only where an event's record, not a time stamp, comes first in the sub-buffer.
+      // trace-cmd reports a gap only if the first record of a sub-buffer is an event and not a timestamp.
       const start = (index.at[row]! % this.#pageSize) - this.#dataOffset
       if (start <= 8 && count !== 0) this.#missed.set(row, count ?? -1)
     }
@@ -156,7 +159,7 @@ class CpuRecords {
     this.event.record.view = arrays.V
   }
 
-  /** Makes `event` the next record; false when more must be loaded. */
+  /** Moves `event` to the next record. Returns false if more must be loaded. */
   advance(): boolean {
     if (++this.#row >= this.#rows) return false
     const { event } = this
@@ -168,7 +171,9 @@ class CpuRecords {
   }
 }
 
-/** Calls `each` with every record of the buffers, by time; of records at one time, the first buffer's lowest CPU first. */
+/**
+ * Calls `each` with every record of the buffers in order of time. Records with equal times are ordered by buffer, then by CPU.
+ */
 export async function* rawEvents<T>(
   contents: TraceContents,
   buffers: TraceBuffer[],

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Generates the loop over the records of a recording. How records follow each other is the same everywhere, but what is read
- * of an event has to stand inside the loop: a loop that first looks for records and leaves them to another one takes a third
- * longer, since a processor cannot read one record while it looks for the next. So the loop is generated with the loads in
- * it, and whatever is not done for each event is a function beside it (sub-buffer.ts, walk-state.ts).
+ * Generates the loop over the records of a recording. The framing of records is always the same, but the code that reads events
+ * must be inside the loop: finding records in one loop and reading them in another takes a third longer, because the processor
+ * then cannot overlap the two. So the loop is generated with the loads in it. Whatever is not done for every event is in
+ * functions (sub-buffer.ts, walk-state.ts).
  */
 import { type Arrays, Loads } from '../common/columns.ts'
 import type { CommonFields } from '../common/event-format.ts'
@@ -14,27 +14,27 @@ import { arrived, damaged, type WalkState } from './walk-state.ts'
 /** Walks the sub-buffers in [start, end) of the arrays. */
 export type Walk<Target> = (arrays: Arrays, start: number, end: number, state: WalkState, target: Target) => void
 
-/** The parts of a walk that vary with what is to be read. */
+/** The parts of a walk that depend on what is read. */
 export interface WalkParts {
-  /** Statements before the loop, with `target` at hand. */
+  /** Statements before the loop, in which `target` is in scope. */
   prologue: string
   /**
-   * Handles one event, with its place `p`, `length` and `time` at hand; counts `row` up if it writes one; does `break page`
-   * after damage.
+   * Statements for one event, with its position `p`, `length` and `time` in scope. They increment `row` for each row written, and
+   * do `break page` after damage.
    */
   event: string
-  /** Further names that the code uses. */
+  /** Further names that the statements use. */
   names?: { [name: string]: unknown }
 }
 
-/** Notes an event that would be shorter than the fields that every event has, or longer than its sub-buffer. */
+/** Notes an event that is shorter than the common fields, or longer than the rest of its sub-buffer. */
 function misfit(state: WalkState, p: number, minimum: number, room: number, length: number): void {
   damaged(state, p - 4, `expected a record of ${minimum} to ${room} bytes, found ${length}`)
 }
 
 /**
- * Compiles a walk. Variables of the loop must not be captured by functions, and are handed to functions only where they come
- * back: a captured number lives on the heap, and each store to it allocates.
+ * Compiles a walk. The loop's variables must not be captured by closures: a captured number is kept on the heap, and every store
+ * to it allocates. They are passed to functions only if these return the new values.
  */
 export function compileWalk<Target>(
   layout: BufferLayout,

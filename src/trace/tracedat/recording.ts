@@ -29,24 +29,24 @@ import { type Arrival, CpuQueue, mergeBatches, StackIds } from './merge.ts'
 import { type BufferLayout, parseHeaderPage } from './ring-buffer.ts'
 import type { WalkState } from './walk-state.ts'
 
-/** What a platform may hand in, next to the options that a user has. */
+/** What a platform may pass in, in addition to a user's options. */
 export interface TraceDatOptions extends OpenOptions {
   codecs?: Codecs
-  /** Gives the decoder to be used, say a pool of worker threads, instead of this thread. */
+  /** Returns the decoder to use, such as a pool of worker threads. Without it, this thread decodes. */
   decoder?: ((setup: DecoderSetup) => BlockDecoder) | undefined
 }
 
-/** Unpacked bytes of a block, and of the first blocks of all CPUs together. */
+/** Sizes in unpacked bytes: of a block, and of the first blocks of all CPUs together. */
 const BLOCK_BYTES = 1 << 19
 const ALL_BLOCKS_BYTES = 1 << 25
 
-/** Blocks that wait for each worker, so that it has work until its results are looked at. */
+/** Number of blocks queued per worker, so that it has work until its results are fetched. */
 const JOBS_PER_WORKER = 4
 
-/** Damage beyond this many places is not listed. */
+/** Maximum number of places of damage that are listed. */
 export const MAX_DAMAGE = 1000
 
-/** A time base nearer than this to all times keeps them exact. */
+/** The highest possible timestamp, which stands for "no time found". */
 const LAST_TIME = (1n << 64n) - 1n
 
 /** Opens a trace.dat file, version 6 or 7. Throws TraceError when no event can be read. */
@@ -54,7 +54,7 @@ export async function openTraceDat(source: ByteSource, options: TraceDatOptions 
   return new TraceDatRecording(await TraceContents.open(source, [], options))
 }
 
-/** What is known of a file once one of its buffers was chosen. */
+/** The contents of a file, after one of its buffers was chosen. */
 export class TraceContents {
   readonly source: ByteSource
   readonly file: TraceFile
@@ -62,7 +62,7 @@ export class TraceContents {
   readonly notes: string[] = []
   readonly options: TraceDatOptions
   buffer: TraceBuffer = { name: '', clock: '', pageSize: 0, cpus: [] }
-  /** Time in the file that columns count from. */
+  /** Time in the file from which the columns count. */
   timeBase = 0n
   readonly #layout: Omit<BufferLayout, 'pageSize'>
 
@@ -76,7 +76,7 @@ export class TraceContents {
     this.#layout = this.#headerPage()
   }
 
-  /** Reads all that the file tells but its events. */
+  /** Reads everything in the file except its events. */
   static async open(source: ByteSource, damage: Damage[], options: TraceDatOptions): Promise<TraceContents> {
     const file = await readTraceFile(source, damage, options.codecs)
     const contents = new TraceContents(source, file, damage, options)
@@ -96,7 +96,9 @@ export class TraceContents {
     return { littleEndian, longSize, commitOffset: 8, commitSize: longSize, dataOffset: 8 + longSize }
   }
 
-  /** Chooses the buffer of that name, or else the first that holds page_ref events, the top one first. */
+  /**
+   * Chooses the buffer of this name. Without a name, chooses the first buffer with page_ref events, starting with the top one.
+   */
   async #chooseBuffer(name: string | undefined): Promise<void> {
     const full = this.file.buffers.filter(buffer => buffer.cpus.length > 0)
     full.sort((a, b) => Number(a.name !== '') - Number(b.name !== ''))
@@ -128,7 +130,7 @@ export class TraceContents {
     if (earliest < LAST_TIME) this.timeBase = earliest
   }
 
-  /** Time of the first sub-buffer of a piece; undefined where it cannot be read: that is told when it is decoded. */
+  /** Returns the time of a piece's first sub-buffer; undefined if it cannot be read, which is reported when it is decoded. */
   async #firstTime(piece: Piece | undefined): Promise<bigint | undefined> {
     if (!piece) return undefined
     try {
@@ -153,7 +155,7 @@ export class TraceContents {
     return false
   }
 
-  /** Version 6 knows no compression. */
+  /** Version 6 has no compression. */
   get compression() {
     return this.file.compression
   }
@@ -162,7 +164,7 @@ export class TraceContents {
     return this.file.cpuCount || Math.max(0, ...this.buffer.cpus.map(({ cpu }) => cpu + 1))
   }
 
-  /** CPUs whose events may have stood in the part of the file that is gone. */
+  /** CPUs whose events may have been in the missing part of the file. */
   lostCpus(): number[] {
     const { file, buffer } = this
     if (!file.cutOff) return []
@@ -170,7 +172,7 @@ export class TraceContents {
     return Array.from({ length: lost }, (_, i) => buffer.cpus.length + i)
   }
 
-  /** Readers of a buffer's CPUs, lowest first. */
+  /** Returns readers of a buffer's CPUs, lowest first. */
   cutters(damage: Damage[], { cpus, pageSize } = this.buffer): { cpu: number; cutter: Cutter }[] {
     const { littleEndian } = this.file
     const packed = this.compression !== 'none'
@@ -188,7 +190,7 @@ export class TraceContents {
     return { ...this.#layout, pageSize: buffer.pageSize }
   }
 
-  /** How records become columns; undefined when the file describes neither page_ref events nor probes. */
+  /** Returns how records become columns; undefined if the file describes neither page_ref events nor probes. */
   plan(): ColumnPlan | undefined {
     const { formats } = this.file
     const records = formats.flatMap(format => pageRefLayout(format) ?? [])
@@ -217,7 +219,7 @@ class TraceDatRecording implements Recording {
   readonly damage: Damage[]
   readonly notes: string[]
   readonly #contents: TraceContents
-  /** Ticks of the clock as ns; undefined where that is not known, and times count ticks. */
+  /** Conversion of ticks to nanoseconds; undefined if it is not known, so that times count ticks. */
   readonly #scale: TickScale | undefined
   readonly #total: number
   readonly #probeFaults = new ProbeFaults()
@@ -229,7 +231,7 @@ class TraceDatRecording implements Recording {
     const [, , kernel, machine] = file.uname.split(' ')
     const clock = buffer.clock || file.clock
     const scale = scaleOf(clock, file)
-    // Statistics have no decimal point where the kernel's clock counts ticks: those of another buffer's clock are no measure.
+    // Statistics of a clock that counts ticks have no decimal point. A value of the other form belongs to another buffer's clock.
     const end = scale && isNs(scale) ? file.endTime : file.endTicks
     const endTime = end === undefined ? undefined : Number(end - contents.timeBase)
     this.info = {
@@ -268,7 +270,7 @@ class TraceDatRecording implements Recording {
     const ids = new StackIds(this.stacks, plan.layout.longSize, plan.layout.littleEndian)
     const free: ArrayBuffer[] = []
     const cutters = contents.cutters(this.damage)
-    // Enough work for all threads while this one is busy with a batch.
+    // Enough to keep all threads busy while this one handles a batch.
     const ahead = Math.ceil((decoder.width * JOBS_PER_WORKER) / Math.max(1, cutters.length))
     const queues = cutters.map(({ cpu, cutter }) => {
       const decode = async (piece: Piece): Promise<Arrival> => {
@@ -328,7 +330,10 @@ class TraceDatRecording implements Recording {
   }
 }
 
-/** How long a tick is: as the clock's name says, or as trace-cmd measured it. A count of events has no length. */
+/**
+ * Returns the length of a tick, from the clock's name or as measured by trace-cmd. The clock `counter`, which counts events, has
+ * none.
+ */
 function scaleOf(name: string, { tickScale }: TraceFile): TickScale | undefined {
   const clock = clockOf(name)
   return clock.scale ?? (clock.shared ? undefined : tickScale)
@@ -341,7 +346,7 @@ export function symbolsOf(file: TraceFile, options: OpenOptions): SymbolTable {
   return symbols
 }
 
-/** Blocks of one CPU in order, `ahead` of them being read and decoded before they are asked for. */
+/** Yields the blocks of one CPU in order. `ahead` of them are read and decoded in advance. */
 function readAhead(
   cutter: Cutter,
   decode: (piece: Piece) => Promise<Arrival>,
@@ -352,7 +357,7 @@ function readAhead(
   const start = () => {
     reading = reading.then(() => cutter.next())
     const block = reading.then(piece => piece && decode(piece))
-    // It is awaited later, and throws then.
+    // Prevents an unhandled rejection. The block is awaited later, and the error is thrown then.
     block.catch(() => {})
     pending.push(block)
   }

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Finds what is left of a version 7 file that was cut off. The table of CPUs stands at its end and is lost; the sections
- * before it follow one another, and the events of the CPUs do so too, each from a multiple of the page size.
+ * Recovers a truncated version 7 file. The table of CPUs is at its end and lost. The sections before it are contiguous, and so
+ * are the events of the CPUs, each of which begins at a multiple of the page size.
  */
 import { ByteReader, readExactly } from '../common/bytes.ts'
 import type { ByteSource } from '../events.ts'
 import { type CpuData, readSectionHeader, SECTION_HEADER, type Section, SectionId, type TraceFile } from './sections.ts'
 
-/** Sections, and CPUs, that are looked for. */
+/** Limits of the number of sections and CPUs. */
 const MAX_SECTIONS = 1 << 8
 const MAX_CPUS = 1 << 13
 
 const CHUNK_HEADER = 8
 
-/** Bytes that are read at a time to look at the heads of sub-buffers. */
+/** Number of bytes read at a time to examine the headers of sub-buffers. */
 const WINDOW = 1 << 20
 
-/** Reads sections from `start` on: `readSection` is called for each but those with events, which become buffers. */
+/** Reads the sections from `start` on. Calls `readSection` for each, except those with events, which become buffers. */
 export async function recoverSections(
   source: ByteSource,
   file: TraceFile,
@@ -50,14 +50,17 @@ async function recoverCpus(source: ByteSource, file: TraceFile, start: number, p
     cpus.push({ cpu: cpus.length, offset, size: size - 4 })
     const end = offset + size
     if (end + SECTION_HEADER > source.size) break
-    // After the last CPU a section follows at once; before the next one there are zeroes.
+    // After the last CPU, a section follows immediately. Between CPUs there is zero padding.
     if ((await readSectionHeader(source, file, end)).size > 0) break
     offset = align(end)
   }
   return cpus
 }
 
-/** Bytes of one CPU's chunks with their number, up to the end of the file; undefined where there are none. */
+/**
+ * Returns the size in bytes of one CPU's chunks including their number, limited by the end of the file; undefined if there are
+ * none.
+ */
 async function chunksSize(source: ByteSource, file: TraceFile, start: number): Promise<number | undefined> {
   const read = async (offset: number, length: number) =>
     new ByteReader(await readExactly(source, offset, length, 'chunks'), {
@@ -76,7 +79,7 @@ async function chunksSize(source: ByteSource, file: TraceFile, start: number): P
   return chunks === 0 ? undefined : Math.min(offset, source.size) - start
 }
 
-/** CPUs whose sub-buffers are not packed. Nothing tells whether the last one had more. */
+/** Returns the CPUs with uncompressed sub-buffers. Whether the last one had more is unknown. */
 async function recoverPages(source: ByteSource, file: TraceFile, start: number, pageSize: number): Promise<CpuData[]> {
   const cpus = await findPages(source, file, start, pageSize)
   const last = cpus.at(-1)
@@ -84,7 +87,7 @@ async function recoverPages(source: ByteSource, file: TraceFile, start: number, 
   return cpus
 }
 
-/** Where the next sub-buffer starts earlier in time, another CPU begins. */
+/** Finds where CPUs begin: a sub-buffer with an earlier time than the one before belongs to the next CPU. */
 async function findPages(source: ByteSource, file: TraceFile, start: number, pageSize: number): Promise<CpuData[]> {
   const cpus: CpuData[] = []
   let last = 0n
@@ -94,7 +97,7 @@ async function findPages(source: ByteSource, file: TraceFile, start: number, pag
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     for (let page = 0; page + 16 <= bytes.length; page += pageSize) {
       const time = view.getBigUint64(page, file.littleEndian)
-      // Zeroes fill up to where something else stands.
+      // Zero padding up to the next section.
       if (time === 0n && view.getBigUint64(page + 8) === 0n) return cpus
       const size = Math.min(pageSize, bytes.length - page)
       const cpu = cpus.at(-1)

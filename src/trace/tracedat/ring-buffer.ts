@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * The format of ftrace's ring buffer: a sub-buffer is a time, a `commit` word and records.
+ * The format of ftrace's ring buffer. A sub-buffer consists of a timestamp, a `commit` word and records.
  *
- * Facts of the format: include/linux/ring_buffer.h, and libtraceevent's reader where the kernel leaves a choice.
+ * Facts of the format: include/linux/ring_buffer.h and, where the kernel does not define it, libtraceevent's reader.
  */
 import { parseFields } from '../common/event-format.ts'
 
-/** How a recording's sub-buffers and records are laid out. Plain data: it goes to worker threads. */
+/** The layout of a recording's sub-buffers and records. Plain data, because it is sent to worker threads. */
 export interface BufferLayout {
   littleEndian: boolean
   /** sizeof(long) of the recorded kernel. */
   longSize: number
-  /** Bytes of a sub-buffer. */
+  /** Size of a sub-buffer in bytes. */
   pageSize: number
-  /** Place and size of `commit` in a sub-buffer, and where records start. */
+  /** Offset and size of `commit` in a sub-buffer, and the offset of the first record. */
   commitOffset: number
   commitSize: number
   dataOffset: number
 }
 
-/** Parts of `commit`: the bytes used, and two flags. */
+/** Parts of `commit`: the number of bytes used, and two flags. */
 export const COMMIT_SIZE = 0x7ffffff
 export const COMMIT_MISSED = 0x80000000
 export const COMMIT_MISSED_STORED = 0x40000000
@@ -27,10 +27,10 @@ export const COMMIT_MISSED_STORED = 0x40000000
 export const TYPE_PADDING = 29
 export const TYPE_TIME_EXTEND = 30
 export const TYPE_TIME_STAMP = 31
-/** A time extend counts its high part in units of so many. */
+/** Unit of the high part of a time extend. */
 export const TIME_EXTEND_UNIT = 2 ** 27
 
-/** Reads the layout of a sub-buffer from tracefs `events/header_page`. Undefined when it cannot be one. */
+/** Parses the layout of a sub-buffer from tracefs `events/header_page`. Undefined if it is impossible. */
 export function parseHeaderPage(
   text: string,
 ): Pick<BufferLayout, 'commitOffset' | 'commitSize' | 'dataOffset'> | undefined {

@@ -1,21 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What a trace.dat file is made of, and the sections of version 7 files. Ids up to 14 are options' too, in both versions (trace-cmd.dat.v7(5)). */
+/**
+ * The parts of a trace.dat file, and the sections of version 7. Ids up to 14 are also those of options, in both versions
+ * (trace-cmd.dat.v7(5)).
+ */
 import { ByteReader, readExactly } from '../common/bytes.ts'
 import type { TickScale } from '../common/clock.ts'
 import type { Compression } from '../common/compression.ts'
 import type { TracingData } from '../common/tracing-data.ts'
 import type { ByteSource } from '../events.ts'
 
-/** Where the sub-buffers of one CPU stand in the file; in version 7 with compression, as chunks. */
+/** Position of one CPU's sub-buffers in the file. In a compressed file of version 7, they are in chunks. */
 export interface CpuData {
   cpu: number
   offset: number
   size: number
-  /** There may have been more that the file has lost. */
+  /** Set if the truncated file may have lost events of this CPU. */
   cutOff?: boolean
 }
 
-/** One trace instance. The top one has the name ''. */
+/** One trace instance. The top-level one has the name ''. */
 export interface TraceBuffer {
   name: string
   clock: string
@@ -26,21 +29,24 @@ export interface TraceBuffer {
 export interface TraceFile extends TracingData {
   version: 6 | 7
   littleEndian: boolean
-  /** sizeof(long) where trace-cmd ran; that of the kernel stands in the header page. */
+  /** sizeof(long) where trace-cmd ran. The kernel's is in the header page. */
   longSize: number
   compression: Compression
   cpuCount: number
   uname: string
-  /** When the recording ended, as far as its statistics tell: in ns of clocks that the kernel counts in ns, else in ticks. */
+  /**
+   * End of the recording according to its statistics, in nanoseconds or, for clocks that the kernel does not count in
+   * nanoseconds, in ticks.
+   */
   endTime: bigint | undefined
   endTicks: bigint | undefined
   clock: string
-  /** Ticks as ns, as measured by trace-cmd (`-C tsc2nsec`). */
+  /** Conversion of ticks to nanoseconds, as measured by trace-cmd (`-C tsc2nsec`). */
   tickScale: TickScale | undefined
-  /** What options OFFSET and DATE say shall be added to all times. */
+  /** Offset that the options OFFSET and DATE add to all times. */
   timeOffset: bigint
   buffers: TraceBuffer[]
-  /** Whether the end of the file is missing, and with it the table of CPUs. */
+  /** True if the end of the file is missing, and with it the table of CPUs. */
   cutOff: boolean
 }
 
@@ -62,7 +68,7 @@ export const SectionId = {
   CMDLINES: 21,
 } as const
 
-/** Bytes before a section's contents. */
+/** Size in bytes of the header of a section. */
 export const SECTION_HEADER = 16
 
 const FLAG_COMPRESSED = 1

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Reads what is rare in sub-buffers: events that are missing, damage, and records that only move the time on. */
+/** Handles rare cases in sub-buffers: missing events, damage, and records that only advance the time. */
 import { type Arrays, hostReads } from '../common/columns.ts'
 import {
   type BufferLayout,
@@ -12,16 +12,16 @@ import {
 } from './ring-buffer.ts'
 import { damaged, missed, type WalkState } from './walk-state.ts'
 
-/** Where a walk stands in the sub-buffer that it is in. */
+/** Position of a walk in the current sub-buffer. */
 export class SubBuffer {
-  /** Place of the next record. */
+  /** Index of the next record. */
   at = 0
-  /** Time of the last record since the time base. It is floating point from the start, which its first value sees to. */
+  /** Time of the last record since the time base. Initialised with NaN so that V8 stores it as floating point from the start. */
   time = Number.NaN
   readonly #layout: BufferLayout
-  /** True if typed arrays give the numbers of the file. */
+  /** True if typed arrays read the file's numbers correctly. */
   readonly #direct: boolean
-  /** The time base as absolute time stamps have it, in 32 and 27 bits, so that differences are exact as numbers. */
+  /** The time base in the form of absolute timestamps, split into 32 and 27 bits so that differences are exact. */
   readonly #stampHigh: number
   readonly #stampLow: number
 
@@ -37,8 +37,8 @@ export class SubBuffer {
   }
 
   /**
-   * Looks at a `commit` word that says more than how many bytes of the sub-buffer at `page` are used: that events before it
-   * are missing, or more bytes than there are. Returns where records end; where they begin, if none can be read.
+   * Handles a `commit` word that contains more than the number of used bytes of the sub-buffer at `page`: events before it are
+   * missing, or the number exceeds the sub-buffer. Returns the end of the records; if none can be read, their start.
    */
   unusual(arrays: Arrays, page: number, commit: number, state: WalkState): number {
     const { pageSize, commitOffset, commitSize, dataOffset } = this.#layout
@@ -60,8 +60,8 @@ export class SubBuffer {
   }
 
   /**
-   * Moves `at` and `time` past a record that is no event, whose type and time delta were read from the word before `p`.
-   * Returns false at the end of what there is in the sub-buffer.
+   * Moves `at` and `time` past a record that is not an event. Its type and time delta were read from the word before `p`. Returns
+   * false at the end of the sub-buffer's contents.
    */
   skip(arrays: Arrays, p: number, limit: number, type: number, delta: number, state: WalkState): boolean {
     if (type === TYPE_PADDING && delta === 0) return false
@@ -81,7 +81,7 @@ export class SubBuffer {
     if (type === TYPE_TIME_EXTEND) this.time += word * TIME_EXTEND_UNIT + delta
     else {
       this.time = (word - this.#stampHigh) * TIME_EXTEND_UNIT + (delta - this.#stampLow)
-      // The kernel keeps 59 bits of an absolute time.
+      // Absolute timestamps have only 59 bits in the kernel, so they can wrap around.
       if (this.time < -(2 ** 58)) this.time += 2 ** 59
     }
     return true

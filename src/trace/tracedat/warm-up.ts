@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Shows a walk each kind of record before it decodes. The engine compiles code for what it has seen; what comes for the
- * first time later makes it throw the code away and compile the walk anew, which takes as long as decoding megabytes.
+ * Lets a walk process each kind of record before it decodes. The engine optimises code for the cases that it has seen. A case
+ * that first occurs later makes it discard the code and optimise the walk again, which takes as long as decoding megabytes.
  */
 import { columnBytes, layArrays, layColumns } from '../common/columns.ts'
 import { RawStacks } from '../common/raw-stacks.ts'
@@ -10,16 +10,16 @@ import type { Walk } from './record-walk.ts'
 import { COMMIT_MISSED, COMMIT_MISSED_STORED, TYPE_PADDING, TYPE_TIME_EXTEND, TYPE_TIME_STAMP } from './ring-buffer.ts'
 import { newWalkState } from './walk-state.ts'
 
-/** Bytes of a sample, which are those of the smallest page. Records that do not fit are left out. */
+/** Size in bytes of the sample, that of the smallest page. Records that do not fit are left out. */
 const SAMPLE_BYTES = 1 << 12
 
-/** The engine does not take note of what the first few rounds do. */
+/** Number of rounds. The engine ignores what the first few do. */
 const ROUNDS = 8
 
-/** High word of times: with less, the engine would take times for small integers. */
+/** High word of the sample's times. With a smaller one, the engine would take times for small integers. */
 const LONG_TIME = 1 << 16
 
-/** Lets a walk, and the table that it looks stacks up in, do once what they will do with a recording. */
+/** Makes a walk, and the table of stacks that it uses, do everything once that they will do for a recording. */
 export function warmUp(plan: ColumnPlan, walk: Walk<ColumnTarget>): void {
   // Not a kernel's, or a file's without any events.
   if (plan.layout.pageSize < SAMPLE_BYTES) return
@@ -29,14 +29,14 @@ export function warmUp(plan: ColumnPlan, walk: Walk<ColumnTarget>): void {
   for (let round = 0; round < ROUNDS; round++) {
     const arrays = layArrays(sampleSubBuffer(plan, round % 2 === 1))
     walk(arrays, 0, 1, newWalkState(), { columns, stacks })
-    // Stacks new and known, and others than expected: longer and shorter.
+    // Covers new and known stacks, and unexpected ones that are longer or shorter.
     for (const count of [1, 2, 1, 1, 2, 2]) stacks.find(words, round, count)
   }
 }
 
 /**
- * A made-up sub-buffer with all kinds of records, as if events were `missed` before it or not. All but stacks: a recording
- * with stacks has one after its very first event, and one without is decoded faster by code that knows none.
+ * Returns a synthetic sub-buffer with all kinds of records, with or without events missing before it. Stacks are left out: a
+ * recording with stacks has one after its very first event, and one without them is decoded faster by code that has not seen any.
  */
 export function sampleSubBuffer(plan: ColumnPlan, missed: boolean): Uint8Array<ArrayBuffer> {
   const { layout, common, records, probes } = plan
@@ -50,7 +50,7 @@ export function sampleSubBuffer(plan: ColumnPlan, missed: boolean): Uint8Array<A
     else if (size === 2) view.setUint16(place, value, littleEndian)
     else view.setUint8(place, value)
   }
-  /** The two words that records other than short events start with, 1 ns after the last one. */
+  /** Writes the two words that all records except short events begin with, 1 ns after the previous record. */
   const begin = (type: number, word: number) => {
     put(at, 4, littleEndian ? type | (1 << 5) : (type << 27) | 1)
     put(at + 4, 4, word)
