@@ -87,7 +87,7 @@ function headsOf(mappings: Mappings, row: number, index: DevicePageIndex, pagema
     const known = index.folioOf(pfn)
     const head = known?.head ?? pfn
     heads.push(head)
-    // Idle folios need not be known one by one, because nothing is counted for them: skip by the order of the pagemap's folios.
+    // An idle folio is not in the index. It has the size of the pagemap's folios.
     pfn = Math.max(pfn + 1, head + (known?.pages ?? 2 ** pagemap.order))
   }
   return heads

@@ -46,7 +46,7 @@ const CLOCKS = new Map<string, Clock>([
 ])
 
 /**
- * Returns the properties of a clock by its name. All clocks common to every machine are listed. Any other clock is specific to a
+ * Returns the properties of a clock by its name. All clocks that every kernel has are listed. Any other clock is specific to a
  * machine and counts cycles: x86-tsc, or tsc2nsec, which is x86-tsc with its scale recorded by an option of trace-cmd.
  */
 export function clockOf(name: string): Clock {
@@ -97,8 +97,8 @@ export function stampSlack(info: StampInfo): number {
 }
 
 /**
- * Returns the most by which timestamps can advance in `ns` nanoseconds, in units of `EventBatch.time`. Two events whose
- * timestamps are further apart are certainly further apart in time. For a clock of unknown frequency, the highest possible one is
+ * Returns the most by which timestamps can advance in `ns` nanoseconds, in units of `EventBatch.time`. Events whose timestamps
+ * differ by more are certainly more than `ns` nanoseconds apart. For a clock of unknown frequency, the highest possible one is
  * assumed.
  */
 export function spanOf(ns: number, { clock, unit, resolution, cpus }: StampInfo): number {

@@ -14,7 +14,7 @@ const HEAD =
 const FRAME = /^\s+([0-9a-f]{4,16})\s+(.*?)(?:\s+\((.*)\))?\s*$/
 const SYMBOL = /^(.*?)(?:\+(0x[0-9a-f]+))?(?:\/0x[0-9a-f]+)?$/
 
-/** Events of a text that tell it for perf script's, and not ftrace's, which has the name and pid in one word. */
+/** True if a text is perf script's, judging by its events. In ftrace's text, the name and pid of a task are one word. */
 export function isPerfScript(lines: readonly string[]): boolean {
   const events = lines.filter(line =>
     /^\s*\S.*?\s+-?\d+(?:\/-?\d+)?\s+(?:\[\d{3,}\]\s+)?(?:\S{4,5}\s+)?\d+\.\d{6,9}:\s+(?:\d+\s+)?\w+:\w+:/.test(line),
