@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Limits while a system is made ready: learning and merging take no states, but time and memory. */
+/** Limits of the work before the search: learning and merging store no states, but take time and memory. */
 import type { SearchLimits } from './options.ts'
 
 type Limits = Pick<SearchLimits, 'memory' | 'deadline' | 'signal' | 'onProgress' | 'progressInterval' | 'watch'>
 
-/** Thrown where a limit is met; no error of the model. */
+/** Thrown where a limit is met. It is not an error of the model, and leads to an inconclusive verdict. */
 export class Exhausted extends Error {
   override name = 'Exhausted'
 }
 
-/** Pieces of work between looks at the clock. */
+/** Calls of {@link Budget.tick} between two looks at the clock. */
 const PIECES = 64
 
-/** Tables of this many bytes are had in any case: a limit below is meant for states. */
+/** Bytes that tables may take whatever the limit: a user who sets a lower one means the states of the search. */
 const FREE = 2 ** 24
 
 export class Budget {
   private doing = 'learning'
   functions = 0
   nodes = 0
-  /** Whose code runs. */
+  /** Name of the function or step of the model that runs; empty for none. */
   private code = ''
   private bytes = 0
   private pieces = 0
@@ -34,25 +34,25 @@ export class Budget {
     this.began = this.told = now()
   }
 
-  /** What is done from here on, as `out of time while ...` goes on. */
+  /** Begins another kind of work. @param doing completes `out of time while ...` */
   begin(doing: string): void {
     this.doing = doing
     this.enter('')
     this.look()
   }
 
-  /** A function or a step of the model runs next. */
+  /** Tells the host which function or step of the model runs next. */
   enter(code: string): void {
     this.code = code
     this.limits.watch?.(code)
   }
 
-  /** One piece of work is done. @throws Exhausted when time is up, or the host says to stop. */
+  /** Counts one piece of work. @throws Exhausted when time is up, or the host says to stop. */
   tick(): void {
     if (this.pieces++ % PIECES === 0) this.look()
   }
 
-  /** So much is kept. @throws Exhausted when it is more than there may be. */
+  /** Counts memory that stays in use. @throws Exhausted when the total exceeds the limit. */
   keep(bytes: number): void {
     this.bytes += bytes
     if (this.bytes > this.limits.memory && this.bytes > FREE) this.stop('out of memory')
@@ -81,7 +81,7 @@ export class Budget {
   }
 }
 
-/** What is made within the limits, or the one that was met. */
+/** Returns what `make` returns, or the message of the limit that it met. */
 export function within<T>(limits: Limits, make: (budget: Budget) => T): T | string {
   try {
     return make(new Budget(limits))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** `check(system)`: explore every interleaving, explain what breaks. */
+/** `check(system)`: explores every interleaving, and explains the first violation by a counterexample. */
 
 import { type Budget, within } from './budget.ts'
 import { PARTITIONS } from './codegen/search-program.ts'
@@ -14,16 +14,17 @@ import type { Verdict } from './verdict.ts'
 const GIB = 2 ** 30
 
 /**
- * Explores every interleaving.
- * @throws ModelError when the model is malformed; ReplayError when the engine contradicts itself.
+ * Explores every interleaving, to the first violation if there is one.
+ * @throws ModelError when the model is malformed; ReplayError when the interpreter cannot follow a counterexample, which is an
+ * error of the checker.
  */
 export async function check(system: System, options: CheckOptions = {}): Promise<Verdict> {
   const verdict = await explore(system, options, Number.POSITIVE_INFINITY)
   if (verdict.verdict !== 'violated' || !verdict.reductions.includes(PARTIAL_ORDER)) return verdict
-  // Partial order keeps the verdict but not the shortest way: that is looked for without it, no deeper than this one.
+  // Partial-order reduction keeps the verdict but not the shortest counterexample. A second search without it finds that.
   const steps = verdict.counterexample!.length
   const rest = { ...options, partialOrder: false, time: (options.time ?? Number.POSITIVE_INFINITY) - verdict.seconds }
-  // That nothing can move shows only when the last state is expanded.
+  // One level more, because a deadlock shows only when its state is expanded.
   const shortest = await explore(system, rest, steps + 1)
   const seconds = verdict.seconds + shortest.seconds
   if (shortest.verdict === 'violated') return { ...shortest, seconds }
@@ -31,7 +32,7 @@ export async function check(system: System, options: CheckOptions = {}): Promise
 }
 
 /**
- * Names of the promises that steps or states of a system can break; undefined where a limit is met before they are known.
+ * Names of the properties that steps or states of a system may violate; undefined where a limit is met before they are known.
  * @throws ModelError when the model is malformed.
  */
 export function promises(system: System, options: CheckOptions = {}): readonly string[] | undefined {
@@ -46,7 +47,7 @@ async function explore(system: System, options: CheckOptions, depth: number): Pr
   const obliged = obligationsOf(system, selector(options)).length > 0
   const seconds = () => (performance.now() - began) / 1000
   const first = within(limits, budget => prepare(system, options, undefined, budget))
-  // Where only liveness is asked for, its states are all that is needed.
+  // Where only liveness properties are asked for, one search is enough, without the reductions that liveness does not allow.
   const prepared =
     typeof first !== 'string' && obliged && !first.safety
       ? within(limits, budget => prepareLiveness(system, options, budget))
@@ -97,20 +98,20 @@ function liveOf(system: System, options: CheckOptions): string[] {
   return obligationsOf(system, selector(options)).map(o => o.property)
 }
 
-/** Of these properties, those that no thread is in a position to break. */
+/** Returns those of the properties that hold vacuously: nothing in the model can violate them, whatever the interleaving. */
 export function vacuousOf(system: System, { breakable }: Prepared, properties: readonly string[]): string[] {
   const live = new Set(liveOf(system, {}))
   return [...new Set(properties)].filter(p => !breakable.has(p) && !live.has(p))
 }
 
-/** The verdict where a limit was met before the search. */
+/** The inconclusive verdict for a limit that was met before the search began. */
 export function unprepared(system: System, reason: string): Verdict {
   const { name, bounds } = system
   const nothing = { states: 0, transitions: 0, depth: 0, seconds: 0, reductions: [] }
   return { system: name, verdict: 'inconclusive', reason, ...nothing, bounds }
 }
 
-/** @param depth levels to explore. */
+/** @param depth the most levels to explore; without a limit if omitted. */
 export function limitsOf(options: CheckOptions, depth = Number.POSITIVE_INFINITY): SearchLimits {
   return {
     memory: options.memory ?? 4 * GIB,
@@ -124,13 +125,20 @@ export function limitsOf(options: CheckOptions, depth = Number.POSITIVE_INFINITY
   }
 }
 
-/** Made ready without the reductions that would mix up who moves. @throws Exhausted at a limit. */
+/**
+ * Prepares a system for liveness: without partial-order reduction, and with only those symmetries that send each thread to one
+ * of its class, since fairness depends on which thread moves.
+ * @throws Exhausted at a limit.
+ */
 export function prepareLiveness(system: System, options: CheckOptions, budget: Budget): Prepared {
   const threadClasses = threadClassesOf(system, obligationsOf(system, selector(options)))
   return prepare(system, { ...options, partialOrder: false }, threadClasses, budget)
 }
 
-/** Looks for fair executions without an end; searches again if the first search's reductions mix up who moves. */
+/**
+ * Looks for endless fair executions that violate a liveness property; undefined if none is asked for. Searches again if the
+ * reductions of the first search do not preserve which thread moves.
+ */
 async function checkLiveness(
   system: System,
   safety: Prepared,
@@ -176,12 +184,13 @@ async function checkLiveness(
 }
 
 /**
- * Why a search ended early, and what it has covered by then. It goes level by level, so that nothing shorter is left; but partial order
- * puts steps off, and a state that some interleaving reaches in few steps may then stand on a later level.
+ * Says why a search ended early, and what it has covered by then. The search is breadth first, so that all shorter executions
+ * are covered. With partial-order reduction they are not: it delays steps, and a state that some interleaving reaches in few
+ * steps may then be on a later level.
  */
 export function reasonOf({ end, states, depth }: SearchResult, { reductions, deadlock }: Prepared): string {
   const why = { memory: 'out of memory', time: 'out of time' }[end as string] ?? 'stopped'
-  // That nothing can move shows only when a state is expanded, and those of the last level are not.
+  // A deadlock shows only when its state is expanded, and those of the last level are not.
   const steps = Math.max(0, deadlock ? depth - 1 : depth)
   const covered = reductions.includes(PARTIAL_ORDER)
     ? 'nothing is broken so far; without partial order it would be known up to which length'

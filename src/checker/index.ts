@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** `lastput/engine`: the modelling language, and explorers that try every interleaving. */
+/** `lastput/engine`: the modelling language, and checkers that explore every interleaving. */
 export { check, promises } from './check.ts'
 export { mapSteps, type StepMap, stepMap } from './map-steps.ts'
 export * from './model.ts'

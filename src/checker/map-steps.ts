@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Puts something around every step of a function that somebody else wrote, also in the functions that it calls. */
+/** Changes every step of a modelled function, also in the functions that it calls, without touching its source. */
 import type { CallRequest, Request, Standing, StepRequest, Steps } from './operations.ts'
 
 type Fn = CallRequest['fn']
 
-/** A change to steps, and the functions that it was already put around: what is called is told from others by identity. */
+/**
+ * A change to steps, and by function the changed version of it. The learner tells functions apart by identity, so that each must
+ * have only one changed version.
+ */
 export interface StepMap {
   readonly change: (request: StepRequest) => StepRequest
   readonly known: WeakMap<Fn, Fn>
@@ -14,11 +17,11 @@ export function stepMap(change: StepMap['change']): StepMap {
   return { change, known: new WeakMap() }
 }
 
-/** `steps`, each of them changed. */
+/** Returns a generator that yields the requests of `steps`, changed by `map`. */
 export function mapSteps<T>(steps: Steps<T>, map: StepMap): Steps<T> {
-  // What is no generator is for the checker to refuse.
+  // The checker refuses what is no generator, with a better message.
   if (typeof (steps as Partial<Steps<T>> | undefined)?.next !== 'function') return steps
-  // No generator of its own, so that none stands in the stacks of a counterexample.
+  // A plain object instead of a generator function, so that no frame of it is in the stacks of a counterexample.
   const next = (...result: [] | [unknown]) => {
     const at = steps.next(...(result as [unknown]))
     return at.done ? at : { done: false, value: changed(at.value, map) }
@@ -27,7 +30,7 @@ export function mapSteps<T>(steps: Steps<T>, map: StepMap): Steps<T> {
 }
 
 function changed(request: Request | Standing, map: StepMap): Request | Standing {
-  // What is no request is for the checker to refuse.
+  // The checker refuses what is no request.
   if (request?.kind === 'step') return map.change(request)
   if (request?.kind === 'call' || request?.kind === 'repeat') return { ...request, fn: around(request.fn, map) }
   return request

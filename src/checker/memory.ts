@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Shared memory of a model: bounded integers, what they belong to, and how steps and invariants see them. */
+/** Shared memory of a model: cells (bounded integers), the sorts that they belong to, and the views of steps and invariants. */
 
 /** A set of interchangeable things (pages, addresses, identical threads), numbered from 0. */
 export interface Sort {
@@ -7,7 +7,7 @@ export interface Sort {
   readonly size: number
 }
 
-/** A member of a sort: what a cell or a thread is *of*. */
+/** A member of a sort. A cell or a thread that belongs to it says so in its `of`. */
 export interface Member {
   readonly sort: Sort
   readonly index: number
@@ -26,45 +26,51 @@ export interface Cell {
   readonly of: readonly Member[]
   /** For values that name members of a sort: the value after a permutation. */
   readonly refers: ((value: number, image: Image) => number) | undefined
-  /** How a value reads in a counterexample. */
+  /** Text of a value, for counterexamples. */
   readonly show: (value: number) => string
-  /** Whether it is no memory of the modelled machine's: store buffers hold nothing of it back. */
+  /** True if the cell is no memory of the modelled machine; see {@link CellSpec.ghost}. */
   readonly ghost: boolean
 }
 
 export interface CellSpec {
   /** Smallest value, 0 if omitted. */
   min?: number
-  /** Largest value. A step that would leave min..max is a violation of property `bounds`, never a wrap. */
+  /** Largest value. A step that would leave min..max violates property `bounds`; values never wrap. */
   max: number
   /** Value at the start, `min` if omitted. */
   init?: number
   of?: readonly Member[]
   /**
-   * Needed if values name members of a sort, or symmetry would be wrong about them. For a PTE that is 0 when empty and
-   * `1 + page` when it maps one: `(v, image) => v === 0 ? 0 : 1 + image(pages, v - 1)`.
+   * Returns a value's image under a permutation. Needed if values name members of a sort, since symmetry reduction would
+   * otherwise be unsound. For a PTE that is 0 when empty and `1 + page` when it maps one:
+   * `(v, image) => v === 0 ? 0 : 1 + image(pages, v - 1)`.
    */
   refers?: (value: number, image: Image) => number
   show?: (value: number) => string
   /**
-   * Bookkeeping of the model (who holds what), or what hardware keeps exact for all processors: never held back in a store buffer.
+   * True for the model's own bookkeeping (who holds what), and for state that the hardware keeps coherent by itself. Store
+   * buffers never delay stores to such a cell. Default false.
    */
   ghost?: boolean
 }
 
-/** Says what is wrong with a model. Where its code threw, `cause` is what it threw. */
+/** An error in the user's model. Where the model's code threw, `cause` is what it threw. */
 export class ModelError extends Error {
   override name = 'ModelError'
 }
 
 /**
- * Thrown by what a host puts in place of chance and clock in the thread of a model: a coin that falls the same way each time
- * it is learned would be a verdict.
+ * Thrown where code of a model asks for chance or for the time, by the functions that a host puts in the place of Math.random
+ * and the like. A random number that came out equal each time while the checker learns would pass for deterministic, and the
+ * verdict would be wrong.
  */
 export class Indeterminate extends Error {
   override name = 'Indeterminate'
 
-  /** @param what the model uses, @param instead what to do about it */
+  /**
+   * @param what what the model uses
+   * @param instead what to use in its place
+   */
   constructor(what: string, instead: string) {
     super(`uses ${what}; ${instead}`)
   }
@@ -85,7 +91,7 @@ export function members(of: Sort): number[] {
   return Array.from({ length: of.size }, (_, i) => i)
 }
 
-/** One cell. @throws ModelError when the bounds are not integers, or `init` lies outside them. */
+/** Makes a cell. @throws ModelError when the bounds are not integers, or `init` lies outside them. */
 export function cell(name: string, spec: CellSpec): Cell {
   const min = spec.min ?? 0
   const init = spec.init ?? min
@@ -134,29 +140,29 @@ export function grid(rows: Sort, columns: Sort, name: string, spec: Omit<CellSpe
 export interface View {
   get(cell: Cell): number
   /**
-   * Sum of `weight(value, position)` (by default of the values) over cells. One read of a sum costs the learner the
-   * number of different sums, where reading the cells one by one costs the product of their ranges.
+   * Returns the sum of `weight(value, position)`, by default of the values, over the cells. To learn a step, its body is run
+   * for each different sum; had it read the cells one by one, it would be run for each combination of their values.
    */
   sum(cells: readonly Cell[], weight?: (value: number, position: number) => number): number
 }
 
-/** Shared memory as the body of one atomic step sees it. Bodies are pure: run again for every combination of values. */
+/** Shared memory as the body of one atomic step sees it. Bodies must be pure: they run once for every combination of values. */
 export interface Shared extends View {
-  /** Out of bounds: the step is a violation of `bounds`, and ends the execution. */
+  /** Stores a value. One outside of the cell's bounds violates `bounds` and ends the execution. */
   set(cell: Cell, value: number): void
   /** Adds and returns the new value. */
   add(cell: Cell, delta: number): number
-  /** Any of 0 .. n-1: the explorer tries each. */
+  /** Returns any of 0 .. n-1, of which the checker explores each. */
   choose(n: number): number
-  /** The step cannot be taken while the condition is false: the thread is blocked, nothing of the step happens. */
+  /** Blocks the thread while the condition is false: the step cannot be taken, and nothing of it happens. */
   wait(condition: boolean): void
-  /** A violation of `property`; the step goes on (a kernel goes on after WARN_ON). */
+  /** Violates `property` if the condition holds. The step goes on, as a kernel does after WARN_ON. */
   warn(condition: boolean, property: string, message?: string): void
   /**
-   * Where events go of which a step tells whoever executes it: they change nothing. Absent while systems are explored, so
-   * that what only events need costs nothing.
+   * Receives the events of a step, for whoever executes it; they have no effect on the state. Absent while the checker explores,
+   * so that events cost nothing there.
    */
   readonly observe?: ((event: unknown) => void) | undefined
-  /** A violation of `property` that ends the execution (a kernel stops at BUG_ON). */
+  /** Violates `property` and ends the execution, as a kernel stops at BUG_ON. */
   fail(property: string, message?: string): never
 }

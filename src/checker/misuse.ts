@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Errors for a model whose code does not run all that it makes, or runs it in another way than by yield*. */
+/** Errors for a model whose code makes a step or a generator that it does not run, or runs it otherwise than by `yield*`. */
 import { ModelError } from './memory.ts'
 import { userFunction } from './stack.ts'
 import { leftovers, type Made } from './usage.ts'
 
-/** An error that stands where something of the model stands. */
+/** Makes an error whose place is that of `stack`, a JavaScript stack in the model's code. */
 export function errorAt(message: string, stack: string | undefined): ModelError {
   return new ModelError(message, stack === undefined ? {} : { cause: Object.assign(new Error('made here'), { stack }) })
 }
 
 /**
- * The error for a run that left something open, or whose operations handed out more requests than were answered.
- * @param name of the function, where the stack does not say whose code it is
- * @param again runs it again, and returns the requests that nobody answered
+ * Makes the error for a run that left a step or generator unrun, or whose operations handed out more requests than were answered.
+ * @param name of the function, for where the stack does not lead to the user's code
+ * @param again runs the function again, and returns the requests that nobody answered
  */
 export function misuse(name: string, again: () => readonly Made[]): ModelError {
   let taken: readonly Made[] = []
@@ -20,7 +20,7 @@ export function misuse(name: string, again: () => readonly Made[]): ModelError {
     try {
       taken = again()
     } catch {
-      // What it throws is known.
+      // The caller already has what the function throws.
     }
   })
   const [first] = taken
@@ -37,7 +37,7 @@ export function misuse(name: string, again: () => readonly Made[]): ModelError {
   )
 }
 
-/** The error for a body, or an invariant, that makes steps. */
+/** Makes the error for the body of a step, or an invariant, that itself makes steps. */
 export function stepsInside(name: string, again: () => void): ModelError {
   const { open, asked } = leftovers(again)
   const inner = open[0] ?? asked[0]

@@ -37,8 +37,9 @@ export {
 const ORDERS: ReadonlySet<unknown> = new Set(['plain', 'release', 'relaxed', undefined])
 
 /**
- * One atomic step: reads and writes of any cells by a pure function. Its result is the body's.
- * @param order what only store buffers tell apart; fully ordered unless said
+ * One atomic step, in which a pure function reads and writes any cells. The step returns what `body` returns.
+ * @param order which other accesses may overtake the step's; only store buffers make a difference. Fully ordered if omitted.
+ * @throws ModelError when `body` is no function or `order` is unknown.
  */
 export function step<T>(name: string, body: (shared: Shared) => T, order?: Order): Steps<T> {
   if (typeof body !== 'function') throw new ModelError(`step "${name}" has no body: it is step(name, s => ...)`)
@@ -58,15 +59,15 @@ export function write(cell: Cell, value: number): Steps<void> {
 export function store_release(cell: Cell, value: number): Steps<void> {
   return step(`release ${cell.name}`, s => s.set(cell, value), 'release')
 }
-/** smp_mb(): with store buffers, earlier stores are seen by all before it is over. */
+/** smp_mb(): with store buffers, all threads see the earlier stores of this thread before the fence ends. */
 export function fence(): Steps<void> {
   return step('fence', () => undefined)
 }
-/** Adds; the result is the new value (add_return). */
+/** Adds `delta` and returns the new value, as atomic_add_return() does. */
 export function add(cell: Cell, delta: number): Steps<number> {
   return step(`add ${cell.name}`, s => s.add(cell, delta))
 }
-/** Stores; the result is the old value. */
+/** Stores `value` and returns the old one. */
 export function xchg(cell: Cell, value: number): Steps<number> {
   return step(`xchg ${cell.name}`, s => {
     const old = s.get(cell)
@@ -74,7 +75,7 @@ export function xchg(cell: Cell, value: number): Steps<number> {
     return old
   })
 }
-/** Stores `value` if the cell holds `expected`; the result says whether it did. */
+/** Stores `value` if the cell holds `expected`; returns whether it stored. */
 export function cmpxchg(cell: Cell, expected: number, value: number): Steps<boolean> {
   return step(`cmpxchg ${cell.name}`, s => {
     if (s.get(cell) !== expected) return false
@@ -82,7 +83,7 @@ export function cmpxchg(cell: Cell, expected: number, value: number): Steps<bool
     return true
   })
 }
-/** Adds unless the cell holds `unless`; the result says whether it did. */
+/** Adds `delta` unless the cell holds `unless`; returns whether it added. */
 export function add_unless(cell: Cell, delta: number, unless: number): Steps<boolean> {
   return step(`add_unless ${cell.name}`, s => {
     if (s.get(cell) === unless) return false
@@ -94,7 +95,7 @@ export function add_unless(cell: Cell, delta: number, unless: number): Steps<boo
 export function wait_until(name: string, condition: (view: View) => boolean): Steps<void> {
   return step(name, s => s.wait(condition(s)))
 }
-/** A lock in a cell that is 0 when free: blocks until it is. */
+/** Takes a lock, which is a cell that holds 0 while the lock is free; blocks until then. */
 export function lock(cell: Cell): Steps<void> {
   return step(`lock ${cell.name}`, s => {
     s.wait(s.get(cell) === 0)
@@ -115,13 +116,13 @@ export function unlock(cell: Cell): Steps<void> {
   }
   return step(`unlock ${cell.name}`, body, 'release')
 }
-/** Any of `options`, a number n standing for 0 .. n-1: the explorer tries each. */
+/** Returns any of `options`, of which the checker explores each. A number n stands for the options 0 .. n-1. */
 export function choose(n: number): Steps<number>
 export function choose<T>(options: readonly T[]): Steps<T>
 export function choose<T>(options: number | readonly T[]): Steps<T | number> {
   return step('choose', s => (typeof options === 'number' ? s.choose(options) : options[s.choose(options.length)]))
 }
-/** WARN_ON: a violation of `property` if the (local) condition holds. No step if it does not. */
+/** WARN_ON: violates `property` if the condition, which is over local values, holds. Takes no step if it does not. */
 export const warn_on = tracked(function* warn_on(
   condition: boolean,
   property: string,
@@ -130,14 +131,15 @@ export const warn_on = tracked(function* warn_on(
   if (condition) yield* step(`WARN_ON ${property}`, s => s.warn(true, property, message))
   return condition
 })
-/** BUG_ON: as {@link warn_on}, and ends the execution. */
+/** BUG_ON: as {@link warn_on}, but also ends the execution. */
 export const bug_on = tracked(function* bug_on(condition: boolean, property: string, message?: string): Steps<void> {
   if (condition) yield* step(`BUG_ON ${property}`, s => s.fail(property, message))
 })
 
 /**
- * Calls a modelled function, learned once for each tuple of arguments. `yield* fn(x)` means the same and learns `fn` anew
- * inside each caller: fine for a function of a few steps, slow for one of many. Not recursive: see {@link repeat}.
+ * Calls a modelled function. The checker learns it once for each tuple of arguments. `yield* fn(x)` means the same, but the
+ * checker learns `fn` anew inside each caller, which is fine for a function of a few steps and slow for one of many. Recursion
+ * is refused; for loops see {@link repeat}.
  */
 export function call<A extends unknown[], T>(fn: (...args: A) => Steps<T>, ...args: A): Steps<T> {
   return called('call', fn, args)
@@ -152,9 +154,9 @@ function called<T>(kind: CallRequest['kind'], fn: unknown, args: readonly unknow
 }
 
 /**
- * Calls `fn(...args)` until it returns something other than {@link AGAIN}. The way to write a loop without a bound
- * (`goto retry`): a plain `while` around steps has an endless tree of histories. Nothing survives from one turn to the
- * next but shared memory.
+ * Calls `fn(...args)` until it returns something other than {@link AGAIN}. A loop without a bound (`goto retry`) has to be
+ * written this way, because a plain `while` around steps has an endless tree of histories. Local variables do not survive from
+ * one turn to the next; only shared memory does.
  */
 export function repeat<A extends unknown[], T>(
   fn: (...args: A) => Steps<T | typeof AGAIN>,
@@ -166,14 +168,20 @@ export function repeat<A extends unknown[], T>(
 export interface Thread {
   readonly name: string
   readonly body: () => Steps<Value>
-  /** How often the body runs: a number, or again and again. */
+  /** How often the body runs; `Infinity` for again and again. */
   readonly times: number
   readonly of: readonly Member[]
-  /** Liveness: each run that has taken its first step ends at last. */
+  /** True if liveness is checked: each run that has taken its first step must end eventually. */
   readonly finishes: boolean
-  /** Whether weak fairness also makes it take the first step of a run: a kernel thread does, a user's system call need not. */
+  /**
+   * True if weak fairness also applies between runs, so that the thread begins its next run when it can: a
+   * kernel thread does, while a user need not make another system call.
+   */
   readonly daemon: boolean
-  /** A daemon only by assumption: what is taken for granted, in words. A verdict that would be another without it says so. */
+  /**
+   * The assumption that makes the thread a daemon, in words. A verdict of `holds` that would be another without the assumption
+   * lists it in `assumes`.
+   */
   readonly assumed?: string
 }
 
@@ -197,7 +205,10 @@ export function thread(name: string, body: () => Steps<Value>, spec: ThreadSpec 
   return { name, body, times, of, finishes, daemon, ...(assumed === undefined ? {} : { assumed }) }
 }
 
-/** One thread for each member of a sort; interchangeable unless the body tells members apart by something not `of` them. */
+/**
+ * Makes one thread for each member of a sort. They are interchangeable unless the body tells members apart by something that is
+ * not `of` them.
+ */
 export function threads(
   of: Sort,
   name: string,
@@ -207,19 +218,25 @@ export function threads(
   return members(of).map(i => thread(`${name}[${i}]`, () => body(i), { ...spec, of: [member(of, i)] }))
 }
 
-/** Holds in every reachable state. */
+/** A property that must hold in every reachable state. */
 export interface Invariant {
   readonly kind: 'always'
   readonly name: string
   readonly holds: (view: View) => boolean
 }
-/** Holds in every reachable state in which no run has begun: each thread at its start or at its end. How a leak shows. */
+/**
+ * A property that must hold in every reachable state in which no thread is inside a run: each is between runs or has ended. A
+ * leak violates such a property.
+ */
 export interface AtRest {
   readonly kind: 'at rest'
   readonly name: string
   readonly holds: (view: View) => boolean
 }
-/** Livelock: under weak fairness there is no endless execution in which one of these threads has begun and none ever ends. */
+/**
+ * Absence of livelock: under weak fairness there is no endless execution in which at every moment some of these threads is
+ * inside a run, and none of them ever ends one.
+ */
 export interface Progress {
   readonly kind: 'progress'
   readonly name: string
@@ -242,9 +259,9 @@ export interface System {
   readonly cells: readonly Cell[]
   readonly threads: readonly Thread[]
   readonly properties: readonly Property[]
-  /** Whether it is a violation that nothing can move while a thread has begun and not ended. Default true. */
+  /** True (the default) if a state violates `deadlock` in which no thread can move and some thread is inside a run. */
   readonly deadlock: boolean
-  /** What the verdict is limited to, in words: `2 pages, 2 addresses, 4 threads`. */
+  /** The size of the model, to which the verdict is limited, in words: `2 pages, 2 addresses, 4 threads`. */
   readonly bounds: string
 }
 
@@ -256,7 +273,7 @@ export interface SystemSpec {
   bounds?: string
 }
 
-/** @throws ModelError for two cells or two threads of one name, which a counterexample could not tell apart. */
+/** @throws ModelError without threads, or for two cells or threads of one name, which a counterexample could not tell apart. */
 export function system(name: string, spec: SystemSpec): System {
   for (const list of [spec.cells, spec.threads]) {
     const seen = new Set<string>()

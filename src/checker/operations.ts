@@ -1,23 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Modelled functions yield requests, each of which their caller answers. Objects stand for generators here, so that one
- * that nobody runs is noticed (usage.ts), and one that is kept may be run as often as it is said.
+ * Modelled functions yield requests, each of which the caller answers. Steps and calls are objects of classes with the interface
+ * of a generator instead of generators. So usage.ts notices one that nobody runs, and one that is kept in a variable may be run
+ * several times.
  */
 
 import type { Shared } from './memory.ts'
 import { asks, begun, made } from './usage.ts'
 
-/** Results of steps and arguments of calls: primitives, arrays of them, or objects that are the same each time. */
+/** A result of a step or an argument of a call: a primitive, an array of values, or an object, which is compared by identity. */
 export type Value = unknown
 
 /**
- * What a step does not promise about the order of its accesses, in the words of the kernel's memory model; only store buffers
- * (store-buffers.ts) make a difference between them. Unless said a step is fully ordered: an atomic operation that returns a
- * value, or what happens under a lock.
+ * The order of a step's accesses where it is weaker than full, in the terms of the kernel's memory model. Only store buffers
+ * (store-buffers.ts) make a difference between them. A step without one is fully ordered, as an atomic operation that returns a
+ * value is, or a critical section.
  *
- * `plain`: loads and stores that nothing orders, as READ_ONCE(), WRITE_ONCE() and atomic_set(). `release`: the same, but that
- * no earlier store comes after its own. `relaxed`: an atomic operation, whose own effect is seen at once and which lets earlier
- * stores wait, as atomic_inc(); what acquires orders stores no better. A processor of TSO drains its buffer for either.
+ * `plain`: loads and stores that nothing orders, as READ_ONCE(), WRITE_ONCE() and atomic_set().
+ * `release`: the same, except that no earlier store becomes visible after the step's own.
+ * `relaxed`: an atomic operation that is visible at once but does not wait for earlier stores, as atomic_inc(). An acquire
+ * operation orders stores no better, and is `relaxed` too. Under TSO every atomic operation drains the store buffer.
  */
 export type Order = 'plain' | 'release' | 'relaxed'
 
@@ -40,13 +42,13 @@ export type Steps<T> = Generator<Request | Standing, T, unknown>
 /** The answer to {@link WHERE}. */
 export interface Standing {
   readonly kind: 'standing'
-  /** JavaScript stack of the function and those that it was called by with `yield*`. */
+  /** JavaScript stack of the function and of its callers by `yield*`. */
   readonly stack: string
 }
 
 /**
- * Sent into a function instead of a step's result: it answers with {@link Standing}, and must not be run on. So a
- * counterexample can say where its steps are written, and exploring costs nothing for it.
+ * Sent into a function in place of a step's result. The function answers with {@link Standing}, and must not be continued after
+ * that. This is how a counterexample learns where its steps are written, without any cost to exploration.
  */
 export const WHERE: unique symbol = Symbol('where')
 
@@ -57,18 +59,18 @@ function standing(): Standing {
   return { kind: 'standing', stack: new Error().stack ?? '' }
 }
 
-/** True for what a caller can answer; code of a model may yield anything. */
+/** True for a request that a caller can answer. Code of a model may yield anything. */
 export function isRequest(value: unknown): value is Request {
   const kind = (value as Partial<Request> | undefined)?.kind
   return kind === 'step' || kind === 'call' || kind === 'repeat'
 }
 
-/** The words for a request: `step "open"`, `call of put_page()`. */
+/** Text of a request, for messages: `step "open"`, `call() of put_page`. */
 export function requestText(request: Request): string {
   return request.kind === 'step' ? `step "${request.name}"` : `${request.kind}() of ${request.fn.name || 'a function'}`
 }
 
-/** The words for what was yielded without being run, a step or a call of a function; undefined for anything else. */
+/** Text of a step or call that was yielded instead of being run, for messages; undefined for any other value. */
 export function unrunText(value: unknown): string | undefined {
   if (value instanceof Operation) return requestText(value.request)
   if (value instanceof Delegation) return `${value.fn.name}()`
@@ -78,7 +80,7 @@ export function unrunText(value: unknown): string | undefined {
 
 type Answer = IteratorResult<Request | Standing, unknown>
 
-/** One request, as a generator that yields it and returns what it is answered. */
+/** One request, as a generator that yields the request and returns the answer. */
 export class Operation {
   readonly request: Request
   private readonly ticket: number
@@ -89,7 +91,7 @@ export class Operation {
     this.ticket = made(() => requestText(request))
   }
 
-  /** A step that is kept in a variable is a step each time that it is run. */
+  /** Returns a fresh operation for each run but the first, so that a step that is kept in a variable can be run again. */
   [Symbol.iterator](): Operation {
     return this.state === 'made' ? this : new Operation(this.request)
   }
@@ -123,8 +125,8 @@ type Fn = (...args: never[]) => Steps<unknown>
 const originals = new WeakMap<object, Fn>()
 
 /**
- * The same function for code of others to call: to call it without running what it returns is noticed. What is called by
- * {@link CallRequest} is the function itself, so that both are learned as one.
+ * Wraps a generator function for models to call, so that a call whose result nobody runs is noticed. A {@link CallRequest} holds
+ * the unwrapped function, so that it is learned only once, whichever of the two is called.
  */
 export function tracked<F extends Fn>(fn: F): F {
   const of = function (this: unknown, ...args: unknown[]) {
@@ -136,14 +138,14 @@ export function tracked<F extends Fn>(fn: F): F {
   return of as unknown as F
 }
 
-/** The same functions, each of them {@link tracked}. */
+/** Returns the object with each of its generator functions {@link tracked}. */
 export function allTracked<const M extends object>(functions: M): M {
   return Object.fromEntries(
     Object.entries(functions).map(([name, fn]) => [name, isGeneratorFunction(fn) ? tracked(fn) : fn]),
   ) as M
 }
 
-/** The function that a tracked one stands for; any other is itself. */
+/** Returns the function that {@link tracked} wrapped; any other function is returned as it is. */
 export function untracked(fn: Fn): Fn {
   return originals.get(fn) ?? fn
 }
@@ -152,7 +154,7 @@ export function isGeneratorFunction(value: unknown): value is Fn {
   return typeof value === 'function' && Object.prototype.toString.call(value) === '[object GeneratorFunction]'
 }
 
-/** Returns the generator behind what a function returned: nothing stands between it and who runs it step by step. */
+/** Returns the generator behind the result of a {@link tracked} function, so that no wrapper is between it and its caller. */
 export function running(steps: Steps<Value>): Steps<Value> {
   return (steps as unknown) instanceof Delegation ? (steps[Symbol.iterator]() as Steps<Value>) : steps
 }
@@ -172,7 +174,7 @@ class Delegation {
     this.ticket = made(() => `${fn.name}()`)
   }
 
-  /** The function's own generator, so that nothing stands between it and who runs it. */
+  /** Returns the function's own generator, so that no wrapper is between it and its caller. */
   [Symbol.iterator](): Steps<unknown> {
     begun(this.ticket)
     return this.fn.apply(this.self, this.args as never[])

@@ -1,38 +1,38 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What a check is asked to do, how far it may go, and how it says how far it is. */
+/** Options of a check: the properties, the reductions, the limits, and how it reports progress. */
 
 export interface CheckOptions {
   /** Only these properties (default: all). */
   properties?: readonly string[]
-  /** Where `properties` does not say: all but these. */
+  /** Without `properties`: all properties but these. */
   except?: readonly string[]
-  /** Where `properties` does not say: these too, which the system may not even name. */
+  /** Without `properties`: these too, even if the system does not name them. */
   also?: readonly string[]
-  /** Default true: members of sorts that the model treats alike are taken to be the same. */
+  /** Symmetry reduction: states that differ only by a permutation of interchangeable members are one. Default true. */
   symmetry?: boolean
-  /** Default true: a step that is independent of all that other threads may still do is taken alone. */
+  /** Partial-order reduction: a step that is independent of all that other threads may still do is taken alone. Default true. */
   partialOrder?: boolean
   /** Worker threads (default 1); more than one needs `spawn`. */
   workers?: number
   spawn?: Spawn
-  /** Bytes for states (default 4 GiB): beyond, the verdict is inconclusive. */
+  /** Bytes for states (default 4 GiB), beyond which the verdict is inconclusive. */
   memory?: number
-  /** Seconds (default: no limit). */
+  /** Seconds (default: no limit), after which the verdict is inconclusive. */
   time?: number
-  /** Looked at again and again: the verdict is inconclusive once it is aborted. */
+  /** Polled during the check: the verdict is inconclusive once the signal is aborted. */
   signal?: Stop
-  /** For models that are not trusted to come to an end: lets the host see whose code does not. */
+  /** For models whose code may not terminate: lets the host see which function runs. */
   watch?: Watch
   onProgress?: (progress: SearchProgress) => void
   /** Milliseconds between calls of onProgress (default 200). */
   progressInterval?: number
-  /** Off to keep histories apart, so that states count as the naive explorer counts them. */
+  /** False to leave histories with equal futures apart, so that states are counted as in the reference checker. Default true. */
   minimise?: boolean
-  /** States at which workers take over; before, starting them costs more than it gains. */
+  /** States (default 250,000) at which workers take over; below, starting them costs more than it gains. */
   handover?: number
 }
 
-/** An AbortSignal, or what is as good. */
+/** An AbortSignal, or any object with its `aborted`. */
 export type Stop = Pick<AbortSignal, 'aborted'>
 
 export interface SearchProgress {
@@ -44,13 +44,13 @@ export interface SearchProgress {
   /** Bytes in tables, queue and buffers. */
   readonly bytes: number
   readonly seconds: number
-  /** Before the search: what is done, and how much of it. */
+  /** Before the search: the kind of work, and how much of it is done, in words. */
   readonly doing?: string
 }
 
 /**
- * Is told again and again whose code runs (`''`: none of the model's), so that a host in another thread can end a loop without
- * a step: nothing in JavaScript does.
+ * Receives, repeatedly, the name of the model's function or step that runs, or `''` when none does. JavaScript cannot interrupt a
+ * loop that takes no step, but a host in another thread can end this one.
  */
 export type Watch = (code: string) => void
 
@@ -59,11 +59,11 @@ export interface SearchLimits {
   readonly memory: number
   /** `performance.now()` at which to stop. */
   readonly deadline: number
-  /** Stop when so many levels are done. */
+  /** Number of levels after which to stop. */
   readonly depth: number
-  /** Stop (to begin again with workers) at so many states. */
+  /** Number of states at which to stop, to begin again with workers. */
   readonly handover: number
-  /** Whether to go on after a violation, and to keep the first of each property. */
+  /** True to go on after a violation, and to keep the first of each property. */
   readonly continueAfterViolation?: boolean
   readonly signal: Stop | undefined
   readonly watch?: Watch | undefined
@@ -72,7 +72,7 @@ export interface SearchLimits {
   readonly onProgress: ((progress: SearchProgress) => void) | undefined
 }
 
-/** A thread of the host's that has been given text to run; see {@link workerText}. */
+/** A worker thread of the host that runs the program text it was given; see {@link workerText}. */
 export interface WorkerThread {
   post(message: unknown): void
   onMessage(handler: (message: unknown) => void): void
@@ -81,11 +81,11 @@ export interface WorkerThread {
 }
 /**
  * Starts a worker thread that runs `text` with two functions in scope: `send(message)`, and `receive(handler)`. The host
- * hands this in: the engine has no threads of its own.
+ * passes this in, because Node and browsers start threads differently.
  */
 export type Spawn = (text: string) => WorkerThread
 
-/** Which properties are asked for. */
+/** Returns the test whether a property is asked for. */
 export function selector({ properties, except = [] }: CheckOptions): (property: string) => boolean {
   const only = properties && new Set(properties)
   return property => (only ? only.has(property) : !except.includes(property))

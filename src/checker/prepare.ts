@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** From a system to the text of its search: learn, minimise, find reductions, lay out, generate. */
+/** From a system to the program that searches it: learn, minimise, find reductions, lay out the state, generate code. */
 
 import { type Budget, UNLIMITED } from './budget.ts'
 import { mostSuccessors } from './codegen/emit-steps.ts'
@@ -15,37 +15,41 @@ import { Packing } from './pack/packing.ts'
 import { ampleSets, testedBy } from './reduce/ample-sets.ts'
 import { keepsThreadClasses, movesThreads, NONE, type Symmetry, symmetry } from './reduce/symmetry.ts'
 
-/** How partial order is named among a verdict's reductions. */
+/** The name of partial-order reduction among a verdict's reductions. */
 export const PARTIAL_ORDER = 'partial order'
 
 /** A system made ready to be explored. */
 export interface Prepared {
   readonly code: GeneratedCode
-  /** The search in this thread. */
+  /** The search program of this thread. */
   readonly program: SearchProgram
   readonly packing: Packing
   readonly properties: readonly string[]
-  /** Those of them that some thread is in a position to break. */
+  /** Those of `properties` that something in the model may violate. */
   readonly breakable: ReadonlySet<string>
   readonly reductions: readonly string[]
-  /** Whether liveness can be told from these states: nothing is put off, and threads take the places only of their colour. */
+  /**
+   * True if liveness can be decided from the states of this search: partial-order reduction is not in use, and each symmetry
+   * sends a thread to one of its class.
+   */
   readonly live: (threadClasses: readonly string[]) => boolean
-  /** Whether some symmetry in use moves threads. */
+  /** True if some symmetry in use moves threads. */
   readonly movesThreads: boolean
-  /** Whether states in which nothing can move are looked for. */
+  /** True if deadlocks are looked for. */
   readonly deadlock: boolean
-  /** Whether a safety property is asked for. */
+  /** True if a safety property is asked for. */
   readonly safety: boolean
-  /** Most successors of one state. */
+  /** The most successors that one state can have. */
   readonly most: number
   readonly bits: number
   readonly local: { readonly histories: number; readonly flat: number; readonly nodes: readonly number[] }
 }
 
 /**
- * @param threadClasses by thread, what liveness tells them by: only symmetries that send each to one of its colour.
- * @throws ModelError when the model is malformed: not deterministic, endless, too large; Exhausted when the budget's limits
- * are met.
+ * Prepares a system for the search.
+ * @param threadClasses by thread, its class for liveness: symmetries are used only if they send each thread to one of its class.
+ * @throws ModelError when the model is malformed: not deterministic, endless, or too large; Exhausted when a limit of the budget
+ * is met.
  */
 export function prepare(
   system: System,

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Hooks for code of a model that was instrumented (src/cli/instrument.ts): they notice generators of the model's own that nobody
- * runs, and state that outlives the run that made it. A verdict is about code whose only memory is in cells.
+ * Hooks for code of a model that was instrumented (src/cli/instrument.ts). They notice generators of the model that nobody runs,
+ * and state outside of cells that survives from one run of a function to another: the checker explores only what is in cells.
  */
 import { ModelError } from './memory.ts'
 import { begun, currentRun, isInBody, made } from './usage.ts'
 
-/** In which run an object was made. */
+/** By object, the number of the run in which it was made. */
 const births = new WeakMap<object, number>([[globalThis, 0]])
-/** Generators that were run. */
+/** Generators that a `yield*` has run already. */
 const over = new WeakSet<object>()
 
 /** The functions that instrumented code calls. */
@@ -34,7 +34,7 @@ export const hooks: Hooks = {
   assigns,
 }
 
-/** Something is run by yield*. @throws ModelError for a generator that was: it would do nothing, without a word */
+/** Called with the operand of each `yield*`. @throws ModelError for a generator that was run before, which would do nothing */
 function delegate<T>(steps: T): T {
   if (typeof steps === 'function')
     throw new ModelError(`yield* of ${steps.name || 'a function'} itself, which takes no step: call it`)
@@ -45,13 +45,13 @@ function delegate<T>(steps: T): T {
   return steps
 }
 
-/** Notes in which run an object is seen first. */
+/** Notes the run in which an object was made, at its first use. */
 function born<T>(value: T): T {
   if (typeof value === 'object' && value !== null && !births.has(value)) births.set(value, currentRun())
   return value
 }
 
-/** An object is about to be changed. @throws ModelError if it is older than the run */
+/** Called before an object is changed. @throws ModelError if the object is older than the current run */
 function changes<T>(value: T): T {
   if (typeof value !== 'object' || value === null) return value
   const birth = births.get(value)
@@ -59,13 +59,20 @@ function changes<T>(value: T): T {
   return value
 }
 
-/** The same for who calls a method that changes what JavaScript itself has, but for weak maps: these remember what was made for an object. */
+/**
+ * Called before a mutating method of a built-in collection is called. Weak maps are exempt, since a model may use them to keep
+ * what it once made for an object.
+ */
 function mutates<T>(value: T): T {
   const isData = Array.isArray(value) || value instanceof Map || value instanceof Set || ArrayBuffer.isView(value)
   return isData ? changes(value) : value
 }
 
-/** A variable is assigned by an inner function. @param run in which it was declared */
+/**
+ * Called when an inner function assigns a variable of an outer one.
+ * @param run in which the variable was declared
+ * @throws ModelError if that is another run
+ */
 function assigns(run: number, name: string): void {
   if (run !== currentRun()) throw outlives(name)
 }

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * The same system on processors with store buffers: what a thread stores by a plain step (see {@link Order}) is seen by others
- * only later, by a step of the thread's buffer, and until then by nobody but itself. In between the thread goes on.
+ * Turns a system into one on processors with store buffers. What a thread stores by a plain step (see {@link Order}) goes into
+ * its buffer, where only the thread itself sees it; a later step of the buffer's own thread writes it to memory.
  *
- * `tso` is what x86 does (Sewell and others 2010, x86-TSO): stores reach memory in their order, and each atomic operation waits
- * until they have. `pso` lets stores to different cells overtake each other (SPARC's partial store order), as ARM and POWER do
- * too; there only what is fully ordered, or a release, makes them wait.
+ * `tso` is total store order, as on x86 (Sewell and others 2010, x86-TSO): stores reach memory in program order, and an atomic
+ * operation waits until the buffer is empty. `pso` is SPARC's partial store order, in which stores to different cells overtake
+ * each other, as they do on ARM and POWER too. There only fully ordered operations and releases wait for earlier stores.
  *
- * Left out: loads that are late or early, so that what needs such a load (load buffering, a read barrier left out) does not show;
- * and stores in a step that is fully ordered are seen at once, with it: a critical section stays whole.
+ * Not modelled: loads that are executed early or late, so that bugs that need one (load buffering, a missing read barrier) are
+ * not found. The stores in a fully ordered step are visible at once, together: a critical section stays atomic.
  */
 
 import { Decisions } from './learn/decision.ts'
@@ -38,13 +38,13 @@ export type StoreOrder = 'tso' | 'pso'
 interface Store {
   readonly cell: Cell
   readonly value: number
-  /** Whether it waits for those before it. */
+  /** True if all earlier stores reach memory before this one. */
   readonly release: boolean
 }
 
 /**
- * Stores that a buffer holds unless said: two are what it takes to be reordered. More wait until there is room; the stores of one step
- * always have it.
+ * Default for the stores that a buffer holds. Two suffice for a reordering. A thread whose buffer is full waits; a buffer is
+ * always large enough for the stores of one step.
  */
 const ENTRIES = 2
 
@@ -67,7 +67,7 @@ export function withStoreBuffers(of: System, order: StoreOrder, atLeast = ENTRIE
   }
 }
 
-/** Nobody is at rest while a store of his is under way. */
+/** Adapts a property: no thread is at rest while a buffer holds a store, and a progress property is about the changed threads. */
 function withBuffers(p: Property, buffers: readonly StoreBuffer[], threads: ReadonlyMap<Thread, Thread>): Property {
   if (p.kind === 'always') return p
   if (p.kind === 'progress') return { ...p, threads: p.threads.map(t => threads.get(t) ?? t) }
@@ -75,8 +75,9 @@ function withBuffers(p: Property, buffers: readonly StoreBuffer[], threads: Read
 }
 
 /**
- * What threads and their buffers are *of*, so that interchangeable threads stay so. Of threads that say nothing the engine finds out by
- * their code that they are alike; with buffers of their own they are not, so that here those of one name get a number among each other.
+ * By thread, the members that it and its buffer are `of`, so that interchangeable threads stay interchangeable. The checker sees
+ * that threads without an `of` are alike by their code, but no longer once each has a buffer of its own. So those that have the
+ * same name up to an index get a sort here.
  */
 function membersOf(storing: readonly Thread[]): ReadonlyMap<Thread, Thread['of']> {
   const members = new Map(storing.map(t => [t, t.of]))
@@ -93,10 +94,10 @@ function membersOf(storing: readonly Thread[]): ReadonlyMap<Thread, Thread['of']
   return members
 }
 
-/** Every store that some thread may leave in its buffer, numbered: which, its code says, for whatever values cells have. */
+/** Numbers every store that some thread may put into its buffer. They are learned from the code, over all values of cells. */
 class StoreTable {
   readonly all: readonly Store[]
-  /** Stores of one step. */
+  /** The most stores of one step. */
   readonly mostAtOnce: number
   private readonly byThread: ReadonlyMap<Thread, readonly Store[]>
   private readonly numbers: ReadonlyMap<string, number>
@@ -118,7 +119,7 @@ class StoreTable {
     return this.numbers.get(keyOf(cell, value, release)) ?? -1
   }
 
-  /** Where a permutation sends a store; -1 if nothing makes that one. */
+  /** The number of the store to which a permutation sends a store; -1 if no thread makes that one. */
   image(number: number, image: Image): number {
     const { cell, value, release } = this.all[number]!
     return this.numbers.get(keyOf(cell, cell.refers?.(value, image) ?? value, release, image)) ?? -1
@@ -129,7 +130,7 @@ function keyOf(cell: Cell, value: number, release: boolean, image?: Image): stri
   return `${familyKey(cell, image)} ${value} ${release}`
 }
 
-/** Learns a thread to see what its plain steps store, and how much at once. What is wrong with its code is for the check to say. */
+/** Learns the stores of a thread's buffered steps, and the most in one step. Ignores errors in its code: the check reports them. */
 function storesOf(
   system: System,
   { name, body }: Thread,
@@ -173,7 +174,10 @@ function isIn(cell: Cell, value: number): boolean {
   return Number.isInteger(value) && value >= cell.min && value <= cell.max
 }
 
-/** `s`, but that cells are read and written in another way. */
+/**
+ * Returns `s` with other functions to read and write cells.
+ * @param isOther true for cells that `get` may read otherwise than `s` does; sums without such a cell are read from `s` at once
+ */
 function through(
   s: Shared,
   { get, set }: Pick<Shared, 'get' | 'set'>,
@@ -197,7 +201,7 @@ function through(
   }
 }
 
-/** A buffer's first slot holds the oldest store; empty slots are the last ones. */
+/** The store buffer of one thread. The first slot holds the oldest store; the empty slots come last. */
 class StoreBuffer {
   readonly slots: readonly Cell[]
   private readonly thread: Thread
@@ -226,14 +230,14 @@ class StoreBuffer {
     return s.sum([this.slots[0]!], v => (v === 0 ? 0 : 1)) === 0
   }
 
-  /** The thread, with its steps through this buffer. */
+  /** The thread, changed so that its stores go through this buffer. */
   owner(): Thread {
     const { body } = this.thread
     const map = stepMap(request => ({ ...request, body: this.bodyOf(request) }))
     return { ...this.thread, of: this.of, body: () => mapSteps(body(), map) }
   }
 
-  /** The thread of the buffer: one store reaches memory. */
+  /** The buffer's own thread, each run of which writes one store to memory. */
   drain(): Thread {
     const { slots, stores } = this
     const reach = (s: Shared) => {
@@ -278,7 +282,7 @@ class StoreBuffer {
     return through(s, { get: cell => this.pending(s, cell) ?? s.get(cell), set }, cell => this.cells.has(cell))
   }
 
-  /** Its own stores to a cell come before an atomic operation on it, in every order. */
+  /** A relaxed operation waits only for the thread's own stores to the cells that it accesses. */
   private unordered(s: Shared): Shared {
     const settled = (cell: Cell) => s.wait(this.pending(s, cell) === undefined)
     const get = (cell: Cell) => {
@@ -292,7 +296,7 @@ class StoreBuffer {
     return through(s, { get, set }, cell => this.cells.has(cell))
   }
 
-  /** What the thread last stored to the cell, if that has not reached memory. */
+  /** The value that the thread last stored to the cell; undefined if no store to it is in the buffer. */
   private pending(s: View, of: Cell): number | undefined {
     if (!this.cells.has(of)) return undefined
     const { all } = this.stores

@@ -22,36 +22,38 @@ import { type Prepared, prepare } from './prepare.ts'
 import type { Verdict } from './verdict.ts'
 
 export interface SurveyOptions extends Omit<CheckOptions, 'partialOrder' | 'workers' | 'spawn' | 'handover'> {
-  /** Default true. Without, a violated property has its number of steps, but neither message nor counterexample. */
+  /** Default true. If false, a violated property has its number of steps, but neither message nor counterexample. */
   explain?: boolean
 }
 
 export interface PropertyVerdict extends Verdict {
   /**
-   * Of a violated property: steps of the counterexample, which is the shortest that breaks no other property before, or the
-   * shortest if each does; of an endless one, until it begins anew.
+   * Of a violated property: the length of its counterexample, which is the shortest that violates no other property before, or
+   * the shortest of all if each one does. For an endless execution, the steps up to the end of the first round of its cycle.
    */
   readonly steps?: number
-  /** Of a violated property: every execution that breaks it has broken another one before. */
+  /** Of a violated property: true if every execution that violates it has violated another one before; absent if not known. */
   readonly consequence?: boolean
 }
 
-/** What one exploration came to. */
+/** The result of one exploration. */
 interface Explored {
   readonly program: SearchProgram
   readonly group: WorkerGroup
   readonly result: SearchResult
-  /** By property, the first violation, or an execution without an end. */
+  /** By violated property, the first violation, or an endless execution. */
   readonly broken: ReadonlyMap<string, LocatedViolation | FairCycle>
-  /** Why nothing can be said of a property that is not among the broken ones. */
+  /** The reason why nothing is known of a property that is not in `broken`; undefined if the property holds. */
   unknown(property: string): string | undefined
 }
 
 /**
- * Explores every interleaving once, past all violations that do not end the execution; and once more, where several properties
- * are broken, with executions that end where they break the first.
- * @returns a verdict by property, of all those in `options.properties`, or of `options.also` and those that the system has.
- * @throws ModelError when the model is malformed; ReplayError when the engine contradicts itself.
+ * Explores every interleaving once, going on past violations that do not end the execution. If several properties are violated,
+ * explores once more with executions that end at their first violation.
+ * @returns by property, its verdict: the properties in `options.also`, and those in `options.properties` or, without these, all
+ * that the system has.
+ * @throws ModelError when the model is malformed; ReplayError when the interpreter cannot follow a counterexample, which is an
+ * error of the checker.
  */
 export async function survey(
   system: System,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Watches that a model's code runs all that it makes. JavaScript drops a generator that nobody runs without a word, and a step
- * that is dropped would make a verdict one about other code. Operations are made where nobody can hand them a context, so the
- * counts are this module's own; code of a model runs synchronously, one piece at a time.
+ * Checks that a model's code runs every step and generator that it makes. JavaScript silently drops a generator that nobody runs,
+ * and without the step the verdict would be about other code. The counts are global to this module, because operations are made
+ * where no context can be passed to them. That is safe, since code of a model runs synchronously, one function at a time.
  */
 
 import { withoutUserSite } from './stack.ts'
@@ -13,24 +13,24 @@ export interface Made {
   readonly stack: string
 }
 
-/** The number of what was made last. Numbers go up for ever, so that one tells whether something is of this run. */
+/** The number of the thing that was made last. Numbers only increase, so that a number tells whether a thing is of this run. */
 let last = 0
-/** The number of what was made last before the current run. */
+/** The number of the last thing that was made before the current run. */
 let first = 0
-/** How many of this run are made and not begun. */
+/** Things that this run has made and not begun to run. */
 let open = 0
-/** How many operations have handed out their requests in this run. */
+/** Requests that operations have handed out in this run. */
 let asked = 0
-/** Only while a fault that was counted is looked for: stacks are costly. */
+/** The stacks of what is made. Stacks are costly, so this is set only in the second run that locates a mistake. */
 let log: { readonly open: Map<number, Made>; readonly made: Map<number, Made>; asked: Made[] } | undefined
 
-/** The run of a function, or of a body, whose code runs. */
+/** Number of the current run of a function or of a step's body. */
 let epoch = 0
 let epochs = 0
 let inside = false
 let running = false
 
-/** A run of a function of the model begins. */
+/** Begins a run of a function of the model. */
 export function beginRun(): void {
   epoch = ++epochs
   first = last
@@ -38,7 +38,7 @@ export function beginRun(): void {
   asked = 0
 }
 
-/** Runs a function of the model, or code that does. */
+/** Runs code that executes code of the model. */
 export function inRun<T>(code: () => T): T {
   const outer = running
   running = true
@@ -49,12 +49,12 @@ export function inRun<T>(code: () => T): T {
   }
 }
 
-/** True while code of a model runs, but not while the model is put together. */
+/** True while the checker runs code of a model; false while the model is being constructed. */
 export function isRunning(): boolean {
   return running
 }
 
-/** Runs the body of a step, or an invariant: nothing that was made before is its own. */
+/** Runs the body of a step, or an invariant, as a run of its own: it must not change objects that were made before. */
 export function inBody<T>(body: () => T): T {
   const outer = epoch
   epoch = ++epochs
@@ -67,7 +67,7 @@ export function inBody<T>(body: () => T): T {
   }
 }
 
-/** The number of the run whose code runs: what is made in one run may be changed in no other. */
+/** The number of the current run. An object may be changed only in the run that made it. */
 export function currentRun(): number {
   return epoch
 }
@@ -78,8 +78,8 @@ export function isInBody(): boolean {
 }
 
 /**
- * Notes that something was made which must be run, and returns its number.
- * @param own whether the innermost function on the stack is the one that was called, and not who calls it
+ * Notes that a step or a generator was made, which must be run, and returns its number.
+ * @param own true if the innermost function on the stack is the one that was called rather than its caller
  */
 export function made(name: string | (() => string), own = false): number {
   const ticket = ++last
@@ -93,25 +93,28 @@ export function made(name: string | (() => string), own = false): number {
   return ticket
 }
 
-/** Notes that the thing of this number is run now. What was made before the run, as a step that is kept in a variable, may be run any time. */
+/**
+ * Notes that the thing of this number is run now. A thing that was made before the current run, such as a step that is kept in a
+ * variable, does not count: it need not be run, and may be run at any time.
+ */
 export function begun(ticket: number): void {
   if (ticket > first) open--
   log?.open.delete(ticket)
 }
 
-/** Notes that the operation of this number hands out its request, which somebody must answer. */
+/** Notes that the operation of this number hands out its request, which its caller must answer. */
 export function asks(ticket: number): void {
   asked++
   const known = log?.made.get(ticket)
   if (known) log?.asked.push(known)
 }
 
-/** Counts what was made so far. */
+/** The number of things made so far, in all runs. */
 export function madeSoFar(): number {
   return last
 }
 
-/** True if something of this run was made and not begun. */
+/** True if this run has made something that it has not begun to run. */
 export function leavesOpen(): boolean {
   return open !== 0
 }
@@ -121,15 +124,15 @@ export function askedInRun(): number {
   return asked
 }
 
-/** The things that one run leaves behind, when it is watched closely. */
+/** The things that one run leaves behind, with their stacks. */
 export interface Leftovers {
-  /** Made and not begun. */
+  /** Made and not begun to run. */
   readonly open: readonly Made[]
   /** Requests since the last call of {@link takeAsked}. */
   readonly asked: readonly Made[]
 }
 
-/** Runs code again, and says what it leaves behind. */
+/** Runs code again with stacks recorded, and returns what it leaves behind. */
 export function leftovers(code: () => void): Leftovers {
   const mine = { open: new Map<number, Made>(), made: new Map<number, Made>(), asked: [] as Made[] }
   log = mine
@@ -141,7 +144,7 @@ export function leftovers(code: () => void): Leftovers {
   return { open: [...mine.open.values()], asked: mine.asked }
 }
 
-/** In code that is watched by {@link leftovers}: the requests that were handed out since the last call. */
+/** Inside of {@link leftovers}, takes the requests that were handed out since the last call; outside, none. */
 export function takeAsked(): Made[] {
   return log?.asked.splice(0) ?? []
 }

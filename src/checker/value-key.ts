@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Strings that are equal exactly when results, arguments or histories are: objects and functions count by identity. */
+/** Keys of results, arguments and histories: equal strings for equal values. Objects and functions are compared by identity. */
 
 const numbers = new WeakMap<object, number>()
 let count = 0

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What a search says: shared by the engine and by the naive explorer that the tests hold it against. */
+/** Verdicts and counterexamples: shared by the checker and by the reference checker that tests compare it with. */
 
 /** One step of a counterexample. */
 export interface CounterexampleStep {
   /** From 1. */
   readonly step: number
   readonly thread: string
-  /** Innermost modelled function, and its callers outwards. */
+  /** Innermost modelled function. `stack` has this function and its callers, innermost first. */
   readonly function: string
   readonly stack: readonly string[]
   readonly operation: string
@@ -15,12 +15,12 @@ export interface CounterexampleStep {
   readonly changes: readonly { readonly cell: string; readonly from: number; readonly to: number }[]
   /** What the step returned to its thread. */
   readonly result: unknown
-  /** What the step chose, in order: with the thread, enough to take it again. */
+  /** The choices that the step made, in order. With the thread, they suffice to take the step again. */
   readonly choices: readonly number[]
 }
 
 export interface Violation {
-  /** `bounds`, `deadlock`, `finishes`, an invariant's or a warning's name. */
+  /** `bounds`, `deadlock`, `finishes`, or the name of an invariant or a warning. */
   readonly property: string
   readonly message: string
 }
@@ -36,16 +36,16 @@ export interface Verdict {
   readonly states: number
   /** Steps taken, counting those that led to known states. */
   readonly transitions: number
-  /** Steps on the longest of the shortest paths. */
+  /** The largest distance of a state from the initial one, in steps. */
   readonly depth: number
   readonly seconds: number
   readonly bounds: string
   readonly reductions: readonly string[]
-  /** Where it holds: of the properties that were asked for, those that these threads are in no position to break. */
+  /** If `holds`: the properties asked for that hold vacuously, since nothing in the model can violate them. */
   readonly vacuous?: readonly string[]
-  /** Where it holds: what is taken for granted (`assumed` of a thread) and without which it would be violated. */
+  /** If `holds`: the assumptions (`assumed` of a thread) without which a property would be violated. */
   readonly assumes?: readonly string[]
   readonly counterexample?: readonly CounterexampleStep[]
-  /** For an endless execution: the step (from 1) that is taken again after the last one. */
+  /** For an endless execution: the step (from 1) that follows the last one, where the cycle begins. */
   readonly loop?: number
 }

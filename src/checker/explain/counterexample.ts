@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** From what a search found to the steps that are shown. */
+/** Makes the counterexamples that are shown from the violations that a search found. */
 
 import type { SearchProgram } from '../codegen/search-program.ts'
 import type { FairCycle } from '../explore/liveness.ts'
@@ -14,14 +14,14 @@ import { cheapestPath, levelsTo, violating } from './shortest-path.ts'
 /** The parts of a system made ready that a counterexample is told from. */
 interface Explored {
   readonly packing: Packing
-  /** By number. */
+  /** Names of properties by their number. */
   readonly properties: readonly string[]
 }
 
 /**
- * Of all the shortest executions that end in a violation of this property and kind, one with the fewest context switches.
- * @param program with the same text as the group's.
- * @param selected properties whose violations no execution goes past.
+ * Returns, of all the shortest executions that end in a violation of this property and kind, one with the fewest context switches.
+ * @param program with the same code as the group's programs.
+ * @param selected true for the properties at whose violation an execution ends.
  */
 export async function counterexampleOf(
   system: System,
@@ -32,7 +32,7 @@ export async function counterexampleOf(
   selected: (property: string) => boolean,
 ): Promise<Explanation> {
   const name = properties[property]!
-  // Several invariants may go by one name.
+  // Several invariants may have the same name.
   const same = properties.flatMap((p, i) => (p === name ? [i] : []))
   const levels = await levelsTo(group, level, await violating(group, level, kind, same))
   const last = kind === 'step' ? (state: Int32Array) => program.violators(state, same) : undefined
@@ -40,7 +40,7 @@ export async function counterexampleOf(
   return new Explainer(system, packing, selected).explain(path, kind, name)
 }
 
-/** Steps into an endless execution and once round it. */
+/** Returns the steps that lead into the cycle of an endless execution, and once around the cycle. */
 export async function lassoCounterexampleOf(
   system: System,
   { packing }: Pick<Explored, 'packing'>,
@@ -49,7 +49,7 @@ export async function lassoCounterexampleOf(
   selected: (property: string) => boolean,
 ): Promise<Required<Pick<Verdict, 'counterexample'>> & Pick<Verdict, 'loop'>> {
   const { prefix, cycle } = await lassoOf(system, program, packing, fairCycle)
-  // Round twice: a cycle that cannot be repeated is none.
+  // The cycle is replayed twice: one that cannot be repeated is none.
   const steps = new Explainer(system, packing, selected).describe([...prefix, ...cycle, ...cycle])
   const counterexample = steps.slice(0, prefix.length + cycle.length)
   return cycle.length > 0 ? { counterexample, loop: prefix.length + 1 } : { counterexample }

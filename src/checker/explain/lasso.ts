@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** An endless execution as steps over states as they are: the way to a fair component, and a round through it. */
+/** An endless execution as a lasso: a path to a fair component, and a cycle in it. Its states are actual ones, not canonical. */
 import type { SearchProgram } from '../codegen/search-program.ts'
 import { bitsOf, excused, type FairCycle } from '../explore/liveness.ts'
 import { localGroup, type WorkerGroup } from '../explore/search.ts'
@@ -9,11 +9,11 @@ import { cheapestPath, levelsTo, type PathStep } from './shortest-path.ts'
 
 export interface Lasso {
   readonly prefix: readonly PathStep[]
-  /** Empty when everything stands still at the end of the prefix. */
+  /** Empty if no thread moves any more after the prefix. */
   readonly cycle: readonly PathStep[]
 }
 
-/** @param program that has explored all states. */
+/** Returns a shortest path to the fair component, and a fair cycle from there. @param program that has explored all states. */
 export async function lassoOf(
   system: System,
   program: SearchProgram,
@@ -27,7 +27,7 @@ export async function lassoOf(
   return { prefix, cycle: new Round(system, program, packing, fairCycle, start).steps() }
 }
 
-/** A round from a state back to itself in which each thread moves, or is seen unable to. */
+/** A cycle from a state back to itself in which each thread moves, or need not move in some state. */
 class Round {
   private readonly program: SearchProgram
   private readonly packing: Packing
@@ -76,7 +76,7 @@ class Round {
     return [...path, ...(home ?? [])]
   }
 
-  /** A shortest way within the component whose last step is wanted. */
+  /** A shortest path within the component whose last step is wanted; undefined if there is none. */
   private shortest(from: readonly number[], wanted: (step: PathStep) => boolean): PathStep[] | undefined {
     interface Visit {
       readonly state: readonly number[]

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Counterexamples as users read them: a path over packed states is taken by the naive interpreter before it is shown. */
+/** Replays a path over packed states with the interpreter, which both verifies it and gives the steps that users read. */
 
 import type { FoundViolation } from '../codegen/search-program.ts'
 import type { System } from '../model.ts'
@@ -14,7 +14,7 @@ export interface Explanation {
   readonly message: string
 }
 
-/** Thrown when a counterexample cannot be replayed: an error of the engine, never to be shown as a verdict. */
+/** Thrown when a counterexample cannot be replayed. That is an error of the checker, and must never become a verdict. */
 export class ReplayError extends Error {
   override name = 'ReplayError'
 }
@@ -33,8 +33,9 @@ export class Explainer {
   }
 
   /**
+   * Replays a path and describes it, with the violation at its end.
    * @param path to the state that violates the property, or from which one step does.
-   * @throws ReplayError when the naive interpreter does not come to the same violation.
+   * @throws ReplayError when the interpreter does not come to the same violation.
    */
   explain(path: readonly PathStep[], kind: FoundViolation['kind'], property: string): Explanation {
     const told = this.tell(path, kind, property)
@@ -44,14 +45,14 @@ export class Explainer {
     return best
   }
 
-  /** Steps of a path as told by the naive interpreter. @throws ReplayError when it cannot follow. */
+  /** Replays a path and describes its steps. @throws ReplayError when the interpreter cannot follow the path. */
   describe(path: readonly PathStep[]): CounterexampleStep[] {
     const told = this.follow(path)?.tell(tracks => tracks.map(t => t[0]!))
     if (!told) throw new ReplayError(`${this.system.name}: a path of ${path.length} steps cannot be replayed`)
     return told
   }
 
-  /** The path's steps, and for a violation by a step each way to take that step. */
+  /** Returns the explanations that the replay allows: none if it fails; for a violation by a step, one for each such step. */
   private tell(path: readonly PathStep[], kind: FoundViolation['kind'], property: string): Explanation[] {
     const run = this.follow(path)
     if (!run) return []
@@ -66,7 +67,7 @@ export class Explainer {
       return [{ steps: run.tell(() => still as Track[]), message: `stuck: ${stuck.map(t => t.name).join(', ')}` }]
     }
     if (kind === 'state') {
-      // Some properties are about threads at rest.
+      // Prefer places between runs, since some properties must hold only at rest.
       const ends = run.tracks.map(track => track.find(c => !c.place.started) ?? track[0]!)
       const broken = this.interpreter.broken({ values, places: ends.map(t => t.place) }).includes(property)
       return broken ? [{ steps: run.tell(() => ends), message: `${property} does not hold` }] : []
@@ -89,8 +90,8 @@ export class Explainer {
   }
 
   /**
-   * Follows a path. What choices returned cannot be told from memory, so each thread has several places at which it may
-   * be; the path fixes memory, so threads can be followed one by one.
+   * Follows a path; undefined if no execution takes it. The states do not show what a step returned, so that a thread may be at
+   * one of several places. They do fix the values of all cells, so that each thread can be followed by itself.
    */
   private follow(path: readonly PathStep[]): Followed | undefined {
     const first = this.interpreter.initial()
@@ -124,7 +125,7 @@ export class Explainer {
   }
 }
 
-/** Where a thread may be, and how it came there. */
+/** A place at which a thread may be, and how it came there. */
 interface Track {
   readonly place: Place
   readonly before: Track | undefined
@@ -135,6 +136,6 @@ interface Track {
 interface Followed {
   /** By thread, its possible places at the end. */
   readonly tracks: readonly Track[][]
-  /** The steps, once one place is chosen for each thread. */
+  /** Describes the steps, once one place is chosen for each thread. */
   tell(choose: (tracks: readonly Track[][]) => Track[]): CounterexampleStep[]
 }

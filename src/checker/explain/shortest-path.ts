@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Shortest paths with the fewest context switches. States keep no parents: going back level by level gives the states that
- * lie on shortest paths, and for each what going on from there costs (dynamic programming over states and the thread that
- * moved last); going forward along the least cost gives the path.
+ * Shortest paths with the fewest context switches. The search stores no parents of states. So a first pass goes back level by
+ * level, to find the states on shortest paths and from each the least cost of the rest (dynamic programming over states and the
+ * thread that moved last). A second pass goes forward along the least cost.
  */
 import type { FoundViolation, SearchProgram } from '../codegen/search-program.ts'
 import type { WorkerGroup } from '../explore/search.ts'
 
-/** One step of a path over states as they are, not canonical. */
+/** One step of a path. `state` is the actual state after the step, not a canonical one. */
 export interface PathStep {
   readonly thread: number
   readonly state: readonly number[]
 }
 
-/** Canonical states from which, by level, the shortest paths go on to a target; the last level has the targets. */
+/** By level, the canonical states on shortest paths to a target. The last level has the targets. */
 export async function levelsTo(group: WorkerGroup, level: number, targets: Int32Array): Promise<Int32Array[]> {
   const levels = [targets]
   for (let l = level - 1; l >= 0; l--) levels.unshift(joined(await group.all('predecessors', l, levels[0]!)))
@@ -31,9 +31,10 @@ export async function violating(
 }
 
 /**
- * @param program with the same text as the group's.
- * @param levels of {@link levelsTo}.
- * @param last threads that may go on from a target; undefined where none has to.
+ * Returns a path through the levels with the fewest context switches.
+ * @param program with the same code as the group's programs.
+ * @param levels from {@link levelsTo}.
+ * @param last threads that may take the violating step from a target; omitted if the target itself is the violation.
  */
 export function cheapestPath(
   program: SearchProgram,
@@ -99,8 +100,8 @@ function costsOf(
 }
 
 /**
- * Fewest switches from each state of a level on, by the thread that moved last: the least, or one more where going on as
- * cheaply takes another thread.
+ * The fewest context switches from each state of a level to a target, by the thread that moved last: the least number, or one more
+ * if only another thread goes on at the least cost.
  */
 class Costs {
   readonly size: number
@@ -110,7 +111,7 @@ class Costs {
   private readonly least: Int32Array
   /** By state and thread, 1 where going on with this thread costs the least. */
   private readonly cheap: Uint8Array
-  /** Open addressing: 1 + position. */
+  /** Hash table with open addressing: 1 + the position of a state, 0 if empty. */
   private readonly slots: Int32Array
 
   constructor(words: number, threads: number, states: Int32Array) {
@@ -124,7 +125,7 @@ class Costs {
     for (let i = 0; i < this.size; i++) this.slots[this.slotOf(states, i * words)] = i + 1
   }
 
-  /** @param by what going on with each thread costs. */
+  /** Sets the costs of state i. @param by thread, the cost of a path whose next step is that thread's. */
   set(i: number, by: Float64Array): void {
     let least = by[0]!
     for (const cost of by) if (cost < least) least = cost
@@ -132,14 +133,18 @@ class Costs {
     for (const [t, cost] of by.entries()) if (cost === least) this.cheap[i * this.threads + t] = 1
   }
 
-  /** Returns the cost of going on from an orbit of a state and the thread that led to it; undefined if the state is on no shortest path. */
+  /**
+   * Returns the cost of going on from a state.
+   * @param orbit the canonical state, then the thread that led to it, as {@link SearchProgram.orbit} returns them
+   * @returns undefined if the state is on no shortest path
+   */
   after(orbit: Int32Array): number | undefined {
     const i = this.slots[this.slotOf(orbit, 0)]! - 1
     if (i < 0) return undefined
     return this.least[i]! + 1 - this.cheap[i * this.threads + orbit[this.words]!]!
   }
 
-  /** The slot that holds the state at `list[at]`, or that it may have. */
+  /** The slot that holds the state at `list[at]`, or the empty one where it belongs. */
   private slotOf(list: Int32Array, at: number): number {
     const { slots, states, words } = this
     let h = 0

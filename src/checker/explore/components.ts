@@ -1,20 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
  * Strongly connected components of a part of a graph, in slices (Pearce 2016, "A space-efficient algorithm for finding
- * strongly connected components"): one number by state, and one stack that serves from both ends.
+ * strongly connected components"). It needs one number for each state, and one stack that is used from both ends.
  */
 import { ENDS, type Graph } from '../codegen/search-program.ts'
 
 export class Components {
-  /** While a state is on its way: the least index that it reaches. Then: the number of its component, which is larger. */
+  /**
+   * By state: 0 if it was not met; the least index that it reaches while its component is not complete; then the number of its
+   * component, which is larger than any index in use.
+   */
   readonly of: Int32Array
   private readonly graph: Graph
   private readonly size: number
-  /** Bits of the threads of which one has begun in all states of the part, and none ends its run. */
+  /**
+   * Bits of the threads that define the part of the graph: the states in which at least one of them is inside a run, and the
+   * edges that end no run of theirs.
+   */
   private members = 0
-  /** From the front the states on the path; from the back those that wait for the first of their component. */
+  /** From the front, the states on the path; from the back, those that wait until their component is complete. */
   private readonly stack: Int32Array
-  /** By depth: next edge to look at, and whether nothing before is reached. */
+  /** By depth: the next edge to follow; and 1 while the state has reached none of a smaller index. */
   private readonly next: Int32Array
   private readonly first: Uint8Array
   private depth = 0
@@ -33,7 +39,7 @@ export class Components {
     this.back = this.component = this.size
   }
 
-  /** Bytes that a search over so many states takes. */
+  /** Bytes that this algorithm takes for a number of states. */
   static bytes(states: number): number {
     return states * 13
   }
@@ -46,7 +52,7 @@ export class Components {
     this.back = this.component = this.size
   }
 
-  /** States looked at as starts. */
+  /** States before this one need not be started from any more; for progress. */
   get done(): number {
     return this.root
   }
@@ -59,8 +65,8 @@ export class Components {
   }
 
   /**
-   * Goes on until some `budget` edges are looked at; false when all are.
-   * @param found gets each component: what stands in the list from .. to - 1.
+   * Continues for about `budget` edges; returns false when all are done.
+   * @param found is called with each component, whose states are in the list at from .. to - 1.
    */
   advance(budget: number, found: (states: Int32Array, from: number, to: number) => void): boolean {
     const { offsets, to, started } = this.graph
@@ -81,7 +87,7 @@ export class Components {
       if (!this.inside(e)) next[this.depth - 1]!++
       else if (of[m] === 0) this.enter(m)
       else {
-        // On the way back from m, or met before.
+        // The path has just come back from m, or m was met before.
         next[this.depth - 1]!++
         if (of[m]! < of[n]!) {
           of[n] = of[m]!

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Liveness under weak fairness: a run that has begun and never ends is a strongly connected component in which it goes on,
- * and in which every thread that always could move does move (Manna and Pnueli 1995). Weak fairness needs no recursion into
- * components: whoever is blocked anywhere in a component is blocked again and again on a cycle through all of it.
+ * Liveness under weak fairness (Manna and Pnueli 1995): a run can begin and never end if there is a strongly connected component
+ * in which the run does not end, and in which every thread moves or is somewhere unable to. Weak fairness needs no recursion into
+ * smaller components: a cycle through all states of a component passes again and again where that thread is blocked.
  */
 
 import { ENDS, type Graph, type SearchProgram } from '../codegen/search-program.ts'
@@ -13,21 +13,21 @@ import { Components } from './components.ts'
 export interface Obligation {
   readonly property: string
   readonly message: string
-  /** Threads of which one has begun, and none ever ends. */
+  /** The threads: violated if at every moment one of them is inside a run and none ever ends one. */
   readonly threads: readonly number[]
 }
 
-/** An obligation that some fair execution breaks. */
+/** An obligation that some fair execution violates. */
 export interface FairCycle {
   readonly obligation: Obligation
-  /** Steps to the nearest states of fair components, and these states. */
+  /** The level of the states of fair components that are nearest to the initial state, and these states. */
   readonly level: number
   readonly entries: Int32Array
-  /** By number of a state, the component that it is in. */
+  /** By number of a state, the number of its component. */
   readonly componentOf: Int32Array
 }
 
-/** Obligations that threads and properties make, as far as they are selected. */
+/** The liveness obligations of threads (`finishes`) and of progress properties, as far as these are selected. */
 export function obligationsOf(system: System, selected: (property: string) => boolean): Obligation[] {
   const finishes = system.threads.flatMap((t, i) =>
     t.finishes ? [{ property: 'finishes', message: `${t.name} never ends`, threads: [i] }] : [],
@@ -40,7 +40,7 @@ export function obligationsOf(system: System, selected: (property: string) => bo
   return [...finishes, ...progress].filter(o => selected(o.property))
 }
 
-/** By thread: threads of one colour are alike for all obligations and for fairness. */
+/** By thread, its class: threads of one class are alike for all obligations and for fairness. */
 export function threadClassesOf(system: System, obligations: readonly Obligation[]): string[] {
   return system.threads.map((t, i) =>
     [t.daemon, t.assumed !== undefined, ...obligations.map(o => o.threads.includes(i))].join(),
@@ -48,10 +48,10 @@ export function threadClassesOf(system: System, obligations: readonly Obligation
 }
 
 /**
- * The first obligation that some fair execution breaks.
+ * Finds the first obligation that some fair execution violates.
  * @param program that has explored all states.
- * @param movesThreads whether its symmetries do.
- * @returns a reason if memory or time runs out.
+ * @param movesThreads true if a symmetry of the program moves threads.
+ * @returns undefined if there is none, or the reason if memory or time runs out.
  * @throws ModelError for more threads than a word has bits.
  */
 export async function findFairCycle(
@@ -84,8 +84,8 @@ export async function findFairCycle(
 }
 
 /**
- * Finds the assumptions of a system's threads that an obligation rests on: it is kept only because those threads go on. Where a
- * limit is met before that is known, it is taken to rest on it.
+ * Returns the assumptions of a system's threads if obligations that hold depend on them: without these threads as daemons, some
+ * fair execution violates one. If a limit is met before that is known, the obligations are taken to depend on the assumptions.
  */
 export async function assumptionsOf(
   system: System,
@@ -101,11 +101,11 @@ export async function assumptionsOf(
   return found === undefined ? [] : [...new Set(words)]
 }
 
-/** States and edges between looks at the clock. */
+/** States and edges that are handled between two looks at the clock. */
 const STATES = 10_000
 const EDGES = 100_000
 
-/** Work that is done piece by piece, so that limits hold and the host's signals come in. */
+/** Does work in slices, so that limits are kept and the host's signals are handled in between. */
 class Slices {
   private readonly program: SearchProgram
   private readonly limits: SearchLimits
@@ -118,7 +118,7 @@ class Slices {
     this.limits = limits
   }
 
-  /** All states with their edges, or why not. @param frames bytes by state that fairness needs. */
+  /** All states with their edges, or the limit that was met. @param frames bytes that fairness needs for each state. */
   async graph(frames: number): Promise<Graph | string> {
     const n = this.program.number()
     const stored = this.program.stats().bytes
@@ -134,7 +134,10 @@ class Slices {
     return (await this.over(n, (from, to) => this.program.link(graph, from, to))) ?? graph
   }
 
-  /** Reports progress, lets the host's signals in; says why to stop. @param queue states still to be looked at. */
+  /**
+   * Reports progress and lets the host handle its signals. Returns the reason if work is to stop.
+   * @param queue states still to be handled.
+   */
   async pause(queue: number): Promise<string | undefined> {
     const now = performance.now()
     if (now - this.last >= this.limits.progressInterval) {
@@ -158,10 +161,10 @@ class Slices {
   }
 }
 
-/** Edges that offsets can count. */
+/** The most edges that offsets can count. */
 const MOST = 2 ** 30
 
-/** Of states in fair components, those that the fewest steps lead to. */
+/** Of the states in fair components, those on the least level. */
 function nearest(program: SearchProgram, states: readonly number[]): Pick<FairCycle, 'level' | 'entries'> {
   let level = Number.POSITIVE_INFINITY
   let entries: number[] = []
@@ -176,7 +179,7 @@ function nearest(program: SearchProgram, states: readonly number[]): Pick<FairCy
   return { level, entries: Int32Array.from(entries) }
 }
 
-/** Which components some fair execution goes round in for ever. */
+/** Decides whether some fair execution stays in a component for ever. */
 class Fairness {
   private readonly program: SearchProgram
   private readonly graph: Graph
@@ -184,7 +187,7 @@ class Fairness {
   private readonly threads: number
   private readonly everyone: number
   private readonly daemons: number
-  /** By state and thread, how the thread is called in the first state of the component; empty if no symmetry moves threads. */
+  /** By state and thread, the thread's name in the first state of the component; empty if no symmetry moves threads. */
   private readonly frames: Uint8Array
 
   constructor(system: System, program: SearchProgram, movesThreads: boolean, graph: Graph, components: Components) {
@@ -197,7 +200,7 @@ class Fairness {
     this.frames = new Uint8Array(movesThreads ? graph.started.length * this.threads : 0)
   }
 
-  /** True if each thread moves somewhere in the component, or is excused somewhere. */
+  /** True if each thread moves somewhere in the component, or is excused ({@link excused}) somewhere. */
   holds(states: Int32Array): boolean {
     if (this.frames.length > 0 && (states.length > 1 || this.isRound(states[0]!))) return this.holdsForTracks(states)
     let waiting = this.everyone
@@ -212,9 +215,10 @@ class Fairness {
   }
 
   /**
-   * Where symmetries move threads, a thread is called otherwise from state to state. Names are carried over the component to
-   * its first state; edges that bring another name back tell which threads can come to take each other's part. A round that
-   * goes everywhere often enough takes each thread through all parts of its class (Emerson and Sistla 1997).
+   * Where symmetries move threads, one thread has different names in different canonical states. Each thread's name in the first
+   * state is carried along the edges of the component. An edge that arrives at a state with other names than it has already shows
+   * threads that can take each other's place; these form a class. A cycle that passes everywhere often enough takes each thread
+   * through all places of its class, so that each class needs only one that is fair (Emerson and Sistla 1997).
    */
   private holdsForTracks(states: Int32Array): boolean {
     const { graph, frames, threads } = this
@@ -244,7 +248,7 @@ class Fairness {
     return classes.allMeet(fair)
   }
 
-  /** By edge of a state, what its threads are called at the other end. */
+  /** By edge of a state, the names of its threads in the canonical state at the other end. */
   private imagesFrom(n: number): Int32Array[] {
     const list = this.program.successors(this.program.stateAt(n))
     const count = this.graph.offsets[n + 1]! - this.graph.offsets[n]!
@@ -252,7 +256,7 @@ class Fairness {
     return Array.from({ length: count }, (_, i) => this.program.images(list.subarray(i * length + 1, (i + 1) * length)))
   }
 
-  /** Threads that fairness asks nothing more of once the execution comes by a state again and again. */
+  /** Bits of the threads for which an execution is fair that passes a state, and takes each of its inner edges, again and again. */
   private satisfied(n: number): number {
     const { graph } = this
     const { of } = this.components
@@ -263,7 +267,7 @@ class Fairness {
   }
 }
 
-/** Threads that fairness asks nothing of at a state: between runs and free to stay there, or unable to move. */
+/** Bits of the threads that need not move at a state: those between runs that are no daemons, and those unable to move. */
 export function excused(started: number, can: number, daemons: number): number {
   return ~(started | daemons) | ~can
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Drives one program, or one in each worker thread, level by level. */
+/** The breadth-first search, level by level, with one search program or with one in each worker thread. */
 
 import { type GeneratedCode, programText } from '../codegen/program-text.ts'
 import { type FoundViolation, PARTITIONS, type ProgramEnv, type SearchProgram } from '../codegen/search-program.ts'
@@ -9,31 +9,31 @@ export interface SearchResult {
   readonly end: 'complete' | 'violated' | 'memory' | 'time' | 'depth' | 'handover' | 'stopped'
   readonly states: number
   readonly transitions: number
-  /** Steps to the last level that has states. */
+  /** The last level that has states; of a violation, the length of its shortest execution. */
   readonly depth: number
   readonly bytes: number
-  /** First of each property, shortest first; the search may have ended with the first. */
+  /** The first violation of each property, the shortest first. The search may have ended with the first one. */
   readonly violations: readonly LocatedViolation[]
 }
 
 export interface LocatedViolation extends FoundViolation {
-  /** Of the states that break it, or of those from which one step does. */
+  /** The level of the states that violate the property, or from which one step does. */
   readonly level: number
 }
 
-/** Steps of the shortest execution that ends in the violation. */
+/** The number of steps of the shortest execution that ends in the violation. */
 export function lengthOf({ kind, level }: LocatedViolation): number {
   return kind === 'step' ? level + 1 : level
 }
 
 type Method = Exclude<keyof SearchProgram, 'rebuffer'>
 
-/** One or several search programs that search together. */
+/** One or several search programs that share the work of a search. */
 export interface WorkerGroup {
   readonly size: number
   readonly shared: boolean
   rebuffer(buffers: Int32Array[], positions: Int32Array[], capacity: number): void
-  /** Calls a method of each program. */
+  /** Calls a method of each program; returns the results by worker. */
   all<M extends Method>(method: M, ...args: Parameters<SearchProgram[M]>): Promise<ReturnType<SearchProgram[M]>[]>
   end(): void
 }
@@ -48,7 +48,7 @@ export function localGroup(program: SearchProgram): WorkerGroup {
   }
 }
 
-/** The text that a worker thread runs: makes its program, then answers calls. */
+/** The program text of a worker thread, which makes its search program, then answers calls. */
 export function workerText(code: GeneratedCode, env: ProgramEnv): string {
   return `
 const program = (function (env) {${programText(code)}
@@ -93,10 +93,14 @@ export function remoteGroup(code: GeneratedCode, size: number, spawn: Spawn): Wo
   }
 }
 
-/** States in a partition's buffer: grows with the states stored, so that a round's inserts are many for each table's size. */
+/** Least and most states in a partition's buffer. It grows with the tables, so that each round inserts many states into each. */
 const CAPACITY = { first: 512, most: 32_768 }
 
-/** Breadth first from `initial`. The group keeps its levels for {@link WorkerGroup.all} `predecessors` afterwards. */
+/**
+ * Searches breadth first from `initial`. Afterwards the group still has its levels, so that `predecessors` can be called.
+ * @param words 32-bit words of a state.
+ * @param most the most successors that one state can have.
+ */
 export function search(
   group: WorkerGroup,
   words: number,
@@ -116,7 +120,7 @@ class Search {
   private lastProgress = this.began
   private capacity = 0
   private depth = 0
-  /** States of the frontier. */
+  /** Number of states of the frontier. */
   private queue = 0
   private now: Tally = { states: 0, transitions: 0, bytes: 0 }
   private readonly violations: LocatedViolation[] = []
@@ -147,7 +151,7 @@ class Search {
     }
   }
 
-  /** Notes what new states, which are of `level`, and the steps to them have broken. Returns true if that ends the search. */
+  /** Notes what the new states, on `level`, and the steps to them violate. Returns true if that ends the search. */
   private async broken(level: number): Promise<boolean> {
     const found = (await this.group.all('violations')).flat()
     for (const kind of KINDS)
@@ -157,7 +161,7 @@ class Search {
     return !this.limits.continueAfterViolation && this.violations.length > 0
   }
 
-  /** Expands the frontier in rounds; says why if it stops before the end. */
+  /** Expands the frontier in rounds. Returns the reason if it stops before the end. */
   private async level(): Promise<SearchResult['end'] | undefined> {
     const before = this.now.states
     for (let more = true; more; ) {
@@ -182,11 +186,11 @@ class Search {
   private async tell(time: number, queue: number): Promise<void> {
     this.lastProgress = time
     this.limits.onProgress?.({ ...this.now, depth: this.depth, queue, seconds: (time - this.began) / 1000 })
-    // Lets signals and timers of the host come in.
+    // Let the host handle its signals and timers.
     await new Promise(resolve => setTimeout(resolve))
   }
 
-  /** Buffers that suit the states stored by now. */
+  /** Replaces the buffers by larger ones where the number of states stored calls for it. */
   private grow(): void {
     const wanted = Math.max(CAPACITY.first, this.now.states / PARTITIONS / 2)
     const capacity = Math.ceil(Math.min(CAPACITY.most, wanted)) + this.most
@@ -208,7 +212,7 @@ class Search {
   }
 }
 
-/** True if an array could not be had, since a limit above what the machine has is a limit too. */
+/** True if an array could not be allocated: memory that the machine does not have is a limit like the one of the options. */
 function outOfMemory(error: unknown): boolean {
   return error instanceof Error && /allocation failed|Invalid typed array length/.test(error.message)
 }
@@ -228,7 +232,7 @@ async function tally(group: WorkerGroup): Promise<Tally> {
   }
 }
 
-/** The first is told of where several are as short: the same for any number of workers. */
+/** Of equally short violations, the one whose kind comes first is reported, so that the result does not depend on the workers. */
 const KINDS = ['deadlock', 'step', 'state'] as const
 
 function total(numbers: readonly number[]): number {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Threads as automata: fragments are joined at their calls and returns, then states that behave alike are merged
- * (partition refinement, Moore 1956), over all threads at once, so that identical threads share one automaton.
+ * Builds the threads' automata. Learned functions are joined at their calls and returns; then states with equal behaviour are
+ * merged by partition refinement (Moore 1956), over all threads at once, so that identical threads share one automaton.
  */
 
 import type { Budget } from '../budget.ts'
@@ -13,7 +13,7 @@ import { AGAIN_KEY, type Fragment, type Node, Unfolder } from './unfold.ts'
 export interface AutomatonNode {
   /** The next step, whose targets are nodes of the same automaton; undefined when the thread's runs are over. */
   readonly diagram: Diagram | undefined
-  /** At the start of a run, no step taken. */
+  /** True if the thread is not inside a run: it has taken no step of the next one. */
   readonly idle: boolean
 }
 
@@ -22,7 +22,7 @@ export interface Automaton {
   readonly nodes: readonly AutomatonNode[]
   /** Where threads start; always 0. */
   readonly start: 0
-  /** Global class of each node: equal behaviour, whatever the automaton. */
+  /** By node, its class: nodes of any two automata with equal behaviour have the same number. */
   readonly classes: readonly number[]
 }
 
@@ -31,17 +31,17 @@ export interface Automata {
   readonly types: readonly Automaton[]
   /** By thread: which of `types`. */
   readonly typeOf: readonly number[]
-  /** Histories replayed, nodes before merging. */
+  /** The number of histories replayed, and of nodes before merging. */
   readonly learned: { readonly histories: number; readonly nodes: number }
 }
 
-/** Nodes before merging that are still taken to be meant. */
+/** Limit of nodes before merging, beyond which the model is refused. */
 const NODES = 500_000
 
-/** Bytes of a node, about, with what leads to it. */
+/** Approximate bytes of a node and its entries in tables. */
 const FLAT = 100
 
-/** Calls and returns on the way from one step to the next. */
+/** Limit of the calls and returns between one step and the next. */
 const LOCAL_LIMIT = 1000
 
 interface FlatNode {
@@ -49,7 +49,11 @@ interface FlatNode {
   idle: boolean
 }
 
-/** @throws ModelError as {@link Unfolder}, and for a thread that runs without taking a step; Exhausted at a limit. */
+/**
+ * Learns the threads of a system and builds their automata.
+ * @param minimise false to leave nodes with equal behaviour apart.
+ * @throws ModelError as {@link Unfolder}, and for a thread that runs without taking a step; Exhausted at a limit.
+ */
 export function automata(system: System, decisions: Decisions, minimise = true): Automata {
   const flat = new Product(decisions, minimise)
   const starts = system.threads.map(t => flat.thread(t))
@@ -70,7 +74,7 @@ export function automata(system: System, decisions: Decisions, minimise = true):
   return { decisions, types, typeOf, learned: { histories: flat.learner.histories, nodes: flat.nodes.length } }
 }
 
-/** An activation of a fragment: where it goes on when it returns. */
+/** A learned function at one place of call, with where the thread goes on when the function returns. */
 interface Instance {
   readonly fragment: Fragment
   readonly returns: (key: string) => number
@@ -106,7 +110,7 @@ class Product {
     return start
   }
 
-  /** One run of a body, which returns to `after(start of this run)`. */
+  /** Adds the nodes of one run of a body, whose return leads to node `after(first node of this run)`. Returns that first node. */
   private run(thread: Thread, fragment: Fragment, after: (self: number) => number): number {
     const self = this.add({ diagram: undefined, idle: true })
     const next = after(self)
@@ -125,7 +129,7 @@ class Product {
     return this.nodes.push(node) - 1
   }
 
-  /** The flat node of the first step from here on, through calls and returns. */
+  /** The flat node of the first step that is reached from node `at` through calls and returns. */
   private resolve(instance: Instance, at: number): number {
     const node = instance.fragment.nodes[at]!
     if (node.kind === 'step') return this.stepNode(instance, at)
@@ -162,7 +166,7 @@ class Product {
         calls: new Map(),
         returns: key => {
           if (node.repeats && key === AGAIN_KEY) return this.resolve(made, callee.entry)
-          // Lazy only when not merging, where a callee's continuation is its own.
+          // Resolved late only when not merging, where each call has an instance of its own.
           return next.get(key) ?? this.resolve(caller, node.next.get(key)!)
         },
       }
@@ -189,7 +193,7 @@ class Product {
   }
 }
 
-/** Coarsest partition in which nodes of one class do the same and go to the same classes. */
+/** Returns by node its class in the coarsest partition in which nodes of a class do the same and go to the same classes. */
 export function minimize(nodes: readonly FlatNode[], budget: Budget): number[] {
   const behaviour = new Behaviour(nodes, budget)
   let classes: number[] = nodes.map(n => (n.diagram === undefined ? 0 : n.idle ? 1 : 2))
@@ -204,11 +208,11 @@ export function minimize(nodes: readonly FlatNode[], budget: Budget): number[] {
 }
 
 /**
- * Tells nodes apart by what they do, where targets count by their class only. Mapping the diagrams would tell the same, but would make
- * many of them for one use; here they are only numbered.
+ * Compares nodes by their diagrams with targets replaced by the targets' classes. It numbers diagrams instead of building the
+ * replaced ones, of which each round of refinement would use many only once.
  */
 class Behaviour {
-  /** By node, the place of its diagram; -1 without one. */
+  /** By node, the index of its diagram in `diagrams`; -1 without one. */
   private readonly roots: readonly number[]
   /** Children stand before their parents. */
   private readonly diagrams: readonly (
@@ -245,12 +249,12 @@ class Behaviour {
     this.diagrams = diagrams
   }
 
-  /** More than any number of {@link under}. */
+  /** An upper bound of the numbers that {@link under} returns. */
   get size(): number {
     return this.diagrams.length + 1
   }
 
-  /** By node, a number that is the same for nodes that do the same. */
+  /** By node, a number that is equal for nodes with equal behaviour, if targets of one class of `classes` are taken as equal. */
   under(classes: readonly number[]): number[] {
     const numbers = new Map<number | string, number>()
     const alike: number[] = []
@@ -269,7 +273,7 @@ class Behaviour {
   }
 }
 
-/** The number of a key: new ones are counted up. */
+/** The number of a key; a new key gets the next free one. */
 function numberOf<K>(numbers: Map<K, number>, key: K): number {
   let n = numbers.get(key)
   if (n === undefined) numbers.set(key, (n = numbers.size))

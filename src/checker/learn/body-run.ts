@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Runs the body of a step, or an invariant, on memory that answers some questions: the first one that it cannot answer ends the run. */
+/** Runs the body of a step, or an invariant, on memory of which some values are given: the first read of another ends the run. */
 import { Exhausted } from '../budget.ts'
 import { errorAt, stepsInside } from '../misuse.ts'
 import { type Cell, Indeterminate, ModelError, type Shared, type StepRequest, type Value } from '../model.ts'
@@ -13,23 +13,23 @@ export interface Variable {
   readonly size: number
   /** The cell; undefined for a sum. */
   readonly cell: Cell | undefined
-  /** For a sum: what each value of each cell (by value - min) weighs. */
+  /** For a sum: by cell of it, the weight of each value, by value - min. */
   readonly terms: readonly { readonly cell: number; readonly weights: readonly number[] }[]
 }
 
 /** The variables that a body may ask about. */
 export interface VariableTable {
-  /** Which properties' violations are noted. */
+  /** True for the properties whose violations are noted. */
   readonly selected: (property: string) => boolean
   variableOf(cell: Cell): Variable | undefined
   /** @throws ModelError for too many different sums */
   ofSum(terms: Variable['terms'], name: string): Variable
 }
 
-/** Choices at once that are still taken to be meant. */
+/** Limit of the options of one choice, beyond which the model is refused. */
 const CHOICES = 64
 
-/** Thrown by a body that is being learned: what it asks cannot be answered yet. */
+/** Thrown out of a body that is being learned, at a read or a choice that has no answer yet. */
 export class Question {
   readonly variable: Variable | undefined
   readonly size: number
@@ -45,12 +45,12 @@ function nameOf(cell: Cell | undefined): string {
   return typeof cell?.name === 'string' ? `cell ${cell.name}` : `${cell}, which is no cell,`
 }
 
-/** Said of values that a cell may have by its declaration, since they need not be ones that it ever holds. */
+/** Added to errors that depend on a cell's value, which is one within its bounds but need not be one that it ever holds. */
 const IMPOSSIBLE = ' (a body is run for every value from min to max, held or not: narrow the bounds, or let it pass)'
 
 /**
  * Turns what was thrown into an error of the model, unless it is a limit that was met.
- * @param where what is known of where, after the error's own words
+ * @param where text about the place of the error, after its own message
  */
 export function ofModel(error: unknown, name: string, where = ''): Error {
   if (error instanceof Exhausted) return error
@@ -68,7 +68,7 @@ function prefixed(message: string, name: string): string {
   return message.startsWith(name) ? message : `${name}: ${message}`
 }
 
-/** Says what is wrong with a body whose result is code that is yet to run; undefined for any other result. */
+/** The message for a body that returns code that is yet to run, as a promise or a generator; undefined for any other result. */
 export function isRunnable(result: Value): string | undefined {
   if (typeof result !== 'object' || result === null) return undefined
   if (typeof (result as Partial<Promise<unknown>>).then === 'function')
@@ -84,7 +84,7 @@ export function text(value: unknown): string {
   return String(value)
 }
 
-/** One run of a body in which the answers to its first questions are given. */
+/** One run of a body, in which the answers to its first reads and choices are given. */
 export class BodyRun implements Shared {
   readonly violations: string[] = []
   private readonly before = new Map<number, number>()
@@ -94,7 +94,7 @@ export class BodyRun implements Shared {
   private readonly answers: readonly number[]
   private readonly asked: readonly Question[]
   private next = 0
-  /** The first exception by which the body was left, which it must not catch, nor put another in its place. */
+  /** The first exception by which the checker ended the body. The body must neither catch nor replace it. */
   private thrown: unknown
   private over = false
   result: Value
@@ -106,18 +106,18 @@ export class BodyRun implements Shared {
     this.asked = asked
   }
 
-  /** Runs the body to its end, or to a question that has no answer yet, which is returned. @throws ModelError */
+  /** Runs the body. Returns the first question that has no answer; undefined if the body came to its end. @throws ModelError */
   run(body: StepRequest['body']): Question | undefined {
     const before = madeSoFar()
     let error: unknown
     try {
       this.result = inBody(() => body(this))
     } catch (e) {
-      // What throws undefined throws nonetheless.
+      // A body that throws undefined has thrown all the same.
       error = e ?? String(e)
     }
     this.over = true
-    // What an async body throws, nobody else waits for.
+    // Nobody else handles the rejection of an async body's promise.
     if (isRunnable(this.result)) Promise.resolve(this.result).catch(() => undefined)
     if (this.thrown !== undefined && error !== this.thrown) throw this.caught(error)
     if (error instanceof Question) return error
@@ -135,7 +135,7 @@ export class BodyRun implements Shared {
     return this.thrown === STOPPED
   }
 
-  /** True if it was more than a look. */
+  /** True if the run wrote, violated a property, blocked or chose, and did not only read. */
   hasEffects(): boolean {
     return this.now.size > 0 || this.violations.length > 0 || this.blocked || this.asked.some(q => !q.variable)
   }
@@ -144,7 +144,7 @@ export class BodyRun implements Shared {
     try {
       body(new BodyRun(this.decisions, this.name, this.answers, this.asked))
     } catch {
-      // How it ends is known.
+      // The caller already knows how the body ends.
     }
   }
 
@@ -163,13 +163,13 @@ export class BodyRun implements Shared {
     )
   }
 
-  /** Names the values of the cells that the body had read: it is run for each that a cell may have, so that the one which it cannot take may be one that is never held. */
+  /** The error for what the body threw. It names the values that the body had read, since the cells may never hold these. */
   private failed(error: unknown): Error {
     const known = this.asked.flatMap((q, i) => (q.variable?.cell ? [`${q.variable.name} is ${this.answers[i]}`] : []))
     return ofModel(error, this.name, known.length > 0 ? ` where ${known.join(' and ')}${IMPOSSIBLE}` : '')
   }
 
-  /** Writes that may change something. */
+  /** The writes, as variable and value, that differ from the values read before. */
   changes(): [number, number][] {
     return [...this.now].filter(([v, value]) => this.before.get(v) !== value)
   }
@@ -247,7 +247,7 @@ export class BodyRun implements Shared {
     this.throw(STOPPED)
   }
 
-  /** The cell's variable. @throws ModelError for what is no cell of the system, with the values that led to it */
+  /** The cell's variable. @throws ModelError for what is no cell of the system; the message names the values that led to it */
   private variable(cell: Cell): Variable {
     this.mustRun()
     const v = this.decisions.variableOf(cell)
@@ -255,13 +255,13 @@ export class BodyRun implements Shared {
     return v
   }
 
-  /** @throws ModelError for a condition that is code or an object, which is always true */
+  /** Refuses a condition that is a function or an object, which is always true. @throws ModelError */
   private mustBeTold(condition: unknown, of: string): void {
     if (typeof condition === 'function' || (typeof condition === 'object' && condition !== null))
       throw new ModelError(`${this.name}: s.${of}() takes true or false, not ${text(condition)}: call it first`)
   }
 
-  /** @throws ModelError when what a body was handed is kept and used by other code: nothing of that would be learned */
+  /** @throws ModelError when a body's `s` is used after the body's end: such accesses would not be learned */
   private mustRun(): void {
     if (this.over)
       throw new ModelError(`${this.name}: what its body was handed is used after the body's end, outside of any step`)

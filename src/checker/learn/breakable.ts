@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Which properties a system has any way to break. A promise that nobody is in a position to break holds whatever the
- * interleaving, and says nothing about the protocol: a verdict must say so.
+ * Finds the properties that a system may violate. A property that nothing in the model can violate holds vacuously, whatever the
+ * interleaving, and says nothing about the protocol, so that the verdict must say so.
  *
- * The answer is that of an abstract interpretation (Cousot and Cousot 1977) in which each cell is known by the set of values that it
- * may ever hold, independently of the others, and each thread by the nodes that it may ever reach. It errs on one side only: what it
- * calls unbreakable cannot be broken; what it calls breakable need not be.
+ * The method is abstract interpretation (Cousot and Cousot 1977). The abstract state has for each cell the set of values that it
+ * may ever hold, independently of the others, and for each thread the set of nodes that it may ever reach. The result is an
+ * over-approximation: properties not in it cannot be violated, and those in it need not be.
  */
 import type { Budget } from '../budget.ts'
 import type { Automata } from './automaton.ts'
 import type { Variable } from './body-run.ts'
 import type { Diagram, InvariantDiagram } from './decision.ts'
 
-/** Names of the properties that some step, some state, or (`deadlock`) the end of all steps may break. */
+/** Names of the properties that some step, some state, or (for `deadlock`) a state in which no thread can move may violate. */
 export function breakable(
   { decisions, types }: Automata,
   invariants: readonly (InvariantDiagram & { readonly name: string })[],
@@ -41,7 +41,7 @@ export function breakable(
     before = size()
     for (const [t, { nodes }] of types.entries()) {
       const seen = new Set<Diagram>()
-      // A set that grows is walked to its end.
+      // The walk adds to the set that this loop is over; JavaScript's iteration also visits what is added.
       for (const n of reached[t]!) if (nodes[n]!.diagram) walk(nodes[n]!.diagram, seen, reached[t]!)
     }
   }
@@ -51,12 +51,12 @@ export function breakable(
   return broken
 }
 
-/** True if an invariant may find something wrong: its diagram then ends without an outcome. */
+/** True if an invariant may be violated, which a terminal without an outcome says. */
 function fails(diagram: Diagram, values: PossibleValues, budget: Budget): boolean {
   return someEnd(diagram, values, budget, outcomes => outcomes.length === 0)
 }
 
-/** True if a thread may be unable to move at a node, because it is blocked there or at its end. */
+/** True if a thread may be unable to move at a node, because its step may block or its runs are over. */
 function mayStop(diagram: Diagram | undefined, values: PossibleValues, budget: Budget): boolean {
   return diagram === undefined || someEnd(diagram, values, budget, outcomes => outcomes.length === 0)
 }
@@ -74,13 +74,13 @@ function someEnd(root: Diagram, values: PossibleValues, budget: Budget, is: (end
   return go(root)
 }
 
-/** The values that cells may hold, and sums of cells with them; always as offsets from the variable's lowest. */
+/** The values that cells may hold, and the sums over cells that follow from them, as offsets from the variable's lowest value. */
 class PossibleValues {
-  /** How many values are possible, over all cells. */
+  /** Number of possible values, summed over all cells. */
   size = 0
   private readonly variables: readonly Variable[]
   private readonly possible: Set<number>[]
-  /** Offsets of a sum, and for how many values they were made. */
+  /** By sum, its possible offsets, and the `size` for which they were computed: they are stale once that has grown. */
   private readonly sums = new Map<number, { readonly size: number; readonly offsets: number[] }>()
 
   constructor(variables: readonly Variable[]) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Steps and invariants as decision diagrams: which cells are looked at, and for each combination of values what happens.
- * Diagrams are ordered and shared (Bryant 1986, with more than two branches), so equal behaviour is equal identity.
+ * Steps and invariants as decision diagrams: the cells that are tested, and the outcomes for each combination of their values.
+ * Diagrams are ordered and shared (Bryant 1986, with more than two branches), so that equal functions are the same object.
  */
 
 import { type Budget, UNLIMITED } from '../budget.ts'
@@ -13,7 +13,7 @@ export interface Outcome {
   readonly id: number
   /** Variable of a cell, and its new value. */
   readonly writes: readonly (readonly [number, number])[]
-  /** Names of the properties that it violates. */
+  /** Names of the properties that the step violates. */
   readonly violations: readonly string[]
   readonly stops: boolean
   /** Where the thread goes; -1 if the execution stops. */
@@ -27,7 +27,7 @@ export interface Test {
   /** By value - low. */
   readonly children: readonly Diagram[]
 }
-/** Several outcomes: the step chooses. None: the step is blocked. */
+/** The end of a path. With several outcomes, the step chooses among them; with none, the step is blocked. */
 export interface Terminal {
   readonly kind: 'terminal'
   readonly id: number
@@ -35,17 +35,17 @@ export interface Terminal {
 }
 export type Diagram = Test | Terminal
 
-/** An invariant, which may ask to hold only where no run has begun. */
+/** An invariant. With `atRest`, it must hold only in states in which no thread is inside a run. */
 export interface InvariantDiagram {
   readonly diagram: Diagram
   readonly atRest: boolean
 }
 
-/** Different sums, and branches of one step, that are still taken to be meant. */
+/** Limits of different sums, and of branches of one step, beyond which the model is refused. */
 const SUMS = 4096
 const BRANCHES = 100_000
 
-/** Bytes, as engines of JavaScript have them today. */
+/** Approximate bytes in V8. */
 const OBJECT = 200
 const POINTER = 8
 
@@ -57,9 +57,9 @@ export class Decisions implements VariableTable {
   private readonly terminals = new Map<string, Terminal>()
   private readonly outcomes = new Map<string, Outcome>()
   private nextId = 0
-  /** Which properties' violations are noted. */
+  /** True for the properties whose violations are noted. */
   readonly selected: (property: string) => boolean
-  /** Watches the limits while diagrams are made. */
+  /** The limits of memory and time for making diagrams. */
   readonly budget: Budget
 
   /** Cells whose values name members come first in the order: a PTE is looked at before the pages it may map. */
@@ -137,12 +137,12 @@ export class Decisions implements VariableTable {
     return o
   }
 
-  /** About what an object with its key and its entry in a table takes. */
+  /** Counts approximately the memory of an object with its key and its entry in a table. */
   private keep(key: string, items: number): void {
     this.budget.keep(OBJECT + key.length + items * POINTER)
   }
 
-  /** The diagram in which the choice among `children` is made by `variable`, wherever that stands in the order. */
+  /** The diagram that tests `variable`, then goes on as in `children`, even if these test variables before it in the order. */
   select(variable: number, children: readonly Diagram[]): Diagram {
     const memo = new Map<string, Diagram>()
     const go = (kids: readonly Diagram[]): Diagram => {
@@ -165,7 +165,7 @@ export class Decisions implements VariableTable {
     return go(children)
   }
 
-  /** Either may happen. */
+  /** The diagram that has the outcomes of both. */
   union(a: Diagram, b: Diagram): Diagram {
     const memo = new Map<string, Diagram>()
     const go = (x: Diagram, y: Diagram): Diagram => {
@@ -185,7 +185,7 @@ export class Decisions implements VariableTable {
     return go(a, b)
   }
 
-  /** The same diagram with other outcomes at its ends. */
+  /** The same diagram with each outcome at its terminals changed. */
   map(diagram: Diagram, change: (outcome: Outcome) => Outcome, memo = new Map<Diagram, Diagram>()): Diagram {
     let out = memo.get(diagram)
     if (!out) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Learns functions by replay. What a generator does next depends only on what its steps returned, so running it again for
- * every history gives a tree; equal futures are one node. Each function is learned once per tuple of arguments.
+ * Learns functions by replay. What a generator does next depends only on what its steps have returned, so that running it again
+ * for every history (sequence of results) gives a tree, in which equal subtrees are one node. Each function is learned once per
+ * tuple of arguments.
  */
 import { errorAt, misuse } from '../misuse.ts'
 import {
@@ -21,7 +22,7 @@ import { keyOf } from '../value-key.ts'
 import { ofModel } from './body-run.ts'
 import type { Decisions, Diagram } from './decision.ts'
 
-/** One point of a function: its next step, the function that it calls, or its return. Targets number nodes of the same fragment. */
+/** One point of a function: its next step, its next call, or its return. Targets are numbers of nodes of the same fragment. */
 export type Node =
   | { readonly kind: 'step'; readonly diagram: Diagram; readonly name: string }
   | {
@@ -32,7 +33,7 @@ export type Node =
     }
   | { readonly kind: 'return'; readonly key: string }
 
-/** A function with its arguments, learned. */
+/** What was learned of a function with one tuple of arguments. */
 export interface Fragment {
   readonly id: number
   readonly name: string
@@ -42,7 +43,10 @@ export interface Fragment {
   readonly returns: ReadonlyMap<string, Value>
 }
 
-/** Limits beyond which a model is taken to be without an end: steps on one path, histories of one function, argument tuples, depth of calls. */
+/**
+ * Limits beyond which a model is refused as unbounded: steps on one path, histories of one function, argument tuples of one
+ * function, depth of calls.
+ */
 const LENGTH = 400
 const HISTORIES = 50_000
 const TUPLES = 4096
@@ -57,7 +61,7 @@ export class Unfolder {
   private readonly tuples = new Map<string, number>()
   private count = 0
 
-  /** @param merge true if equal futures become one node; false only to count states as the naive explorer does. */
+  /** @param merge true to make equal futures one node; false only to count states as the reference checker does. */
   constructor(decisions: Decisions, merge: boolean) {
     this.decisions = decisions
     this.merge = merge
@@ -67,7 +71,7 @@ export class Unfolder {
     return this.count
   }
 
-  /** @throws ModelError naming the function when it is not deterministic, recursive, or endless. */
+  /** @throws ModelError naming the function when it is not deterministic, or is recursive or endless. */
   learn(call: Pick<CallRequest, 'fn' | 'args'>, name = call.fn.name || 'anonymous function', nesting = 0): Fragment {
     const key = keyOf([call.fn, ...call.args])
     const known = this.fragments.get(key)
@@ -90,10 +94,10 @@ export class Unfolder {
   }
 }
 
-/** Errors that a step in the place of its result leads to. */
+/** Messages of errors that arise where a model uses a step, because `yield*` is missing, in the place of the step's result. */
 const BY_WRONG_VALUES = / throws TypeError|, which is no cell,|not an integer/
 
-/** A request on the way to a node, which a function must make again whenever it is run again. */
+/** A request on the path to a node, which the function must make again in each replay. */
 interface Asked {
   readonly key: string
   readonly request: Request
@@ -132,7 +136,10 @@ class FragmentUnfolder {
     return { id, name: this.name, nodes: this.nodes, entry, returns: this.returns, histories: this.histories }
   }
 
-  /** The node that the function reaches after `history`; `asked` are the requests on the way, to tell a function that changes. */
+  /**
+   * Returns the node that the function reaches after `history`.
+   * @param asked the requests on the way, against which each replay is checked
+   */
   private explore(history: readonly Value[], asked: readonly Asked[]): number {
     if (history.length > LENGTH || ++this.histories > HISTORIES)
       this.located(history, asked, () => this.tooLarge(history.length))
@@ -163,7 +170,7 @@ class FragmentUnfolder {
     )
   }
 
-  /** @throws ModelError that stands where the function waits, where it stands nowhere in code of the user's yet */
+  /** Runs `learn`. @throws ModelError of `learn`, placed where the function waits unless it has a place in the user's code */
   private located<T>(history: readonly Value[], asked: readonly Asked[], learn: () => T): T {
     try {
       return learn()
@@ -176,7 +183,7 @@ class FragmentUnfolder {
     }
   }
 
-  /** Learns the step again from a fresh replay: a body that uses what is not a result is caught here. */
+  /** Learns the step again from a fresh replay, to detect a body that depends on anything but the results of earlier steps. */
   private checkAgain(
     request: StepRequest,
     history: readonly Value[],
@@ -249,7 +256,7 @@ class FragmentUnfolder {
     return at
   }
 
-  /** What a function throws is most often due to a step that it took for its result. */
+  /** The error for what a function throws. A step that it left unrun is named first: most often it used that as a result. */
   private thrown(e: unknown, history: readonly Value[], asked: readonly Asked[]): Error {
     const error = ofModel(e, userFunction((e as Partial<Error> | undefined)?.stack) ?? this.name)
     return error === e || e instanceof Indeterminate || !leavesOpen() ? error : this.becauseOpen(error, history, asked)
@@ -260,7 +267,11 @@ class FragmentUnfolder {
     return new ModelError(`${first.message}; then ${error.message}`, { cause: first.cause })
   }
 
-  /** @param onAnswer is called after each answer of the function, with whether it asks for more */
+  /**
+   * Runs the function again with the results of `history`.
+   * @param onAnswer called each time the function yields or returns; true if it has made another request
+   * @throws ModelError when the function makes other requests than `asked`
+   */
   private run(history: readonly Value[], asked: readonly Asked[], onAnswer?: (asks: boolean) => void) {
     beginRun()
     const run = running(this.call.fn(...(this.call.args as never[])))
@@ -277,7 +288,7 @@ class FragmentUnfolder {
     return { run, at: at as IteratorResult<Request, Value> }
   }
 
-  /** @throws ModelError where the last run made what nobody runs. Nothing comes after it that could. */
+  /** @throws ModelError if the last run left a step or generator unrun. Called where nothing follows that could still run it. */
   private refuseOpen(history: readonly Value[], asked: readonly Asked[]): void {
     if (leavesOpen()) throw this.misused(history, asked)
   }
@@ -315,7 +326,7 @@ class FragmentUnfolder {
     return errorAt(`${userFunction(stack) ?? this.name} is not deterministic: ${how}`, stack)
   }
 
-  /** @throws ModelError that stands where the function waits for its next answer, if there is such a place */
+  /** @throws ModelError, placed where the function waits for its next answer if `history` is given */
   private differs(how: string, history?: readonly Value[], asked: readonly Asked[] = []): never {
     const { run, at } = history ? this.run(history, asked) : {}
     const stack = run && at && whereOf(run, at)
@@ -323,7 +334,7 @@ class FragmentUnfolder {
   }
 }
 
-/** The stack of a function that waits for an answer. */
+/** The JavaScript stack of a function that waits for an answer; undefined if it has returned or does not answer {@link WHERE}. */
 function whereOf(run: Iterator<unknown, unknown>, at: IteratorResult<unknown, unknown>): string | undefined {
   if (at.done) return undefined
   const { value } = run.next(WHERE as never)
@@ -334,7 +345,10 @@ function nowText(now: Request): string {
   return isRequest(now) ? requestText(now) : 'what is no step'
 }
 
-/** Says what has changed in a call that is otherwise the same, since that is most often an object which is made anew; undefined if it is another call. */
+/**
+ * Says which argument or function has changed in a call that is otherwise the same, most often an object that is made anew in
+ * each run; undefined if it is another call.
+ */
 function changedArgument(was: Request, now: Request | undefined): string | undefined {
   if (was.kind === 'step' || !now || now.kind !== was.kind) return undefined
   if (now.fn !== was.fn)
@@ -350,7 +364,7 @@ function changedArgument(was: Request, now: Request | undefined): string | undef
   return `it calls ${name}() with ${describe([before])} as argument ${i + 1}, and with ${describe([after])} when it is run again`
 }
 
-/** Numbers a step's results in the order in which they come up. */
+/** Numbers a step's results in the order of their first appearance. */
 class Results {
   readonly values: Value[] = []
   private readonly numbers = new Map<string, number>()

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Where each cell and each thread's node stands in the 32-bit words of a packed state. No field straddles two words. */
+/** The position of each cell and each thread's node in the 32-bit words of a packed state. No field straddles two words. */
 
 export interface Field {
   readonly word: number
@@ -24,8 +24,11 @@ export function bitsFor(size: number): number {
 }
 
 /**
- * First fit, largest first. `blocks` are groups that must stand together in this order (at most 32 bits each), as the
- * sorting of identical threads wants.
+ * Places fields by first fit, largest first.
+ * @param cellSizes by variable of a cell, its number of values.
+ * @param threadSizes by thread, its number of nodes.
+ * @param blocks groups of fields that must be adjacent and in this order, at most 32 bits each: symmetry reduction sorts states
+ * by comparing and swapping whole blocks.
  */
 export function layout(
   cellSizes: readonly number[],

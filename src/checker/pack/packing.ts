@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** From cells and nodes to words and back. */
+/** Packs the initial state into words, and reads cells and nodes from packed states. */
 import type { Automata } from '../learn/automaton.ts'
 import type { System } from '../model.ts'
 import type { Field, Layout } from './layout.ts'
@@ -34,14 +34,14 @@ export class Packing {
     return this.threads.map(f => extract(state, f))
   }
 
-  /** States that stand one after the other. */
+  /** Splits a list of states, one after the other, into single ones. */
   split(states: Int32Array): number[][] {
     return Array.from({ length: states.length / this.words }, (_, i) => [
       ...states.subarray(i * this.words, (i + 1) * this.words),
     ])
   }
 
-  /** What the kernel's `successors` gives: thread and state, one after the other. */
+  /** Splits what {@link SearchProgram.successors} returns: a thread and a state, one after the other. */
   steps(list: Int32Array): { thread: number; state: number[] }[] {
     const n = this.words + 1
     return Array.from({ length: list.length / n }, (_, i) => ({

@@ -1,36 +1,37 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Partial order: when one thread's next step can neither be disturbed by what the others may still do nor disturb it, that
- * step alone is taken (ample sets: Peled 1994; Clarke, Grumberg, Peled 1999, chapter 10). What a thread may still touch is
- * read off its automaton.
+ * Partial-order reduction by ample sets (Peled 1994; Clarke, Grumberg, Peled 1999, chapter 10): when one thread's next step is
+ * independent of all that the other threads may still do, only that step is taken. The cells that a thread may still access are
+ * computed from its automaton.
  */
 import type { Automata, Automaton } from '../learn/automaton.ts'
 import type { Decisions, Diagram } from '../learn/decision.ts'
 import type { Permutation } from './symmetry.ts'
 
-/** Sets of cells, one bit for each variable of a cell. */
+/** The accesses of a node, as sets of cells with one bit for each variable of a cell. */
 export interface NodeAccess {
   /** Cells that the step at this node tests or writes. */
   readonly touches: bigint
   readonly writes: bigint
-  /** Cells that the thread may touch or write from here on. */
+  /** Cells that the thread may test or write, and those that it may write, at this node and all later ones. */
   readonly laterTouches: bigint
   readonly laterWrites: bigint
-  /** True if the step itself allows that it is taken alone, provided that it is independent of the others. */
+  /** True if the step may be taken alone wherever it is independent of the other threads. */
   readonly candidate: boolean
 }
 
 export interface AmpleSets {
   /** By automaton, by node. */
   readonly access: readonly (readonly NodeAccess[])[]
-  /** By thread, by node: whether the thread's step is an ample set by itself; 0 never, 1 always, 2 where the others' nodes allow it. */
+  /** By thread, by node: 1 if the thread's step alone is always an ample set, 0 if never, 2 if that depends on the others' nodes. */
   readonly singleton: readonly Uint8Array[]
 }
 
 /**
+ * Finds the steps that may be taken alone.
  * @param visible cells that invariants read.
- * @param atRest whether a property looks at which threads are at rest: then the last step of a run is visible too.
- * @param permutations of the symmetry in use: the nodes that break cycles must be the same for all of an orbit.
+ * @param atRest true if some property depends on which threads are at rest: then the last step of a run is visible too.
+ * @param permutations of the symmetry in use. The nodes that break cycles must include all nodes of an orbit or none.
  */
 export function ampleSets(
   automata: Automata,
@@ -64,7 +65,7 @@ export function ampleSets(
   return { access, singleton }
 }
 
-/** Cells that diagrams test. */
+/** The set of cells that the diagrams test. */
 export function testedBy(decisions: Decisions, diagrams: readonly Diagram[]): bigint {
   let out = 0n
   const seen = new Set<Diagram>()
@@ -140,8 +141,8 @@ function terminals(diagram: Diagram, out: (Diagram & { kind: 'terminal' })[] = [
 }
 
 /**
- * Nodes without which the automaton has no cycle: every cycle of states contains a state where the thread that moved is
- * expanded together with the others, so no step is put off for ever.
+ * Nodes without which the automaton has no cycle (the cycle proviso): at these, no step is taken alone. So every cycle of states
+ * contains a state that is fully expanded, and no step of another thread is delayed for ever.
  */
 function cycleBreakers(type: Automaton): Set<number> {
   const out = new Set<number>()

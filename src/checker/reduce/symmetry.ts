@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Which permutations of a sort's members leave the system as it is (Ip and Dill 1996: scalarsets; here found out, not
- * declared): cells go to cells of the same family, threads to threads whose automaton is the image, invariants to invariants.
+ * Finds the permutations of a sort's members that leave the system unchanged. They play the part of scalarsets (Ip and Dill
+ * 1996), but are checked instead of declared: each cell must go to a cell of its family, each thread to a thread whose automaton
+ * is the image of its own, and each invariant to an invariant.
  */
 import { type Automata, minimize } from '../learn/automaton.ts'
 import type { Decisions, Diagram, InvariantDiagram, Outcome } from '../learn/decision.ts'
@@ -10,44 +11,47 @@ import type { Item } from '../pack/layout.ts'
 
 /** One permutation, as it acts on a state. */
 export interface Permutation {
-  /** By variable of a cell: the variable that takes its value. */
+  /** By variable of a cell: the variable that receives its value. */
   readonly cells: readonly number[]
   /** By variable of a cell: new value - min, by value - min; undefined where values stay. */
   readonly values: readonly (readonly number[] | undefined)[]
-  /** By thread: the thread that takes its node. */
+  /** By thread: the thread that receives its node. */
   readonly threads: readonly number[]
   /** By thread: new node by node; undefined where nodes stay. */
   readonly nodes: readonly (readonly number[] | undefined)[]
 }
 
 export interface Symmetry {
-  /** Sorts whose permutations only swap blocks of fields: states are put in order by sorting. By member: its fields. */
+  /** Sorts whose permutations only swap blocks of fields, by member its block: sorting the blocks gives the canonical state. */
   readonly sorted: readonly { readonly sort: Sort; readonly blocks: readonly (readonly Item[])[] }[]
-  /** Permutations that are tried one by one, the identity first. */
+  /** Permutations that are tried one by one to find the least image of a state; the identity is the first. */
   readonly tried: readonly Tried[]
-  /** By sort of `tried`: cells by member by which members are told apart before permutations are tried. */
+  /** By sort of `tried`, by member: cells whose values form its key. Only permutations that put the keys in order are tried. */
   readonly keys: readonly { readonly sort: Sort; readonly cells: readonly (readonly number[])[] }[]
-  /** Swaps of neighbours that generate all of the above. */
+  /** Swaps of neighbouring members, which generate all of these permutations. */
   readonly generators: readonly Permutation[]
-  /** Sorts that the model tells apart, and how. */
+  /** Sorts whose symmetry is not used, and why: most often because the model treats the members differently. */
   readonly refused: readonly { readonly sort: Sort; readonly why: string }[]
 }
 
-/** A permutation with, by sort of {@link Symmetry.keys}, where it sends each member. */
+/** A permutation, and by sort of {@link Symmetry.keys} and by member, the member to which it sends that. */
 export interface Tried {
   readonly permutation: Permutation
   readonly images: readonly (readonly number[])[]
 }
 
-/** More permutations than these are not tried. */
+/** The most permutations that are tried; sorts that would need more are refused. */
 const TRIED = 200
 
 export const NONE: Symmetry = { sorted: [], tried: [], keys: [], generators: [], refused: [] }
 
-/** An invariant with its name: permutations that send one property to another would change what is reported. */
+/** An invariant with its name. A permutation must not send it to one of another name, since that would change the report. */
 type NamedInvariant = InvariantDiagram & { readonly name: string }
 
-/** @param threadClasses only permutations that send each thread to one of its colour; all alike if omitted. */
+/**
+ * Finds the symmetry of a system.
+ * @param threadClasses by thread, its class: only permutations that send each thread to one of its class; one class if omitted.
+ */
 export function symmetry(
   system: System,
   automata: Automata,
@@ -96,7 +100,7 @@ export function symmetry(
   }
 }
 
-/** True if the permutations in use send each thread to one of its class. */
+/** True if every permutation in use sends each thread to one of its class. */
 export function keepsThreadClasses({ sorted, generators }: Symmetry, threadClasses: readonly string[]): boolean {
   return (
     generators.every(g => g.threads.every((to, t) => threadClasses[to] === threadClasses[t])) &&
@@ -119,7 +123,7 @@ export function movesThreads({ sorted, generators }: Symmetry): boolean {
   )
 }
 
-/** Those, in order, that share nothing with one before: a field can stand in one block only. */
+/** Keeps, in order, what shares no item with one that was kept before, because a field can be in one block only. */
 function disjoint<T>(list: readonly T[], itemsOf: (of: T) => readonly Item[]): T[] {
   const taken = new Set<string>()
   return list.filter(of => {
@@ -130,7 +134,7 @@ function disjoint<T>(list: readonly T[], itemsOf: (of: T) => readonly Item[]): T
   })
 }
 
-/** Threads of no member that run the same automaton are interchangeable too, and need no declaration. */
+/** Groups of interchangeable threads that are `of` no member: those that run the same automaton. */
 function identicalThreads(
   system: System,
   automata: Automata,
@@ -150,7 +154,7 @@ function identicalThreads(
     }))
 }
 
-/** Sorts with two members or more that a cell or a thread belongs to. */
+/** Sorts with two or more members to which some cell or thread belongs. */
 function sortsOf(system: System): Sort[] {
   const all = [...system.cells, ...system.threads].flatMap(x => x.of.map(m => m.sort))
   return [...new Set(all)].filter(s => s.size > 1)
@@ -213,7 +217,7 @@ class Finder {
     return typeof nodes === 'string' ? nodes : { cells, values, threads, nodes }
   }
 
-  /** By thread, where its nodes go: found by refining the automata together with their images. */
+  /** By thread, the image of each node, or why there is none. It is found by refining the automata together with their images. */
   private nodeMaps(permuter: Permuter, threads: readonly number[]): (number[] | undefined)[] | string {
     const { types, typeOf } = this.automata
     const base: number[] = []
@@ -239,7 +243,7 @@ class Finder {
     return maps
   }
 
-  /** True if permutations of the sort leave all values and nodes as they are, and give each member's fields to another. */
+  /** True if permutations of the sort only swap the members' fields, change no value or node, and a block fits into one word. */
   onlySwapsBlocks(sort: Sort, swaps: readonly Permutation[]): boolean {
     const single = [...this.system.cells, ...this.system.threads].every(
       x => x.of.filter(m => m.sort === sort).length <= 1,
@@ -256,7 +260,7 @@ class Finder {
     }, 0)
   }
 
-  /** By member, its cells and threads, in the same order of families. */
+  /** By member, its cells and threads. The families are in the same order for each member. */
   blocks(sort: Sort): Item[][] {
     const items: { item: Item; of: readonly Member[]; key: string }[] = [
       ...this.cellVariables().map(v => ({ item: { cell: v.id }, of: v.cell!.of, name: v.cell!.name })),
@@ -270,7 +274,7 @@ class Finder {
     )
   }
 
-  /** By member, cells of this member alone whose values no permutation changes: at most 30 bits. */
+  /** By member, cells that belong to it alone and whose values no permutation changes, up to 30 bits in all. */
   keyCells(sort: Sort): number[][] {
     const own = (i: number) =>
       this.cellVariables()
@@ -342,7 +346,7 @@ class Permuter {
   }
 }
 
-/** Every permutation that the swaps generate, with where it sends each member. */
+/** Every permutation that the swaps generate, with the image of each member. */
 function generate(identity: Permutation, swaps: readonly Permutation[], size: number) {
   const out = [{ permutation: identity, image: members(size) }]
   const known = new Set([out[0]!.image.join()])
@@ -356,7 +360,7 @@ function generate(identity: Permutation, swaps: readonly Permutation[], size: nu
   return out
 }
 
-/** First `a`, then `b`. */
+/** The permutation that applies `a`, then `b`. */
 function compose(a: Permutation, b: Permutation): Permutation {
   const maps = (
     to: readonly number[],
@@ -371,7 +375,7 @@ function compose(a: Permutation, b: Permutation): Permutation {
   }
 }
 
-/** Family and members of a cell or thread: `_refcount[1]` of page 1 and `_refcount[0]` of page 0 differ in the members only. */
+/** Key of a cell or thread: its family and its members. `_refcount[1]` of page 1 is of the family `_refcount[]`. */
 export function familyKey(x: { name: string; of: readonly Member[] }, image: Image = (_, i) => i): string {
   const of = x.of.map(m => `${m.sort.name}${image(m.sort, m.index)}`)
   return `${x.of.length > 0 ? x.name.replace(/\[\d+\]/g, '[]') : x.name}|${of.join()}`

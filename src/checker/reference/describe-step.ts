@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** One step of an execution of the interpreter, as counterexamples show it. */
+/** Describes a step that the interpreter took in the form that counterexamples show. */
 import type { Cell } from '../model.ts'
 import type { CounterexampleStep } from '../verdict.ts'
 import type { Interpreter, Outcome, Place } from './interpreter.ts'
 
-/** One step of an execution, told with the functions that it is in. */
+/**
+ * Describes one step of an execution.
+ * @param step its number, from 1.
+ * @param before values of the system's cells before the step.
+ * @param place where the thread is before the step.
+ */
 export function describeStep(
   interpreter: Interpreter,
   step: number,

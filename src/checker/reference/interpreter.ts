@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Executes a system as written: threads are replayed from their histories, steps run on an array of values. Slow and
- * plain. The naive explorer, the seeded scheduler and the replay of counterexamples use it; the engine does not.
+ * Executes a system as written: threads are replayed from their histories, and steps run on an array of values. It is slow but
+ * simple. The reference checker, the simulator and the replay of counterexamples use it; the search does not.
  */
 
 import { misuse, stepsInside } from '../misuse.ts'
@@ -28,18 +28,18 @@ import { askedInRun, beginRun, inBody, inRun, leavesOpen, madeSoFar, takeAsked }
 import { keyOf } from '../value-key.ts'
 import type { Violation } from '../verdict.ts'
 
-/** An activation: a function, its arguments, and what its steps and calls returned so far. */
+/** A stack frame: a function, its arguments, and what its steps and calls have returned so far. */
 interface Frame {
   readonly call: CallRequest
   readonly history: readonly Value[]
 }
 
-/** Where a thread is: its activations, outermost first; none when its runs are over. */
+/** Where a thread is in its code. Frames are outermost first, and none are left when the thread's runs are over. */
 export interface Place {
   readonly frames: readonly Frame[]
-  /** The step that it takes next; undefined when its runs are over. */
+  /** The step that the thread takes next; undefined when its runs are over. */
   readonly next: StepRequest | undefined
-  /** Whether the current run has taken a step. */
+  /** True if the current run has taken a step. */
   readonly started: boolean
   /** Runs left, the current one included. */
   readonly runs: number
@@ -55,9 +55,9 @@ export interface Outcome {
   readonly result: Value
   readonly values: readonly number[]
   readonly violations: readonly Violation[]
-  /** The execution ends here: BUG_ON, or a value out of bounds. */
+  /** True if the execution ends here, by BUG_ON or a value out of bounds. */
   readonly stops: boolean
-  /** What the step chose, in order. */
+  /** The choices that the step made, in order. */
   readonly choices: readonly number[]
 }
 
@@ -89,7 +89,7 @@ export class Interpreter {
     }
   }
 
-  /** Invariants that do not hold in a state. */
+  /** Names of the invariants that do not hold in a state. */
   broken(state: State): string[] {
     const view = this.view(state.values)
     const resting = state.places.every(p => !p.started)
@@ -119,7 +119,7 @@ export class Interpreter {
     return out
   }
 
-  /** The thread after its next step returned `result`. */
+  /** Where a thread is after its next step has returned `result`. */
   after(thread: Thread, place: Place, result: Value): Place {
     const top = place.frames.at(-1)!
     const frames = [...place.frames.slice(0, -1), { call: top.call, history: [...top.history, result] }]
@@ -127,8 +127,8 @@ export class Interpreter {
   }
 
   /**
-   * Modelled functions that a thread is in, innermost first, with where each is; of deep ones the outermost are missing unless
-   * `Error.stackTraceLimit` lets stacks have two frames for each.
+   * The modelled functions that a thread is in, innermost first, with the place of each. V8 cuts stacks: where calls are nested
+   * deeply, the outermost functions are missing unless `Error.stackTraceLimit` allows for two frames for each.
    */
   stack(place: Place): Site[] {
     return place.frames.flatMap(f => sitesOf(askWhere(f))).reverse()
@@ -140,7 +140,7 @@ export class Interpreter {
     return this.settle(thread, [{ call, history: [] }], false, runs)
   }
 
-  /** Runs local code until the next step: enters calls, leaves functions that return, begins the next run. */
+  /** Runs local code up to the next step: enters calls, leaves functions that return, begins the next run. */
   private settle(thread: Thread, stack: Frame[], started: boolean, runs: number): Place {
     for (let i = 0; i < LOCAL_LIMIT; i++) {
       const top = stack.at(-1)!
@@ -167,7 +167,7 @@ export class Interpreter {
   private run(request: StepRequest, before: readonly number[], choices: { taken: number; of: number }[]) {
     const values = [...before]
     const violations: Violation[] = []
-    /** The first exception by which the body was left, which it must not catch, nor put another in its place. */
+    /** The first exception by which the checker ended the body. The body must neither catch nor replace it. */
     let left: Blocked | Stopped | undefined
     const leave = (by: Blocked | Stopped): never => {
       left ??= by
@@ -229,13 +229,13 @@ export class Interpreter {
   }
 }
 
-/** Equal for places with the same functions and histories. */
+/** Key of a place: equal for places with the same functions, arguments and histories. */
 export function keyOfPlace(place: Place): string {
   const frames = place.frames.map(f => `${keyOf([f.call.fn, ...f.call.args])}:${keyOf(f.history)}`)
   return `${place.started ? 1 : 0}${Number.isFinite(place.runs) ? place.runs : ''}${frames.join('>')}`
 }
 
-/** Runs a function again through its history, to its next request or its return. */
+/** Runs a function again with the results of its history, up to its next request or its return. */
 function replay(frame: Frame): { run: Steps<Value>; at: IteratorResult<Request | Standing, Value> } {
   beginRun()
   const run = frame.call.fn(...(frame.call.args as never[]))
@@ -244,7 +244,7 @@ function replay(frame: Frame): { run: Steps<Value>; at: IteratorResult<Request |
   return { run, at }
 }
 
-/** The error for a function that does not run all that it makes. */
+/** Makes the error for a function that does not run every step or generator that it makes. */
 function misused(thread: Thread, frame: Frame): ModelError {
   return misuse(frame.call.fn.name || `thread ${thread.name}`, () => {
     const { at } = replay(frame)
@@ -252,13 +252,13 @@ function misused(thread: Thread, frame: Frame): ModelError {
   })
 }
 
-/** The stack of a function that waits for the result of its request; empty for one that yields requests of its own making. */
+/** The JavaScript stack of a function that waits for an answer; empty if the function does not answer {@link WHERE}. */
 function askWhere(frame: Frame): string {
   const { value } = replay(frame).run.next(WHERE)
   return (value as Partial<Standing> | undefined)?.kind === 'standing' ? (value as Standing).stack : ''
 }
 
-/** @throws ModelError that names the code which depends on chance or the clock. */
+/** Runs code of the model. @throws ModelError that names the code if it depends on chance or the clock. */
 function running<T>(name: string, code: () => T): T {
   try {
     return inRun(code)
@@ -267,7 +267,7 @@ function running<T>(name: string, code: () => T): T {
   }
 }
 
-/** The modelled functions of a stack, outermost first: those between {@link askWhere} and the operations of the language. */
+/** The modelled functions of a stack, outermost first: the frames between {@link askWhere} and the operations of the language. */
 function sitesOf(stack: string): Site[] {
   const all = sites(stack)
   const end = all.findIndex(s => s.function === 'askWhere')

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * The naive explorer: breadth first over states made of values and histories, by replaying the generators. No learning,
- * packing, reduction or generated code: what the engine is held against.
+ * The reference checker: a breadth-first search over states that consist of values and histories, by replaying the generators.
+ * It has no learning, packing, reduction or generated code; tests compare the checker with it.
  */
 
 import type { System, Thread } from '../model.ts'
@@ -28,7 +28,7 @@ interface Node {
   readonly via: (Outcome & { readonly thread: number }) | undefined
   readonly depth: number
   readonly edges: Edge[]
-  /** Threads that can move, if only to end the execution. */
+  /** Threads that can move, even if the step ends the execution. */
   readonly movers: Set<number>
 }
 
@@ -37,7 +37,7 @@ export function explore(system: System, options: ReferenceOptions = {}): Verdict
   return new ReferenceChecker(system, options).run()
 }
 
-/** A violation, and the way to it: the state `at`, and a step from there unless the state is itself the violation. */
+/** A violation and where it is: at the step `via` from the state `at`, or in the state itself if `via` is undefined. */
 interface Found {
   readonly violation: Violation
   readonly at: number
@@ -69,7 +69,7 @@ export class ReferenceChecker {
     this.known.set(keyOfState(first), 0)
     this.look(0)
     for (let at = 0; at < this.nodes.length; at++) {
-      // The level in which something was found is finished: a shorter way may come up in it.
+      // Finish the level in which something was found: one of its states may have a shorter counterexample.
       if (this.found.length > 0 && (at === 0 || this.nodes[at]!.depth > this.nodes[at - 1]!.depth)) break
       this.expand(at)
       if (this.nodes.length > this.limit) return { ...this.verdict('inconclusive'), reason: `${this.limit} states` }
@@ -79,7 +79,7 @@ export class ReferenceChecker {
     return this.liveness() ?? this.verdict('holds')
   }
 
-  /** Violations that no shorter path has. */
+  /** The violations with the shortest counterexamples. */
   shortest(): Found[] {
     const length = Math.min(...this.found.map(f => f.length))
     return this.found.filter(f => f.length === length)
@@ -124,7 +124,7 @@ export class ReferenceChecker {
       this.found.push({ violation: { property: 'deadlock', message }, at, via: undefined, length: node.depth })
   }
 
-  /** Notes the invariants that do not hold in a state. */
+  /** Notes the invariants that a state violates. */
   private look(at: number): void {
     const { state, depth } = this.nodes[at]!
     for (const property of this.interpreter.broken(state))
@@ -141,7 +141,7 @@ export class ReferenceChecker {
     for (const p of this.livenessProperties()) {
       if (!this.selected(p.property)) continue
       const inside = this.nodes.map(n => p.threads.some(t => n.state.places[this.system.threads.indexOf(t)]!.started))
-      // Leaving a run takes one of the threads out of its body: such steps are progress, and are cut out.
+      // A step that ends a run of one of the threads is progress, so that a livelock has no such step.
       const ends = (from: number, e: Edge) =>
         p.threads.includes(this.system.threads[e.thread]!) &&
         this.nodes[from]!.state.places[e.thread]!.started &&
@@ -156,7 +156,7 @@ export class ReferenceChecker {
     return undefined
   }
 
-  /** Whether every thread that wants to move does so within the component, or is blocked somewhere in it. */
+  /** True if every thread moves within the component, or is somewhere in it unable or, between runs, not obliged to move. */
   private fair(component: readonly number[], edgesOf: (n: number) => Edge[]): boolean {
     const within = new Set(component)
     return this.system.threads.every((thread, t) =>
@@ -217,7 +217,7 @@ function keyOfState(state: State): string {
   return `${state.values.join()}|${state.places.map(keyOfPlace).join('|')}`
 }
 
-/** Strongly connected components (Tarjan 1972, with an explicit stack): only those with an edge inside. */
+/** Strongly connected components (Tarjan 1972, with an explicit stack), single states without an edge included. */
 export function components(size: number, next: (n: number) => readonly number[]): number[][] {
   const index = new Int32Array(size).fill(-1)
   const low = new Int32Array(size)
