@@ -130,7 +130,10 @@ function keyOf(cell: Cell, value: number, release: boolean, image?: Image): stri
   return `${familyKey(cell, image)} ${value} ${release}`
 }
 
-/** Learns the stores of a thread's buffered steps, and the most in one step. Ignores errors in its code: the check reports them. */
+/**
+ * Learns the stores of a thread's buffered steps, and the most in one step. Ignores errors in its code: the check reports
+ * them.
+ */
 function storesOf(
   system: System,
   { name, body }: Thread,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * What the drivers of device-private memory have in common: user threads that migrate, fault, fork and unmap, somebody who
+ * The threads that the drivers of device-private memory have in common: users that migrate, fault, fork and unmap, a walker that
  * takes speculative references by pfn, and the driver's removal.
  */
 import {
@@ -24,28 +24,28 @@ import { type Address, type Fault, type Kernel, MAPPINGS_GO_AWAY, type Page, typ
 
 /** A thread of the driver's own: a worker, an ioctl, an interrupt's bottom half. */
 export interface OwnThread extends Role {
-  /** How many of them every scenario has, 1 unless said; with 0 it runs only where `--threads` asks for it. */
+  /** The number of these threads in every scenario, 1 if omitted. With 0, they run only if `--threads` asks for them. */
   count?: number
 }
 
-/** Functions of a driver. Which of them a verdict is about depends on who calls them in the scenario (docs/tutorial-driver.md). */
+/** Functions of a driver. A verdict covers those that the threads of the scenario call (docs/tutorial-driver.md). */
 export interface DevicePrivate {
   /** Takes a page off the free list and makes it busy: locked, with one reference; undefined when there is none. */
   alloc_page(address: Address): Steps<Page | undefined>
   page_free(page: Page): Steps<void>
-  /** Removal begins: no page is handed out any more. Called by `unbind`, once nobody has the device open; never by `unplug`. */
+  /** Begins removal: no page is handed out any more. Called by `unbind`, once nobody has the device open; never by `unplug`. */
   clear(s: Shared): void
-  /** Whether removal migrates what is left back to system memory (migrate_device_range(), 6.1 and later). */
+  /** True if removal migrates the remaining pages back to system memory (migrate_device_range(), 6.1 and later). */
   evicts: boolean
-  /** How it does; by default as migrate_device_range() does with each page. */
+  /** How removal migrates one page; by default as migrate_device_range() does. */
   evict?(page: Page): Steps<unknown>
-  /** What the driver looks at between eviction and memunmap_pages(). */
+  /** What the driver checks between eviction and memunmap_pages(). */
   after_eviction?(s: Shared): void
-  /** What the migrating thread does last with a page it populated, mapped or not. */
+  /** What the migrating thread does at the end with a page that it populated, whether the page was mapped or not. */
   after_migration?(page: Page): Steps<void>
-  /** `dev_pagemap_ops.migrate_to_ram`; by default one that lets the fault be tried again whatever became of the migration. */
+  /** `dev_pagemap_ops.migrate_to_ram`; the default migrates, and has the fault retried whether or not that succeeded. */
   migrate_to_ram?(fault: Fault): Steps<VmFault>
-  /** Threads beside those that all such drivers have, by role. They take part in every scenario. */
+  /** By role, threads of this driver besides those that all such drivers have. They take part in every scenario. */
   threads?: Readonly<Record<string, OwnThread>>
 }
 
@@ -57,7 +57,7 @@ export function device_private(kernel: Kernel, of: DevicePrivate): DriverParts {
   const removed = cell('driver.removed', { max: 1 })
   kernel.cells.push(users, removed)
 
-  // One function for each address, always the same: what is called is told from others by identity.
+  // One function for each address, made only once: the learner tells called functions apart by identity.
   const alloc_page = mm.addresses.map(address => () => of.alloc_page(address))
 
   function* migrate_to_ram(fault: Fault): Steps<VmFault> {
@@ -71,7 +71,7 @@ export function device_private(kernel: Kernel, of: DevicePrivate): DriverParts {
     if (page && of.after_migration) yield* of.after_migration(page)
   }
 
-  /** The driver's ioctl: its open file keeps the driver from being removed while it runs. */
+  /** The driver's ioctl, whose open file prevents removal of the driver while it runs. */
   function* ioctl_migrate(index: number): Steps<void> {
     const entered = yield* step('open', s => {
       if (s.get(removed) === 1) return false
@@ -83,7 +83,7 @@ export function device_private(kernel: Kernel, of: DevicePrivate): DriverParts {
     yield* step('close', s => s.add(users, -1))
   }
 
-  /** The same without anything that keeps the driver: a device that can be unplugged under its users. */
+  /** The same without an open file that prevents removal: a device that can be unplugged while it is in use. */
   function* migrate_unguarded(index: number): Steps<void> {
     yield* migrate(index)
   }
@@ -102,14 +102,14 @@ export function device_private(kernel: Kernel, of: DevicePrivate): DriverParts {
 
   /**
    * A speculative get by pfn. In the kernel migrate_device_range() alone takes one on private pages, from 6.1 on; compaction and
-   * page_idle do not, since pfn_to_online_page() keeps them from device memory. For older protocols the thread is a question.
+   * page_idle do not, since pfn_to_online_page() keeps them from device memory. For older protocols the thread is hypothetical.
    */
   function* pfn_walker(): Steps<void> {
     const page = yield* step('pfn_to_page', s => pgmap.pages[s.choose(pgmap.pages.length)]!)
     if (yield* get_page_unless_zero(page)) yield* call(put_page, page)
   }
 
-  /** A mistake to try a model, a test or a trace with: takes a reference and forgets it. */
+  /** A deliberate bug, to try out a model, a test or a trace: takes a reference and never puts it. */
   function* leaky_get(index: number): Steps<void> {
     yield* step('leaky_get', s => {
       const page = pte_page(at(index), s.get(at(index).pte))
@@ -118,7 +118,7 @@ export function device_private(kernel: Kernel, of: DevicePrivate): DriverParts {
     })
   }
 
-  /** The other mistake: gives back a reference that is not its own. */
+  /** The opposite bug: puts a reference that is not its own. */
   function* surplus_put(index: number): Steps<void> {
     const page = yield* step('surplus_put', s => {
       const page = pte_page(at(index), s.get(at(index).pte))
@@ -189,19 +189,19 @@ export function device_private(kernel: Kernel, of: DevicePrivate): DriverParts {
       'pfn walker': { fault: 1, migrate: 1, 'pfn-walker': 1, exit: 1 },
       'unguarded unplug': { fault: 1, 'migrate-unguarded': 1, exit: 1, unplug: 1 },
     },
-    // Who takes two pages at once shows what a free list without a lock comes to.
+    // Two migrations that take a page at the same time are needed to show a free list without a lock.
     also: ['two migrations'],
   })
 }
 
-/** @throws ModelError for a role that all such drivers have */
+/** Adds the driver's own threads to the common ones. @throws ModelError for a role that all such drivers have */
 function with_threads(own: Readonly<Record<string, OwnThread>>, parts: DriverParts): DriverParts {
   const taken = Object.keys(own).find(role => role in parts.roles)
   if (taken !== undefined)
     throw new ModelError(`role ${taken} is there already: ${Object.keys(parts.roles).join(', ')}`)
   const counts = Object.entries(own).flatMap(([role, { count = 1 }]) => (count > 0 ? [[role, count] as const] : []))
   const added = (threads: ThreadCounts): ThreadCounts => ({ ...threads, ...Object.fromEntries(counts) })
-  // Drivers call these bodies, too, with steps of their own around them.
+  // Drivers also call these bodies from threads of their own, so that calls of them are tracked.
   const roles = Object.entries({ ...parts.roles, ...own }).map(([name, role]) => [
     name,
     { ...role, body: isGeneratorFunction(role.body) ? tracked(role.body) : role.body },

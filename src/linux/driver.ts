@@ -12,22 +12,25 @@ export interface Driver {
   setup(kernel: Kernel): DriverParts
 }
 
-/** Threads by role. */
+/** Number of threads by role. */
 export type ThreadCounts = Readonly<Record<string, number>>
 
 export interface DriverParts {
   readonly ops: PagemapOps
-  /** By the name that `--threads` uses. */
+  /** Roles by their name in `--threads`. */
   readonly roles: Readonly<Record<string, Role>>
-  /** How many threads of each role a scenario has that does not say. */
+  /** The number of threads of each role in a scenario that does not say. */
   readonly threads: ThreadCounts
-  /** What else `--matrix` tries, by name. */
+  /** By name, the other scenarios that `--matrix` checks. */
   readonly scenarios?: Readonly<Record<string, ThreadCounts>>
-  /** Those of them that a check looks at too where nobody says which threads: what must hold, and needs other threads to break. */
+  /**
+   * Names of `scenarios` that a check without `--threads` includes: they can violate properties that the default threads
+   * cannot violate.
+   */
   readonly also?: readonly string[]
 }
 
-/** Declares a driver; a file whose default export this is can be checked by its path. */
+/** Declares a driver. A file with a driver as its default export can be checked by its path. */
 export function driver(spec: Driver): Driver {
   return spec
 }

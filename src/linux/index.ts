@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
  * `lastput/linux`: ZONE_DEVICE page reference counting as an executable model. {@link build} puts a driver, a protocol and
- * threads together; {@link Simulator} runs the result step by step, and the engine's `check` tries every interleaving.
+ * threads together; {@link Simulator} runs the result step by step, and the checker's `check` explores every interleaving.
  */
 import { allTracked } from '../checker/index.ts'
 import * as gup from './mm/gup.ts'
@@ -32,8 +32,8 @@ export { type SimulatedStep, Simulator } from './scenario/simulator.ts'
 export { type Verified, verify } from './scenario/verify.ts'
 export * from './types.ts'
 
-// Functions of the kernel as code of others calls them: a call that nobody runs is noticed. They stand before those of the same
-// name above.
+// Functions of the kernel for models of others to call. They are tracked, so that a call without `yield*` is noticed, and take
+// precedence over the untracked exports of the same name above.
 export const { gup_fast, pin_user_page, pin_longterm } = allTracked(gup)
 export const { handle_mm_fault, do_swap_page, zap_pte, copy_pte, vm_insert_page } = allTracked(memory)
 export const {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** How owners keep free pages. Filing and taking a page also says, for the properties, who may touch it. */
+/** Free lists of the pages' owners. Taking a page from one and putting it back also sets `page.life`, which properties check. */
 import { type Cell, cell, cells, type Shared } from '../checker/index.ts'
 import { probe_page } from './mm/trace_events.ts'
 import { BUSY, IDLE, type Kernel, type Page } from './types.ts'
 
 /**
- * The owner takes the page out of its books: whoever asked for it may use it.
- * @param seen whether a probe shows it: not where the page may go back before anybody has used it.
+ * Takes a page from its owner's free list, for the caller to use.
+ * @param seen true if the step emits a probe; false where the page may go back before anybody has used it.
  */
 export function hand_out(s: Shared, page: Page, seen = true): void {
   if (seen) probe_page(s, 'lastput_alloc', page)
@@ -14,7 +14,7 @@ export function hand_out(s: Shared, page: Page, seen = true): void {
   s.set(page.life, BUSY)
 }
 
-/** The owner files the page as free: from here on anybody may get it. */
+/** Puts a page on its owner's free list, from where anybody may get it. @param seen as in {@link hand_out}. */
 export function file_free(s: Shared, page: Page, seen = true): void {
   if (seen) probe_page(s, 'lastput_free', page)
   if (s.get(page.life) === IDLE) s.fail('free-twice', `page_free() on page ${page.index}, which is free`)
@@ -25,7 +25,7 @@ export function file_free(s: Shared, page: Page, seen = true): void {
 export interface PageList {
   push(s: Shared, page: Page, seen?: boolean): void
   pop(s: Shared, seen?: boolean): Page | undefined
-  /** Forgets all pages on the list: nobody gets one any more. */
+  /** Empties the list, so that nobody gets a page any more. */
   clear(s: Shared): void
 }
 
@@ -58,7 +58,7 @@ export function page_list(kernel: Kernel): PageList {
   }
 }
 
-/** A bitmap as book3s_hv_uvmem has it: `find_first_zero_bit()` is any free page here, which keeps pages interchangeable. */
+/** A bitmap as in book3s_hv_uvmem. `find_first_zero_bit()` returns any free page here, which keeps pages interchangeable. */
 export function page_bitmap(kernel: Kernel): PageList {
   const { pages } = kernel.pgmap
   const used = cells(kernel.page_sort, 'bitmap', { max: 1, show: v => (v ? 'used' : 'free') })

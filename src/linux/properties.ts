@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Which promises the model checks, and by which searches. A driver has rules of its own beside them: whatever name its steps
- * give to `s.warn()` and `s.fail()`.
+ * The promises that the model checks, and how they are divided among searches. A driver may add properties of its own, by the
+ * names that its steps pass to `s.warn()` and `s.fail()`.
  */
 
 import type { CheckOptions } from '../checker/index.ts'
 import { type KernelPromise, type PromiseId, promiseOf } from '../promises/promises.ts'
 
-/** Promises that the model checks, in the order in which they are listed wherever they are. */
+/** Ids of the promises that the model checks, in the order of every listing. */
 const CHECKED = [
   'free-twice',
   'get-on-free-page',
@@ -25,7 +25,7 @@ const CHECKED = [
 /** A promise that the model checks. */
 export type PropertyId = (typeof CHECKED)[number]
 
-/** The promises behind the names of properties. */
+/** By name of a property, its promise. */
 export const properties: Readonly<Record<string, KernelPromise>> = Object.fromEntries(
   CHECKED.map(id => [id, promiseOf(id)!]),
 )
@@ -33,8 +33,9 @@ export const properties: Readonly<Record<string, KernelPromise>> = Object.fromEn
 const LIVENESS = 'finishes'
 
 /**
- * What is searched for together: liveness allows no reduction, and would slow the others down.
- * @param selected all unless said, those of the driver's own included, but `except`.
+ * Divides properties among searches: liveness has one of its own, because it allows fewer reductions and would slow the others.
+ * @param selected names of properties; if omitted, all but `except`, those of the driver included.
+ * @returns for each search, the options that select its properties.
  */
 export function searches(
   selected?: readonly string[],

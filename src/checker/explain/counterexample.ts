@@ -19,7 +19,8 @@ interface Explored {
 }
 
 /**
- * Returns, of all the shortest executions that end in a violation of this property and kind, one with the fewest context switches.
+ * Returns, of all the shortest executions that end in a violation of this property and kind, one with the fewest context
+ * switches.
  * @param program with the same code as the group's programs.
  * @param selected true for the properties at whose violation an execution ends.
  */

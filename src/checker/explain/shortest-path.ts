@@ -100,8 +100,8 @@ function costsOf(
 }
 
 /**
- * The fewest context switches from each state of a level to a target, by the thread that moved last: the least number, or one more
- * if only another thread goes on at the least cost.
+ * The fewest context switches from each state of a level to a target, by the thread that moved last: the least number, or one
+ * more if only another thread goes on at the least cost.
  */
 class Costs {
   readonly size: number

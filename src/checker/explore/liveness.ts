@@ -256,7 +256,10 @@ class Fairness {
     return Array.from({ length: count }, (_, i) => this.program.images(list.subarray(i * length + 1, (i + 1) * length)))
   }
 
-  /** Bits of the threads for which an execution is fair that passes a state, and takes each of its inner edges, again and again. */
+  /**
+   * Bits of the threads for which an execution is fair that passes a state, and takes each of its inner edges, again and
+   * again.
+   */
   private satisfied(n: number): number {
     const { graph } = this
     const { of } = this.components

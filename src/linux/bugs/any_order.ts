@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Large folios of an allocator that gives out free pages at any order, whatever they were part of: xe's buddy allocator, say. */
+/**
+ * Large folios of an allocator, such as xe's buddy allocator, that hands out free pages at any order, whatever their last
+ * one.
+ */
 import { large_folios } from '../lib/test_hmm_large.ts'
 
 export const any_order = large_folios({

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** A row of the corpus: one system in two forms, which differ by what mended the bug. */
+/** A row of the corpus: one system in a broken and a fixed form, which differ by the change that fixed the bug. */
 import type { Driver } from '../driver.ts'
 import { properties } from '../properties.ts'
 import type { Scenario } from '../scenario/build.ts'
@@ -8,16 +8,16 @@ import type { Protocol } from '../types.ts'
 import { type Confirmed, confirmed } from './confirmed.ts'
 
 export interface Bug {
-  /** Row of the corpus: a number for known bugs, `new-...` for what the model found. */
+  /** Id of the row: a number for known bugs, `new-...` for bugs that the model found. */
   readonly id: string
   readonly title: string
   /** What goes wrong, as the counterexample must show it. */
   readonly mechanism: string
-  /** How sure it is that a kernel does this. */
+  /** The evidence that a kernel has this bug. */
   readonly confirmed: Confirmed
-  /** What the broken form is checked for: it must break one of these. */
+  /** Properties for which the broken form is checked: it must violate one of them. */
   readonly breaks: readonly string[]
-  /** What the fixed form is checked for: by default everything. */
+  /** Properties for which the fixed form is checked, by default all: it must violate none. */
   readonly keeps: readonly string[]
   readonly broken: Scenario
   readonly fixed: Scenario
@@ -25,26 +25,26 @@ export interface Bug {
 
 interface Row {
   driver: Driver
-  /** Of both forms, or of each. */
+  /** The protocol of both forms, or of each. */
   protocol: Protocol | readonly [broken: Protocol, fixed: Protocol]
   threads?: Readonly<Record<string, number>>
   pages?: number
   vas?: number
-  /** Left out in the broken form only. */
+  /** A merged change that only the broken form does not have. */
   without?: Fix
-  /** Added in the broken form only. */
+  /** A change that only the broken form has. */
   brokenAdds?: Fix
-  /** Added in the fixed form only. */
+  /** A proposed change that only the fixed form has. */
   with?: Fix
-  /** Left out in both forms. */
+  /** Merged changes that neither form has. */
   reverts?: readonly Fix[]
-  /** What the fixed form keeps, if not everything. */
+  /** Properties for which the fixed form is checked; all if omitted. */
   keeps?: readonly string[]
-  /** Added in both forms. */
+  /** Proposed changes that both forms have. */
   adds?: readonly Fix[]
 }
 
-/** Both forms of a row. */
+/** Builds a row of the corpus with both of its forms. */
 export function bug(id: string, title: string, mechanism: string, breaks: readonly string[], row: Row): Bug {
   const [broken, fixed] = Array.isArray(row.protocol) ? row.protocol : [row.protocol, row.protocol]
   const of = (protocol: Protocol, form: string, reverts: readonly Fix[], adds: readonly Fix[]): Scenario => ({

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** How sure it is that a kernel does what a row of the corpus says: a counterexample of the model alone accuses nobody. */
+/** The evidence that a kernel has the bug of a row of the corpus: a counterexample of the model alone is no proof of that. */
 
 export interface Confirmed {
   readonly status: 'fixed upstream' | 'reported' | 'reproduced' | 'seen in recordings' | 'read in source' | 'model only'
-  /** Commit, version and function, or who says so. */
+  /** The commit, the version and function, or the source of the claim. */
   readonly where: string
 }
 
@@ -14,7 +14,7 @@ const read = (where: string): Confirmed => ({
   where: `${where}; not reported, as far as we know`,
 })
 
-/** By row. */
+/** The evidence by id of the row. */
 export const confirmed: Readonly<Record<string, Confirmed>> = {
   1: upstream('50f44ee7248a (2019)'),
   2: upstream('6dd29b3df975 (2017)'),

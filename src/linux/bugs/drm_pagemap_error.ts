@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * drm_pagemap_migrate_to_devmem(): pages of device memory are looked up all at once, and made pages with a reference one after the
- * other, with copies between. When a copy fails, the error path unlocks and puts what it takes to be locked and referenced.
+ * drm_pagemap_migrate_to_devmem(): pages of device memory are looked up all at once, but initialized one after the other,
+ * with copies in between. When a copy fails, the error path unlocks and puts all pages, also those that are not yet locked
+ * and referenced.
  */
 import { type Steps, step } from '../../checker/index.ts'
 import { driver } from '../driver.ts'

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * drm_pagemap: a device may hold a reference on the pagemap of another one. The last put runs the provider's destroy
- * callback, and nothing kept the provider's module loaded until then.
+ * drm_pagemap: a device may hold a reference on the pagemap of another one. The last put calls the provider's destroy
+ * callback, but nothing keeps the provider's module loaded until then.
  */
 import { cell, type Steps, step } from '../../checker/index.ts'
 import { driver } from '../driver.ts'

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Fast GUP of 2017 (4.12-rc): in those days each reference on a ZONE_DEVICE page was a reference on its pagemap too, given
- * back by put_page(). x86's own fast GUP took both; the generic one that replaced it for a while took the page's alone.
+ * Fast GUP of 2017 (4.12-rc). At that time each reference on a ZONE_DEVICE page came with one on its pagemap, and put_page() put
+ * both. x86's own fast GUP took both; the generic one that replaced it for a while took only the page's.
  */
 import { cell, type Steps, step } from '../../checker/index.ts'
 import { driver } from '../driver.ts'

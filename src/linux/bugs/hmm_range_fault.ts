@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * CVE-2026-43404: hmm_range_fault() tries the lock of a device-private folio again and again on a CPU that it does not give
- * up. Whoever holds the lock waits for a work item that was queued on that same CPU.
+ * CVE-2026-43404: hmm_range_fault() retries to lock a device-private folio in a loop, without giving up the CPU. The holder
+ * of the lock waits for a work item that is queued on that same CPU.
  */
 import { AGAIN, cell, repeat, type Steps, step } from '../../checker/index.ts'
 import { driver } from '../driver.ts'
@@ -30,7 +30,7 @@ export const hmm_range_fault = driver({
       yield* step('schedule', s => s.set(cpu, 0))
     }
 
-    /** Locks the folio, then needs the work item (say, the unmapping of a device's TLB) before it lets go. */
+    /** Locks the folio, then waits for the work item (such as a flush of a device's TLB) before it unlocks. */
     function* migrate(): Steps<void> {
       yield* step('migrate_vma_setup', s => {
         if (s.get(page.life) !== BUSY) hand_out(s, page)

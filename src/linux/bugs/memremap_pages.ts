@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * The two ends of a pagemap's time in pgmap_array, where get_dev_pagemap() finds it by pfn: memremap_pages() puts it there before its
- * struct pages exist, and memunmap_pages() once took its percpu ref apart before it took it out. Who looks pages up by pfn alone
- * (memory_failure()) comes at any time.
+ * Insertion into and removal from pgmap_array, where get_dev_pagemap() finds a pagemap by pfn. memremap_pages() inserts the
+ * pagemap before its struct pages exist, and memunmap_pages() once destroyed the percpu ref before it removed the pagemap. A
+ * lookup by pfn alone, as by memory_failure(), may come at any time.
  */
 import { cell, type Steps, step } from '../../checker/index.ts'
 import { driver } from '../driver.ts'
@@ -41,7 +41,7 @@ export const pgmap_array = driver({
       yield* step('percpu_ref_exit', s => s.set(state, 3))
     }
 
-    /** The lookup is under rcu_read_lock(), and pgmap_array_delete() waits for that: one step. */
+    /** The lookup is one step, because it is under rcu_read_lock(), for which pgmap_array_delete() waits. */
     function* memory_failure(): Steps<void> {
       const got = yield* step('get_dev_pagemap', s => {
         if (s.get(found) === 0) return false

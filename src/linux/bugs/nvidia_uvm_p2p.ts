@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * uvm_pmm_gpu_device_p2p_init() of NVIDIA's open modules: P2PDMA pages that the driver hands to user mappings in the belief
- * that they come from memremap_pages() with the count of one that is its own. From b7e282378773 (6.15) they come with zero.
+ * uvm_pmm_gpu_device_p2p_init() of NVIDIA's open modules: P2PDMA pages that the driver maps to users. It assumes that
+ * memremap_pages() leaves them with a count of one, which it takes as its own reference. From b7e282378773 (6.15) they have zero.
  */
 import { call, type Steps, step } from '../../checker/index.ts'
 import { driver } from '../driver.ts'

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * lib/test_hmm.c: a device page in use leads to the `struct dmirror` of the open file that it was migrated for, and so does its CPU fault.
- * Close frees that structure while the process still maps the page. From 2026 on close evicts all pages first, once.
+ * lib/test_hmm.c: a device page in use points to the `struct dmirror` of the open file for which it was migrated, and a CPU
+ * fault on it uses that structure. close() frees it while the process still maps the page. From 2026 on, close() first evicts
+ * all pages, once.
  */
 import { call, cell, type Shared, type Steps, step } from '../../checker/index.ts'
 import { device_private } from '../device_private.ts'
@@ -21,7 +22,7 @@ export const test_hmm_close = driver({
     const freed = cell('dmirror', { max: 1, show: v => (v ? 'freed' : 'there') })
     kernel.cells.push(freed)
 
-    // With the proposed change the dmirror goes with the last of the file and the pages that lead to it.
+    // With the proposed change, the dmirror is freed when the file is closed and no page points to it any more.
     const counted = kernel.fixes.has('test_hmm_pages_hold_dmirror')
     const refs = cell('dmirror->refs', { max: pages.length + 1, init: 1 })
     if (counted) kernel.cells.push(refs)
@@ -57,7 +58,7 @@ export const test_hmm_close = driver({
     }
 
     function* dmirror_fops_release(): Steps<void> {
-      // No ioctl is under way: each has a reference on the file.
+      // No ioctl is in progress here, since each holds a reference on the file.
       if (kernel.fixes.has('test_hmm_close_evicts')) yield* dmirror_device_evict_chunk()
       yield* step('kfree(dmirror)', s => put_dmirror(s))
     }
@@ -73,7 +74,7 @@ export const test_hmm_close = driver({
       clear: free_pages.clear,
       evicts: true,
     })
-    /** The ioctl, and then the last reference on the file goes. */
+    /** The ioctl, then the last put of the file. */
     function* migrate_and_close(index: number): Steps<void> {
       yield* parts.roles['migrate-unguarded']!.body(index)
       yield* dmirror_fops_release()

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
  * drm/xe/svm: two devices populate one range. Each finds the other's pages in it, gets -EBUSY, evicts them and tries again.
- * What a device populates is mapped before it is bound, and between the two the other device may evict it.
+ * A device maps the pages that it populates before it binds the range, and in between the other device may evict them.
  */
 import { AGAIN, cell, repeat, type Steps, step } from '../../checker/index.ts'
 import { driver } from '../driver.ts'

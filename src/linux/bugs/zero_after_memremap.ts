@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Asked in the mails of September 2020: memremap_pages() leaves its pages with a count of one, and a driver that wants zero sets it, page
- * by page, with set_page_count(). That is a plain store, and pages can be found by their pfn from memremap_pages() on.
+ * A question in the mails of September 2020: memremap_pages() leaves its pages with a count of one, and a driver that wants
+ * zero sets that page by page with set_page_count(). That is a plain store, while pages can be found by pfn from
+ * memremap_pages() on.
  */
 import { call, type Steps, step } from '../../checker/index.ts'
 import { driver } from '../driver.ts'

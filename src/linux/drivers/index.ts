@@ -12,7 +12,7 @@ import nouveau_dmem from './gpu/drm/nouveau/nouveau_dmem.ts'
 import nouveau_dmem_large from './gpu/drm/nouveau/nouveau_dmem_large.ts'
 import p2pdma from './pci/p2pdma.ts'
 
-/** The three of the mails of 2020 first. */
+/** All drivers, in the order in which they are listed: first the three that the mails of 2020 are about. */
 export const drivers: readonly Driver[] = [
   book3s_hv_uvmem,
   nouveau_dmem,

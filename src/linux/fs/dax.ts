@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * fs/dax.c and what ext4 does around it: a file whose blocks are device pages. Address i maps file page i; a page is busy
- * while its block belongs to the file. Left out: the entry lock (the file's invalidate lock orders enough), PMD entries,
- * reflink, and signals, which end a truncate's sleep early.
+ * fs/dax.c and ext4's use of it: a file whose blocks are device pages. Address i maps file page i; a page is busy while its
+ * block belongs to the file. Not modelled: the entry lock except for writeback (the file's invalidate lock orders the
+ * others), PMD entries, reflink, and signals, which end a truncate's sleep early.
  */
 import { AGAIN, type Cell, call, cell, repeat, type Steps, step } from '../../checker/index.ts'
 import { driver } from '../driver.ts'
@@ -24,7 +24,7 @@ export default driver({
   setup(kernel: Kernel) {
     const { pgmap, mm, protocol, fixes } = kernel
     const readers = cell('invalidate_lock.readers', { max: kernel.threads })
-    // A writer that waits keeps new readers out, as a rw_semaphore does; or faults could hold truncate off for ever.
+    // A waiting writer keeps new readers out, as in a rw_semaphore. Otherwise faults could delay truncate for ever.
     const writer = cell('invalidate_lock.writer', { max: 1 })
     const i_mmap = cell('i_mmap', { max: 1, show: v => (v ? 'mapped' : 'not mapped') })
     const unmounted = cell('unmounted', { max: 1 })
@@ -36,7 +36,7 @@ export default driver({
     const counted = protocol.pte_holds_reference('FS_DAX')
     const idle = fixes.has('dax_waits_for_zero') ? 0 : idle_count(pgmap)
     const unmaps_again = fixes.has('layout_break_unmaps_again')
-    // One for each task that may wait for pages.
+    // One wait queue entry for each task that may wait for pages.
     const tasks = new Map<string, Cell>()
     const sleeps = (task: string) => {
       if (!tasks.has(task)) tasks.set(task, wait_entry(kernel, task))
@@ -71,7 +71,7 @@ export default driver({
       yield* step('filemap_invalidate_unlock_shared', s => s.add(readers, -1))
     }
 
-    // The lock of a page's entry in the file's xarray: of those who take it, writeback alone does not have the invalidate lock.
+    // The lock of a page's entry in the file's xarray. Only writeback takes it without holding the invalidate lock.
     const entry_lock = new Map<Page, Cell>()
     const locks_entries = () => {
       for (const page of pgmap.pages) {
@@ -90,7 +90,7 @@ export default driver({
       yield* step('dax_unlock_entry', s => s.set(lock, 0))
     }
 
-    /** Every mapping of the page, parents before children: fork keeps that order in the mapping's tree. */
+    /** Unmaps the page everywhere, in parents before children: fork keeps that order in the mapping's tree. */
     function* unmap_mapping_pages(page: Page): Steps<void> {
       for (const address of mm.addresses) {
         const unmapped = yield* step('zap_pte_range', s => {
@@ -102,7 +102,7 @@ export default driver({
       }
     }
 
-    /** Unmaps the page and says whether somebody else still holds it. */
+    /** Unmaps the page; returns true if somebody else still holds it. */
     function* dax_layout_busy_page(page: Page): Steps<boolean> {
       if (!fixes.has('layout_break_sees_unmapped') && (yield* step('mapping_mapped', s => s.get(i_mmap) === 0)))
         return false
@@ -129,7 +129,7 @@ export default driver({
       yield* step('filemap_invalidate_unlock', s => s.set(writer, 0))
     }
 
-    /** dax_break_layout(), ext4_break_layouts() up to 6.14: unmaps the page and looks, until nobody else holds it. */
+    /** One round of dax_break_layout(), or ext4_break_layouts() up to 6.14: unmaps the page, then waits until nobody holds it. */
     function* break_layout(page: Page, entry: Cell): Steps<typeof AGAIN | undefined> {
       if (!(yield* dax_layout_busy_page(page))) return undefined
       yield* repeat(wait_page_idle, page, entry)
@@ -137,8 +137,9 @@ export default driver({
     }
 
     /**
-     * One round of ___wait_var_event() with ext4_wait_dax_page() or xfs_wait_dax_page(): the task sleeps without the invalidate
-     * lock, so that faults go on, and looks at the count again with it. It does not unmap again what they have mapped.
+     * One round of ___wait_var_event() with ext4_wait_dax_page() or xfs_wait_dax_page(). The task sleeps without the
+     * invalidate lock, so that faults can proceed, and checks the count again with the lock. It does not unmap again what the
+     * faults have mapped.
      */
     function* wait_page_idle(page: Page, entry: Cell): Steps<typeof AGAIN | undefined> {
       if (yield* prepare_to_wait(entry, page, s => page_ref_count(s, page) === idle)) return undefined
@@ -148,7 +149,7 @@ export default driver({
       return unmaps_again ? undefined : AGAIN
     }
 
-    /** One round of dax_break_layout_final() (from 6.15), which has no lock to give up: nobody has the file any more. */
+    /** One round of dax_break_layout_final() (from 6.15), which holds no lock, since nobody uses the file any more. */
     function* break_layout_final(page: Page, entry: Cell): Steps<typeof AGAIN | undefined> {
       if (!(yield* dax_layout_busy_page(page))) return undefined
       yield* repeat(wait_page_idle_uninterruptible, page, entry)
@@ -195,7 +196,7 @@ export default driver({
       })
     }
 
-    /** Evicts the inode, from 6.15 waiting for its busy pages (dax_break_layout_final()), and removes the device. */
+    /** Evicts the inode, from 6.15 after a wait for its busy pages (dax_break_layout_final()), then removes the device. */
     function* unbind(): Steps<void> {
       yield* step('umount', s => {
         s.wait(s.get(i_mmap) === 0 && s.get(open_files) === 0)
@@ -208,7 +209,7 @@ export default driver({
       yield* memunmap_pages(pgmap)
     }
 
-    /** The pmem device goes away under a mounted file system. */
+    /** Removes the pmem device while the file system is still mounted. */
     function* unplug(): Steps<void> {
       yield* memunmap_pages(pgmap)
     }

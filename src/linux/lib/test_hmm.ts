@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * lib/test_hmm.c: device memory that is system memory in disguise. Each device page in use has a backing page `rpage`, an
- * ordinary page with a count of its own, which is what page_free() gives back with __free_page().
+ * lib/test_hmm.c: device memory that is emulated by system memory. Each device page in use has a backing page `rpage`, an
+ * ordinary page with a count of its own, which page_free() frees with __free_page().
  */
 import { cells, type Steps, step } from '../../checker/index.ts'
 import { device_private } from '../device_private.ts'
@@ -19,7 +19,7 @@ export default driver({
   setup: dmirror,
 })
 
-/** Memory that the CPU can use, so that it is mapped by present entries: GUP gets at it, and no fault brings it back. */
+/** Coherent memory, which the CPU can access. Present entries map it, so that GUP can pin it, and no fault migrates it back. */
 export const test_hmm_coherent = driver({
   name: 'test_hmm_coherent',
   type: 'COHERENT',

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * lib/test_hmm.c of 6.19 and later with folios of order 0 and 1. Only protocol G has such folios. Memory comes by chunks, of small
- * pages or of large folios, with a free list for each: what was large is handed out small only after it was split.
+ * lib/test_hmm.c of 6.19 and later with folios of order 0 and 1. Only protocol G has such folios. Memory is allocated in
+ * chunks of small pages or of large folios, with a free list for each. A large folio is handed out as small pages only after
+ * a split.
  */
 import { cell, cells, type Shared, type Steps, step } from '../../checker/index.ts'
 import { type Driver, driver } from '../driver.ts'
@@ -11,7 +12,7 @@ import { memunmap_pages } from '../mm/memremap.ts'
 import { file_free, hand_out } from '../page_list.ts'
 import { IDLE, type Kernel, MAPPINGS_GO_AWAY, type MemoryType, type Page } from '../types.ts'
 
-/** What a page is or was last handed out as; the pages of a chunk that is yet to be allocated are neither. */
+/** The kind of folio as which a page is, or was last, handed out; `none` in a chunk that is not allocated yet. */
 const CHUNKS = ['none', 'small', 'large']
 const [NONE, SMALL, LARGE] = [0, 1, 2]
 
@@ -19,11 +20,11 @@ const [NONE, SMALL, LARGE] = [0, 1, 2]
 export interface LargeFolios {
   readonly name: string
   readonly type: MemoryType
-  /** Whether free pages of any kind may make up a folio, as the buddy allocator behind drm_pagemap has it. */
+  /** True if free pages of any kind may become a folio, as in the buddy allocator behind drm_pagemap. */
   readonly reuses_at_any_order?: boolean
-  /** Whether removal says of the pages that it evicts a large folio to that they are one. */
+  /** True if removal sets MIGRATE_PFN_COMPOUND for the destination of a large folio that it evicts. */
   readonly evicts_whole: (kernel: Kernel) => boolean
-  /** Whether what removal finds between eviction and memunmap_pages() is looked at: how many folios are handed out. */
+  /** True if removal, between eviction and memunmap_pages(), warns of folios that are still handed out. */
   readonly counts_allocated?: boolean
 }
 
@@ -104,7 +105,7 @@ function setup(kernel: Kernel, of: LargeFolios) {
     yield* step('close', s => s.add(users, -1))
   }
 
-  /** A process that has a large folio for a while. */
+  /** A process that populates a large folio and unmaps it again. */
   function* large_and_gone(index: number): Steps<void> {
     yield* populate(index + 1, 1)
     yield* memory.zap(at(index + 1))

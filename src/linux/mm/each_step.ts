@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** A rule that every step of a function must keep, put around a function that somebody else wrote: a driver's callback. */
+/** Rules that every step of a function must keep, for functions that are not part of mm/, such as a driver's callback. */
 import { mapSteps, type Shared, type StepMap, type Steps, stepMap } from '../../checker/index.ts'
 
-/** A rule that is kept before each step. */
+/** A rule that is checked before each step. */
 export type StepRule = StepMap
 
 export function step_rule(before: (s: Shared) => void): StepRule {
   return stepMap(request => ({ ...request, body: after(before, request.body) }))
 }
 
-/** `steps`, each of which keeps the rule first, also those of the functions that are called on the way. */
+/** Returns `steps` with the rule checked at the beginning of each one, those of called functions included. */
 export function each_step<T>(steps: Steps<T>, rule: StepRule): Steps<T> {
   return mapSteps(steps, rule)
 }
 
 /**
- * `steps`, of which the first also does `before`: what stands at a function's entry takes no step of its own. Where that step is
- * another function's, behind a call(), it is left as it is.
+ * Returns `steps` with `before` done at the beginning of the first one, so that code at a function's entry takes no step of
+ * its own. If the function begins with a call() of another one, `before` is not done at all.
  */
 export function first_step<T>(steps: Steps<T>, before: (s: Shared) => void): Steps<T> {
   let first = true

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Folios of order 0 and 1 of device memory (6.19 and later): what mm/memremap.c does to a folio's head, order and pagemap references
- * when its pages come and go at different orders. Page 0 and 1 make up the folio of order 1.
+ * Folios of order 0 and 1 of device memory (6.19 and later): what mm/memremap.c does to a folio's head, order and pagemap
+ * references when its pages are allocated and freed at different orders. Pages 0 and 1 make up the folio of order 1.
  *
- * Nothing resets head and order when a folio is freed: what the pages' own words say is left from their last life until the next one.
+ * Nothing resets head and order when a folio is freed: the struct pages keep their values until the next allocation.
  */
 import { call, cells, type Shared, type Steps, step } from '../../checker/index.ts'
 import type { Kernel, Page } from '../types.ts'
@@ -21,16 +21,16 @@ export type Order = 0 | 1
 
 export interface Folios {
   page_folio(s: Shared, page: Page): Page
-  /** The pages of a folio by what its head says. */
+  /** The pages of a folio, by the order that its head has. */
   folio_pages(s: Shared, folio: Page): Page[]
   folio_order(s: Shared, folio: Page): Order
   zone_device_folio_init(folio: Page, order: Order): Steps<void>
   folio_put(page: Page): Steps<void>
-  /** folio_split_unmapped(): the tail, which is a folio of its own with one reference now; undefined if somebody else holds the folio. */
+  /** folio_split_unmapped(): returns the tail, now a folio with one reference; undefined if somebody else holds the folio. */
   folio_split_unmapped(folio: Page): Steps<Page | undefined>
 }
 
-/** What the pages' own words say of the folio that they are part of: its head, and there its order. */
+/** What struct pages store about their folio: each page its head, and the head its order. */
 export interface Compound {
   page_folio(s: Shared, page: Page): Page
   folio_pages(s: Shared, folio: Page): Page[]
@@ -39,7 +39,7 @@ export interface Compound {
   reset(s: Shared, page: Page): void
 }
 
-/** Adds the cells to the kernel. */
+/** Adds cells for heads and orders to the kernel, and returns the functions on them. */
 export function compound_pages({ pgmap, page_sort, cells: all }: Kernel): Compound {
   const order = cells(page_sort, 'order', { max: 1 })
   const compound_head = cells(page_sort, 'compound_head', {
@@ -73,9 +73,9 @@ export function compound_pages({ pgmap, page_sort, cells: all }: Kernel): Compou
 }
 
 /**
- * Adds the cells to the kernel.
+ * Adds cells for folios to the kernel, and returns the functions on them.
  * @param folio_free the driver's callback
- * @param folio_split what the driver does when a folio of its becomes two
+ * @param folio_split what the driver does when one of its folios is split in two
  */
 export function folios(
   kernel: Kernel,

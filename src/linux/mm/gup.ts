@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * mm/gup.c: get_user_pages_fast() and pins on pages that present entries map. Left out: faults
- * (a missing entry is the end) and huge entries.
+ * mm/gup.c: get_user_pages_fast() and pins of pages that present entries map. Not modelled: faults
+ * (at a missing entry the walk ends) and huge entries.
  */
 import { AGAIN, type Cell, call, cell, repeat, type Steps, step } from '../../checker/index.ts'
 import { type Address, type DevPagemap, type Kernel, LIVE, type Page } from '../types.ts'
@@ -10,7 +10,7 @@ import { migrate_device_coherent_folio } from './migrate_device.ts'
 import { get_page_unless_zero, page_ref_dec_and_test, touch_page, try_get_page } from './page_ref.ts'
 import { pte_page } from './pgtable.ts'
 
-/** A CPU whose interrupts are off: what synchronize_rcu() waits for. One for each thread that calls {@link gup_fast}. */
+/** Adds the cell of a CPU that is 1 while its interrupts are off. One for each thread that calls {@link gup_fast}. */
 export function irqs_off_cell(kernel: Kernel, index: number): Cell {
   const irqs_off = cell(`irqs_off[${index}]`, { max: 1 })
   kernel.cells.push(irqs_off)
@@ -18,14 +18,14 @@ export function irqs_off_cell(kernel: Kernel, index: number): Cell {
   return irqs_off
 }
 
-/** pte_devmap(): how DAX maps pages up to 6.14. P2PDMA's entries come from vm_insert_page() and look like any other. */
+/** pte_devmap(): true for entries of DAX up to 6.14. P2PDMA's entries come from vm_insert_page() and are ordinary ones. */
 function pte_devmap({ type, kernel }: DevPagemap): boolean {
   return kernel.protocol.dax_maps_with_devmap && (type === 'FS_DAX' || type === 'GENERIC')
 }
 
 /**
- * gup_fast_pte_range(): reads an entry without its lock, takes a reference on what it maps unless the count is zero, and
- * looks again. For a devmap entry it also holds the pagemap meanwhile.
+ * gup_fast_pte_range(): reads an entry without the page table lock, takes a reference on the page unless the count is zero, and
+ * reads the entry again. For a devmap entry it also holds a reference on the pagemap meanwhile.
  */
 export function* gup_fast(address: Address, irqs_off: Cell): Steps<Page | undefined> {
   const page = yield* step('gup_fast_pte_range', s => {
@@ -67,11 +67,12 @@ export function* pin_user_page(address: Address, irqs_off: Cell): Steps<void> {
 }
 
 /**
- * pin_user_pages() with FOLL_LONGTERM: memory that must stay evictable (COHERENT) goes to system memory first, and the walk begins anew;
- * EBUSY where somebody else holds the page. System memory and its pins are not modelled: that is the end.
+ * pin_user_pages() with FOLL_LONGTERM: memory that must stay evictable (COHERENT) is first migrated to system memory, and the
+ * walk begins anew; EBUSY if somebody else holds the page. Pins of system memory are not modelled, so that the function ends
+ * there.
  */
 export function* pin_longterm(address: Address, irqs_off: Cell): Steps<void> {
-  // gup_fast_fallback() finds the page not pinnable for long only when it has it.
+  // gup_fast_fallback() takes the reference before it finds that the page must not be pinned for long.
   const fast = yield* call(gup_fast, address, irqs_off)
   if (fast) yield* call(put_page, fast)
   yield* repeat(check_and_migrate_movable_folios, address)
@@ -83,7 +84,7 @@ function* check_and_migrate_movable_folios(address: Address): Steps<typeof AGAIN
   return (yield* call(migrate_device_coherent_folio, page)) ? AGAIN : 'EBUSY'
 }
 
-/** Up to 5.18 the folio variant of the put did not know that FS_DAX pages are idle at one, and woke nobody there. */
+/** Up to 5.18 gup_put_folio() did not treat FS_DAX pages, which are idle at a count of one, specially, and woke nobody. */
 function* gup_put_folio(page: Page): Steps<void> {
   const { type, kernel } = page.pgmap
   if (type === 'FS_DAX' && !kernel.fixes.has('unpin_wakes')) yield* page_ref_dec_and_test(page)

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * mm/huge_memory.c and mm/migrate_device.c for folios of device-private memory, large ones among them (6.19 and later). A mapping is one
- * entry for the whole folio, whatever its order.
+ * mm/huge_memory.c and mm/migrate_device.c for folios of device-private memory, large ones included (6.19 and later). A
+ * mapping is one entry for the whole folio, whatever its order.
  *
- * Left out: entries for parts of a large folio, large folios that cannot be had in system memory when a CPU faults (the fault then
- * splits the PMD, and the folio with the next fault), splits of a folio that two processes map, and batches.
+ * Not modelled: entries for parts of a large folio; faults for which no large folio of system memory can be allocated (such a
+ * fault splits the PMD, and the next one the folio); splits of a folio that two processes map; and batches.
  */
 import { AGAIN, call, repeat, type Shared, type Steps, step } from '../../checker/index.ts'
 import type { Address, Kernel, Page } from '../types.ts'
@@ -24,15 +24,15 @@ import {
 export interface HugeMemory {
   /** migrate_vma_*() to device memory where nothing was mapped; the folio is locked, with one reference. */
   migrate_to_device(address: Address, folio: Page): Steps<void>
-  /** A CPU touches the address until it need not fault any more. */
+  /** A CPU accesses the address until the access does not fault any more. */
   fault(address: Address): Steps<void>
   zap(address: Address): Steps<void>
   fork(parent: Address, child: Address): Steps<void>
-  /** A migration to system memory that has small pages for a large folio: it splits the folio, or leaves all as it was. */
+  /** Migrates to system memory with small destination pages, for which a large folio is split; if that fails, nothing changes. */
   split(address: Address): Steps<void>
   /**
-   * migrate_device_range() and what a driver does with it.
-   * @param compound whether the driver says of the pages for a large folio that they are one (MIGRATE_PFN_COMPOUND)
+   * migrate_device_range() and the rest of a driver's eviction.
+   * @param compound true if the driver sets MIGRATE_PFN_COMPOUND for the destination of a large folio
    */
   evict(compound: boolean): Steps<void>
 }
@@ -75,7 +75,7 @@ export function huge_memory(kernel: Kernel, { page_folio, folio_order, ...folios
     yield* repeat(do_huge_pmd_device_private, address)
   }
 
-  /** As do_swap_page() from 6.15 on, but that a fault on a large folio does not wait for its lock: it is tried again. */
+  /** As do_swap_page() from 6.15 on, except that a fault on a large folio does not wait for the folio's lock, but is retried. */
   function* do_huge_pmd_device_private(address: Address): Steps<typeof AGAIN | 'done'> {
     const found = yield* step('do_huge_pmd_device_private', s => {
       const pte = s.get(address.pte)
@@ -105,7 +105,7 @@ export function huge_memory(kernel: Kernel, { page_folio, folio_order, ...folios
     })
   }
 
-  /** The fault has lock and reference, and the migration takes another one. */
+  /** The fault holds the folio's lock and a reference; the migration takes another reference. */
   function* migrate_to_ram(address: Address, folio: Page): Steps<void> {
     const collected = yield* step('migrate_vma_collect_huge_pmd', s => {
       if (pte_page(address, s.get(address.pte)) !== folio) return false
@@ -120,8 +120,8 @@ export function huge_memory(kernel: Kernel, { page_folio, folio_order, ...folios
   }
 
   /**
-   * What follows once a folio is collected: unmap, check, compare, finalize.
-   * @param expected references that are the migration's, and the fault's
+   * The rest of a migration once a folio is collected: unmap, check, compare, finalize.
+   * @param expected number of references that the migration and the fault hold
    */
   function* migrate(folio: Page, expected: number, whole: boolean): Steps<void> {
     yield* try_to_migrate(folio)
@@ -162,12 +162,12 @@ export function huge_memory(kernel: Kernel, { page_folio, folio_order, ...folios
     for (let i = 0; i < pgmap.pages.length; ) i += yield* call(migrate_device_pfn, pgmap.pages[i]!, compound)
   }
 
-  /** One round of migrate_device_range(): how many pages it has dealt with. */
+  /** One round of migrate_device_range(); returns the number of pages that it has handled. */
   function* migrate_device_pfn(page: Page, compound: boolean): Steps<number> {
     const folio = yield* step('page_folio', s => page_folio(s, page), 'plain')
     const held = yield* lock_pfn(page)
     if (!held && fixes.has('range_skips_what_it_holds')) return 1
-    // Of a folio that nobody holds this is what its last life has left.
+    // If nobody holds the folio, this order is a stale one, of the folio's last use.
     const nr = yield* step('folio_nr_pages', s => 1 << folio_order(s, folio), 'plain')
     if (!held) return nr
     yield* migrate(page, 1, nr === 1 || compound)
@@ -206,8 +206,8 @@ export function huge_memory(kernel: Kernel, { page_folio, folio_order, ...folios
   }
 
   /**
-   * The reference is for split_huge_pmd_address(), which puts one with the PMD that it splits. MADV_DONTNEED may have taken the
-   * PMD away meanwhile: then nobody puts it, and the folio, which has a reference too many, is not split.
+   * Takes a reference for split_huge_pmd_address(), which puts one when it splits the PMD. If MADV_DONTNEED has removed the PMD
+   * meanwhile, nobody puts the reference. The folio then has one too many, and is not split.
    */
   function* migrate_vma_split_unmapped_folio(address: Address, folio: Page): Steps<Page | undefined> {
     yield* step('folio_get', s => page_ref_inc(s, folio), 'relaxed')

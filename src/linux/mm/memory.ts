@@ -2,8 +2,8 @@
 /**
  * mm/memory.c: faults, fork and unmap, one page table entry at a time.
  *
- * What the page table lock makes indivisible is one step here. Left out: mmap_lock (MADV_DONTNEED and faults take it shared,
- * so it excludes neither), swap, copy on write, and the reference counts of system pages.
+ * What runs under the page table lock is one step here. Not modelled: mmap_lock (MADV_DONTNEED and faults take it shared, so that
+ * they do not exclude each other), swap, copy on write, and the reference counts of system pages.
  */
 import { AGAIN, call, type Steps, step } from '../../checker/index.ts'
 import { type Address, LIVE, type Page, type VmFault } from '../types.ts'
@@ -11,7 +11,7 @@ import { put_page, trylock_page, unlock_page } from './memremap.ts'
 import { page_ref_add_unless_zero, page_ref_count, page_ref_dec, page_ref_inc, touch_page } from './page_ref.ts'
 import { migration_entry_to_page, mk_pte, PTE_NONE, PTE_RAM, PTE_RAM_MIGRATION, pte_page } from './pgtable.ts'
 
-/** One attempt of the CPU to touch an address; AGAIN while the access would still fault. */
+/** One attempt of the CPU to access an address; AGAIN while the access would still fault. */
 export function* handle_mm_fault(address: Address): Steps<typeof AGAIN | VmFault | 'done'> {
   const fault = yield* step('handle_pte_fault', s => {
     const pte = s.get(address.pte)
@@ -31,7 +31,7 @@ export function* handle_mm_fault(address: Address): Steps<typeof AGAIN | VmFault
 
 /**
  * do_swap_page() on a device-private entry. Up to 6.0 it used the page without a reference; from 6.1 it takes one under the
- * page table lock; from 6.15 it locks the page first, and who finds it locked waits.
+ * page table lock; from 6.15 it also locks the page first, and waits if that is locked.
  */
 export function* do_swap_page(address: Address): Steps<VmFault> {
   const { fixes } = address.mm.pages[0]!.pgmap.kernel
@@ -55,8 +55,9 @@ export function* do_swap_page(address: Address): Steps<VmFault> {
 }
 
 /**
- * Between unlock_page() and put_page() the next fault locks the page and finds a reference too many. No kernel does both at
- * once; the proposed change asks what would be if one did. False if it does not apply, or the reference is the last.
+ * Unlocks a page and puts a reference in one step, which no kernel does. Otherwise, between unlock_page() and put_page(), the
+ * next fault may lock the page and find a reference too many; the proposed change shows what would happen without that
+ * window. Returns false if the change is not in use, or the reference is the last.
  */
 function* unlock_and_put(page: Page): Steps<boolean> {
   if (!page.pgmap.kernel.fixes.has('fault_unlocks_with_put')) return false
@@ -91,7 +92,7 @@ function* migrate_to_ram(page: Page, address: Address): Steps<VmFault> {
   return yield* page.pgmap.ops.migrate_to_ram!({ address, page })
 }
 
-/** Sleeps until the migration that replaced the entry is over. Up to 5.16 with a page reference while it queues. */
+/** Sleeps until the migration that replaced the entry is over; up to 5.16 it takes a page reference to do so. */
 function* migration_entry_wait(address: Address): Steps<void> {
   const { fixes } = address.mm.pages[0]!.pgmap.kernel
   if (fixes.has('wait_takes_no_reference')) return yield* migration_entry_wait_on_locked(address)
@@ -107,7 +108,7 @@ function* put_and_wait_on_page_locked(page: Page): Steps<void> {
   yield* step('wait_on_page_locked', s => s.wait(s.get(page.pgmap.state) !== LIVE || s.get(page.locked) === 0))
 }
 
-/** Waits on the page's lock without holding or touching the page: the wait queue is hashed by its address. */
+/** Waits for the page's lock without a reference and without an access to the page: the wait queue is found by its address. */
 function* migration_entry_wait_on_locked(address: Address): Steps<void> {
   yield* step('migration_entry_wait_on_locked', s => {
     const pte = s.get(address.pte)
@@ -116,11 +117,11 @@ function* migration_entry_wait_on_locked(address: Address): Steps<void> {
   })
 }
 
-/** zap_pte_range() on one entry: what munmap, exit and MADV_DONTNEED do. */
+/** zap_pte_range() on one entry, as munmap, exit and MADV_DONTNEED call it. */
 export function* zap_pte(address: Address): Steps<void> {
   const page = yield* step('zap_pte_range', s => {
     const pte = s.get(address.pte)
-    // A migration of system memory is let to finish: its pages are not modelled, so neither is losing them.
+    // Wait until a migration of system memory is over: its pages are not modelled, and so is no migration that loses its entry.
     s.wait(pte !== PTE_RAM_MIGRATION)
     s.set(address.pte, PTE_NONE)
     return pte_page(address, pte)
@@ -140,7 +141,7 @@ export function* copy_pte(parent: Address, child: Address): Steps<void> {
   })
 }
 
-/** vm_insert_page(): false if the page has no count, the entry is taken, or (by choice) page tables cannot be had. */
+/** vm_insert_page(): false if the page's count is zero, the entry is in use, or (by choice) no page table can be allocated. */
 export function* vm_insert_page(address: Address, page: Page): Steps<boolean> {
   return yield* step('vm_insert_page', s => {
     if (page_ref_count(s, page) === 0 || s.get(address.pte) !== PTE_NONE || s.choose(2) === 1) return false

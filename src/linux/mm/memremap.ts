@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * mm/memremap.c and the percpu ref of a pagemap (lib/percpu-refcount.c): the parts that protocols put together.
+ * mm/memremap.c and the percpu ref of a pagemap (lib/percpu-refcount.c): the operations of which protocols consist.
  *
- * Left out: percpu mode (only the sum matters here), altmap, ranges (one range), and memcg.
+ * Not modelled: percpu mode (only the sum matters here), altmap, more than one range, and memcg.
  */
 import { type Shared, type Steps, step } from '../../checker/index.ts'
 import { type DevPagemap, DRAINED, DYING, GONE, IDLE, LIVE, type Page } from '../types.ts'
@@ -17,14 +17,14 @@ export function percpu_ref_tryget_live(s: Shared, pgmap: DevPagemap): boolean {
   return true
 }
 
-/** percpu_ref_tryget_many(): fails only at zero, so also works between kill and drain. */
+/** percpu_ref_tryget_many(): fails only at zero, so that it also succeeds between kill and drain. */
 export function percpu_ref_tryget_many(s: Shared, pgmap: DevPagemap, nr: number): boolean {
   if (s.get(pgmap.ref) === 0) return false
   s.add(pgmap.ref, nr)
   return true
 }
 
-/** percpu_ref_get(): for who already holds one. */
+/** percpu_ref_get(): for a caller that already holds a reference. */
 export function percpu_ref_get(s: Shared, pgmap: DevPagemap): void {
   s.warn(s.get(pgmap.ref) === 0, 'warn', 'percpu_ref_get() of a pagemap that has drained')
   s.add(pgmap.ref, 1)
@@ -43,7 +43,7 @@ export function* put_dev_pagemap(pgmap: DevPagemap): Steps<void> {
   yield* percpu_ref_put_many(pgmap, 1)
 }
 
-/** Looks the pagemap up by pfn: null once it is dying. */
+/** get_dev_pagemap(): looks the pagemap up by pfn and takes a reference; false once the pagemap is dying. */
 export function* get_dev_pagemap(pgmap: DevPagemap): Steps<boolean> {
   return yield* step('get_dev_pagemap', s => percpu_ref_tryget_live(s, pgmap), 'plain')
 }
@@ -57,8 +57,8 @@ export function* percpu_ref_kill(pgmap: DevPagemap): Steps<void> {
 }
 
 /**
- * wait_for_completion(&pgmap->done), which the ref's release at zero completes. To kill a percpu ref takes a grace period, so
- * whoever looked at page tables with interrupts off before the kill has done so.
+ * wait_for_completion(&pgmap->done), which the release of the ref at zero completes. Killing a percpu ref takes a grace
+ * period, so that every CPU which was reading page tables with interrupts off at the time of the kill has finished.
  */
 export function* wait_for_drain(pgmap: DevPagemap): Steps<void> {
   for (const irqs_off of pgmap.kernel.rcu_readers) yield* step('synchronize_rcu', s => s.wait(s.get(irqs_off) === 0))
@@ -66,9 +66,9 @@ export function* wait_for_drain(pgmap: DevPagemap): Steps<void> {
 }
 
 /**
- * pageunmap_range(): the struct pages are gone after this. mem_hotplug_begin() takes a percpu rwsem for writing, and that waits
- * for a grace period: for whoever read an entry with interrupts off while it still mapped a page. (Writers that follow each
- * other closely share one; that is left out.)
+ * pageunmap_range(), which frees the struct pages. mem_hotplug_begin() takes a percpu rwsem for writing, which waits for a
+ * grace period, and so for every CPU that with interrupts off has read an entry while it still mapped a page. Not modelled:
+ * writers that follow each other closely share a grace period.
  */
 export function* pageunmap_range(pgmap: DevPagemap): Steps<void> {
   for (const irqs_off of pgmap.kernel.rcu_readers) yield* step('mem_hotplug_begin', s => s.wait(s.get(irqs_off) === 0))
@@ -85,7 +85,7 @@ export function* lock_page(page: Page): Steps<void> {
     s.wait(s.get(page.locked) === 0)
     s.set(page.locked, 1)
   }
-  // What acquires lets earlier stores wait.
+  // An acquire operation does not wait for earlier stores.
   yield* step('lock_page', lock, 'relaxed')
 }
 
@@ -110,15 +110,15 @@ export function* put_page(page: Page): Steps<void> {
 }
 
 /**
- * A page that its owner took from the free list becomes a page with one reference, locked. Whether it may be handed out any more is
- * asked under every protocol, though E alone has a kernel that asks.
+ * zone_device_page_init(): gives a page from the owner's free list its first reference, and locks it. That the pagemap is not
+ * dying is checked under every protocol, although only the kernels of E check it.
  */
 export function* zone_device_page_init(page: Page): Steps<void> {
   const { pgmap } = page
   yield* first_step(pgmap.kernel.protocol.init_page(page), s => warn_if_dying(s, pgmap))
 }
 
-/** The kernel's comment in zone_device_page_init(), as a property: what its WARN_ON is meant to notice, and since 6.19 does not. */
+/** Checks what the comment in the kernel's zone_device_page_init() demands. Its WARN_ON is meant to, but since 6.19 does not. */
 export function warn_if_dying(s: Shared, pgmap: DevPagemap): void {
   s.warn(s.get(pgmap.state) !== LIVE, 'alloc-after-kill', 'a page is handed out after memunmap_pages() began')
 }
@@ -132,14 +132,14 @@ function probe_pagemap(s: Shared, event: PagemapProbe['event'], pgmap: DevPagema
   emit(s, { event, pgmap })
 }
 
-/** PRIVATE and COHERENT: memory that only its driver can hand out. */
+/** True for PRIVATE and COHERENT: memory that only its driver can hand out. */
 export function driver_owned(pgmap: DevPagemap): boolean {
   return pgmap.type === 'PRIVATE' || pgmap.type === 'COHERENT'
 }
 
 /**
- * Calls the owner's page_free(); types without one must not get here. Every step of it needs the pagemap: once memunmap_pages()
- * has returned the owner takes apart where the page is filed, and may unload the callback itself.
+ * Calls the owner's page_free(), which warns for a type that has none. Each of its steps needs the pagemap: once memunmap_pages()
+ * has returned, the owner destroys the free list, and may unload the module with the callback.
  */
 export function* page_free(page: Page): Steps<void> {
   const { ops, kernel } = page.pgmap
@@ -169,7 +169,10 @@ function probe_free(s: Shared, { pfn }: Page, entered: string): void {
   emit(s, { event: 'lastput_free', pfn, entered })
 }
 
-/** memunmap_pages() since B: what memremap_pages() took for the pages goes in one put; waits for whatever else holds the ref. */
+/**
+ * memunmap_pages() since B: puts what memremap_pages() took for the pages at once, then waits for the other holders of the
+ * ref.
+ */
 export function* memunmap_without_pages(pgmap: DevPagemap): Steps<void> {
   const per_page = pgmap.kernel.protocol.pgmap_refs_per_page(pgmap.type)
   yield* percpu_ref_kill(pgmap)

@@ -2,8 +2,8 @@
 /**
  * mm/migrate_device.c (mm/migrate.c before 5.19): moving one page between system and device memory.
  *
- * Left out: the mmu notifier (the driver's page table is not modelled), the LRU, large folios (see lib/test_hmm_large.ts), batches
- * (a range is moved page by page), and system pages: a migration of system memory has no count to fail on.
+ * Not modelled: the mmu notifier (there is no device page table), the LRU, large folios (see lib/test_hmm_large.ts), batches
+ * (a range is moved page by page), and system pages: a migration of system memory never fails because of a count.
  */
 import { call, type Shared, type Steps, step } from '../../checker/index.ts'
 import type { Address, Fault, Page } from '../types.ts'
@@ -13,8 +13,8 @@ import { get_page_unless_zero, page_ref_count, page_ref_dec, page_ref_inc } from
 import { make_migration_entry, mapcount, mk_pte, PTE_NONE, PTE_RAM, PTE_RAM_MIGRATION, pte_page } from './pgtable.ts'
 
 /**
- * migrate_vma_collect_pmd() on a device page: takes a reference, locks, and puts a migration entry in the mapping's place. What it
- * gives back, the mapping's reference or its own on a page that somebody else has locked, it does under the page table lock.
+ * migrate_vma_collect_pmd() on a device page: takes a reference, locks the page, and replaces the mapping by a migration
+ * entry. Still under the page table lock it puts the mapping's reference or, if somebody else has locked the page, its own.
  */
 function* migrate_vma_collect(address: Address, fault_page: Page | undefined): Steps<Page | undefined> {
   const { fixes, protocol } = address.mm.pages[0]!.pgmap.kernel
@@ -32,14 +32,14 @@ function* migrate_vma_collect(address: Address, fault_page: Page | undefined): S
   return protocol.migration_tries_lock_twice ? yield* migrate_vma_prepare(page) : undefined
 }
 
-/** migrate_vma_prepare(), up to 5.16: a page that was not locked when it was collected, and that is mapped as before, gets a second chance. */
+/** migrate_vma_prepare(), up to 5.16: tries again to lock a page that could not be locked when it was collected. */
 function* migrate_vma_prepare(page: Page): Steps<Page | undefined> {
   if (yield* step('trylock_page', s => trylock_page(s, page), 'relaxed')) return page
   yield* call(put_page, page)
   return undefined
 }
 
-/** try_to_migrate(): the other mappings become migration entries too. */
+/** try_to_migrate(): replaces the other mappings of the page by migration entries too. */
 function* try_to_migrate(page: Page): Steps<void> {
   for (const address of page.pgmap.kernel.mm.addresses)
     yield* step('try_to_migrate_one', s => {
@@ -66,8 +66,8 @@ function fault_references(page: Page, fault_page: Page | undefined): number {
 }
 
 /**
- * folio_migrate_mapping() (migrate_page_move_mapping): no reference but the migration's own may be left.
- * @param migrated what the driver notes of a page that has moved, still locked
+ * folio_migrate_mapping() (migrate_page_move_mapping()): succeeds only if no reference but the migration's own is left.
+ * @param migrated what the driver notes of a page that has moved, while the page is still locked
  */
 function* folio_migrate_mapping(
   page: Page,
@@ -84,12 +84,15 @@ function* folio_migrate_mapping(
   return yield* step('folio_migrate_mapping', nobody_else, 'plain')
 }
 
-/** The lock is what keeps a second migration of the page away. The kernel asserts it of all folios it moves (move_to_new_folio()). */
+/**
+ * Only the lock prevents a second migration of the page. The kernel asserts it for all folios that it moves
+ * (move_to_new_folio()).
+ */
 function must_be_locked(s: Shared, page: Page, what: string): void {
   s.warn(s.get(page.locked) === 0, 'warn', `VM_BUG_ON_FOLIO: ${what} on page ${page.index}, which is not locked`)
 }
 
-/** remove_migration_ptes(): entries map another page, or (without one) system memory. */
+/** remove_migration_ptes(): replaces the migration entries by mappings of `to`, or of system memory if omitted. */
 function* remove_migration_ptes(page: Page, to: Page | undefined): Steps<void> {
   for (const address of page.pgmap.kernel.mm.addresses)
     yield* step('remove_migration_pte', s => {
@@ -100,7 +103,7 @@ function* remove_migration_ptes(page: Page, to: Page | undefined): Steps<void> {
 }
 
 /**
- * What follows once a device page is collected: unmap, check, copy, compare, finalize.
+ * The rest of a migration once a device page is collected: unmap, check, copy, compare, finalize.
  * @param moved what the driver notes of a page that has moved
  */
 export function* migrate_device_page(
@@ -119,8 +122,9 @@ export function* migrate_device_page(
 }
 
 /**
- * migrate_vma_*() from device to device memory (drm_pagemap, 7.x): the entries come to map a page of `alloc`'s. Source and destination are
- * pages of one pagemap here (can_migrate_same_pagemap), which is no different for counts: each page holds its own pagemap.
+ * migrate_vma_*() from device to device memory (drm_pagemap, 7.x): the entries then map a page that `alloc` returns. Here,
+ * source and destination belong to one pagemap (can_migrate_same_pagemap). For counts that makes no difference, since each
+ * page holds its own.
  */
 export function* migrate_vma_device_to_device(
   address: Address,
@@ -149,13 +153,16 @@ export function* migrate_vma_to_ram(
   return page !== undefined && (yield* call(migrate_device_page, page, page === fault_page ? page : undefined, moved))
 }
 
-/** The same as a driver's ioctl calls them, without a fault. */
+/** The same functions as a driver's ioctl calls them, without a fault. */
 export function* migrate_vma_to_system(address: Address): Steps<boolean> {
   const page = yield* migrate_vma_collect(address, undefined)
   return page !== undefined && (yield* call(migrate_device_page, page, undefined))
 }
 
-/** migrate_device_range() on one pfn and what drivers do with it (6.1 and later): false if the page is in use and stays. */
+/**
+ * migrate_device_range() on one pfn and the rest of a driver's eviction (6.1 and later): false if the page is in use and
+ * stays.
+ */
 export function* migrate_device_pfn(page: Page): Steps<boolean> {
   if (!(yield* get_page_unless_zero(page))) return true
   if (yield* step('folio_trylock', s => trylock_page(s, page), 'relaxed'))
@@ -164,15 +171,16 @@ export function* migrate_device_pfn(page: Page): Steps<boolean> {
   return false
 }
 
-/** migrate_device_coherent_folio(): the caller's reference is given back, whatever comes of it; false if another one is left. */
+/** migrate_device_coherent_folio(): puts the caller's reference in any case; false if the page could not be migrated. */
 export function* migrate_device_coherent_folio(page: Page): Steps<boolean> {
   yield* lock_page(page)
   return yield* call(migrate_device_page, page, undefined)
 }
 
 /**
- * migrate_vma_setup(), _pages() and _finalize() from system to device memory; `alloc` is the driver's, and may fail. The page that it
- * populated is no longer the caller's, mapped or not.
+ * migrate_vma_setup(), _pages() and _finalize() from system to device memory.
+ * @param alloc the driver's allocation, which may fail
+ * @returns the page that was populated, on which the caller no longer holds a reference, whether it was mapped or not
  */
 export function* migrate_vma_to_device(
   address: Address,
@@ -201,7 +209,7 @@ function* finish_ram_migration(address: Address, page: Page | undefined): Steps<
   })
 }
 
-/** migrate_vma_insert_page(): where nothing was mapped; gives up if something is by now. */
+/** migrate_vma_insert_page(): maps the page where nothing was mapped; gives up if something is mapped by now. */
 function* migrate_vma_insert_page(address: Address, page: Page): Steps<void> {
   yield* step('migrate_vma_insert_page', s => {
     if (s.get(address.pte) !== PTE_NONE) return

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * include/linux/page_ref.h: the atomic operations on `_refcount`, and what watches them. Functions that take `s` are parts
- * of a step, for what the kernel does under the page table lock; each is one tracepoint of include/trace/events/page_ref.h.
+ * include/linux/page_ref.h: the atomic operations on `_refcount`, with their checks and trace events. Functions that take `s` are
+ * parts of a step, for what the kernel does under the page table lock. Each emits one event of include/trace/events/page_ref.h.
  */
 import { type Shared, type Steps, step } from '../../checker/index.ts'
 import { BUSY, GONE, IDLE, type Page } from '../types.ts'
 import { mapcount } from './pgtable.ts'
 import { emit, type PageRefEvent, probe_page } from './trace_events.ts'
 
-/** Adds to the count; the event comes first, so that a step which breaks down there still shows in a trace. */
+/** Adds to the count. The event is emitted before, so that a trace also has it if the access ends the execution. */
 function change(
   s: Shared,
   page: Page,
@@ -21,7 +21,7 @@ function change(
   return s.add(page._refcount, delta)
 }
 
-/** @param after the count that the operation leaves, given that before */
+/** Emits a page_ref event. @param after returns the count after the operation from the one before */
 function trace(
   s: Shared,
   event: PageRefEvent['event'],
@@ -43,7 +43,7 @@ function trace(
   })
 }
 
-/** Every access to a struct page: it must still be there. */
+/** Checked at every access to a struct page: it must not have been freed with its pagemap. */
 export function page_exists(s: Shared, page: Page): void {
   if (s.get(page.pgmap.state) === GONE)
     s.fail('pagemap-gone', `page ${page.index} is touched after its pagemap was removed`)
@@ -60,14 +60,14 @@ export function page_ref_set(s: Shared, page: Page, count: number): void {
   s.set(page._refcount, count)
 }
 
-/** get_page() of a caller that knows the page to be in use. */
+/** get_page() by a caller that knows that the page is in use. */
 export function page_ref_inc(s: Shared, page: Page): void {
   const count = change(s, page, 1, 'page_ref_mod')
   if (s.get(page.life) === IDLE) s.fail('get-on-free-page', `get_page() on page ${page.index}, which is free`)
   s.warn(count === 1, 'warn', `VM_BUG_ON: get_page() on page ${page.index} with count 0`)
 }
 
-/** try_get_page(), try_grab_folio(): GUP on a page that a locked entry maps. Without a count it warns and gets nothing. */
+/** try_get_page(), try_grab_folio(): GUP under the page table lock takes a reference. At a count of zero it warns, and fails. */
 export function try_get_page(s: Shared, page: Page): boolean {
   const referenced = page_ref_count(s, page) !== 0
   s.warn(!referenced, 'warn', `WARN_ON_ONCE in try_get_page(): page ${page.index} is mapped with count 0`)
@@ -75,19 +75,19 @@ export function try_get_page(s: Shared, page: Page): boolean {
   return referenced
 }
 
-/** A plain get by the page's owner that may take it from idle: fs/dax.c from 6.15. */
+/** A plain get by the page's owner, by which an idle page may become busy: fs/dax.c from 6.15. */
 export function page_ref_get_idle(s: Shared, page: Page): void {
   change(s, page, 1, 'page_ref_mod')
   if (s.get(page.life) === IDLE)
     s.fail('get-on-free-page', `folio_ref_inc() on page ${page.index}, whose block is free`)
 }
 
-/** A put_page() that cannot be the last: another reference stays, and the caller knows of it. */
+/** A put_page() that cannot be the last, since the caller knows of another reference that stays. */
 export function page_ref_dec(s: Shared, page: Page): void {
   page_ref_put_testzero(s, page)
 }
 
-/** get_page_unless_zero() of somebody who found the page without knowing whether it is in use. */
+/** get_page_unless_zero() by a caller that does not know whether the page is in use. */
 export function page_ref_add_unless_zero(s: Shared, page: Page): boolean {
   const unless_zero = (count: number) => (count === 0 ? 0 : count + 1)
   trace(s, 'page_ref_mod_unless', page, unless_zero, 1, count => (count === 0 ? 0 : 1))
@@ -113,7 +113,7 @@ export function* get_page_unless_zero(page: Page): Steps<boolean> {
   return yield* step('get_page_unless_zero', s => page_ref_add_unless_zero(s, page))
 }
 
-/** put_page_testzero(): true for the last reference. */
+/** put_page_testzero(): true if the reference was the last. */
 export function page_ref_put_testzero(s: Shared, page: Page): boolean {
   return change(s, page, -1, 'page_ref_mod_and_test', count => (count === 0 ? 1 : 0)) === 0
 }
@@ -122,17 +122,17 @@ export function* page_ref_dec_and_test(page: Page): Steps<boolean> {
   return yield* step('page_ref_dec_and_test', s => page_ref_put_testzero(s, page))
 }
 
-/** The new count. */
+/** Puts a reference and returns the new count. */
 export function* page_ref_dec_return(page: Page): Steps<number> {
   return yield* step('page_ref_dec_return', s => change(s, page, -1, 'page_ref_mod_and_return', count => count))
 }
 
-/** The free path works on a page between its last put and its callback, and must be alone there. */
+/** An access by the free path between the last put and the owner's callback, where nobody else may have the page. */
 export function* touch_freed_page(page: Page, what: string): Steps<void> {
   yield* step(what, s => touch_freed(s, page, what), 'plain')
 }
 
-/** A set of the count that comes after the page was given back; the event shows even where it is what breaks. */
+/** A set of the count after the page was freed. The event is emitted before the check, so that a trace has it in any case. */
 export function page_ref_set_freed(s: Shared, page: Page, count: number, what: string): void {
   trace(s, 'page_ref_set', page, () => count, count)
   nobody_else_has(s, page, what)
@@ -150,7 +150,7 @@ function nobody_else_has(s: Shared, page: Page, what: string): void {
     s.fail('touch-after-free', `${what} after page_free(): page ${page.index} is already handed out again`)
 }
 
-/** Any use of a page by somebody who must hold a reference: DMA, zone_device_data, page->pgmap. */
+/** A use of a page that requires a reference: DMA, zone_device_data, page->pgmap. */
 export function* touch_page(page: Page, what: string): Steps<void> {
   const touch = (s: Shared) => {
     probe_page(s, 'lastput_use', page)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * What a recording can hold: page_ref events, probes that whoever records sets with a line each (kprobes), and the kernel's
- * own reports. They change no memory, and say what a step does, whether or not that is right.
+ * The events that a recording can have: page_ref events, kprobes that the user sets, and the kernel's own reports. They say
+ * what a step does, whether or not that is correct, and have no effect on the state.
  */
 import type { Shared, Steps } from '../../checker/index.ts'
 import type { DevPagemap, Page } from '../types.ts'
@@ -27,12 +27,12 @@ export interface PageRefEvent {
 /** A probe on a page. */
 export interface PageProbe {
   /**
-   * `lastput_free`: the owner's page_free() is entered, and without {@link entered} the page is filed as free.
-   * `lastput_alloc`: the owner hands the page out. `lastput_use`: somebody who must hold a reference uses it.
+   * `lastput_free`: with {@link entered}, the owner's page_free() is entered; without, the page is put on the free list.
+   * `lastput_alloc`: the owner hands the page out. `lastput_use`: a use of the page that requires a reference.
    */
   readonly event: 'lastput_free' | 'lastput_alloc' | 'lastput_use'
   readonly pfn: number
-  /** The page_free() whose entry this is. */
+  /** Name of the page_free() function that is entered. */
   readonly entered?: string
 }
 
@@ -53,7 +53,7 @@ export function is_page_ref(event: TraceEvent): event is PageRefEvent {
   return event.event.startsWith('page_ref_')
 }
 
-/** Tells whoever executes the step, and nobody while systems are explored. */
+/** Passes an event to whoever executes the step. While the checker explores, nobody receives it. */
 export function emit(s: Shared, event: TraceEvent): void {
   s.observe?.(event)
 }
@@ -62,7 +62,7 @@ export function probe_page(s: Shared, event: PageProbe['event'], page: Page): vo
   emit(s, { event, pfn: page.pfn })
 }
 
-/** `steps` with a probe at the function's entry. */
+/** Returns `steps` with a probe at the function's entry. */
 export function entering<T>(steps: Steps<T>, enter: (s: Shared) => void): Steps<T> {
   return first_step(steps, enter)
 }

@@ -5,7 +5,7 @@ import { set_page_count } from '../mm/page_ref.ts'
 import type { Page, Protocol } from '../types.ts'
 import { C } from './c.ts'
 
-/** As C, but drivers that want a count of one on their list set it themselves, just before they file the page. */
+/** As C, but drivers that want a count of one set it themselves, just before they put the page on the free list. */
 export const C_prime: Protocol = {
   ...C,
   id: "C'",

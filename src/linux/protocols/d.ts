@@ -6,15 +6,15 @@ import { page_ref_dec_and_test, page_ref_dec_return, page_ref_set_freed } from '
 import type { Page, Protocol } from '../types.ts'
 
 /**
- * The core's set_page_count(page, 1) after page_free(): by then the page is the driver's. Types without page_free() have got
- * their warning, and stay at 0.
+ * The core's set_page_count(page, 1) after page_free(), when the page already belongs to the driver again. For types without
+ * page_free(), the core has warned, and their pages stay at 0.
  */
 export function* reset_after_free(page: Page): Steps<void> {
   if (!page.pgmap.ops.page_free) return
   yield* step('set_page_count', s => page_ref_set_freed(s, page, 1, 'set_page_count(page, 1)'), 'plain')
 }
 
-/** FS_DAX pages are one-based from 5.18 to 6.14: the put to 1 wakes who waits for the page. */
+/** FS_DAX pages are one-based from 5.18 to 6.14: the put to 1 wakes those who wait for the page. */
 export function* put_devmap_managed_page(page: Page): Steps<void> {
   if ((yield* page_ref_dec_return(page)) === 1) yield* wake_up_var(page)
 }

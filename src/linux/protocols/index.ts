@@ -10,10 +10,10 @@ import { E as e } from './e.ts'
 import { F as f } from './f.ts'
 import { G as g } from './g.ts'
 
-/** Drivers and protocols of others call their functions: a call that nobody runs is noticed. */
+/** Tracked, since models of others call the protocols' functions: a call without `yield*` is noticed. */
 export const [A, B, C, C_prime, D, E, F, G] = [a, b, c, c_prime, d, e, f, g].map(allTracked) as EightProtocols
 
 type EightProtocols = [Protocol, Protocol, Protocol, Protocol, Protocol, Protocol, Protocol, Protocol]
 
-/** In the order in which they were proposed or shipped. */
+/** All protocols, in the order in which they were proposed or shipped. */
 export const protocols: readonly Protocol[] = [A, B, C, C_prime, D, E, F, G]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * What a refcount protocol makes of one page, as data: by these rules the ledger judges a recording.
+ * The counts of one page under a refcount protocol, as data: by these rules the ledger judges a recording.
  * They are per type, not only per version: under F and G a DAX fault takes a page from 0 to 1 by a plain get, which is
  * a bug for every other type. Checked against Linux 5.10, 6.12 and 7.3; B, C and C' are those of the mails of 2020.
  */
@@ -13,11 +13,11 @@ export const PROTOCOL_IDS: readonly ProtocolId[] = ['A', 'B', 'C', "C'", 'D', 'E
 export interface PageRule {
   /** Count of a page that the driver (or DAX) owns and nobody uses. */
   idle: 0 | 1
-  /** What takes an idle page into use: a set of its count, a get, or nothing that touches the count. */
+  /** How an idle page becomes a busy one: by a set of its count, by a get, or without an operation on the count. */
   handOut: 'set' | 'get' | 'none'
-  /** Whether the core sets the count back to 1 after the last put. */
+  /** True if the core sets the count back to 1 after the last put. */
   coreResets: boolean
-  /** Whether memunmap_pages() puts every page once (1 -> 0). */
+  /** True if memunmap_pages() puts every page once (1 -> 0). */
   teardownPuts: boolean
 }
 
@@ -35,7 +35,7 @@ const same = (rule: PageRule): Record<PageType, PageRule> => ({
   PCI_P2PDMA: rule,
 })
 
-/** The rule of a page by protocol and type. */
+/** By protocol and type of memory, the rule of a page. */
 export const PAGE_RULES: Record<ProtocolId, Record<PageType, PageRule>> = {
   A: same(EXTRA_REF),
   B: { ...same(RESET_TO_ONE), FS_DAX: ONE_BASED, GENERIC: ONE_BASED },

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Puts protocol, driver and threads together to one system that the engine explores. */
+/** Builds the system that the checker explores from a protocol, a driver and threads. */
 import {
   type Cell,
   cell,
@@ -35,19 +35,19 @@ import { invariants } from './invariants.ts'
 export interface Scenario {
   readonly driver: Driver
   readonly protocol: Protocol
-  /** Device pages, 2 unless said. */
+  /** Number of device pages, 2 if omitted. */
   readonly pages?: number
-  /** User addresses (page table entries), 2 unless said. */
+  /** Number of user addresses (page table entries), 2 if omitted. */
   readonly vas?: number
-  /** Threads of each role; the driver's own choice unless said. */
+  /** Number of threads of each role; the driver's default if omitted. */
   readonly threads?: Readonly<Record<string, number>>
-  /** Changes that this kernel does not have yet. */
+  /** Merged changes that this kernel does not have. */
   readonly reverts?: readonly Fix[]
-  /** Proposed changes that no kernel has. */
+  /** Changes that no kernel has, but this one is to have. */
   readonly adds?: readonly Fix[]
-  /** Leaves out what was merged after the protocol's last release. */
+  /** True to leave out the changes that were merged after the protocol's last release. */
   readonly as_released?: boolean
-  /** On processors that hold plain stores back; sequentially consistent unless said. */
+  /** The memory model, one with store buffers; sequential consistency if omitted. */
   readonly stores?: StoreOrder
   readonly name?: string
 }
@@ -58,10 +58,10 @@ export interface Built {
   readonly parts: DriverParts
 }
 
-/** First pfn of the modelled pagemap, as it shows in traces. */
+/** First pfn of the modelled pagemap in traces. */
 const FIRST_PFN = 0x100000
 
-/** @throws Error for a role that the driver does not have. */
+/** Builds the system of a scenario. @throws Error for a role that the driver does not have. */
 export function build(scenario: Scenario): Built {
   const { driver, protocol, stores } = scenario
   const { kernel, parts } = set_up(scenario)
@@ -86,7 +86,7 @@ export function build(scenario: Scenario): Built {
   }
 }
 
-/** A driver may have more threads than cells had room for: how many, its setup says. */
+/** Sets up kernel and driver; a second time, with more room in cells, if the driver's setup asks for more threads than `room`. */
 function set_up(scenario: Scenario, room = DEFAULT_THREADS): { kernel: ModelKernel; parts: DriverParts } {
   const kernel = new ModelKernel(scenario, room)
   const parts = scenario.driver.setup(kernel)
@@ -117,7 +117,7 @@ function threads_of(parts: DriverParts, role: string, n: number): Thread[] {
   )
 }
 
-/** Threads that cells make room for in a scenario that leaves their number to the driver. */
+/** The number of threads that cells have room for at first, if a scenario leaves the number to the driver. */
 const DEFAULT_THREADS = 5
 
 class ModelKernel implements Kernel {
@@ -142,7 +142,7 @@ class ModelKernel implements Kernel {
     this.threads = threads ? Object.values(threads).reduce((a, b) => a + b, 0) : room
     this.pgmap = this.memremap_pages(driver.type)
     this.mm = this.address_space()
-    // What code of a driver would add to them were state in no cell, of which no search would know.
+    // A field that a driver's code adds to these would be state outside of cells, which a search does not explore.
     for (const each of [this, this.pgmap]) Object.preventExtensions(each)
   }
 
@@ -163,7 +163,7 @@ class ModelKernel implements Kernel {
     return pgmap
   }
 
-  /** Room in the count for every entry, and for two references of each thread: the fault's and the migration's. */
+  /** Makes a page. Its count has room for every entry, and for two references of each thread: the fault's and the migration's. */
   private page(pgmap: DevPagemap, index: number): Page {
     const of = [member(this.page_sort, index)]
     const max = 1 + this.address_sort.size + 2 * this.threads
@@ -196,7 +196,7 @@ class ModelKernel implements Kernel {
 
 function fixes_of(reverts: readonly Fix[], adds: readonly Fix[]): ReadonlySet<Fix> {
   const fixes = new Set<Fix>([...merged_fixes.filter(f => !reverts.includes(f)), ...adds])
-  // The lock is tried under the reference's protection: without the one there is not the other.
+  // The fault may lock the page only because it holds a reference, so that the second change needs the first.
   if (!fixes.has('fault_takes_reference')) fixes.delete('fault_trylocks')
   return fixes
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Why cells of the matrix are violated, in a line each: what a kernel of that time does, what a proposal would have done, or
- * what the scenario asks for. A cell without an entry here has not been looked into; the tests hold that there is none.
+ * The causes of violations in the matrix, in a line each: what a kernel of that time does, what a proposal would have done, or
+ * what the scenario asks for. A violated cell without an entry has not been investigated; a test checks that there is none.
  */
 import type { MemoryType } from '../types.ts'
 
-/** What a cell of the matrix is about. */
+/** A cell of the matrix. */
 export interface CellOf {
   readonly driver: string
   readonly type: MemoryType
@@ -15,14 +15,14 @@ export interface CellOf {
 }
 
 export interface Cause {
-  /** A row of the corpus (`check --bugs`), where there is one. */
+  /** Id of a row of the corpus (`check --bugs`), if there is one. */
   readonly bug?: string
   /** What else it is called in a summary. */
   readonly tag?: string
   readonly words: string
 }
 
-/** What is not named is not looked at; protocols are separated by blanks. */
+/** The cells that a cause applies to. An omitted field matches all; protocols are separated by blanks. */
 interface Where {
   readonly drivers?: readonly string[]
   readonly types?: readonly MemoryType[]
@@ -31,7 +31,7 @@ interface Where {
   readonly properties?: readonly string[]
 }
 
-/** The first that applies. */
+/** Causes by priority: of several that apply to a cell, the first one counts. */
 const list: readonly (Where & Cause)[] = [
   {
     protocols: "A B C C' D E F G",
@@ -249,7 +249,7 @@ function applies(where: Where, { driver, type, protocol, scenario, property }: C
 
 export const causes: readonly Cause[] = list
 
-/** Why a violated cell, which is no consequence of another, is violated; undefined where nobody has looked. */
+/** Returns the cause of a violated cell that is no consequence of another violation; undefined if it was not investigated. */
 export function causeOf(cell: CellOf): Cause | undefined {
   return list.find(c => applies(c, cell))
 }

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Changes to the kernel that mended a bug without changing the protocol. A system has all that were merged unless it reverts
- * some: so a protocol is judged by its own merits, and a bug by the one change that mended it. Proposed ones are added by name.
+ * Changes to the kernel that fixed a bug without changing the protocol. A system has all merged ones unless it reverts some, so
+ * that a verdict about a protocol does not depend on bugs that were fixed, and a bug can be shown by reverting the one change
+ * that fixed it. Proposed changes are added by name.
  */
 
 export interface FixInfo {
-  /** Commit, CVE, or when it was merged; empty for changes that no kernel has. */
+  /** Commit, CVE, or year of the merge; empty for changes that no kernel has. */
   readonly commit: string
   readonly subject: string
   /**
-   * First release that has it, as far as that tells one protocol's last release from the next one's first; `6.19` stands for whatever came
-   * in 2026. Absent for changes that are older than the protocols' differences, or no kernel's own.
+   * First release that has the change, only as exact as is needed to tell the last release of one protocol from the first of the
+   * next: `6.19` stands for everything of 2026. Absent for changes that all protocols have, or that no kernel has.
    */
   readonly since?: string
 }
@@ -150,7 +151,7 @@ export const all_fixes = Object.keys(list) as Fix[]
 export const merged_fixes = all_fixes.filter(f => fixes[f].commit !== '')
 export const proposed_fixes = all_fixes.filter(f => fixes[f].commit === '')
 
-/** Merged changes that came after a release, such as 6.18: what a kernel of that time does not have. */
+/** Merged changes that came after a release, such as 6.18, so that a kernel of that release does not have them. */
 export function merged_after(release: string): Fix[] {
   return merged_fixes.filter(f => {
     const { since } = fixes[f]

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Promises that are looked at in whole states. The others are named by the steps that break them: `s.warn()` and `s.fail()` in
- * mm/ and the drivers, or by the checker itself (bounds, deadlock, finishes).
+ * The promises that are checked as invariants of states. The others are violated by steps, through `s.warn()` and `s.fail()` in
+ * mm/ and the drivers, or are checked by the checker itself (bounds, deadlock, finishes).
  */
 import { always, at_rest, type Property, type View } from '../../checker/index.ts'
 import { driver_owned } from '../mm/memremap.ts'
@@ -9,7 +9,7 @@ import { busy_base, idle_count } from '../mm/page_count.ts'
 import { mapcount, migration_count, pte_page } from '../mm/pgtable.ts'
 import { BUSY, GONE, IDLE, type Kernel, LIVE, type Page } from '../types.ts'
 
-/** In the order in which a state that breaks several is said to break the first. */
+/** The invariants of a system, by priority: a state that violates several is reported for the first of them. */
 export function invariants(kernel: Kernel): Property[] {
   const { pgmap, mm } = kernel
   const free_and_mapped = (s: View) => (page: Page) =>
@@ -23,7 +23,7 @@ export function invariants(kernel: Kernel): Property[] {
   ]
 }
 
-/** The count equals the references that page tables hold, and the pagemap's what its pages hold, when nobody is busy. */
+/** At rest, a page's count equals the references that page tables hold, and the pagemap's count those that its pages hold. */
 function counts_at_rest({ pgmap, protocol }: Kernel) {
   const { type, pages } = pgmap
   const expected = (s: View, page: Page) =>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Protocol x driver x scenario: every system of `lastput check --matrix`. */
+/** The systems of `lastput check --matrix`: each protocol with each driver and scenario. */
 import type { Driver, ThreadCounts } from '../driver.ts'
 import { protocols } from '../protocols/index.ts'
 import type { Protocol } from '../types.ts'
@@ -11,10 +11,10 @@ export interface MatrixSystem {
   readonly system: Scenario
 }
 
-/** What the systems have in common. */
+/** Options that all systems of the matrix have in common. */
 export type MatrixOf = Pick<Scenario, 'pages' | 'vas' | 'reverts' | 'adds' | 'as_released' | 'stores'>
 
-/** In the order of drivers, scenarios, protocols; of the protocols, those that a driver has code for. */
+/** Returns the cells ordered by driver, scenario and protocol, with only the protocols that the driver has code for. */
 export function matrix(
   drivers: readonly Driver[],
   common: MatrixOf,

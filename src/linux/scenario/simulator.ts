@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Executes a system one step at a time: by hand from a unit test, by a seed for `lastput run`, or along a counterexample.
- * Each step says which page_ref events it made and which properties it broke.
+ * Executes a system one step at a time: as a unit test asks, at random by a seed for `lastput run`, or along a counterexample.
+ * Each step has the page_ref events that it made and the properties that it violated.
  */
 import {
   type Cell,
@@ -19,21 +19,21 @@ import { is_page_ref, type PageRefEvent, type TraceEvent } from '../mm/trace_eve
 import type { Built } from './build.ts'
 
 export interface SimulatedStep extends CounterexampleStep {
-  /** Which of the ways a step that chooses went, from 0. */
+  /** Index, from 0, of the outcome that was taken of a step that chooses. */
   readonly choice: number
   readonly events: readonly PageRefEvent[]
-  /** The same with probes and the kernel's reports, in order. */
+  /** The events together with probes and the kernel's reports, in order. */
   readonly trace: readonly TraceEvent[]
   readonly violations: readonly Violation[]
 }
 
-/** What a step does in each of its ways, with the events of each. */
+/** One of the outcomes that a step may have, with its events. */
 interface Way {
   readonly outcome: Outcome
   readonly trace: readonly TraceEvent[]
 }
 
-/** A step taken, not yet told: stacks are costly, so only steps that somebody looks at get theirs. */
+/** A step that was taken, and its description once somebody asks for it: descriptions need stacks, which are costly. */
 interface Taken {
   readonly before: readonly number[]
   readonly thread: number
@@ -76,7 +76,7 @@ export class Simulator {
     return this.taken.flatMap(t => t.way.trace.filter(is_page_ref))
   }
 
-  /** Properties broken so far. */
+  /** Violations so far. */
   get violations(): readonly Violation[] {
     return this.taken.flatMap(t => t.violations)
   }
@@ -87,7 +87,7 @@ export class Simulator {
     return this.built.system.threads.filter((_, t) => this.ways(t).length > 0).map(t => t.name)
   }
 
-  /** Whether the thread is in the middle of a run. */
+  /** True if the thread is inside a run. */
   running(thread: string): boolean {
     return this.state.places[this.indexOf(thread)]!.started
   }
@@ -102,8 +102,9 @@ export class Simulator {
   }
 
   /**
-   * Runs the thread alone until its run ends; `choose` settles steps that choose (default: the first way).
-   * @returns false if it blocks, breaks down, or takes `limit` steps.
+   * Runs the thread alone until its run ends.
+   * @param choose returns the index of the outcome to take of a step that has several; the first by default.
+   * @returns false if the thread blocks, ends the execution, or takes `limit` steps.
    */
   finish(thread: string, choose: (ways: number) => number = () => 0, limit = 1000): boolean {
     const t = this.indexOf(thread)
@@ -119,8 +120,8 @@ export class Simulator {
   }
 
   /**
-   * Runs threads at random (xorshift32 from `seed`) until none can move, something breaks, or `limit` steps.
-   * @param onStep is called before each, with how many were taken.
+   * Runs threads at random (xorshift32 from `seed`) until none can move, a property is violated, or after `limit` steps.
+   * @param onStep is called before each step with the number of steps taken.
    */
   run(seed: number, limit: number, onStep?: (taken: number) => void): void {
     const random = xorshift32(seed)
@@ -141,7 +142,7 @@ export class Simulator {
     if (!this.search(steps, 0)) throw new Error(`${this.built.system.name}: the counterexample cannot be replayed`)
   }
 
-  /** Steps that choose may look alike for a while: tries each way that fits. */
+  /** Backtracks: outcomes of a step that chooses may have equal effects at first, so each one that fits is tried. */
   private search(steps: readonly CounterexampleStep[], at: number): boolean {
     const wanted = steps[at]
     if (!wanted) return true
@@ -205,13 +206,13 @@ export class Simulator {
   }
 }
 
-/** What one run of a step made, and whether it was blocked: then nothing of it has happened. */
+/** The events of one run of a step's body, and whether it was blocked, in which case none of them has happened. */
 interface Batch {
   readonly trace: TraceEvent[]
   blocked: boolean
 }
 
-/** The same step, with the events of each of its runs put into a batch of their own. */
+/** The same step, which adds a batch with its events for each run of its body. */
 function recorded(request: StepRequest, batches: Batch[]): StepRequest {
   return {
     ...request,
@@ -238,12 +239,12 @@ function recorded(request: StepRequest, batches: Batch[]): StepRequest {
   }
 }
 
-/** Whether percpu_ref_switch_to_atomic_rcu(), part of the kill, finds a sum of zero or less and warns. */
+/** True if the kill of a percpu ref leaves a count below zero, of which percpu_ref_switch_to_atomic_rcu() warns. */
 function underflows(request: StepRequest, after: number): boolean {
   return request.name === 'percpu_ref_kill' && after < 0
 }
 
-/** Marsaglia's xorshift32: small, and the same everywhere. */
+/** Marsaglia's xorshift32, whose numbers are the same on every platform. */
 function xorshift32(seed: number): (below: number) => number {
   let x = seed | 0 || 0x9e3779b9
   return below => {

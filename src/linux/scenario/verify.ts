@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Checks one scenario for several properties, by as many searches as they need. */
+/** Checks one scenario for several properties, with as many searches as these need. */
 import { type CheckOptions, check, type Verdict } from '../../checker/index.ts'
 import type { DriverParts, ThreadCounts } from '../driver.ts'
 import { searches } from '../properties.ts'
@@ -12,8 +12,9 @@ export interface Verified {
 }
 
 /**
- * The first broken property, or what the largest search says when none is; seconds are those of all searches. A scenario that says no
- * threads is about the driver's own, and then about those of {@link DriverParts.also}.
+ * Returns the verdict of the first search that does not hold, or that of the largest search if all hold. Its seconds are
+ * those of all searches. A scenario without threads is checked with the driver's default ones, then with those of {@link
+ * DriverParts.also}.
  * @throws Error for a role that the driver does not have.
  */
 export async function verify(scenario: Scenario, options: CheckOptions = {}): Promise<Verified> {
@@ -29,7 +30,7 @@ export async function verify(scenario: Scenario, options: CheckOptions = {}): Pr
   return { ...first, verdict }
 }
 
-/** A driver that has put roles of its own in the place of those of all drivers has no use for their scenarios. */
+/** The scenarios of {@link DriverParts.also}, without those whose roles the driver has replaced by its own. */
 function alsoOf({ also = [], scenarios = {}, roles }: DriverParts): ThreadCounts[] {
   return also.map(name => scenarios[name]!).filter(threads => Object.keys(threads).every(role => role in roles))
 }
@@ -38,7 +39,7 @@ function timeLeft(options: CheckOptions, seconds: number): CheckOptions {
   return options.time === undefined ? options : { ...options, time: Math.max(0, options.time - seconds) }
 }
 
-/** Of `2 pages, 2 addresses, 3 threads (migrate:2, exit)`, what stands behind pages and addresses. */
+/** The part after pages and addresses of bounds such as `2 pages, 2 addresses, 3 threads (migrate:2, exit)`. */
 function threadsOf(bounds: string): string {
   return bounds.split(', ').slice(2).join(', ')
 }
@@ -60,7 +61,7 @@ async function verifyThreads(scenario: Scenario, options: CheckOptions): Promise
   return { ...largest, verdict: { ...largest.verdict, seconds, ...whatItIsWorth(kept) } }
 }
 
-/** What is said of the verdicts together: what was not put to the test, and what was taken for granted. */
+/** The vacuous properties and the assumptions of all verdicts together. */
 function whatItIsWorth(kept: readonly Verdict[]): Pick<Verdict, 'vacuous' | 'assumes'> {
   const vacuous = kept.flatMap(v => v.vacuous ?? [])
   const assumes = kept.flatMap(v => v.assumes ?? [])

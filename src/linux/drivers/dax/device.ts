@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * drivers/dax/device.c: a character device that maps device memory. Its pages are never allocated or freed; what counts is
- * that they outlive their users. Left out: 2 MB and 1 GB pages (one page each here).
+ * drivers/dax/device.c: a character device that maps device memory. Its pages are never allocated or freed; they only
+ * have to outlive their users. Not modelled: 2 MB and 1 GB pages (one page each here).
  */
 import { call, cell, type Steps, step } from '../../../checker/index.ts'
 import { driver } from '../../driver.ts'
@@ -24,7 +24,7 @@ export default driver({
     const at = (index: number) => mm.addresses[index % mm.addresses.length]!
     const counted = protocol.pte_holds_reference('GENERIC')
 
-    /** The check and the insertion are one step: kill_dax() waits for faults under way (SRCU). */
+    /** The check and the insertion are one step, because kill_dax() waits for faults in progress (SRCU). */
     function* dev_dax_fault(index: number): Steps<void> {
       const address = at(index)
       const page = pgmap.pages[address.index % pgmap.pages.length]!
@@ -63,8 +63,8 @@ export default driver({
     }
 
     /**
-     * madvise(MADV_SOFT_OFFLINE): soft_offline_page() does nothing for device memory, which is not online, and is the one to give the
-     * reference of GUP back.
+     * madvise(MADV_SOFT_OFFLINE): soft_offline_page() does nothing to device memory, which is not online, but has to put the
+     * reference that GUP has taken.
      */
     function* soft_offline(index: number): Steps<void> {
       const page = yield* call(gup_fast, at(index), irqs_off[index % irqs_off.length]!)

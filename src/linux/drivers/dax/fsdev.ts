@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * drivers/dax/fsdev.c (7.1 and later): a dax device as the memory of a file system, and what fs/dax.c does to folios of two pages there:
- * they come together when a block of their size is mapped (dax_folio_init()) and apart when the file loses it (dax_folio_put()). A
- * reference on either page is one on the head, as long as they are together.
+ * drivers/dax/fsdev.c (7.1 and later): a dax device as the memory of a file system, and what fs/dax.c does there to folios of
+ * two pages. Two pages become a folio when a block of that size is mapped (dax_folio_init()), and single pages again when the
+ * file loses the block (dax_folio_put()). While they are a folio, a reference on either page is one on the head.
  *
- * One file of two blocks. Address 0 maps both by one entry where they are free or together already, address 1 maps the second
- * alone, together with the first or not. Left out: as in fs/dax.ts.
+ * The model has one file of two blocks. Address 0 maps both by one entry if they are free or a folio already. Address 1 maps
+ * only the second, whether or not it is part of a folio. Not modelled: the same as in fs/dax.ts.
  */
 import { AGAIN, type Cell, call, cell, repeat, type Shared, type Steps, step } from '../../../checker/index.ts'
 import { driver } from '../../driver.ts'
@@ -58,7 +58,7 @@ export default driver({
       if (last) yield* wake_up_var(last)
     }
 
-    /** dax_insert_entry(): the block is the file's, and of an entry for both pages they become one folio. */
+    /** dax_insert_entry(): gives the block to the file; an entry for both pages makes them one folio. */
     function dax_insert_entry(s: Shared, address: Address): Page {
       const page = page_of(address)
       const whole = page === extent[0] && extent.length === 2
@@ -76,7 +76,7 @@ export default driver({
       return page_folio(s, page)
     }
 
-    /** dax_iomap_pmd_fault() and dax_iomap_pte_fault(); the folio is told by its entry, which is locked until the end. */
+    /** dax_iomap_pmd_fault() and dax_iomap_pte_fault(). The folio is found by its entry, which stays locked until the end. */
     function* dax_iomap_fault(index: number): Steps<void> {
       const address = at(index)
       const mounted = yield* step('filemap_invalidate_lock_shared', s => {
@@ -87,7 +87,7 @@ export default driver({
         return true
       })
       if (!mounted) return
-      // kill_dax() waits for who is within dax_direct_access(), and not for what he does after it.
+      // kill_dax() waits only for callers inside dax_direct_access(), not for what they do after it.
       if (yield* step('dax_iomap_direct_access', s => s.get(alive) === 1)) yield* dax_map(address)
       yield* step('filemap_invalidate_unlock_shared', s => s.add(readers, -1))
     }
@@ -113,7 +113,7 @@ export default driver({
       if (page) yield* call(folio_put, page)
     }
 
-    /** Unmaps the folio and says which it is while somebody else holds it. */
+    /** Unmaps the folio of a page; returns the folio if somebody else still holds it. */
     function* dax_layout_busy_page(page: Page): Steps<Page | undefined> {
       for (const address of mm.addresses) yield* zap(address, page)
       return yield* step('dax_busy_page', s => {
@@ -134,7 +134,7 @@ export default driver({
       yield* step('filemap_invalidate_unlock', s => s.set(writer, 0))
     }
 
-    /** A round of dax_break_layout(): all of the file, again from its beginning after each wait. */
+    /** One round of dax_break_layout() over the whole file, which starts again from the first page after each wait. */
     function* break_layout(entry: Cell, locked: boolean): Steps<typeof AGAIN | undefined> {
       for (const page of extent) {
         const busy = yield* dax_layout_busy_page(page)
@@ -153,7 +153,7 @@ export default driver({
       return fixes.has('layout_break_unmaps_again') ? undefined : AGAIN
     }
 
-    /** dax_folio_put(): the folio comes apart, and its blocks are free. */
+    /** dax_folio_put(): splits the folio into single pages, and frees its blocks. */
     function* dax_disassociate_entry(page: Page): Steps<void> {
       yield* step('dax_disassociate_entry', s => {
         if (s.get(page.life) !== BUSY) return
@@ -188,7 +188,7 @@ export default driver({
       })
     }
 
-    /** The file system goes first, and has waited for its pages (dax_break_layout_final()). */
+    /** Unmounts the file system, which waits for its pages (dax_break_layout_final()), then unbinds the driver. */
     function* unbind(): Steps<void> {
       yield* step('umount', s => {
         s.wait(s.get(i_mmap) === 0 && s.get(open_files) === 0)
@@ -199,12 +199,12 @@ export default driver({
       yield* fsdev_unbind()
     }
 
-    /** The driver is unbound under the file system. */
+    /** Unbinds the driver while the file system is still mounted. */
     function* unplug(): Steps<void> {
       yield* fsdev_unbind()
     }
 
-    /** What was made last by the driver goes first (devres): kill_dev_dax(), the state of all folios, the pagemap. */
+    /** devres undoes the driver's setup in reverse order: kill_dev_dax(), the state of all folios, the pagemap. */
     function* fsdev_unbind(): Steps<void> {
       yield* step('kill_dax', s => s.set(alive, 0))
       if (fixes.has('fsdev_waits_for_pages')) yield* wait_for_pages()
@@ -212,7 +212,7 @@ export default driver({
       yield* memunmap_pages(pgmap)
     }
 
-    /** What the driver would have to do: no fault is under way that may still map, and nobody has a page. */
+    /** What the driver would have to wait for: no fault is in progress that may still map, and nobody holds a page. */
     function* wait_for_pages(): Steps<void> {
       const entry = tasks.get('unbind')!
       yield* lock_layout()
@@ -221,7 +221,7 @@ export default driver({
       yield* unlock_layout()
     }
 
-    /** Whatever is mapped or pinned. */
+    /** Resets the state of a page's folio, even if it is mapped or pinned. */
     function* fsdev_clear_folio_state(page: Page): Steps<void> {
       yield* step('fsdev_clear_folio_state', s => {
         const folio = page_folio(s, page)
@@ -230,7 +230,7 @@ export default driver({
       })
     }
 
-    /** The page of a folio that an address maps, or one of both. */
+    /** The page that an address maps; undefined if none. If address 0 maps a folio of two pages, either of them, by choice. */
     function mapped_page(s: Shared, address: Address): Page | undefined {
       const folio = pte_page(address, s.get(address.pte))
       if (!folio) return undefined
@@ -239,7 +239,7 @@ export default driver({
       return address.index % 2 === 1 ? extent[1] : extent[s.choose(2)]
     }
 
-    /** gup_fast_pmd_leaf(), gup_fast_pte_range(): try_get_folio() looks whether the page is still part of the folio that it has got. */
+    /** gup_fast_pmd_leaf(), gup_fast_pte_range(): try_get_folio() checks that the page is still part of the folio it got. */
     function* gup_fast(address: Address, irqs_off: Cell): Steps<Page | undefined> {
       const page = yield* step('gup_fast_pmd_leaf', s => {
         const page = mapped_page(s, address)
@@ -274,7 +274,7 @@ export default driver({
       const page = (yield* call(gup_fast, address, irqs_off[index % irqs_off.length]!)) ?? (yield* follow_page(address))
       if (!page) return
       yield* touch_page(page, 'DMA')
-      // unpin_user_page(): the folio that the page is part of by now.
+      // unpin_user_page() puts the folio that the page is part of by now, which may be another.
       yield* call(folio_put, page)
     }
 

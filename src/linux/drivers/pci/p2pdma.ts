@@ -3,8 +3,8 @@
  * drivers/pci/p2pdma.c: memory of a PCI BAR behind a gen_pool. Each allocation, by the kernel or by mmap, holds the
  * pagemap's ref besides the reference that memremap_pages() took for the page. One page for each mmap.
  *
- * The pool itself goes after memunmap_pages(), when no reader of `pdev->p2pdma` is left (RCU): until then kernel users can take from
- * it, and who finds the ref killed gives the page back untouched.
+ * The pool itself is destroyed after memunmap_pages(), when no reader of `pdev->p2pdma` is left (RCU). Until then kernel
+ * users can allocate from it, and give a page back untouched if they find the ref killed.
  */
 import { call, cell, type Shared, type Steps, step } from '../../../checker/index.ts'
 import { driver } from '../../driver.ts'
@@ -32,16 +32,16 @@ export default driver({
   setup(kernel: Kernel) {
     const { pgmap, mm, protocol, fixes } = kernel
     const pool = page_bitmap(kernel)
-    // The sysfs file that is mapped: who is inside its mmap(), and whether it was removed.
+    // The sysfs file that users map: the number of callers inside its mmap(), and whether the file was removed.
     const active = cell('kernfs.active', { max: kernel.threads })
     const deactivated = cell('kernfs.deactivated', { max: 1 })
     kernel.cells.push(active, deactivated)
     const at = (index: number) => mm.addresses[index % mm.addresses.length]!
-    // Before 6.2 nothing of this memory could be mapped by users, and there was no page_free().
+    // Before 6.2 users could not map this memory, and there was no page_free().
     const mmappable = ['E', 'F', 'G'].includes(protocol.id)
     const zero_based = idle_count(pgmap) === 0
 
-    /** @param used whether the page will be the caller's, whatever becomes of the ref */
+    /** @param used true if the caller will own the page even if it does not get the ref */
     function* gen_pool_alloc_owner(used = true): Steps<Page | undefined> {
       return yield* step('gen_pool_alloc_owner', s => pool.pop(s, used))
     }
@@ -50,7 +50,7 @@ export default driver({
       yield* step('gen_pool_free', s => pool.push(s, page, used))
     }
 
-    /** What the page's count was when it came from the pool, and one reference for its first owner. */
+    /** Warns if the page came from the pool with an unexpected count, then gives it one reference for its first owner. */
     function init_count(s: Shared, page: Page): void {
       const expected = fixes.has('p2pdma_warns_at_nonzero') ? 0 : 1
       s.warn(
@@ -61,7 +61,7 @@ export default driver({
       page_ref_set(s, page, 1)
     }
 
-    /** kernfs_fop_mmap(): removal of the file waits for who is in here, and keeps out who comes later. */
+    /** kernfs_fop_mmap(): removal of the file waits for callers that are inside, and refuses later ones. */
     function* kernfs_fop_mmap(index: number): Steps<void> {
       const entered = yield* step('kernfs_get_active', s => {
         if (s.get(deactivated) === 1) return false
@@ -73,7 +73,7 @@ export default driver({
       yield* step('kernfs_put_active', s => s.add(active, -1))
     }
 
-    /** From here on the page is the caller's. */
+    /** Takes the ref, from which point on the page is the caller's. @param unseen the page, if no probe has shown it yet */
     function* percpu_ref_tryget_live_rcu(unseen?: Page): Steps<boolean> {
       return yield* step('percpu_ref_tryget_live', s => {
         if (!percpu_ref_tryget_live(s, pgmap)) return false
@@ -94,7 +94,10 @@ export default driver({
       yield* percpu_ref_put_many(pgmap, 1)
     }
 
-    /** The error path as it is: the page goes back to the pool first, and its count is reset after that, or (to 6.18) never. */
+    /**
+     * The error path as the kernel has it: the page goes back to the pool before its count is reset; up to 6.18 it is not
+     * reset.
+     */
     function* undo_mmap(page: Page): Steps<void> {
       if (zero_based && fixes.has('p2pdma_error_puts_page')) return yield* call(put_page, page)
       yield* gen_pool_free(page)
@@ -112,7 +115,7 @@ export default driver({
       yield* percpu_ref_put_many(pgmap, 1)
     }
 
-    /** A kernel user, NVMe's submission queue say: takes the pool's ref and touches no page count. */
+    /** A kernel user, such as NVMe's submission queue, which takes the pagemap's ref and does not touch page counts. */
     function* pci_alloc_p2pmem(): Steps<void> {
       const page = yield* gen_pool_alloc_owner(false)
       if (!page) return
@@ -131,7 +134,7 @@ export default driver({
       yield* memunmap_pages(pgmap)
     }
 
-    /** Removing the file waits for mmaps under way, and then unmaps what they have mapped (kernfs_drain()). */
+    /** Removal of the file waits for calls of mmap() in progress, then unmaps what they have mapped (kernfs_drain()). */
     function* pci_p2pdma_unmap_mappings(): Steps<void> {
       yield* step('kernfs_deactivate', s => s.set(deactivated, 1))
       yield* step('kernfs_drain', s => s.wait(s.get(active) === 0))
@@ -153,7 +156,7 @@ export default driver({
         unbind: { body: unbind, times: 1, finishes: true },
       },
       threads: mmappable ? { mmap: 2, exit: 1, unbind: 1 } : { alloc: 2, gup: 1, unbind: 1 },
-      // mmap and exit alone race for pages, mmap and gup for references: all at once adds states, and no other race.
+      // mmap and exit race for pages, mmap and gup for references. All three at once add states, but no other race.
       ...(mmappable
         ? {
             scenarios: {

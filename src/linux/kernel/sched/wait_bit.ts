@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * kernel/sched/wait_bit.c: sleeping until a variable of a page has some value, and waking who sleeps. A sleeper that nobody
- * wakes sleeps for ever, whatever the value has become: that is what lets a lost wake-up show.
+ * kernel/sched/wait_bit.c: sleeping until a variable of a page has some value, and waking the sleepers. A sleeper that nobody
+ * wakes sleeps for ever, even if the value has changed, so that a lost wake-up is a violation.
  *
- * Left out: signals (TASK_INTERRUPTIBLE ends a sleep early), and sleepers of another variable that share the hashed queue, which
- * wake_up_var() looks at and leaves asleep.
+ * Not modelled: signals (TASK_INTERRUPTIBLE ends a sleep early), and sleepers on other variables in the same hashed queue, which
+ * wake_up_var() checks and leaves asleep.
  */
 import { type Cell, cell, type Shared, type Steps, step } from '../../../checker/index.ts'
 import type { Kernel, Page } from '../../types.ts'
 
-/** The state of a task that is on no wait queue; else 1 + the number of the page that it sleeps on. */
+/**
+ * Value of a task's cell while the task is on no wait queue; otherwise the cell holds 1 + the number of the page it sleeps
+ * on.
+ */
 const RUNNING = 0
 
-/** `struct wait_bit_queue_entry` of one task. To be asked for before the system's cells are collected ({@link Role.prepare}). */
+/** Adds the `struct wait_bit_queue_entry` of a task. Call it before the system's cells are collected ({@link Role.prepare}). */
 export function wait_entry(kernel: Kernel, task: string): Cell {
   const { page_sort } = kernel
   const entry = cell(`${task}.sleeps_on`, {
@@ -26,8 +29,8 @@ export function wait_entry(kernel: Kernel, task: string): Cell {
 }
 
 /**
- * prepare_to_wait_event() and the look at the condition that follows it: true if there is nothing to wait for. Both are one step,
- * since a wake-up between them ends the sleep that is to come as one after them does; it is the order that matters, and a
+ * prepare_to_wait_event() and the check of the condition after it; true if there is nothing to wait for. They can be one
+ * step, since a wake-up between the two ends the following sleep just as one after them does. What matters is their order: a
  * wake-up that comes before the task is on the queue finds nobody.
  */
 export function* prepare_to_wait(entry: Cell, page: Page, condition: (s: Shared) => boolean): Steps<boolean> {
@@ -41,8 +44,8 @@ export function* prepare_to_wait(entry: Cell, page: Page, condition: (s: Shared)
 }
 
 /**
- * What if set_current_state() were no barrier? Then the task may look at the condition before others can see it on the queue. Without
- * store buffers that makes no difference.
+ * As {@link prepare_to_wait}, but as if set_current_state() were no barrier: the task may then check the condition before
+ * others can see it on the queue. Without store buffers that makes no difference.
  */
 function* wait_without_barrier(entry: Cell, page: Page, condition: (s: Shared) => boolean): Steps<boolean> {
   yield* step('__set_current_state', s => s.set(entry, 1 + page.index), 'plain')
@@ -51,12 +54,12 @@ function* wait_without_barrier(entry: Cell, page: Page, condition: (s: Shared) =
   return met
 }
 
-/** schedule(): goes on once somebody has woken the task. */
+/** schedule(): blocks until somebody has woken the task. */
 export function* schedule(entry: Cell): Steps<void> {
   yield* step('schedule', s => s.wait(s.get(entry) === RUNNING))
 }
 
-/** Wakes every task that sleeps on the page. No step where no task of the system ever does. */
+/** Wakes every task that sleeps on the page. Takes no step in a system in which no task ever sleeps. */
 export function* wake_up_var(page: Page): Steps<void> {
   const { sleepers } = page.pgmap.kernel
   if (sleepers.length === 0) return

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
  * arch/powerpc/kvm/book3s_hv_uvmem.c: secure memory of POWER guests. A bitmap for all guests under one spinlock; each page in
- * use has a `pvt` in zone_device_data. `uvmem_lock` is each guest's own, and exit does not take it: it does not order the
- * bitmap and `pvt` of one guest's page_free() against another guest's allocation, so it is left out.
+ * use has a `pvt` in zone_device_data. `uvmem_lock` is not modelled: each guest has one of its own, and exit does not take it, so
+ * that it does not order one guest's page_free() against another guest's allocation.
  */
 import { type Steps, step } from '../../../../checker/index.ts'
 import { device_private } from '../../../device_private.ts'
@@ -28,7 +28,7 @@ export default driver({
     function* kvmppc_uvmem_page_free(page: Page): Steps<void> {
       yield* kernel.protocol.before_file?.(page) ?? []
       yield* step('bitmap_clear', s => bitmap.push(s, page))
-      // Only after the bit is clear does it read the page's pvt and free it.
+      // The kernel reads the page's pvt and frees it only after it has cleared the bit.
       if (!kernel.fixes.has('uvmem_reads_pvt_first')) yield* touch_freed_page(page, 'pvt = page->zone_device_data')
     }
 

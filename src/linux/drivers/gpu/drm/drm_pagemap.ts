@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * drivers/gpu/drm/drm_pagemap.c, as xe's SVM uses it (6.16 and later): a page in use holds its `zdd`; so does whoever
- * populates it. The last of them gives the device memory back, so that may be the migrating thread, long after page_free().
+ * drivers/gpu/drm/drm_pagemap.c, as xe's SVM uses it (6.16 and later): a page in use holds its `zdd`, and so does the
+ * thread that populates it. The last of them frees the device memory, which may be the migrating thread, long after page_free().
  *
- * A page that has moved to system memory is marked so (7.3), and eviction, which finds it where somebody still holds it, leaves it alone.
+ * A page that has been migrated to system memory is marked as such (7.3). Eviction skips such a page if it finds one that
+ * somebody still holds.
  */
 import { call, cells, type Shared, type Steps, step } from '../../../../checker/index.ts'
 import { device_private } from '../../../device_private.ts'
@@ -81,7 +82,7 @@ export default driver({
       for (const page of pages) yield* call(drm_pagemap_evict_to_ram, page)
     }
 
-    /** drm_pagemap_migrate_to_devmem() of what is on a device already. */
+    /** drm_pagemap_migrate_to_devmem() of a page that is in device memory already. */
     function* move(index: number): Steps<void> {
       const address = kernel.mm.addresses[index % kernel.mm.addresses.length]!
       const page = yield* migrate_vma_device_to_device(address, drm_pagemap_get_devmem_page)
@@ -119,7 +120,7 @@ export default driver({
       ...parts,
       scenarios: {
         ...parts.scenarios,
-        // Both are of 7.x, as far as the protocol goes.
+        // The code of both scenarios is of 7.x, and so can only be checked under G.
         ...(kernel.protocol.id === 'G'
           ? {
               eviction: { fault: 1, migrate: 1, evict: 1 },

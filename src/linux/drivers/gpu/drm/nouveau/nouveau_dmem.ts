@@ -44,7 +44,7 @@ export default driver({
       page_free: nouveau_dmem_page_free,
       clear: free_pages.clear,
       evicts: kernel.protocol.pgmap_refs_per_page('PRIVATE') === 0,
-      // nouveau_dmem_fini() takes for granted that eviction left nothing (6.1 and later).
+      // nouveau_dmem_fini() assumes that eviction left no page in use (6.1 and later).
       ...(kernel.fixes.has('nouveau_waits_for_pages') ? {} : { after_eviction: warn_if_allocated }),
     })
   },

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * drivers/gpu/drm/nouveau/nouveau_dmem.c of 6.19 and later, with large folios. nouveau_dmem_evict_chunk() gets a large folio of system
- * memory for a large folio of its own, but does not say so (MIGRATE_PFN_COMPOUND, as nouveau_dmem_migrate_to_ram() does): without a
- * vma __migrate_device_pages() then leaves the folio where it is.
+ * drivers/gpu/drm/nouveau/nouveau_dmem.c of 6.19 and later, with large folios. nouveau_dmem_evict_chunk() allocates a large
+ * folio of system memory for a large folio of its own, but unlike nouveau_dmem_migrate_to_ram() does not set
+ * MIGRATE_PFN_COMPOUND for it. __migrate_device_pages(), which has no vma here, then does not migrate the folio.
  */
 import { large_folios } from '../../../../lib/test_hmm_large.ts'
 

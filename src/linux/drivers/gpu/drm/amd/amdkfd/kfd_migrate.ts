@@ -6,9 +6,9 @@
  * Until then svm_range_validate_svm_bo() finds the buffer object of a range that comes back, and each address has its place
  * in it: so the range gets the same page, freed or not.
  *
- * Left out: the driver's own locks. `prange->migrate_mutex` keeps two migrations of one range apart, and so a CPU fault from a
- * migration to VRAM; `svms->lock` and `prange->lock` order its lists. What is found here needs none of them held: migrate_to_ram() gives
- * the mutex up before do_swap_page() puts the page.
+ * Left out: the driver's own locks. `prange->migrate_mutex` keeps two migrations of one range apart, and so a CPU fault from
+ * a migration to VRAM; `svms->lock` and `prange->lock` order its lists. What is found here needs none of them held:
+ * migrate_to_ram() gives the mutex up before do_swap_page() puts the page.
  */
 import { cells, type Shared, type StepRequest, type Steps, step } from '../../../../../../checker/index.ts'
 import { device_private } from '../../../../../device_private.ts'
@@ -20,7 +20,10 @@ import { probe_page } from '../../../../../mm/trace_events.ts'
 import { file_free, hand_out } from '../../../../../page_list.ts'
 import type { Address, Fault, Kernel, Page, VmFault } from '../../../../../types.ts'
 
-/** A page's buffer object: there is none, a worker is to release it, the driver goes, or from {@link RANGES} on a range has it. */
+/**
+ * A page's buffer object: there is none, a worker is to release it, the driver goes, or from {@link RANGES} on a range has
+ * it.
+ */
 const FREE = 0
 const RELEASE_QUEUED = 1
 const REMOVED = 2
