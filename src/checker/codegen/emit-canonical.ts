@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Text that puts a state into canonical form: the least image under the symmetries, blocks of identical threads sorted. */
+/** Generates the code that puts a state into canonical form: the least of its images under the symmetries, with sorted blocks. */
 
 import type { Field, Item } from '../pack/layout.ts'
 import type { Permutation, Symmetry } from '../reduce/symmetry.ts'
@@ -15,8 +15,9 @@ export class CanonicalForm {
   }
 
   /**
-   * Statements that replace the words by those of the canonical form. With `tracked`, a variable `t` that holds a thread
-   * becomes the thread that takes its place: the same permutation for all threads of one state.
+   * Statements that replace the words by those of the canonical form.
+   * @param tracked true to also replace the variable `t`, which holds a thread, by the thread that takes its place: the
+   * permutation depends only on the state, and is the same for all its threads.
    */
   statements(tracked = false): string {
     const { names, words } = this.fields
@@ -45,7 +46,7 @@ export class CanonicalForm {
     return lines.join('\n  ')
   }
 
-  /** By thread of a sorted sort: the condition that its block equals the one before, whose steps lead to the same orbits. */
+  /** By thread in a sorted block: the condition that the block before is equal, whose steps then lead to the same orbits. */
   duplicates(): Map<number, string> {
     const out = new Map<number, string>()
     for (const { blocks } of this.symmetry.sorted)
@@ -59,7 +60,7 @@ export class CanonicalForm {
     return out
   }
 
-  /** By tried sort, by member: the name of a number that tells it apart by its own cells. */
+  /** Declares by tried sort, by member, a constant with the values of its own cells, its key. Returns the constants' names. */
   private keys(lines: string[]): string[][] {
     return this.symmetry.keys.map(({ sort, cells }, s) =>
       Array.from({ length: sort.size }, (_, m) => {
@@ -77,7 +78,10 @@ export class CanonicalForm {
     )
   }
 
-  /** Member m goes to images[s][m]: in the image, keys must not decrease. */
+  /**
+   * The conditions under which an image is a candidate for the least: member m goes to images[s][m], and keys must not
+   * decrease.
+   */
   private conditions(images: readonly (readonly number[])[], key: readonly (readonly string[])[]): string[] {
     return images.flatMap((image, s) => {
       if (this.symmetry.keys[s]!.cells[0]!.length === 0) return []
@@ -87,7 +91,7 @@ export class CanonicalForm {
     })
   }
 
-  /** Word `word` of the image of a state. */
+  /** The expression for one word of the image of a state. */
   private image(p: Permutation, word: number): string {
     const { fields } = this
     const moved = new Map<string, { from: number; by: number; mask: number }>()
@@ -115,7 +119,7 @@ export class CanonicalForm {
     return parts.length > 0 ? parts.join(' | ') : '0'
   }
 
-  /** Sorts the blocks of identical threads: insertion of each block into those before it. */
+  /** Statements that sort blocks by value: each block is inserted into those before it. */
   private sort(names: readonly string[], tracked: string | undefined): string {
     return this.symmetry.sorted
       .map(({ blocks }, s) => {
@@ -136,7 +140,7 @@ export class CanonicalForm {
       .join('\n  ')
   }
 
-  /** Where sorting, which keeps the order of equal blocks, puts the thread that `name` holds. */
+  /** Statements that replace the thread in variable `name` by the one whose place it takes in the (stable) sorting. */
   private follow(blocks: readonly (readonly Item[])[], key: readonly string[], name: string): string {
     const { table, automata } = { table: (v: number[]) => this.fields.table(v), automata: this.fields.automata }
     const n = blocks.length
@@ -160,7 +164,7 @@ export class CanonicalForm {
   } }`
   }
 
-  /** A block as one field: its fields stand together. */
+  /** A block as one field, which it can be because its fields are adjacent. */
   private block(items: readonly Item[]): Field {
     const { cells, threads } = this.fields.layout
     const fields = items.map(i => ('cell' in i ? cells[i.cell]! : threads[i.thread]!)).filter(f => f.bits > 0)

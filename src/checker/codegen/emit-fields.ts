@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Text that reads fields of packed states, and the constant tables that the generated text needs. */
+/** Generates the code that reads fields of packed states, and the constant tables that generated code needs. */
 import type { Automata } from '../learn/automaton.ts'
 import type { Variable } from '../learn/body-run.ts'
 import type { Field, Layout } from '../pack/layout.ts'
@@ -22,14 +22,14 @@ export class Fields {
     this.names = this.words.map(i => `w${i}`)
   }
 
-  /** `(w1 >>> 3) & 7` of a field. */
+  /** The expression for a field, such as `((w1 >>> 3) & 7)`. */
   get(f: Field, names: readonly string[] = this.names): string {
     if (f.bits === 0) return '0'
     if (f.shift + f.bits === 32) return f.shift === 0 ? `${names[f.word]}` : `(${names[f.word]} >>> ${f.shift})`
     return f.shift === 0 ? `(${names[f.word]} & ${maskOf(f)})` : `((${names[f.word]} >>> ${f.shift}) & ${maskOf(f)})`
   }
 
-  /** The value of a variable, minus its `low`. */
+  /** The expression for the value of a variable, minus its `low`. */
   value(id: number): string {
     const v = this.variables[id]!
     if (v.cell) return this.get(this.layout.cells[id]!)
@@ -47,7 +47,7 @@ export class Fields {
     return `(${[...parts, constant].join(' + ')})`
   }
 
-  /** Name of a constant table; one for equal contents. */
+  /** The name of a constant table with these values; equal tables are declared once. */
   table(values: readonly number[]): string {
     const text = `new Int32Array([${values.map(v => v | 0).join()}])`
     let name = this.tables.get(text)
@@ -55,7 +55,7 @@ export class Fields {
     return name
   }
 
-  /** What a table by node says of a thread, given its field. */
+  /** The expression that looks a thread's node up in a table by node. */
   ofNode(thread: number, values: readonly number[], names: readonly string[] = this.names): string {
     const f = this.layout.threads[thread]!
     return `${this.table(padded(values, f.bits))}[${this.get(f, names)}]`
@@ -105,7 +105,7 @@ export function maskOf(f: Field): number {
   return f.bits === 32 ? -1 : (1 << f.bits) - 1
 }
 
-/** A table that any value of so many bits may index. */
+/** The values, padded with 0 to a table that any number of so many bits may index. */
 export function padded(values: readonly number[], bits: number): number[] {
   return Array.from({ length: Math.max(1, 1 << bits) }, (_, i) => values[i] ?? 0)
 }

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Text for steps and invariants: a `switch` over the nodes of each automaton, each diagram as branches over values. */
+/** Generates the code of steps and invariants: a `switch` over the nodes of each automaton, and each diagram as branches. */
 import type { Automata, Automaton } from '../learn/automaton.ts'
 import type { Diagram, InvariantDiagram, Outcome, Terminal } from '../learn/decision.ts'
 import { type Fields, maskOf } from './emit-fields.ts'
 
-/** Length of a function's text at which the rest goes into another: long ones are not optimised. */
+/** Characters of a function's text after which a new function is begun: V8 does not optimise long functions. */
 const CHUNK = 12_000
 
-/** Branches of one diagram that are written out. */
+/** The most branches of one diagram that are written as code; a larger diagram becomes a table. */
 const BRANCHES = 2000
 
 /**
- * What the tests on the way to an end of a diagram tell: values of cells, and for which cells new values are written rather
- * than added.
+ * What is known at a terminal of a diagram by the tests on the path to it: the values of cells; and the cells whose new
+ * values are to be written as such, not as a difference that is added to the word.
  */
 interface Known {
   readonly values: ReadonlyMap<number, number>
@@ -95,7 +95,7 @@ class StepWriter {
     return `${parts.join('\n')}\nfunction ${name}(${args}) { ${dispatch} }`
   }
 
-  /** Decides and acts: nested branches, or for a diagram that would be too long as text, a walk through a table. */
+  /** The statements of a diagram: nested branches or, if these would be too many, a loop that walks a table. */
   decide(d: Diagram, leaf: Leaf): string {
     return branches(d) <= BRANCHES ? this.nested(d, NOTHING, leaf) : this.walk(d, leaf)
   }
@@ -104,7 +104,7 @@ class StepWriter {
     const nodes: number[] = []
     const ends: string[] = []
     const place = new Map<Diagram, number>()
-    // A node is its variable and the places of its children; an end is ~number.
+    // In the table, a node is its variable and the positions of its children; a terminal is ~number.
     const put = (at: Diagram): number => {
       let n = place.get(at)
       if (n !== undefined) return n
@@ -169,7 +169,7 @@ class StepWriter {
   }
 }
 
-/** `v === 3`, `v <= 2`, `v >= 1 && v <= 3`, or those joined. */
+/** The condition that a variable has one of the values: `v === 3`, `v <= 2`, `v >= 1 && v <= 3`, or several joined by `||`. */
 function conditionText(name: string, values: readonly number[], size: number): string {
   const runs: [number, number][] = []
   for (const v of values) {
@@ -186,7 +186,7 @@ function conditionText(name: string, values: readonly number[], size: number): s
     .join(' || ')
 }
 
-/** Ends of a diagram as a tree. */
+/** The number of terminals of a diagram that is written as a tree. */
 function branches(d: Diagram, memo = new Map<Diagram, number>()): number {
   if (d.kind === 'terminal') return 1
   let n = memo.get(d)
@@ -194,7 +194,10 @@ function branches(d: Diagram, memo = new Map<Diagram, number>()): number {
   return n
 }
 
-/** Whether new values are fewer than differences to the old one: then branches are alike if values are written, not added. */
+/**
+ * True if a cell gets fewer different new values than differences to the old one: writing the values then makes more branches
+ * equal.
+ */
 function prefersAbsolute(test: Diagram & { kind: 'test' }, low: number): boolean {
   const values = new Set<number>()
   const differences = new Set<number>()

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Text that takes the steps of a state: those of every thread, or of one whose steps suffice; and where a successor goes. */
+/** Generates the code that takes the steps of a state, of all threads or of one that suffices, and handles the successors. */
 import type { AmpleSets } from '../reduce/ample-sets.ts'
 import type { CanonicalForm } from './emit-canonical.ts'
 import { type Fields, maskOf, padded } from './emit-fields.ts'
 import { stepName } from './emit-steps.ts'
 
 /**
- * `successor(words)`: a successor that the step of {@link Registers.thread} leads to. In a search it is put into canonical
- * form, then into the buffer of its partition. `orbit(t, words)`: writes the canonical form to {@link Registers.canonical}
- * and returns the thread that takes the place of `t` in it.
+ * `successor(words)`: handles a successor to which the step of {@link Registers.thread} leads. In a search, puts it into
+ * canonical form, then into the buffer of its partition. `orbit(t, words)`: writes the canonical form to {@link
+ * Registers.canonical}; returns the thread that takes the place of `t` in it.
  */
 export function successorFunctions(fields: Fields, canonical: CanonicalForm): string {
   const { words, names } = fields
@@ -36,7 +36,10 @@ function successor(${w}) {
 }`
 }
 
-/** `stepsOf(words)`. Steps are left out only where {@link Registers.reducing} says so. */
+/**
+ * `stepsOf(words)`: takes the steps of a state; those that the reductions make superfluous only if not {@link
+ * Registers.reducing}.
+ */
 export function stepsFunction(fields: Fields, canonical: CanonicalForm, ampleSets: AmpleSets | undefined): string {
   const { typeOf } = fields.automata
   const call = (t: number) => {
@@ -57,7 +60,7 @@ export function stepsFunction(fields: Fields, canonical: CanonicalForm, ampleSet
 }`
 }
 
-/** Takes the step of one thread and returns, where that step is an ample set by itself. */
+/** Statements that take the step of one thread and return, if that step is an ample set by itself. */
 function singletonText(fields: Fields, ampleSets: AmpleSets, call: (t: number) => string): string {
   const { typeOf, decisions } = fields.automata
   const masks = Math.ceil(decisions.variables.filter(v => v.cell).length / 32)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Text of functions over whole states, in which the loop over the words is written out. */
+/** Generates functions over whole states, with the loop over the words unrolled. */
 import type { Fields } from './emit-fields.ts'
 
 /** `hashWords(words)`; and `hash`, `place`, `equal` and `copy` of {@link SystemCode}. */
@@ -19,7 +19,7 @@ function equal(a, i, b, j) { return ${words.map(k => `a[i + ${k}] === b[j + ${k}
 function copy(from, i, to, j) { ${words.map(k => `to[j + ${k}] = from[i + ${k}]`).join('; ')} }`
 }
 
-/** `function name(states, at)`, which gives the words of the state to `of(words)`. */
+/** `function name(states, at)`, which calls `of` with the words of the state. */
 export function overList(name: string, of: string, { words }: Fields): string {
   return `function ${name}(states, at) { return ${of}(${wordsAt(words, 'states', 'at')}) }`
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * From automata to the search for one system: its generated code, and the runtime, compiled together.
+ * Makes the search program of one system from its automata: generated code and the runtime, compiled together.
  *
- * The runtime is source like any other, but it is compiled anew for each system from its own text (`Function.toString`). One
- * compiled runtime for all systems would call the code of each of them from the same places, which a JavaScript engine can then
- * neither predict nor inline; compiled beside one system's code, it is as fast as if it had been written for it. And the whole
- * is text, because worker threads of any host take text.
+ * The runtime is an ordinary source file, but is compiled anew for each system from its own text (`Function.toString`). One
+ * compiled runtime for all systems would call the code of each from the same call sites, which a JavaScript engine can then
+ * neither predict nor inline. Compiled with the code of one system, it is as fast as if written for that system. The program
+ * is text, because that is what worker threads take on any host.
  */
 
 import type { Automata } from '../learn/automaton.ts'
@@ -28,13 +28,13 @@ export interface ProgramSpec {
   readonly layout: Layout
   readonly symmetry: Symmetry
   readonly ampleSets: AmpleSets | undefined
-  /** Properties that outcomes and invariants refer to by position: invariants first. */
+  /** Names of properties, to which outcomes and invariants refer by position; the invariants come first. */
   readonly properties: readonly string[]
   readonly invariants: readonly InvariantDiagram[]
   readonly deadlock: boolean
 }
 
-/** What is generated for a system. */
+/** The code that is generated for a system. */
 export interface GeneratedCode {
   readonly shape: ProgramShape
   /** The body of a function that takes `search`, its registers, and returns a {@link SystemCode}. */
@@ -81,14 +81,14 @@ ${text}
 return new (${SearchRuntime})(env, ${JSON.stringify(shape)}, codeOf, ${StateStore})`
 }
 
-/** The search as a worker runs it, in this thread. */
+/** Compiles the search program of a worker, for this thread. */
 export function programOf(code: GeneratedCode, env: ProgramEnv): SearchProgram {
   return new Function('env', programText(code))(env) as SearchProgram
 }
 
 /**
- * The same search with the runtime as it is imported, for debuggers and for tests that measure what they cover: slower, as
- * soon as there is a second system.
+ * The same search program with the imported runtime instead of a compiled copy, for debuggers and for tests that measure
+ * coverage. It becomes slower as soon as there is a second system.
  */
 export function unspecializedProgramOf({ shape, text }: GeneratedCode, env: ProgramEnv): SearchProgram {
   const codeOf = new Function('search', `'use strict'\n${text}`) as SystemCodeOf

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * The search for a system, around the code that is generated for it.
+ * The search program of a system, apart from the code that is generated for it.
  *
  * States are spread over partitions by hash. A round of the search expands states of the frontier into one buffer for each
  * partition, then inserts partition by partition: the inserts of one partition stay within the processor's cache, and with
@@ -13,10 +13,10 @@ import type { FoundViolation, Graph, Outline, ProgramEnv, ProgramStats, SearchPr
 import type { StateStore } from './state-store.ts'
 import type { ProgramShape, Registers, SystemCode, SystemCodeOf } from './system-code.ts'
 
-/** What becomes of successors and violations. */
+/** What is done with successors and violations. */
 type Mode = 'search' | 'predecessors' | 'successors' | 'violations' | 'count' | 'graph'
 
-/** By kind and property, 1 where it is violated. */
+/** By kind and property, 1 if the property is violated. */
 type Violated = Readonly<Record<FoundViolation['kind'], Uint8Array>>
 
 export class SearchRuntime implements SearchProgram, Registers {
@@ -39,29 +39,29 @@ export class SearchRuntime implements SearchProgram, Registers {
   private readonly partitions: number
   private readonly partitionShift: number
 
-  /** Of every worker: buffers, and by partition how many states stand in them. */
+  /** By worker, its buffer, and by partition the number of states in it. */
   private buffers: readonly Int32Array[] = []
   private positions: readonly Int32Array[] = []
-  /** This worker's. */
+  /** The `positions` of this worker. */
   private filled: Int32Array
   private capacity = 0
-  /** States in the buffer of a partition beyond which the successors of another state might not fit. */
+  /** Number of states in a partition's buffer beyond which the successors of another state might not fit. */
   private almostFull = 0
   private full = false
-  /** Where expansion goes on: a partition, and a state of its frontier. */
+  /** Where expansion continues: a partition, and a state of its frontier. */
   private atPartition: number
   private atState = 0
   private level = 0
 
   private mode: Mode = 'search'
-  /** What the search has met. */
+  /** Violations that the search has met. */
   private readonly met: Violated
-  /** What mode `violations` looks for. */
+  /** The kind and properties that mode `violations` looks for. */
   private soughtKind: FoundViolation['kind'] = 'state'
   private sought: Uint8Array
-  /** True once what a query looks for was met. */
+  /** True once a query has found what it looks for in the state being expanded. */
   private hit = false
-  /** True once an invariant or the lack of a move was reported of the state being expanded. */
+  /** True once a violated invariant or a deadlock was reported for the state being expanded. */
   private failed = false
   private readonly captured: number[] = []
   /** Bits of the threads that can move, of the first 32. */
@@ -175,7 +175,7 @@ export class SearchRuntime implements SearchProgram, Registers {
     return false
   }
 
-  /** Takes the steps of one state; an execution that ends there takes none. */
+  /** Takes the steps of one state. With `cut`, a state that violates an invariant has none, since executions end there. */
   private expandState(states: Int32Array, at: number): void {
     this.enabled = 0
     if (this.cut) {
@@ -235,9 +235,9 @@ export class SearchRuntime implements SearchProgram, Registers {
     return found
   }
 
-  // Queries, which expand states for another purpose than to search.
+  // Queries, which expand states without storing the successors.
 
-  /** Expands in another mode, after which the search can go on. */
+  /** Does `work` in another mode, then restores the search, which can go on. */
   private aside<T>(mode: Mode, work: () => T): T {
     const { transitions } = this
     this.mode = mode
@@ -309,7 +309,7 @@ export class SearchRuntime implements SearchProgram, Registers {
     return false
   }
 
-  /** The states of a level that a test is true of, one after the other. */
+  /** The states of a level for which a test is true, one after the other. */
   private pick(level: number, test: (states: Int32Array, at: number) => boolean): Int32Array {
     const { store, words } = this
     let found = new Int32Array(256 * words)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * What the search for one system can be asked to do. A state is `words` integers; states in a list stand one after the other.
+ * The interface of the search program of one system. A state is `words` 32-bit integers; a list has states one after the other.
  */
 
 export interface SearchProgram extends LevelSearch, PathSearch, GraphSearch {
@@ -12,9 +12,9 @@ export interface SearchProgram extends LevelSearch, PathSearch, GraphSearch {
 export interface ProgramStats {
   /** States stored in owned partitions. */
   readonly states: number
-  /** Steps taken by the search. */
+  /** Number of steps that the search has taken. */
   readonly transitions: number
-  /** Bytes of arrays, tables and the buffer; infinite once a partition cannot take another state. */
+  /** Bytes of arrays, tables and the buffer; infinite once a partition is full, so that the memory limit ends the search. */
   readonly bytes: number
   readonly level: number
 }
@@ -23,9 +23,9 @@ export interface ProgramStats {
 interface LevelSearch {
   /** Inserts the initial state if its partition is owned. */
   seed(state: Int32Array): void
-  /** Expands states of the frontier until the buffer of some partition is nearly full (true) or none is left (false). */
+  /** Expands states of the frontier until some partition's buffer is nearly full (returns true) or no state is left (false). */
   expand(): boolean
-  /** Inserts what all workers expanded into owned partitions. */
+  /** Inserts the successors that all workers have buffered for the owned partitions. */
   insert(): void
   /** Makes the states inserted since the last call the frontier; returns how many there are. */
   advance(): number
@@ -54,18 +54,18 @@ interface PathSearch {
   images(state: Int32Array): Int32Array
 }
 
-/** States by number, with all edges. Only for a program that owns every partition, and for at most 32 threads. */
+/** The graph of all states, by number, with all edges. Only for a program that owns every partition, and at most 32 threads. */
 interface GraphSearch {
   /** Numbers the states; returns how many there are. */
   number(): number
   /** Number of a state's canonical form; -1 if it was not reached. */
   numberOf(state: Int32Array): number
   stateAt(number: number): Int32Array
-  /** Fewest steps that lead to it. */
+  /** The level of the state with this number: the fewest steps that lead to it. */
   levelOf(number: number): number
-  /** Bits of the threads that have begun a run, and of those that can move. */
+  /** Bits of the threads that are inside a run, and of those that can move. */
   threadsAt(state: Int32Array): { started: number; can: number }
-  /** Fills in the offsets and threads of states from .. to - 1. */
+  /** Fills in {@link Outline} for the states from .. to - 1. */
   outline(graph: Outline, from: number, to: number): void
   /** Fills in the edges of states from .. to - 1. */
   link(graph: Graph, from: number, to: number): void
@@ -75,32 +75,32 @@ interface GraphSearch {
 export const ENDS = 32
 
 export interface Outline {
-  /** Edges of state i stand at offsets[i] .. offsets[i + 1]. */
+  /** The edges of state i are those from offsets[i] to offsets[i + 1] - 1. */
   readonly offsets: Int32Array
-  /** By state: bits of the threads whose run has begun. */
+  /** By state: bits of the threads that are inside a run. */
   readonly started: Int32Array
-  /** By state: bits of the threads that can move, if only to end the execution. */
+  /** By state: bits of the threads that can move, even if the step ends the execution. */
   readonly can: Int32Array
 }
 
 export interface Graph extends Outline {
   readonly to: Int32Array
-  /** The thread that takes the step, as it is called in the state where the edge begins, and {@link ENDS}. */
+  /** By edge: the thread that takes the step, by its name in the state where the edge begins; plus {@link ENDS}. */
   readonly who: Uint8Array
 }
 
 export interface FoundViolation {
-  /** Nothing moves in a state; a step violates the property; a state itself does. */
+  /** `deadlock`: no thread can move in a state. `step`: a step violates the property. `state`: a state itself does. */
   readonly kind: 'deadlock' | 'step' | 'state'
   readonly property: number
 }
 
 /** One worker's part of a search. */
 export interface ProgramEnv {
-  /** Which worker this is, and of how many: it owns every `workers`-th partition. */
+  /** Index of this worker, and the number of workers: it owns every `workers`-th partition. */
   readonly me: number
   readonly workers: number
-  /** Executions end where they violate a property. */
+  /** True if executions end where they violate a property. */
   readonly cut?: boolean
 }
 

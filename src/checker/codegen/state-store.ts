@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
  * The visited states of one search, in partitions: each has an array of states in the order in which they were found, and an
- * open-addressing table of positions in it (linear probing, Knuth vol. 3). The part of an array that was found last is the
- * frontier, so that the queue is the store.
+ * open-addressing table of positions in it (linear probing, Knuth vol. 3). The last part of each array is the frontier, so
+ * that no separate queue is needed.
  *
  * This class is compiled anew for each system, from its own source text (see `program-text.ts`): it may refer to nothing but
  * its arguments and globals of JavaScript.
@@ -13,17 +13,17 @@ export class StateStore {
   /** By partition, its states; empty while it has none. */
   private readonly states: Int32Array[] = []
   /**
-   * By partition, entries of 1 + the position of a state (24 bits) and 8 bits of its hash, which spare most looks at the state;
-   * 0 where there is none.
+   * By partition, entries of 1 + the position of a state (24 bits) and 8 bits of its hash, which avoid most comparisons of
+   * states; 0 for none.
    */
   private readonly tables: Int32Array[] = []
-  /** By partition, states stored; and those before and up to the end of the frontier. */
+  /** By partition, the number of states stored; and the positions of the frontier's start and end. */
   private readonly counts: Int32Array
   private readonly frontierFrom: Int32Array
   private readonly frontierTo: Int32Array
-  /** By partition and level, states stored before the level. */
+  /** By partition and level, the number of states stored before the level. */
   private readonly levels: number[][] = []
-  /** By partition, states stored in those before it: set by {@link number}. */
+  /** By partition, the number of states stored in the partitions before it; set by {@link number}. */
   private readonly base: Int32Array
   /** True once a partition had no position left for a state. */
   overflow = false
@@ -32,7 +32,7 @@ export class StateStore {
   private readonly words: number
   private readonly code: SystemCode
 
-  /** Stores those of the states from .. to - 1 of a list that are new to the partition, and has their invariants looked at. */
+  /** Stores the states of a list that are new to the partition, and checks their invariants; `from` and `to` count words. */
   readonly insert: (p: number, list: Int32Array, from: number, to: number) => void
 
   constructor({ words, partitionBits }: ProgramShape, code: SystemCode) {
@@ -53,8 +53,8 @@ export class StateStore {
   }
 
   /**
-   * The hot loop of a search: everything it needs of this object stands in constants around it, which a compiler can rely on
-   * where it must check a property at each use.
+   * Makes the hot loop of a search. What it needs of this object is kept in constants around it, which a compiler need not
+   * load and check again at each use, as it must for properties.
    */
   private inserter(): (p: number, list: Int32Array, from: number, to: number) => void {
     const INDEX = 0xffffff
@@ -155,7 +155,7 @@ export class StateStore {
     return this.frontierTo[p] - this.frontierFrom[p]
   }
 
-  /** States of a partition stored before a level; of the level after the last, before those stored since. */
+  /** Position of the first state of a level in a partition. The level after the last begins with the states stored since. */
   levelStart(p: number, level: number): number {
     const known = this.levels[p]
     return level < known.length ? known[level] : level === known.length ? this.frontierTo[p] : this.counts[p]
@@ -184,7 +184,7 @@ export class StateStore {
     return -1
   }
 
-  /** The partition that has the state of this number. */
+  /** The partition of the state with this number. */
   partitionOf(number: number): number {
     let p = 0
     while (this.base[p + 1] <= number) p++
@@ -205,7 +205,7 @@ export class StateStore {
     return level
   }
 
-  /** Has `visit` look at the states numbered from .. to - 1, where they stand. */
+  /** Calls `visit` with each of the states numbered from .. to - 1, as its list and position, without a copy. */
   forEach(from: number, to: number, visit: (number: number, states: Int32Array, at: number) => void): void {
     for (let i = from, p = this.partitionOf(from); i < to; i++) {
       while (this.base[p + 1] <= i) p++

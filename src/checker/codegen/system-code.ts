@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * The border between what is the same for every search (`state-store.ts`, `runtime.ts`) and what is generated for one system:
- * functions over its packed states, in which every shift, mask and table is a constant.
+ * The interface between the code that is the same for every search (`state-store.ts`, `runtime.ts`) and the code that is
+ * generated for one system: functions over its packed states, in which every shift, mask and table is a constant.
  */
 import type { FoundViolation } from './search-program.ts'
 
@@ -27,46 +27,46 @@ export interface SystemCode {
   place(index: number): number
   equal(a: Int32Array, i: number, b: Int32Array, j: number): boolean
   copy(from: Int32Array, i: number, to: Int32Array, j: number): void
-  /** Takes every step of every thread, or of one that may go alone. */
+  /** Takes all steps of a state or, with reductions, those of one thread that suffice. */
   steps(states: Int32Array, at: number): void
   /** Reports the invariants that do not hold in a state. */
   invariants(states: Int32Array, at: number): void
-  /** Bits of the threads whose run has begun, of the first 32. */
+  /** Bits of those of the first 32 threads that are inside a run. */
   started(states: Int32Array, at: number): number
-  /** True if some thread's run has begun, of all threads. */
+  /** True if any thread, also one beyond the first 32, is inside a run. */
   anyStarted(states: Int32Array, at: number): boolean
   /** Writes the canonical form to {@link Registers.canonical}; returns the thread that takes the place of `thread` in it. */
   canonicalize(thread: number, states: Int32Array, at: number): number
 }
 
-/** What generated code reads and writes while it expands a state, and whom it tells. */
+/** The variables that generated code reads and writes while it expands a state, and the functions that it calls. */
 export interface Registers {
   /** The thread whose step is being taken. */
   thread: number
-  /** Steps taken. */
+  /** Number of steps taken. */
   transitions: number
-  /** Steps that the state being expanded can take. */
+  /** Counts the steps that are possible in the state being expanded; 0 if no thread can move. */
   enabled: number
-  /** True in a search: successors are made canonical and go into {@link buffer}. Otherwise {@link visit} is told of them. */
+  /** True in a search: successors are made canonical and go into {@link buffer}. Otherwise {@link visit} is called for each. */
   readonly storing: boolean
   /** True if steps that the reductions make superfluous are left out. */
   readonly reducing: boolean
   /** True if executions end where they violate a property. */
   readonly cut: boolean
-  /** Successors, by partition. */
+  /** The successors, grouped by partition. */
   readonly buffer: Int32Array
-  /** One state: what {@link SystemCode.canonicalize} writes. */
+  /** Room for one state, to which {@link SystemCode.canonicalize} writes. */
   readonly canonical: Int32Array
-  /** One state: the successor that {@link visit} is told of. */
+  /** Room for one state: the successor for which {@link visit} is called. */
   readonly successor: Int32Array
-  /** Takes room for a state of this hash; returns its position in {@link buffer}. */
+  /** Reserves room for a state with this hash; returns its position in {@link buffer}. */
   reserve(hash: number): number
-  /** Does with {@link successor} what is asked for, when this is no search. */
+  /** Handles {@link successor} as the current query requires, outside of a search. */
   visit(): void
   violated(kind: FoundViolation['kind'], property: number): void
-  /** A step ends the execution. */
+  /** Called for a step that ends the execution. */
   stop(): void
 }
 
-/** Generated code, once it is given the registers of one search. */
+/** Makes the generated functions for the registers of one search. */
 export type SystemCodeOf = (search: Registers) => SystemCode

@@ -31,9 +31,9 @@ export const E: Protocol = {
     if (page.pgmap.type === 'FS_DAX') yield* put_devmap_managed_page(page)
     else if (yield* page_ref_dec_and_test(page)) {
       yield* page_free(page)
-      // The kernel reads page->pgmap only here, after the callback, when the page may have been handed out again. That is harmless
-      // as long as the field does not change: the pagemap stays the same, and no page is ever the tail of a folio, whose link to its
-      // head shares the field's place (see bug 9). The pagemap cannot be removed before this put.
+      // The kernel reads page->pgmap only here, after the callback, when the page may have been handed out again. That is
+      // harmless as long as the field does not change: the pagemap stays the same, and no page is ever the tail of a folio,
+      // whose link to its head shares the field's place (see bug 9). The pagemap cannot be removed before this put.
       if (driver_owned(page.pgmap)) yield* put_dev_pagemap(page.pgmap)
       else yield* reset_after_free(page)
     }

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
  * drivers/gpu/drm/amd/amdkfd/kfd_migrate.c: VRAM belongs to the buffer objects of ranges of addresses, and a page in use holds
- * its `svm_bo`. page_free() drops that reference; the last one has a worker give the VRAM back. One page per range here.
+ * a reference on its `svm_bo`. page_free() puts that; after the last put a worker frees the VRAM. Here each range has one page.
  *
- * Until then svm_range_validate_svm_bo() finds the buffer object of a range that comes back, and each address has its place
- * in it: so the range gets the same page, freed or not.
+ * Until then, svm_range_validate_svm_bo() finds the buffer object again for a range that is migrated to VRAM once more. Each
+ * address has a fixed place in the object, so that the range gets the same page, whether or not that was freed.
  *
- * Left out: the driver's own locks. `prange->migrate_mutex` keeps two migrations of one range apart, and so a CPU fault from
- * a migration to VRAM; `svms->lock` and `prange->lock` order its lists. What is found here needs none of them held:
- * migrate_to_ram() gives the mutex up before do_swap_page() puts the page.
+ * Not modelled: the driver's own locks. `prange->migrate_mutex` excludes two migrations of one range at a time, and so a CPU
+ * fault during a migration to VRAM; `svms->lock` and `prange->lock` protect lists. The bugs found here do not need them to be
+ * absent: migrate_to_ram() releases the mutex before do_swap_page() puts the page.
  */
 import { cells, type Shared, type StepRequest, type Steps, step } from '../../../../../../checker/index.ts'
 import { device_private } from '../../../../../device_private.ts'
@@ -21,8 +21,8 @@ import { file_free, hand_out } from '../../../../../page_list.ts'
 import type { Address, Fault, Kernel, Page, VmFault } from '../../../../../types.ts'
 
 /**
- * A page's buffer object: there is none, a worker is to release it, the driver goes, or from {@link RANGES} on a range has
- * it.
+ * Values of a page's buffer object: none; to be released by a worker; removed with the driver; from {@link RANGES} on, a
+ * range's.
  */
 const FREE = 0
 const RELEASE_QUEUED = 1
@@ -30,8 +30,10 @@ const REMOVED = 2
 const RANGES = 3
 
 /**
- * What a range has of its page: it is in the range; its data are in system memory again, and the driver takes it for free; it is
- * to be used again; and its last life ended before its new count was set, with page_free() done or still to come.
+ * The phases of a range's page. `in`: the range uses it. `out`: its data have been migrated to system memory, and the driver
+ * takes it for free, though page_free() may be still to come. `again`: it is to be used again. `again, freed` and `again,
+ * put`: so too, and the references of the last use were put before the new count is set, with page_free() done or still to
+ * come.
  */
 const PHASES = ['in', 'out', 'again', 'again, freed', 'again, put'] as const
 type Phase = (typeof PHASES)[number]
@@ -62,7 +64,7 @@ export default driver({
       },
     })
     kernel.cells.push(...svm_bo)
-    // Without the fault's reference nobody but the migration holds the page, and it puts it before the range can come back.
+    // Without the fault's reference only the migration holds the page, and it puts that before the range can be migrated again.
     const reuses = fixes.has('fault_takes_reference') && !fixes.has('svm_waits_for_page_free')
 
     function change(s: Shared, page: Page, from: Phase, to: Phase): boolean {
@@ -79,7 +81,7 @@ export default driver({
         if (free.length === 0) return undefined
         const page = free[s.choose(free.length)]!
         s.set(svm_bo[page.index]!, of_range(range, again.length > 0 ? 'again' : 'in'))
-        // No new life of the page: its last one is not over.
+        // The page is not handed out anew, because it may not have been freed since its last use.
         if (again.length > 0) probe_page(s, 'lastput_alloc', page)
         else hand_out(s, page)
         return page
@@ -88,7 +90,7 @@ export default driver({
       return page
     }
 
-    /** As it is, but that the step which sets the count also notes whether the last life's references were put by then. */
+    /** As in the kernel; the step that sets the count also notes whether the references of the last use were put by then. */
     function* svm_migrate_get_vram_page(page: Page): Steps<void> {
       const init = zone_device_page_init(page)
       for (let at = init.next(); !at.done; ) {
@@ -109,7 +111,7 @@ export default driver({
       return !migrated && fixes.has('failed_migration_is_sigbus') ? 'SIGBUS' : 'retry'
     }
 
-    /** The range has no page in VRAM any more: from here on (its migrate_mutex is given up) it may come back. */
+    /** The range has no page in VRAM any more. From here on, with its migrate_mutex released, it may be migrated again. */
     function* svm_range_vram_node_free(page: Page): Steps<void> {
       yield* step('svm_range_vram_node_free', s => {
         change(s, page, 'in', 'out')
