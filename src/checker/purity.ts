@@ -45,7 +45,7 @@ function delegate<T>(steps: T): T {
   return steps
 }
 
-/** Notes the run in which an object was made, at its first use. */
+/** Notes the current run as the one in which an object was made, unless a run is noted for the object already. */
 function born<T>(value: T): T {
   if (typeof value === 'object' && value !== null && !births.has(value)) births.set(value, currentRun())
   return value

@@ -16,7 +16,7 @@ const OURS = ['..', '../../src'].flatMap(folder => {
   return URL.canParse(path, import.meta.url) ? [pathOf(new URL(path, import.meta.url).href)] : []
 })
 
-/** The frames of a stack that have a file, line and column, innermost first. */
+/** The frames of a stack that have a file, line and column, innermost first; frames of the checker are included. */
 export function sites(stack: string): Site[] {
   const out: Site[] = []
   for (const line of stack.split('\n')) {

@@ -7,8 +7,10 @@ import { stepName } from './emit-steps.ts'
 
 /**
  * `successor(words)`: handles a successor to which the step of {@link Registers.thread} leads. In a search, puts it into
- * canonical form, then into the buffer of its partition. `orbit(t, words)`: writes the canonical form to {@link
- * Registers.canonical}; returns the thread that takes the place of `t` in it.
+ * canonical form, then into the buffer of its partition.
+ *
+ * `orbit(t, words)`: writes the canonical form to {@link Registers.canonical}, and returns the thread that takes the place of
+ * `t` in it.
  */
 export function successorFunctions(fields: Fields, canonical: CanonicalForm): string {
   const { words, names } = fields
@@ -36,10 +38,7 @@ function successor(${w}) {
 }`
 }
 
-/**
- * `stepsOf(words)`: takes the steps of a state; those that the reductions make superfluous only if not {@link
- * Registers.reducing}.
- */
+/** `stepsOf(words)`: takes the steps of a state. Reductions leave steps out only where {@link Registers.reducing} is true. */
 export function stepsFunction(fields: Fields, canonical: CanonicalForm, ampleSets: AmpleSets | undefined): string {
   const { typeOf } = fields.automata
   const call = (t: number) => {

@@ -11,7 +11,7 @@ import { lassoOf } from './lasso.ts'
 import { Explainer, type Explanation } from './replay.ts'
 import { cheapestPath, levelsTo, violating } from './shortest-path.ts'
 
-/** The parts of a system made ready that a counterexample is told from. */
+/** The parts of a prepared system that counterexamples are made from. */
 interface Explored {
   readonly packing: Packing
   /** Names of properties by their number. */

@@ -52,7 +52,7 @@ export class Components {
     this.back = this.component = this.size
   }
 
-  /** States before this one need not be started from any more; for progress. */
+  /** Number of states, in order, from which the search has started or need not start any more; for progress. */
   get done(): number {
     return this.root
   }

@@ -257,8 +257,8 @@ class Fairness {
   }
 
   /**
-   * Bits of the threads for which an execution is fair that passes a state, and takes each of its inner edges, again and
-   * again.
+   * Bits of the threads to which an execution is fair if it passes state n, and takes each of the state's edges within the
+   * component, again and again.
    */
   private satisfied(n: number): number {
     const { graph } = this

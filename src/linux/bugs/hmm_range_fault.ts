@@ -30,7 +30,7 @@ export const hmm_range_fault = driver({
       yield* step('schedule', s => s.set(cpu, 0))
     }
 
-    /** Locks the folio, then waits for the work item (such as a flush of a device's TLB) before it unlocks. */
+    /** Locks the folio, then waits for the work item (such as one that invalidates a device's TLB) before it unlocks. */
     function* migrate(): Steps<void> {
       yield* step('migrate_vma_setup', s => {
         if (s.get(page.life) !== BUSY) hand_out(s, page)

@@ -92,7 +92,7 @@ function* migrate_to_ram(page: Page, address: Address): Steps<VmFault> {
   return yield* page.pgmap.ops.migrate_to_ram!({ address, page })
 }
 
-/** Sleeps until the migration that replaced the entry is over; up to 5.16 it takes a page reference to do so. */
+/** Sleeps until the migration that replaced the entry is over; up to 5.16 with a page reference while it queues. */
 function* migration_entry_wait(address: Address): Steps<void> {
   const { fixes } = address.mm.pages[0]!.pgmap.kernel
   if (fixes.has('wait_takes_no_reference')) return yield* migration_entry_wait_on_locked(address)
@@ -121,7 +121,7 @@ function* migration_entry_wait_on_locked(address: Address): Steps<void> {
 export function* zap_pte(address: Address): Steps<void> {
   const page = yield* step('zap_pte_range', s => {
     const pte = s.get(address.pte)
-    // Wait until a migration of system memory is over: its pages are not modelled, and so is no migration that loses its entry.
+    // Wait until a migration of system memory is over: its pages are not modelled, and neither is the loss of one.
     s.wait(pte !== PTE_RAM_MIGRATION)
     s.set(address.pte, PTE_NONE)
     return pte_page(address, pte)

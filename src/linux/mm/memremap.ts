@@ -169,10 +169,7 @@ function probe_free(s: Shared, { pfn }: Page, entered: string): void {
   emit(s, { event: 'lastput_free', pfn, entered })
 }
 
-/**
- * memunmap_pages() since B: puts what memremap_pages() took for the pages at once, then waits for the other holders of the
- * ref.
- */
+/** memunmap_pages() since B: puts all that memremap_pages() took for the pages at once; waits for the ref's other holders. */
 export function* memunmap_without_pages(pgmap: DevPagemap): Steps<void> {
   const per_page = pgmap.kernel.protocol.pgmap_refs_per_page(pgmap.type)
   yield* percpu_ref_kill(pgmap)

@@ -159,10 +159,7 @@ export function* migrate_vma_to_system(address: Address): Steps<boolean> {
   return page !== undefined && (yield* call(migrate_device_page, page, undefined))
 }
 
-/**
- * migrate_device_range() on one pfn and the rest of a driver's eviction (6.1 and later): false if the page is in use and
- * stays.
- */
+/** migrate_device_range() on one pfn, and the rest of an eviction (6.1 and later): false if the page is in use and stays. */
 export function* migrate_device_pfn(page: Page): Steps<boolean> {
   if (!(yield* get_page_unless_zero(page))) return true
   if (yield* step('folio_trylock', s => trylock_page(s, page), 'relaxed'))

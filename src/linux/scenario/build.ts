@@ -43,7 +43,7 @@ export interface Scenario {
   readonly threads?: Readonly<Record<string, number>>
   /** Merged changes that this kernel does not have. */
   readonly reverts?: readonly Fix[]
-  /** Changes that no kernel has, but this one is to have. */
+  /** Proposed changes, which no kernel has, that this one is to have. */
   readonly adds?: readonly Fix[]
   /** True to leave out the changes that were merged after the protocol's last release. */
   readonly as_released?: boolean

@@ -11,7 +11,7 @@ export interface FixInfo {
   readonly subject: string
   /**
    * First release that has the change, only as exact as is needed to tell the last release of one protocol from the first of the
-   * next: `6.19` stands for everything of 2026. Absent for changes that all protocols have, or that no kernel has.
+   * next: `6.19` stands for everything of 2026. Absent for changes older than the protocols' differences, or that no kernel has.
    */
   readonly since?: string
 }

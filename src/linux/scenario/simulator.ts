@@ -239,7 +239,10 @@ function recorded(request: StepRequest, batches: Batch[]): StepRequest {
   }
 }
 
-/** True if the kill of a percpu ref leaves a count below zero, of which percpu_ref_switch_to_atomic_rcu() warns. */
+/**
+ * True if percpu_ref_switch_to_atomic_rcu(), part of the kill, finds a sum of zero or less, of which it warns. After the kill has
+ * put the initial reference, the count is then below zero.
+ */
 function underflows(request: StepRequest, after: number): boolean {
   return request.name === 'percpu_ref_kill' && after < 0
 }

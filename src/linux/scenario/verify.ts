@@ -13,8 +13,8 @@ export interface Verified {
 
 /**
  * Returns the verdict of the first search that does not hold, or that of the largest search if all hold. Its seconds are
- * those of all searches. A scenario without threads is checked with the driver's default ones, then with those of {@link
- * DriverParts.also}.
+ * those of all searches. A scenario without threads is checked with the driver's default ones, then with those of
+ * {@link DriverParts.also}.
  * @throws Error for a role that the driver does not have.
  */
 export async function verify(scenario: Scenario, options: CheckOptions = {}): Promise<Verified> {

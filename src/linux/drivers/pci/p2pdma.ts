@@ -94,10 +94,7 @@ export default driver({
       yield* percpu_ref_put_many(pgmap, 1)
     }
 
-    /**
-     * The error path as the kernel has it: the page goes back to the pool before its count is reset; up to 6.18 it is not
-     * reset.
-     */
+    /** The error path of the kernel, which frees the page to the pool before it resets the count; up to 6.18 it never does. */
     function* undo_mmap(page: Page): Steps<void> {
       if (zero_based && fixes.has('p2pdma_error_puts_page')) return yield* call(put_page, page)
       yield* gen_pool_free(page)

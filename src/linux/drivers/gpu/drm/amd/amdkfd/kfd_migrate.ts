@@ -20,10 +20,7 @@ import { probe_page } from '../../../../../mm/trace_events.ts'
 import { file_free, hand_out } from '../../../../../page_list.ts'
 import type { Address, Fault, Kernel, Page, VmFault } from '../../../../../types.ts'
 
-/**
- * Values of a page's buffer object: none; to be released by a worker; removed with the driver; from {@link RANGES} on, a
- * range's.
- */
+/** A page's buffer object: none; to be released by a worker; removed with the driver; from {@link RANGES} on, a range's. */
 const FREE = 0
 const RELEASE_QUEUED = 1
 const REMOVED = 2
@@ -31,9 +28,9 @@ const RANGES = 3
 
 /**
  * The phases of a range's page. `in`: the range uses it. `out`: its data have been migrated to system memory, and the driver
- * takes it for free, though page_free() may be still to come. `again`: it is to be used again. `again, freed` and `again,
- * put`: so too, and the references of the last use were put before the new count is set, with page_free() done or still to
- * come.
+ * takes it for free, though page_free() may be still to come. `again`: it is to be used again. `again, freed` and
+ * `again, put`: so too, but the references of the last use were put before the new count is set, with page_free() done or
+ * still to come.
  */
 const PHASES = ['in', 'out', 'again', 'again, freed', 'again, put'] as const
 type Phase = (typeof PHASES)[number]
