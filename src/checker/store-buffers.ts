@@ -5,7 +5,8 @@
  *
  * `tso` is total store order, as on x86 (Sewell and others 2010, x86-TSO): stores reach memory in program order, and an atomic
  * operation waits until the buffer is empty. `pso` is SPARC's partial store order, in which stores to different cells overtake
- * each other, as they do on ARM and POWER too. There only fully ordered operations and releases wait for earlier stores.
+ * each other, as they do on ARM and POWER too. There only a fully ordered operation waits until the buffer is empty, and only a
+ * release store reaches memory after all earlier stores.
  *
  * Not modelled: loads that are executed early or late, so that bugs that need one (load buffering, a missing read barrier) are
  * not found. The stores in a fully ordered step are visible at once, together: a critical section stays atomic.
@@ -130,10 +131,7 @@ function keyOf(cell: Cell, value: number, release: boolean, image?: Image): stri
   return `${familyKey(cell, image)} ${value} ${release}`
 }
 
-/**
- * Learns the stores of a thread's buffered steps, and the most in one step. Ignores errors in its code: the check reports
- * them.
- */
+/** Learns the stores of a thread's buffered steps, and the most in one step. Errors in its code are left for the check to report. */
 function storesOf(
   system: System,
   { name, body }: Thread,

@@ -23,10 +23,7 @@ export interface NodeAccess {
 export interface AmpleSets {
   /** By automaton, by node. */
   readonly access: readonly (readonly NodeAccess[])[]
-  /**
-   * By thread, by node: 1 if the thread's step alone is always an ample set, 0 if never, 2 if that depends on the others'
-   * nodes.
-   */
+  /** By thread, by node: is the step alone an ample set? 0 never, 1 always, 2 where the nodes of the other threads allow it. */
   readonly singleton: readonly Uint8Array[]
 }
 
