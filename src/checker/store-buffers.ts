@@ -131,7 +131,7 @@ function keyOf(cell: Cell, value: number, release: boolean, image?: Image): stri
   return `${familyKey(cell, image)} ${value} ${release}`
 }
 
-/** Learns the stores of a thread's buffered steps, and the most in one step. Errors in its code are left for the check to report. */
+/** Learns the stores of a thread's buffered steps, and the most in one step. Errors in its code are left to the check. */
 function storesOf(
   system: System,
   { name, body }: Thread,
