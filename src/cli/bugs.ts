@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** `lastput check --bugs`: the corpus, each bug as it was and as it was mended. */
+/** `lastput check --bugs`: checks each bug of the corpus in its broken form and in its fixed form. */
 import { type Bug, bugs } from '../linux/bugs/index.ts'
 import { type Scenario, type Verified, verify } from '../linux/index.ts'
 import { type BugRow, bugFound, bugJson, bugsEnd, bugText } from '../report/bugs.ts'
@@ -10,7 +10,10 @@ import { type CheckFlags, clearProgress, engineOptions, storesOf } from './model
 import type { ModelHost } from './model-host.ts'
 import { writeReport } from './write-report.ts'
 
-/** Found is a form that is not as the corpus has it: `CLEAN` when every broken form breaks and every fixed form holds. */
+/**
+  * Returns `CLEAN` if every broken form is violated and every fixed form holds, as the corpus says, `INCOMPLETE` if the other
+  * forms are inconclusive, and `FOUND` if a verdict differs from the corpus.
+ */
 export async function checkBugs(ids: string | undefined, flags: CheckFlags, host: ModelHost): Promise<Exit> {
   const wanted = ids === undefined ? bugs : ids.split(',').map(bugOf)
   if (flags.ftrace !== undefined && wanted.length > 1)
@@ -36,7 +39,7 @@ function isOpen({ broken, fixed }: BugRow): boolean {
   return [broken, fixed].some(({ verdict }) => verdict.verdict === 'inconclusive')
 }
 
-/** The broken form's counterexample. */
+/** Writes the counterexample of the broken form as ftrace text. */
 async function writeFtrace(file: string, { bug, broken }: BugRow): Promise<void> {
   if (broken.verdict.verdict === 'violated') await writeCounterexample(file, broken)
   else process.stderr.write(`lastput check: bug ${bug.id} was not found, so there is no counterexample to write\n`)

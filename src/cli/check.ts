@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** `lastput check`: is there any interleaving in which this protocol and this driver break a promise? */
+/** `lastput check`: searches for an interleaving in which a driver under a protocol violates a property. */
 import { Command, Option } from 'commander'
 import { drivers, properties, type Scenario, type Verified, verify } from '../linux/index.ts'
 import { checkJson, checkText } from '../report/check.ts'
@@ -35,7 +35,7 @@ import { writeReport } from './write-report.ts'
 
 const DRIVERS = drivers.map(d => d.name).join(', ')
 
-/** Options that a row of the corpus leaves no choice of. */
+/** Options that `--bugs` refuses, because each bug of the corpus sets them itself. */
 const SYSTEM = ['matrix', 'protocol', 'pages', 'vas', 'threads', 'revert', 'asReleased', 'add', 'property'] as const
 
 const NOTES = `
@@ -115,7 +115,7 @@ export function checkCommand(): Command {
     )
 }
 
-/** What the command does, in its own thread or in that of a model. */
+/** Runs the command, in the main thread or in the thread that was started for the user's model. */
 export async function answerCheck(name: string | undefined, flags: CheckFlags, host: ModelHost): Promise<Exit> {
   if (flags.bugs) return checkBugs(name, flags, host)
   if (flags.shard && !flags.matrix) throw new UsageError('--shard takes a part of a matrix: add --matrix')
@@ -150,7 +150,10 @@ export async function answerCheck(name: string | undefined, flags: CheckFlags, h
   ])
 }
 
-/** The same names under every protocol, but for those of properties: the last one is today's. */
+/**
+  * Lists the driver's protocols, roles, scenarios and properties. Only properties can differ by protocol: those under the last
+  * protocol, today's, are listed.
+ */
 function listDriver(wanted: readonly Scenario[], flags: CheckFlags, host: ModelHost): Exit {
   const scenario = wanted.at(-1)!
   const built = builtOrUsage(scenario)
@@ -160,12 +163,12 @@ function listDriver(wanted: readonly Scenario[], flags: CheckFlags, host: ModelH
   return own ? Exit.CLEAN : Exit.INCOMPLETE
 }
 
-/** A counterexample is long: what follows stands apart. */
+/** Returns a blank line after a counterexample, whose text is long, so that the next result stands apart. */
 function blankAfter(before: Verified | undefined): string {
   return before?.verdict.verdict === 'violated' ? '\n' : ''
 }
 
-/** One for the protocol that was asked for, or one for each that the driver lived under. */
+/** Returns one scenario for the given protocol, or one for each protocol that the driver has code for. */
 async function scenarios(name: string, flags: CheckFlags, host: ModelHost): Promise<Scenario[]> {
   const driver = await driverOf(name, host)
   const under = await protocolsOf(driver, flags.protocol, host)

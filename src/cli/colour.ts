@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Colour for text reports, where a terminal takes it: what was found, how sure it is, and what only explains. */
+/** Colours text reports on terminals: findings by how certain they are, verdicts, and explanations dimmed. */
 import { styleText } from 'node:util'
 
 type Style = Parameters<typeof styleText>[0]
 
-/** Beginnings of lines, and how they look; the first that fits. */
+/** Patterns for beginnings of lines, and their style. The first pattern that matches applies. */
 const STYLES: readonly (readonly [RegExp, Style])[] = [
   // A finding: its number, its kind and how sure the fault is.
   [/^\d+\. [a-z-]+ \((?:fault )?certain\b[^)]*\)/, ['bold', 'red']],
@@ -20,12 +20,12 @@ const STYLES: readonly (readonly [RegExp, Style])[] = [
   [/^next: /, 'cyan'],
 ]
 
-/** True if a stream is a terminal that takes colour, and nobody asked for none (NO_COLOR, TERM=dumb). */
+/** True if the stream is a terminal that can show colour, and the environment does not ask for none (NO_COLOR, TERM=dumb). */
 export function takesColour(stream: { isTTY?: boolean }, env: NodeJS.ProcessEnv): boolean {
   return stream.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb'
 }
 
-/** A report as standard output shows it. */
+/** Returns a report for standard output: with colour where that is a terminal, otherwise unchanged. */
 export function shown(text: string): string {
   return takesColour(process.stdout, process.env) ? coloured(text.split('\n')).join('\n') : text
 }
@@ -35,7 +35,7 @@ export function coloured(lines: readonly string[]): string[] {
   return lines.map(line => {
     for (const [begins, style] of STYLES) {
       const [found] = begins.exec(line) ?? []
-      // Whether the stream is a terminal has been asked.
+      // The caller has already checked that the stream is a terminal.
       if (found !== undefined) return styleText(style, found, { validateStream: false }) + line.slice(found.length)
     }
     return line

@@ -138,7 +138,7 @@ export async function examineLive(): Promise<Examination> {
   }
 }
 
-/** What the files that were named say; a System.map goes before a vmlinux. */
+/** Reads the files given by `--vmlinux` and `--system-map`. What System.map says replaces what vmlinux says. */
 function kernelFiles({ vmlinux: image, systemMap: map }: CoreFlags): KernelFiles {
   return {
     ...(image === undefined ? {} : vmlinux(image, new Uint8Array(readFileSync(image)))),
@@ -160,7 +160,7 @@ function openSource(path: string, live: boolean): FileCoreSource {
   }
 }
 
-/** Shows how far it is, on a terminal and when it takes more than a second. */
+/** Returns a callback that shows progress, if stderr is a terminal and the work takes more than a second. */
 function progress(): NonNullable<ExamineOptions['progress']> {
   const started = Date.now()
   let shown = 0
@@ -212,7 +212,7 @@ function write(lines: readonly string[]): void {
   if (lines.length > 0) process.stdout.write(`${lines.join('\n')}\n`)
 }
 
-/** The same with only the findings that are asked for. @throws UsageError for a page that is in no pagemap */
+/** Returns the examination with only the findings asked for. @throws UsageError for a page that is in no pagemap */
 function select(path: string, found: Examination, { pfn, pagemap, anyPage }: CoreFlags): Examination {
   const asked = pfn ?? pagemap
   if (asked !== undefined && pagemapOf(found, asked) < 0) throw new UsageError(`${path}: ${noPagemap(found, asked)}`)
@@ -224,7 +224,7 @@ function select(path: string, found: Examination, { pfn, pagemap, anyPage }: Cor
       (page === undefined || finding.pages.some(({ first, end }) => page >= first && page < end)) &&
       (wanted === undefined || finding.pagemap === wanted),
   )
-  // Whoever reads the JSON, or looks at it, must not take the rest for right.
+  // The output must say that it is filtered: otherwise a reader concludes that nothing was found on other pages.
   const note = `only findings of ${page === undefined ? 'the pagemap of ' : ''}page ${pfnText(page ?? pagemap!)} are listed`
   return { ...found, findings, notes: [...found.notes, note] }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** `lastput diff`: two recordings of one scenario, and what is different. */
+/** `lastput diff`: compares two recordings of one scenario. */
 import { Command } from 'commander'
 import { compare, diffJson, diffText, factsOf, isSame } from '../report/diff.ts'
 import { guarded, UsageError } from './errors.ts'

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Errors that the user's input causes, told in a line; all others are bugs of ours, and keep their stack. */
+/** Errors caused by the user's input are printed as one line. All other errors are bugs of lastput and keep their stack. */
 import { readFileSync } from 'node:fs'
 import { CoreError } from '../core/error.ts'
 import { TraceError } from '../trace/events.ts'
 import { complain } from './complain.ts'
 import { Exit } from './exit-codes.ts'
 
-/** What the user asked for does not exist, contradicts itself or cannot be loaded. */
+/** Thrown if what the user asks for does not exist, is contradictory or cannot be loaded. */
 export class UsageError extends Error {
   override name = 'UsageError'
 }
 
-/** What the system says of a path that cannot be used, in words; its codes are for programmers. */
+/** Messages for errno codes of paths that cannot be used, since the codes mean little to users. */
 const SYSTEM_ERRORS: Readonly<Record<string, string>> = {
   ENOENT: 'no such file or directory',
   EISDIR: 'is a directory, where a file is expected',
@@ -26,7 +26,7 @@ const SYSTEM_ERRORS: Readonly<Record<string, string>> = {
   ELOOP: 'too many symbolic links',
 }
 
-/** Returns what to say of an error that the input caused; undefined for one of ours. */
+/** Returns the message of an error that the input caused; undefined for a bug of lastput. */
 export function inputError(error: unknown): string | undefined {
   if (error instanceof TraceError || error instanceof CoreError || error instanceof UsageError) return error.message
   if (!(error instanceof Error && 'code' in error && 'syscall' in error)) return undefined
@@ -52,7 +52,7 @@ export function readText(path: string): string {
   return namingFile(path, () => readFileSync(path, 'utf8'))
 }
 
-/** Does something with a file. @throws an error of the file system that names it, as those of directories and full disks do not */
+/** Calls `act`. @throws its file system error with the path added, which Node omits for directories and full disks */
 export function namingFile<T>(path: string, act: () => T): T {
   try {
     return act()

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Which events of a recording are shown. */
+/** Selects events of a recording by page, operation, task, function and time. */
 import { isInRanges, type PageRange } from '../ledger/track/page-range.ts'
 import { isTask } from '../report/filter.ts'
 import { type EventBatch, OP_NAMES, type Recording } from '../trace/events.ts'
 import { timesOf } from './recordings.ts'
 
-/** What the command line says of them. */
+/** The filters given on the command line; an absent one lets every event pass. */
 export interface EventChoice {
   pfn?: PageRange[]
   event?: string[]
@@ -20,10 +20,10 @@ export class EventFilter {
   readonly #choice: EventChoice
   readonly #pages: readonly PageRange[]
   readonly #times: { first: number; last: number }
-  /** Whether a stack has one of the functions, by its id, as far as it was asked for. */
+  /** Cache: by id of a stack, whether one of the wanted functions is in it. */
   readonly #stacks = new Map<number, boolean>()
 
-  /** @param range of a pagemap, beside the pages of the choice */
+  /** @param range pages of the chosen pagemap, which pass in addition to `choice.pfn` */
   constructor(recording: Recording, choice: EventChoice, range: readonly PageRange[]) {
     this.#recording = recording
     this.#choice = choice

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** `lastput events`: what a recording holds, decoded. */
+/** `lastput events`: prints the decoded events of a recording. */
 import { once } from 'node:events'
 import { Command } from 'commander'
 import { nodeCodecs } from '../node/codecs.ts'
@@ -37,7 +37,7 @@ interface EventsFlags extends EventChoice {
   counts?: string
 }
 
-/** Options that choose events. */
+/** Names of the options that filter events. */
 const FILTERS = ['pfn', 'pagemap', 'event', 'function', 'task', 'from', 'to'] as const
 
 const NOTES = `
@@ -99,7 +99,7 @@ export function eventsCommand(): Command {
     .action((file: string, flags: EventsFlags) => guarded('events', () => show(file, flags)))
 }
 
-/** What was shown. */
+/** Counts of what was printed. */
 interface Shown {
   events: number
   gaps: number

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** `lastput explain`: what a refcount protocol asks of a page, the life of a page under it, and what a promise says. */
+/** `lastput explain`: explains a refcount protocol, with the life of a page under it, or a promise. */
 import { Command } from 'commander'
 import { kindOf } from '../ledger/findings/kinds.ts'
 import { protocols } from '../linux/index.ts'
@@ -43,9 +43,9 @@ export function explainCommand(): Command {
     )
 }
 
-/** What the command does, in its own thread or in that of a model. */
+/** Runs the command, in the main thread or in the thread that was started for the user's model. */
 export async function answerExplain(name: string | undefined, flags: ExplainFlags, host: ModelHost): Promise<Exit> {
-  // A kind of finding is asked for by its own name, too.
+  // The name of a kind of finding stands for the promise that such a finding reports as broken.
   const promise = name === undefined ? undefined : promiseOf(kindOf(name)?.promise ?? name)
   if (promise && flags.html !== undefined) throw new UsageError('--html shows protocols: leave it out for a promise')
   if (promise) return show(explainJson([], [promise]), () => promiseText(promise), flags)
@@ -62,7 +62,7 @@ async function show(json: object, text: () => string, flags: ExplainFlags): Prom
   return Exit.CLEAN
 }
 
-/** @throws UsageError for an id that a promise had in an earlier version, which says the one it has now. */
+/** @throws UsageError for an id that a promise had in an earlier version; its message gives the present id. */
 function refuseFormer(name: string | undefined): void {
   const present = name === undefined ? undefined : presentId(name)
   if (present !== undefined) throw new UsageError(`the promise "${name}" is called ${present} now`)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Files for other tools that `lastput trace` writes beside its answer: --perfetto, --parquet. */
+/** Files for other tools that `lastput trace` writes in addition to its report: --perfetto, --parquet. */
 import { closeSync, mkdirSync, openSync, statSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileWriter } from 'hyparquet-writer'
@@ -11,16 +11,16 @@ import type { Recording } from '../trace/events.ts'
 import { namingFile } from './errors.ts'
 
 export interface Exports {
-  /** File of a Perfetto trace. */
+  /** Path of the Perfetto trace to write. */
   perfetto?: string | undefined
-  /** Folder of the tables. */
+  /** Folder that the Parquet tables are written to. */
   parquet?: string | undefined
 }
 
 /**
  * Accounts for a recording and writes it for other tools.
  *
- * @returns the account, and what the files do not have, as sentences
+  * @returns the account, and notes in sentences on what the written files lack
  * @throws an error of the file system that names the file
  */
 export async function accountAndExport(
@@ -38,7 +38,7 @@ export async function accountAndExport(
 
 function tablesIn(folder: string): ParquetTables {
   return namingFile(folder, () => {
-    // Not with its parents: in /proc, Node 20 tries that for ever.
+    // Parents are not created (`recursive`): below /proc, Node 20 loops for ever.
     if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) mkdirSync(folder)
     return new ParquetTables(table => fileWriter(join(folder, `${table}.parquet`)))
   })

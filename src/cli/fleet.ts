@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Several recordings that are judged together. */
+/** Several recordings that are judged together: the laws are learned from the lifetimes of all of them. */
 import { type AccountOptions, readLedger } from '../ledger/account.ts'
 import { Fleet } from '../ledger/learn/fleet.ts'
 import { inputError } from './errors.ts'
@@ -9,12 +9,12 @@ interface FleetFlags extends RecordingFlags, Pick<AccountOptions, 'allPages'> {
   alone?: boolean
 }
 
-/** Whether recordings learn from each other: each is read twice for it, as standard input cannot be. */
+/** True if recordings are judged together. That takes two passes over each, so that standard input is excluded. */
 export function isFleet(files: readonly string[], { alone }: FleetFlags): boolean {
   return new Set(files).size > 1 && !alone && !files.includes('-')
 }
 
-/** Reads recordings for their lifetimes. One that cannot be used adds none: whoever judges it says what is wrong. */
+/** Reads the lifetimes of recordings. An unusable one adds none; its error is reported when it is judged. */
 export async function learnTogether(files: readonly string[], flags: FleetFlags): Promise<Fleet> {
   const fleet = new Fleet()
   for (const file of new Set(files)) {

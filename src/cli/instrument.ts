@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Makes a model's code tell the checker what JavaScript tells nobody: that a generator was made and is not run, and that something
- * is changed which outlives the run (src/checker/purity.ts). Text is only put in, never on a line of its own, so that a source map
- * needs its columns moved and nothing else.
+   * Instruments the code of a user's model to detect two mistakes that JavaScript permits silently: a generator that is created
+    * but never run, and a change to state that outlives the run (src/checker/purity.ts). Text is only inserted, never with a
+    * newline, so that only columns move in the source map.
  */
 import { decode, encode } from '@jridgewell/sourcemap-codec'
 import {
@@ -23,11 +23,11 @@ export const HOOKS = 'lastput$'
 
 export interface Instrumented {
   readonly code: string
-  /** A source map's mappings for the code, of those for what it was. */
+  /** Translates the `mappings` of a source map for the original code to those for the instrumented code. */
   moved(mappings: string): string
 }
 
-/** @throws SyntaxError for what is no script */
+/** @throws SyntaxError if the code is not a valid script, ModelError for code that cannot be instrumented */
 export function instrument(code: string): Instrumented {
   const program = parse(code, { ecmaVersion: 'latest', sourceType: 'script', allowHashBang: true })
   const insertions = new Insertions()
@@ -35,12 +35,12 @@ export function instrument(code: string): Instrumented {
   return { code: insertions.into(code), moved: mappings => insertions.move(code, mappings) }
 }
 
-/** Methods by which lists, maps and sets are changed. */
+/** Methods that change the array, map or set that they are called on. */
 const MUTATORS: ReadonlySet<string> = new Set(
   'push pop shift unshift splice sort reverse fill copyWithin set add delete clear'.split(' '),
 )
 
-/** Functions of JavaScript's own that change their first argument. */
+/** Built-in functions that change their first argument. */
 const CHANGERS: ReadonlyMap<string, readonly string[]> = new Map([
   ['Object', ['assign', 'defineProperty', 'defineProperties', 'setPrototypeOf']],
   ['Reflect', ['set', 'defineProperty', 'deleteProperty', 'setPrototypeOf']],
@@ -57,10 +57,10 @@ class Instrumenter {
     this.out = out
   }
 
-  /** @param parent of the node, where what it does with the node's value matters */
+  /** @param parent the node's parent, which decides whether the node's value is used; undefined for the program */
   visit(node: AnyNode, outer: Scope, parent: AnyNode | undefined): void {
     const scope = outer.at(node)
-    // What stands outside of all functions puts the script together, where there are no hooks yet.
+    // Top-level code is not instrumented: it only defines the bundle's function, and the hooks are that function's parameter.
     if (scope.isInFunction) this.wrap(node, scope, parent)
     for (const child of children(node)) this.visit(child, scope, node)
     if (isFunction(node)) this.enter(node, scope)
@@ -103,12 +103,12 @@ class Instrumenter {
     if (callee.type === 'MemberExpression' && !callee.computed && callee.property.type === 'Identifier')
       this.method(node, callee, callee.property.name)
     const isUnused = parent?.type === 'ExpressionStatement' || (parent?.type === 'YieldExpression' && parent.delegate)
-    // Within a chain, what stands between its parts is not for us to touch.
+    // A call within an optional chain cannot be wrapped: that would cut the chain, and with it the short circuit.
     const isPart = parent?.type === 'ChainExpression' || inChain(node, parent)
     if (!isUnused && !isPart && callee.type !== 'Super') this.hook('born', node)
   }
 
-  /** What a method changes: its object, or what it is handed. */
+  /** Instruments a method call that changes its object (`list.push(x)`) or its argument (`Object.assign(x)`). */
   private method({ arguments: [first] }: CallExpression, callee: MemberExpression, name: string): void {
     if (MUTATORS.has(name) && !isOptional(callee.object)) this.ofObject('mutates', callee)
     const { object } = callee
@@ -116,7 +116,7 @@ class Instrumenter {
     if (isOf?.includes(name) && first && first.type !== 'SpreadElement') this.hook('changes', first)
   }
 
-  /** What an assignment changes: members of objects, and variables of functions further out. */
+  /** Instruments an assignment to members of objects and to variables of enclosing functions. */
   private change(node: AnyNode, target: Pattern, scope: Scope): void {
     const { members, names } = targetsOf(target)
     for (const member of members) this.ofObject('changes', member)
@@ -137,7 +137,7 @@ class Instrumenter {
     this.out.around(node, `${HOOKS}.${name}(${isList ? '(' : ''}`, isList ? '))' : ')')
   }
 
-  /** What stands at a function's beginning. Its inner functions were visited, and have said which variables they assign. */
+  /** Inserts a function's prologue. Its inner functions, visited before, have marked it if they assign its variables. */
   private enter(node: FunctionNode, scope: Scope): void {
     const isGenerator = node.generator && !node.async
     const ticket = `${HOOKS}t${this.generators++}`
@@ -149,8 +149,9 @@ class Instrumenter {
   }
 
   /**
-   * Makes a generator function ask for a number when it is called, and returns what it says when it is run. The pattern of a rest
-   * asks, whatever the function is called with: no list of arguments has a member of our name.
+     * Makes a generator function draw a ticket (`made`) when it is called, and returns the code that marks the ticket as used
+     * (`begun`) when its body starts to run. The ticket is drawn by the default value of a rest parameter's pattern, which is
+     * evaluated in every call: no array of arguments has a property of the hooks' name.
    */
   private ticket(node: FunctionNode, ticket: string): string {
     const { params, body } = node
@@ -182,7 +183,7 @@ function isFunction(node: AnyNode): node is FunctionNode {
   )
 }
 
-/** True for a call whose value the rest of an optional chain goes on from. */
+/** True for a call that is followed by further parts of its optional chain. */
 function inChain(node: AnyNode, parent: AnyNode | undefined): boolean {
   const isHead =
     (parent?.type === 'MemberExpression' && parent.object === node) ||
@@ -190,27 +191,27 @@ function inChain(node: AnyNode, parent: AnyNode | undefined): boolean {
   return isHead || ('optional' in node && node.optional === true)
 }
 
-/** True for a part of an optional chain, which may have no value at all. */
+/** True for a part of an optional chain, which is not evaluated if a part before it is null or undefined. */
 function isOptional(node: AnyNode): boolean {
   if (node.type === 'MemberExpression') return node.optional || isOptional(node.object)
   if (node.type === 'CallExpression') return node.optional || isOptional(node.callee)
   return false
 }
 
-/** Nodes below a node, in the order of the text. */
+/** The direct children of a node, in the order of the text. */
 function* children(node: AnyNode): Generator<AnyNode> {
   for (const value of Object.values(node))
     for (const each of Array.isArray(value) ? value : [value])
       if (typeof each?.type === 'string' && typeof each.start === 'number') yield each as AnyNode
 }
 
-/** Text to put into a text. */
+/** Insertions into a text, collected first and then applied all at once. */
 class Insertions {
-  /** By place, what ends there and what begins there. */
+  /** By offset: closing text of nodes that end there, and opening text of nodes that begin there. */
   private readonly ends = new Map<number, string>()
   private readonly begins = new Map<number, string>()
 
-  /** Around a node; call it for outer nodes first. */
+  /** Wraps a node. Outer nodes must be wrapped before inner ones, so that the texts nest. */
   around({ start, end }: { start: number; end: number }, open: string, close: string): void {
     this.begins.set(start, (this.begins.get(start) ?? '') + open)
     this.ends.set(end, close + (this.ends.get(end) ?? ''))
@@ -234,7 +235,7 @@ class Insertions {
     return parts.join('') + code.slice(from)
   }
 
-  /** Mappings of a source map in which what stands behind an insertion has moved on its line. */
+  /** Moves the columns of source map segments by the insertions before them on their line. */
   move(code: string, mappings: string): string {
     const insertions = this.sorted()
     let next = 0

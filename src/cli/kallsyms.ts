@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** `--kallsyms FILE`: a file that names nothing is refused, so that nobody looks for symbols that were never read. */
+/** `--kallsyms FILE`. A file without usable symbols is refused: ignored silently, it would leave addresses without names. */
 import { readText, UsageError } from './errors.ts'
 
-/** Lines that are looked at to tell what a file is: a kernel's symbols, or those of one module, are all of one form. */
+/** Number of lines that are checked to recognise the format. All lines of kallsyms have the same form. */
 const LINES = 1000
 
 const SYMBOL = /^([0-9a-f]{8}|[0-9a-f]{16}) [a-zA-Z?] \S+/

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** `lastput life`: one page's lifetimes, event by event, in the terminal. */
+/** `lastput life`: prints the lifetimes of one page, event by event. */
 import { Command } from 'commander'
 import { damageLine } from '../report/completeness.ts'
 import { lifeJson, lifeText, pageLives } from '../report/life.ts'

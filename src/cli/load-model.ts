@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Runs a file of the user's in a thread that was started for it, and returns its default export. esbuild makes one script of it and
- * of what it imports, which is instrumented (instrument.ts), so that the checker learns of what JavaScript drops without a word.
- * Stacks name the file and its lines all the same: the script has a source map (--enable-source-maps is the thread's option).
+   * Runs a user's model file in the thread that was started for it, and returns the default export. esbuild bundles the file with
+   * its imports, and the bundle is instrumented (instrument.ts) to detect mistakes that JavaScript permits silently. Stacks still
+   * name the user's file and lines, because the bundle has a source map and the thread runs with --enable-source-maps.
  */
 import { statSync } from 'node:fs'
 import module, { createRequire } from 'node:module'
@@ -17,21 +17,26 @@ import { UsageError } from './errors.ts'
 import { HOOKS, type Instrumented, instrument } from './instrument.ts'
 import { placeOf } from './model-place.ts'
 
-/** What a file may import of ours: these very modules, wherever the file lies, since its steps must be this checker's steps. */
+/**
+ * Modules of lastput that a model may import. They resolve to this process's own instances wherever the file lies, because the
+ * checker accepts only steps that were made by its own modules.
+ */
 const OURS: ReadonlyMap<string, object> = new Map<string, object>([
   ['lastput/linux', linux],
   ['lastput/engine', checker],
 ])
 
-/** Names of files with code. */
+/** File names of JavaScript and TypeScript. */
 const SOURCE = /\.[cm]?[jt]s$/
 
 /**
- * @param runsModel tells whose output is whose: the model's and the command's come by one stream
- * @throws UsageError when the file cannot be read, compiled or run
+  * Loads a model file and returns its default export.
+  *
+  * @param runsModel returns true while the model's code runs: the model and the command write to the same streams
+  * @throws UsageError if the file cannot be read, compiled or run
  */
 export async function loadModel(path: string, runsModel: () => boolean): Promise<unknown> {
-  // Of a pipe or a device, esbuild would read for ever.
+  // From a pipe or a device, esbuild would read for ever.
   const found = statSync(path, { throwIfNoEntry: false })
   if (found && !found.isFile()) throw new UsageError(`${path} is no file`)
   if (found && !SOURCE.test(path))
@@ -50,13 +55,13 @@ interface Loaded {
   readonly default?: unknown
 }
 
-/** What Node has of CommonJS modules beside its types; it is what compilers on the fly use, and reads source maps. */
+/** Members of Node's `Module` that its types omit. `_compile` is what on-the-fly compilers use, and it registers source maps. */
 interface Compiled {
   exports: (require: (name: string) => unknown, module: { exports: Loaded }, exports: Loaded, hooks: Hooks) => void
   _compile(text: string, filename: string): void
 }
 
-/** Runs a bundle. @throws UsageError with what it throws */
+/** Runs a bundle and returns its exports. @throws UsageError with the message of whatever the bundle throws */
 function run(path: string, text: string): Loaded {
   const file = resolve(path)
   const theirs = createRequire(file)
@@ -95,7 +100,7 @@ function options(path: string): BuildOptions {
     keepNames: true,
     sourcemap: 'external',
     sourcesContent: false,
-    // Names in the map are relative to where this would be written.
+    // Nothing is written, but esbuild makes the paths in the source map relative to this file.
     outfile: `${file}.bundle.cjs`,
     banner: { js: `module.exports = function (require, module, exports, ${HOOKS}) { "use strict";` },
     footer: { js: '}' },
@@ -103,7 +108,7 @@ function options(path: string): BuildOptions {
   }
 }
 
-/** The file with all that it imports as one module, with its source map. @throws UsageError with what esbuild says */
+/** Bundles and instruments the file; the result ends with its source map. @throws UsageError with esbuild's messages */
 async function bundled(path: string): Promise<string> {
   const { build } = await import('esbuild')
   const { outputFiles = [] } = await build(options(path)).catch((e: Error & Partial<BuildFailure>) => {
@@ -115,7 +120,7 @@ async function bundled(path: string): Promise<string> {
   return `${made.code}\n//# sourceMappingURL=data:application/json;base64,${moved}\n`
 }
 
-/** The source map of what was instrumented, with sources that are URLs: the script has no place of its own. */
+/** Adapts the source map to the instrumented code. Sources become URLs, since the bundle is no file to be relative to. */
 function absolute(map: string, path: string, { moved }: Instrumented): string {
   const parsed = JSON.parse(map) as { sources: string[]; mappings: string }
   const base = dirname(resolve(path))

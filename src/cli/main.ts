@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** The command line: one file a command, each thin. */
+/** The entry point of the command line. Each command has a file of its own. */
 import { readFileSync } from 'node:fs'
 import module from 'node:module'
 import { inspect } from 'node:util'
@@ -9,7 +9,7 @@ import { complain } from './complain.ts'
 import { Exit } from './exit-codes.ts'
 import { strict } from './strict.ts'
 
-// What V8 made of our code is kept from one run to the next, where Node can (22.8 and later).
+// V8's compiled code is cached from one run to the next, where Node supports that (22.8 and later).
 const { enableCompileCache } = module as { enableCompileCache?: () => void }
 enableCompileCache?.()
 
@@ -36,7 +36,7 @@ const program = new Command('lastput')
   .configureOutput({ outputError: text => complain('lastput', text.replace(/^error: /, '')) })
   .configureHelp({ helpWidth: 80 })
 
-/** Loaded one by one: the model checker takes longer to load than a small recording to account for. */
+/** Loaded on demand: loading the model checker takes longer than accounting for a small recording. */
 const COMMANDS: Record<string, () => Promise<Command>> = {
   trace: async () => (await import('./trace.ts')).traceCommand(),
   who: async () => (await import('./who.ts')).whoCommand(),
@@ -53,12 +53,12 @@ const COMMANDS: Record<string, () => Promise<Command>> = {
   completion: async () => (await import('./manual.ts')).completionCommand(withAll),
 }
 
-/** Those that are not listed. */
+/** Commands that help does not list. */
 const HIDDEN: Record<string, () => Promise<Command>> = {
   man: async () => (await import('./manual.ts')).manCommand(withAll, version),
 }
 
-/** The program with all of its commands, for what tells of them. */
+/** Returns the program with all commands, for the completion script and the man page. */
 async function withAll(): Promise<Command> {
   const known = new Set(program.commands.map(command => command.name()))
   const all = new Command('lastput').description(program.description()).helpCommand(false)
@@ -67,29 +67,29 @@ async function withAll(): Promise<Command> {
   return all.addHelpText('after', EXAMPLES).configureHelp({ helpWidth: 80 })
 }
 
-/** As a shell tells of SIGPIPE: nobody has seen the answer, so that it is no 0. */
+/** The exit code that a shell reports for SIGPIPE. It must not be 0, because nobody has seen the whole output. */
 const BROKEN_PIPE = 141
 
-// Counterexamples are told by stacks: functions nest deeper than the ten frames that a stack has else.
+// Counterexamples show the model's call stacks, which are deeper than V8's default of ten frames.
 Error.stackTraceLimit = 100
 
-// Who reads our output may stop when they have seen enough.
+// A reader of the output, such as `head`, may close the pipe early.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(process.exitCode ?? BROKEN_PIPE)
   complain('lastput', `standard output: ${error.message}`)
   process.exit(2)
 })
-// There is nobody to tell.
+// Errors of stderr cannot be reported anywhere.
 process.stderr.on('error', () => undefined)
 
-// Ours, or of a timer in a model: no verdict, so not the exit code of one.
+// A bug of lastput, or an error in a timer of a model: there is no verdict, so the exit code must not look like one.
 process.on('uncaughtException', error => {
   process.stderr.write(`${inspect(error)}\n`)
   process.exit(2)
 })
 
 const wanted = { ...COMMANDS, ...HIDDEN }[process.argv[2] ?? '']
-// The version needs none, and help all of them.
+// Printing the version needs no command, and help needs all of them.
 const needed = ['--version', '-V'].includes(process.argv[2] ?? '') ? [] : Object.values(COMMANDS)
 for (const load of wanted ? [wanted] : needed) program.addCommand(strict(await load()))
 

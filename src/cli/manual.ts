@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What shells and `man` know of the commands, made from their help: `lastput completion`, and the page that a build writes. */
+/** Shell completion (`lastput completion`) and the man page, both generated from the commands' help. */
 import { Argument, Command, type Option } from 'commander'
 import { Exit } from './exit-codes.ts'
 
@@ -14,7 +14,7 @@ Examples:
 
 Exit codes: 0 printed, 2 usage.`
 
-/** @param all the program with its commands */
+/** The command that prints a completion script. @param all returns the program with all commands */
 export function completionCommand(all: () => Promise<Command>): Command {
   return new Command('completion')
     .description('print what makes a shell complete commands and options')
@@ -26,7 +26,7 @@ export function completionCommand(all: () => Promise<Command>): Command {
     })
 }
 
-/** Prints the man page. Not for users: a build keeps it, and npm installs it. */
+/** The command that prints the man page. The build runs it, and npm installs its output. */
 export function manCommand(all: () => Promise<Command>, version: string): Command {
   return new Command('man').action(async () => {
     process.stdout.write(manPage(await all(), version))
@@ -85,10 +85,10 @@ complete -o filenames -F _lastput lastput
 `
 }
 
-/** What an option's value may be: one of some words, or else most often a file. */
+/** Arguments of compgen for an option's value: its choices, or file names where it has none. */
 const words = (choices: readonly string[] | undefined): string => (choices ? `-W ${wordList(choices)}` : '-f')
 
-/** A list of words for compgen, which expands what it is given as a shell does: protocol C' has a quote in its name. */
+/** Quotes a list of words for compgen, which expands it like a shell: protocol C' has a quote in its name. */
 function wordList(words: readonly string[]): string {
   const list = words.map(word => word.replace(/[^\w.,:=@%+/-]/g, '\\$&')).join(' ')
   return `'${list.replace(/'/g, `'\\''`)}'`
@@ -149,7 +149,7 @@ function commandPage(command: Command): string[] {
   ]
 }
 
-/** What stands after a command's usage and options. */
+/** Returns the help text that follows a command's usage and options. */
 function afterHelp(command: Command): string {
   let text = ''
   const before = command.configureOutput()
@@ -162,7 +162,7 @@ function afterHelp(command: Command): string {
 const preformatted = (text: string): string[] =>
   text === '' ? [] : ['.PP', '.nf', ...text.split('\n').map(line => roff(line)), '.fi']
 
-/** Text in which nothing is a request: backslashes, hyphens, and what begins a line. */
+/** Escapes text for roff: backslashes, hyphens, and characters that begin a request at the start of a line. */
 function roff(text: string): string {
   const safe = text.replace(/\\/g, '\\e').replace(/-/g, '\\-')
   return /^[.']/.test(safe) ? `\\&${safe}` : safe

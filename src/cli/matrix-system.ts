@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** The systems of `check --matrix`, and what becomes of one: the same in the command's thread and in a worker. */
+/** The systems of `check --matrix` and the check of one of them, used by both the main thread and the workers. */
 import { survey } from '../checker/index.ts'
 import { build, drivers, properties, protocols } from '../linux/index.ts'
 import { type MatrixOf, type MatrixSystem, matrix } from '../linux/scenario/matrix.ts'
@@ -8,38 +8,38 @@ import { UsageError } from './errors.ts'
 import { driverOf, protocolOf } from './model-file.ts'
 import type { ModelHost } from './model-host.ts'
 
-/** What a worker is given. */
+/** The `workerData` of a worker. */
 export interface MatrixJob {
-  /** One driver, one protocol, by name or path; all without. */
+  /** A driver and a protocol, by name or path; undefined: all. */
   readonly driver: string | undefined
   readonly protocol: string | undefined
   readonly common: MatrixOf
   readonly properties: readonly string[] | undefined
   readonly symmetry: boolean
-  /** Seconds and bytes for each system. */
+  /** Limits for each system: time in seconds, memory in bytes. */
   readonly time: number
   readonly memory: number
-  /** Whether counterexamples are wanted. */
+  /** True if rows include counterexamples. */
   readonly explain: boolean
-  /** The part of the systems that is checked; all without. */
+  /** The shard of the systems to check; undefined: all systems. */
   readonly shard: Shard | undefined
 }
 
-/** The i-th of n parts, from 1 on: every n-th system, so that parts take about as long. */
+/** Shard i of n, counted from 1. It has every n-th system, so that all shards take about as long. */
 export interface Shard {
   readonly part: number
   readonly of: number
 }
 
-/** The systems of a part, in order. */
+/** The systems of a shard, in order. */
 export function shardOf(systems: readonly MatrixSystem[], shard: Shard | undefined): readonly MatrixSystem[] {
   return shard === undefined ? systems : systems.filter((_, i) => i % shard.of === shard.part - 1)
 }
 
-/** What a worker answers. */
+/** A worker's answer: the row of the system with this index, or an error message. */
 export type MatrixAnswer = { readonly index: number } & ({ readonly row: MatrixRow } | { readonly wrong: string })
 
-/** @throws UsageError for a driver or a protocol that there is not, or that do not fit. */
+/** @throws UsageError for an unknown driver or protocol, or for a driver that has no code for the protocol. */
 export async function systemsOf({ driver, protocol, common }: MatrixJob, host: ModelHost): Promise<MatrixSystem[]> {
   const of = driver === undefined ? drivers : [await driverOf(driver, host)]
   const under = protocol === undefined ? protocols : [await protocolOf(protocol, host)]

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** `lastput check --matrix`: every driver under every protocol it lived under, a row for each as soon as it is known. */
+/** `lastput check --matrix`: checks every driver under each of its protocols, and prints each row as soon as it is known. */
 import { availableParallelism } from 'node:os'
 import { properties } from '../linux/index.ts'
 import type { MatrixSystem } from '../linux/scenario/matrix.ts'
@@ -12,10 +12,10 @@ import { isFailure, type ModelHost, type ThreadFailure } from './model-host.ts'
 import { patienceOf, startModel } from './model-thread.ts'
 import { writeReport } from './write-report.ts'
 
-/** A system that takes longer is inconclusive, so that one cannot hold up the table. */
+/** Default time limit for a system, in seconds. A slower one is inconclusive, so that it does not hold up the table. */
 const SECONDS = 60
 
-/** `CLEAN` when the table is complete: that promises are broken in it is its point. */
+/** Returns `CLEAN` if every cell has a verdict, violations included: the matrix exists to show them. */
 export async function checkMatrix(driver: string | undefined, flags: CheckFlags, host: ModelHost): Promise<Exit> {
   if (flags.threads) throw new UsageError('--matrix has scenarios of its own: leave out --threads')
   const workers = Math.min(flags.workers ?? availableParallelism(), MOST_WORKERS)
@@ -64,14 +64,14 @@ export async function checkMatrix(driver: string | undefined, flags: CheckFlags,
   return rows.flat().some(c => c.verdict === 'inconclusive') ? Exit.INCOMPLETE : Exit.CLEAN
 }
 
-/** Rows in the order of the systems, several at a time in threads of their own. @throws what a system's check throws. */
+/** Yields rows in the order of the systems, which worker threads check in parallel. @throws the error of a system's check. */
 async function* inOrder(
   systems: readonly MatrixSystem[],
   job: MatrixJob,
   workers: number,
   host: ModelHost,
 ): AsyncGenerator<MatrixRow> {
-  // Run from source, there is no compiled worker to start.
+  // When run from TypeScript source, there is no compiled worker to start.
   if (workers < 2 || import.meta.url.endsWith('.ts')) {
     for (const system of systems) yield await rowOf(system, job, host)
     return
@@ -123,7 +123,7 @@ function settled<T>(): Settled<T> {
     resolve = yes
     reject = no
   })
-  // Whoever waits for an earlier row does not look at this one yet.
+  // A row may fail while the reader still awaits an earlier one: that is no unhandled rejection.
   promise.catch(() => undefined)
   return { promise, resolve, reject }
 }

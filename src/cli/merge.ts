@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** `lastput merge`: answers of many runs, on many machines, as one. */
+/** `lastput merge`: merges the JSON results of many runs, possibly on many machines. */
 import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import {

@@ -7,7 +7,7 @@ import type { Exit } from './exit-codes.ts'
 import { isPath, type ModelHost } from './model-host.ts'
 import { placeOf } from './model-place.ts'
 
-/** Runs a command about the model: as `guarded`, and a malformed model too is a line on stderr and exit code 2. */
+/** Runs a command about a model like `guarded`; a malformed model, too, becomes a line on stderr and exit code 2. */
 export function guardedModel(command: string, action: () => Promise<Exit>): Promise<void> {
   return guarded(command, () =>
     action().catch((e: unknown) => {
@@ -16,9 +16,9 @@ export function guardedModel(command: string, action: () => Promise<Exit>): Prom
   )
 }
 
-/** Returns an error that a model causes as it is told, with its place; undefined for any other. */
+/** Converts an error that a model causes to one with a message and the place in the user's file; undefined for any other. */
 export function modelError(e: unknown): UsageError | undefined {
-  // The code written for a search may be nested deeper, or be longer, than JavaScript takes it.
+  // The code generated for a search can exceed V8's limits for nesting and for the length of strings.
   const beyond = e instanceof RangeError && /call stack|string length/.test(e.message)
   const isModelError = e instanceof ModelError
   if (!beyond && !isModelError && !(e instanceof UsageError)) return undefined
@@ -29,8 +29,8 @@ export function modelError(e: unknown): UsageError | undefined {
 }
 
 /**
- * The protocol of this name or path, or all that the driver was written for.
- * @throws UsageError when it has no code for it: a verdict would be about nothing.
+  * Returns the protocol of this name or path, or without one all protocols that the driver has code for.
+  * @throws UsageError if the driver has no code for the protocol, since a verdict would then mean nothing.
  */
 export async function protocolsOf(
   driver: Driver,
@@ -57,7 +57,7 @@ export async function driverOf(name: string, host: ModelHost): Promise<Driver> {
 
 const TYPES = ['PRIVATE', 'COHERENT', 'FS_DAX', 'GENERIC', 'PCI_P2PDMA']
 
-/** A driver that says what is wrong with it. */
+/** Checks the shape of a driver that a file exports. */
 function checkedDriver(path: string, driver: Driver, host: ModelHost): Driver {
   const wrong = (what: string) => new UsageError(`${path}: ${what}`)
   if (!TYPES.includes(driver.type)) throw wrong(`type is ${driver.type}, not one of ${TYPES.join(', ')}`)
@@ -78,7 +78,7 @@ function checkedDriver(path: string, driver: Driver, host: ModelHost): Driver {
   }
 }
 
-/** Runs code of a file, which the host watches. @throws UsageError that tells what it throws */
+/** Runs code of a user's file while the host watches for endless loops. @throws UsageError with the message of what it throws */
 export function bounded<T>(whose: string, { watch }: ModelHost, code: () => T): T {
   watch(whose)
   try {
@@ -94,7 +94,7 @@ export function bounded<T>(whose: string, { watch }: ModelHost, code: () => T): 
 
 /** The default export of a file. */
 async function load(path: string, { watch, runsModel }: ModelHost): Promise<unknown> {
-  // Loaded for files only: esbuild takes longer to load than a small system to check.
+  // Loaded only for files: loading esbuild takes longer than checking a small system.
   const { loadModel } = await import('./load-model.ts')
   watch(path)
   try {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Options that `lastput check` and `lastput run` share, and what they mean to the model and the engine. */
+/** Options that `lastput check` and `lastput run` share, and their translation to options of the model and the checker. */
 
 import { availableParallelism, totalmem } from 'node:os'
 import { type Command, InvalidArgumentError, Option } from 'commander'
@@ -38,10 +38,10 @@ export interface CheckFlags {
   bugs?: boolean
 }
 
-/** Parts of a matrix at most. */
+/** Largest number of shards of a matrix. */
 const MOST_SHARDS = 10_000
 
-/** Reads "2/8". */
+/** Parses a shard, such as "2/8". */
 export function shardOption(text: string): Shard {
   const [, part, of] = /^(\d{1,5})\/(\d{1,5})$/.exec(text)?.map(Number) ?? []
   if (part === undefined || of === undefined || part < 1 || part > of || of > MOST_SHARDS)
@@ -49,7 +49,7 @@ export function shardOption(text: string): Shard {
   return { part, of }
 }
 
-/** What describes the system, shared with `lastput run`. */
+/** Adds the options that describe the system to a command. */
 export function systemOptions(command: Command): Command {
   return command
     .option('--protocol <id>', `${protocols.map(p => p.id).join(', ')}, a name, or the path of a file`)
@@ -100,7 +100,7 @@ export function scenarioOf(of: Pick<Scenario, 'driver' | 'protocol'>, flags: Sys
   }
 }
 
-/** On which processors the threads run. */
+/** The memory model of the processors that the threads run on. */
 export function storesOf({ tso, pso }: Pick<CheckFlags, 'tso' | 'pso'>): Pick<Scenario, 'stores'> {
   return tso ? { stores: 'tso' } : pso ? { stores: 'pso' } : {}
 }
@@ -122,14 +122,14 @@ export function engineOptions(flags: CheckFlags, host: ModelHost): CheckOptions 
     ...(flags.time === undefined ? {} : { time: flags.time }),
     signal: host.signal,
     onProgress: progress => {
-      // Until states are searched nothing is known that could be told.
+      // Before the search begins there is no partial result to print, so that Ctrl-C may end the command at once.
       if (progress.doing === undefined) host.hearInterrupt()
       showProgress(progress, host)
     },
   }
 }
 
-/** @throws UsageError for what the driver does not have. */
+/** Builds a scenario. @throws UsageError for threads, fixes or the like that the driver does not have. */
 export function builtOrUsage(scenario: Scenario): Built {
   try {
     return build(scenario)
@@ -138,10 +138,10 @@ export function builtOrUsage(scenario: Scenario): Built {
   }
 }
 
-/** Whether a line of progress stands on the terminal; none does in a command's first second. */
+/** True while a line of progress is on the terminal. None is shown in the first second of a command. */
 let shown = false
 
-/** Shows how far learning or the search is. */
+/** Shows the progress of learning or of the search. */
 function showProgress({ states, depth, queue, bytes, seconds, doing }: SearchProgress, host: ModelHost): void {
   if (!host.isTerminal) return
   const rate = Math.round(states / Math.max(seconds, 0.001))
@@ -150,14 +150,14 @@ function showProgress({ states, depth, queue, bytes, seconds, doing }: SearchPro
   showLine(doing ?? search, host)
 }
 
-/** A line of progress, in place of the last one. */
+/** Shows a line of progress in place of the previous one. */
 export function showLine(text: string, host: ModelHost): void {
   if (!host.isTerminal || performance.now() < 1000) return
   process.stderr.write(`\r${text}\x1b[K`)
   shown = true
 }
 
-/** Takes the line of progress away: call it before anything else is printed. */
+/** Removes the line of progress. It has to be called before anything else is printed. */
 export function clearProgress(): void {
   if (shown) process.stderr.write('\r\x1b[K')
   shown = false
@@ -169,7 +169,7 @@ export function positive(text: string): number {
   return n
 }
 
-/** Of what states grow with a power of: more can be meant by nobody. */
+/** Largest size (pages, addresses, threads) of a system. The number of states is a power of it, so that more cannot be meant. */
 const MOST = 100
 
 function few(text: string): number {
@@ -178,7 +178,7 @@ function few(text: string): number {
   return n
 }
 
-/** More share neither memory nor processors well. */
+/** Largest number of workers. More do not share memory and processors well. */
 export const MOST_WORKERS = 64
 
 export function workerCount(text: string): number {
@@ -188,7 +188,10 @@ export function workerCount(text: string): number {
   return n
 }
 
-/** Bytes of memory. @throws InvalidArgumentError for more than the machine has: the search would end it before its limit */
+/**
+ * Parses an amount of memory, in bytes.
+ * @throws InvalidArgumentError for more than the machine has: memory would run out before the limit is reached
+ */
 export function memorySize(text: string): number {
   const n = bytes(text)
   const all = totalmem()
@@ -205,7 +208,7 @@ export function bytes(text: string): number {
 
 const SECONDS: Readonly<Record<string, number>> = { '': 1, s: 1, m: 60, h: 3600 }
 
-/** In seconds. */
+/** Parses a duration such as "90s" or "1.5h". @returns seconds */
 export function duration(text: string): number {
   const match = /^(\d+(?:\.\d+)?)([smh]?)$/.exec(text)
   const seconds = match ? Number(match[1]) * SECONDS[match[2]!]! : 0
@@ -213,7 +216,7 @@ export function duration(text: string): number {
   return seconds
 }
 
-/** A role that is named twice is taken twice. */
+/** Parses a list of roles. A role that is named twice stands for two threads. */
 function threadList(text: string): Record<string, number> {
   const counts = new Map<string, number>()
   for (const item of text.split(',')) {
@@ -229,14 +232,14 @@ export function collectProperty(text: string, before: string[] | undefined): str
   return [...(before ?? []), ...text.split(',')]
 }
 
-/** Names that the code of a scenario gives to properties of its own; undefined where a limit was met first. */
+/** Names of the properties that a scenario's own code defines; undefined if a limit was reached before all were known. */
 export function ownProperties(scenario: Scenario, flags: CheckFlags, host: ModelHost): readonly string[] | undefined {
   const all = promises(builtOrUsage(scenario).system, engineOptions(flags, host))
   clearProgress()
   return all && [...new Set(all)].filter(name => !(name in properties))
 }
 
-/** @throws UsageError for a property that is neither of the kernel's nor one that code from a file names. */
+/** @throws UsageError for a property that is neither built in nor defined by the code of a user's file. */
 export function refuseUnknown(flags: CheckFlags, scenarios: readonly Scenario[], host: ModelHost): void {
   const names = new Set(Object.keys(properties))
   const unknown = () => flags.property?.find(p => !names.has(p))
@@ -244,7 +247,7 @@ export function refuseUnknown(flags: CheckFlags, scenarios: readonly Scenario[],
   for (const scenario of theirs) {
     if (unknown() === undefined) return
     const own = ownProperties(scenario, flags, host)
-    // The search will say which limit is met.
+    // The search will report the limit that was reached.
     if (!own) return
     for (const name of own) names.add(name)
   }

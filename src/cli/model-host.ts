@@ -1,29 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What code about a model needs of the thread it runs in: the command's own, or one that was started for a file of the user's. */
+/** What code about models needs from its thread, be it the main thread or one that was started for a user's file. */
 import { isMainThread, parentPort } from 'node:worker_threads'
 import type { Stop, Watch } from '../checker/index.ts'
 import { beater, stopOf } from '../node/pulse.ts'
 
 export interface ModelHost {
-  /** Is told whose code runs, so that it can be ended. Nobody watches code of ours. */
+  /** Called with a description of the user's code that runs now, so that code that hangs can be ended. Ours is not watched. */
   readonly watch: Watch
-  /** Returns true while code of a model runs, as {@link watch} was told. */
+  /** Returns true while code of a model runs, according to the calls of {@link watch}. */
   readonly runsModel: () => boolean
-  /** Whether somebody sees progress on stderr. */
+  /** True if progress may be shown on stderr. */
   readonly isTerminal: boolean
   /** Aborted by Ctrl-C. */
   readonly signal: Stop
-  /** Called when there is something that Ctrl-C should not throw away: until then it ends the command. */
+  /** Called once there is a partial result that Ctrl-C should not discard. Before that, Ctrl-C ends the command. */
   readonly hearInterrupt: () => void
 }
 
-/** A host as a thread is told of it. */
+/** The part of a host that is sent to a worker thread. */
 export interface SentHost {
   readonly pulse: SharedArrayBuffer
   readonly isTerminal: boolean
 }
 
-/** Of the command's own thread. */
+/** The host of the main thread, which runs no user's code. */
 export function ownHost(): ModelHost {
   const { signal, hear } = interrupt()
   return {
@@ -45,10 +45,10 @@ export function hostOf({ pulse, isTerminal }: SentHost): ModelHost {
   return { watch, runsModel: () => code !== '', isTerminal, signal: stopOf(pulse), hearInterrupt: () => undefined }
 }
 
-/** As a shell tells of SIGINT. */
+/** The exit code that a shell reports for SIGINT. */
 const INTERRUPTED = 130
 
-/** A signal for Ctrl-C, which is heard once it is asked for; pressed again, it ends the command at once. */
+/** A signal for Ctrl-C. From `hear()` on, the first Ctrl-C aborts the signal, and a second one ends the command at once. */
 export function interrupt(): { readonly signal: AbortSignal; readonly hear: () => void } {
   const controller = new AbortController()
   let hears = false
@@ -68,7 +68,7 @@ export function isPath(name: string): boolean {
   return /[./\\]/.test(name)
 }
 
-/** What a thread says of an error that nobody caught. */
+/** The message by which a thread reports an uncaught error. */
 export interface ThreadFailure {
   readonly failure: unknown
 }
@@ -78,15 +78,15 @@ export function isFailure(message: unknown): message is ThreadFailure {
 }
 
 /**
- * Tells the command of errors that nobody catches. Left to Node, they end the thread, and if the command ends meanwhile, Node 20
- * aborts.
+  * Reports uncaught errors of this thread to the main thread. If they were left to Node, they would end the thread, and Node 20
+  * aborts if the main thread ends at the same time.
  */
 export function tellFailures(): void {
   process.on('uncaughtException', failure => {
     try {
       parentPort!.postMessage({ failure } satisfies ThreadFailure)
     } catch {
-      // What was thrown may be nothing that can be sent.
+      // The thrown value may not be cloneable.
       parentPort!.postMessage({ failure: new Error(String(failure)) } satisfies ThreadFailure)
     }
   })

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Where in a file of the user's an error came from. */
+/** The place in a user's file that an error came from. */
 import { relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { userSite } from '../checker/stack.ts'
 
-/** Returns ` (model.ts:12:5)`, the innermost place in the user's code, as a path from where the user is; empty without one. */
+/** Returns ` (model.ts:12:5)`: the innermost frame in the user's code, relative to the working directory; empty without one. */
 export function placeOf(error: unknown): string {
   const site = error instanceof Error ? userSite(error.stack) : undefined
   const [, source, place] = /^(.*?)(:\d+:\d+)$/.exec(site?.source ?? '') ?? []

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Commands about models. One that names a file of the user's runs in a thread of its own, with its own globals, which is ended
- * when code of the file does not come to an end; any other runs here.
+   * Runs commands about models. A command that names a user's file runs in a thread of its own, with its own globals; the thread
+   * is ended if the file's code hangs. Any other command runs in the main thread.
  */
 import { Worker } from 'node:worker_threads'
 import { newPulse, stop, whenStill } from '../node/pulse.ts'
@@ -18,11 +18,11 @@ import {
   type ThreadFailure,
 } from './model-host.ts'
 
-/** A command, as the thread is told of it. */
+/** A command as it is sent to the thread. */
 export interface ModelJob {
   readonly command: 'check' | 'run' | 'explain'
   readonly name: string | undefined
-  /** What the user asked for, as the command has it. */
+  /** The parsed options of the command. */
   readonly flags: {
     readonly protocol?: string
     readonly time?: number
@@ -31,19 +31,19 @@ export interface ModelJob {
   }
 }
 
-/** What a thread answers when it is done: all that it had to say has been said. */
+/** The last message of a thread. By then all of its output has been written. */
 export interface ModelAnswer {
   readonly exit: Exit
 }
 
-/** Milliseconds that a piece of a model's code may take, and those that it has after `--time` is up. */
+/** Milliseconds that one step of a model's code may take, and milliseconds that remain to it after `--time` is up. */
 const PATIENCE = 10_000
 const PAST_TIME = 2000
 
-/** Options of threads for models: errors name the lines of the user's file, not of what was made of it. */
+/** With source maps, errors name the lines of the user's file instead of the bundle's. */
 const OPTIONS = { execArgv: ['--enable-source-maps'] }
 
-/** Runs a command about models. @param action what it does, where no file is named */
+/** Runs a command about models. @param action runs it in this thread, if no file is named */
 export function modelCommand(job: ModelJob, action: (host: ModelHost) => Promise<Exit>): Promise<void> {
   const path = [job.name, job.flags.protocol].find(name => name !== undefined && isPath(name))
   return guardedModel(job.command, () => (path === undefined ? action(ownHost()) : inThread(path, job)))
@@ -57,23 +57,23 @@ function inThread(path: string, job: ModelJob): Promise<Exit> {
     if (job.command === 'check') hear()
     worker.on('message', (answer: ModelAnswer | ThreadFailure) => {
       if (!isFailure(answer)) resolve(answer.exit)
-      // A timer of the model may keep it from its end.
+      // A timer of the model could keep the thread alive.
       void worker.terminate()
     })
     worker.on('exit', () => reject(new UsageError(`${path} ended before it had a result: does it await something?`)))
   })
 }
 
-/** Milliseconds without a word after which a thread is ended. @param time that the command may take, in seconds */
+/** Milliseconds without a sign of life after which a thread is ended. @param time the limit of `--time`, in seconds */
 export function patienceOf(time = Number.POSITIVE_INFINITY): number {
   return Math.min(PATIENCE, time * 1000 + PAST_TIME)
 }
 
 /**
  * Starts a thread that runs code of a model.
- * @param data what it finds beside its host
- * @param failed is told once what ends it: code that stands still, or an error
- * @param signal asks it to come to an end by itself
+  * @param data `workerData` in addition to the host
+  * @param failed called if the thread fails: with the error, or because the model's code hangs
+  * @param signal asks the thread to stop by itself
  */
 export function startModel(
   file: string,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** The thread of a command that names a file of the user's: does what the command does, and answers with its exit code. */
+/** The thread of a command that names a user's file. It runs the command and sends the exit code. */
 import { parentPort, workerData } from 'node:worker_threads'
 import { answerCheck } from './check.ts'
 import type { Exit } from './exit-codes.ts'
@@ -18,17 +18,17 @@ function answer({ command, name, flags }: ModelJob, of: ModelHost): Promise<Exit
   return answerExplain(name, flags, of)
 }
 
-/** Resolves once the command's thread has all that was written. */
+/** Resolves once the main thread has received everything that was written to the stream. */
 function flushed(stream: NodeJS.WriteStream): Promise<void> {
   return new Promise(resolve => stream.write('', () => resolve()))
 }
 
-/** Resolves once timers that the model has set for now have run: an error of theirs is told, and not passed over for a verdict. */
+/** Resolves once the model's timers that are due have run, so that an error in one of them is reported before the verdict. */
 function dueTimers(): Promise<void> {
   return new Promise(resolve => setTimeout(resolve, 1))
 }
 
-/** In no await of the module's own: of one that never ends, Node would speak in its own words. */
+/** Not awaited at the top level: if the model never settles, Node would print a warning of its own. */
 async function main(): Promise<void> {
   await guardedModel(job.command, () => answer(job, hostOf(host)))
   await dueTimers()
@@ -38,6 +38,6 @@ async function main(): Promise<void> {
 }
 
 tellFailures()
-// Functions nest deeper than the ten frames that a stack has else, and the outermost say whose call it was.
+// Model code nests deeper than V8's default of ten frames, and the outermost frames tell which thread of the model made the call.
 Error.stackTraceLimit = 100
 void main()

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** `lastput open`: the viewer, in the browser of this machine. */
+/** `lastput open`: serves the viewer and opens it in the browser. */
 import { spawn } from 'node:child_process'
 import { Command } from 'commander'
 import { serveViewer } from '../node/serve.ts'
@@ -35,7 +35,7 @@ export function openCommand(): Command {
 async function open(file: string | undefined, browser: boolean): Promise<Exit> {
   if (file !== undefined) await refuseUnshowable(file)
   const served = await serveViewer(file)
-  // Whoever has read the address may already ask for the end.
+  // The handlers are installed before the address is printed, because whoever reads it may send a signal at once.
   const told = new Promise<void>(resolve => {
     process.once('SIGINT', resolve)
     process.once('SIGTERM', resolve)
@@ -47,7 +47,7 @@ async function open(file: string | undefined, browser: boolean): Promise<Exit> {
   return Exit.CLEAN
 }
 
-/** Leaves it to the system; where that fails, the address has been printed. */
+/** Starts the system's browser. A failure is ignored, since the address has been printed. */
 function startBrowser(url: string): void {
   const [command, ...args] =
     process.platform === 'darwin'

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** `lastput record`: one recording of the running kernel, by whatever that offers, which leaves the machine as it was. */
+/** `lastput record`: records the running kernel by the best means that it offers, and leaves the machine as it was. */
 import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { Command, InvalidArgumentError, Option } from 'commander'
@@ -102,7 +102,7 @@ async function record(command: string[], flags: RecordFlags): Promise<Exit> {
   return await runScript(script, words)
 }
 
-/** @throws UsageError for pages that are chosen in two ways, or none, or too many */
+/** @throws UsageError if pages are chosen in two ways, if `--sample` has none to choose from, or if there are too many ranges */
 export async function settingsOf(flags: RecordFlags): Promise<RecordSettings> {
   const chosen = [flags.pfn, flags.watch, flags.pagemap, flags.driver, flags.held].filter(each => each !== undefined)
   if (chosen.length > 1)
@@ -136,7 +136,7 @@ export async function settingsOf(flags: RecordFlags): Promise<RecordSettings> {
   }
 }
 
-/** Device pages that are in use, as the memory of the running kernel has them. */
+/** Ranges of device pages that are in use, read from the memory of the running kernel. */
 async function heldPages(): Promise<PfnRange[]> {
   const { examineLive } = await import('./core.ts')
   const { findings } = await examineLive()
@@ -151,7 +151,7 @@ async function heldPages(): Promise<PfnRange[]> {
   return ranges
 }
 
-/** Runs the script until it ends; it stops, and removes what it made, on a signal that this process gets. */
+/** Runs the script to its end. A signal to this process makes the script stop and remove what it created. */
 function runScript(script: string, words: string[]): Promise<Exit> {
   const env = { ...process.env, LASTPUT_PARENT: String(process.pid) }
   const child = spawn('sh', ['-c', script, 'lastput-record', ...words], { stdio: 'inherit', env })
@@ -178,7 +178,7 @@ function plainName(text: string): string {
   return text
 }
 
-/** A function of the kernel, or of a module as `module:function`; its first argument is the page. */
+/** Parses the name of a kernel function, or `module:function`. Its first argument has to be the page. */
 function functionName(text: string): string {
   if (!/^(\w[\w-]*:)?[\w.]+$/.test(text)) throw new InvalidArgumentError('expected a function, or module:function')
   return text

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What the commands that read recordings share: options, opening, progress, errors. */
+/** Shared by the commands that read recordings: options, opening, progress and errors. */
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type AccountOptions, account, type PagemapSummary } from '../ledger/account.ts'
 import type { PageRange } from '../ledger/track/page-range.ts'
@@ -36,7 +36,7 @@ export function recordingOptions(command: Command): Command {
     )
 }
 
-/** `--kallsyms FILE`, as often as there are files. */
+/** `--kallsyms FILE`, which can be given several times. */
 export function kallsymsOption(
   name = '--kallsyms',
   what = 'symbols in the form of /proc/kallsyms that the recording lacks; repeatable',
@@ -45,19 +45,19 @@ export function kallsymsOption(
   return repeatable(option.argParser((value: string, values: string[]) => [...values, value]).default([], 'none'))
 }
 
-/** `--vmemmap ADDRESS`, for watched counts. */
+/** `--vmemmap ADDRESS`, needed for recordings of watched counts. */
 export function vmemmapOption(): Option {
   const description = 'where the memory map was, of counts watched by debug registers beyond 64 GiB'
   return new Option('--vmemmap <address>', description).argParser(parseAddress)
 }
 
-/** `--counts FILE`, for watched counts. */
+/** `--counts FILE`, used with recordings of watched counts. */
 export function countsOption(): Option {
   const description = 'counts of watched pages at the start: counts.txt of record, or JSON of core --live'
   return new Option('--counts <file>', description)
 }
 
-/** @throws UsageError for a file that does not say what pages' counts were */
+/** @throws UsageError for a file that does not list the counts of pages */
 function readCounts(path: string): CountsFile {
   const counts = new CountsFile(readText(path))
   const form =
@@ -82,7 +82,7 @@ export function openOptions(flags: Pick<RecordingFlags, 'kallsyms' | 'buffer' | 
   }
 }
 
-/** Opens a recording, does something with it, and closes it whatever happens. */
+/** Opens a recording, passes it to a function, and closes it in any case. */
 export async function withRecording<T>(
   path: string,
   flags: RecordingFlags,
@@ -96,7 +96,7 @@ export async function withRecording<T>(
   }
 }
 
-/** Shows how far reading has come, on a terminal and when it takes more than a second. */
+/** Shows the progress of reading, if stderr is a terminal and reading takes more than a second. */
 export function progressLine(command: string): { show: NonNullable<AccountOptions['onProgress']>; clear: () => void } {
   const started = Date.now()
   let shown = 0
@@ -115,14 +115,14 @@ export function progressLine(command: string): { show: NonNullable<AccountOption
   }
 }
 
-/** A pfn, in hex with or without 0x. */
+/** Parses a pfn in hex, with or without 0x. */
 export function parsePfn(text: string): number {
   const pfn = readPfn(text)
   if (pfn === undefined) throw new InvalidArgumentError('expected a page frame number in hex, such as 0xfcf83fc')
   return pfn
 }
 
-/** Pages and ranges of pages, separated by commas, added to those that were given before. */
+/** Parses pages and ranges of pages, separated by commas, and appends them to those of earlier uses of the option. */
 export function parsePages(text: string, before: readonly PageRange[] = []): PageRange[] {
   const ranges = readPages(text)
   if (ranges) return [...before, ...ranges]
@@ -130,22 +130,22 @@ export function parsePages(text: string, before: readonly PageRange[] = []): Pag
   throw new InvalidArgumentError('expected pages or ranges of them, such as 0xfcf83fc or 0xfcf8000-0xfcf80ff')
 }
 
-/** `--pfn PAGES`, as often as is wanted. */
+/** `--pfn PAGES`, which can be given several times. */
 export function pagesOption(description: string): Option {
   return repeatable(new Option('--pfn <pages>', description)).argParser(parsePages)
 }
 
-/** `--function NAME`, as often as is wanted. */
+/** `--function NAME`, which can be given several times. */
 export function functionOption(description: string): Option {
   return repeatable(new Option('--function <name>', description)).argParser(collect)
 }
 
-/** `--task NAME`, as often as is wanted. */
+/** `--task NAME`, which can be given several times. */
 export function taskOption(description: string): Option {
   return repeatable(new Option('--task <task>', description)).argParser(collect)
 }
 
-/** `NAME VALUE`, one of some values, as often as is wanted. */
+/** An option whose value is one of `values`, and which can be given several times. */
 export function oneOfOption(flags: string, description: string, values: readonly string[]): Option {
   const parse = (value: string, before: readonly string[] = []) => {
     if (!values.includes(value)) throw new InvalidArgumentError(`expected one of ${values.join(', ')}`)
@@ -156,7 +156,7 @@ export function oneOfOption(flags: string, description: string, values: readonly
 
 const collect = (value: string, before: readonly string[] = []) => [...before, value]
 
-/** What is said of a function that stands in no stack of a recording. */
+/** Returns an error message for each wanted function that occurs in no stack of the recording. */
 export function absentFunctions({ stacks, info }: Recording, functions: readonly string[] = []): string[] {
   if (functions.length === 0) return []
   const names = new Set<string>()
@@ -167,7 +167,10 @@ export function absentFunctions({ stacks, info }: Recording, functions: readonly
     .map(name => `--function ${name}: no stack of ${info.file} has it, where functions are without offset and module`)
 }
 
-/** The same recording, and the tasks of its events as far as it was read; nobody's where no task is asked for. */
+/**
+ * Returns the recording and the pids of its events, which fill in as the recording is read. Without wanted tasks the pids are not
+ * collected.
+ */
 export function noteTasks(
   recording: Recording,
   wanted: readonly string[] = [],
@@ -180,7 +183,7 @@ export function noteTasks(
   return { recording: tapped(recording, see), pids }
 }
 
-/** What is said of tasks of which a recording has no event. */
+/** Returns an error message for each wanted task that has no event in the recording. */
 export function absentTasks(
   { tasks, info }: Recording,
   pids: ReadonlySet<number>,
@@ -191,7 +194,7 @@ export function absentTasks(
     .map(task => `--task ${task}: no event of ${info.file} is of such a task`)
 }
 
-/** The range of the pagemap that has a page: the recording is read once more for it. */
+/** Returns the range of the pagemap that a page belongs to. The recording is read an additional time for that. */
 export async function rangeOfPagemap(path: string, flags: RecordingFlags, pfn: number): Promise<PageRange> {
   if (path === '-') throw new UsageError('--pagemap has the recording read twice, and standard input can be read once')
   const { pagemaps } = await withRecording(path, flags, recording => account(recording, { protocol: flags.protocol }))
@@ -204,19 +207,22 @@ export function noPagemap(pfn: number, pagemaps: readonly PagemapSummary[]): str
   return `--pagemap ${pfnText(pfn)}: no pagemap has it; ${knownPagemaps(pagemaps)}`
 }
 
-/** The pagemaps that a recording has, a few of them. */
+/** Names the first few pagemaps of a recording, for error messages. */
 export function knownPagemaps(pagemaps: readonly PagemapSummary[]): string {
   const ranges = pagemaps.map(map => rangeText({ first: map.firstPfn, last: map.lastPfn }))
   return ranges.length === 0 ? 'it has no pages' : `its pagemaps are ${ranges.slice(0, 4).join(', ')}`
 }
 
-/** @throws UsageError where no time lies between two */
+/** @throws UsageError if `from` is later than `to` */
 export function refuseEmptyTime({ from, to }: { from?: bigint | undefined; to?: bigint | undefined }): void {
   if (from !== undefined && to !== undefined && from > to)
     throw new UsageError('--from is later than --to: no time is between them')
 }
 
-/** Times that were given, as `EventBatch.time`; a time that is shown rounded is one of those that are shown so. */
+/**
+ * Converts the times of `--from` and `--to` to the unit of `EventBatch.time`. The bounds are widened by half of the last digit
+ * that is shown, so that they include events whose time is printed as the given one.
+ */
 export function timesOf(
   { timeBase, info }: Pick<Recording, 'timeBase' | 'info'>,
   from: bigint | undefined,
@@ -230,7 +236,10 @@ export function timesOf(
   }
 }
 
-/** Seconds as in the recording, with up to nine decimals, as ns: `givenTime` makes them ticks where it counts those. */
+/**
+ * Parses a time in seconds of the recording's clock, with up to nine decimals. @returns ns, which `givenTime` converts to ticks
+ * for recordings whose clock counts ticks
+ */
 export function parseTime(text: string): bigint {
   const digits = /^(\d{1,20})(?:\.(\d{1,9}))?$/.exec(text)
   if (!digits)

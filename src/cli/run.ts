@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** `lastput run`: one execution of the model, printed as page_ref events. */
+/** `lastput run`: runs the model once and prints its steps as page_ref events. */
 import { Command, InvalidArgumentError } from 'commander'
 import { drivers, Simulator } from '../linux/index.ts'
 import { ftraceText } from '../report/ftrace.ts'
@@ -52,7 +52,7 @@ export function runCommand(): Command {
     )
 }
 
-/** More fill the memory with what is printed at the end, and a violation shows long before. */
+/** Limit of `--steps`. The output is kept in memory until the end, and a violation shows long before. */
 const MOST_STEPS = 1_000_000
 
 function stepCount(text: string): number {
@@ -61,10 +61,10 @@ function stepCount(text: string): number {
   return n
 }
 
-/** What the command does, in its own thread or in that of a model. */
+/** Runs the command, in the main thread or in the thread that was started for the user's model. */
 export async function answerRun(name: string, flags: RunFlags, host: ModelHost): Promise<Exit> {
   const driver = await driverOf(name, host)
-  // The last one is today's.
+  // The last protocol is today's.
   const protocol = (await protocolsOf(driver, flags.protocol, host)).at(-1)!
   const scenario = scenarioOf({ driver, protocol }, flags)
   const built = builtOrUsage(scenario)

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Which function a name belongs to: the scopes of JavaScript, as far as assignments need them. */
+/** Resolves names to the functions that declare them: JavaScript's scopes, as far as assignments need them. */
 import type { AnyNode, Identifier, MemberExpression, Pattern, Program } from 'acorn'
 
 /** A function, or the whole script. */
 export class FunctionScope {
-  /** Only a function with a block has room for what {@link mark} needs. */
+  /** True for a function with a block body: the variable of {@link mark} is declared at its beginning. */
   readonly markable: boolean
-  /** The variable that holds in which run it was entered, where an inner function assigns one of its own. */
+  /** Name of the variable that holds the run in which the function was entered; set if an inner function assigns its names. */
   variable: string | undefined
   private static count = 0
 
@@ -35,19 +35,19 @@ export class Scope {
     this.outer = outer
   }
 
-  /** False for what stands outside of all functions. */
+  /** False at the top level of the script. */
   get isInFunction(): boolean {
     return this.of.isFunction
   }
 
-  /** The function that a name belongs to; undefined for a global. */
+  /** Returns the function, or the script, that declares a name; undefined for a global. */
   find(name: string): FunctionScope | undefined {
     let scope: Scope | undefined = this
     while (scope && !scope.names.has(name)) scope = scope.outer
     return scope?.of
   }
 
-  /** The scope in which a node's parts are. */
+  /** Returns the scope of a node's children. */
   at(node: AnyNode): Scope {
     switch (node.type) {
       case 'FunctionDeclaration':
@@ -83,7 +83,7 @@ export function scopesOf(program: Program): Scope {
   return new Scope(new FunctionScope(false, false), variablesOf(program), undefined)
 }
 
-/** What an assignment changes. */
+/** The targets of an assignment, which are several for a destructuring one. */
 export interface Targets {
   readonly members: readonly MemberExpression[]
   readonly names: readonly string[]
@@ -119,7 +119,7 @@ function leavesOf(pattern: Pattern | null): (Identifier | MemberExpression)[] {
   }
 }
 
-/** Names that a statement declares for its block. */
+/** Names that a statement declares in its block (`let`, `const`, `class`, `function`). */
 function lexicalNames(node: AnyNode): string[] {
   if (node.type === 'VariableDeclaration')
     return node.kind === 'var' ? [] : node.declarations.flatMap(d => namesOf(d.id))
@@ -127,7 +127,7 @@ function lexicalNames(node: AnyNode): string[] {
   return []
 }
 
-/** Names that `var` declares for a function, wherever it stands. */
+/** Names that `var` declares anywhere in a function. */
 function variablesOf(node: AnyNode): string[] {
   const out: string[] = []
   const visit = (at: unknown): void => {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What `lastput open` can show is known before a browser is started. */
+/** `lastput open` checks that it can show a file before it starts a browser. */
 import { createReadStream, statSync } from 'node:fs'
 import { isDump, openDump } from '../core/memory/open.ts'
 import { FileCoreSource } from '../node/core-source.ts'
@@ -7,13 +7,13 @@ import { openFile } from '../node/open.ts'
 import { tooLargeToShow } from '../report/core-words.ts'
 import { UsageError } from './errors.ts'
 
-/** Bytes at the start of a document that tell what it is: before its data, a report has the viewer. */
+/** Bytes read to recognise a document. An HTML report has the viewer's code before its data. */
 const DOCUMENT_BYTES = 1 << 24
 
 const DOCUMENT = /^\s*[[{]/
 const PAGE = /^\s*<(!doctype html|html)/i
 
-/** @throws UsageError, TraceError or CoreError for a file that is no recording, no dump and no document of lastput */
+/** @throws UsageError, TraceError or CoreError for a file that is not a recording, a dump or a document of lastput */
 export async function refuseUnshowable(path: string): Promise<void> {
   if (path === '-')
     throw new UsageError('expected a file: standard input can be read once, and the viewer reads it again')

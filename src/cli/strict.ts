@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** No option is taken silently: one that is given twice, without a value or with another option as its value is refused. */
+/** Strict options: an option that is given twice, without a value, or with another option as its value is refused. */
 import { type Command, InvalidArgumentError, type Option } from 'commander'
 import { complain } from './complain.ts'
 
 /** Options that may be given again: their values are collected. */
 const repeatables = new WeakSet<Option>()
 
-/** Marks an option whose parser collects its values. */
+/** Marks an option as repeatable. Its parser has to collect the values. */
 export function repeatable(option: Option): Option {
   repeatables.add(option)
   return option
 }
 
-/** Makes a command's errors lines like all others, and its options strict. */
+/** Makes a command's options strict, and prints its usage errors like all other errors. */
 export function strict(command: Command): Command {
   const outputError = (text: string) => complain(`lastput ${command.name()}`, text.replace(/^error: /, ''))
   for (const option of command.options) if (option.required || option.optional) makeStrict(option)
@@ -31,7 +31,7 @@ function makeStrict(option: Option): void {
   }
 }
 
-/** A file to be written. */
+/** Parses the name of an output file. */
 export function outputFile(path: string): string {
   if (path === '-') throw new InvalidArgumentError('expected the name of a file: standard output has the answer')
   return path

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** `lastput trace`: what became of every page reference in a recording. */
+/** `lastput trace`: accounts for every page reference in a recording. */
 import { Command, Option } from 'commander'
 import { type Account, account, type Presence } from '../ledger/account.ts'
 import { type FindingKind, KINDS } from '../ledger/findings/registry.ts'
@@ -61,7 +61,7 @@ export interface TraceFlags extends RecordingFlags {
   alone?: boolean
 }
 
-/** Kinds of findings, one a line. */
+/** Lists kinds of findings for the help, one per line. */
 const kindLines = (accuses: boolean) =>
   KINDS.filter(kind => kind.accuses === accuses)
     .map(({ id, help, shownBy }) => `  ${id.padEnd(18)}${help}${shownBy === 'probes' ? ' (by probes)' : ''}`)
@@ -140,11 +140,11 @@ interface Result {
   text: string[]
   json: object
   exit: Exit
-  /** What the filter names that this recording does not have. */
+  /** Messages about pages, functions, tasks and times of the filter that this recording does not have. */
   absent: string[]
 }
 
-/** Causes and held pages that the text shows. */
+/** Number of causes, and of held pages, that the text shows by default. */
 const TOP = 20
 
 async function traceAll(files: string[], flags: TraceFlags): Promise<Exit> {
@@ -169,13 +169,13 @@ async function traceAll(files: string[], flags: TraceFlags): Promise<Exit> {
   return exitOf(results.map(result => result?.exit ?? Exit.UNUSABLE))
 }
 
-/** What was found in several recordings, by cause over all of them. */
+/** Summarises the findings of several recordings by cause. */
 async function summaryOf(judged: readonly Result[]): Promise<string> {
   const { answersOf, fleetOf, fleetText } = await import('../report/merge.ts')
   return fleetText(fleetOf(judged.map(({ json }) => answersOf('trace', json)))).join('\n')
 }
 
-/** @throws UsageError for options of which one would be taken without effect */
+/** @throws UsageError for combinations in which an option would have no effect */
 function refuseContradictions(files: readonly string[], flags: TraceFlags): void {
   const { html, full, from, to } = flags
   for (const option of ['html', 'perfetto', 'parquet'] as const)
@@ -186,7 +186,7 @@ function refuseContradictions(files: readonly string[], flags: TraceFlags): void
   if (files.filter(file => file === '-').length > 1) throw new UsageError('standard input can be read once')
 }
 
-/** Judges one recording; of several, one that cannot be used does not keep the others from being judged. */
+/** Judges one recording. If it is unusable but one of several, prints the error and returns undefined, so that the rest go on. */
 async function traceOne(
   file: string,
   flags: TraceFlags,
@@ -209,7 +209,7 @@ async function writeHtml(html: string, file: string, { json }: Result, flags: Tr
   await writeReport(html, json, `lastput trace ${file}`, whole)
 }
 
-/** Accounts for an opened recording as the command line wants it. */
+/** Accounts for an opened recording according to the command's options. */
 export async function traceRecording(opened: Recording, flags: TraceFlags, others?: Others): Promise<Result> {
   const { recording, pids } = noteTasks(opened, flags.task)
   const progress = progressLine('trace')
@@ -253,7 +253,7 @@ function filterOf(flags: TraceFlags, recording: Recording): TraceFilter {
 
 const LEFT_OUT = 'are ordinary pages, which are left out: --all-pages accounts for them'
 
-/** What the filter names and the recording does not have: no finding there says nothing. */
+/** Messages about pages and times of the filter that the recording does not have: that nothing was found there proves nothing. */
 function absentOf(made: Account, { pfn = [], pagemap }: TraceFlags, { from, to }: TraceFilter): string[] {
   const known = knownPagemaps(made.pagemaps)
   const pages = pfn.flatMap((range, i) => {

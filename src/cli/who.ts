@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** `lastput who`: every reference held on pages at a time. */
+/** `lastput who`: lists every reference that is held on pages at a given time. */
 import { Command } from 'commander'
 import { type PagesHeld, whoHolds } from '../ledger/account.ts'
 import type { PageRange } from '../ledger/track/page-range.ts'
@@ -77,7 +77,7 @@ async function whoIn(opened: Recording, ranges: PageRange[], flags: WhoFlags): P
   const { recording, pids } = noteTasks(opened, flags.task)
   const progress = progressLine('who')
   const { info, timeBase } = recording
-  // Times are shown rounded, so an event at 5.9669990004 is one "at 5.966999".
+  // Times are shown rounded, so that `--at 5.966999` has to include an event at 5.9669990004.
   const rounding = Math.ceil(shownStep(info) / 2) - 1
   const at = flags.at === undefined ? Infinity : Number(givenTime(flags.at, info) - timeBase) + rounding
   const all = await whoHolds(recording, ranges, at, { protocol: flags.protocol, onProgress: progress.show })
@@ -97,7 +97,7 @@ async function whoIn(opened: Recording, ranges: PageRange[], flags: WhoFlags): P
   return exitFor({ found: found.pages.some(isHeld), complete: whoIncompleteness(found, damage).length === 0 })
 }
 
-/** Why nothing can be said of the pages, and which pages there are. */
+/** The error message for pages that the recording does not have; it names some that it has. */
 function absentText(
   { pagemaps, lastTime, probed, absent }: PagesHeld,
   { at: given }: WhoFlags,

@@ -10,10 +10,10 @@ import { readingOptionsJson } from '../report/reading-options.ts'
 import { TraceError } from '../trace/events.ts'
 import { namingFile } from './errors.ts'
 
-/** A browser holds the file's text and the recording in memory at once. */
+/** Limit for a recording that is put into a report: a browser holds the report's text and the recording in memory at once. */
 const MOST_BYTES = 256 * 2 ** 20
 
-/** Writes what `--json` would say as a report. @throws an error of the file system */
+/** Writes the JSON of `--json` as an HTML report. @throws an error of the file system */
 export async function writeReport(file: string, data: unknown, title: string, whole?: WholeRecording): Promise<void> {
   writeOutput(file, await reportHtml(data, title, viewerBundle(), whole))
 }
@@ -23,7 +23,7 @@ export function writeOutput(file: string, content: string | Uint8Array): void {
   namingFile(file, () => writeFileSync(file, content))
 }
 
-/** A recording to be put into a report. @throws TraceError when it does not fit, or cannot be read twice */
+/** Reads a recording that is put into a report as a whole. @throws TraceError if it is too large or cannot be read twice */
 export async function wholeRecording(
   path: string,
   { counts, ...options }: FileOptions & Pick<AccountOptions, 'allPages' | 'protocol'>,

@@ -1,45 +1,45 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * The script that records: settings in front of record.sh. It is all that a machine needs, `lastput record` runs the very same, and
- * whatever it makes there it removes, so that there is one place to get that right.
+  * Generates the recording script: the settings followed by record.sh. The script is all that a target machine needs, and
+  * `lastput record` runs the same one. It removes whatever it creates, so that cleaning up is implemented in one place.
  */
 
-/** Pages, both ends included. */
+/** A range of pages, both ends included. */
 export interface PfnRange {
   first: number
   last: number
 }
 
 export interface RecordSettings {
-  /** Pages to be recorded; none: those that `resource` or `pagemap` find on the machine, or all. */
+  /** Pages to record. If empty, `resource` or `pagemap` selects them on the machine; without these, all pages are recorded. */
   pages: readonly PfnRange[]
-  /** Part of the name of a range of /proc/iomem. */
+  /** Part of the name of a range in /proc/iomem. */
   resource: string | undefined
-  /** A page in the range of /proc/iomem that is meant. */
+  /** A pfn that selects the range of /proc/iomem around it. */
   pagemap: number | undefined
-  /** How: the page_ref events, probes alone, debug registers, or what the kernel has, in that order. */
+  /** How to record: page_ref events, probes only, or debug registers that watch counts; `auto`: the first that the kernel has. */
   means: 'auto' | 'counts' | 'probes' | 'watch'
-  /** Functions that hand pages out and get them back, where it is not the core's: `function` or `module:function`. */
+  /** The functions that allocate and free pages, if they are not those of the mm core: `function` or `module:function`. */
   alloc: string | undefined
   free: string | undefined
-  /** What writes events to the file. */
+  /** The program that writes the events to the file. */
   by: 'auto' | 'trace-cmd' | 'tracefs'
-  /** A folder that is made for it. */
+  /** The folder to create for the recording. */
   out: string
-  /** When to stop; undefined: when the command has ended, or by a signal. */
+  /** Seconds to record; undefined: until the command ends, or until a signal. */
   seconds: number | undefined
   kib: number | undefined
-  /** Buffer of each CPU in KiB. */
+  /** Size of each CPU's buffer, in KiB. */
   buffer: number
-  /** Seconds for which four of more pages are watched. */
+  /** Seconds until the debug registers, which can watch four pages at a time, move on to the next pages. */
   turn: number
-  /** Where the array of all struct pages begins, where the machine does not tell. */
+  /** Address of vmemmap, for machines on which it cannot be found. */
   vmemmap: string | undefined
-  /** How many of the pages are watched, as far apart as they can be; undefined: all of them. */
+  /** Number of pages to watch, spread evenly over the chosen ones; undefined: all of them. */
   sample: number | undefined
 }
 
-/** As many ranges fit the filter of an event. */
+/** Number of ranges that fit into an event's filter in the kernel. */
 export const MAX_RANGES = 32
 
 const HEAD = `#!/bin/sh
@@ -50,7 +50,7 @@ const HEAD = `#!/bin/sh
 set -u
 `
 
-/** @param body the text of record.sh */
+/** Returns the whole script. @param body the text of record.sh */
 export function recordScript(settings: RecordSettings, body: string): string {
   const { pages, resource, pagemap, means, alloc, free, by, out, seconds, kib, buffer, turn, vmemmap, sample } =
     settings
@@ -74,7 +74,7 @@ export function recordScript(settings: RecordSettings, body: string): string {
   return `${HEAD}\n# --- settings\n${lines.join('\n')}\n\n${body}`
 }
 
-/** A word of a shell that means itself. */
+/** Quotes a word for the shell. */
 function quoted(text: string): string {
   return /^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What is looked at, kept in the fragment of the URL: a view can be linked and reloaded, and Back goes back. */
+/** The state of the viewer, kept in the fragment of the URL, so that a view can be linked and reloaded, and Back works. */
 
 export class Address {
-  /** Called when the fragment changed by a link or the history, not by `note`. */
+  /** Called when a link or the history changes the fragment. Changes by `note` do not call it. */
   onChange: () => void = () => {}
 
   constructor() {
@@ -17,14 +17,14 @@ export class Address {
     return this.params.get(key) ?? undefined
   }
 
-  /** A whole number that is one of 0 .. below-1; undefined for anything else. */
+  /** Returns the value of `key` if it is a whole number in [0, below); undefined otherwise. */
   index(key: string, below: number): number | undefined {
     const text = this.get(key)
     if (text === undefined || !/^\d{1,9}$/.test(text)) return undefined
     return Number(text) < below ? Number(text) : undefined
   }
 
-  /** Keeps changes of the present view, without a step in the history. */
+  /** Stores changes within the present view, without adding an entry to the history. */
   note(changes: Record<string, string | number | undefined>): void {
     const params = this.params
     for (const [key, value] of Object.entries(changes)) {
@@ -35,7 +35,7 @@ export class Address {
   }
 }
 
-/** A fragment for `href`. What is open stays open. */
+/** Returns a fragment for `href`. The file that is open stays open. */
 export function linkTo(params: Record<string, string | number | undefined>): string {
   const present = new URLSearchParams(location.hash.slice(1))
   const open = ['example', 'file'].map(key => [key, present.get(key) ?? undefined] as const)

@@ -1,28 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Puts the lives of a page under two protocols side by side: what one does stands beside what the other does in its place. */
+/** Aligns the lives of a page under two protocols, so that corresponding steps stand side by side. */
 import type { LifeStepJson } from './documents.ts'
 
-/** The steps of a life, and the count of a page while it is free: what a count means is how far it is above that. */
+/** The steps of a life, and the count of an idle page. Counts are compared by how far they are above it. */
 export interface Life {
   idle: number
   steps: readonly LifeStepJson[]
 }
 
 /**
- * - `same`: the other side does the same.
- * - `varies`: the other side does it by another function, or at another count.
- * - `only`: the other side has nothing in its place.
+  * - `same`: the other side has the same step.
+  * - `varies`: the other side has the step in another function, or at another count.
+  * - `only`: the other side has no corresponding step.
  */
 export type Likeness = 'same' | 'varies' | 'only'
 
-/** A step of one side; undefined where only the other side has one. */
+/** A step of one side; undefined where only the other side has a step. */
 export type Aligned = { step: LifeStepJson; likeness: Likeness } | undefined
 
-/** From which weight on two steps are the same. */
+/** Weight from which on two steps are `same`. */
 const SAME = 4
 
 /**
- * Aligns two lives: of all ways to put them beside each other that keep their order, one with the greatest sum of weights.
+ * Aligns two lives: of all alignments that keep the order of steps, returns one with the greatest sum of weights.
  *
  * @returns both sides, of equal length
  */
@@ -53,7 +53,7 @@ export function aligned(left: Life, right: Life): [Aligned[], Aligned[]] {
   return sides
 }
 
-/** How much speaks for two steps to be each other's counterpart; 0: nothing. */
+/** Similarity of two steps; 0: they do not correspond. */
 function weightOf(a: LifeStepJson, idleA: number, b: LifeStepJson, idleB: number): number {
   if (a.thread !== b.thread || a.told !== b.told) return 0
   const [changeA, changeB] = [changeOf(a.count), changeOf(b.count)]
@@ -62,7 +62,7 @@ function weightOf(a: LifeStepJson, idleA: number, b: LifeStepJson, idleB: number
   const from = (step: LifeStepJson, idle: number) => (step.count ? step.count.from - idle : 0)
   const isAsFarFromIdle = from(a, idleA) === from(b, idleB)
   if (a.function === b.function) return isAsFarFromIdle || a.count?.from === b.count?.from ? SAME : 3
-  // A pagemap's reference is taken or given back for different reasons by different functions.
+  // Different functions take or put references on the pagemap for different reasons, so that only equal ones correspond.
   if (a.count === undefined && a.told === undefined) return 0
   return isAsFarFromIdle ? 2 : 1
 }

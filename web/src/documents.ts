@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** The JSON that `lastput trace`, `check` and `explain` write, as the viewer reads it, and telling one from the other. */
+/** Types of the JSON that `lastput trace`, `check` and `explain` write, and the function that recognises and reads it. */
 import { type CoreDocument, readCore } from './core/document.ts'
 
 export interface FunctionJson {
-  /** null: the recording has no stack there. */
+  /** null if the event has no stack. */
   function: string | null
-  /** The kernel's symbol, where the compiler appended something to the function's name. */
+  /** The kernel's symbol, if it differs from the function's name by a suffix of the compiler. */
   symbol?: string
   offset?: number
   module?: string
@@ -17,7 +17,7 @@ export interface ActorJson extends FunctionJson {
   task: string
   pid: number
   cpu: number
-  /** As `ClockJson` says. */
+  /** In the unit that `ClockJson` describes. */
   time: number
   operation: string
   val: number
@@ -26,7 +26,7 @@ export interface ActorJson extends FunctionJson {
 export interface EventJson extends ActorJson {
   count: number
   partner: number | null
-  /** The put by which memunmap_pages() gives back the reference that an idle page has of its own. */
+  /** True for the put by which memunmap_pages() drops the base reference of an idle page. */
   base?: true
 }
 
@@ -47,7 +47,7 @@ export interface LifeJson {
   events: EventJson[]
 }
 
-/** One of those who could be it. */
+/** One of the actors that could be the culprit. */
 export interface CandidateJson extends ActorJson {
   reasons: string[]
 }
@@ -56,17 +56,17 @@ export interface FindingJson {
   kind: string
   pfn: string
   lifetime: Omit<LifeJson, 'pfn'>
-  /** null: probes alone tell of the page. */
+  /** null if only probes mention the page. */
   count: number | null
   expected: number | null
-  /** The page was watched: `expected` is what it has with what was held before the recording. */
+  /** The page was watched: `expected` includes the references that were held before the recording. */
   isRest?: true
   references: number
-  /** Of the fault. */
+  /** Certainty that there is a fault, whoever made it. */
   certainty: string
   culprit: ActorJson | null
   culpritCertainty: string | null
-  /** By what speaks for each; the culprit, if there is one, comes first. */
+  /** Sorted by evidence, strongest first; the culprit, if there is one, comes first. */
   candidates: CandidateJson[]
   law: number | null
   consequences: ConsequenceJson[]
@@ -74,12 +74,12 @@ export interface FindingJson {
   evidence: string[]
 }
 
-/** Findings that one bug made. */
+/** Findings that are attributed to one bug. */
 export interface CauseJson {
   kind: string
   law: number | null
   functions: FunctionJson[]
-  /** Places in the list of findings, the example first. */
+  /** Indices into the list of findings; the example comes first. */
   findings: number[]
   certainty: string
   culpritCertainty: string | null
@@ -98,12 +98,12 @@ export interface PagemapJson {
   recognisedBy: string
 }
 
-/** A call site of a law, with the callers that tell it from others at the same address. */
+/** A call site of a law, with the callers that distinguish it from others at the same address. */
 export interface LawSiteJson extends FunctionJson {
   callers?: FunctionJson[]
 }
 
-/** What is taken at the gets is given back at the puts. */
+/** A law: references taken at the gets are given back at the puts. */
 export interface LawJson {
   gets: LawSiteJson[]
   puts: LawSiteJson[]
@@ -114,7 +114,7 @@ export interface LawJson {
   ambiguous: boolean
 }
 
-/** References of one site that are out when the recording ends; `pfn` is one of the pages. */
+/** References of one call site that are still held when the recording ends; `pfn` is one of the pages. */
 export interface OpenJson {
   get: FunctionJson
   law: number | null
@@ -123,7 +123,7 @@ export interface OpenJson {
   pfn: string
 }
 
-/** A report of the kernel's own; `function` is where it reported. */
+/** A report that the kernel itself printed; `function` is the reporting function. */
 export interface ReportJson extends FunctionJson {
   detector: string
   at: string
@@ -136,7 +136,7 @@ export interface ReportJson extends FunctionJson {
   times: number
 }
 
-/** A call of memunmap_pages(): who entered it, and when. */
+/** A call of memunmap_pages(): its caller, and when it was entered. */
 export interface UnmapJson extends ActorJson {
   firstPfn: string
   lastPfn: string
@@ -144,7 +144,7 @@ export interface UnmapJson extends ActorJson {
   waits: boolean
 }
 
-/** What times are: seconds with so many digits worth showing, or the ticks of a clock that does not tell how long they are. */
+/** The unit of times: seconds with a number of significant decimals, or ticks of a clock whose rate is unknown. */
 export interface ClockJson {
   name: string
   unit: 's' | 'ticks'
@@ -155,7 +155,7 @@ export interface ClockJson {
 /** lastput.trace/3 */
 export interface TraceJson {
   schema: 'lastput.trace/3'
-  /** Whether all of the input was judged, and why not. */
+  /** Whether all of the input was judged, and the reasons if not. */
   complete: boolean
   reasons: { reason: string; text: string }[]
   source: {
@@ -179,7 +179,7 @@ export interface TraceJson {
   causes: CauseJson[]
   findings: FindingJson[]
   reports: ReportJson[]
-  /** Not there in what an earlier lastput wrote. */
+  /** Absent in documents of earlier versions of lastput. */
   unmaps?: UnmapJson[]
   laws: LawJson[]
   open: OpenJson[]
@@ -193,9 +193,9 @@ export interface StepJson {
   stack: string[]
   operation: string
   source?: string
-  /** `text`: how the model shows the new value; `was`: the old one. */
+  /** Changed cells. `text` is the model's representation of the new value, `was` that of the old one. */
   changes: { cell: string; from: number; to: number; text?: string; was?: string }[]
-  /** Who holds what after the step. */
+  /** Holders of references and locks after the step. */
   holders?: string
 }
 
@@ -208,11 +208,11 @@ export interface VerdictJson {
   depth?: number
   seconds?: number
   counterexample?: StepJson[]
-  /** The step that is taken again after the last one. */
+  /** Index of the step that follows the last one, for a violation that is a cycle. */
   loop?: number
 }
 
-/** lastput.check/2; `bug`, `title` and `form` with --bugs. */
+/** lastput.check/2. `bug`, `title` and `form` are present with --bugs. */
 export interface CheckJson extends VerdictJson {
   schema: 'lastput.check/2'
   system: string
@@ -223,7 +223,7 @@ export interface CheckJson extends VerdictJson {
   bug?: string
   title?: string
   form?: 'broken' | 'fixed'
-  /** How sure it is that a kernel does this, and who says so. */
+  /** Whether the bug is confirmed in a kernel, and the source for that. */
   confirmed?: { status: string; where: string }
 }
 
@@ -232,7 +232,7 @@ export interface CellJson extends CheckJson {
   scenario: string
   property: string
   steps?: number
-  /** Every execution that breaks it has broken another property before. */
+  /** True if every execution that violates the property has violated another one before. */
   consequence?: boolean
   cause?: string
 }
@@ -294,7 +294,7 @@ export type Document =
   | { kind: 'check'; checks: CheckJson[] }
   | { kind: 'matrix'; rows: MatrixJson[] }
 
-/** Reads what a file holds. @throws Error that says what was expected, for anything that is none of these. */
+/** Recognises and reads a document. @throws Error that says what was expected, for any other JSON */
 export function readDocument(json: unknown): Document {
   const list = Array.isArray(json) ? json : [json]
   const first: unknown = list[0]
@@ -360,7 +360,7 @@ function isCell(json: unknown): json is CellJson {
   return isCheck(json) && typeof (json as CellJson).scenario === 'string' && typeof json.property === 'string'
 }
 
-/** Cells of one system follow each other. */
+/** Groups cells by system. The cells of one system are consecutive. */
 function rowsOf(cells: CellJson[]): MatrixJson[] {
   const systems: CellJson[][] = []
   for (const cell of cells) {

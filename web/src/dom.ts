@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Building elements. Text only ever enters as text nodes, so that no name from a recording is read as markup. */
+/** Creates elements. Text is only inserted as text nodes, so that no name from a recording is parsed as markup. */
 import { printable } from '../../src/report/printable.ts'
 
 export type Child = Node | string | number | false | undefined
@@ -13,7 +13,7 @@ export interface Attributes {
 
 const SVG = 'http://www.w3.org/2000/svg'
 
-/** An HTML element. Attributes that are undefined or false are left out. */
+/** Creates an HTML element. Attributes that are undefined or false are omitted. */
 export function h<K extends keyof HTMLElementTagNameMap>(
   tag: K,
   attributes: Attributes = {},
@@ -22,7 +22,7 @@ export function h<K extends keyof HTMLElementTagNameMap>(
   return fill(document.createElement(tag), attributes, children)
 }
 
-/** An SVG element. */
+/** Creates an SVG element. */
 export function s<K extends keyof SVGElementTagNameMap>(
   tag: K,
   attributes: Attributes = {},
@@ -46,20 +46,20 @@ export function present(children: Child[]): (Node | string)[] {
   return children.filter(child => child !== false && child !== undefined).map(c => (typeof c === 'number' ? `${c}` : c))
 }
 
-/** A name from a recording: its direction is its own, and what turns or hides text around it is shown as an escape. */
+/** An element for a name from a recording. Its text direction is isolated, and bidi or invisible characters are escaped. */
 export function name(text: string, kind = ''): HTMLElement {
   return h('bdi', { class: `name ${kind}`.trim() }, printable(text))
 }
 
-/** True for an element that text is typed into. */
+/** True for an element that takes typed text. */
 export function takesText(target: EventTarget | null): boolean {
   return target instanceof HTMLElement && target.matches('textarea, input:not([type="checkbox"], [type="file"])')
 }
 
-/** Keys that a list of choices is walked by; letters jump to one that begins so. */
+/** Keys that select an option of a `<select>`; letters jump to an option that begins with them. */
 const WALKS = /^(Arrow\w+|Home|End|Page\w+|[a-z0-9 ])$/i
 
-/** True if a key means something to the control that has the focus; all others are the view's, wherever the focus is. */
+/** True if the focused control itself handles the key. All other keys go to the view, wherever the focus is. */
 export function isOwnKey(target: EventTarget | null, key: string): boolean {
   if (!(target instanceof HTMLElement)) return false
   if (takesText(target)) return true

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What the first screen offers; `npm run build` puts the files beside the viewer. examples/README.md tells more. */
+/** An example on the first screen. `npm run build` copies the files beside the viewer; examples/README.md describes them. */
 export interface Example {
-  /** Also the file's name below examples/. */
+  /** Identifier in the address, and name of the file or folder below examples/. */
   id: string
   kind: 'recording' | 'result'
   title: string
   text: string
-  /** Where it opens. */
+  /** Parameters of the address that the example opens with. */
   at: Record<string, string | number>
 }
 
@@ -104,7 +104,7 @@ export const EXAMPLES: readonly Example[] = [
   },
 ]
 
-/** Its file, as the viewer's page reaches it. */
+/** URL of the example's file, relative to the viewer's page. */
 export function exampleFile({ id, kind }: Example): string {
   return `examples/${id}.${kind === 'recording' ? 'dat' : 'json.gz'}`
 }

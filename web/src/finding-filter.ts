@@ -1,29 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Which findings are shown: as the options of `lastput trace` narrow them down, and by a word that is looked for anywhere. */
+/** Filters findings: by the criteria of the options of `lastput trace`, and by a word that is searched for everywhere. */
 import { readPages, readPfn } from '../../src/report/page-ranges.ts'
 import type { Address } from './address.ts'
 import type { ActorJson, FindingJson, ReportJson, TraceJson } from './documents.ts'
 import type { Times } from './words.ts'
 
-/** As it is written in the controls and in the address; an empty text lets everything through. */
+/** The filter as text, as in the controls and in the address. An empty text lets everything pass. */
 export interface FilterTexts {
-  /** In a function, a task or a page. */
+  /** Text that is searched for in functions, tasks and pages. */
   filter: string
   kind: string
   /** Pages and ranges of pages. */
   pages: string
-  /** First page of the pagemap. */
+  /** First page of the pagemap, as the document writes it. */
   pagemap: string
   function: string
   task: string
-  /** Times of the recording, both included. */
+  /** Times of the recording, both ends included. */
   from: string
   to: string
 }
 
 export const FILTER_KEYS = ['filter', 'kind', 'pages', 'pagemap', 'function', 'task', 'from', 'to'] as const
 
-/** What is wrong with texts, by their keys. */
+/** Error messages about texts, by their keys. */
 export type Complaints = Partial<Record<keyof FilterTexts, string>>
 
 export function filterOf(address: Address): FilterTexts {
@@ -46,16 +46,16 @@ function timeOf(text: string): number {
 
 type Acting = Pick<ActorJson, 'stack' | 'task' | 'pid' | 'time'>
 
-/** What a finding or a report of the kernel's own is judged by. */
+/** The properties of a finding, or of a report by the kernel, that the filter compares. */
 interface Subject {
   kind: string
   page: number | undefined
-  /** undefined: nothing says when. */
+  /** undefined if the time is unknown. */
   time: number | undefined
   actors: readonly Acting[]
 }
 
-/** Judges findings and reports by a filter; what of it makes no sense lets everything through. */
+/** Applies a filter to findings and reports. Criteria with malformed text are ignored. */
 export class FindingFilter {
   readonly #passes: ((subject: Subject) => boolean)[] = []
 
@@ -78,13 +78,13 @@ export class FindingFilter {
     const all = subjectsOf(trace).flatMap(({ actors }) => actors)
     const isFunction = wanted(texts.function, all.flatMap(functionsOf))
     const isTask = wanted(texts.task, all.flatMap(tasksOf))
-    // Of one and the same, where both are given.
+    // If both a function and a task are given, one and the same actor has to match both.
     this.#passes.push(({ actors }) =>
       isFunction || isTask
         ? actors.some(actor => (isFunction?.(functionsOf(actor)) ?? true) && (isTask?.(tasksOf(actor)) ?? true))
         : true,
     )
-    // A time that is shown rounded is one of those that are shown so.
+    // Times are shown rounded: the bounds are widened to include all times that are shown as the given one.
     const half = times.step / 2
     add('from', ({ time = firstTime }) => time >= timeOf(texts.from) - half)
     add('to', ({ time = firstTime }) => time <= timeOf(texts.to) + half)
@@ -118,10 +118,10 @@ function subjectsOf({ findings, reports }: TraceJson): Subject[] {
 }
 
 /**
- * Names separated by commas, of which any will do. One that occurs is that one, as on the command line; a part of names, as they are
- * typed, is all of them.
+  * Parses names separated by commas, any of which may match. A name that occurs matches exactly, as on the command line; any other
+  * text matches all names that contain it, so that results show while a name is being typed.
  *
- * @returns undefined where nothing is wanted in particular
+  * @returns undefined if the text has no names
  */
 function wanted(text: string, known: readonly string[]): ((names: readonly string[]) => boolean) | undefined {
   const names = text.split(',').map(each => each.trim())
@@ -139,7 +139,7 @@ function functionsOf({ stack }: Acting): string[] {
   return stack.map(frame => frame.function ?? '')
 }
 
-/** All ways to name a task. */
+/** The forms in which a task can be given: name, pid, and name-pid. */
 function tasksOf({ task, pid }: Acting): string[] {
   return [task, `${pid}`, `${task}-${pid}`]
 }

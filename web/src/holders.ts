@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What the events of a life say about who holds the page at one of them. */
+/** Derives from the events of a lifetime who holds the page at a given event. */
 import type { EventJson } from './documents.ts'
 
 export interface HoldersAt {
-  /** Events that took references which were still out, oldest first. */
+  /** Events whose references were still held, oldest first. */
   events: { event: EventJson; i: number }[]
-  /** References whose taking is not among the events: from before the recording, or unknown. */
+  /** Number of references whose get is not among the events: taken before the recording, or unknown. */
   others: number
 }
 
-/** Who held the page after event `at`. */
+/** Returns the holders of the page after event `at`. */
 export function holdersAt(events: readonly EventJson[], at: number): HoldersAt {
   const held: HoldersAt['events'] = []
   let known = 0
@@ -22,15 +22,15 @@ export function holdersAt(events: readonly EventJson[], at: number): HoldersAt {
   return { events: held, others: Math.max(0, (events[at]?.count ?? 0) - known) }
 }
 
-/** A lane beside the list of events for each reference that is out, from the event that took it to the one that gave it back. */
+/** A line beside the list of events for one reference, from its get to its put. */
 export interface Lane {
   lane: number
   from: number
-  /** undefined: to the end of the life. */
+  /** undefined if the reference was held until the end of the lifetime. */
   to: number | undefined
 }
 
-/** Lanes are reused, so that there are no more than references at any one moment. */
+/** Assigns references to lanes. Lanes are reused, so that there are only as many as references held at once. */
 export function lanesOf(events: readonly EventJson[]): Lane[] {
   const busyUntil: number[] = []
   const lanes: Lane[] = []

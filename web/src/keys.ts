@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** The keys that work, shown by "?": those of every view, and those of the one that is open. */
+/** The help on keys, shown by "?": the keys of all views, and those of the present view. */
 import { h } from './dom.ts'
 
-/** A key, or several that belong together, and what it does. */
+/** Keys, and a description of what they do. */
 export type KeyHelp = readonly (readonly [keys: string, does: string])[]
 
 const EVERYWHERE: KeyHelp = [
@@ -15,7 +15,7 @@ const EVERYWHERE: KeyHelp = [
 export class KeysDialog {
   readonly element = h('dialog', { class: 'keys', 'aria-label': 'Keys' })
 
-  /** Shows the keys; the browser closes it by Esc. */
+  /** Opens the dialog. The browser closes it on Esc. */
   show(ofView: KeyHelp): void {
     const rows = [...ofView, ...EVERYWHERE].map(([keys, does]) =>
       h(

@@ -4,7 +4,7 @@ import { embedWorker } from './recording.ts'
 import { Shell } from './shell.ts'
 import { PageSources, reportSources, type Sources } from './sources.ts'
 
-/** A report carries its data; a page of `lastput open` names its file; any other asks for one. */
+/** Returns the source of data: a report contains it, a page of `lastput open` names a file, and any other page asks for one. */
 function sources(): Sources {
   const data = document.getElementById('lastput-data')
   if (!data) return new PageSources(document.querySelector<HTMLMetaElement>('meta[name="lastput-file"]')?.content)

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What the page and its worker say to each other. */
+/** The messages between the page and its worker. */
 import type { AccountOptions } from '../../src/ledger/account.ts'
 import type { LifeSpan } from '../../src/report/page-life.ts'
 import type { Timeline } from '../../src/report/timeline.ts'
 import type { OpenOptions } from '../../src/trace/events.ts'
 import type { LifeJson, TraceJson } from './documents.ts'
 
-/** As on the command line. */
+/** Options of reading, with the meaning that they have on the command line. */
 export type ReadingOptions = OpenOptions & Pick<AccountOptions, 'allPages' | 'protocol'>
 
 export type Request =
@@ -19,7 +19,7 @@ export interface PageLife {
   pfn: string
   idle: number | null
   lifetime: Omit<LifeJson, 'pfn'>
-  /** These events only set the page up. */
+  /** True if the events only set the page up (memremap_pages()). */
   isSetUp: boolean
 }
 
@@ -35,6 +35,6 @@ export type Reply =
     }
   | { say: 'life'; id: number; life: PageLife }
   | { say: 'examining'; what: string; done: number; total: number | undefined }
-  /** What `lastput core --json` writes. */
+  /** `core` is the JSON that `lastput core --json` writes. */
   | { say: 'examined'; core: Record<string, unknown> }
   | { say: 'failed'; message: string }

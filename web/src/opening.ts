@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What a file is, and what is to be shown of it: a recording, a dump, JSON of lastput, or a report that holds such JSON. */
+/** Recognises and opens a file: a recording, a dump, JSON of lastput, or a report that contains such JSON. */
 import { isDump } from '../../src/core/memory/open.ts'
 import { openDumpBlob } from './core/reading.ts'
 import { type Document, readDocument } from './documents.ts'
@@ -12,13 +12,13 @@ export interface Opened {
   recording?: LiveRecording
 }
 
-/** JSON larger than this is not read: it would not fit into a page. */
+/** Size limit of JSON, in bytes: more would not fit into the page's memory. */
 const MOST_JSON = 1 << 28
 
-/** Bytes that tell what a file is. */
+/** Bytes at the start of a file that are read to recognise its format. */
 const SNIFFED = 1024
 
-/** @throws Error that says what was expected, in the words of the reader */
+/** Opens a file. @throws Error with the reader's message that says what was expected */
 export async function openBlob(
   name: string,
   file: Blob,
@@ -54,12 +54,12 @@ async function openJson(name: string, blob: Blob, isReport: boolean): Promise<Op
   }
 }
 
-/** As `lastput check` prints it without `--json`. */
+/** True for the text that `lastput check` prints without `--json`. */
 function isVerdictText(start: string): boolean {
   return /^[^\n]+: (VIOLATED |holds\n|inconclusive \()/.test(start)
 }
 
-/** A report is not parsed as a page: its data is between two tags, and holds no "<" itself. */
+/** Extracts the data of a report without parsing its HTML: the data is between two tags and contains no "<". */
 function dataOfReport(html: string): string {
   const data = /<script type="application\/json" id="lastput-data">([^<]*)<\/script>/.exec(html)
   if (!data) throw new Error('expected a report that lastput wrote')

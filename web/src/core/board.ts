@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** The map on the page: its canvas, the pointer, the page that is selected. */
+/** The element with the map of device pages: handles scrolling, the pointer and the selected page. */
 import { ScrolledCanvas } from '../scrolled-canvas.ts'
 import { palette } from '../timeline/palette.ts'
 import type { PressEvents } from '../timeline/press.ts'
@@ -10,10 +10,10 @@ import { LABELS, MapPainter, type MapScene, type Place, ROW } from './painter.ts
 import type { Segments } from './segments.ts'
 
 export interface MapEvents {
-  /** @param event undefined: the pointer has left */
+  /** @param event undefined if the pointer has left */
   hover(place: Place | undefined, event: PointerEvent | undefined): void
   click(place: Place): void
-  /** Called when the system turns from light to dark or back. */
+  /** Called when the system switches between light and dark colours. */
   repaint(): void
 }
 
@@ -63,7 +63,7 @@ export class MapBoard {
     }
   }
 
-  /** The page under the pointer; of a folded row, its first. */
+  /** The page under the pointer; in a folded row, the first page of the row. */
   #under(event: MouseEvent): Place | undefined {
     const { grid, scroll } = this.scene
     const box = this.#place.canvas.getBoundingClientRect()
@@ -77,7 +77,7 @@ export class MapBoard {
     return { pfn, pagemap }
   }
 
-  /** Scrolls as far as it takes for a page to be seen. */
+  /** Scrolls until a page is in view. */
   reveal({ pfn, pagemap }: Place): void {
     const row = this.scene.grid.rowOf(pfn, pagemap)
     if (row < 0) return
@@ -93,7 +93,7 @@ export class MapBoard {
     this.#place.scrollTo(top)
   }
 
-  /** Fits the drawing to its place. */
+  /** Adapts the drawing to the size of its element. */
   resize(): void {
     const height = this.scene.grid.length * ROW + 4
     this.scroller.style.height = `min(66vh, 46rem, ${height + 2}px)`
@@ -103,7 +103,7 @@ export class MapBoard {
     this.changed()
   }
 
-  /** Draws with the next frame. */
+  /** Schedules drawing for the next frame. */
   changed(): void {
     this.#place.changed()
   }

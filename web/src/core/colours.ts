@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Colours of pages by their shade, and of what is written on them. */
+/** Colours of pages by shade, and of the signs on them. */
 import { isDark } from '../timeline/palette.ts'
 
 export interface Shades {
-  /** By the index in `SHADES`. */
+  /** Colours, indexed as `SHADES`. */
   fill: readonly string[]
   on: readonly string[]
 }

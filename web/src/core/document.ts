@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** The JSON of `lastput core` as the viewer reads it: findings as the report's words take them, pages as numbers. */
+/** Reads the JSON of `lastput core`: findings in the type that the report's sentences take, pages as numbers. */
 import type { CoreCertainty, CoreFinding, CoreFindingKind, Holder, HolderKind } from '../../../src/core/finding.ts'
 
 export type PageState = 'idle' | 'busy' | 'impossible' | 'unknown' | 'absent' | 'reserved'
 
-/** What the pages of a run have in common. */
+/** The properties that all pages of a run share. */
 export interface KindJson {
   state: PageState
   count?: number
@@ -29,7 +29,7 @@ export interface CorePagemap {
   idleCount: number | null
   ref: { state: string; references: number | null } | null
   pages: Record<'idle' | 'busy' | 'impossible' | 'unknown' | 'absent', number>
-  /** In order of pages, none over another; not of all pages where there were too many, or none were written. */
+  /** Sorted by pages, without overlap. Not all pages have a run: the output is limited, and can lack runs altogether. */
   runs: Run[]
 }
 
@@ -46,7 +46,7 @@ type Json = Record<string, unknown>
 
 const WRONG = 'expected lastput.core/1 with source, pagemaps and findings'
 
-/** @throws Error that says what was expected */
+/** Reads a document of `lastput core`. @throws Error that says what was expected */
 export function readCore(json: Json): CoreDocument {
   const { complete, reasons, source, pagemaps, findings, notes } = json
   return {
@@ -104,7 +104,7 @@ function readRuns({ kinds, runs }: Json): Run[] {
     return { first, end: first + number(pages), kind: known[number(kind)] ?? wrong() }
   })
   read.sort((a, b) => a.first - b.first)
-  // Pagemaps of damaged memory may overlap themselves.
+  // A pagemap read from damaged memory may have overlapping ranges.
   return read.filter((run, i) => run.end > run.first && (i === 0 || run.first >= read[i - 1]!.end))
 }
 

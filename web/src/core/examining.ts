@@ -7,10 +7,10 @@ import { BlockCache, type CoreSource } from '../../../src/core/memory/source.ts'
 import { coreJson } from '../../../src/report/core-json.ts'
 import { portableZstd } from '../../../src/trace/common/compression.ts'
 
-/** Of workers only, which the types at hand do not know. */
+/** Available in workers only, and therefore not in the type library of pages. */
 declare const FileReaderSync: new () => { readAsArrayBuffer(blob: Blob): ArrayBuffer }
 
-/** A file of the user's, read piece by piece. */
+/** A file of the user, read in parts on demand. */
 class BlobCoreSource implements CoreSource {
   readonly name: string
   readonly size: number
@@ -29,14 +29,14 @@ class BlobCoreSource implements CoreSource {
   }
 }
 
-/** @returns what `lastput core --json` writes */
+/** Examines a dump. @returns the JSON that `lastput core --json` writes */
 export async function examineBlob(
   name: string,
   blob: Blob,
   progress: (what: string, done: number, total: number | undefined) => void,
 ): Promise<object> {
   const source = new BlockCache(new BlobCoreSource(name, blob))
-  // WebAssembly, once it is loaded, answers at once.
+  // Once the WebAssembly module is loaded, decompression is synchronous.
   const zstd = (await portableZstd()) as Unpack
   return coreJson(name, examine(openDump(source, { codecs: { zstd } }), name, { progress }))
 }

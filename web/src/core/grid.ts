@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Rows of 64 pages that begin at multiples of 64, pagemap by pagemap, as a hex dump shows bytes: rows side by side whose pages
- * are all of one colour are folded into one.
+  * Rows of 64 pages that begin at multiples of 64, pagemap by pagemap, like the rows of a hex dump. Adjacent rows whose pages all
+  * have one colour are folded into one row.
  */
 import { growColumns, lengthFor } from '../../../src/util/growable.ts'
 import { lowerBound } from '../../../src/util/lower-bound.ts'
@@ -11,7 +11,7 @@ import type { Segments } from './segments.ts'
 /** Pages of a row. */
 export const COLUMNS = 64
 
-/** Fewer rows that are alike are not folded. */
+/** Least number of equal rows that are folded. */
 const LEAST_FOLDED = 3
 
 export class Grid {
@@ -21,7 +21,7 @@ export class Grid {
   /** The pages [from, end) of the row that belong to the pagemap. */
   from = new Float64Array(64)
   end = new Float64Array(64)
-  /** Index in the list of pagemaps. */
+  /** Index into the list of pagemaps, by row. */
   pagemap = new Uint32Array(64)
 
   constructor(pagemaps: readonly CorePagemap[], segments: readonly Segments[]) {
@@ -35,14 +35,14 @@ export class Grid {
     })
   }
 
-  /** True of a row that stands for several. */
+  /** True for a row that stands for several. */
   isFolded(row: number): boolean {
     return this.end[row]! - this.base[row]! > COLUMNS
   }
 
-  /** The row of a page in a pagemap; -1 where it has none. */
+  /** Returns the row of a page in a pagemap, or -1. */
   rowOf(pfn: number, pagemap: number): number {
-    // Of a pagemap the heading comes first, then its rows in order of pages.
+    // The heading of a pagemap comes first, then its rows in order of pages.
     const before = (row: number) => this.pagemap[row]! < pagemap
     const below = (row: number) => this.base[row]! < 0 || this.end[row]! <= pfn
     const row = lowerBound(this.length, at => before(at) || (this.pagemap[at] === pagemap && below(at)))

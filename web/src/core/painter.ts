@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Draws the rows in view on a canvas: a cell for each page in its colour, and what stands beside and around them. */
+/** Draws the rows in view on a canvas: a coloured cell for each page, with addresses, headings and outlines. */
 import { grouped, pfnText, plural } from '../../../src/report/words.ts'
 import type { Palette } from '../timeline/palette.ts'
 import type { Shades } from './colours.ts'
@@ -7,20 +7,20 @@ import type { CorePagemap } from './document.ts'
 import { COLUMNS, type Grid } from './grid.ts'
 import { type Segments, SHADES } from './segments.ts'
 
-/** In CSS pixels. */
+/** Sizes in CSS pixels. */
 export const ROW = 14
 export const LABELS = 118
 const LEAST_CELL = 4
 const MOST_CELL = 14
 /** Room at the right, for the last cell's outline. */
 const ROOM = 6
-/** Cells that are smaller have no sign but their colour. */
+/** Least size of a cell that shows a sign in addition to its colour. */
 const LEAST_SIGNED = 7
 
 const MONO = '11px ui-monospace, "DejaVu Sans Mono", monospace'
 const SANS = '600 11px system-ui, "DejaVu Sans", sans-serif'
 
-/** A page, as one of a pagemap: those of damaged memory can lie over each other. */
+/** A page of a pagemap. The pfn alone is ambiguous, because pagemaps read from damaged memory can overlap. */
 export interface Place {
   pfn: number
   pagemap: number
@@ -30,18 +30,18 @@ export interface MapScene {
   pagemaps: readonly CorePagemap[]
   segments: readonly Segments[]
   grid: Grid
-  /** CSS pixels that the rows are scrolled up by. */
+  /** Scroll position of the rows, in CSS pixels. */
   scroll: number
   selected: Place | undefined
   hovered: Place | undefined
-  /** Pages of the finding that is selected. */
+  /** Pages of the selected finding, which are highlighted. */
   lit: readonly { first: number; end: number }[]
 }
 
 export class MapPainter {
   readonly canvas: HTMLCanvasElement
   readonly #context: CanvasRenderingContext2D
-  /** CSS pixels from one cell to the next. */
+  /** Distance from one cell to the next, in CSS pixels. */
   cell = LEAST_CELL
 
   constructor(canvas: HTMLCanvasElement) {
@@ -49,7 +49,7 @@ export class MapPainter {
     this.#context = canvas.getContext('2d', { alpha: false })!
   }
 
-  /** Fits the canvas and its cells to a size on the page. */
+  /** Adapts the canvas and its cells to a size in CSS pixels. */
   resize(width: number, height: number): void {
     this.canvas.width = Math.max(1, Math.round(width * devicePixelRatio))
     this.canvas.height = Math.max(1, Math.round(height * devicePixelRatio))
@@ -96,7 +96,7 @@ export class MapPainter {
     this.#context.fillText(pfnText(grid.base[row]!), 10, y + ROW / 2 + 1)
   }
 
-  /** One bar for rows of pages that are alike, with how many there are. */
+  /** Draws one bar for rows of equal pages, labelled with their number. */
   #folded({ grid, segments }: MapScene, row: number, y: number, shades: Shades): void {
     const context = this.#context
     const shade = segments[grid.pagemap[row]!]!.shadeAt(grid.base[row]!)
@@ -125,7 +125,7 @@ export class MapPainter {
     }
   }
 
-  /** What is wrong can be told without its colour. */
+  /** Draws a sign on a page with a finding, so that it can be recognised without colour. */
   #sign(shade: number, x: number, y: number, shades: Shades): void {
     const context = this.#context
     const [right, bottom] = [x + this.cell - 1, y + ROW - 2]
@@ -168,7 +168,7 @@ export class MapPainter {
     this.#context.strokeRect(x - 0.5, y + 0.5, width + 1, ROW - 1)
   }
 
-  /** Where pages of a row stand; of folded rows, the whole bar. */
+  /** The horizontal extent of pages in a row; in a folded row, the whole bar. */
   #span(grid: Grid, row: number, from: number, to: number): { x: number; width: number } {
     if (grid.isFolded(row)) return { x: LABELS, width: COLUMNS * this.cell - 1 }
     return { x: LABELS + (from - grid.base[row]!) * this.cell, width: (to - from) * this.cell - 1 }

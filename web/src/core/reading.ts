@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Memory dumps in the browser, read beside the page. */
+/** Opens memory dumps in the browser, in a worker. */
 import { tooLargeToShow } from '../../../src/report/core-words.ts'
 import type { Reply, Request } from '../messages.ts'
 import { type Progress, startWorker } from '../recording.ts'
 import { type CoreDocument, readCore } from './document.ts'
 
-/** @throws Error in the words of the reader, when it cannot be used */
+/** Opens a dump. @throws Error with the reader's message if the dump cannot be used */
 export async function openDumpBlob(
   name: string,
   blob: Blob,

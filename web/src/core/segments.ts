@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What colour each page has: its state, and above that what was found of it. Pages side by side of one colour are one segment. */
+/** The colour of each page: that of its finding, or otherwise of its state. Adjacent pages of one colour form a segment. */
 import type { CoreFinding } from '../../../src/core/finding.ts'
 import { growColumns, lengthFor } from '../../../src/util/growable.ts'
 import { lowerBound } from '../../../src/util/lower-bound.ts'
 import type { CorePagemap } from './document.ts'
 
-/** In order of what to look at first: of several pages in one place, the highest is shown. */
+/** Shades in ascending order of importance: where several pages share a place, the highest is shown. */
 export const SHADES = [
   'not recorded',
   'reserved',
@@ -40,10 +40,10 @@ export class Segments {
   length = 0
   first = new Float64Array(64)
   end = new Float64Array(64)
-  /** Index in {@link SHADES}. */
+  /** Index into {@link SHADES}. */
   shade = new Uint8Array(64)
 
-  /** Adds pages behind those that are there. */
+  /** Appends a segment. It has to lie behind the present ones. */
   add(first: number, end: number, shade: number): void {
     if (end <= first) return
     const last = this.length - 1
@@ -58,7 +58,7 @@ export class Segments {
     this.shade[row] = shade
   }
 
-  /** The segment that has a page, or the first behind it. */
+  /** Index of the segment that contains a page, or of the first one behind it. */
   at(pfn: number): number {
     return lowerBound(this.length, row => this.end[row]! <= pfn)
   }
@@ -75,7 +75,7 @@ interface Painted {
   shade: number
 }
 
-/** Segments of a pagemap: findings over states, and what is in no run as not recorded. */
+/** Segments of a pagemap. Findings take precedence over states; pages in no run are shown as not recorded. */
 export function segmentsOf({ ranges, runs }: CorePagemap, findings: readonly CoreFinding[]): Segments {
   const states = runs.map(({ first, end, kind }) => ({ first, end, shade: shadeNumber(SHADE_OF_STATE[kind.state]) }))
   const found = findings
@@ -103,7 +103,7 @@ export function segmentsOf({ ranges, runs }: CorePagemap, findings: readonly Cor
   return segments
 }
 
-/** Ranges in order, asked for from one page to the next. */
+/** Sorted ranges with a cursor; the pages of successive queries must ascend. */
 class Layer {
   readonly #ranges: readonly Painted[]
   #next = 0
@@ -112,7 +112,7 @@ class Layer {
     this.#ranges = ranges
   }
 
-  /** The shade at a page, undefined where there is none, and up to where that is so. */
+  /** Returns the shade at a page (undefined: none), and the page up to which it holds. */
   from(pfn: number): { shade: number | undefined; until: number } {
     while (this.#next < this.#ranges.length && this.#ranges[this.#next]!.end <= pfn) this.#next++
     const range = this.#ranges[this.#next]

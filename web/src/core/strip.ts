@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** A pagemap at a glance: all of its pages side by side, the worst of those that share a pixel. */
+/** Shows a pagemap as a strip of one row. Each pixel has the highest shade of the pages that share it. */
 import { h } from '../dom.ts'
 import type { Shades } from './colours.ts'
 import type { CorePagemap } from './document.ts'
 import type { Segments } from './segments.ts'
 
-/** In CSS pixels. */
+/** Height in CSS pixels. */
 const HEIGHT = 16
 
 export class Strip {
@@ -13,7 +13,7 @@ export class Strip {
   readonly #pagemap: CorePagemap
   readonly #segments: Segments
 
-  /** @param chosen called with a page that was pointed at */
+  /** @param chosen called with the page that was clicked */
   constructor(pagemap: CorePagemap, segments: Segments, chosen: (pfn: number) => void) {
     this.#pagemap = pagemap
     this.#segments = segments
@@ -24,7 +24,7 @@ export class Strip {
     })
   }
 
-  /** The page so far from the left; ranges stand side by side. */
+  /** The page at a fraction of the strip's width. The ranges of the pagemap are drawn side by side. */
   #pageAt(part: number): number | undefined {
     let left = Math.floor(Math.max(0, Math.min(0.999999, part)) * pagesOf(this.#pagemap))
     for (const { first, end } of this.#pagemap.ranges) {
