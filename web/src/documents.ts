@@ -26,7 +26,7 @@ export interface ActorJson extends FunctionJson {
 export interface EventJson extends ActorJson {
   count: number
   partner: number | null
-  /** True for the put by which memunmap_pages() drops the base reference of an idle page. */
+  /** True for the put by which memunmap_pages() drops the reference that is part of an idle page's count. */
   base?: true
 }
 
@@ -208,7 +208,7 @@ export interface VerdictJson {
   depth?: number
   seconds?: number
   counterexample?: StepJson[]
-  /** Index of the step that follows the last one, for a violation that is a cycle. */
+  /** Number of the step that follows the last one, for a violation that is a cycle. */
   loop?: number
 }
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Decoding in workers beside the one that reads. The page starts them all and gives each pair a channel: a worker cannot start
- * others out of a report that was opened from disk.
+  * Decoding in further workers, for the worker that reads. The page starts all workers and connects each decoder to the reader by
+  * a channel, because in a report opened from disk a worker cannot start others.
  */
 import { jobAnswerer, type PoolReply, type PoolRequest, ThreadPool } from '../../src/trace/tracedat/decode-pool.ts'
 
-/** Decoders at the other ends of `ports`; undefined where there are none. */
+/** Returns a pool of the decoders at the other ends of `ports`; undefined if there are none. */
 export function poolOf(ports: MessagePort[]): ThreadPool | undefined {
   if (ports.length === 0) return undefined
   const rest = [...ports]
@@ -22,7 +22,7 @@ export function poolOf(ports: MessagePort[]): ThreadPool | undefined {
   })
 }
 
-/** A message to oneself comes after those that have arrived; a timer would wait for milliseconds. */
+/** Lets the messages that have arrived be handled. A message to oneself queues behind them, without a timer's minimum delay. */
 function poll(): Promise<void> {
   const { port1, port2 } = new MessageChannel()
   return new Promise(resolve => {
@@ -34,7 +34,7 @@ function poll(): Promise<void> {
   })
 }
 
-/** Answers what a pool at the other end asks for. */
+/** Decodes for the pool at the other end of `port`. */
 export function serveDecoder(port: MessagePort): void {
   const answer = jobAnswerer((reply, memory) => port.postMessage(reply, memory), {})
   port.onmessage = ({ data }: MessageEvent<PoolRequest>) => answer(data)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** A recording that a worker has read and keeps. */
+/** A recording that a worker has read. The worker keeps the events and answers questions about lifetimes. */
 import { lifeAround, type Timeline } from '../../src/report/timeline.ts'
 import { plural } from '../../src/report/words.ts'
 import { threadsFor } from '../../src/trace/tracedat/decode-pool.ts'
@@ -8,7 +8,7 @@ import type { PageLife, ReadingOptions, Reply, Request } from './messages.ts'
 import { Times } from './words.ts'
 
 export interface Progress {
-  /** What is read, and how much of it has been. */
+  /** What is being read, and how much of it has been read. */
   what: string
   done: number
   total: number | undefined
@@ -22,13 +22,13 @@ export interface OpenedRecording {
 export class LiveRecording {
   readonly timeline: Timeline
   readonly times: Times
-  /** Time of the document that the timeline's times count from. */
+  /** Origin of the timeline's times, in the unit of the document's times. */
   readonly origin: number
-  /** The same, exactly: in ns, or in ticks of the clock. */
+  /** The same origin as an exact number of ns, or of the clock's ticks. */
   readonly timeBase: bigint
-  /** When the recording ended, as the timeline counts: with its last event, or later. */
+  /** End of the recording in the timeline's time. It can be later than the last event. */
   readonly end: number
-  /** When the worker had read the last event, as `performance.timeOrigin` counts. */
+  /** Wall time at which the worker had read the last event, in ms since the epoch, like `performance.timeOrigin`. */
   readonly readingEnded: number
   readonly #worker: Worker
   readonly #waiting = new Map<number, (life: PageLife) => void>()
@@ -52,7 +52,7 @@ export class LiveRecording {
     }
   }
 
-  /** Reads a recording. @throws Error in the words of the reader, when it cannot be used. */
+  /** Reads a recording. @throws Error with the reader's message if it cannot be used. */
   static open(
     name: string,
     blob: Blob,
@@ -82,7 +82,7 @@ export class LiveRecording {
     }).finally(done)
   }
 
-  /** The life that an event of a page belongs to; both are places in the timeline. */
+  /** Returns the lifetime around an event of a page. @param page and @param event are indices into the timeline */
   life(page: number, event: number): Promise<PageLife> {
     const id = this.#next++
     const { from, to } = lifeAround(this.timeline, page, event)
@@ -90,12 +90,12 @@ export class LiveRecording {
     return new Promise(resolve => this.#waiting.set(id, resolve))
   }
 
-  /** A time of the document as the timeline has it. */
+  /** Converts a time of the document to the timeline's. */
   since(time: number): number {
     return (time - this.origin) * this.times.scale
   }
 
-  /** A time of the timeline as the document has it. */
+  /** Converts a time of the timeline to the document's. */
   at(time: number): number {
     return this.origin + time / this.times.scale
   }
@@ -107,20 +107,20 @@ export class LiveRecording {
 
 let embedded: string | undefined
 
-/** From now on workers run this script: a report has no other files. */
+/** Makes workers start from this script instead of a file, because a report consists of a single file. */
 export function embedWorker(script: string): void {
   embedded = script
 }
 
-/** Starts the script that reads; it is told what by a message. */
+/** Starts a worker. A message then tells it what to read or to decode. */
 export function startWorker(): Worker {
   if (embedded === undefined) return new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' })
   const url = URL.createObjectURL(new Blob([embedded], { type: 'text/javascript' }))
-  // From a file on disk, browsers start no modules out of blobs.
+  // In a page opened from disk, browsers refuse blobs as module workers; as a classic script the worker starts.
   return new Worker(url)
 }
 
-/** The other end of a channel to a worker that decodes from now on. */
+/** Makes a worker a decoder, and returns the port for the reader. */
 function channelTo(decoder: Worker): MessagePort {
   const { port1, port2 } = new MessageChannel()
   post(decoder, { ask: 'decode', port: port1 }, [port1])

@@ -1,37 +1,37 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** A canvas that stays while its rows scroll behind it, and is drawn with the next frame when something has changed. */
+/** A canvas that stays in place while its rows scroll. It is redrawn in the next frame after a change. */
 import { h } from './dom.ts'
 import { onPaletteChange } from './timeline/palette.ts'
 import { onPress, type PressEvents } from './timeline/press.ts'
 
 export interface Drawing {
-  /** What is drawn, as far as it has to do with its place: how far its rows are scrolled. */
+  /** The part of the drawn scene that this class sets: the scroll position. */
   readonly scene: { scroll: number }
   readonly press: PressEvents
-  /** Draws what has changed; not called while the scroller is hidden. */
+  /** Draws the scene. Not called while the scroller is hidden. */
   paint(): void
-  /** Called when the window has another size. */
+  /** Called when the size of the window has changed. */
   resize(): void
-  /** Called when the system turns from light to dark or back, before it is drawn anew. */
+  /** Called before redrawing when the system switches between light and dark colours. */
   repaint?(): void
 }
 
 export class ScrolledCanvas {
   readonly scroller: HTMLElement
   readonly canvas = h('canvas', { 'aria-hidden': 'true' })
-  /** As high as makes the scroller's content as high as all rows. */
+  /** Gives the scroller's content the height of all rows. */
   readonly spacer = h('div', { class: 'spacer' })
   readonly #controller = new AbortController()
   #drawing: Drawing | undefined
   #frame = 0
 
-  /** @param kind class of the element. @param label what it shows, for screen readers */
+  /** @param kind class of the element. @param label description of the drawing for screen readers */
   constructor(kind: string, label: string) {
     this.scroller = h('div', { class: kind, tabindex: 0, role: 'application', 'aria-label': label })
     this.scroller.append(this.canvas, this.spacer)
   }
 
-  /** Begins to draw. */
+  /** Starts drawing. */
   show(drawing: Drawing): void {
     this.#drawing = drawing
     const { scroller } = this
@@ -54,7 +54,7 @@ export class ScrolledCanvas {
     if (this.#drawing) this.#drawing.scene.scroll = this.scroller.scrollTop
   }
 
-  /** Draws with the next frame. */
+  /** Schedules drawing for the next frame. */
   changed(): void {
     if (this.#frame === 0) this.#frame = requestAnimationFrame(() => this.#paint())
   }

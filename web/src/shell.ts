@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** The frame around the views: what is open, which views there are for it, the one that the address names, keys, errors. */
+/** The frame around the views. It opens files, shows the view that the address names, and handles keys and errors. */
 import { Address, linkTo } from './address.ts'
 import { h, isOwnKey, takesText } from './dom.ts'
 import { KeysDialog } from './keys.ts'
@@ -30,7 +30,7 @@ export class Shell {
   readonly #status = h('p', { class: 'hidden', role: 'status' })
   readonly #keys = new KeysDialog()
   readonly #welcome = welcome(file => this.#take(file))
-  /** What the address names, and what of it is open. */
+  /** The source that the address names. `#opened` is its content once it has been read. */
   #source: Source | Missing | undefined
   #reading = false
   #opened: Opened | undefined
@@ -53,12 +53,12 @@ export class Shell {
     if (sources.add) this.#takeDrops()
   }
 
-  /** Shows what the address says: another view, another file, or the first screen. */
+  /** Shows the state that the address describes: a view, another file, or the first screen. */
   follow(): void {
     const source = this.#sources.named(this.#address)
     const same = source?.key === this.#source?.key
     if (same && this.#opened) this.#show()
-    // What is being read will be shown as the address says by then.
+    // While the same source is still being read, nothing is done: when it is read, the address of that time decides.
     else if (!same || !this.#reading) this.#turnTo(source)
   }
 
@@ -85,7 +85,7 @@ export class Shell {
     })
   }
 
-  /** Opens a file of the user's: in the view that the address has for it, if it has one. */
+  /** Opens a user's file. If the address already names the file, its view is kept. */
   #take(file: File): void {
     this.#sources.add!(file)
     if (this.#address.get('file') !== file.name)
@@ -99,7 +99,7 @@ export class Shell {
     this.#reading = true
     try {
       const opened = await source.open(screen.progress)
-      // Another one may have been asked for meanwhile.
+      // The user may have opened another source meanwhile.
       if (this.#source !== source) return opened.recording?.close()
       this.#reading = false
       this.#opened = opened
@@ -185,7 +185,7 @@ export class Shell {
     this.#keys.show(this.#view?.keys ?? [])
   }
 
-  /** Returns whether the view has something to search by. */
+  /** Focuses the search field of the view. @returns false if the view has none */
   #focusSearch(): boolean {
     const search = this.#main.querySelector<HTMLInputElement>('input[type="search"]')
     search?.focus()
@@ -194,7 +194,7 @@ export class Shell {
   }
 }
 
-/** What is folded away would not be printed. */
+/** Opens all folded parts before printing, since their content would not be printed. */
 function unfold(): void {
   for (const details of document.querySelectorAll('details')) details.open = true
 }

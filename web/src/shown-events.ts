@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** The events of a lifetime as they are shown: with what each gives back, and with what findings rest on that changed no count. */
+/** Prepares the events of a lifetime for display: marks puts of earlier references, and inserts probes that findings rest on. */
 import type { ActorJson, EventJson, FindingJson } from './documents.ts'
 
 export interface ShownEvent extends EventJson {
-  /** A put of what had been taken before these events. */
+  /** The put drops a reference that was taken before these events. */
   earlier?: true
-  /** The kind of finding that rests on it, where it changed no count: a page that is used or freed, as probes saw it. */
+  /** For a probe that changed no count (a use or a free of the page): the kind of the finding that rests on it. */
   act?: string
 }
 
-/** True if an event has no partner although it changed the count, and should have one: what findings are made of. */
+/** True if an event changed the count and should have a partner, but has none. */
 export function isUnmatched({ val, partner, base, earlier }: ShownEvent): boolean {
   return val !== 0 && partner === null && base !== true && earlier !== true
 }
 
 /**
- * Tells which puts give back what was taken before these events: as many as were held then beyond the count of an idle page. Those
- * that come first, since nobody can tell them from others.
+  * Marks the puts of references that were taken before these events. Their number is what was held at the start beyond an idle
+  * page's count. The first puts without a partner are taken for them, since nothing distinguishes them from others.
  */
 export function withEarlier(events: readonly EventJson[], idle: number): ShownEvent[] {
   const [first] = events
@@ -29,9 +29,9 @@ export function withEarlier(events: readonly EventJson[], idle: number): ShownEv
 }
 
 /**
- * Puts what findings rest on between the events of a lifetime, by time.
+  * Inserts the probes that findings rest on between the events of a lifetime, by time.
  *
- * @param until time from which on nothing is of this lifetime any more
+  * @param until time at which the page's next lifetime begins
  */
 export function withActs(
   events: readonly ShownEvent[],
@@ -43,7 +43,7 @@ export function withActs(
   if (acts.length === 0) return [...events]
   const all: { event: ShownEvent; was: number }[] = events.map((event, was) => ({ event, was }))
   for (const act of acts) {
-    // Of one moment, what changed the count comes first: the finding is about what was after that.
+    // At equal times, the change of the count comes first, because the finding is about the state after it.
     const behind = all.findIndex(({ event }) => event.time > act.time)
     const at = behind < 0 ? all.length : behind
     const count = all[at - 1]?.event.count ?? act.count

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Where what is shown comes from. The address names it; files that a user has given are known as long as the page lives. */
+/** Sources of documents. The address names a source; a user's files are remembered until the page is closed. */
 import { type FormlessJson, readingOptions } from '../../src/report/reading-options.ts'
 import type { Address } from './address.ts'
 import { readDocument } from './documents.ts'
@@ -9,23 +9,23 @@ import { type Opened, openBlob } from './opening.ts'
 import type { Progress } from './recording.ts'
 
 export interface Source {
-  /** No other source has it. */
+  /** Unique among all sources. */
   key: string
   name: string
-  /** @throws Error that says what was expected */
+  /** Reads the source. @throws Error that says what was expected */
   open(onProgress: (progress: Progress) => void): Promise<Opened>
 }
 
-/** A file that the address names, but that only its user can give. */
+/** A file that the address names, but that the page does not have: the user has to drop it again. */
 export interface Missing {
   key: string
   missing: string
 }
 
 export interface Sources {
-  /** undefined: the address names nothing. */
+  /** Returns the source that the address names; undefined if it names none. */
   named(address: Address): Source | Missing | undefined
-  /** Takes a file from the user; undefined where none are taken. */
+  /** Adds a user's file; absent if this page takes none. */
   add?(file: File): void
 }
 
@@ -50,7 +50,7 @@ export class PageSources implements Sources {
   }
 
   add(file: File): void {
-    // A file of the same name takes the place of the earlier one: it may have been recorded anew.
+    // A file replaces an earlier one of the same name, because it may be a new recording.
     const key = `file ${this.#added++}`
     this.#files.set(file.name, { key, name: file.name, open: progress => openBlob(file.name, file, progress) })
   }
@@ -68,14 +68,14 @@ function fromUrl(key: string, name: string, url: string): Source {
   }
 }
 
-/** A recording as a report holds it. */
+/** A recording embedded in a report. */
 interface EmbeddedRecording {
   name: string
   base64: string
   options: Omit<ReadingOptions, keyof FormlessJson> & FormlessJson
 }
 
-/** What a report holds: JSON as `--json` writes it, or a whole recording. */
+/** The source of a report: embedded JSON as `--json` writes it, or an embedded recording. */
 export function reportSources(data: string, recording: string | undefined): Sources {
   const source: Source = {
     key: 'report',

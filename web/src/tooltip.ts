@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What is under the pointer, said beside it. Who has no pointer is told the same of what is selected. */
+/** Describes what is under the pointer. Without a pointer, the same text is available for the selected item. */
 import { h } from './dom.ts'
 
-/** CSS pixels between the pointer and what is said. */
+/** Distance between the pointer and the text, in CSS pixels. */
 const ROOM = 14
 
 export class Tooltip {
   readonly element = h('div', { class: 'tooltip', 'aria-hidden': 'true', hidden: true })
 
-  /** Says a text, line by line; on the side of the pointer where there is room. */
+  /** Shows lines of text, on the side of the pointer that has room. */
   show(text: string, { clientX, clientY }: MouseEvent): void {
     const { element } = this
     if (element.textContent !== text) element.textContent = text

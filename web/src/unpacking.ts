@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Files packed as a whole: gzip is unpacked, others are named. */
+/** Unpacks files that are compressed as a whole with gzip, and names the program for other formats. */
 
-/** More is not unpacked: a small file can hold any number of zeros. */
+/** Size limit of the unpacked data, in bytes: a small file can expand to any size. */
 const MOST_BYTES = 2 ** 31
 
-/** Parts are handed to the browser, which may keep them on disk, when they are this large together. */
+/** Bytes that are collected before they become a blob, which the browser may keep on disk. */
 const PART_BYTES = 1 << 26
 
 const PACKERS: [name: string, program: string, magic: number[]][] = [
@@ -16,11 +16,11 @@ const GZIP = [0x1f, 0x8b]
 
 export interface Unpacked {
   blob: Blob
-  /** What a reader of the result should know. */
+  /** A note on damage, to be shown with the result. */
   note?: string
 }
 
-/** @throws Error when it is packed by a program that browsers do not know, or too large */
+/** Unpacks a file if it is compressed. @throws Error if browsers do not support the format, or if the data is too large */
 export async function unpacked(name: string, blob: Blob): Promise<Unpacked> {
   const start = new Uint8Array(await blob.slice(0, 8).arrayBuffer())
   const begins = (magic: number[]) => magic.every((byte, i) => start[i] === byte)
@@ -31,7 +31,7 @@ export async function unpacked(name: string, blob: Blob): Promise<Unpacked> {
   return { blob }
 }
 
-/** What can be unpacked of a file: one that was cut off gives what came before. */
+/** Unpacks as much as possible. A truncated file yields the data before its end. */
 async function gunzip(name: string, blob: Blob): Promise<Unpacked> {
   const reader = blob.stream().pipeThrough(new DecompressionStream('gzip')).getReader()
   const whole: Blob[] = []

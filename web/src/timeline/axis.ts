@@ -1,28 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** The times that stand on the axis: round ones of the recording's clock, each exactly where its time is. */
+/** Ticks of the time axis, at round times of the recording's clock. */
 
-/** A time on the axis. */
+/** A labelled time on the axis. */
 export interface Tick {
-  /** As the timeline counts, from the recording's time base. */
+  /** In the timeline's time, which counts from the recording's time base. */
   time: number
-  /** The recording's own time, with its unit. */
+  /** The label: the time of the recording's clock, with its unit. */
   text: string
 }
 
-/** What says how the recording counts time. */
+/** The recording's clock. */
 export interface AxisClock {
-  /** Time that the timeline's times count from: in ns, or in ticks of the clock. */
+  /** Origin of the timeline's times, in ns or in ticks of the clock. */
   timeBase: bigint
   unit: 's' | 'ticks'
 }
 
-/** Digits of a second that nanoseconds have. */
+/** Number of decimals of a second in nanoseconds. */
 const DIGITS = 9
 const SECOND = 10n ** BigInt(DIGITS)
 
 /**
- * Round times between two of the timeline's, at least `least` of the span apart. The recording's clock has been going before it
- * began, so what is round for one is not for the other; and its times need more digits than a number has.
+  * Returns ticks between two times of the timeline, at least the fraction `least` of the span apart. They are computed from the
+  * recording's clock: the timeline's origin is not round, so that times round to the timeline are not round to the clock. The
+  * clock's times are bigints because they need more digits than a number has.
  */
 export function axisTicks(from: number, to: number, least: number, { timeBase, unit }: AxisClock): Tick[] {
   const { step, power } = roundStep((to - from) * least)
@@ -34,7 +35,7 @@ export function axisTicks(from: number, to: number, least: number, { timeBase, u
   return ticks
 }
 
-/** The least of 1, 2, 5, 10, 20, ... that is no less than `rough`, with the power of ten in it. */
+/** Returns the least of 1, 2, 5, 10, 20, ... that is at least `rough`, and its power of ten. */
 function roundStep(rough: number): { step: bigint; power: number } {
   const power = Math.max(0, Math.floor(Math.log10(Math.max(1, rough))))
   const unit = 10 ** power
@@ -47,7 +48,7 @@ function ceilTo(time: bigint, step: bigint): bigint {
   return rest === 0n ? time : time + step - rest
 }
 
-/** A whole number of ns as seconds with so many digits; it has no others. */
+/** Formats ns as seconds with `digits` decimals. The digits beyond these have to be zero. */
 function secondsText(ns: bigint, digits: number): string {
   const [sign, size] = ns < 0n ? ['-', -ns] : ['', ns]
   const fraction = String(size % SECOND)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** The timeline on the page: its canvas, the strip above it, pointer and wheel. */
+/** The element of the timeline: its canvas, the overview above it, and the handling of pointer and wheel. */
 import type { TraceJson } from '../documents.ts'
 import type { LiveRecording } from '../recording.ts'
 import { ScrolledCanvas } from '../scrolled-canvas.ts'
@@ -12,13 +12,13 @@ import { firstAtOrAfter } from './raster.ts'
 import type { Rows, Unmapping } from './rows.ts'
 import { TimeWindow } from './window.ts'
 
-/** CSS pixels of the timeline beside its rows: the axis, and room below the last row. */
+/** Height in CSS pixels in addition to the rows: the axis, and room below the last row. */
 const BELOW = AXIS + 8
 
-/** Milliseconds without movement after which it has come to rest. */
+/** Milliseconds without scrolling or zooming after which `settled` is called. */
 const SETTLED = 250
 
-/** A page, its row, and one of its events, as places in the timeline. */
+/** A row, its page and one of the page's events, as indices into the timeline. */
 export interface Picked {
   row: number
   page: number
@@ -26,14 +26,14 @@ export interface Picked {
 }
 
 export interface BoardEvents {
-  /** @param event undefined: the pointer has left */
+  /** @param event undefined if the pointer has left */
   hover(picked: Picked | Unmapping | undefined, event: PointerEvent | undefined): void
   click(picked: Picked | undefined): void
-  /** Called when another range was marked, or none. */
+  /** Called when the marked range has changed or was removed. */
   marked(range: TimeRange | undefined): void
-  /** Called after each picture. */
+  /** Called after each drawing. */
   painted(): void
-  /** Called when zoom and scroll have come to rest. */
+  /** Called when zooming and scrolling have ended. */
   settled(): void
 }
 
@@ -45,13 +45,14 @@ export class Board {
   readonly #place = new ScrolledCanvas('timeline', 'Pages over time; the button "As a table" shows the same as a table')
   readonly #painter = new Painter(this.#place.canvas)
   readonly #events: BoardEvents
-  /** Where in the window's time the pointer is; undefined: elsewhere. */
+  /** Position of the pointer as a fraction of the window's time; undefined if it is elsewhere. */
   #pointer: number | undefined
   #timer: ReturnType<typeof setTimeout> | undefined
 
   constructor(trace: TraceJson, live: LiveRecording, rows: Rows, events: BoardEvents) {
     const { firstTime, lastTime } = live.timeline
-    // A recording may go on for long when nothing happens any more, but for a call that waits.
+    // The window ends with the last event, or with a call of memunmap_pages() that waits longer. The recording itself may go on for
+    // long after its last event.
     const ends = rows.unmappings.flat().map(({ from, to = from }) => to)
     const window = new TimeWindow(
       firstTime,
@@ -98,7 +99,7 @@ export class Board {
     }
   }
 
-  /** Marks the time from where the drag began to where it is. */
+  /** Marks the range from the start of the drag to the pointer. */
   #markFrom(event: PointerEvent): (dx: number) => void {
     const { window } = this.scene
     const part = this.#under(event).part
@@ -110,7 +111,7 @@ export class Board {
     }
   }
 
-  /** Marks a range, or none. */
+  /** Sets or removes the marked range. */
   mark(range: TimeRange | undefined): void {
     this.scene.range = range
     this.#events.marked(range)
@@ -133,7 +134,7 @@ export class Board {
     return Math.max(1, this.#place.canvas.clientWidth - LABELS)
   }
 
-  /** Part of the shown time, and row, under the pointer. */
+  /** Position of the pointer: fraction of the shown time, and row. */
   #under(event: MouseEvent): { part: number; row: number } {
     const box = this.#place.canvas.getBoundingClientRect()
     return {
@@ -142,32 +143,32 @@ export class Board {
     }
   }
 
-  /** The page under the pointer and its event that came last before it. */
+  /** The page under the pointer, and its last event before that time. */
   #pick(event: MouseEvent): Picked | undefined {
     const { part, row } = this.#under(event)
     const { window, rows, live } = this.scene
     const page = rows.list[row]
     if (page === undefined || page < 0) return undefined
     const { start, time } = live.timeline
-    // What is drawn at a pixel is what happened until its end.
+    // A pixel shows everything up to its right edge.
     const at = window.from + (part + 1 / this.#width) * window.span
     const next = firstAtOrAfter(time, start[page]!, start[page + 1]!, at)
     return { row, page, event: Math.max(start[page]!, next - 1) }
   }
 
-  /** The call of memunmap_pages() under the pointer, which stands in the heading of its pagemap. */
+  /** The call of memunmap_pages() under the pointer. Calls are drawn in the heading of their pagemap. */
   #unmapping(event: MouseEvent): Unmapping | undefined {
     const { part, row } = this.#under(event)
     const { window, rows } = this.scene
     const entry = rows.list[row] ?? 0
     const at = window.from + part * window.span
-    // A call of a few pixels can be pointed at, too.
+    // A margin makes calls that are only a few pixels wide easier to hit.
     const near = (4 / this.#width) * window.span
     const calls = entry < 0 ? rows.unmappings[-1 - entry]! : []
     return calls.find(({ from, to = from }) => at >= from - near && at <= to + near)
   }
 
-  /** Makes the time in view `factor` times as long, around the selected event if that is in view. */
+  /** Multiplies the span in view by `factor`, around the selected event if that is in view. */
   zoom(factor: number): void {
     const { window, selected, live } = this.scene
     const time = selected?.event === undefined ? undefined : live.timeline.time[selected.event]!
@@ -182,7 +183,7 @@ export class Board {
     this.changed()
   }
 
-  /** Scrolls as far as it takes for a row to be seen. */
+  /** Scrolls until a row is in view. */
   reveal(row: number): void {
     const top = row * ROW
     const room = this.scroller.clientHeight - AXIS - ROW
@@ -190,7 +191,7 @@ export class Board {
     if (top > this.scroller.scrollTop + room) this.scroller.scrollTop = top - room
   }
 
-  /** How far to scroll for a row to be in the middle. */
+  /** Returns the scroll position at which a row is in the middle. */
   middle(row: number): number {
     return Math.max(0, row * ROW - this.scroller.clientHeight / 2)
   }
@@ -199,14 +200,14 @@ export class Board {
     this.#place.scrollTo(top)
   }
 
-  /** Fits the drawing to its place; to be called when the rows have changed, too. */
+  /** Adapts the drawing to the size of its element. Has to be called after a change of the rows as well. */
   resize(): void {
     this.#sizeRows()
     this.#painter.resize(this.scroller.clientWidth, this.scroller.clientHeight)
     this.changed()
   }
 
-  /** The canvas stays in view while the rows' length scrolls behind it. */
+  /** Sets the scroller's height to that of all rows. */
   #sizeRows(): void {
     const height = this.scene.rows.list.length * ROW
     this.scroller.style.height = `min(46vh, 44rem, ${height + BELOW}px)`
@@ -214,7 +215,7 @@ export class Board {
     this.#place.spacer.style.marginTop = `${BELOW - 2 - this.scroller.clientHeight}px`
   }
 
-  /** Draws with the next frame. */
+  /** Schedules drawing for the next frame. */
   changed(): void {
     this.#place.changed()
     clearTimeout(this.#timer)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** The whole recording at a glance: how many events when, where the findings are, and what is in view. */
+/** An overview of the whole recording: the density of events, the findings, and the window in view. */
 import { h } from '../dom.ts'
 import type { LiveRecording } from '../recording.ts'
 import { LABELS, type Scene } from './painter.ts'
@@ -7,7 +7,7 @@ import type { Palette } from './palette.ts'
 import type { TimeWindow } from './window.ts'
 
 const HEIGHT = 44
-/** As in style.css. */
+/** Border width in CSS pixels, as in style.css. */
 const BORDER = 1
 
 export class Minimap {
@@ -32,7 +32,7 @@ export class Minimap {
     this.canvas.addEventListener('pointermove', move)
   }
 
-  /** @param width CSS pixels that the rows have, which may have a scroll bar beside them */
+  /** @param width width of the rows in CSS pixels, without a scroll bar */
   paint({ rows, range }: Scene, colours: Palette, width: number): void {
     const scale = devicePixelRatio
     this.canvas.style.width = `${width + 2 * BORDER}px`
@@ -44,18 +44,18 @@ export class Minimap {
     context.fillRect(0, 0, width, HEIGHT)
     const { density, firstTime, lastTime } = this.#live.timeline
     const { first, last, from, to } = this.#window
-    // The same room at the left as the rows have for their names, so that one time is in one column.
+    // The overview leaves the same room for labels as the rows, so that equal times are in the same column.
     const room = Math.max(1, width - LABELS)
     const x = (time: number) => LABELS + ((time - first) / (last - first)) * room
-    // The last part has the events of the last moment alone.
+    // The last bucket of `density` has only the events at `lastTime` itself.
     const part = (lastTime - firstTime) / (density.length - 1)
     const most = density.reduce((max, events) => Math.max(max, events), 1)
     context.fillStyle = colours.shades[4]!
     density.forEach((events, i) => {
       const left = x(firstTime + i * part)
-      // By its logarithm, and higher than the window's frame: one event in a quiet time must be seen.
+      // The scale is logarithmic, and a bar is higher than the window's frame, so that even a single event is visible.
       const height = events === 0 ? 0 : 6 + (Math.log(events) / Math.log(most + 1)) * (HEIGHT - 12)
-      // Whole pixels: half of one is hardly seen.
+      // Bars are rounded to device pixels, since a partly covered pixel is hardly visible.
       const [first, last] = [Math.floor(left * scale), Math.ceil((left + x(part) - x(0)) * scale)]
       context.fillRect(first / scale, HEIGHT - height, Math.max(1, last - first) / scale, height)
     })
@@ -66,7 +66,7 @@ export class Minimap {
     context.strokeStyle = colours.accent
     context.lineWidth = 2
     context.strokeRect(x(from) + 1, 1, Math.max(2, x(to) - x(from) - 2), HEIGHT - 2)
-    // Over the window's frame: what is looked for must not be hidden by where one looks.
+    // Findings are drawn last, so that the window's frame does not hide them.
     context.fillStyle = colours.mark
     for (const marks of rows.marks.values())
       for (const { time } of marks) if (time !== undefined) context.fillRect(x(time) - 1, 0, 2, HEIGHT)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Draws the rows in view on a canvas: shades of the counts, names, findings, the selection, the time axis. */
+/** Draws the rows in view on a canvas: shades of counts, names, findings, the selection and the time axis. */
 import { pfnText } from '../../../src/report/words.ts'
 import type { TraceJson } from '../documents.ts'
 import type { LiveRecording } from '../recording.ts'
@@ -10,12 +10,12 @@ import { rasterRow, Shade } from './raster.ts'
 import type { Rows, Unmapping } from './rows.ts'
 import type { TimeWindow } from './window.ts'
 
-/** In CSS pixels. */
+/** Sizes in CSS pixels. */
 export const ROW = 16
 export const AXIS = 22
 export const LABELS = 118
 
-/** Least distance of two times on the axis. */
+/** Least distance of two ticks on the axis. */
 const TICK = 110
 
 export interface Scene {
@@ -23,12 +23,12 @@ export interface Scene {
   live: LiveRecording
   rows: Rows
   window: TimeWindow
-  /** CSS pixels that the rows are scrolled up by. */
+  /** Scroll position of the rows, in CSS pixels. */
   scroll: number
-  /** Row and event that are selected. */
+  /** The selected row and event. */
   selected: { row: number; event: number | undefined } | undefined
   hovered: number | undefined
-  /** What is marked, to be told or zoomed to. */
+  /** The marked range of time. */
   range: TimeRange | undefined
 }
 
@@ -44,7 +44,7 @@ export class Painter {
     this.#context = canvas.getContext('2d', { alpha: false })!
   }
 
-  /** Fits the canvas to its size on the page. */
+  /** Adapts the canvas to a size in CSS pixels. */
   resize(width: number, height: number): void {
     const scale = devicePixelRatio
     this.canvas.width = Math.max(1, Math.round(width * scale))
@@ -73,7 +73,7 @@ export class Painter {
     this.#paintRange(scene, colours, width, height)
   }
 
-  /** Rows in view, with their distance from the top of the canvas. */
+  /** The rows in view, with their distance from the top of the canvas. */
   *#visible({ rows, scroll }: Scene, height: number): Generator<{ row: number; entry: number; y: number }> {
     const first = Math.max(0, Math.floor(scroll / ROW))
     for (let row = first; row < rows.list.length; row++) {
@@ -88,7 +88,7 @@ export class Painter {
     const target = new Uint32Array(data.buffer)
     const shades = pixels(colours.shades)
     const { window, live } = scene
-    // The grid stands behind the rows: it hides nothing that a page did.
+    // The grid is drawn behind the rows, so that it hides none of their pixels.
     const behind = new Uint32Array(width).fill(shades[0]!)
     const [line] = pixels([colours.line])
     for (const { time } of ticks) behind[Math.round(((time - window.from) / window.span) * width)] = line!
@@ -132,7 +132,7 @@ export class Painter {
     }
   }
 
-  /** Returns where its text ends. */
+  /** Draws the heading of a pagemap. @returns the x coordinate at which its text ends */
   #paintHeading(map: TraceJson['pagemaps'][number], y: number, colours: Palette, width: number): number {
     const context = this.#context
     context.fillStyle = colours.raised
@@ -146,9 +146,9 @@ export class Painter {
   }
 
   /**
-   * memunmap_pages() from its beginning to its end, in the heading; one that waits in the colour of findings.
+    * Draws a call of memunmap_pages() as a bar in the heading. A call that waits has the colour of findings.
    *
-   * @param room where the heading's own text ends, and where the row does
+    * @param room x coordinates of the end of the heading's text, and of the end of the row
    */
   #paintUnmapping(
     scene: Scene,
@@ -166,14 +166,14 @@ export class Painter {
     context.fillRect(left - 1, y + 1, 2, ROW - 1)
     const text = call.waits ? 'memunmap_pages() waits' : 'memunmap_pages()'
     context.font = '11px system-ui, "DejaVu Sans", sans-serif'
-    // Beside its beginning, on the side where there is room.
+    // The label is beside the beginning of the bar, on the side that has room.
     const size = context.measureText(text).width
     const behind = Math.max(left, named + 8) + 5
     if (behind + size < width) context.fillText(text, behind, y + ROW / 2 - 1.5)
     else if (left - 5 - size > named) context.fillText(text, left - 5 - size, y + ROW / 2 - 1.5)
   }
 
-  /** A flag that stands on the row at the time of its finding. */
+  /** Draws the flag of a finding at its time. */
   #paintMark(x: number, y: number, colours: Palette): void {
     const context = this.#context
     if (x < LABELS) return
@@ -216,7 +216,7 @@ export class Painter {
     context.fillText('page', 10, AXIS / 2)
   }
 
-  /** The marked range: what is outside it is dimmed, its ends are lines. */
+  /** Draws the marked range: dims what is outside it, and draws its ends as lines. */
   #paintRange(scene: Scene, colours: Palette, width: number, height: number): void {
     if (!scene.range) return
     const context = this.#context
@@ -233,7 +233,7 @@ export class Painter {
     this.#paintSpan(scene, (from + to) / 2, colours)
   }
 
-  /** How long the marked range is, in the middle of it. */
+  /** Writes the length of the marked range into its middle. */
   #paintSpan({ range, live }: Scene, x: number, colours: Palette): void {
     const context = this.#context
     const text = live.times.span((range!.to - range!.from) / live.times.scale)
@@ -245,7 +245,7 @@ export class Painter {
     context.fillText(text, x - half + 6, AXIS / 2)
   }
 
-  /** Where a time stands, in CSS pixels. */
+  /** Returns the x coordinate of a time, in CSS pixels. */
   x({ window }: Scene, time: number, width: number): number {
     return LABELS + ((time - window.from) / window.span) * (width - LABELS)
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Colours of `Shade`, by shade, and of what stands around the rows. */
+/** Colours of the timeline: those of each `Shade`, and those of its other parts. */
 export interface Palette {
   shades: readonly string[]
   back: string
@@ -63,17 +63,17 @@ export function palette(): Palette {
   return isDark() ? DARK : LIGHT
 }
 
-/** Whether the system asks for light on dark. */
+/** True if the system prefers dark colours. */
 export function isDark(): boolean {
   return dark.matches
 }
 
-/** Calls back when the system turns from light to dark or back, until `signal` says so. */
+/** Calls `changed` when the system switches between light and dark colours, until `signal` is aborted. */
 export function onPaletteChange(changed: () => void, signal: AbortSignal): void {
   dark.addEventListener('change', changed, { signal })
 }
 
-/** Colours as pixels of an ImageData on this machine. */
+/** Converts colours to pixels of an ImageData, in the byte order of this machine. */
 export function pixels(colours: readonly string[]): Uint32Array {
   const bytes = Uint8Array.from(
     colours.flatMap(colour => [1, 3, 5].map(at => Number.parseInt(colour.slice(at, at + 2), 16)).concat(255)),

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Presses of the main button on an element: clicks, and drags once the pointer has moved. */
+/** Distinguishes clicks and drags with the main button on an element. */
 
 /** Pointer movement, in CSS pixels, up to which a press is a click. */
 const CLICK = 4
 
 export interface PressEvents {
-  /** Returns what is to be done for each movement, in CSS pixels from where the press began. */
+  /** Called when a press begins. Returns the handler of its movements, in CSS pixels from where the press began. */
   begin(event: PointerEvent): (dx: number, dy: number) => void
   click(event: PointerEvent): void
-  /** A drag is over. */
+  /** Called when a drag has ended. */
   dropped?(): void
-  /** The pointer moves and nothing is pressed; undefined: it has left. */
+  /** Called when the pointer moves without a pressed button; undefined: it has left. */
   hover(event: PointerEvent | undefined): void
 }
 
 export function onPress(element: HTMLElement, { begin, click, dropped, hover }: PressEvents): void {
   let press: { x: number; y: number; moved: boolean; drag: (dx: number, dy: number) => void } | undefined
   element.addEventListener('pointerdown', event => {
-    // Not the scroll bar.
+    // Presses on the scroll bar are left to the browser.
     if (event.button !== 0 || event.offsetX > element.clientWidth) return
     press = { x: event.clientX, y: event.clientY, moved: false, drag: begin(event) }
     element.setPointerCapture(event.pointerId)

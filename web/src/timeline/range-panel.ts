@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** The marked range of time in words: how long it is, and what is in it. */
+/** Describes the marked range of time in words: its length, and what happened in it. */
 import { grouped, plural } from '../../../src/report/words.ts'
 import { linkTo } from '../address.ts'
 import { h } from '../dom.ts'
@@ -13,14 +13,14 @@ export class RangePanel {
   readonly #text = h('p', { role: 'status' })
   readonly #link = h('a', { href: '#' })
 
-  /** @param fit zooms to the range @param clear takes the mark away */
+  /** @param fit zooms to the range @param clear removes the range */
   constructor(live: LiveRecording, fit: () => void, clear: () => void) {
     this.#live = live
     const button = (text: string, does: () => void) => h('button', { type: 'button', on: { click: does } }, text)
     this.element.append(this.#text, this.#link, button('Zoom to it', fit), button('Clear', clear))
   }
 
-  /** @param rows the pages that are counted: those that are shown */
+  /** @param rows the shown pages, which are the ones that are counted */
   show(range: TimeRange | undefined, rows: Rows): void {
     this.element.hidden = range === undefined
     if (!range) return

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** A range of time that is marked on the timeline, and what is in it. */
+/** A range of time that is marked on the timeline, and figures about it. */
 import { beginsWithin, freeCount, type Timeline } from '../../../src/report/timeline.ts'
 import { firstAtOrAfter } from './raster.ts'
 import type { Mark, Rows } from './rows.ts'
 
-/** As the timeline counts; both ends belong to it. */
+/** In the timeline's time, both ends included. */
 export interface TimeRange {
   from: number
   to: number
 }
 
-/** What the pages that have rows did in a range. */
+/** Figures about the shown pages in a range. */
 export interface RangeFigures {
   events: number
   /** Pages that had these events. */
   pages: number
-  /** Lifetimes that began, ended or went on. */
+  /** Number of lifetimes that overlap the range. */
   lifetimes: number
   findings: Mark[]
 }
@@ -36,14 +36,14 @@ export function figuresOf(timeline: Timeline, { list, marks }: Rows, { from, to 
   return figures
 }
 
-/** Whether a lifetime of a page that began earlier goes on when an event comes. */
+/** True if a lifetime of the page is open just before an event. */
 function isUnderWay(timeline: Timeline, page: number, event: number): boolean {
   const { start, count } = timeline
   const free = freeCount(timeline, page)
   let at = event - 1
   if (at < start[page]! || count[at]! <= free) return false
   while (at > start[page]! && count[at - 1]! > free) at--
-  // A page that is set up stands at 1 for a moment, which is none.
+  // During memremap_pages() the count may be above idle for a moment, which is no lifetime.
   return beginsWithin(timeline, at, at + 1) > 0
 }
 
@@ -51,14 +51,14 @@ function isIn({ time }: Mark, from: number, to: number): boolean {
   return time !== undefined && time >= from && time <= to
 }
 
-/** First event in [from, end) that comes later than `time`. */
+/** Returns the first event in [from, end) that is later than `time`. */
 function firstBehind(times: Float64Array, from: number, end: number, time: number): number {
   let at = firstAtOrAfter(times, from, end, time)
   while (at < end && times[at] === time) at++
   return at
 }
 
-/** A range as the address has it: whole numbers with two dots between. */
+/** Formats a range for the address: whole numbers with two dots between them. */
 export function rangeText({ from, to }: TimeRange): string {
   return `${Math.round(from)}..${Math.round(to)}`
 }

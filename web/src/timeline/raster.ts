@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What each pixel of a page's row says, at a cost that depends on the pixels and not on the events under them. */
+/** Computes the pixels of a page's row, at a cost that depends on the number of pixels and not on that of the events. */
 import { BLOCK, freeCount, type Timeline } from '../../../src/report/timeline.ts'
 
-/** What a pixel shows: the most telling state that the page was in during its time. */
+/** What a pixel shows: the most important state of the page during the pixel's time. */
 export const Shade = {
   /** Before the page's first event. */
   UNKNOWN: 0,
   IDLE: 1,
-  /** One more than idle; each step up doubles. */
+  /** One reference above idle. Each further shade stands for twice as many. */
   HELD: 2,
   MOST_HELD: 7,
   /** Below the idle count, as after memunmap_pages(). */
@@ -15,7 +15,7 @@ export const Shade = {
   NEGATIVE: 9,
 } as const
 
-/** First event in [from, end) that comes at `time` or later; galloping, since the next pixel's is near. */
+/** Returns the first event in [from, end) at `time` or later. Galloping search, since the event of the next pixel is near. */
 export function firstAtOrAfter(times: Float64Array, from: number, end: number, time: number): number {
   let step = 1
   let low = from
@@ -33,7 +33,7 @@ export function firstAtOrAfter(times: Float64Array, from: number, end: number, t
   return from
 }
 
-/** Highest count of the events [from, to). */
+/** Returns the highest count after the events [from, to). */
 export function highest({ count, high }: Timeline, from: number, to: number): number {
   let most = -32768
   let i = from
@@ -46,7 +46,7 @@ export function highest({ count, high }: Timeline, from: number, to: number): nu
   return most
 }
 
-/** Lowest count of the events [from, to). */
+/** Returns the lowest count after the events [from, to). */
 export function lowest({ count, low }: Timeline, from: number, to: number): number {
   let least = 32767
   let i = from
@@ -59,7 +59,7 @@ export function lowest({ count, low }: Timeline, from: number, to: number): numb
   return least
 }
 
-/** A count's shade; with two, a page that was held during a pixel shows as held. */
+/** Returns the shade for a pixel's lowest and highest count. A page that was held at any time of the pixel is shown as held. */
 export function shadeOf(low: number, high: number, idle: number): number {
   if (low < 0) return Shade.NEGATIVE
   if (high > idle) return Math.min(Shade.MOST_HELD, Shade.HELD + Math.ceil(Math.log2(high - idle)))
@@ -67,7 +67,7 @@ export function shadeOf(low: number, high: number, idle: number): number {
 }
 
 /**
- * Fills `out` with the shades of page `p`, one for each of its pixels.
+  * Fills `out` with the shades of page `p`, one for each pixel.
  *
  * @param from time at the left edge of the first pixel
  * @param step time that a pixel covers
@@ -87,7 +87,7 @@ export function rasterRow(timeline: Timeline, p: number, from: number, step: num
       continue
     }
     const after = firstAtOrAfter(time, next + 1, end, from + (x + 1) * step)
-    // The count that the pixel begins with is part of it.
+    // The count at the left edge belongs to the pixel, too.
     const first = next === begin ? next : next - 1
     out[x++] = shadeOf(lowest(timeline, first, after), highest(timeline, first, after), idle)
     next = after

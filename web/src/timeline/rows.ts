@@ -6,29 +6,29 @@ import type { LiveRecording } from '../recording.ts'
 /** A finding's mark on the row of its page. */
 export interface Mark {
   finding: FindingJson
-  /** Its number in the trace. */
+  /** Index in the document's list of findings. */
   i: number
-  /** Time in the timeline; undefined where nothing says when. */
+  /** In the timeline's time; undefined if the time is unknown. */
   time: number | undefined
 }
 
-/** A call of memunmap_pages(), which takes a pagemap's pages away. */
+/** A call of memunmap_pages(), which removes the pages of a pagemap. */
 export interface Unmapping {
   call: UnmapJson
-  /** Times in the timeline; the end of one that waits is that of the recording, and undefined where nothing tells it. */
+  /** In the timeline's time. A call that waits ends with the recording; `to` is undefined if the return was not seen. */
   from: number
   to: number | undefined
 }
 
-/** Which pages have rows. */
+/** Which pages have rows: all, those that had a lifetime, or those with findings. */
 export type Choice = 'all' | 'held' | 'findings'
 
 /** The rows of the timeline: pages, grouped by pagemap, and which of them have findings. */
 export class Rows {
-  /** A page's place in the timeline, or -1 - m for the heading of pagemap m. */
+  /** By row: index of a page in the timeline, or -1 - m for the heading of pagemap m. */
   readonly list: Int32Array
   readonly marks = new Map<number, Mark[]>()
-  /** By pagemap, as headings name it. */
+  /** Calls of memunmap_pages() by index of the pagemap. */
   readonly unmappings: readonly Unmapping[][]
 
   constructor(trace: TraceJson, live: LiveRecording, choice: Choice) {
@@ -58,7 +58,7 @@ export class Rows {
   }
 }
 
-/** When it went wrong, as far as anything says: of a wait, when it began. */
+/** The time of a finding, as far as it is known. For a teardown that waits, the time at which the call began. */
 function timeOf(
   { kind, pfn, culprit, candidates, lifetime }: FindingJson,
   { unmaps = [] }: TraceJson,
@@ -86,12 +86,12 @@ function unmappingsOf(
     }))
 }
 
-/** Whether the page had a lifetime: setting up its pagemap is no use of it. */
+/** True if the page had a lifetime. The set-up of its pagemap is none. */
 function wasHeld(timeline: Timeline, page: number): boolean {
   return beginsWithin(timeline, timeline.start[page]!, timeline.start[page + 1]!) > 0
 }
 
-/** A page's place in the timeline. */
+/** Returns the index of a page in the timeline; undefined if it has no events. */
 export function pageOf({ pfns }: Timeline, pfn: number): number | undefined {
   let low = 0
   let high = pfns.length

@@ -11,7 +11,7 @@ export class TimeWindow {
   to: number
 
   constructor(first: number, last: number) {
-    // Room at both ends, so that the first and the last event can be told from the edges.
+    // Room at both ends keeps the first and the last event apart from the edges.
     const room = Math.max(SHORTEST, (last - first) * 0.01)
     this.first = this.from = first - room
     this.last = this.to = last + room
@@ -21,21 +21,21 @@ export class TimeWindow {
     return this.to - this.from
   }
 
-  /** Shows [from, to), as far as there is something. */
+  /** Shows [from, to), limited to the recording. */
   show(from: number, to: number): void {
     const span = Math.min(this.last - this.first, Math.max(SHORTEST, to - from))
     this.from = Math.max(this.first, Math.min(from, this.last - span))
     this.to = this.from + span
   }
 
-  /** Makes the span `factor` times as long; the time at `part` (0 left, 1 right) stays where it is. */
+  /** Multiplies the span by `factor`. The time at the fraction `part` (0 left, 1 right) keeps its position. */
   zoom(factor: number, part: number): void {
     const at = this.from + part * this.span
     const span = Math.min(this.last - this.first, Math.max(SHORTEST, this.span * factor))
     this.show(at - part * span, at - part * span + span)
   }
 
-  /** Moves by a part of the span. */
+  /** Moves by a fraction of the span. */
   pan(part: number): void {
     this.show(this.from + part * this.span, this.to + part * this.span)
   }
