@@ -11,8 +11,8 @@ import type { ModelHost } from './model-host.ts'
 import { writeReport } from './write-report.ts'
 
 /**
-  * Returns `CLEAN` if every broken form is violated and every fixed form holds, as the corpus says, `INCOMPLETE` if the other
-  * forms are inconclusive, and `FOUND` if a verdict differs from the corpus.
+ * Returns `CLEAN` if every broken form is violated and every fixed form holds, as the corpus says, `INCOMPLETE` if the other
+ * forms are inconclusive, and `FOUND` if a verdict differs from the corpus.
  */
 export async function checkBugs(ids: string | undefined, flags: CheckFlags, host: ModelHost): Promise<Exit> {
   const wanted = ids === undefined ? bugs : ids.split(',').map(bugOf)

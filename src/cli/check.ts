@@ -151,8 +151,8 @@ export async function answerCheck(name: string | undefined, flags: CheckFlags, h
 }
 
 /**
-  * Lists the driver's protocols, roles, scenarios and properties. Only properties can differ by protocol: those under the last
-  * protocol, today's, are listed.
+ * Lists the driver's protocols, roles, scenarios and properties. Only properties can differ by protocol: those under the last
+ * protocol, today's, are listed.
  */
 function listDriver(wanted: readonly Scenario[], flags: CheckFlags, host: ModelHost): Exit {
   const scenario = wanted.at(-1)!

@@ -20,7 +20,7 @@ export interface Exports {
 /**
  * Accounts for a recording and writes it for other tools.
  *
-  * @returns the account, and notes in sentences on what the written files lack
+ * @returns the account, and notes in sentences on what the written files lack
  * @throws an error of the file system that names the file
  */
 export async function accountAndExport(

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
-   * Instruments the code of a user's model to detect two mistakes that JavaScript permits silently: a generator that is created
-    * but never run, and a change to state that outlives the run (src/checker/purity.ts). Text is only inserted, never with a
-    * newline, so that only columns move in the source map.
+ * Instruments the code of a user's model to detect two mistakes that JavaScript permits silently: a generator that is created
+ * but never run, and a change to state that outlives the run (src/checker/purity.ts). Text is only inserted, never with a
+ * newline, so that only columns move in the source map.
  */
 import { decode, encode } from '@jridgewell/sourcemap-codec'
 import {
@@ -149,9 +149,9 @@ class Instrumenter {
   }
 
   /**
-     * Makes a generator function draw a ticket (`made`) when it is called, and returns the code that marks the ticket as used
-     * (`begun`) when its body starts to run. The ticket is drawn by the default value of a rest parameter's pattern, which is
-     * evaluated in every call: no array of arguments has a property of the hooks' name.
+   * Makes a generator function draw a ticket (`made`) when it is called, and returns the code that marks the ticket as used
+   * (`begun`) when its body starts to run. The ticket is drawn by the default value of a rest parameter's pattern, which is
+   * evaluated in every call: no array of arguments has a property of the hooks' name.
    */
   private ticket(node: FunctionNode, ticket: string): string {
     const { params, body } = node

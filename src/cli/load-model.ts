@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
-   * Runs a user's model file in the thread that was started for it, and returns the default export. esbuild bundles the file with
-   * its imports, and the bundle is instrumented (instrument.ts) to detect mistakes that JavaScript permits silently. Stacks still
-   * name the user's file and lines, because the bundle has a source map and the thread runs with --enable-source-maps.
+ * Runs a user's model file in the thread that was started for it, and returns the default export. esbuild bundles the file with
+ * its imports, and the bundle is instrumented (instrument.ts) to detect mistakes that JavaScript permits silently. Stacks still
+ * name the user's file and lines, because the bundle has a source map and the thread runs with --enable-source-maps.
  */
 import { statSync } from 'node:fs'
 import module, { createRequire } from 'node:module'
@@ -30,10 +30,10 @@ const OURS: ReadonlyMap<string, object> = new Map<string, object>([
 const SOURCE = /\.[cm]?[jt]s$/
 
 /**
-  * Loads a model file and returns its default export.
-  *
-  * @param runsModel returns true while the model's code runs: the model and the command write to the same streams
-  * @throws UsageError if the file cannot be read, compiled or run
+ * Loads a model file and returns its default export.
+ *
+ * @param runsModel returns true while the model's code runs: the model and the command write to the same streams
+ * @throws UsageError if the file cannot be read, compiled or run
  */
 export async function loadModel(path: string, runsModel: () => boolean): Promise<unknown> {
   // From a pipe or a device, esbuild would read for ever.

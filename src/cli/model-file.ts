@@ -29,8 +29,8 @@ export function modelError(e: unknown): UsageError | undefined {
 }
 
 /**
-  * Returns the protocol of this name or path, or without one all protocols that the driver has code for.
-  * @throws UsageError if the driver has no code for the protocol, since a verdict would then mean nothing.
+ * Returns the protocol of this name or path, or without one all protocols that the driver has code for.
+ * @throws UsageError if the driver has no code for the protocol, since a verdict would then mean nothing.
  */
 export async function protocolsOf(
   driver: Driver,

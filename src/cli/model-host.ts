@@ -78,8 +78,8 @@ export function isFailure(message: unknown): message is ThreadFailure {
 }
 
 /**
-  * Reports uncaught errors of this thread to the main thread. If they were left to Node, they would end the thread, and Node 20
-  * aborts if the main thread ends at the same time.
+ * Reports uncaught errors of this thread to the main thread. If they were left to Node, they would end the thread, and Node 20
+ * aborts if the main thread ends at the same time.
  */
 export function tellFailures(): void {
   process.on('uncaughtException', failure => {

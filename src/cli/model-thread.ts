@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
-   * Runs commands about models. A command that names a user's file runs in a thread of its own, with its own globals; the thread
-   * is ended if the file's code hangs. Any other command runs in the main thread.
+ * Runs commands about models. A command that names a user's file runs in a thread of its own, with its own globals; the thread
+ * is ended if the file's code hangs. Any other command runs in the main thread.
  */
 import { Worker } from 'node:worker_threads'
 import { newPulse, stop, whenStill } from '../node/pulse.ts'
@@ -71,9 +71,9 @@ export function patienceOf(time = Number.POSITIVE_INFINITY): number {
 
 /**
  * Starts a thread that runs code of a model.
-  * @param data `workerData` in addition to the host
-  * @param failed called if the thread fails: with the error, or because the model's code hangs
-  * @param signal asks the thread to stop by itself
+ * @param data `workerData` in addition to the host
+ * @param failed called if the thread fails: with the error, or because the model's code hangs
+ * @param signal asks the thread to stop by itself
  */
 export function startModel(
   file: string,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
-  * Generates the recording script: the settings followed by record.sh. The script is all that a target machine needs, and
-  * `lastput record` runs the same one. It removes whatever it creates, so that cleaning up is implemented in one place.
+ * Generates the recording script: the settings followed by record.sh. The script is all that a target machine needs, and
+ * `lastput record` runs the same one. It removes whatever it creates, so that cleaning up is implemented in one place.
  */
 
 /** A range of pages, both ends included. */

@@ -9,9 +9,9 @@ export interface Life {
 }
 
 /**
-  * - `same`: the other side has the same step.
-  * - `varies`: the other side has the step in another function, or at another count.
-  * - `only`: the other side has no corresponding step.
+ * - `same`: the other side has the same step.
+ * - `varies`: the other side has the step in another function, or at another count.
+ * - `only`: the other side has no corresponding step.
  */
 export type Likeness = 'same' | 'varies' | 'only'
 

@@ -118,10 +118,10 @@ function subjectsOf({ findings, reports }: TraceJson): Subject[] {
 }
 
 /**
-   * Parses names separated by commas, any of which may match. A name that occurs matches exactly, as on the command line; any
-   * other text matches all names that contain it, so that results show while a name is being typed.
+ * Parses names separated by commas, any of which may match. A name that occurs matches exactly, as on the command line; any
+ * other text matches all names that contain it, so that results show while a name is being typed.
  *
-  * @returns undefined if the text has no names
+ * @returns undefined if the text has no names
  */
 function wanted(text: string, known: readonly string[]): ((names: readonly string[]) => boolean) | undefined {
   const names = text.split(',').map(each => each.trim())

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
-  * Decoding in further workers, for the worker that reads. The page starts all workers and connects each decoder to the reader by
-  * a channel, because in a report opened from disk a worker cannot start others.
+ * Decoding in further workers, for the worker that reads. The page starts all workers and connects each decoder to the reader by
+ * a channel, because in a report opened from disk a worker cannot start others.
  */
 import { jobAnswerer, type PoolReply, type PoolRequest, ThreadPool } from '../../src/trace/tracedat/decode-pool.ts'
 

@@ -15,8 +15,8 @@ export function isUnmatched({ val, partner, base, earlier }: ShownEvent): boolea
 }
 
 /**
-  * Marks the puts of references that were taken before these events. Their number is what was held at the start beyond an idle
-  * page's count. The first puts without a partner are taken for them, since nothing distinguishes them from others.
+ * Marks the puts of references that were taken before these events. Their number is what was held at the start beyond an idle
+ * page's count. The first puts without a partner are taken for them, since nothing distinguishes them from others.
  */
 export function withEarlier(events: readonly EventJson[], idle: number): ShownEvent[] {
   const [first] = events
@@ -29,9 +29,9 @@ export function withEarlier(events: readonly EventJson[], idle: number): ShownEv
 }
 
 /**
-  * Inserts the probes that findings rest on between the events of a lifetime, by time.
+ * Inserts the probes that findings rest on between the events of a lifetime, by time.
  *
-  * @param until time at which the page's next lifetime begins
+ * @param until time at which the page's next lifetime begins
  */
 export function withActs(
   events: readonly ShownEvent[],

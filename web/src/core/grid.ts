@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
-  * Rows of 64 pages that begin at multiples of 64, pagemap by pagemap, like the rows of a hex dump. Adjacent rows whose pages all
-  * have one colour are folded into one row.
+ * Rows of 64 pages that begin at multiples of 64, pagemap by pagemap, like the rows of a hex dump. Adjacent rows whose pages all
+ * have one colour are folded into one row.
  */
 import { growColumns, lengthFor } from '../../../src/util/growable.ts'
 import { lowerBound } from '../../../src/util/lower-bound.ts'

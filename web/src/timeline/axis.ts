@@ -21,9 +21,9 @@ const DIGITS = 9
 const SECOND = 10n ** BigInt(DIGITS)
 
 /**
-  * Returns ticks between two times of the timeline, at least the fraction `least` of the span apart. They are computed from the
-  * recording's clock: the timeline's origin is not round, so that times round to the timeline are not round to the clock. The
-  * clock's times are bigints because they need more digits than a number has.
+ * Returns ticks between two times of the timeline, at least the fraction `least` of the span apart. They are computed from the
+ * recording's clock: the timeline's origin is not round, so that times round to the timeline are not round to the clock. The
+ * clock's times are bigints because they need more digits than a number has.
  */
 export function axisTicks(from: number, to: number, least: number, { timeBase, unit }: AxisClock): Tick[] {
   const { step, power } = roundStep((to - from) * least)

@@ -51,8 +51,8 @@ export class Board {
 
   constructor(trace: TraceJson, live: LiveRecording, rows: Rows, events: BoardEvents) {
     const { firstTime, lastTime } = live.timeline
-    // The window ends with the last event, or with a call of memunmap_pages() that waits longer. The recording itself may go on for
-    // long after its last event.
+    // The window ends with the last event, or with a call of memunmap_pages() that waits longer. The recording itself may go on
+    // for long after its last event.
     const ends = rows.unmappings.flat().map(({ from, to = from }) => to)
     const window = new TimeWindow(
       firstTime,
@@ -207,7 +207,7 @@ export class Board {
     this.changed()
   }
 
-  /** Sets the scroller's height to that of all rows. */
+  /** Sizes the scroller and its spacer so that the canvas stays in view while the rows scroll. */
   #sizeRows(): void {
     const height = this.scene.rows.list.length * ROW
     this.scroller.style.height = `min(46vh, 44rem, ${height + BELOW}px)`

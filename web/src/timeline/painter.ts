@@ -146,9 +146,9 @@ export class Painter {
   }
 
   /**
-    * Draws a call of memunmap_pages() as a bar in the heading. A call that waits has the colour of findings.
+   * Draws a call of memunmap_pages() as a bar in the heading. A call that waits has the colour of findings.
    *
-    * @param room x coordinates of the end of the heading's text, and of the end of the row
+   * @param room x coordinates of the end of the heading's text, and of the end of the row
    */
   #paintUnmapping(
     scene: Scene,

@@ -67,7 +67,7 @@ export function shadeOf(low: number, high: number, idle: number): number {
 }
 
 /**
-  * Fills `out` with the shades of page `p`, one for each pixel.
+ * Fills `out` with the shades of page `p`, one for each pixel.
  *
  * @param from time at the left edge of the first pixel
  * @param step time that a pixel covers

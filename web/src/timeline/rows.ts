@@ -20,7 +20,7 @@ export interface Unmapping {
   to: number | undefined
 }
 
-/** Which pages have rows: all, those that had a lifetime, or those with findings. */
+/** Which pages have rows: all, those that had a lifetime or have findings, or only those with findings. */
 export type Choice = 'all' | 'held' | 'findings'
 
 /** The rows of the timeline: pages, grouped by pagemap, and which of them have findings. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Controls of the views that draw pages: a search for one of them, and the table that stands for the drawing. */
+/** Controls of the views that draw pages: a search for a page, and a switch to a table in place of the drawing. */
 import type { Address } from '../address.ts'
 import { h } from '../dom.ts'
 
@@ -7,9 +7,9 @@ import { h } from '../dom.ts'
 const PAGE_NUMBER = /^(0x)?([0-9a-f]{1,13})$/i
 
 /**
- * A page by its number, as the terminal writes it.
- * @param select returns whether there is such a page
- * @param missing what to say where there is none
+ * A field that searches for a page by its pfn, written as in the text reports.
+ * @param select selects a page; returns false if there is no such page
+ * @param missing message if there is none
  */
 export function pageSearch(select: (pfn: number) => boolean, missing: string): HTMLElement {
   const search = h('input', { type: 'search', placeholder: 'page, as 0x1000', 'aria-label': 'Page to select' })
@@ -25,7 +25,7 @@ export function pageSearch(select: (pfn: number) => boolean, missing: string): H
   return search
 }
 
-/** Shows the table in the drawing's place, or the drawing; the address keeps which. */
+/** A button that switches between the drawing and the table. The address keeps the state. */
 export function tableControl(address: Address, isShown: () => boolean, show: (on: boolean) => void): HTMLElement {
   const button = h('button', { type: 'button', 'aria-pressed': 'false' }, 'As a table')
   const toggle = (on: boolean) => {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** The findings of a dump beside its map: those that accuse one by one, pages that are merely held by who holds them. */
+/** The list of a dump's findings beside its map. Accusations are listed one by one, pages that are merely held by holder. */
 import { CORE_ACCUSATIONS, type CoreFinding, pageCount } from '../../../src/core/finding.ts'
 import { coreSubject, type HeldGroup, heldGroups, heldSentence } from '../../../src/report/core-words.ts'
 import { printable } from '../../../src/report/printable.ts'
@@ -8,16 +8,16 @@ import type { CoreDocument } from '../core/document.ts'
 import { h } from '../dom.ts'
 import type { Context } from './view.ts'
 
-/** Entries put on the page at once; more come by a button. */
+/** Number of entries shown at once. A button shows more. */
 const SHOWN = 100
 
-/** A finding that accuses, or pages side by side that are held alike. */
+/** A finding that accuses, or adjacent pages that have the same holders. */
 export interface Entry {
   kind: string
   first: CoreFinding
   pages: readonly { first: number; end: number }[]
   sentence: string
-  /** Lower case, with all that can be searched for. */
+  /** The searchable text, in lower case. */
   words: string
 }
 
@@ -28,7 +28,7 @@ export class FindingList {
   readonly #status = h('p', { class: 'muted', role: 'status' })
   readonly #choose: (entry: Entry) => void
 
-  /** @param choose called with an entry that was clicked */
+  /** @param choose called with the clicked entry */
   constructor({ address }: Context, core: CoreDocument, choose: (entry: Entry) => void) {
     this.#choose = choose
     this.#entries = entriesOf(core.findings)
@@ -120,7 +120,7 @@ function entriesOf(findings: readonly CoreFinding[]): Entry[] {
 function accusation(finding: CoreFinding): Entry {
   const { kind, pages, evidence, holders } = finding
   const said = coreSubject(finding)
-  // Not the name of a function.
+  // A function's name at the beginning keeps its case.
   const sentence = /^(page|folio) /.test(said) ? `${said[0]!.toUpperCase()}${said.slice(1)}` : said
   const words = [sentence, ...evidence, ...holders.map(holder => holder.words)].join('\n').toLowerCase()
   return { kind, first: finding, pages, sentence, words }

@@ -10,7 +10,7 @@ import { h } from '../dom.ts'
 import { copyButton } from './finding.ts'
 import type { Context } from './view.ts'
 
-/** Holders put on the page for a finding. */
+/** Largest number of holders that are shown for a finding. */
 const SHOWN = 64
 
 export function corePage(context: Context, core: CoreDocument, { pfn, pagemap }: Place): HTMLElement[] {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What a dump is, what must be known to believe in its findings, and its pagemaps with all of their pages at a glance. */
+/** Summary of a dump: its source, what limits the validity of its findings, and its pagemaps with an overview of their pages. */
 import { printable } from '../../../src/report/printable.ts'
 import { grouped, pfnText, plural } from '../../../src/report/words.ts'
 import type { CoreDocument, CorePagemap } from '../core/document.ts'
 import { h, name } from '../dom.ts'
 
-/** Pagemaps put on the page; damaged memory can name any number. */
+/** Largest number of pagemaps that are shown, since damaged memory can contain any number. */
 export const SHOWN_PAGEMAPS = 200
 
 export function coreSummary({ source, pagemaps, reasons, notes }: CoreDocument): HTMLElement {
@@ -42,7 +42,7 @@ function statesText(pagemaps: readonly CorePagemap[]): string {
 
 const HEADS = ['pages', 'type', 'driver', 'protocol', 'in use', 'references', 'all of them']
 
-/** @param strips pictures of the pagemaps @param choose called with a pagemap whose first page is asked for */
+/** @param strips drawings of the pagemaps @param choose called with a pagemap whose first page was asked for */
 export function pagemapTable(
   pagemaps: readonly CorePagemap[],
   strips: readonly HTMLElement[],

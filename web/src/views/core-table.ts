@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** The map as a table, for those who cannot see it or want numbers: pages side by side that are alike in one row. */
+/** The map as a table, for screen readers and for exact numbers. Adjacent equal pages share a row. */
 import { printable } from '../../../src/report/printable.ts'
 import { grouped, pfnText } from '../../../src/report/words.ts'
 import type { CorePagemap, Run } from '../core/document.ts'
@@ -7,12 +7,12 @@ import type { Place } from '../core/painter.ts'
 import { type Segments, SHADES } from '../core/segments.ts'
 import { h } from '../dom.ts'
 
-/** Rows put on the page at once. */
+/** Number of rows shown at once. */
 const SHOWN = 200
 
 const HEADS = ['first page', 'pages', 'folio', 'state', 'count', 'mapped', 'flags']
 
-/** @param select called with the first page of a row that was clicked */
+/** @param select called with the first page of the clicked row */
 export function coreTable(
   pagemaps: readonly CorePagemap[],
   segments: readonly Segments[],
@@ -44,7 +44,7 @@ interface Row extends Run {
   shade: number
 }
 
-/** Runs, cut where their pages have different colours. */
+/** The runs of a pagemap, split where the colour changes. */
 function rowsOf({ runs }: CorePagemap, segments: Segments, pagemap: number): Row[] {
   return runs.flatMap(({ first, end, kind }) => {
     const rows: Row[] = []

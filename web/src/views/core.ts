@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** A dump: a map of all of its device pages, what was found beside it, and the page that is selected. */
+/** The view of a dump: a map of all device pages, the findings beside it, and the selected page. */
 import { pfnText, plural } from '../../../src/report/words.ts'
 import { MapBoard } from '../core/board.ts'
 import { shadesOf } from '../core/colours.ts'
@@ -100,7 +100,7 @@ class CoreView implements View {
     )
   }
 
-  /** Selects a page that was searched for. @returns false where it is no device page */
+  /** Selects a page that was searched for. @returns false if it is not a device page */
   #search(pfn: number): boolean {
     const place = this.#placeOf(pfn)
     if (!place) return false
@@ -109,7 +109,7 @@ class CoreView implements View {
     return true
   }
 
-  /** The table in the map's place, or back. */
+  /** Switches between the map and the table. */
   #showTable(on: boolean): void {
     const { scroller } = this.#board
     for (const drawn of [scroller, this.#legend]) drawn.hidden = on
@@ -149,7 +149,7 @@ class CoreView implements View {
     this.#select({ pfn: first.pfn, pagemap }, true)
   }
 
-  /** @param keep whether the pages of a finding stay lit */
+  /** @param keep true if the pages of a finding stay highlighted */
   #select(place: Place, keep = false): void {
     const { scene } = this.#board
     if (!keep) scene.lit = []
@@ -172,14 +172,14 @@ class CoreView implements View {
     this.#board.changed()
   }
 
-  /** Selects the page so many on. */
+  /** Selects the page `by` pages further on. */
   #step(by: number): void {
     const { selected } = this.#board.scene
     const next = selected ? this.#placeBeside(selected, by) : this.#firstPlace()
     if (next) this.#select(next)
   }
 
-  /** So many pages on, or where a range ends, at the beginning of the next one. */
+  /** Returns the page `by` pages further on; beyond the end of a range, the first page of the next range. */
   #placeBeside({ pfn, pagemap }: Place, by: number): Place | undefined {
     const { pagemaps } = this.#core
     const isIn = (at: number) => (range: { first: number; end: number }) => at >= range.first && at < range.end

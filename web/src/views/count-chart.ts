@@ -6,7 +6,7 @@ import { isUnmatched, type ShownEvent } from '../shown-events.ts'
 import type { Times } from '../words.ts'
 import { diamond } from './lanes.ts'
 
-/** In CSS pixels; the drawing is as wide as its place, and this where it has none yet. */
+/** Sizes in CSS pixels. The drawing is as wide as its container; WIDTH is used while that has no layout yet. */
 const WIDTH = 1000
 const ARCS = 90
 const STEPS = 80
@@ -14,8 +14,8 @@ const HEIGHT = ARCS + STEPS + 22
 const MARGIN = 30
 
 /**
- * The count as steps, with an arc from each get to its put. Lives last from microseconds to hours with all of their events
- * in a few bursts, so events stand at equal distances unless the time scale is asked for.
+ * Draws the count as steps, with an arc from each get to its put. Lifetimes last from microseconds to hours, and their events
+ * come in a few bursts, so that events are drawn at equal distances unless the user asks for a time scale.
  */
 export function countChart(
   events: readonly ShownEvent[],
@@ -114,7 +114,7 @@ function drawing(
   )
 }
 
-/** Arcs start at the get; what has no partner gets a mark of its own. */
+/** Returns the arc from a get to its put, or the mark of an event without a partner. */
 function arcs(event: ShownEvent, i: number, xs: readonly number[], width: number): SVGElement[] {
   const x = xs[i]!
   const { partner, val } = event

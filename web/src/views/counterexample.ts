@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** A counterexample or a run step by step: threads as lanes, the cells and who holds what after the step looked at. */
+/** Shows a counterexample or a run step by step: threads as lanes, with cells and holders after the selected step. */
 import { printable } from '../../../src/report/printable.ts'
 import { promiseLine } from '../../../src/report/promises.ts'
 import type { Address } from '../address.ts'
@@ -8,16 +8,16 @@ import { h, name } from '../dom.ts'
 import { newsOf } from '../words.ts'
 import type { Context, View } from './view.ts'
 
-/** Steps of the model, and what is said above them. */
+/** An execution of the model, and the text above it. */
 interface Execution {
   title: string
   heading: (Node | string)[][]
   steps: StepJson[]
-  /** The step that is taken again after the last one. */
+  /** Number of the step that follows the last one, if the violation is a cycle. */
   loop: number | undefined
 }
 
-/** The counterexample that the address names. */
+/** Returns the counterexample that the address names. */
 export function findCounterexample(
   document: Extract<Document, { kind: 'check' | 'matrix' }>,
   address: Address,
@@ -35,7 +35,7 @@ export function findCounterexample(
   return check && counterexampleOf(check.title ?? check.system, check.property ?? '', check)
 }
 
-/** @param why lines that say more of the reason */
+/** @param why further lines that explain the violation */
 function counterexampleOf(
   title: string,
   property: string,
@@ -57,7 +57,7 @@ function violation(property: string, message: string | undefined): (Node | strin
   return [h('b', { class: 'broken' }, `violated: ${printable(property)}`), ` ${printable(newsOf(property, message))}`]
 }
 
-/** What the property says, in the words of the kernel's people. */
+/** Returns the rule of a property, as the kernel's documentation and sources state it. */
 function rule(property: string): (Node | string)[] {
   const line = promiseLine(property)
   return line === undefined ? [] : [h('span', { class: 'muted' }, `The rule: ${line}`)]
@@ -125,12 +125,12 @@ export function executionView({ address }: Context, { title, heading, steps, loo
       select(to, true)
       return true
     },
-    // As a debugger does: from the beginning, the end is a key away.
+    // The view starts at the first step, as a debugger does. A key jumps to the last one.
     shown: () => select((address.index('step', steps.length + 1) ?? 1) - 1, false),
   }
 }
 
-/** A lane for each thread, and a row for each step. */
+/** The sequence diagram: a lane for each thread and a row for each step. */
 function sequence(threads: string[], rows: HTMLElement[], loop: number | undefined): HTMLElement {
   const heads = ['step', ...threads].map(each => h('th', { scope: 'col' }, printable(each)))
   return h(
@@ -152,7 +152,7 @@ interface Lanes {
   texts: Map<string, string>
 }
 
-/** Changes that a step's box has room for. */
+/** Number of changes that fit into a step's box. */
 const SHOWN_CHANGES = 2
 
 function stepRow(step: StepJson, i: number, { threads, loop, texts }: Lanes): HTMLTableRowElement {
@@ -194,7 +194,7 @@ function valueText(texts: Map<string, string>, cell: string, value: number): str
   return texts.get(`${cell}=${value}`) ?? String(value)
 }
 
-/** How the model shows the values of its cells, as far as the steps tell. */
+/** Collects the model's texts for values of cells from the steps. */
 function textsOf(steps: StepJson[]): Map<string, string> {
   const texts = new Map<string, string>()
   for (const { cell, from, to, text, was } of steps.flatMap(step => step.changes)) {
@@ -227,14 +227,14 @@ function stepDetail(steps: StepJson[], at: number, texts: Map<string, string>): 
   ]
 }
 
-/** Where in the model the step is written; the part of the path that is the same on every machine. */
+/** The place of the step in the model's source, without the part of the path that depends on the machine. */
 function sourceText({ source }: StepJson): string | undefined {
   const place =
     /(?:^|\/)(?:dist|src)\/(\S+:\d+):\d+\)?$/.exec(source ?? '') ?? /([^/\s]+:\d+):\d+\)?$/.exec(source ?? '')
   return place ? printable(place[1]!) : undefined
 }
 
-/** Values after the step, of all cells that change at all; what this step changed is lit. */
+/** A table of all cells that change in the execution, with their values after the step. Changes by this step are highlighted. */
 function cellTable(steps: StepJson[], at: number, texts: Map<string, string>): HTMLElement {
   const values = new Map<string, number>()
   for (const { changes } of [...steps].reverse()) for (const { cell, from } of changes) values.set(cell, from)

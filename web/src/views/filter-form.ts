@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** The form by which findings are narrowed down; what it says is kept in the address. */
+/** The form that filters findings. Its content is kept in the address. */
 import { printable } from '../../../src/report/printable.ts'
 import type { TraceJson } from '../documents.ts'
 import { h } from '../dom.ts'
@@ -7,7 +7,7 @@ import { complaintsAbout, FILTER_KEYS, type FilterTexts, filterOf } from '../fin
 import type { Times } from '../words.ts'
 import type { Context } from './view.ts'
 
-/** Those that stand behind "More filters", with what they are called and an example of what is written there. */
+/** The criteria below "More filters", with their labels and an example of the input. */
 const MORE: [key: keyof FilterTexts, label: string, example: string][] = [
   ['pages', 'Pages', '0x10,0x20-0x2f'],
   ['pagemap', 'Pagemap', ''],
@@ -21,11 +21,11 @@ type Control = HTMLInputElement | HTMLSelectElement
 
 export interface FilterForm {
   element: HTMLElement
-  /** Takes in what the controls say. */
+  /** Updates the filter from the controls. */
   refresh(): void
 }
 
-/** @param changed called with what the controls say whenever that changes */
+/** @param changed called with the texts of the controls whenever they change */
 export function filterForm(
   { address }: Context,
   trace: TraceJson,
@@ -59,7 +59,7 @@ export function filterForm(
     controls[key].addEventListener('change', () => controls[key].reportValidity())
   }
   const more = MORE.map(([key, label]) => {
-    // Its choices are no part of its name.
+    // Without an explicit label, the accessible name would include the options of the list.
     controls[key].setAttribute('aria-label', label)
     return h('label', {}, `${label} `, controls[key])
   })
@@ -104,7 +104,7 @@ function controlsFor(trace: TraceJson, times: Times, given: FilterTexts): Record
   }
 }
 
-/** A list of values to choose from; the empty one takes all. */
+/** A list of values to choose from. The first, empty one stands for all. */
 function choice(all: string, values: readonly (readonly [string, string])[], given: string): HTMLSelectElement {
   const options = values.map(([value, text]) => h('option', { value }, text))
   const select = h('select', {}, h('option', { value: '' }, all), ...options)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** One finding: its kind and certainties, its sentence, who did it or could have, the evidence and what followed. */
+/** Shows one finding: kind, certainties, sentence, culprit or candidates, evidence and consequences. */
 import { kindOf } from '../../../src/ledger/findings/kinds.ts'
 import { byWhom, type Certainties, certaintyText, countText } from '../../../src/report/finding-words.ts'
 import { printable } from '../../../src/report/printable.ts'
@@ -11,18 +11,18 @@ import { h, name } from '../dom.ts'
 import { actorLine, actorName, findingMail, findingSentence, functionText, type Style } from '../words.ts'
 import type { Context } from './view.ts'
 
-/** What waits for no page has no lifetime to be looked at. */
+/** True if the finding is about a page, and not about a call of memunmap_pages(): only then is there a lifetime to show. */
 function isOfPage({ references, lifetime }: FindingJson): boolean {
   return references > 0 || lifetime.events.length > 0
 }
 
-/** Where a finding is shown: with its lifetime, or where it has none, in the list. */
+/** Link to a finding: to its lifetime, or without one to its entry in the list. */
 export function findingLink(finding: FindingJson, i: number): string {
   if (isOfPage(finding)) return linkTo({ view: 'life', finding: i })
   return linkTo({ view: 'findings', kind: finding.kind, pages: finding.pfn })
 }
 
-/** @param hasPages whether every page can be looked at over time */
+/** @param hasPages true if the view of pages over time is available */
 export function findingItem(
   context: Context,
   finding: FindingJson,
@@ -41,7 +41,7 @@ export function findingItem(
   )
 }
 
-/** The kind, by its style, how sure it is, and a word more. */
+/** The heading of a finding: kind, certainties and further text. */
 export function kindHeader(of: Certainties, more: string): HTMLElement {
   const isAccusation = kindOf(of.kind)?.accuses !== false
   return h(
@@ -66,7 +66,7 @@ function capital(text: string): string {
   return /^(page|one) /.test(text) ? `${text[0]!.toUpperCase()}${text.slice(1)}` : text
 }
 
-/** All of a finding below its sentence. */
+/** The parts of a finding below its sentence. */
 export function findingBody(context: Context, finding: FindingJson, style: Style): HTMLElement[] {
   const { culprit, candidates } = finding
   const who =
@@ -101,7 +101,7 @@ export function stackElement({ stack }: { stack: readonly FunctionJson[] }): HTM
   return h('pre', { class: 'stack' }, stack.map(functionText).join('\n'))
 }
 
-/** Everybody who could be it, the likeliest first. */
+/** The list of candidates, the most likely first. */
 function candidateList(candidates: readonly CandidateJson[], style: Style): HTMLElement {
   const one = (candidate: CandidateJson) =>
     h(
@@ -120,7 +120,7 @@ function evidenceList({ evidence }: FindingJson): HTMLElement | false {
   return h('ul', { class: 'evidence', 'aria-label': 'Evidence' }, ...evidence.map(each => h('li', {}, printable(each))))
 }
 
-/** Why the culprit is accused, and who comes next. */
+/** The evidence against the culprit, and the next candidates. */
 function culpritReasons([culprit, ...others]: readonly CandidateJson[], style: Style): HTMLElement | false {
   if (!culprit || (culprit.reasons.length === 0 && others.length === 0)) return false
   const next = (candidate: CandidateJson) =>
@@ -168,7 +168,7 @@ function consequences(
   )
 }
 
-/** @param text what is copied */
+/** @param text returns the text to copy */
 export function copyButton({ say }: Context, text: () => string): HTMLElement {
   const button = h('button', { type: 'button' }, 'Copy for a mail')
   button.addEventListener('click', async () => {
@@ -180,7 +180,7 @@ export function copyButton({ say }: Context, text: () => string): HTMLElement {
   return button
 }
 
-/** The clipboard of the browser is not there for a file that was opened from disk, in some. */
+/** Copies text. Some browsers offer no `navigator.clipboard` to pages opened from disk, hence the fallback. */
 async function copy(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** The findings of a recording, cause by cause: what was found, how sure that is, who did it, why, and what followed from it. */
+/** The list of a recording's findings, grouped by cause. */
 import { printable } from '../../../src/report/printable.ts'
 import { grouped, plural } from '../../../src/report/words.ts'
 import { linkTo } from '../address.ts'
@@ -12,17 +12,17 @@ import { findingBody, findingItem, kindHeader, sentenceTitle, stackElement } fro
 import { summary } from './summary.ts'
 import type { Context, View } from './view.ts'
 
-/** Entries put on the page at once; more come by a button. Findings listed below a cause, and ranges of its pages. */
+/** Number of entries shown at once; a button shows more. Then limits for the findings and page ranges listed below a cause. */
 const SHOWN = 100
 const SHOWN_RANGES = 8
 
-/** A cause with those of its findings that are wanted, or a finding that has no cause. */
+/** A cause with those of its findings that pass the filter, or a finding without a cause. */
 interface Entry {
   cause: CauseJson | undefined
   findings: number[]
 }
 
-/** @param hasPages whether every page can be looked at over time */
+/** @param hasPages true if the view of pages over time is available */
 export function findingsView(context: Context, trace: TraceJson, hasPages: boolean): View {
   const style = styleOf(trace)
   const entries = entriesOf(trace)
@@ -85,7 +85,7 @@ function nothingText({ complete, reasons }: TraceJson): string {
   return `Nothing was found. But something may have been missed: ${reasons.map(({ text }) => printable(text)).join('; ')}.`
 }
 
-/** Causes first, then what has none: findings that only report. */
+/** Returns causes first, then findings without a cause, which only report. */
 function entriesOf({ causes, findings }: TraceJson): Entry[] {
   const caused = new Set(causes.flatMap(cause => cause.findings))
   const alone = findings.flatMap((_, i) => (caused.has(i) ? [] : [{ cause: undefined, findings: [i] }]))
@@ -104,7 +104,7 @@ function entryItem(
   return causeItem(context, trace, cause, findings, style)
 }
 
-/** A cause with several findings: what they have in common, one of them in full, and a list of all. */
+/** Shows a cause of several findings: what they have in common, one of them in full, and a list of all. */
 function causeItem(
   context: Context,
   { findings }: TraceJson,
@@ -149,7 +149,7 @@ function causeItem(
   )
 }
 
-/** What the kernel itself reported while it was recorded. */
+/** Lists the reports that the kernel itself made during the recording. */
 function reportsList(reports: readonly ReportJson[], times: Times): HTMLElement[] {
   if (reports.length === 0) return []
   const one = (report: ReportJson) => {
@@ -175,7 +175,7 @@ function reportsList(reports: readonly ReportJson[], times: Times): HTMLElement[
   ]
 }
 
-/** j and k walk the list. */
+/** Moves the focus through the list with j and k. @returns false for other keys */
 function step(list: HTMLElement, key: string): boolean {
   if (key !== 'j' && key !== 'k') return false
   const links = [...list.querySelectorAll<HTMLElement>('h2 a')]

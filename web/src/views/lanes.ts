@@ -3,15 +3,15 @@ import { s } from '../dom.ts'
 import type { Lane } from '../holders.ts'
 import { isUnmatched, type ShownEvent } from '../shown-events.ts'
 
-/** As in style.css: heights of the table's head and rows, and the width of a lane. */
+/** Sizes in CSS pixels, as in style.css: heights of the table's head and rows, and the width of a lane. */
 const HEAD = 30
 const ROW = 40
 const LANE = 14
 
-/** Lanes that are drawn; a pinned page may have hundreds of references out. */
+/** Largest number of lanes that are drawn, since a pinned page may have hundreds of references. */
 const MAX_LANES = 12
 
-/** One line for each reference from its get to its put, beside the table of events. */
+/** Draws a line from get to put for each reference, beside the table of events. */
 export function laneDrawing(events: readonly ShownEvent[], lanes: readonly Lane[]): SVGElement {
   const shown = lanes.filter(({ lane }) => lane < MAX_LANES)
   const x = (lane: number) => LANE / 2 + lane * LANE
@@ -36,7 +36,7 @@ export function laneDrawing(events: readonly ShownEvent[], lanes: readonly Lane[
   )
 }
 
-/** The sign of what changed no count. */
+/** The mark of an event that changed no count. */
 export function diamond(x: number, y: number): SVGElement {
   return s('path', { class: 'act', d: `M${x} ${y - 5} L${x + 5} ${y} L${x} ${y + 5} L${x - 5} ${y} Z` })
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** The laws of a recording: which call sites give back what which others take, how often that held, and what is still out. */
+/** Shows the laws of a recording: which call sites give back what which others take, how often that held, and what is held. */
 import { grouped, plural } from '../../../src/report/words.ts'
 import { linkTo } from '../address.ts'
 import type { FindingJson, LawJson, OpenJson, TraceJson } from '../documents.ts'
@@ -10,7 +10,7 @@ import type { Context, View } from './view.ts'
 interface Row {
   gets: string[]
   puts: string[]
-  /** undefined: call sites that no law has. */
+  /** undefined for call sites that belong to no law. */
   law: LawJson | undefined
   open: OpenJson[]
 }
@@ -25,7 +25,7 @@ const COLUMNS: [Column, string][] = [
   ['open', 'Out at the end'],
 ]
 
-/** @param hasPages whether every page can be looked at, not only those with findings */
+/** @param hasPages true if every page can be viewed, not only those with findings */
 export function lawsView({ address }: Context, trace: TraceJson, hasPages: boolean): View {
   const rows = rowsOf(trace)
   const body = h('tbody')
@@ -92,7 +92,7 @@ function amount({ law, open }: Row, by: 'lifetimes' | 'held' | 'open'): number {
   return law?.[by] ?? 0
 }
 
-/** Laws in their order, then call sites without one that have something out. */
+/** Returns the laws in their order, then call sites without a law that have references out. */
 function rowsOf({ laws, open }: TraceJson): Row[] {
   const ruled = laws.map((law, i) => ({
     gets: law.gets.map(lawSiteText),
@@ -120,7 +120,7 @@ function sitesCell(sites: readonly string[]): HTMLElement {
   return h('td', { class: 'name' }, ...(sites.length > 0 ? sites.map(site => h('div', {}, site)) : ['-']))
 }
 
-/** How the law failed where it did, and whether it is sure at all. */
+/** Describes how the law was violated, and whether it is ambiguous. */
 function unevenText({ over, under, ambiguous }: LawJson): string {
   return [
     over > 0 ? `${grouped(over)} took more` : '',
@@ -131,7 +131,7 @@ function unevenText({ over, under, ambiguous }: LawJson): string {
     .join(', ')
 }
 
-/** How many references on how many pages, with a way to one of them. @param many call sites of the law that have some out */
+/** The number of open references and of their pages, with a link to one. @param many whether several call sites have some */
 function openText(
   { get, references, pages, pfn }: OpenJson,
   many: number,
