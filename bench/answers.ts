@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * `npm run answers -- --save FILE` keeps what the program says of every recording it can find, `-- --compare FILE` prints
- * where it now says something else, by recording and JSON path, and exits with 1 if it does anywhere. A change that only
- * moves code has to leave all answers as they are.
+ * Regression test of lastput's output. `npm run answers -- --save FILE` saves the JSON output for every recording it can find;
+ * `-- --compare FILE` prints every difference to it, by recording and JSON path, and exits with 1 if there is one. A change that
+ * only moves code has to leave all answers as they are.
  *
- * Recordings are those under the shared data, in `examples` and in `test/ledger/recordings`; a `kallsyms.txt` or `kallsyms`
- * beside one is used with it. `--bugs` and `--matrix` add `check --bugs` and `check --matrix`, `--only TEXT` limits the
- * recordings to those whose name has it, `--program FILE` asks another build than the one in `dist`.
+ * Recordings are those in the shared data, in `examples` and in `test/ledger/recordings`; a `kallsyms.txt` or `kallsyms` beside
+ * a recording is used with it. `--bugs` and `--matrix` add `check --bugs` and `check --matrix`, `--only TEXT` selects the
+ * recordings whose name contains TEXT, `--program FILE` runs another build than the one in `dist`.
  *
- * `--compare FILE --saved FILE` asks nothing, but compares what was saved twice.
+ * `--compare FILE --saved FILE` runs nothing, but compares two saved files.
  *
- * `--judgements` compares only what is said of whom: of a recording its findings (kind, page, certainties, culprit), of a
- * bug or a cell of the matrix its verdict. That is what remains comparable across changes of wording and of schemas.
+ * `--judgements` compares only findings (kind, page, certainties, culprit) and verdicts, which remain comparable when wording
+ * or schemas change.
  */
 import { spawn } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -21,27 +21,27 @@ import { SHARED } from '../testkit/data.ts'
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
 
-/** One question to the program. */
+/** One run of the program. */
 interface Question {
   name: string
   args: string[]
 }
 
-/** Answers by the name of their question. */
+/** Outputs by the name of their run. */
 type Answers = Record<string, Json>
 
-/** Programs that run at the same time. */
+/** Number of processes that run at the same time. */
 const WORKERS = 2
 
-/** Differences that are printed of one answer. */
+/** Largest number of differences that are printed for one answer. */
 const MAX_SHOWN = 20
 
-/** Parts of an answer that differ from run to run: what a check cost, not what it found. */
+/** Keys whose values differ from run to run, such as the cost of a check. */
 const VOLATILE = new Set(['seconds', 'milliseconds', 'elapsed', 'statesPerSecond', 'heapBytes'])
 
 const RECORDING = /^(data|perf\.data\.zst|.*\.(dat|data)|trace.*\.txt|ftrace.*\.txt|zd.*\.txt)$/
 
-// Compiled, this file stands in .tools/bench.
+// The compiled file is in .tools/bench.
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
 function option(name: string): string | undefined {
@@ -51,7 +51,7 @@ function option(name: string): string | undefined {
 
 const program = option('--program') ?? join(root, 'dist/cli/main.js')
 
-/** Files below a folder that look like recordings; `data` is the one in a folder that `perf record` made. */
+/** Files below a folder that look like recordings. `data` is the recording in a folder that `perf record` made. */
 function recordingsIn(folder: string): string[] {
   if (!existsSync(folder)) return []
   return readdirSync(folder, { withFileTypes: true }).flatMap(entry => {
@@ -66,7 +66,7 @@ function kallsymsBeside(file: string): string[] {
   return found ? ['--kallsyms', found] : []
 }
 
-/** Every question, in an order that does not depend on the file system. */
+/** All runs, in an order that does not depend on the file system. */
 function questions(): Question[] {
   const only = option('--only') ?? ''
   const sources: [label: string, folder: string][] = [
@@ -88,7 +88,7 @@ function questions(): Question[] {
   ]
 }
 
-/** What the program says: its JSON, or, where it refuses the input, its exit code and message. */
+/** Runs the program. @returns its JSON, or its exit code and message if it refuses the input */
 function ask({ args }: Question): Promise<Json> {
   const child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
   const out: Buffer[] = []
@@ -105,7 +105,7 @@ function ask({ args }: Question): Promise<Json> {
   })
 }
 
-/** Leaves out what another machine or another run would say differently. */
+/** Removes values that depend on the machine or on the run. */
 function normalise(value: Json): Json {
   if (typeof value === 'string') return withoutFolders(value)
   if (Array.isArray(value)) return value.map(normalise)
@@ -128,7 +128,7 @@ async function askAll(asked: Question[]): Promise<Answers> {
   return Object.fromEntries(asked.map(({ name }) => [name, answers[name]!]))
 }
 
-/** Paths at which two answers differ, with both values. */
+/** Yields the paths at which two answers differ, with both values. */
 function* differences(before: Json | undefined, now: Json | undefined, path: string): Generator<string> {
   const isParent = (value: Json | undefined) => value !== null && typeof value === 'object'
   if (!isParent(before) || !isParent(now) || Array.isArray(before) !== Array.isArray(now)) {
@@ -153,7 +153,7 @@ function finding({ kind, pfn, certainty, culprit, culpritCertainty, references }
 const verdict = ({ system, scenario, property, verdict }: { [key: string]: Json }) =>
   `${system}, ${scenario ?? ''} ${property ?? ''}: ${verdict}`
 
-/** What an answer says of whom: each judgement, with how often it is made. */
+/** Reduces an answer to its findings or verdicts, each with its number of occurrences. */
 function judgements(answer: Json | undefined): Json {
   const json = isObject(answer) ? answer.json : undefined
   if (json === undefined) return answer ?? null
@@ -168,7 +168,7 @@ function judgements(answer: Json | undefined): Json {
   return counts
 }
 
-/** Prints every difference; returns the number of answers that have one. */
+/** Prints the differences. @returns the number of answers that have one */
 function compare(before: Answers, now: Answers): number {
   const view = process.argv.includes('--judgements') ? judgements : (answer: Json | undefined) => answer
   let changed = 0

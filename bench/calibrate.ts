@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Calibrates the ledger: judges recordings of random drivers, whose truth is known, and says how often it was right.
+ * Calibrates the ledger: judges recordings of random simulated drivers, whose faults are known, and prints how often it was right.
  *
  *   npm run calibrate -- [--recordings 1000] [--seed 1] [--workers 1] [--correct] [--json FILE] [--list-wrong]
  *   npm run calibrate -- --replay SEED [--write DIR]
  *
- * `--correct` has every driver without a fault, so that whatever is accused is so wrongly. `--list-wrong` prints what is wrong as it is met, one line of JSON each, for `--replay`. An interrupt (SIGINT) prints the
- * table of what was judged until then.
+ * With `--correct` no driver has a fault, so that every accusation is wrong. `--list-wrong` prints wrong findings as they occur,
+ * one line of JSON each; `--replay` shows the recording of such a line's seed. An interrupt (SIGINT) prints the table of the
+ * recordings judged so far.
  */
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'

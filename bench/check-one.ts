@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** One check in a process of its own, as JSON: so that its memory is its own. */
+/** Runs one check in a process of its own, so that its memory can be measured, and prints the result as JSON. */
 import { check, prepare } from '../src/checker/index.ts'
 import { spawn } from '../src/node/spawn.ts'
 import { systems } from './models/index.ts'
@@ -12,7 +12,7 @@ const options = { symmetry: reduce, partialOrder: reduce, workers: Number(worker
 const system = bench.build(bench.sizes.full, false)
 const verdict = await check(system, options)
 const { user, system: kernel } = process.cpuUsage()
-// Before the model is made ready once more, for the figures of its states.
+// Measured before prepare() is called again for the figures about states, which takes memory as well.
 const rss = process.resourceUsage().maxRSS * 1024
 const { bits, packing } = prepare(system, options)
 console.log(

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * `npm run bench:check`: time to verdict and peak memory of `check` and of SPIN on twins of the same systems, one after the
- * other in one run. Ours is a whole process, with learning and code generation; SPIN is pan alone, its compilation is free.
- * `-- --json` prints the table as JSON, `-- --rounds N` takes the best of N, `-- --only NAME` one system. States/s and steps/s are
- * of the whole process: without reductions they are the engine's speed, with them mostly its start.
+ * `npm run bench:check`: time to verdict and peak memory of `check` and of SPIN on equivalent models of the same systems, one
+ * after the other in one run. For `check` the whole process is measured, with learning and code generation; for SPIN only pan,
+ * without compilation. `-- --json` prints the table as JSON, `-- --rounds N` takes the best of N rounds, `-- --only NAME` selects
+ * one system. States/s and steps/s refer to the whole process: without reductions they show the speed of the search, with
+ * reductions mostly the start-up time.
  */
 import { execFileSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
@@ -15,9 +16,9 @@ interface Ours {
   states: number
   transitions: number
   seconds: number
-  /** Seconds of processor time. */
+  /** CPU time in seconds. */
   cpu: number
-  /** Bytes. */
+  /** Peak resident memory in bytes. */
   rss: number
   bits: number
   words: number
@@ -42,7 +43,7 @@ const flag = (name: string) => {
 const rounds = Number(flag('--rounds') ?? 1)
 const only = flag('--only')
 const json = process.argv.includes('--json')
-// Compiled, this file stands in .tools/bench; the Promela sources are not copied there.
+// The compiled file is in .tools/bench; the Promela sources are not copied there.
 const promela = fileURLToPath(new URL('../../bench/promela', import.meta.url))
 const one = fileURLToPath(new URL('./check-one.js', import.meta.url))
 
@@ -84,7 +85,7 @@ function geomean(ratios: readonly number[]): number {
   return Math.exp(ratios.reduce((s, r) => s + Math.log(r), 0) / ratios.length)
 }
 
-/** SPIN's better figure of the two builds, for time and for memory each: the harder peer. */
+/** Ratios to SPIN. For time and for memory, the better one of SPIN's two builds is the reference. */
 function ratios(rows: readonly Row[]) {
   const time = (r: Row) => Math.min(r.spin.seconds, r.spinCollapse.seconds)
   const memory = (r: Row) => Math.min(r.spin.rss, r.spinCollapse.rss)

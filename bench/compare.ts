@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * `npm run compare`: the whole text of `lastput events` and of `trace-cmd report`, for every trace.dat of the shared data,
- * the largest too, which the tests leave out. `-- FILE...` compares other files.
+ * `npm run compare`: compares the whole output of `lastput events` and of `trace-cmd report` for every trace.dat of the shared
+ * data, including the largest ones, which the tests omit. `-- FILE...` compares other files.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * `npm run bench:core`: `lastput core` on every dump under ../shared/dumps, on one of 1 GB and one of 64 GB (sparse, of a kernel
- * that is made up), each a whole process; and how many device pages are read a second. `-- --rounds N` takes the best of N, `--
- * FILE...` other dumps, or some of these by name, `-- --json` prints JSON. `crash` lists the same pages in the same run where it
- * and a dump's vmlinux with debuginfo are there (LASTPUT_DEBUGINFO, see testkit/core/crash.ts): a whole process that lists all
- * pages 20 times, less one that only opens the dump. So does `drgn`, by a script that reads count, mapcount and flags of each
- * (testkit/core/drgn.ts). lastput lists them for a second, the first list included: struct pages to states, and those as lines
- * of text that are thrown away, as those of the others are.
+ * `npm run bench:core`: time and memory of `lastput core` (whole processes) on every dump under ../shared/dumps and on two sparse
+ * dumps of a synthetic kernel, of 1 GB and 64 GB; and the number of device pages that are read per second.
+ *
+ * `-- --rounds N` takes the best of N rounds, `-- FILE...` selects other dumps, or some of these by name, `-- --json` prints JSON.
+ *
+ * If `crash` and a dump's vmlinux with debuginfo are installed (LASTPUT_DEBUGINFO, see testkit/core/crash.ts), crash lists the
+ * same pages in the same run: a process that lists all pages 20 times, minus one that only opens the dump. `drgn` is measured in
+ * the same way, by a script that reads count, mapcount and flags of each page (testkit/core/drgn.ts). lastput lists pages for one
+ * second, the first list included: it converts struct pages to states, and these to lines of text. The text of all three is
+ * discarded.
  */
 import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -29,31 +32,31 @@ import { best, measure, type Run } from './process.ts'
 
 interface Row {
   name: string
-  /** The first screen, without and with the search of all memory. */
+  /** Runs of `lastput core`, without and with the search of all memory for holders. */
   first: Run
   searched: Run
-  /** Every device page as a line of text. */
+  /** A run that lists every device page as a line of text. */
   listed: Run
-  /** Device pages of the dump, and listed in a second of processor time, once the kernel is found. */
+  /** Number of device pages of the dump, and number listed per second of CPU time once the kernel is found. */
   pages: number
   pagesPerSecond: number
-  /** Others, by their names; those that cannot open the dump are left out. crash lists the whole memory map. */
+  /** Other programs by name, without those that cannot open the dump. crash lists the whole memory map. */
   peers: Record<string, PeerRow>
 }
 
 interface PeerRow {
-  /** Opens the dump, and lists no page. */
+  /** A run that opens the dump and lists no page. */
   first: Run
-  /** Processor time of a process that lists all pages once. */
+  /** CPU time in seconds for listing all pages once. */
   listSeconds: number
-  /** Pages that it lists, and how many of them in a second of processor time. */
+  /** Number of pages that the program lists, and number per second of CPU time. */
   pages: number
   pagesPerSecond: number
 }
 
-/** How often the others list all pages, to be measured beside their start. */
+/** Number of times that the other programs list all pages, so that listing is measurable in addition to their start. */
 const LISTS = 20
-/** Processor time for which lastput does, the first list included. */
+/** Least CPU time in seconds for which lastput lists pages, the first list included. */
 const LEAST_SECONDS = 1
 
 const json = process.argv.includes('--json')
@@ -63,7 +66,7 @@ const files = process.argv.slice(2).filter((arg, i, all) => !arg.startsWith('--'
 const cli = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), 'lastput-bench-core-'))
 
-/** A dump of so many GB, all but the kernel's few frames of it zeros that take no room on the disk. */
+/** Writes a sparse dump: all but the few frames of the kernel are holes. */
 function sparse(gigabytes: number): string {
   const path = join(folder, `${gigabytes}GB`)
   const { frames, vmcoreinfo } = syntheticKernel()
@@ -76,7 +79,7 @@ function sparse(gigabytes: number): string {
   return path
 }
 
-/** A whole process; what it found makes its exit code, and what it printed is of no interest. */
+/** Measures one process. Its output is discarded, and any exit code that means success is accepted. */
 function run(path: string, ...flags: string[]): Run {
   const { seconds, cpuSeconds, megabytes } = best(
     Array.from({ length: rounds }, () => measure(process.execPath, [cli, 'core', path, ...flags], [0, 1, 3])),
@@ -84,7 +87,7 @@ function run(path: string, ...flags: string[]): Run {
   return { seconds, cpuSeconds, megabytes }
 }
 
-/** @returns the text of VMCOREINFO, too, where the dump has no note of it */
+/** @returns also the text of VMCOREINFO, if the dump has no note with it */
 async function listing(
   path: string,
 ): Promise<{ pages: number; pagesPerSecond: number; vmcoreinfo: string | undefined }> {
@@ -137,13 +140,13 @@ function peerRows(dump: RealDump | undefined, vmcoreinfo: string | undefined): R
   return rows
 }
 
-/** Arguments with which a program lists all pages so many times. */
+/** Returns the arguments with which a program lists all pages `lists` times. */
 type ArgsOf = (lists: number) => string[]
 
 function peerRow(program: string, argsOf: ArgsOf, pages: number): PeerRow {
   const runs = (lists: number) => best(Array.from({ length: rounds }, () => measure(program, argsOf(lists))))
   const first = runs(0)
-  // Opening takes much longer than one list, and never the same time.
+  // Opening takes much longer than one list and varies, so that the difference is divided by many lists.
   const seconds = ((runs(LISTS).cpuSeconds ?? 0) - (first.cpuSeconds ?? 0)) / LISTS
   return {
     first,

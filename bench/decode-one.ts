@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Decodes all fields of all events of one recording, in a process of its own. Prints how many there were. */
+/** Decodes all fields of all events of one recording, in a process of its own, and prints the number of events. */
 import { openFile } from '../src/node/open.ts'
 
 const recording = await openFile(process.argv[2]!)

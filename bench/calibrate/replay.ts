@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** One simulated recording in detail: what the driver was, what is true, what the ledger says. */
+/** Prints one simulated recording in detail: the driver, the true faults and the ledger's findings. */
 import { account, type Finding } from '../../src/ledger/index.ts'
 import { makeRecording, type SimulatedRecording } from '../../testkit/drivers/make.ts'
 import { score } from './score.ts'

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** One seed: simulate, judge, score. A ledger that throws is counted, not fatal. */
+/** Simulates, judges and scores the recording of one seed. An exception of the ledger is counted, and is not fatal. */
 import { account } from '../../src/ledger/index.ts'
 import { makeRecording } from '../../testkit/drivers/make.ts'
 import { type Scored, score, tagsOf } from './score.ts'
 
-/** @param correct the driver shall have no fault, whatever the seed draws */
+/** @param correct true for a driver without faults, whatever the seed draws */
 export async function runSeed(seed: number, correct = false): Promise<Scored> {
   const start = performance.now()
   const made = makeRecording(seed, correct ? { driver: { bugs: [] } } : {})

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Holds the findings about one simulated recording against its truth: was there this fault on this page, and who did it? */
+/** Scores the findings about one simulated recording against the known faults: kind, page and culprit. */
 import type { Actor, Certainty, Finding } from '../../src/ledger/findings/finding.ts'
 import { ACCUSATIONS } from '../../src/ledger/findings/kinds.ts'
 import type { SimulatedRecording } from '../../testkit/drivers/make.ts'
@@ -10,14 +10,14 @@ export interface ScoredFinding {
   kind: string
   pfn: number
   certainty: Certainty
-  /** `consequence`: on a page that an earlier fault has spoilt; neither right nor wrong. */
+  /** `consequence`: on a page whose count an earlier fault has corrupted, and therefore neither right nor wrong. */
   fault: 'right' | 'wrong' | 'consequence'
-  /** How sure the culprit is; `candidates` where several are named and none alone. */
+  /** Certainty of the culprit; `candidates` if several are named and no single culprit. */
   culpritCertainty: Certainty | 'candidates'
   culprit: 'right' | 'wrong' | 'unnamed'
-  /** Functions named. */
+  /** Functions that the finding names. */
   named: string[]
-  /** What there was on the page. */
+  /** The true faults on the page, as text. */
   truth: string
 }
 
@@ -27,12 +27,12 @@ export interface ScoredFault {
   mode: string
   decidable: boolean
   why: string | undefined
-  /** A finding of a right kind on the page; one that also names a right function. */
+  /** True if a finding on the page has a right kind; then, true if one also names a right function. */
   found: boolean
   functionFound: boolean
-  /** The surest finding that is right about it. */
+  /** Highest certainty of the findings that are right about the fault. */
   certainty: Certainty | undefined
-  /** The page was accused, of something else. */
+  /** True if a finding about the page reports some other fault. */
   pageAccused: boolean
 }
 
@@ -43,7 +43,7 @@ export interface Scored {
   tags: string[]
   findings: ScoredFinding[]
   faults: ScoredFault[]
-  /** Findings that report and do not accuse. */
+  /** Number of findings that report and do not accuse. */
   reports: number
   ms: { make: number; judge: number }
   error?: string
@@ -51,10 +51,10 @@ export interface Scored {
 
 const LEVELS: readonly Certainty[] = ['certain', 'likely', 'possible']
 
-/** Names as the source has them: the compiler's suffixes say nothing about who it was. */
+/** Removes suffixes of the compiler from a function's name, so that it can be compared with the source. */
 const plain = (name: string) => name.replace(/\.(isra|constprop|part|cold|llvm)\b.*$/, '')
 
-/** True if the actor is this culprit: the function acts, below a helper if that is what shows, or its caller is named. */
+/** True if the actor is the culprit: it names the culprit's function, with its caller on the stack if need be, or that caller. */
 function isCulprit(actor: Actor, culprit: Culprit): boolean {
   if (actor.frame === undefined) return false
   const name = plain(actor.frame.name)
@@ -64,15 +64,15 @@ function isCulprit(actor: Actor, culprit: Culprit): boolean {
   return name === plain(culprit.function) && actor.stack.some(frame => plain(frame.name) === caller)
 }
 
-/** How far a recorded time may be from the truth's, by clock. */
+/** Largest difference between a recorded and a true time, in the unit of the recording's clock. */
 function slack(made: SimulatedRecording): number {
   const { kind } = made.conditions.clock
   return kind === 'counter' ? 100 : kind === 'uptime' ? 8e6 : 2e6
 }
 
 /**
- * True if everything that the finding speaks of was over by `time`: then it cannot be about what happened there. The
- * lifetime alone does not say so: a put on a free page comes after it.
+ * True if everything that the finding is about was over by `time`, so that it cannot be about a fault at that time. The end of
+ * the lifetime does not suffice, because a put on a free page comes after it.
  */
 function overBefore({ life, culprit, history }: Finding, time: number): boolean {
   if (life.ended === undefined) return false
@@ -152,7 +152,7 @@ function culpritOf(
   return { culprit, named, level: culpritCertainty ?? (several ? 'candidates' : finding.certainty) }
 }
 
-/** What the recording was like, for the table by condition. */
+/** Tags of the recording's conditions, for the table by condition. */
 export function tagsOf({ conditions, driver }: SimulatedRecording): string[] {
   const { clock, start, stacks, markedGaps, unmarked, end } = conditions
   const ideal =

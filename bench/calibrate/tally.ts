@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Adds up scores. */
+/** Adds up the scores of recordings. */
 import type { Scored } from './score.ts'
 
 export interface Verdicts {
   right: number
   wrong: number
-  /** Of a fault: a consequence. Of a culprit: nobody is named. */
+  /** For faults: consequences of another fault. For culprits: nobody is named. */
   neither: number
 }
 
@@ -14,9 +14,9 @@ export interface FaultTally {
   decidable: number
   found: number
   functionFound: number
-  /** Of the decidable that were not found: the page is accused of something else. */
+  /** Decidable faults that were not found, but whose page has another accusation. */
   pageOnly: number
-  /** Found though the recorded events do not tell it for certain. */
+  /** Faults that were found although the recorded events do not decide them. */
   foundUndecidable: number
 }
 
@@ -65,7 +65,7 @@ export function add(tally: Tally, scored: Scored): void {
   if (scored.error !== undefined) tally.crashed.push({ seed: scored.seed, error: scored.error })
   for (const { certainty, fault, culpritCertainty, culprit } of scored.findings) {
     count((tally.fault[certainty] ??= { right: 0, wrong: 0, neither: 0 }), fault)
-    // A consequence's culprit is not judged: it may have acted as it should.
+    // The culprit of a consequence is not scored, since it may have acted correctly.
     if (fault !== 'consequence')
       count((tally.culprit[culpritCertainty] ??= { right: 0, wrong: 0, neither: 0 }), culprit)
   }
@@ -77,7 +77,7 @@ export function add(tally: Tally, scored: Scored): void {
   for (const tag of scored.tags) addTag(tally, tag, scored)
 }
 
-/** The bugs of a driver, each of which may have struck often: found if it was found once. */
+/** One entry per bug of the driver. A bug that struck several times counts as found if one of its faults was found. */
 function bugsOf({ faults }: Scored): Scored['faults'] {
   const bugs = new Map<string, Scored['faults'][number]>()
   for (const fault of faults) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** A thread that simulates recordings, judges and scores them, seed after seed. */
+/** A worker thread that simulates, judges and scores recordings, seed by seed. */
 import { parentPort, workerData } from 'node:worker_threads'
 import { runSeed } from './run-seed.ts'
 

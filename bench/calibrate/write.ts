@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Writes a simulated recording as trace.dat, with its truth beside it. Losses that are marked stand in it as lost events. */
+/** Writes a simulated recording as trace.dat, with its true faults beside it. Marked losses become lost events in the file. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { OP_NAMES } from '../../src/trace/events.ts'
@@ -48,7 +48,7 @@ function cpuRecords({ rows, lost, driver }: SimulatedRecording): Map<number, Syn
   return cpus
 }
 
-/** Symbols by the starts of the functions, as far as frames tell them. */
+/** kallsyms of the functions in the stacks. Start addresses are known as far as frames have offsets. */
 function kallsyms({ rows }: SimulatedRecording): string {
   const symbols = new Map<bigint, string>()
   for (const { event } of rows) {

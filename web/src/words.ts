@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** How the viewer writes functions, times and findings; the sentences are those of the terminal's report. */
+/** Formats functions, times and findings for the viewer. The sentences are those of the text report. */
 import { CallSiteNames } from '../../src/report/call-site-names.ts'
 import { byWhom, certaintyText, countText, findingSentence as sentence } from '../../src/report/finding-words.ts'
 import { printable } from '../../src/report/printable.ts'
 import type { ActorJson, CauseJson, FindingJson, FunctionJson, LawSiteJson, TraceJson, UnmapJson } from './documents.ts'
 import { name } from './dom.ts'
 
-/** A line of a stack, with the kernel's own symbol: function+offset [module] */
+/** A line of a stack, with the kernel's symbol: `function+offset [module]`. */
 export function functionText(of: FunctionJson): string {
   return of.function === null ? '(no stack recorded)' : placed(of.symbol ?? of.function, of)
 }
 
-/** A call site in a sentence or a table: without what the compiler appended to the function's name. */
+/** A call site in a sentence or a table, without suffixes of the compiler. */
 export function siteText(of: FunctionJson): string {
   return of.function === null ? '(no stack recorded)' : placed(of.function, of)
 }
@@ -21,7 +21,7 @@ function placed(functionOrSymbol: string, { offset, module }: FunctionJson): str
   return `${printable(functionOrSymbol)}${at}${module === undefined ? '' : ` [${printable(module)}]`}`
 }
 
-/** `X+0x5d`, or `X+0x5d from Y+0x10` where another call site has the same address. */
+/** `X+0x5d`, or `X+0x5d from Y+0x10` if another call site has the same address. */
 export function lawSiteText(site: LawSiteJson): string {
   return [site, ...(site.callers ?? [])].map(siteText).join(' from ')
 }
@@ -30,10 +30,10 @@ export function functionName(of: FunctionJson): HTMLElement {
   return name(of.function ?? '(no stack)', 'function')
 }
 
-/** How the times of a document are written. */
+/** Formats the times of a document. */
 export class Times {
   readonly #decimals: number
-  /** What stands behind a time. */
+  /** The unit that follows a time. */
   readonly unit: 's' | 'ticks'
 
   constructor({ source: { clock } }: TraceJson) {
@@ -41,12 +41,12 @@ export class Times {
     this.#decimals = clock.decimals
   }
 
-  /** Units of the timeline's times in one of the document's. */
+  /** Number of the timeline's units (ns or ticks) in one of the document's (s or ticks). */
   get scale(): number {
     return this.unit === 'ticks' ? 1 : 1e9
   }
 
-  /** The least difference of two times that are not written alike. */
+  /** Value of the last decimal that is shown, in the document's unit. */
   get step(): number {
     return 10 ** -this.#decimals
   }
@@ -55,7 +55,7 @@ export class Times {
     return typeof time === 'number' ? time.toFixed(this.#decimals) : '?'
   }
 
-  /** A span of time in the unit that fits it. */
+  /** Formats a duration, given in the document's unit, in a suitable unit. */
   span(time: number): string {
     if (this.unit === 'ticks') return `${time} ticks`
     const size = Math.abs(time)
@@ -64,7 +64,7 @@ export class Times {
   }
 }
 
-/** A call of memunmap_pages(), and how long it took. */
+/** Describes a call of memunmap_pages(), and how long it took. */
 export function unmapText(call: UnmapJson, { source }: TraceJson, times: Times): string {
   const { firstPfn, lastPfn, time, returned, waits } = call
   const entered = `memunmap_pages() of ${firstPfn}-${lastPfn}: entered at ${times.text(time)} ${times.unit} by ${taskText(call)}`
@@ -81,24 +81,24 @@ export function taskText({ task, pid }: { task: string; pid: number }): string {
   return `${printable(task)}-${pid}`
 }
 
-/** Names of the call sites that a recording's findings accuse. */
+/** Unambiguous names for the call sites of all culprits and candidates of a recording. */
 function callSiteNames({ findings }: TraceJson): CallSiteNames {
   const actors = findings.flatMap(({ culprit, candidates }) => [...(culprit ? [culprit] : []), ...candidates])
   return new CallSiteNames(actors.map(({ stack }) => stack.map(siteText)))
 }
 
-/** The name of an actor's call site among others. */
+/** The name of an actor's call site that distinguishes it from the others in `names`. */
 export function actorName(names: CallSiteNames, actor: ActorJson): string {
   return actor.stack.length > 0 ? names.name(actor.stack.map(siteText)) : siteText(actor)
 }
 
-/** @param names adds the callers that tell the culprit from another call site at the same address */
+/** The sentence of a finding. @param names adds callers where the culprit's address has several call sites */
 export function findingSentence(finding: FindingJson, names?: CallSiteNames): string {
   const { kind, pfn, references, culprit, candidates } = finding
   return sentence({ kind, pages: pfn, references, by: byWhom(culprit, candidates), who: culpritName(culprit, names) })
 }
 
-/** One sentence about all findings of a cause. */
+/** A sentence about all findings of a cause. */
 export function causeSentence(cause: CauseJson, example: FindingJson, names?: CallSiteNames): string {
   const { kind, references, pages } = cause
   const { culprit, candidates } = example
@@ -113,7 +113,7 @@ export function causeSentence(cause: CauseJson, example: FindingJson, names?: Ca
   })
 }
 
-/** Pages on which a cause has findings. */
+/** Number of pages on which a cause has findings. */
 export function pageCount({ pages }: CauseJson): number {
   return pages.reduce((sum, { first, last }) => sum + Number(last) - Number(first) + 1, 0)
 }
@@ -128,7 +128,7 @@ function culpritName(culprit: ActorJson | null, names: CallSiteNames | undefined
   return [culprit, ...culprit.stack.slice(1, callers.length + 1)].map(of => of.function ?? '?').join(' from ')
 }
 
-/** How a recording's findings name call sites, and write times. */
+/** How the findings of a recording name call sites and format times. */
 export interface Style {
   names: CallSiteNames
   times: Times
@@ -160,12 +160,12 @@ function candidateMail(candidate: FindingJson['candidates'][number], { names, ti
   ]
 }
 
-/** What a violation's message says beyond the property's name. */
+/** Returns a violation's message, or an empty string if it says no more than the property's name. */
 export function newsOf(property: string, message: string | undefined): string {
   return message === undefined || message === `${property} does not hold` ? '' : message
 }
 
-/** As trace-cmd report begins its lines. */
+/** Time, CPU and task, like the beginning of a line of `trace-cmd report`. */
 export function whereLine(at: { time: number; cpu: number; task: string; pid: number }, times: Times): string {
   return `${times.text(at.time)} [${String(at.cpu).padStart(3, '0')}] ${taskText(at)}`
 }

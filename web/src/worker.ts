@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Reads a recording or a dump beside the page, by the readers and the ledger that the command line has. */
+/** The worker that reads a recording or a dump, with the same readers and ledger as the command line. */
 import { readLedger, summarise } from '../../src/ledger/account.ts'
 import { isInitialisation } from '../../src/report/life.ts'
 import { type LifeSpan, type PageLifeSource, pageLifeJson } from '../../src/report/page-life.ts'
@@ -13,13 +13,13 @@ import type { TraceJson } from './documents.ts'
 import type { PageLife, Reply, Request } from './messages.ts'
 import { poolOf, serveDecoder } from './pool.ts'
 
-/** Milliseconds between two words of progress. */
+/** Milliseconds between two progress messages. */
 const PROGRESS = 100
 
 let source: PageLifeSource | undefined
 
 function reply(message: Reply, moved: Transferable[] = []): void {
-  // The types at hand are those of a page, where this takes a target.
+  // The type library is that of pages, whose postMessage() takes a target origin.
   ;(postMessage as (message: Reply, moved: Transferable[]) => void)(message, moved)
 }
 

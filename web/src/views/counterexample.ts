@@ -57,7 +57,7 @@ function violation(property: string, message: string | undefined): (Node | strin
   return [h('b', { class: 'broken' }, `violated: ${printable(property)}`), ` ${printable(newsOf(property, message))}`]
 }
 
-/** Returns the rule of a property, as the kernel's documentation and sources state it. */
+/** Returns the rule behind a property, with its source in the kernel. */
 function rule(property: string): (Node | string)[] {
   const line = promiseLine(property)
   return line === undefined ? [] : [h('span', { class: 'muted' }, `The rule: ${line}`)]

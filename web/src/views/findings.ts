@@ -12,7 +12,7 @@ import { findingBody, findingItem, kindHeader, sentenceTitle, stackElement } fro
 import { summary } from './summary.ts'
 import type { Context, View } from './view.ts'
 
-/** Number of entries shown at once; a button shows more. Then limits for the findings and page ranges listed below a cause. */
+/** Number of entries, and of findings below a cause, that are shown at once; a button shows more. Then of ranges of its pages. */
 const SHOWN = 100
 const SHOWN_RANGES = 8
 

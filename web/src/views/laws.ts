@@ -131,7 +131,7 @@ function unevenText({ over, under, ambiguous }: LawJson): string {
     .join(', ')
 }
 
-/** The number of open references and of their pages, with a link to one. @param many whether several call sites have some */
+/** The number of open references and of their pages, with a link to one. @param many number of the law's call sites with some */
 function openText(
   { get, references, pages, pfn }: OpenJson,
   many: number,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** One lifetime of a page: its gets and puts, which belong together, and who held the page at the event looked at. */
+/** Shows one lifetime of a page: its gets and puts, how they pair, and who held the page at the selected event. */
 import { certaintyText } from '../../../src/report/finding-words.ts'
 import { printable } from '../../../src/report/printable.ts'
 import { grouped, plural } from '../../../src/report/words.ts'
@@ -22,21 +22,21 @@ const KEYS: KeyHelp = [
 
 export interface LifeOptions {
   life: LifeJson
-  /** The finding that the life belongs to. */
+  /** The finding that the lifetime belongs to. */
   finding?: FindingJson | undefined
-  /** Findings about the page that may rest on what no count shows; without them, the one above. */
+  /** Findings about the page, whose probes are shown between the events. By default `finding` alone. */
   acting?: readonly FindingJson[]
-  /** When the page's next lifetime begins. */
+  /** Time at which the page's next lifetime begins; by default never. */
   until?: number
-  /** Count of the page while nobody holds it. */
+  /** Count of the page while it is idle; undefined if it is not known. */
   idle: number | undefined
   /** The recording, for its laws. */
   trace: TraceJson
-  /** Shown below something else. */
+  /** True if the view is part of another one. */
   part?: boolean
-  /** The lifetime has more events than these. */
+  /** True if the lifetime has more events than are shown. */
   isCut?: boolean
-  /** These events only set the page up. */
+  /** True if the events only set the page up (memremap_pages()). */
   isSetUp?: boolean
 }
 
@@ -143,7 +143,7 @@ function cutText({ events }: LifeJson, times: Times): string {
   return `${plural(events.length, 'event')} of a longer lifetime, from ${first} to ${last} ${times.unit}.`
 }
 
-/** The event that the finding accuses or comes nearest to accusing; otherwise one without partner, or the last. */
+/** Index of the event of the culprit or the first candidate; otherwise of one without a partner, or of the last event. */
 function culpritOf(events: readonly ShownEvent[], finding: FindingJson | undefined): number {
   const culprit = finding?.culprit ?? finding?.candidates[0]
   const accused = events.findIndex(
@@ -172,7 +172,7 @@ function eventRow(event: ShownEvent, i: number, events: readonly ShownEvent[], t
   )
 }
 
-/** What became of a reference. */
+/** Describes which event an event is paired with, if any. */
 function partnerText({ val, partner, base, earlier, act }: ShownEvent, events: readonly ShownEvent[]): string {
   if (act !== undefined) return `${act}: no count shows it`
   if (base) return 'gives back what an idle page has of its own'
@@ -183,7 +183,7 @@ function partnerText({ val, partner, base, earlier, act }: ShownEvent, events: r
   return `${val > 0 ? 'given back by' : 'taken by'} ${who} (${partner! + 1})`
 }
 
-/** Why two events belong together: by which law, and how often that holds. */
+/** Explains why two events are paired: by a law, and how often that law holds. */
 function evidenceText(event: EventJson, events: readonly EventJson[], laws: readonly LawJson[]): string | undefined {
   const partner = event.partner === null ? undefined : events[event.partner]
   if (!partner) return undefined

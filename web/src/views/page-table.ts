@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** The timeline as a table, for those who cannot see it or want numbers. */
+/** The timeline as a table, for screen readers and for exact numbers. */
 import { pfnText } from '../../../src/report/words.ts'
 import { h } from '../dom.ts'
 import type { Scene } from '../timeline/painter.ts'
 import { highest } from '../timeline/raster.ts'
 
-/** Rows put on the page at once. */
+/** Number of rows shown at once. */
 const SHOWN = 200
 
 const HEADS = ['page', 'events', 'first', 'last', 'highest count', 'count at the end', 'findings']
 
-/** @param select called with a page of the timeline and its last event */
+/** @param select called with the index of a page in the timeline, and that of its last event */
 export function pageTable(scene: Scene, select: (page: number, event: number) => void): HTMLElement {
   const pages = Array.from(scene.rows.list).filter(entry => entry >= 0)
   const body = h('tbody')

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Pages over time: the count of every page through the recording, and the lifetime of the one that is selected. */
+/** The view of pages over time: the count of every page during the recording, and the selected lifetime. */
 
 import { freeCount, lifeAround } from '../../../src/report/timeline.ts'
 import { pfnText } from '../../../src/report/words.ts'
@@ -21,7 +21,7 @@ import { lifeView } from './life.ts'
 import { pageTable } from './page-table.ts'
 import type { Context, View } from './view.ts'
 
-/** Which pages are shown, as the control calls it. */
+/** Choices of pages to show, with their labels. */
 const CHOICES: [Choice, string][] = [
   ['all', 'all pages'],
   ['held', 'pages that were held'],
@@ -77,7 +77,7 @@ class PagesView implements View {
       marked: range => this.#onMark(range),
       click: picked => this.#onClick(picked),
       painted: firstPicture(live),
-      // Browsers limit how often the address may change.
+      // Browsers limit how often the address may change, so that it is updated only when scrolling has ended.
       settled: () => this.#note(),
     })
     this.#range = new RangePanel(
@@ -137,7 +137,7 @@ class PagesView implements View {
     return select
   }
 
-  /** Selects a page that was searched for. @returns false where it is not shown */
+  /** Selects a page that was searched for. @returns false if the page has no row */
   #search(pfn: number): boolean {
     const { timeline } = this.#live
     const page = pageOf(timeline, pfn)
@@ -148,7 +148,7 @@ class PagesView implements View {
     return true
   }
 
-  /** The table in the timeline's place, or back. */
+  /** Switches between the timeline and the table. */
   #showTable(on: boolean): void {
     const { scroller, minimap, scene } = this.#board
     for (const drawn of [scroller, minimap, this.#legend]) drawn.hidden = on
@@ -193,7 +193,7 @@ class PagesView implements View {
     this.#board.scroller.focus()
   }
 
-  /** The event of a page that says most of it: what a finding is about, or the end of its last lifetime. */
+  /** Returns the most informative event of a page: that of its first finding with a time, or the end of its last lifetime. */
   #eventOf(page: number): number {
     const { start, time, count } = this.#live.timeline
     const [first, end] = [start[page]!, start[page + 1]!]
@@ -201,12 +201,12 @@ class PagesView implements View {
     if (found !== undefined) return Math.max(first, firstAtOrAfter(time, first, end, found + 1) - 1)
     const free = freeCount(this.#live.timeline, page)
     let at = end - 1
-    // Behind it memunmap_pages() may have put what an idle page has of its own.
+    // After the last lifetime, memunmap_pages() may have dropped the reference that is part of an idle page's count.
     while (at > first && count[at - 1]! <= free) at--
     return at > first ? at : end - 1
   }
 
-  /** The next page up or down. */
+  /** Selects the next page up or down. */
   #step(by: number): void {
     const { rows, selected } = this.#board.scene
     let row = selected ? selected.row + by : 0
@@ -228,7 +228,7 @@ class PagesView implements View {
     this.#select(selected.row, Math.max(start[page]!, Math.min(start[page + 1]! - 1, selected.event + by)))
   }
 
-  /** Fits the marked range into view, or the lifetime of the selected event. */
+  /** Zooms to the marked range, or without one to the lifetime of the selected event. */
   #fit(): void {
     const { range, window } = this.#board.scene
     const shown = range ?? this.#selectedLife()
@@ -248,7 +248,7 @@ class PagesView implements View {
 
   // --- the marked range -----------------------------------------------------------------------------------------------------
 
-  /** Makes the selected event one end of the range; the other stays, or is the end of what is in view. */
+  /** Makes the selected event one end of the marked range. The other end stays; without a range it is the end of the view. */
   #markTo(end: keyof TimeRange): void {
     const { selected, range, window } = this.#board.scene
     if (selected?.event === undefined) return
@@ -270,7 +270,7 @@ class PagesView implements View {
     this.#context.address.note({ page: undefined, at: undefined, event: undefined })
   }
 
-  /** @param keep whether the address already says which event of the life is looked at */
+  /** @param keep true if the address already has the selected event of the lifetime */
   #select(row: number, event: number, keep = false): void {
     const { scene } = this.#board
     const page = scene.rows.list[row]
@@ -300,7 +300,7 @@ class PagesView implements View {
   async #showLife(page: number, event: number): Promise<void> {
     const told = await this.#live.life(page, event)
     const { selected, rows } = this.#board.scene
-    // Another page may have been selected meanwhile.
+    // The user may have selected another event meanwhile.
     if (selected?.event !== event || this.#isGone) return
     const life = { pfn: told.pfn, ...told.lifetime }
     const marks = rows.marks.get(page) ?? []
@@ -320,7 +320,7 @@ class PagesView implements View {
     this.#life.shown?.()
   }
 
-  /** When the page's next lifetime begins, and whether the one of an event has more events than are told. */
+  /** When the next lifetime of the page begins, and whether the lifetime of an event has more events than are shown. */
   #boundsOf(page: number, event: number): { until: number; isCut: boolean } {
     const { timeline } = this.#live
     const { start, time, count } = timeline
@@ -353,7 +353,7 @@ class PagesView implements View {
     })
   }
 
-  /** What the address says, as far as it makes sense. */
+  /** Restores the state from the address, ignoring what is not valid. */
   #restore(): void {
     const { address } = this.#context
     const number = (key: string) => Number(address.get(key) ?? Number.NaN)
@@ -371,7 +371,7 @@ class PagesView implements View {
     this.#select(row, at === undefined ? this.#eventOf(page) : start[page]! + at, true)
   }
 
-  /** The row of the first page with a finding; without one, of the page with most events. */
+  /** Returns the row of the first page with a finding; without findings, that of the page with most events. */
   #firstOfInterest(): number {
     const { list, marks } = this.#board.scene.rows
     const found = list.findIndex(page => marks.has(page))
@@ -382,7 +382,7 @@ class PagesView implements View {
   }
 }
 
-/** Measures, once, the time from the end of reading to what is seen. */
+/** Measures the time from the end of reading to the first drawing, as a `performance` entry. */
 function firstPicture({ readingEnded }: LiveRecording): () => void {
   let first = true
   return () => {
@@ -393,7 +393,7 @@ function firstPicture({ readingEnded }: LiveRecording): () => void {
   }
 }
 
-/** In the colours that the system asks for when it is made. */
+/** The legend of shades, in the colours that the system prefers when it is created. */
 function legend(): HTMLElement {
   const colours = palette()
   const shown = SHADE_WORDS.map((word, shade) => ({ word, colour: colours.shades[shade]! })).slice(1)

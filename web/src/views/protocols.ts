@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** The life of a page under two protocols side by side, as the model lives it, with what differs lit. */
+/** Shows the life of a page under two protocols side by side, as the model runs it, with differences highlighted. */
 import { printable } from '../../../src/report/printable.ts'
 import { type Aligned, aligned } from '../alignment.ts'
 import type { ProtocolJson } from '../documents.ts'
@@ -85,7 +85,7 @@ function circle(count: number, idle: number, way: string): HTMLElement {
   return h('span', { class: `count ${count === idle ? 'idle' : ''} ${way}` }, count)
 }
 
-/** What the likeness of a step to the other side's is called for who cannot see it. */
+/** Text for screen readers on how a step differs from the other side. */
 const SAID = { same: undefined, varies: ' (otherwise there)', only: ' (only here)' }
 
 function stepItem({ step, likeness }: NonNullable<Aligned>, idle: number): HTMLElement {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** How far the reading of a file has come. */
+/** Shows the progress of reading a file. */
 import { printable } from '../../../src/report/printable.ts'
 import { h } from '../dom.ts'
 import type { Progress } from '../recording.ts'

@@ -5,10 +5,10 @@ import type { TraceJson } from '../documents.ts'
 import { h, name } from '../dom.ts'
 import { Times, unmapText } from '../words.ts'
 
-/** Calls of memunmap_pages() that are told one by one. */
+/** Largest number of calls of memunmap_pages() that are listed individually. */
 const SHOWN_UNMAPS = 8
 
-/** What a recording is, and what must be known to believe in its findings: pagemaps, lost events, damage. */
+/** Summary of a recording: its source and pagemaps, and what limits the validity of its findings (lost events, damage). */
 export function summary(trace: TraceJson): HTMLElement {
   const { source, lifetimes, notes, pagemaps, unmaps = [] } = trace
   const times = new Times(trace)
@@ -47,14 +47,14 @@ export function summary(trace: TraceJson): HTMLElement {
   )
 }
 
-/** When the recording ended, where that is later than its last event. */
+/** States when the recording ended, if that is later than its last event. */
 function endText({ lastTime, endTime }: TraceJson['source'], times: Times): string {
   return endTime !== null && times.text(endTime) !== times.text(lastTime)
     ? `, recorded until ${times.text(endTime)}`
     : ''
 }
 
-/** In one line: how much, and the first of it. */
+/** Summarises damage in one line: the amount, and the first instance. */
 function damageText([first, ...more]: TraceJson['source']['damage']): string[] {
   if (!first) return []
   const one = `damaged at offset ${first.offset}: ${printable(first.expected)}`

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Verdicts at a glance: the matrix of drivers, protocols and properties, the corpus of bugs, or single systems. */
+/** Shows verdicts: the matrix of drivers, protocols and properties, the corpus of bugs, or single systems. */
 import { properties } from '../../../src/linux/properties.ts'
 import { kernelSourceText } from '../../../src/promises/promises.ts'
 import { printable } from '../../../src/report/printable.ts'
@@ -16,7 +16,7 @@ export function verdictsView(context: Context, document: Extract<Document, { kin
   return { element: checks.some(check => check.bug !== undefined) ? bugsElement(checks) : systemsElement(checks) }
 }
 
-/** Holds, violated (with its counterexample behind a link) or inconclusive; told by sign and word, not by colour alone. */
+/** A verdict: holds, violated (with a link to the counterexample) or inconclusive. Colour is not the only distinction. */
 function cell(
   verdict: (VerdictJson & Partial<CellJson>) | undefined,
   link: Record<string, string | number>,
@@ -107,7 +107,7 @@ function matrixView({ address }: Context, rows: MatrixJson[]): View {
   }
 }
 
-/** Tells the style where the heads stand that stay in view: each beside the one before, and below the heads of the columns. */
+/** Sets the style's offsets of sticky heads: each row head is beside the previous one, and below the column heads. */
 function placeHeads(table: HTMLElement, heads: readonly HTMLElement[]): void {
   const [driver, scenario] = heads.map(each => each.offsetWidth)
   table.style.setProperty('--scenario', `${driver}px`)
@@ -124,7 +124,7 @@ function isBroken(row: MatrixJson): boolean {
   return Object.values(row.properties).some(verdict => verdict.verdict === 'violated')
 }
 
-/** Rows of one driver, and of one scenario of it, share a head, which stays in view while they are scrolled through. */
+/** The rows of the matrix. Rows of one driver, and of one scenario of it, share a head, which stays in view while scrolling. */
 function matrixRows(shown: readonly [number, MatrixJson][], names: string[]): HTMLElement[] {
   const rows = shown.map(([, row]) => row)
   const head = (rows: number, kind: string, text: string) =>
@@ -154,7 +154,7 @@ function matrixRows(shown: readonly [number, MatrixJson][], names: string[]): HT
   })
 }
 
-/** Returns how many rows from one on have its key; 0 where the one above has it, too. */
+/** Returns the number of consecutive rows from `at` on with the same key; 0 if the row above has it as well. */
 function alike(rows: readonly MatrixJson[], at: number, key: (row: MatrixJson) => string): number {
   const wanted = key(rows[at]!)
   if (at > 0 && key(rows[at - 1]!) === wanted) return 0
@@ -168,7 +168,7 @@ function propertyText({ property = '', message }: VerdictJson): string {
   return news === '' ? property : `${property}: ${news}`
 }
 
-/** What the properties say, in the words of the kernel's people. */
+/** Lists the rules behind the properties, with their sources in the kernel. */
 function rules(names: string[]): HTMLElement {
   const known = names.filter(each => Object.hasOwn(properties, each))
   return h(

@@ -4,15 +4,15 @@ import type { KeyHelp } from '../keys.ts'
 
 export interface Context {
   address: Address
-  /** Tells screen readers. */
+  /** Announces text to screen readers. */
   say(text: string): void
 }
 
 export interface View {
   element: HTMLElement
-  /** A key that no control took. Returns whether the view did something with it. */
+  /** Handles a key that no control has handled. @returns true if the view did something with it */
   onKey?(key: string): boolean
-  /** The keys that `onKey` knows. */
+  /** Help for the keys that `onKey` handles. */
   keys?: KeyHelp
   /** Called once, when the element is on the page. */
   shown?(): void

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** The first screen: what this is, a place to drop a file on, examples. */
+/** The first screen: a description of lastput, a place to drop a file, and examples. */
 import { printable } from '../../../src/report/printable.ts'
 import { h } from '../dom.ts'
 import { EXAMPLES, type Example } from '../examples.ts'
 
 export interface Welcome {
   element: HTMLElement
-  /** What is wanted of the user, and what went wrong. */
+  /** Shows what the user is asked to do, and an error message. */
   say(wish: string | undefined, failure: string | undefined): void
 }
 
@@ -15,7 +15,7 @@ export function welcome(open: (file: File) => void): Welcome {
   const input = h('input', { type: 'file', id: 'file' })
   input.addEventListener('change', () => {
     const [file] = input.files ?? []
-    // The same file may be chosen again.
+    // Without this, choosing the same file again would cause no event.
     input.value = ''
     if (file) open(file)
   })
