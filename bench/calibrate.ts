@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Calibrates the ledger: judges recordings of random simulated drivers, whose faults are known, and prints how often it was right.
+ * Calibrates the ledger: judges recordings of random simulated drivers with known faults, and prints how often it was right.
  *
  *   npm run calibrate -- [--recordings 1000] [--seed 1] [--workers 1] [--correct] [--json FILE] [--list-wrong]
  *   npm run calibrate -- --replay SEED [--write DIR]

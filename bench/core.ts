@@ -3,7 +3,8 @@
  * `npm run bench:core`: time and memory of `lastput core` (whole processes) on every dump under ../shared/dumps and on two sparse
  * dumps of a synthetic kernel, of 1 GB and 64 GB; and the number of device pages that are read per second.
  *
- * `-- --rounds N` takes the best of N rounds, `-- FILE...` selects other dumps, or some of these by name, `-- --json` prints JSON.
+ * `-- --rounds N` takes the best of N rounds, `-- FILE...` selects other dumps, or some of these by name, `-- --json` prints
+ * JSON.
  *
  * If `crash` and a dump's vmlinux with debuginfo are installed (LASTPUT_DEBUGINFO, see testkit/core/crash.ts), crash lists the
  * same pages in the same run: a process that lists all pages 20 times, minus one that only opens the dump. `drgn` is measured in
@@ -47,7 +48,7 @@ interface Row {
 interface PeerRow {
   /** A run that opens the dump and lists no page. */
   first: Run
-  /** CPU time in seconds for listing all pages once. */
+  /** CPU time in seconds of a process that opens the dump and lists all pages once. */
   listSeconds: number
   /** Number of pages that the program lists, and number per second of CPU time. */
   pages: number

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Long recordings out of a short one: its events again and again, each time later. A version 7 file with zstd becomes
- * one whose chunks are packed by the program zstd, or stored in zstd frames; all but the events stays as it was.
+ * Makes long recordings of a short one by repeating its events with later times. The input is a trace.dat of version 7 with zstd.
+ * The output's chunks are compressed by the program zstd, or stored uncompressed in zstd frames; only the events differ.
  */
 import { spawnSync } from 'node:child_process'
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs'
@@ -24,13 +24,13 @@ const PAUSE = 1_000_000_000n
 /** One chunk of a CPU, unpacked. */
 type Chunk = Uint8Array
 
-/** Packs chunks: all of them at once, since starting a program for each would take minutes. */
+/** Compresses chunks. It gets all of them at once, because starting a program for each would take minutes. */
 type Pack = (chunks: Chunk[], folder: string) => Uint8Array[]
 
-/** Files without a compressor: fourteen times as large as those that trace-cmd writes. */
+/** Stores chunks uncompressed, without a program. The files are fourteen times as large as those of trace-cmd. */
 export const stored: Pack = chunks => chunks.map(storedZstd)
 
-/** As trace-cmd packs them, by the program zstd. */
+/** Compresses chunks by the program zstd, as trace-cmd does. */
 export const packed: Pack = (chunks, folder) => {
   const files = chunks.map((_, i) => join(folder, `chunk-${i}`))
   chunks.forEach((chunk, i) => {
@@ -47,7 +47,7 @@ export const packed: Pack = (chunks, folder) => {
   })
 }
 
-/** Files with the events of one recording as often as `times` says, one after the other; each is gone after its turn. */
+/** Yields one file for each number in `times`, with the recording's events repeated that often. Each is deleted after use. */
 export async function* longRecordings(
   path: string,
   times: number[],
@@ -93,7 +93,7 @@ async function unpackAll(path: string, bytes: Uint8Array, buffer: TraceBuffer): 
 
 const pageTime = (chunk: Chunk, at: number) => new DataView(chunk.buffer, chunk.byteOffset + at).getBigUint64(0, true)
 
-/** From the first sub-buffer of any CPU to the last. */
+/** Time in ns from the first sub-buffer of any CPU to the last. */
 function span(cpus: Chunk[][], pageSize: number): bigint {
   const times = cpus.flatMap(chunks => [
     pageTime(chunks[0]!, 0),
@@ -136,10 +136,10 @@ function write(
   }
 }
 
-/** Where the section of events stands, and where the first options say that the next ones stand. */
+/** Offsets of the section with the events, and of the place where the first options hold the offset of the next options. */
 function sectionOf(bytes: Uint8Array, buffer: TraceBuffer): { section: number; next: number } {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  // magic, "7\0", byte order, size of a long, page size, "zstd\0", version\0, place of the first options
+  // magic, "7\0", byte order, size of a long, page size, "zstd\0", version\0, offset of the first options
   const options = Number(view.getBigUint64(bytes.indexOf(0, 10 + 2 + 6 + 5) + 1, true))
   const size = Number(view.getBigUint64(options + 8, true))
   const next = options + SECTION_HEADER + size - 8
@@ -173,7 +173,7 @@ function writeCpu(
   return at - offset
 }
 
-/** A chunk whose sub-buffers begin later. */
+/** Returns a copy of a chunk whose sub-buffers begin `delay` ns later. */
 function later(chunk: Chunk, delay: bigint, pageSize: number): Chunk {
   const copy = chunk.slice()
   const view = new DataView(copy.buffer)

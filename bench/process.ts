@@ -1,22 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Runs programs as users do: a whole process, its wall time, its processor time, its peak memory. */
+/** Runs a program as a process, and measures its wall time, CPU time and peak memory. */
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 export interface Run {
-  /** Wall time. */
+  /** Wall time in seconds. */
   seconds: number
-  /** Processor time of all threads; undefined without GNU time. */
+  /** CPU time of all threads in seconds; undefined without GNU time. */
   cpuSeconds: number | undefined
-  /** Peak of the resident set, in MB; undefined without GNU time. */
+  /** Peak resident set in MB; undefined without GNU time. */
   megabytes: number | undefined
 }
 
 const GNU_TIME = '/usr/bin/time'
 
-/** Runs a program to its end with its output thrown away, but for what `keep` asks for. Fails when it fails. */
+/**
+ * Runs a program to its end. Its output is discarded, except that stdout is returned if the program is Node.
+ *
+ * @param allowed exit codes that mean success
+ * @throws Error for any other exit code
+ */
 export function measure(program: string, args: string[], allowed: number[] = [0]): Run & { stdout: string } {
   const folder = mkdtempSync(join(tmpdir(), 'lastput-bench-'))
   try {
@@ -43,7 +48,7 @@ export function measure(program: string, args: string[], allowed: number[] = [0]
   }
 }
 
-/** The run with the least wall time: what else runs on the machine only adds. */
+/** Returns the run with the least wall time, because other load on the machine only adds time. */
 export function best<T extends Run>(runs: T[]): T {
   return runs.reduce((least, run) => (run.seconds < least.seconds ? run : least))
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Reads one recording into the ledger, in a process of its own. Prints the seconds from opening it to its last event. */
+/** Reads one recording into the ledger, in a process of its own. Prints the seconds from opening the file to its last event. */
 import { readLedger } from '../src/ledger/account.ts'
 import { openFile } from '../src/node/open.ts'
 

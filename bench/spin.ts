@@ -11,13 +11,13 @@ export interface SpinRun {
   readonly states: number
   /** Wall time in seconds, of pan alone. */
   readonly seconds: number
-  /** Seconds of processor time. */
+  /** CPU time in seconds. */
   readonly cpu: number
-  /** Bytes of peak resident memory. */
+  /** Peak resident memory in bytes. */
   readonly rss: number
 }
 
-/** Whether spin, gcc and GNU time are installed; if not, what is missing. */
+/** Returns which of spin, gcc and GNU time is not installed; undefined if all are. */
 export function spinMissing(): string | undefined {
   for (const program of ['spin', 'gcc', '/usr/bin/time'])
     try {
@@ -28,7 +28,7 @@ export function spinMissing(): string | undefined {
   return undefined
 }
 
-/** Compiles a model; the result is the path of its pan. */
+/** Compiles a Promela model. @returns the path of its pan */
 export function compile(
   system: BenchSystem,
   promela: string,
@@ -49,10 +49,10 @@ export function compile(
   return join(cwd, 'pan')
 }
 
-/** @throws Error when pan's report cannot be read. */
+/** Runs pan and parses its report. @throws Error if the report cannot be parsed */
 export function run(pan: string, flags: readonly string[]): SpinRun {
   const began = performance.now()
-  // pan exits with 1 for some findings; its report counts. GNU time adds the peak of memory on the last line.
+  // pan exits with 1 for some errors in the model, so that only its report counts. GNU time adds peak memory as the last line.
   const text = execFileSync(
     '/bin/sh',
     ['-c', 'exec /usr/bin/time -f "peak %M cpu %U %S" "$0" "$@" 2>&1 || true', pan, ...flags],

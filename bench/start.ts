@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * `npm run bench:start`: how soon the command answers, next to Node doing nothing and to `trace-cmd report` of the same
- * small recording, whole processes taking turns. `-- --rounds N` takes the best of N, `-- --json` prints the table as JSON.
+ * `npm run bench:start`: wall time of short commands, compared with Node running nothing and with `trace-cmd report` of the same
+ * small recording. Whole processes take turns. `-- --rounds N` takes the best of N rounds, `-- --json` prints JSON.
  */
 import { fileURLToPath } from 'node:url'
 import { best, measure, type Run } from './process.ts'
@@ -15,7 +15,7 @@ const rounds = at < 0 ? 10 : Number(process.argv[at + 1])
 const COMMANDS: Record<string, () => Run> = {
   'node -e 0': () => measure(process.execPath, ['-e', '0']),
   'lastput --version': () => measure(process.execPath, [cli, '--version']),
-  // Exit 1 says that the ledger found something.
+  // Exit code 1: the ledger found something.
   'lastput trace leak-6.12': () => measure(process.execPath, [cli, 'trace', recording], [1]),
   'trace-cmd report leak-6.12': () => measure('trace-cmd', ['report', recording]),
 }

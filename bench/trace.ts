@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * `npm run bench:trace`: decoding and the full ledger of recordings next to `trace-cmd report FILE > /dev/null`, each a
- * whole process, taking turns in one run. `-- --json` prints the table as JSON, `-- --rounds N` takes the best of N,
- * `-- --only TEXT` the recordings whose name has it, `-- --long` shows that memory does not grow with length: recordings
- * of 8.5, 34 and 102 million events, made of one real one, in a temporary folder (2 GB). `-- --no-ledger` decodes only.
+ * `npm run bench:trace`: compares decoding and the full ledger with `trace-cmd report FILE > /dev/null`. Whole processes take
+ * turns in one run. `-- --json` prints JSON, `-- --rounds N` takes the best of N rounds, `-- --only TEXT` selects recordings by
+ * name, `-- --no-ledger` only decodes. `-- --long` shows that memory does not grow with the length: it reads recordings of 8.5,
+ * 34 and 102 million events, made from one real recording in a temporary folder (2 GB).
  */
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -15,7 +15,7 @@ interface Figures {
   seconds: number
   eventsPerSecond: number
   cpuSeconds: number | undefined
-  /** Peak of the resident set. */
+  /** Peak resident set in MB. */
   megabytes: number | undefined
 }
 
@@ -27,7 +27,7 @@ interface Row {
   peer: Figures
 }
 
-/** The largest recordings, without and with stacks, and a small one. */
+/** The largest recordings without and with stacks, and a small one. */
 const NAMES = ['7.3/hmm-private', '6.12/hmm-private-stacks', '6.12/zdbug-race']
 
 const flag = (name: string) => {
@@ -37,15 +37,15 @@ const flag = (name: string) => {
 const withLedger = !process.argv.includes('--no-ledger')
 const json = process.argv.includes('--json')
 const rounds = Number(flag('--rounds') ?? 3)
-// Compiled, this file stands in .tools/bench.
+// The compiled file is in .tools/bench.
 const one = fileURLToPath(new URL('./decode-one.js', import.meta.url))
 const cli = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 
 const decode = (file: string) => measure(process.execPath, [one, file])
 
-/** The full account. A program that fell over would be fast: what it printed is looked at. */
+/** Measures the full account, and checks its output, because a program that fails early would look fast. */
 function ledger(file: string): Run {
-  // Exit 1 says that the ledger found something.
+  // Exit code 1: the ledger found something.
   const run = measure(process.execPath, [cli, 'trace', '--json', file], [0, 1])
   const { schema, source } = JSON.parse(run.stdout) as { schema: string; source: { events: number } }
   if (schema !== 'lastput.trace/3' || !(source.events > 0)) throw new Error(`${file}: lastput trace gave no account`)
@@ -101,7 +101,7 @@ function benchmark(): void {
   if (rows.length === 0) throw new Error('no recordings: LASTPUT_SHARED names the folder of the shared data')
   const ratio = (row: Row, what: 'decode' | 'ledger') =>
     (row[what]?.eventsPerSecond ?? Number.NaN) / row.peer.eventsPerSecond
-  // What starting Node costs says nothing about events per second.
+  // Small recordings are left out: with them, the start of Node dominates.
   const large = rows.filter(({ events }) => events > 1e6)
   const least = (what: 'decode' | 'ledger') =>
     Math.min(...(large.length > 0 ? large : rows).map(row => ratio(row, what)))
@@ -121,7 +121,7 @@ function benchmark(): void {
   )
 }
 
-/** Peak memory over length. */
+/** Measures peak memory as a function of length. */
 async function lengths(): Promise<void> {
   const rows: { events: number; decode: Figures; ledger?: Figures }[] = []
   for await (const { file, times } of longRecordings(dataPath('7.3/hmm-private/trace.dat'), [1, 4, 12])) {

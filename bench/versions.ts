@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * `npm run bench:versions -- --before FOLDER`: this checkout beside an older one (`npm ci`, `npm run build` and `npm run tools`
- * done in it), whole processes taking turns: decoding, the ledger, and the checker. A table of medians with their ratio;
- * `--rounds N` runs of each (7), `--only TEXT` the rows whose name has it, `--json` as JSON.
+ * `npm run bench:versions -- --before FOLDER`: compares this checkout with an older one, in which `npm ci`, `npm run build` and
+ * `npm run tools` have been run: decoding, the ledger and the checker. Whole processes take turns. Prints medians and their
+ * ratio; `--rounds N` sets the number of runs (7), `--only TEXT` selects rows by name, `--json` prints JSON.
  */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
@@ -13,7 +13,7 @@ import { measure, type Run } from './process.ts'
 
 interface Row {
   name: string
-  /** What is run in a checkout, and the exit codes that mean success there. */
+  /** The command to run in a checkout; below it, the exit codes that mean success. */
   command: string[]
   codes: number[]
 }
@@ -72,7 +72,7 @@ function medians(runs: Run[]): Figures {
   return { seconds: of('seconds'), cpuSeconds: of('cpuSeconds'), megabytes: of('megabytes') }
 }
 
-/** Ratios are taken pair by pair, so that a machine whose speed drifts does not decide. */
+/** Computes the ratio from pairs of successive runs, so that a drift of the machine's speed cancels out. */
 function compare(row: Row, old: string) {
   const pairs = Array.from({ length: rounds }, () => ({ before: run(old, row), after: run(here, row) }))
   const ratios = Object.fromEntries(

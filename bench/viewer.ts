@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * The viewer on a recording of 17 million events, packed as trace-cmd packs: reading in the browser's worker next to Node, both
- * from opening the file to its last event; the first picture; frames while panning and zooming; memory.
- * `npm run bench:viewer [-- --json] [-- --rounds N]`
+ * `npm run bench:viewer [-- --json] [-- --rounds N]`: measures the viewer on a recording of 17 million events, compressed as by
+ * trace-cmd. Reading in the browser's worker is compared with Node, both from opening the file to its last event. Further
+ * figures are the time to the first drawing, frame times while panning and zooming, and memory.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -13,11 +13,11 @@ import { longRecordings, packed } from './long.ts'
 import { measure } from './process.ts'
 
 const root = process.cwd()
-/** The built server; what it serves lies beside it. */
+/** The server of the build, which serves the files beside it. */
 const { serveViewer } = (await import(join(root, 'dist/node/serve.js'))) as typeof import('../src/node/serve.ts')
 const readOne = fileURLToPath(new URL('./read-one.js', import.meta.url))
 
-/** How often the recording of 8.5 million events is repeated. */
+/** Number of times that the recording of 8.5 million events is repeated. */
 const REPEATS = 2
 const FRAMES = 150
 
@@ -27,18 +27,18 @@ interface Reading {
 }
 
 interface Viewing {
-  /** Events that the timeline holds: those of device pages. */
+  /** Number of events in the timeline, which has those of device pages only. */
   drawn: number
   pages: number
-  /** From opening to the last event, in the worker. */
+  /** Time in seconds from opening the file to the last event, in the worker. */
   seconds: number
-  /** From the last event to the first picture. */
+  /** Time in seconds from the last event to the first drawing. */
   firstPictureSeconds: number
-  /** Median and 95th percentile of the time from frame to frame, in ms. */
+  /** Median and 95th percentile of the time between frames, in ms. */
   pan: [number, number]
   zoom: [number, number]
   scroll: [number, number]
-  /** Resident memory of the page's process with its workers, beyond what the empty viewer takes; now and at its peak. */
+  /** Resident memory in MB of the page's process with its workers, minus that of the empty viewer; below, its peak. */
   megabytes: number
   peakMegabytes: number
 }
@@ -88,7 +88,7 @@ async function memoryOfEmptyViewer(browser: Browser): Promise<number> {
   return now
 }
 
-/** Times between frames while a key goes down in each of them, or while the rows scroll. */
+/** Measures the times between frames while a key is pressed in each frame, or without keys while the rows scroll. */
 async function frames(page: Page, keys: string[]): Promise<[number, number]> {
   const gaps = await page.evaluate(
     ({ keys, count }) =>
@@ -113,7 +113,7 @@ async function frames(page: Page, keys: string[]): Promise<[number, number]> {
   return [sorted[Math.floor(FRAMES / 2)]!, sorted[Math.floor(FRAMES * 0.95)]!]
 }
 
-/** Of the largest renderer among the processes that this one has started, in MB; Linux only. */
+/** Resident memory in MB of the largest renderer among the descendants of this process, now and at its peak. Linux only. */
 function rendererMemory(): { now: number; peak: number } {
   const sizes = readdirSync('/proc')
     .filter(name => /^\d+$/.test(name) && isOurs(name))
@@ -132,7 +132,7 @@ function isOurs(pid: string): boolean {
   return false
 }
 
-/** Empty for a process that has ended meanwhile. */
+/** Reads a file of /proc/PID; empty if the process has ended meanwhile. */
 function procText(pid: string, file: string): string {
   try {
     return readFileSync(`/proc/${pid}/${file}`, 'latin1')
@@ -161,7 +161,7 @@ function print(node: Reading, viewing: Viewing): void {
 const flag = process.argv.indexOf('--rounds')
 const rounds = flag < 0 ? 2 : Number(process.argv[flag + 1])
 
-/** The fastest of `rounds` turns, which Node and the browser take alternately: what else runs on the machine only adds. */
+/** Returns the fastest of `rounds` alternating runs of Node and the browser, because other load only adds time. */
 async function bench(file: string): Promise<{ node: Reading; viewing: Viewing }> {
   const turns: { node: Reading; viewing: Viewing }[] = []
   for (let round = 0; round < rounds; round++) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Makes examples/ anew: recordings trimmed from those beside the project, and results as `--json` writes them.
- * `npm run examples [-- recordings|results|dumps]`
+ * `npm run examples [-- recordings|results|dumps]`: regenerates examples/, that is recordings trimmed from the shared data, and
+ * results as `--json` writes them.
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -17,7 +17,7 @@ import { data, dataPath } from '../testkit/data.ts'
 import { trimTraceDat } from './trim.ts'
 import { trimWatch } from './trim-watch.ts'
 
-/** Folder below examples/, and the recording that its trace.dat is trimmed from. */
+/** By folder below examples/: the recording that its trace.dat is trimmed from. */
 export const RECORDINGS: Readonly<Record<string, string>> = {
   'leak-6.12': '6.12/zdbug-leak',
   'ok-7.3': '7.3/zdbug-ok',
@@ -27,10 +27,10 @@ export const RECORDINGS: Readonly<Record<string, string>> = {
   'dax-6.12': '6.12/fsdax-ext4-truncpin-stacks',
 }
 
-/** The same of directories that `perf record --kcore` wrote. */
+/** The same for directories that `perf record --kcore` wrote. */
 export const WATCHES: Readonly<Record<string, string>> = { 'watch-leak-6.1': '6.1-stock/watch-leak' }
 
-/** Files below examples/results/, and what `lastput` is asked for each. */
+/** By file below examples/results/: the arguments of lastput that produce it. */
 export const RESULTS: Readonly<Record<string, string[]>> = {
   bugs: ['check', '--bugs'],
   matrix: ['check', '--matrix'],
@@ -38,10 +38,10 @@ export const RESULTS: Readonly<Record<string, string[]>> = {
   protocols: ['explain'],
 }
 
-/** Dumps beside the project of which examples/results/ has what `lastput core` says. */
+/** By file below examples/results/: the dump of the shared data that `lastput core` reads. */
 export const DUMPS: Readonly<Record<string, string>> = { 'dump-7.3': '7.3-plants' }
 
-/** A recording of the shared data, trimmed, with the symbols of its module. */
+/** Trims a recording of the shared data, and adds the symbols of its module. */
 export function trimmed(from: string): Promise<Uint8Array> {
   const symbols = dataPath(`${from}/kallsyms.txt`)
   const more = existsSync(symbols) ? [readFileSync(symbols, 'latin1')] : []
@@ -80,7 +80,7 @@ function makeResults(examples: string): void {
     const { status, stdout, stderr } = spawnSync(process.execPath, ['dist/cli/main.js', ...args, '--json'], {
       maxBuffer: 1 << 28,
     })
-    // Exit 1 says that a promise is broken.
+    // Exit code 1: a promise is broken.
     if (status !== 0 && status !== 1) throw new Error(`lastput ${args.join(' ')}: ${stderr}`)
     keep(examples, name, stdout)
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Writes the tables of docs/findings.md anew: kinds of findings and promises, from their registries. `npm run findings` */
+/** `npm run findings`: regenerates the tables of docs/findings.md (kinds of findings, promises) from their registries. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { KindOfFinding } from '../src/ledger/findings/finding-kind.ts'
@@ -9,7 +9,7 @@ import { promiseJson } from '../src/report/promises.ts'
 
 const FILE = 'docs/findings.md'
 
-/** What stands around a table in the document. */
+/** The markers around a table in the document. */
 const marks = (of: string) =>
   [`<!-- ${of}: this table is made by npm run findings -->`, `<!-- end of ${of} -->`] as const
 
@@ -33,7 +33,7 @@ export function promisesTable(promises: readonly KernelPromise[] = PROMISES): st
   )
 }
 
-/** The document with other tables. */
+/** Returns the document with its tables replaced. */
 export function withTables(document: string, kinds: string, promises: string): string {
   return withTable(withTable(document, 'kinds', kinds), 'promises', promises)
 }

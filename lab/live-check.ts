@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Holds what lab/live/run.sh brought back from a guest against what the guest's own processes know: `npm run tools && node
- * .tools/lab/live-check.js FOLDER`. Ends with 1 where something differs.
+ * Checks the output that lab/live/run.sh brought back from a guest against what the guest's processes know of their own pages:
+ * `npm run tools && node .tools/lab/live-check.js FOLDER`. Exits with 1 if something differs.
  */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
@@ -24,7 +24,7 @@ const folder = process.argv[2] ?? '.'
 const read = (file: string) => readFileSync(join(folder, file), 'utf8')
 const core = JSON.parse(read('core.json')) as Core
 
-/** What a process of hold.c said: its pid, how many of its pages are in a pipe and registered, and the frames of all. */
+/** Parses what a process of hold.c printed: its pid, and the pfns of its pages in a pipe and of its registered pages. */
 function held(file: string): { pid: number; piped: number[]; registered: number[] } {
   const [head, ...lines] = read(file).split('\n')
   const [, pid, piped, registered] = /^pid (\d+) piped (\d+) registered (\d+)$/.exec(head!)!.map(Number)
@@ -33,7 +33,7 @@ function held(file: string): { pid: number; piped: number[]; registered: number[
   return { pid: pid!, piped: frames.slice(0, piped), registered: frames.slice(16, 16 + registered!) }
 }
 
-/** Holders of a page that findings name, of one process. */
+/** Returns the holders of a page that findings attribute to one process. */
 function holdersOf(pfn: number, pid: number): Holder[] {
   const found = core.findings.filter(({ pages }) =>
     pages.some(({ firstPfn, lastPfn }) => pfn >= Number(firstPfn) && pfn <= Number(lastPfn)),

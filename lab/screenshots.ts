@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Pictures of the viewer for the README and docs/viewer.md, of the examples on its first screen. `npm run screenshots [-- NAME...]` */
+/** `npm run screenshots [-- NAME...]`: makes the pictures of the viewer in the README and docs/viewer.md, from the examples. */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Browser, chromium, launchBrowser } from '../testkit/browser.ts'
@@ -11,9 +11,9 @@ const { serveViewer } = (await import(join(root, 'dist/node/serve.js'))) as type
 
 interface Shot {
   name: string
-  /** Fragment of the viewer's address. */
+  /** Fragment of the viewer's URL. */
   at: string
-  /** Selector of what must be there before the picture is taken. */
+  /** Selector of an element that has to exist before the picture is taken. */
   ready: string
   scheme?: 'light' | 'dark'
   height?: number
@@ -43,7 +43,7 @@ async function take(browser: Browser, url: string, shot: Shot): Promise<void> {
   const page = await browser.newPage({ viewport: { width: 1280, height }, colorScheme: scheme })
   await page.goto(`${url}#${at}`)
   await page.locator(ready).first().waitFor()
-  // The timeline draws with the frame after the one that shows it.
+  // The timeline is drawn one frame after its element appears.
   await page.evaluate(() => new Promise(resolve => requestAnimationFrame(() => requestAnimationFrame(resolve))))
   await page.screenshot({ path: join(out, `${name}.png`) })
   await page.close()

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * A recording of watched counts without what nobody needs to read it: of the kernel's code the functions that samples stand
- * in, of its symbols those on the stacks. The samples stay as they are.
+ * Trims a recording of watched counts to what reading it needs: of the kernel's code the pages around sampled addresses, and of
+ * the symbols those on the stacks. The samples are unchanged.
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -12,7 +12,7 @@ import { kcoreFile } from '../testkit/writers/kcore.ts'
 
 const PAGE = 4096n
 
-/** Files of the trimmed recording by their path below perf.data. */
+/** Returns the files of the trimmed recording, by path below perf.data. */
 export async function trimWatch(folder: string): Promise<Map<string, Uint8Array>> {
   const { addresses, names } = await shown(folder)
   const kcore = new FileSource(join(folder, 'kcore_dir/kcore'))
@@ -30,7 +30,7 @@ export async function trimWatch(folder: string): Promise<Map<string, Uint8Array>
   return files
 }
 
-/** Addresses behind the writing instructions, the starts of their functions, and the functions on all stacks. */
+/** Collects the addresses after the writing instructions and the starts of their functions, and the functions on all stacks. */
 async function shown(folder: string): Promise<{ addresses: Set<bigint>; names: Set<string> }> {
   const recording = await openFile(folder)
   const addresses = new Set<bigint>()
@@ -49,7 +49,7 @@ async function shown(folder: string): Promise<{ addresses: Set<bigint>; names: S
   return { addresses, names }
 }
 
-/** The pages of code that addresses lie in. */
+/** Returns the pages of code that contain the addresses. */
 function pagesOf(text: KernelText, addresses: ReadonlySet<bigint>): { start: bigint; bytes: Uint8Array }[] {
   const starts = [...new Set([...addresses].map(address => (address / PAGE) * PAGE))]
   return starts.sort((a, b) => (a < b ? -1 : 1)).map(start => ({ start, bytes: text.read(start, Number(PAGE)) }))

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Makes a small trace.dat (version 7) of a large one. All events and stacks stay; of the kernel's symbols, which are
- * most of a short recording, only those stay that its stacks touch, each with its successor, so that functions keep
- * their ends. Symbols of modules that the recording does not know are put in. How examples/leak-6.12 was made:
+ * Makes a small trace.dat (version 7) of a large one. All events and stacks stay. Of the kernel's symbols, which take most of the
+ * space in a short recording, only those on stacks stay, each with the next one, so that functions keep their ends. Symbols of
+ * modules that the recording lacks are added. examples/leak-6.12 was made by:
  *
  *     npm run tools
  *     node .tools/lab/trim.js ../shared/data/6.12/zdbug-leak/trace.dat examples/leak-6.12/trace.dat \
@@ -27,7 +27,7 @@ const SECTION_HEADER_BYTES = 16
 interface Section {
   id: number
   flags: number
-  /** Offset of its header. */
+  /** Offset of the section's header. */
   at: number
   string: number
   body: Uint8Array
@@ -38,7 +38,7 @@ interface Option {
   data: Uint8Array
 }
 
-/** Symbols of a recording, in the form of /proc/kallsyms, that its stacks touch. */
+/** Returns the lines of kallsyms whose functions are on stacks, and the line after each. */
 function touchedSymbols(kallsyms: string, addresses: Iterable<bigint>): string[] {
   const lines = kallsyms.split('\n').filter(line => /^[0-9a-f]+ [^aA] /.test(line))
   const symbols = lines
@@ -71,7 +71,7 @@ class Trimmer {
   readonly #reader: ByteReader
   readonly #out: ByteWriter
   readonly #compression: Compression
-  /** New offset of each old one: sections, and the trace data of CPUs. */
+  /** New offsets by old ones, of sections and of the CPUs' trace data. */
   readonly #moved = new Map<number, number>()
   readonly #options: { at: number; old: Section }[] = []
 
@@ -134,7 +134,7 @@ class Trimmer {
     return options
   }
 
-  /** Where the data of a BUFFER option has offsets of trace data. */
+  /** Positions within the data of a BUFFER option that hold offsets of trace data. */
   #cpuPlaces(option: Option): number[] {
     const reader = new ByteReader(option.data, { file: 'input', littleEndian: this.#reader.littleEndian })
     reader.u64('offset')
@@ -169,7 +169,7 @@ class Trimmer {
     this.#out.bytes(section.body)
   }
 
-  /** Trace data starts at a page; what lies between the CPUs keeps its distances. */
+  /** Copies trace data. It starts at a page boundary, and the distances between CPUs stay as they are. */
   #buffer(section: Section, dataOffsets: number[]): void {
     const out = this.#out
     const bodyAt = section.at + SECTION_HEADER_BYTES
@@ -220,7 +220,7 @@ class Trimmer {
     return to
   }
 
-  /** Points the options, copied to `at`, to where things are now. */
+  /** Updates the offsets in the options that were copied to `at`. */
   #patchOptions(at: number, old: Section): void {
     const out = this.#out
     for (const option of this.#readOptions(old)) {
@@ -234,7 +234,7 @@ class Trimmer {
   }
 }
 
-/** Trims a version 7 file; `moreSymbols` are texts in the form of /proc/kallsyms. */
+/** Trims a file of version 7. @param moreSymbols texts in the form of /proc/kallsyms to add */
 export function trimTraceDat(bytes: Uint8Array, moreSymbols: string[]): Promise<Uint8Array> {
   return new Trimmer(bytes).trim(moreSymbols)
 }

@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A browser for the tests of the viewer: Chromium as Debian packages it, driven by playwright-core.
+// The browser for the viewer's tests: Debian's Chromium, driven by playwright-core.
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { type Browser, type Locator, type Page, chromium as playwright } from 'playwright-core'
 import { type Missing, program } from './data.ts'
 
-/** By name or path. */
+/** Names or paths of Chromium, in order of preference. */
 const NAMES = [process.env.LASTPUT_CHROMIUM, 'chromium', 'chromium-browser']
 
-/** The path of the first that runs; playwright looks for no names. */
+/** Returns the path of the first one that runs. Playwright needs a path, since it does not search for names. */
 function findChromium(): string | undefined {
   const folders = (process.env.PATH ?? '').split(':')
   const name = NAMES.find(name => name && !program(name))
   return name && folders.map(folder => resolve(folder, name)).find(path => existsSync(path))
 }
 
-/** Needs a browser. */
+/** Test requirement: a browser. */
 export function chromium(): Missing {
   return findChromium() ? undefined : 'program chromium (LASTPUT_CHROMIUM names another)'
 }
 
-/** @param without arguments of playwright's own that are left out */
+/** @param without arguments that playwright would add by default and that are left out */
 export function launchBrowser(without: string[] = []): Promise<Browser> {
   return playwright.launch({
     executablePath: findChromium()!,
@@ -38,7 +38,7 @@ export function launchBrowser(without: string[] = []): Promise<Browser> {
   })
 }
 
-/** A page that collects what went wrong on it: exceptions, errors on the console (refused by policy, too), requests. */
+/** Opens a page that collects its errors: exceptions, console errors (violations of the content policy included), requests. */
 export async function watchedPage(browser: Browser, options: Parameters<Browser['newPage']>[0] = {}) {
   const page = await browser.newPage({ viewport: { width: 1280, height: 800 }, ...options })
   const errors: string[] = []
@@ -55,7 +55,7 @@ export async function watchedPage(browser: Browser, options: Parameters<Browser[
   return { page, errors, requests }
 }
 
-/** The same, with a file opened from disk. */
+/** Opens such a page with a file from disk. */
 export async function openedFile(browser: Browser, file: string, hash = '') {
   const watched = await watchedPage(browser)
   await watched.page.goto(`${pathToFileURL(file)}${hash}`)

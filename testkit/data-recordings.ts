@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** The recordings of real kernels that lie beside the project. */
+/** The recordings of real kernels in the shared data. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { SHARED } from './data.ts'
@@ -7,12 +7,12 @@ import { SHARED } from './data.ts'
 export interface ExpectedFinding {
   kind: string[]
   pfn: string
-  /** Absent where the compiler left no name. */
+  /** Absent if the stack does not name the function, because the compiler inlined it or the like. */
   function?: string[]
   optional?: boolean
 }
 
-/** What shared/data/README.md says of the fields. */
+/** The truth about a recording. shared/data/README.md documents the fields. */
 export interface DataTruth {
   kernel: string
   scenario: string
@@ -22,12 +22,12 @@ export interface DataTruth {
   droppedMarkers?: number
   pfnRanges?: { pfn_first: string; pfn_end_exclusive: string; type?: string; free_count?: number }[]
   countsAtEnd?: Record<string, number>
-  /** Counts of pages that were in use when the driver had come to rest. */
+  /** Counts of pages that were still in use when the driver was at rest, by pfn. */
   countsNotIdleWhenSettled?: Record<string, number>
 }
 
 export interface DataRecording {
-  /** "6.12/zdbug-leak", with the file's name after it where a folder has several. */
+  /** "6.12/zdbug-leak", followed by the name of the file if a folder has several. */
   name: string
   file: string
   kallsyms: string | undefined
@@ -36,7 +36,7 @@ export interface DataRecording {
 
 const RECORDINGS = /^(trace\.dat|trace\.txt|ftrace-stacks\.txt|perf\.data)$/
 
-/** All recordings; none where the data is missing. */
+/** All recordings; an empty list if the shared data is missing. */
 export function dataRecordings(): DataRecording[] {
   const data = join(SHARED, 'data')
   if (!existsSync(data)) return []

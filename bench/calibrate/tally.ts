@@ -77,7 +77,10 @@ export function add(tally: Tally, scored: Scored): void {
   for (const tag of scored.tags) addTag(tally, tag, scored)
 }
 
-/** One entry per bug of the driver. A bug that struck several times counts as found if one of its faults was found. */
+/**
+ * Returns one entry per bug of the driver. A bug that struck several times counts as found if one of its faults was found; if
+ * some of its faults are decidable, only these count.
+ */
 function bugsOf({ faults }: Scored): Scored['faults'] {
   const bugs = new Map<string, Scored['faults'][number]>()
   for (const fault of faults) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Truncate against fast GUP on a DAX file, counts based at one: a block is given back once its page has no reference left.
- * Promela twin: dax-truncate.pml. Broken: truncate does not look at the count again after it unmapped.
+ * Truncate against fast GUP on a DAX file, with idle pages at a count of 1: a block is freed once its page has no other
+ * reference. Promela twin: dax-truncate.pml. Broken: truncate does not check the count again after it has unmapped the page.
  */
 import {
   add,
@@ -34,7 +34,7 @@ export function daxTruncate({ blocks: B, offsets: V, faults: F, gups: G, broken 
   const offset = sort('offset', V)
   const named = (e: number, image: (s: typeof block, i: number) => number) => (e === 0 ? 0 : 1 + image(block, e - 1))
   const count = cells(block, '_refcount', { max: G + 1, init: 1 })
-  /** 1: owned by the file. */
+  /** 1: the block belongs to the file. */
   const used = cells(block, 'used', { max: 1 })
   const file = cells(offset, 'extent', { max: B, refers: named })
   const pte = cells(offset, 'pte', { max: B, refers: named })

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Fast GUP against migration and zapping, on pages whose count is 0 while free. Promela twin: fast-gup.pml, step by step.
- * Broken: GUP takes its reference without looking whether the count is 0.
+ * Fast GUP against migration and zapping, on pages whose count is 0 while free. Promela twin with the same steps: fast-gup.pml.
+ * Broken: GUP takes its reference without checking that the count is not 0.
  */
 import {
   add,
@@ -79,7 +79,7 @@ export function fastGup({ pages: P, vas: V, gups: G, zappers: Z, broken = false 
     if (e > 0) yield* call(put_page, e - 1)
   }
 
-  /** The number of a free page, now taken; -1 if there is none. */
+  /** Takes a free page. @returns its number, or -1 if there is none */
   function* take(): Steps<number> {
     return yield* step('take free page', s => {
       const list = members(page).filter(p => s.get(free[p]!) === 1)

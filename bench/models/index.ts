@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** The systems that `npm run bench:check` measures, each with what its Promela twin is compiled and run with. */
+/** The systems that `npm run bench:check` measures, each with the flags to compile and run its Promela twin. */
 import type { System } from '../../src/checker/index.ts'
 import { coreResets } from './core-resets.ts'
 import { daxTruncate } from './dax-truncate.ts'
@@ -11,15 +11,15 @@ export type Size = 'small' | 'full'
 
 export interface BenchSystem {
   readonly name: string
-  /** Sizes, by the name of the Promela macro. */
+  /** Parameters of the system, by the name of the Promela macro. */
   readonly sizes: Readonly<Record<Size, Readonly<Record<string, number>>>>
   readonly build: (size: Readonly<Record<string, number>>, broken: boolean) => System
   readonly spin: {
-    /** For the C compiler. */
+    /** Flags of the C compiler. */
     readonly compile: readonly string[]
-    /** For pan: what to look for. */
+    /** Flags of pan that select what to check. */
     readonly run: readonly string[]
-    /** For pan at full size: log2 of the hash table, and the depth of its stack, just large enough. */
+    /** Flags of pan at full size: log2 of the hash table's size and the depth of the stack, both just large enough. */
     readonly fit: readonly string[]
   }
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * CPU faults on device-private pages: each holds a reference while it tries to migrate the page back, and the migration wants
- * to be alone. Promela twin: swap-livelock.pml, checked for non-progress cycles under weak fairness. Broken: the page is locked
- * only after the reference is taken, so that each fault can make the other's count check fail for ever.
+ * CPU faults on device-private pages: each fault holds a reference while it tries to migrate the page back, and migration fails
+ * if there are other references. Promela twin: swap-livelock.pml, checked for non-progress cycles under weak fairness. Broken:
+ * the page is locked only after the reference is taken, so that two faults can make each other's check of the count fail for ever.
  */
 import {
   AGAIN,
@@ -30,7 +30,7 @@ export interface SwapLivelock {
 
 export function swapLivelock({ pages: P, faults: T, broken = false }: SwapLivelock) {
   const page = sort('page', P)
-  /** 1: the address that owns this page holds a device-private entry for it; 0: it is in system memory. */
+  /** 1: the page table of the owning address has a device-private entry for this page; 0: the data is in system memory. */
   const entry = cells(page, 'entry', { max: 1, init: 1 })
   const count = cells(page, '_refcount', { max: T + 1, init: 1 })
   const locked = cells(page, 'locked', { max: 1 })
@@ -62,7 +62,7 @@ export function swapLivelock({ pages: P, faults: T, broken = false }: SwapLivelo
     return alone ? undefined : AGAIN
   }
 
-  /** Under the page table lock: only while the entry is there. Without the page lock it always is a get. */
+  /** Takes a reference under the page table lock: if the entry is still there, or in the broken form always. */
   function* get(p: number): Steps<boolean> {
     return yield* step('get_page', s => {
       if (!broken && s.get(entry[p]!) === 0) return false
@@ -76,7 +76,7 @@ export function swapLivelock({ pages: P, faults: T, broken = false }: SwapLivelo
     yield* repeat(do_swap_page, p)
   }
 
-  /** The driver's side: moves a page back to the device. */
+  /** The driver's thread, which migrates a page back to the device. */
   function* migrate_to_device(): Steps<void> {
     yield* step('migrate_to_device', s => {
       const p = s.choose(P)

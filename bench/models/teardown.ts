@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Teardown under the zero-based protocol: pages in use hold a reference on the pagemap, `memunmap_pages()` kills it and waits.
- * Promela twin: teardown.pml. Broken: as in 5.18, pages in use hold nothing.
+ * Teardown under the zero-based protocol: each page in use holds a reference on the pagemap; `memunmap_pages()` kills the percpu
+ * reference and waits. Promela twin: teardown.pml. Broken: as in 5.18, pages in use hold no reference on the pagemap.
  */
 import {
   add,

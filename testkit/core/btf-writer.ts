@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Writes BTF of a few structures and enumerations, as far as the reader of dumps looks at them. */
+/** Writes BTF for structures and enumerations, as far as the reader of dumps uses it. */
 
-/** Type of a member: an integer of so many bytes, a pointer, bytes of text, a structure, or an array of structures. */
+/** Type of a member: an integer of a number of bytes, a pointer, bytes of text, a structure, or an array of structures. */
 export type MemberType =
   | 1
   | 2
@@ -13,7 +13,7 @@ export type MemberType =
   | { array: string; length: number }
 
 export interface BtfSpec {
-  /** Members with their byte offsets. */
+  /** Structures by name; offsets of members are in bytes. */
   structs: Record<string, { size: number; members: Record<string, readonly [offset: number, type: MemberType]> }>
   enums: Record<string, Record<string, number>>
 }

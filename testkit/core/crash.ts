@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Pages as the program `crash` reads them, which needs a vmlinux with debuginfo beside the dump. */
+/** Reads pages of a dump with the program `crash`, which needs the vmlinux with debuginfo. */
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -7,14 +7,14 @@ import { join } from 'node:path'
 import { type Missing, program } from '../data.ts'
 import type { RealDump } from './real-dumps.ts'
 
-/** Where Debian's packages linux-image-VERSION-dbg put it. */
+/** Folder of vmlinux with debuginfo; by default that of Debian's packages linux-image-VERSION-dbg. */
 const FOLDER = process.env.LASTPUT_DEBUGINFO ?? '/usr/lib/debug/boot'
 
 export function vmlinuxOf(dump: RealDump): string {
   return join(FOLDER, `vmlinux-${dump.truth.kernel_release}`)
 }
 
-/** Needs `crash` and the dump's vmlinux. */
+/** Test requirement: `crash` and the dump's vmlinux. */
 export function crash(dump: RealDump): Missing {
   const missing = program('crash')
   if (missing !== undefined) return missing
@@ -28,14 +28,14 @@ export interface CrashPage {
   mapcount: number
 }
 
-/** Arguments with which crash does these commands and ends; they are kept in `folder`. */
+/** Returns the arguments with which crash runs these commands and exits. The commands are written to a file in `folder`. */
 export function crashArgs(dump: RealDump, folder: string, commands: readonly string[]): string[] {
   const file = join(folder, 'crash-commands')
   writeFileSync(file, [...commands, 'quit', ''].join('\n'))
   return ['-s', '-i', file, vmlinuxOf(dump), dump.path()]
 }
 
-/** Runs crash; what it printed, or why it could not open the dump. */
+/** Runs crash. @returns its output, or why it could not open the dump */
 function run(dump: RealDump, commands: readonly string[]): { text: string } | { failure: string } {
   const folder = mkdtempSync(join(tmpdir(), 'lastput-crash-'))
   try {
@@ -49,7 +49,7 @@ function run(dump: RealDump, commands: readonly string[]): { text: string } | { 
   }
 }
 
-/** Every page of the memory map by the address of its struct page, and the flags' names as `kmem -p` has them; or why not. */
+/** Returns all pages of the memory map by address of their struct page, and the names of flags; or why crash failed. */
 export function crashPages(dump: RealDump): { pages: Map<bigint, CrashPage>; names: Map<bigint, string> } | string {
   const answer = run(dump, ['kmem -m flags,_refcount,_mapcount', 'kmem -p'])
   if ('failure' in answer) return answer.failure

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Pages as the program `drgn` (Debian's package python3-drgn) reads them, which needs a vmlinux with debuginfo beside the dump. */
+/** Reads pages of a dump with the program `drgn` (Debian's package python3-drgn), which needs the vmlinux with debuginfo. */
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -8,7 +8,7 @@ import { type Missing, program } from '../data.ts'
 import { vmlinuxOf } from './crash.ts'
 import type { RealDump } from './real-dumps.ts'
 
-/** Needs `drgn` and the dump's vmlinux. */
+/** Test requirement: `drgn` and the dump's vmlinux. */
 export function drgn(dump: RealDump): Missing {
   const missing = program('drgn')
   if (missing !== undefined) return missing
@@ -26,7 +26,7 @@ export interface DrgnPage {
   owner: bigint
 }
 
-/** Lists every device page as many times as its argument says, a line each. `flags` became a structure in 6.18. */
+/** Lists every device page on a line, as many times as its argument says. `page.flags` became a structure in 6.18. */
 const SCRIPT = `
 import sys
 from drgn import cast
@@ -60,8 +60,8 @@ for _ in range(int(sys.argv[1])):
 `
 
 /**
- * Arguments with which drgn lists all pages so many times; its script is kept in `folder`.
- * @param vmcoreinfo for a dump that has no note of it, without which drgn reads none
+ * Returns the arguments with which drgn lists all pages `lists` times. The script is written to `folder`.
+ * @param vmcoreinfo text for a dump that has no VMCOREINFO note, which drgn could not open otherwise
  */
 export function drgnArgs(dump: RealDump, folder: string, lists: number, vmcoreinfo: string | undefined): string[] {
   const file = join(folder, 'list.py')
@@ -72,7 +72,7 @@ export function drgnArgs(dump: RealDump, folder: string, lists: number, vmcorein
   return ['-q', '-c', dump.path(), ...told, '--no-default-symbols', '-s', vmlinuxOf(dump), file, String(lists)]
 }
 
-/** Every device page, or why drgn cannot open the dump. */
+/** Returns every device page, or why drgn cannot open the dump. */
 export function drgnPages(dump: RealDump, vmcoreinfo: string | undefined): DrgnPage[] | string {
   const folder = mkdtempSync(join(tmpdir(), 'lastput-drgn-'))
   try {

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Writes memory as dumps of every format, for tests of their readers. */
+/** Writes dumps in every supported format, for tests of the readers. */
 import { deflateSync } from 'node:zlib'
 
 export const FRAME = 4096
 
-/** Frames by number. */
+/** Contents of page frames, by pfn. */
 export type Frames = ReadonlyMap<number, Uint8Array>
 
 export interface DumpText {
   vmcoreinfo?: string
-  /** `e_machine`; that of x86-64 unless said. */
+  /** `e_machine`; by default x86-64. */
   machine?: number
-  /** Values of CR3, for QEMU's notes. */
+  /** Values of CR3 for QEMU's notes, one per CPU. */
   roots?: readonly number[]
-  /** Frames [first, end) whose bytes lie behind the file that is written: holes of a file that is made so long. */
+  /** Frames [first, end) whose data lies behind the written bytes: the caller extends the file, which makes them holes. */
   holes?: readonly { first: number; end: number }[]
 }
 
-/** Memory as an ELF core: one segment for each run of frames. */
+/** Writes an ELF core with one segment for each run of frames. */
 export function writeElf(
   frames: Frames,
   { vmcoreinfo, machine = 62, roots = [], holes = [] }: DumpText = {},
@@ -85,7 +85,7 @@ function qemuState(cr3: number): Uint8Array {
   return bytes
 }
 
-/** How a frame is stored: its bytes, and the flag that says how they are packed. */
+/** Compresses a frame. Returns the stored bytes, and the flag that names the compression. */
 export type Pack = (frame: Uint8Array) => { bytes: Uint8Array; flag: number }
 
 export const PACKERS: Record<'none' | 'zlib' | 'lzo' | 'snappy' | 'zstd', Pack> = {
@@ -98,16 +98,16 @@ export const PACKERS: Record<'none' | 'zlib' | 'lzo' | 'snappy' | 'zstd', Pack> 
 
 export interface KdumpText extends DumpText {
   pack?: Pack
-  /** Frames that the machine has but the dump has not. */
+  /** Frames that the machine has but that the dump excludes. */
   excluded?: readonly number[]
   version?: number
-  /** Bytes of a block, which all frames then have: QEMU writes 64 KiB for arm64. */
+  /** Bytes of a block, which then all have to be present. QEMU writes blocks of 64 KiB for arm64. */
   blockBytes?: number
-  /** As the utsname says. */
+  /** The `machine` field of the utsname. */
   machineName?: string
 }
 
-/** Memory as a kdump-compressed file. */
+/** Writes a kdump-compressed file. */
 export function writeKdump(
   frames: Frames,
   {
@@ -172,7 +172,7 @@ function kdumpHeader(
   view.setBigUint64(header.blockBytes + 96, BigInt(header.most), true)
 }
 
-/** A file in makedumpfile's flattened form, in pieces [offset, length) of the real one. */
+/** Converts a file to makedumpfile's flattened format, in pieces given by offset and length. */
 export function writeFlattened(
   file: Uint8Array,
   pieces: readonly (readonly [number, number])[],
@@ -223,7 +223,7 @@ function packLzo(data: Uint8Array): Uint8Array {
   for (let at = 0; at < data.length; ) {
     let run = at + 1
     while (run < data.length && matchLength(data, run) < 8) run++
-    // The last bytes may have to be shared with the run before, which gives some up.
+    // Literals come in runs of at least four bytes, so that the last ones may have to be taken from the match before.
     if (run - at < 4) run = Math.min(data.length, at + 4)
     if (run - at < 4) return lzoStored(data)
     lzoLiterals(out, data.subarray(at, run), at === 0)
@@ -235,14 +235,14 @@ function packLzo(data: Uint8Array): Uint8Array {
   return Uint8Array.from(out)
 }
 
-/** How many bytes from a place on are the same as the one before it; those too few for a match are none. */
+/** Number of bytes from `at` on that equal the byte before; 0 if they are too few for a match. */
 function matchLength(data: Uint8Array, at: number): number {
   let length = 0
   while (at + length < data.length && data[at + length] === data[at + length - 1]) length++
   return length < 3 ? 0 : length
 }
 
-/** All of it as one run of literals. */
+/** Encodes all data as one run of literals. */
 function lzoStored(data: Uint8Array): Uint8Array {
   const out: number[] = []
   lzoLiterals(out, data, false)
@@ -262,7 +262,7 @@ function lzoLiterals(out: number[], bytes: Uint8Array, first: boolean): void {
   out.push(...bytes)
 }
 
-/** A match of distance 1, with no literals behind it. */
+/** Appends a match of distance 1 that is not followed by literals. */
 function lzoMatch(out: number[], length: number): void {
   if (length <= 33) out.push(32 + length - 2)
   else {
@@ -274,7 +274,7 @@ function lzoMatch(out: number[], length: number): void {
   out.push(0, 0)
 }
 
-/** Snappy: literals, and copies of distance 1. */
+/** Snappy, with literals and copies of distance 1. */
 function packSnappy(data: Uint8Array): Uint8Array {
   const out: number[] = [(data.length & 127) | 128, data.length >> 7]
   for (let at = 0; at < data.length; ) {
@@ -291,7 +291,7 @@ function packSnappy(data: Uint8Array): Uint8Array {
   return Uint8Array.from(out)
 }
 
-/** zstd: one frame with one stored block, or one of a repeated byte. */
+/** zstd: one frame with one raw block, or with one RLE block. */
 function packZstd(data: Uint8Array): Uint8Array {
   const repeated = data.every(byte => byte === data[0])
   const block = (data.length << 3) | (repeated ? 2 : 0) | 1

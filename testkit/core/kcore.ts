@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** /proc/kcore of a machine whose memory is in a dump: its own headers, and memory where they say it is. */
+/** Imitates /proc/kcore of a machine: the real headers, and the memory from a dump at the offsets that the headers give. */
 
 import type { Dump } from '../../src/core/memory/physical.ts'
 import { type CoreSource, size64 } from '../../src/core/memory/source.ts'

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** A dump with changes: words written over, frames left out. */
+/** A dump with modifications: overwritten words and missing frames. */
 import { type Dump, FRAME_BYTES, type PhysicalMemory } from '../../src/core/memory/physical.ts'
 
 export interface Changes {
   /** 64-bit words by physical address. */
   words?: ReadonlyMap<number, bigint>
-  /** True for frames that the changed dump lacks. */
+  /** Returns true for frames that are missing. */
   without?: (pfn: number) => boolean
 }
 

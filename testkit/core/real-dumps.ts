@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Memory dumps of real kernels beside the project, with what was true in the guest. */
+/** Memory dumps of real kernels in the shared data, with the state that the guest itself reported. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,7 +8,7 @@ import { type Missing, program, run, SHARED } from '../data.ts'
 
 const folder = join(SHARED, 'dumps')
 
-/** As much of truth.json as the tests look at. */
+/** The part of truth.json that tests use. */
 export interface Truth {
   dump: string
   kernel_release: string
@@ -33,11 +33,11 @@ export interface Truth {
 export interface RealDump {
   name: string
   truth: Truth
-  /** Path of the dump, unpacked. */
+  /** Path of the unpacked dump. */
   path(): string
-  /** Every ZONE_DEVICE page as the guest read it. */
+  /** Every ZONE_DEVICE page, as read in the guest. */
   pages(): TruePage[]
-  /** Address, type and name of the symbols of vmlinux. */
+  /** Symbols of vmlinux: address, type and name. */
   kallsyms(): [string, string, string][]
   /** The beginning of the running kernel's /proc/kcore. */
   kcoreHead(): Uint8Array
@@ -53,12 +53,12 @@ export interface TruePage {
   head: number
 }
 
-/** The frames of ranges, one by one. */
+/** Lists the pfns of ranges. */
 export function frames(ranges: readonly { first: number; end: number }[]): number[] {
   return ranges.flatMap(({ first, end }) => Array.from({ length: end - first }, (_, i) => first + i))
 }
 
-/** All dumps there are. */
+/** All dumps that are present. */
 export function realDumps(): RealDump[] {
   if (!existsSync(folder)) return []
   return readdirSync(folder)
@@ -66,7 +66,7 @@ export function realDumps(): RealDump[] {
     .map(name => realDump(name))
 }
 
-/** Needs dumps of real kernels. */
+/** Test requirement: dumps of real kernels. */
 export function dumps(): Missing {
   return realDumps().length > 0 ? undefined : `memory dumps in ${folder} (LASTPUT_SHARED names another ../shared)`
 }
@@ -85,7 +85,7 @@ function realDump(name: string): RealDump {
   }
 }
 
-/** A packed dump is unpacked once, beside other temporary files. */
+/** Unpacks a dump into the folder for temporary files, unless that has been done before. */
 function unpacked(path: string, name: string): string {
   if (!path.endsWith('.zst')) return path
   const target = join(tmpdir(), 'lastput-dumps', `${name}-${statSync(path).size}.elf`)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Where the synthetic kernel's memory lies, and how its page tables are written, by architecture. */
+/** The memory layout and page table format of the synthetic kernel, by architecture. */
 
 export interface SyntheticArch {
   /** `e_machine` of ELF. */
@@ -7,16 +7,16 @@ export interface SyntheticArch {
   /** Levels of page tables. */
   readonly levels: number
   readonly image: bigint
-  /** What is added to a physical address in the direct map, and the address of frame 0's struct page. */
+  /** Offset of the direct map from physical addresses; below, the address of frame 0's struct page. */
   readonly direct: bigint
   readonly memoryMap: bigint
   readonly modules: bigint
-  /** The symbol of the root table; whether processes' root tables have the kernel's half, too. */
+  /** Symbol of the kernel's root table; below, whether the root tables of processes contain the kernel's half as well. */
   readonly root: string
   readonly sharesRoot: boolean
-  /** Member of `task_struct` with the stack pointer. */
+  /** Path from `task_struct` to the saved stack pointer. */
   readonly stackPointer: string
-  /** Entries of page tables, for physical addresses: of a table, of a page, of 512 pages. */
+  /** Page table entries that point to a physical address: of a table, of a page, and of a block of 512 pages. */
   table(physical: number): bigint
   page(physical: number): bigint
   large(physical: number): bigint
@@ -48,12 +48,12 @@ export const SYNTHETIC_X86_64: SyntheticArch = {
 const ARM_IMAGE = 0xffff800081000000n
 const ARM_MODULES = 0xffff80007a000000n
 const ARM_MAP = 0xfffffdffc0000000n
-/** Where memory begins: the direct map and the memory map begin with it. */
+/** Physical address at which memory, and with it the direct map and the memory map, begins. */
 const ARM_PHYSICAL = 0x800000n
 
 /**
- * @param bits of addresses: with 52 there are five levels of tables, of which the root has 16 entries
- * @param privateEntry how swap entries are stored: it changed in 6.11
+ * @param bits width of virtual addresses. With 52 there are five levels of tables, and the root table has 16 entries
+ * @param privateEntry encodes a swap entry of a device-private page; the encoding changed in 6.11
  */
 function aarch64(bits: 48 | 52, privateEntry: (pfn: number) => bigint): SyntheticArch {
   return {
@@ -78,7 +78,7 @@ function aarch64(bits: 48 | 52, privateEntry: (pfn: number) => bigint): Syntheti
         PHYS_OFFSET: ARM_PHYSICAL,
         MODULES_VADDR: ARM_MODULES,
         MODULES_END: 0xffff800080000000n,
-        // Behind the image, which is all of memory here.
+        // Follows the image, which here covers all of memory.
         VMALLOC_START: 0xffff800090000000n,
         VMALLOC_END: 0xfffffdffbfff0000n,
         VMEMMAP_START: ARM_MAP,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Memory of a kernel that is as small as can be: page tables, kallsyms, BTF, a module, three tasks, a pagemap of 64 pages with
- * holders of every kind. For tests that need no real dump, and for the fuzzer, which damages it.
+ * Builds the memory of a minimal kernel: page tables, kallsyms, BTF, a module, three tasks, and a pagemap of 64 pages with holders
+ * of every kind. It serves tests that need no real dump, and the fuzzer, which damages it.
  */
 import { type BtfSpec, writeBtf } from './btf-writer.ts'
 import { FRAME, type Frames } from './dump-writer.ts'
@@ -16,7 +16,7 @@ const FRAMES = 60
 export const FIRST_PFN = 0x4000
 export const PAGES = 64
 
-/** What was arranged, by the page's distance from the first. */
+/** The state of each page, by its index in the pagemap. */
 export const ARRANGED = {
   mapped: 1,
   mappedTwice: 2,
@@ -33,7 +33,7 @@ export const ARRANGED = {
   module: 13,
 } as const
 
-/** Bytes [first, end) of the kernel's memory, counted from its first frame. */
+/** Bytes [first, end) of the kernel's memory, relative to its first frame. */
 export interface Region {
   what: 'table' | 'btf' | 'kallsyms'
   first: number
@@ -43,7 +43,7 @@ export interface Region {
 export interface SyntheticKernel {
   frames: Frames
   vmcoreinfo: string
-  /** Page tables, types and symbols. */
+  /** Where page tables, types and symbols lie, as targets for the fuzzer. */
   regions: Region[]
 }
 
@@ -67,12 +67,12 @@ class Memory {
     return this.arch.direct + BigInt(this.physical(address))
   }
 
-  /** Address of a struct page. */
+  /** Returns the address of a struct page. */
   pageOf(pfn: number): bigint {
     return this.arch.memoryMap + BigInt(pfn) * 64n
   }
 
-  /** Room in the image, at an address of it. */
+  /** Allocates memory in the kernel image. @returns its address */
   room(bytes: number, align = 8): bigint {
     const at = Math.ceil(this.#end / align) * align
     this.#end = at + bytes
@@ -94,7 +94,7 @@ class Memory {
     this.regions.push({ what, first: this.at(address), end: this.at(address) + bytes })
   }
 
-  /** Room with a name in kallsyms. */
+  /** Allocates a variable with a symbol in kallsyms. */
   variable(name: string, bytes = 8): bigint {
     const address = this.room(bytes)
     this.symbols.push({ name, address })
@@ -121,7 +121,7 @@ class Memory {
     this.put(address, new TextEncoder().encode(`${text}\0`))
   }
 
-  /** A structure; values of members by their paths. */
+  /** Writes a structure. @param values by the paths of members */
   struct(name: string, values: Record<string, bigint | number | string>, at?: bigint): bigint {
     const address = at ?? this.room(sizeOf(name))
     for (const [path, value] of Object.entries(values)) this.set(name, address, path, value)
@@ -165,11 +165,11 @@ function memberOf(types: BtfSpec, name: string, path: string): { offset: number;
 
 const offsetOf = (name: string, path: string) => BigInt(memberOf(TYPES, name, path).offset)
 
-/** Entries of the page tables on the way to an address; the lowest maps `frame`. */
+/** Writes the page table entries for an address. The lowest one maps `frame`. */
 function mapPage(memory: Memory, root: bigint, address: bigint, entry: bigint, level: 1 | 2): void {
   let table = root
   for (let at = memory.arch.levels; at > level; at--) {
-    // The fifth level of aarch64 resolves the last four of 52 bits.
+    // On aarch64, the fifth level resolves the upper four of 52 bits.
     const slot = table + ((address >> BigInt(12 + 9 * (at - 1))) & (at === 5 ? 15n : 511n)) * 8n
     const known = memory.view.getBigUint64(memory.at(slot), true)
     if (known === 0n) memory.u64(slot, memory.arch.table(memory.physical(memory.table())))
@@ -208,7 +208,7 @@ function framesOf({ bytes }: Memory): Frames {
   return new Map(Array.from({ length: FRAMES }, (_, i) => [FIRST_FRAME + i, bytes.slice(i * FRAME, (i + 1) * FRAME)]))
 }
 
-/** The struct pages of 64 frames, mapped in the memory map. */
+/** Maps the struct pages of 64 frames in the memory map. */
 function mapStructs(memory: Memory, root: bigint, pfn: number): bigint {
   const structs = memory.frame()
   mapPage(memory, root, memory.pageOf(pfn), memory.arch.page(memory.physical(structs)), 1)
@@ -219,7 +219,7 @@ function page(memory: Memory, structs: bigint, index: number, values: Record<str
   memory.struct('page', values, structs + BigInt(64 * index))
 }
 
-/** The pagemap, its pages and all of their holders but page tables. */
+/** Creates the pagemap, its pages and all of their holders except page tables. */
 function arrange(memory: Memory, device: bigint, ram: bigint) {
   const counter = memory.room(8)
   memory.u64(counter, BigInt(Object.keys(ARRANGED).length))
@@ -270,7 +270,7 @@ function arrange(memory: Memory, device: bigint, ram: bigint) {
 
 const RANDOM = 0x123456789abcdef0n
 
-/** A cache of objects of 64 bytes, and the frame of one slab of it. */
+/** Creates a cache of objects of 64 bytes with one slab. */
 function cacheOf(memory: Memory, text: string): { cache: bigint; objects: bigint } {
   const name = memory.room(16)
   memory.text(name, text)
@@ -286,8 +286,8 @@ function makeSlab(memory: Memory, ram: bigint, objects: bigint, slab: Record<str
 }
 
 /**
- * A slab whose first object points to a page, and whose second, a free one, does to the leaked one. The third is a buffer of an
- * io_uring, whose address is returned.
+ * Creates a slab. Its first object points to a page; its second object, which is free, points to the leaked page. The third is a
+ * buffer of an io_uring, whose address is returned.
  */
 function slab(memory: Memory, ram: bigint): bigint {
   const { cache, objects } = cacheOf(memory, 'test_object')
@@ -305,8 +305,8 @@ function slab(memory: Memory, ram: bigint): bigint {
 }
 
 /**
- * Bios, each behind eight bytes of its driver's: one with the array of its pages behind it, one whose array is an object of another
- * cache.
+ * Creates two bios, each preceded by eight bytes of its driver's data. One has its array of pages directly behind it, the array
+ * of the other is an object of another cache.
  */
 function bioSlab(memory: Memory, ram: bigint): void {
   const { cache, objects } = cacheOf(memory, 'bio-64')
@@ -323,7 +323,7 @@ function bioSlab(memory: Memory, ram: bigint): void {
   makeSlab(memory, ram, vecs.objects, { slab_cache: vecs.cache })
 }
 
-/** A scatterlist in an object of kmalloc: its second entry, which is marked as its last. */
+/** Creates a scatterlist in a kmalloc object. The page is in its second entry, which is marked as the last. */
 function scatterlist(memory: Memory, ram: bigint): void {
   const { cache, objects } = cacheOf(memory, 'kmalloc-64')
   const page_link = memory.pageOf(FIRST_PFN + ARRANGED.scatterlist) | 2n
@@ -337,7 +337,7 @@ function pipe(memory: Memory): bigint {
   return memory.struct('file', { f_op: memory.variable('pipefifo_fops'), private_data: info })
 }
 
-/** An io_uring with one registered buffer. */
+/** Creates an io_uring with one registered buffer. */
 function ioUring(memory: Memory, buffer: bigint): bigint {
   const nodes = memory.room(8)
   memory.u64(nodes, memory.struct('io_rsrc_node', { buf: buffer }))
@@ -345,7 +345,7 @@ function ioUring(memory: Memory, buffer: bigint): bigint {
   return memory.struct('file', { f_op: memory.variable('io_uring_fops'), private_data: ring })
 }
 
-/** Open files from descriptor 1 on. */
+/** Creates a table of open files, from descriptor 1 on. */
 function openFiles(memory: Memory, files: readonly bigint[]): bigint {
   const descriptors = memory.room(8 * (files.length + 1))
   files.forEach((file, i) => {
@@ -356,7 +356,7 @@ function openFiles(memory: Memory, files: readonly bigint[]): bigint {
 }
 
 function tasks(memory: Memory, kernelRoot: bigint, { files }: { files: bigint }): void {
-  // A root of 16 entries is an object of a slab, and need not begin with a frame.
+  // A root table of 16 entries is a slab object, and need not be aligned to a frame.
   const within = memory.arch.levels === 5 ? 128n : 0n
   const roots = [memory.table() + within, memory.table() + within]
   const maps: [number, number][] = [
@@ -369,7 +369,7 @@ function tasks(memory: Memory, kernelRoot: bigint, { files }: { files: bigint })
   for (const [process, index] of maps) {
     mapPage(memory, roots[process]!, USER + BigInt(index * FRAME), memory.arch.privateEntry(FIRST_PFN + index), 1)
   }
-  // The kernel's half is the same for all.
+  // The kernel's half is the same in all root tables.
   for (const root of memory.arch.sharesRoot ? roots : [])
     memory.put(root + 2048n, memory.bytes.slice(memory.at(kernelRoot) + 2048, memory.at(kernelRoot) + 4096))
   const stack = memory.room(16384, 16384)
@@ -400,7 +400,7 @@ function tasks(memory: Memory, kernelRoot: bigint, { files }: { files: bigint })
   memory.variable('nr_swapfiles')
 }
 
-/** A module whose variable points to a page. */
+/** Creates a module with a variable that points to a page. */
 function modules(memory: Memory, root: bigint): void {
   const symbols = memory.room(48)
   const names = memory.room(32)
@@ -434,7 +434,7 @@ interface Tables {
   base: bigint
 }
 
-/** kallsyms in which every character is a token of its own. */
+/** Writes compressed kallsyms in which every character is a token of its own. */
 function kallsyms(memory: Memory): Tables {
   memory.symbols.sort((a, b) => (a.address < b.address ? -1 : 1))
   const [tokens, index] = [memory.room(512), memory.room(512)]

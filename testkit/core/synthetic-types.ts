@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Structures of the synthetic kernel: those members of 6.12's that are read, at places of their own. */
+/** Structures of the synthetic kernel: those members of Linux 6.12 that are read, at offsets that no real kernel has. */
 import type { BtfSpec } from './btf-writer.ts'
 
 export const TYPES: BtfSpec = {
@@ -62,7 +62,7 @@ export const TYPES: BtfSpec = {
       },
     },
     cpu_context: { size: 8, members: { sp: [0, 8] } },
-    // That of x86-64, and that of arm64.
+    // `sp` is the member of x86-64, `cpu_context` that of arm64.
     thread_struct: { size: 16, members: { sp: [0, 8], cpu_context: [8, { struct: 'cpu_context' }] } },
     task_struct: {
       size: 256,
