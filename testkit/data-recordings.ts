@@ -7,7 +7,7 @@ import { SHARED } from './data.ts'
 export interface ExpectedFinding {
   kind: string[]
   pfn: string
-  /** Absent if the stack does not name the function, because the compiler inlined it or the like. */
+  /** Functions that are right to accuse; absent if the compiler left no name. */
   function?: string[]
   optional?: boolean
 }

@@ -2,7 +2,7 @@
 /**
  * CPU faults on device-private pages: each fault holds a reference while it tries to migrate the page back, and migration fails
  * if there are other references. Promela twin: swap-livelock.pml, checked for non-progress cycles under weak fairness. Broken:
- * the page is locked only after the reference is taken, so that two faults can make each other's check of the count fail for ever.
+ * the page is locked only after the reference is taken, so that two faults can make each other's count check fail for ever.
  */
 import {
   AGAIN,

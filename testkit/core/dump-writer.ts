@@ -223,7 +223,7 @@ function packLzo(data: Uint8Array): Uint8Array {
   for (let at = 0; at < data.length; ) {
     let run = at + 1
     while (run < data.length && matchLength(data, run) < 8) run++
-    // Literals come in runs of at least four bytes, so that the last ones may have to be taken from the match before.
+    // A run has at least four literals. A shorter one is extended into the match that follows.
     if (run - at < 4) run = Math.min(data.length, at + 4)
     if (run - at < 4) return lzoStored(data)
     lzoLiterals(out, data.subarray(at, run), at === 0)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Builds the memory of a minimal kernel: page tables, kallsyms, BTF, a module, three tasks, and a pagemap of 64 pages with holders
- * of every kind. It serves tests that need no real dump, and the fuzzer, which damages it.
+ * Builds the memory of a minimal kernel: page tables, kallsyms, BTF, a module, three tasks, and a pagemap of 64 pages with
+ * holders of every kind. It serves tests that need no real dump, and the fuzzer, which damages it.
  */
 import { type BtfSpec, writeBtf } from './btf-writer.ts'
 import { FRAME, type Frames } from './dump-writer.ts'
@@ -165,7 +165,7 @@ function memberOf(types: BtfSpec, name: string, path: string): { offset: number;
 
 const offsetOf = (name: string, path: string) => BigInt(memberOf(TYPES, name, path).offset)
 
-/** Writes the page table entries for an address. The lowest one maps `frame`. */
+/** Creates the page tables on the way to an address, and writes `entry` at `level`. */
 function mapPage(memory: Memory, root: bigint, address: bigint, entry: bigint, level: 1 | 2): void {
   let table = root
   for (let at = memory.arch.levels; at > level; at--) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Structures of the synthetic kernel: those members of Linux 6.12 that are read, at offsets that no real kernel has. */
+/** Structures of the synthetic kernel: those members of Linux 6.12 that are read, at offsets chosen here. */
 import type { BtfSpec } from './btf-writer.ts'
 
 export const TYPES: BtfSpec = {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What a recording's clock makes of the times of the simulated machine. */
+/** Converts times of the simulated machine to those of a recording's clock. */
 import type { SourceInfo } from '../../src/trace/events.ts'
 
 export const CLOCKS = ['local', 'text', 'uptime', 'counter', 'perf'] as const
@@ -11,11 +11,11 @@ const MICROSECOND = 1000
 
 export interface Clock {
   kind: ClockKind
-  /** How far each CPU's clock is ahead, in nanoseconds. */
+  /** By CPU: how far its clock is ahead, in nanoseconds. */
   offsets: readonly number[]
 }
 
-/** A time of the machine, as a CPU's clock shows it. Ticks of the counter are given out later, event by event. */
+/** Converts a time of the machine to that of a CPU's clock. Ticks of a counter clock are assigned later, event by event. */
 export function shown({ kind, offsets }: Clock, time: number, cpu: number): number {
   const local = time + offsets[cpu]!
   switch (kind) {
@@ -30,7 +30,7 @@ export function shown({ kind, offsets }: Clock, time: number, cpu: number): numb
   }
 }
 
-/** What the head of such a recording says. Text has neither the top bits of the flags nor addresses in the stacks. */
+/** Returns the SourceInfo of such a recording. Text has neither the top bits of the page flags nor addresses in stacks. */
 export function sourceOf(kind: ClockKind): Partial<SourceInfo> {
   switch (kind) {
     case 'text':

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Under what conditions a driver is recorded: the clock, when the recording begins, what is lost, said or not. */
+/** The conditions of a recording: its clock, when it begins, and which events are lost, with or without a mark. */
 
 import { Op } from '../../src/trace/events.ts'
 import type { Random } from '../random.ts'
@@ -7,7 +7,7 @@ import { logUniform, weighted } from './chances.ts'
 import type { Clock } from './clocks.ts'
 import type { End, Run } from './driver.ts'
 
-/** How a recording can lack events without a mark. */
+/** Ways in which a recording can lack events without a mark. */
 export const FILTERS = ['burst', 'pause', 'task', 'cpu', 'pfns', 'op'] as const
 export type Filter = (typeof FILTERS)[number]
 export const STARTS = ['whole', 'after-setup', 'mid-life', 'ragged'] as const
@@ -16,21 +16,21 @@ export type Start = (typeof STARTS)[number]
 export interface Conditions {
   clock: Clock
   start: Start
-  /** Share of the traffic that is over when the recording begins. */
+  /** Fraction of the traffic that is over when the recording begins. */
   startAt: number
   end: End
   stacks: boolean
-  /** Gaps that the recording tells of. */
+  /** Number of gaps that the recording marks. */
   markedGaps: number
-  /** Events that are missing without a mark. */
+  /** How events are lost without a mark. */
   unmarked: Filter | 'none'
-  /** Whether the recording names the kernel's release. */
+  /** True if the recording names the kernel's release. */
   kernelKnown: boolean
-  /** Whether it says until when it went on after the last event. */
+  /** True if the recording has the time of its end, which is later than the last event. */
   endKnown: boolean
 }
 
-/** Losses that are not marked are frequent here, since they are what a ledger errs on. */
+/** Draws conditions. Unmarked losses are frequent, because they are what a ledger errs on. */
 export function drawConditions(r: Random, run: Run): Conditions {
   const start = weighted(r, [
     [65, 'whole'],
@@ -74,5 +74,5 @@ export function drawConditions(r: Random, run: Run): Conditions {
   }
 }
 
-/** Operations that somebody may have left disabled. */
+/** Operations whose tracepoints a user may have left disabled. */
 export const DROPPED_OPS = [Op.MOD, Op.MOD_UNLESS, Op.MOD_AND_TEST, Op.MOD_AND_RETURN, Op.SET]

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Draws a driver and lets it run: what happens is written down as true events, whatever a recording will show of it. */
+/** Draws a random driver and runs it. All of its operations are logged as true events; the recording is made of these later. */
 
 import { Op } from '../../src/trace/events.ts'
 import { type Random, random } from '../random.ts'
@@ -26,14 +26,14 @@ export interface DriverOptions {
   protocol: Protocol
   pages: number
   cpus: number
-  /** Events of traffic, about. */
+  /** Approximate number of events. */
   events: number
   end: End
-  /** How many different bugs the driver has, and how often each strikes. */
+  /** The bugs of the driver: for each, how often it strikes. */
   bugs: { strikes: number }[]
 }
 
-/** Draws what a driver shall be like; half of them are correct. */
+/** Draws the options of a driver. Half of the drivers are correct. */
 export function drawOptions(seed: number): DriverOptions {
   const r = random(seed)
   const strikes = () =>
@@ -73,14 +73,14 @@ export function drawOptions(seed: number): DriverOptions {
   }
 }
 
-/** A driver that has run. */
+/** The result of running a driver. */
 export interface Run {
   options: DriverOptions
   kernel: Kernel
   world: World
   subsystems: Subsystem[]
   faults: Faults
-  /** When the traffic began and ended, on the simulated machine's clock. */
+  /** Begin and end of the traffic, on the simulated machine's clock. */
   began: number
   ended: number
   ksoftirqd: number[]
@@ -151,14 +151,14 @@ function startTraffic(
   machine.spawn(watch(world, options, limit, kernel))
 }
 
-/** Ends the traffic when there were enough events; gives up if nothing happens any more, e.g. when all pages have leaked. */
+/** Ends the traffic after enough events, or when nothing happens any more, for example because all pages have leaked. */
 function* watch(world: World, options: DriverOptions, limit: number, kernel: Kernel): Steps {
   let quiet = 0
   let before = 0
   while (kernel.events.length < limit && quiet < 50) {
     quiet = kernel.events.length === before ? quiet + 1 : 0
     before = kernel.events.length
-    // A user that has lost its CPU may be silent for a few milliseconds.
+    // A preempted user may make no events for a few milliseconds.
     yield quiet === 0 ? world.think * 4 : Math.max(world.think * 4, 400_000)
   }
   world.traffic = false
@@ -184,7 +184,7 @@ function finish(end: End, world: World, subsystems: Subsystem[]): void {
 
 const INIT = '__init_zone_device_page+0x41 memmap_init_zone_device+0x131 memremap_pages+0x3a7'
 
-/** memremap_pages(): the counts are set; the driver's init function has no name, since its text is freed afterwards. */
+/** memremap_pages(): sets the counts. The driver's init function has no name in stacks, since its text is freed afterwards. */
 function* setUp(world: World): Steps {
   const { kernel, pages, random: r } = world
   const probe = 0xffffffffa000b000n + BigInt(r.int(0x10, 0x400))
@@ -202,7 +202,7 @@ function* setUp(world: World): Steps {
   for (const page of shuffled(r, pages)) kernel.free.push(page)
 }
 
-/** The driver is unloaded: it looks for pages in use, and memunmap_pages() puts each page where the protocol has it so. */
+/** Unloads the driver: it checks for pages in use, and memunmap_pages() puts each page if the protocol says so. */
 function* tearDown(world: World): Steps {
   const { kernel, pages, random: r } = world
   const entry = world.names.entry()

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Which faults a driver shall have, when they strike, and what really happened: the truth that findings are held against. */
+/** Decides when a driver's bugs strike, and records the faults that result: the truth that findings are compared with. */
 import type { FindingKind } from '../../src/ledger/findings/registry.ts'
 import type { TrueEvent } from './kernel.ts'
 import type { Page, Reference } from './pages.ts'
@@ -10,13 +10,13 @@ export type FaultKind = (typeof FAULT_KINDS)[number]
 
 /** One bug of the driver. */
 export interface Bug {
-  /** The subsystem that has it. */
+  /** Name of the subsystem with the bug. */
   owner: string
   mode: string
-  /** Share of the traffic after which it first strikes, and between two strikes. */
+  /** Fraction of the traffic after which the bug first strikes; below, the fraction between two strikes. */
   at: number
   every: number
-  /** How often it still strikes. */
+  /** Number of strikes that remain. */
   left: number
 }
 
@@ -26,15 +26,15 @@ export interface Planted {
   owner: string
   mode: string
   page: Page
-  /** Number of the page's lifetime that it belongs to. */
+  /** Number of the page's lifetime that the fault belongs to. */
   life: number
   units: number
   /** On the simulated machine's clock. */
   at: number
   culprits: Culprit[]
-  /** Of a leak. */
+  /** The leaked reference, or the one that was put too often. */
   reference: Reference | undefined
-  /** Of all others but a missing initialisation. */
+  /** The wrong operation. A leak and a missing initialisation have none. */
   event: TrueEvent | undefined
 }
 
@@ -43,7 +43,7 @@ const SURPLUS: FindingKind[] = ['surplus-put', 'put-on-free-page']
 export class Faults {
   readonly planted: Planted[] = []
   readonly bugs: Bug[]
-  /** Share of the traffic that has happened. */
+  /** Returns the fraction of the traffic that is over. */
   readonly #progress: () => number
 
   constructor(bugs: Bug[], progress: () => number) {
@@ -51,7 +51,7 @@ export class Faults {
     this.#progress = progress
   }
 
-  /** True if the subsystem's bug strikes now. Never on a page that an earlier fault has spoilt: nobody could tell the two. */
+  /** True if the subsystem's bug strikes now. Never on a page with an earlier fault, since the two could not be told apart. */
   strikes(owner: string, mode: string, page: Page): boolean {
     if (page.taintedAt !== undefined) return false
     for (const bug of this.bugs) {
@@ -63,7 +63,7 @@ export class Faults {
     return false
   }
 
-  /** The rest of the reference will never be given back. */
+  /** Records a leak: the remaining units of the reference will never be put. */
   leak(reference: Reference, mode: string, at: number): void {
     reference.leaked = true
     this.planted.push({
@@ -81,7 +81,7 @@ export class Faults {
     })
   }
 
-  /** `sites`: where the surplus put may rightly be seen; the one that came last is surplus, but two may be equal. */
+  /** Records a surplus put. @param sites call sites that may be accused: the last put is surplus, but several may be equal */
   surplus(event: TrueEvent, reference: Reference, mode: string, units: number, sites: readonly Site[]): void {
     this.planted.push({
       kind: 'surplus-put',
@@ -98,7 +98,7 @@ export class Faults {
     })
   }
 
-  /** A put by somebody who never took a reference. */
+  /** Records a put by code that never took a reference. */
   surplusOn(event: TrueEvent, owner: string, mode: string, site: Site): void {
     this.planted.push({
       kind: 'surplus-put',
@@ -115,7 +115,7 @@ export class Faults {
     })
   }
 
-  /** A get on a page that is free; without a put it also leaks. */
+  /** Records a get on a free page. Unless it is put again (`returned`), it also leaks. */
   staleGet(event: TrueEvent, owner: string, mode: string, site: Site, returned: boolean): void {
     event.page.taint(event.moments.opTime)
     this.planted.push({
@@ -133,7 +133,7 @@ export class Faults {
     })
   }
 
-  /** A hand-out without initialisation makes no event: what is seen is whatever comes first on the page. */
+  /** Records an allocation without initialisation. It makes no event, so that the next event on the page is the first sign. */
   noInit(root: Reference, at: number): void {
     root.page.taint(at)
     this.planted.push({

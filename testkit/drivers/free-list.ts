@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Where a driver files its free pages. What a page that is freed twice does depends on it: a bitmap forgives, an array
- * holds it twice, and a list through the pages themselves is corrupted.
+ * The free lists of drivers. They differ in the effect of a double free: a bitmap is unaffected, an array has the page twice, and
+ * a list that is linked through the pages is corrupted.
  */
 import type { Random } from '../random.ts'
 import type { Page } from './pages.ts'
@@ -9,7 +9,7 @@ import type { Page } from './pages.ts'
 export interface FreeList {
   push(page: Page): void
   pop(): Page | undefined
-  /** Takes out the page if it is filed; used where a fault needs a page that is free for certain. */
+  /** True if the page is on the list. Used where a fault needs a page that is certainly free. */
   has(page: Page): boolean
 }
 
@@ -37,7 +37,7 @@ class Bitmap implements FreeList {
   push(page: Page): void {
     this.#free.set(page.index, page)
   }
-  /** The next free page after the one handed out last, as find_next_zero_bit() with a hint. */
+  /** Returns the next free page after the one allocated last, like find_next_zero_bit() with a hint. */
   pop(): Page | undefined {
     let best: Page | undefined
     let first: Page | undefined
@@ -56,7 +56,7 @@ class Bitmap implements FreeList {
   }
 }
 
-/** A stack linked through the pages (zone_device_data): filing a filed page again makes a circle. */
+/** A stack that is linked through the pages (zone_device_data). A double free makes it circular. */
 class LinkedList implements FreeList {
   readonly #next = new Map<Page, Page | undefined>()
   #head: Page | undefined

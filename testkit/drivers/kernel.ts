@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** The operations on page counts, with their events, and what the core does when a count reaches its idle value. */
+/** Operations on page counts with their events, and the core's actions when a count reaches its idle value. */
 
 import { type Frame, Op } from '../../src/trace/events.ts'
 import type { Random } from '../random.ts'
@@ -11,7 +11,7 @@ import { IRQ_ENTRY, type Site, SOFTIRQ_TAILS, Tail } from './stacks.ts'
 
 export type Role = 'setup' | 'hand-out' | 'take' | 'put' | 'surplus' | 'stale' | 'reset' | 'look' | 'teardown'
 
-/** An event as it truly was; the recording is made of these later. */
+/** An operation as it truly happened. The recording is made of these later. */
 export interface TrueEvent {
   moments: Moments
   cpu: number
@@ -35,9 +35,9 @@ export interface Change {
   site: Site
   role: Role
   reference?: Reference | undefined
-  /** Checked under a lock with the operation: if it fails, nothing is done. */
+  /** A condition that is checked atomically with the operation. If it is false, nothing is done. */
   when?: (() => boolean) | undefined
-  /** Runs with the atomic operation. */
+  /** Called atomically with the operation. */
   done?: ((event: TrueEvent) => void) | undefined
 }
 
@@ -56,7 +56,7 @@ export class Kernel {
   readonly machine: Machine
   readonly rules: Rules
   readonly free: FreeList
-  /** Tasks by CPU, for interrupts to land on. */
+  /** The tasks that interrupts can interrupt, by CPU. */
   readonly tasks: Task[] = []
   readonly #random: Random
   readonly #ksoftirqd: number[]
@@ -76,7 +76,7 @@ export class Kernel {
     else there.push(event)
   }
 
-  /** Does one change; returns undefined if its condition failed. */
+  /** Performs one operation. @returns undefined if its condition was false */
   *change(context: Context, change: Change): Steps<TrueEvent | undefined> {
     const operation = new ChangeOperation(this, context, change)
     yield operation
@@ -107,12 +107,12 @@ export class Kernel {
     return event === undefined || (op === Op.MOD_UNLESS && event.ret === 0) ? undefined : reference
   }
 
-  /** Further units of a reference that was taken in two steps, as a pin by get_user_pages_fast(). */
+  /** Takes further units of a reference that is taken in two steps, like a pin by get_user_pages_fast(). */
   *more(context: Context, reference: Reference, site: Site, val: number): Steps {
     yield* this.change(context, { page: reference.page, op: Op.MOD, val, site, role: 'take', reference })
   }
 
-  /** Gives units of the reference back. `op` is that of a single put unless the driver uses another. */
+  /** Puts units of a reference. @param op defaults to the protocol's operation of a single put */
   *put(
     context: Context,
     reference: Reference,
@@ -129,7 +129,7 @@ export class Kernel {
       role: extra > 0 ? 'surplus' : 'put',
       reference,
       when: () => {
-        // Before the operation: an entry is cleared before its reference is put.
+        // The page table entry is cleared before its reference is put.
         if (unmaps) page.setMapcount(page.mapcount - 1, this.machine.now)
         this.#giveUp(reference, units, site)
         if (extra > 0) page.taint(this.machine.now)
@@ -141,7 +141,7 @@ export class Kernel {
     return event!
   }
 
-  /** A put that nobody holds a reference for. */
+  /** A put without a reference. */
   *surplusPut(context: Context, page: Page, site: Site, units: number, op = this.rules.putOp): Steps<TrueEvent> {
     const event = yield* this.change(context, {
       page,
@@ -158,11 +158,11 @@ export class Kernel {
     return event!
   }
 
-  /** Hands the page out; `init` is false where the driver forgets to. Returns the reference that its user now holds. */
+  /** Allocates a page. @param init false if the driver forgets to set the count @returns the reference that the user now holds */
   *handOut(context: Context, page: Page, site: Site, init = true): Steps<Reference | undefined> {
     const { handOut, reuse } = this.rules
     const reference = this.#reference(page, site, 'root', 1, true)
-    // The owner has taken the page from its list, whenever the operation follows.
+    // The page left the free list before this operation.
     if (page.live && reuse !== 'when-released') page.taint(this.machine.now)
     page.live = true
     const begin = () => {
@@ -181,7 +181,7 @@ export class Kernel {
     return undefined
   }
 
-  /** The count of a page that is not handed out, with the references that others have, e.g. one who looks at idle pages. */
+  /** Count of a page that is not allocated, with the references of others, such as a scanner that visits idle pages. */
   #expected(page: Page): number {
     let count = this.rules.idle
     for (const { left, root } of page.open) if (!root) count += left
@@ -224,13 +224,13 @@ export class Kernel {
     return (event.op === Op.MOD_AND_TEST || event.op === Op.MOD_AND_RETURN) && event.ret === 1
   }
 
-  /** A page that becomes free while somebody still holds it is a consequence of an earlier fault. */
+  /** Marks a page that becomes free while it is still held: a consequence of an earlier fault. */
   #checkFreed(event: TrueEvent): void {
     if (this.#isFree(event) && this.rules.reuse === 'callback' && event.page.open.size > 0)
       event.page.taint(event.moments.opTime)
   }
 
-  /** free_zone_device_folio() and its like: the callback, the count that the core sets, or a file system's wake-up. */
+  /** free_zone_device_folio() and the like: the free callback, the count that the core sets, or the wake-up of a file system. */
   *#freed(context: Context, event: TrueEvent): Steps {
     const { page, site } = event
     const { resetTo, reuse } = this.rules
@@ -246,7 +246,7 @@ export class Kernel {
     if (reuse === 'when-idle' && !page.live && !this.free.has(page)) this.free.push(page)
   }
 
-  /** What a softirq came upon on this CPU. */
+  /** Returns the task that a softirq interrupts on this CPU. */
   landing(cpu: number, outer: TrueEvent | undefined): Landing {
     const random = this.#random
     if (outer !== undefined) return { pid: outer.pid, tail: new Tail([...IRQ_ENTRY, ...outer.stack]) }
@@ -291,7 +291,7 @@ class ChangeOperation implements Operation {
   }
 }
 
-/** The atomic operation itself, as lib/atomic does it; returns what the event has as `ret`. */
+/** Performs the atomic operation itself. @returns the `ret` of the event */
 function count(page: Page, op: Op, val: number, time: number): number {
   if (op === Op.MOD_UNLESS && page.count === 0) return 0
   page.setCount(op === Op.SET ? val : page.count + val, time)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Takes events out of a recording: before its start, in gaps that are marked, and without a word. */
+/** Removes events from a recording: those before its start, those in marked gaps, and unmarked losses. */
 
 import type { LostEvents } from '../../src/trace/events.ts'
 import type { Random } from '../random.ts'
@@ -13,7 +13,7 @@ export interface Kept {
   lost: LostEvents[]
 }
 
-/** Rows in the order of the recording. */
+/** @param all rows in the order of the recording */
 export function loseEvents(all: readonly RecordedRow[], conditions: Conditions, run: Run, r: Random): Kept {
   const started = afterStart(all, conditions, run, r)
   const { rows, lost } = loseMarked(started, conditions.markedGaps, run, r)
@@ -24,14 +24,14 @@ function afterStart(rows: readonly RecordedRow[], conditions: Conditions, run: R
   if (conditions.start === 'whole') return [...rows]
   const span = run.ended - run.began
   const at = run.began - 1000 + conditions.startAt * span
-  // A buffer that overwrites its oldest events begins at another time on each CPU.
+  // Where buffers overwrite their oldest events, each CPU's events begin at another time.
   const starts = Array.from({ length: run.options.cpus }, () =>
     conditions.start === 'ragged' ? at + 0.2 * span * r() : at,
   )
   return rows.filter(row => row.stamp >= starts[row.cpu]!)
 }
 
-/** Each gap takes a run of events of one CPU; two gaps of a CPU that touched would be one. */
+/** Removes a run of events of one CPU for each gap. Gaps of a CPU that would touch are avoided, since they would be one gap. */
 function loseMarked(rows: RecordedRow[], gaps: number, run: Run, r: Random): Kept {
   const gone = new Set<RecordedRow>()
   const lost: LostEvents[] = []
@@ -88,7 +88,7 @@ function dropSilently(rows: RecordedRow[], filter: Filter, run: Run, r: Random):
   }
 }
 
-/** A few bursts of some CPU, as when its buffer was full for a moment and nobody marked it. */
+/** Removes a few bursts of one CPU, as if its buffer was full for a moment, without a mark. */
 function dropBursts(rows: RecordedRow[], run: Run, r: Random): RecordedRow[] {
   const gone = new Set<RecordedRow>()
   for (let i = r.int(1, 6); i > 0; i--) {

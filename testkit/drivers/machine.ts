@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Runs the processes of a simulated machine: each is a generator that yields how long it sleeps, or an operation that its
- * CPU must do. An operation is atomic at `opTime`; its event is stamped later and reads the count later still, as in the
- * kernel, where the ring buffer's reservation takes the time stamp and the fields are filled in afterwards.
+ * Runs the processes of a simulated machine. Each is a generator that yields either a time to sleep or an operation for its CPU.
+ * An operation is atomic at `opTime`. Its event is stamped later and reads the count later still, as in the kernel, where the
+ * reservation in the ring buffer takes the time stamp and the fields are filled in afterwards.
  */
 
 import { Heap } from '../heap.ts'
@@ -14,33 +14,33 @@ export interface Task {
   readonly pid: number
   readonly name: string
   cpu: number
-  /** What the task is doing: its next operation comes after that, whichever process of the simulation wants it. */
+  /** The task's present operation. Its next one, by whatever process of the simulation, has to wait for it. */
   current?: Operation
 }
 
-/** What a softirq came upon: the task that it is accounted to, and the frames below its handler. */
+/** What a softirq has interrupted: the task that its events are attributed to, and the frames below its handler. */
 export interface Landing {
   pid: number
   tail: Tail
 }
 
-/** Who runs an operation: a task, or a softirq on a CPU, for as long as one burst of its handler lasts. */
+/** The context of an operation: a task, or a softirq on a CPU, for one burst of its handler. */
 export type Context =
   | { task: Task; tail: Tail }
   | { task?: undefined; cpu: number; handler: Tail; landing?: Landing | undefined }
 
-/** What an operation leaves in the trace, before clocks: times are those of the simulated machine. */
+/** The times of an operation and its event, on the simulated machine's clock. */
 export interface Moments {
   opTime: number
   stamp: number
   read: number
-  /** When the caller goes on. */
+  /** When the caller continues. */
   end: number
 }
 
 export interface Operation {
   context: Context
-  /** Does the atomic operation. `outer` is the operation that an interrupt came upon. Returns false if nothing was done. */
+  /** Performs the atomic operation. @param outer the interrupted operation @returns false if nothing was done */
   apply(moments: Moments, cpu: number, outer: Operation | undefined): boolean
   moments?: Moments
 }
@@ -49,25 +49,25 @@ export type Steps<T = void> = Generator<number | Operation, T, void>
 
 interface Waiting {
   steps: Steps
-  /** An operation that has not found its CPU free yet, or that has not ended. */
+  /** An operation that waits for its CPU or has not ended. */
   operation: Operation | undefined
   started: boolean
 }
 
 interface Cpu {
   busyUntil: number
-  /** Until when an interrupt runs on top of the operation. */
+  /** End of an interrupt that runs on top of the operation. */
   nestedUntil: number
   current: Operation | undefined
 }
 
-/** How quickly a machine gets from an operation to its event. */
+/** How quickly the machine gets from an operation to its event. */
 export interface Pace {
-  /** 1: some 100 ns from the operation to its stamp. */
+  /** Factor on delays; 1: about 100 ns from operation to stamp. */
   speed: number
-  /** How often an interrupt without page events comes between. */
+  /** Probability of an interrupt without page events in between. */
   interrupts: number
-  /** How often a task loses its CPU between the operation and the stamp. */
+  /** Probability that the task is preempted between operation and stamp. */
   preempted: number
 }
 
@@ -93,12 +93,12 @@ export class Machine {
     this.#heap.push(this.now + Math.ceil(delay), { steps, operation: undefined, started: false })
   }
 
-  /** Ends `run()` before the next step. */
+  /** Makes `run()` return before the next step. */
   stop(): void {
     this.#stopped = true
   }
 
-  /** Runs until nobody waits for anything, or until stopped. */
+  /** Runs until no process waits, or until stopped. */
   run(): void {
     this.#stopped = false
     while (!this.#stopped) {
@@ -116,7 +116,7 @@ export class Machine {
         this.#attempt(waiting, operation)
         return
       }
-      // An interrupt may have made the operation longer than it was when its end was entered.
+      // An interrupt may have delayed the operation after its end was scheduled.
       if (operation.moments!.end > this.now) {
         this.#heap.push(operation.moments!.end, waiting)
         return
@@ -133,7 +133,7 @@ export class Machine {
     else this.#attempt({ steps, operation: value, started: false }, value)
   }
 
-  /** Starts the operation if its CPU is free or may be interrupted for it; otherwise it waits for the CPU. */
+  /** Starts the operation if its CPU is free or can be interrupted for it. Otherwise the operation waits for the CPU. */
   #attempt(waiting: Waiting, operation: Operation): void {
     const doing = operation.context.task?.current?.moments
     if (doing !== undefined && doing.end > this.now) {
@@ -158,7 +158,7 @@ export class Machine {
     const moments = this.#moments(operation.context.task !== undefined)
     operation.moments = moments
     if (operation.apply(moments, number, undefined)) {
-      // A task that lost its CPU leaves it to others meanwhile.
+      // While a task is preempted, others use its CPU.
       const away = moments.stamp - moments.opTime > 400_000
       cpu.busyUntil = away ? moments.opTime + 200 : moments.end
       cpu.nestedUntil = moments.opTime
@@ -169,7 +169,7 @@ export class Machine {
     this.#heap.push(moments.end, waiting)
   }
 
-  /** The operation runs in an interrupt on top of a task's, whose remaining moments come later by as much. */
+  /** Runs the operation in an interrupt on top of a task's operation, whose remaining times are delayed by its duration. */
   #interrupt(waiting: Waiting, operation: Operation, number: number, cpu: Cpu): void {
     const outer = cpu.current!
     const moments = this.#moments(false)
@@ -198,7 +198,7 @@ export class Machine {
     return { opTime, stamp, read, end }
   }
 
-  /** Cache misses, interrupts without page events, and the loss of the CPU. */
+  /** Draws a delay: cache misses, interrupts without page events, and preemption. */
   #late(preempted: number): number {
     const random = this.#random
     const chance = random()

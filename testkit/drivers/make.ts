@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Recordings of random drivers, with the truth about each: the same seed gives the same recording. */
+/** Makes recordings of random drivers with known faults. The same seed gives the same recording. */
 
 import type { LostEvents, Recording } from '../../src/trace/events.ts'
 import { random } from '../random.ts'
@@ -13,7 +13,7 @@ import { type Truth, truthOf } from './truth.ts'
 
 export interface SimulatedRecording {
   seed: number
-  /** A new one each time, since a recording can be read only once. */
+  /** Returns a new object for each call, since a recording can be read only once. */
   recording(): Recording
   truth: Truth
   conditions: Conditions
@@ -21,11 +21,11 @@ export interface SimulatedRecording {
   rows: readonly RecordedRow[]
   lost: readonly LostEvents[]
   tasks: ReadonlyMap<number, string>
-  /** What truly happened, for tests of the simulator itself. */
+  /** The true events, for tests of the simulator itself. */
   run: Run
 }
 
-/** `some` replaces single options of the driver or conditions that the seed draws. */
+/** @param some options and conditions that replace those drawn from the seed */
 export function makeRecording(
   seed: number,
   some: { driver?: Partial<DriverOptions>; conditions?: Partial<Conditions> } = {},
@@ -57,7 +57,7 @@ export function makeRecording(
   }
 }
 
-/** A recording that was cut ends with its last event; others went on for a while. */
+/** Returns the end of the recording: that of its last event if it was cut, otherwise a later time. */
 function endOf(run: Run, { clock, end }: Conditions, rows: readonly RecordedRow[]): number {
   const last = rows.at(-1)?.time ?? 0
   if (end === 'cut' || clock.kind === 'counter') return last

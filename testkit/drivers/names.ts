@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Draws the functions of a driver that does not exist: names as drivers have them, and how the compiler left them in a
- * stack. No name says what the function does with references: the words are drawn without regard to it.
+ * Draws the functions of a fictitious driver: realistic names, and their form in stacks after compilation. The words are drawn
+ * at random, so that no name tells what the function does with references.
  */
 
 import type { Frame } from '../../src/trace/events.ts'
@@ -41,19 +41,19 @@ export class DriverNames {
     if (random.chance(0.5)) this.#helpers.set('put', this.#function())
   }
 
-  /** A function of the driver that is no site itself: a task's entry point. */
+  /** Draws a function of the driver that is no call site, such as the entry point of a task. */
   entry(): Frame {
     return this.#frame(this.#function())
   }
 
-  /** A name for a kernel thread of the driver. */
+  /** Draws a name for a kernel thread of the driver. */
   thread(): string {
     return `${this.prefix.slice(0, -1)}-${this.#random.pick(NOUNS)}${this.#random.chance(0.3) ? 'd' : ''}`.slice(0, 15)
   }
 
-  /** Draws a place that takes or puts references, in one of the shapes that a compiler leaves. */
+  /** Draws a call site that takes or puts references, in one of the forms that a compiler produces. */
   site(direction: Direction): Site {
-    // Two subsystems may share the function that puts: then nobody can tell whose put is missing.
+    // Two subsystems may share the function that puts. Then a missing put cannot be attributed to one of them.
     if (direction === 'put' && this.#puts.length > 0 && this.#random.chance(0.04)) return this.#random.pick(this.#puts)
     const site = this.#draw(direction)
     if (direction === 'put') this.#puts.push(site)
@@ -76,12 +76,12 @@ export class DriverNames {
       return new Site([this.#frame(helper!), caller], [{ function: helper!.name, caller: caller.name }])
     }
     this.#functions.push(acting)
-    // The function that really acts jumped to the helper, so that its caller is the first to show.
+    // With a tail call, the acting function jumps to the helper, so that its caller is the first frame in the stack.
     if (shape === 'plain' || shape === 'tail-call') return this.#direct(acting)
     return new Site([this.#frame(acting), this.#frame(this.#function())], [{ function: acting.name }])
   }
 
-  /** Another call site in the function of `site`: an error path, say. */
+  /** Draws another call site in the function of `site`, for example in an error path. */
   second(site: Site): Site {
     const [first, ...rest] = site.frames as [Frame, ...Frame[]]
     const offset = first.offset! + this.#random.int(0x20, 0x90)
@@ -89,7 +89,7 @@ export class DriverNames {
     return new Site([frame, ...rest], site.culprits)
   }
 
-  /** A site in the core that the driver calls; both the core's functions and the driver's may be accused. */
+  /** A call site in the core, called by the driver. Functions of both may be accused. */
   through(core: string, accused: readonly string[]): Site {
     const caller = this.#frame(this.#function())
     const culprits: Culprit[] = [...accused, caller.name].map(name => ({ function: name }))

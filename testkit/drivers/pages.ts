@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * The pages of a pagemap: their counts and map counts with history, so that what an event read can be settled when all
- * operations are known, and the references that somebody truly holds.
+ * The pages of a pagemap: the history of their counts and map counts, so that the values that an event reads can be determined
+ * once all operations are known, and the references that are truly held.
  */
 import type { Site } from './stacks.ts'
 
-/** One reference, or several taken at once: who took it where, and what became of it. */
+/** One reference, or several that were taken at once: its owner, its call site, and its puts. */
 export interface Reference {
   readonly page: Page
   /** Number of the page's lifetime, as the driver counts them. */
@@ -15,15 +15,15 @@ export interface Reference {
   readonly site: Site
   taken: number
   readonly units: number
-  /** Units not given back yet. */
+  /** Units that have not been put yet. */
   left: number
-  /** The reference that the page was handed out with. */
+  /** True for the reference that the page was allocated with. */
   root: boolean
-  /** When the last unit was given back. */
+  /** When the last unit was put. */
   returned: number | undefined
-  /** Where units were given back, the last one last. */
+  /** Call sites that put units, in order. */
   readonly putSites: Site[]
-  /** Nobody will give the rest back: a fault. */
+  /** True if, by a fault, the remaining units will never be put. */
   leaked: boolean
 }
 
@@ -32,13 +32,13 @@ export class Page {
   readonly index: number
   count = 0
   mapcount = -1
-  /** Lifetimes handed out so far. */
+  /** Number of lifetimes so far. */
   lives = 0
-  /** Between hand-out and the release by the user that it was handed out to. */
+  /** True between the allocation and the release by the user that it was allocated for. */
   live = false
-  /** From this time on the page's references are not what the driver believes: a fault, or the consequence of one. */
+  /** Time of the first fault or consequence on the page, from which on its references are not what the driver believes. */
   taintedAt: number | undefined
-  /** References that were taken and not given back, by intent or not. */
+  /** References that were taken and not put, intentionally or not. */
   readonly open = new Set<Reference>()
   readonly #countTimes: number[] = []
   readonly #counts: number[] = []
@@ -75,7 +75,7 @@ export class Page {
   }
 }
 
-/** The last value set at or before `time`. */
+/** Returns the last value that was set at or before `time`. */
 function valueAt(times: readonly number[], values: readonly number[], time: number, first: number): number {
   let low = 0
   let high = times.length

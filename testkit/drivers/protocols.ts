@@ -10,25 +10,25 @@ export type Protocol = (typeof PROTOCOLS)[number]
 
 export interface Rules {
   protocol: Protocol
-  /** Release as `uname -r` prints it. */
+  /** Release, as printed by `uname -r`. */
   kernel: string
-  /** Counts that memremap_pages() sets, one after the other. */
+  /** Counts that memremap_pages() sets, in order. */
   setup: readonly number[]
   idle: number
-  /** The operation that hands a page out; undefined where the owner changes no count. */
+  /** The operation that allocates a page; undefined if the owner changes no count. */
   handOut: { op: Op; val: number } | undefined
-  /** How a single reference is put: a plain put, or the one that returns the new count for pages whose idle count is 1. */
+  /** Operation of a single put: a plain put, or for pages whose idle count is 1 the put that returns the new count. */
   putOp: Op
-  /** The core sets this count after the page was freed. */
+  /** Count that the core sets after the page was freed; undefined if it sets none. */
   resetTo: number | undefined
   /**
-   * When the owner may hand the page out again: from the free callback; when nothing but the owner holds it (file systems
-   * wait for that); or as soon as the owner's user lets go, whoever else holds it (device-dax).
+   * When the owner may allocate the page again: from the free callback on; once nobody but the owner holds it, which file systems
+   * wait for; or as soon as the user releases it, whoever else holds it (device-dax).
    */
   reuse: 'callback' | 'when-idle' | 'when-released'
-  /** Whether the reference of a hand-out is replaced by that of a page table's entry at once. */
+  /** Whether the reference of the allocation is replaced at once by that of a page table entry. */
   mapsRoot: 'always' | 'maybe' | 'never' | 'is-mapping'
-  /** memunmap_pages() puts each page once. */
+  /** True if memunmap_pages() puts each page once. */
   teardownPuts: boolean
 }
 
@@ -83,7 +83,7 @@ export const RULES: Record<Protocol, Rules> = {
   P2PDMA_73: { ...owned('P2PDMA_73', '7.3.0-rc7'), mapsRoot: 'always' },
 }
 
-/** True if a get on a free page can be told from a hand-out by its count: a hand-out is an event of its own kind. */
+/** True if allocations have a kind of event of their own, so that a get on a free page differs from an allocation. */
 export function showsHandOut(rules: Rules): boolean {
   return rules.handOut?.op === Op.SET
 }

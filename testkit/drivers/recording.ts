@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** A recording made of rows in memory, in the order in which they stand. */
+/** A recording made of rows in memory, which are delivered in their order. */
 import type { EventBatch, LostEvents, Recording, SourceInfo } from '../../src/trace/events.ts'
 import { Stacks } from '../stacks.ts'
 import type { RecordedRow } from './rows.ts'
@@ -46,7 +46,7 @@ function batchOf(rows: readonly RecordedRow[], stacks: Stacks, lost: LostEvents[
 
 const BATCH = 4096
 
-/** `rows` in the order of the recording. */
+/** @param rows in the order of the recording */
 export function recordingOf(
   rows: readonly RecordedRow[],
   lost: readonly LostEvents[],

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Makes the rows of a recording out of what truly happened: stamps as the clock has them, counts as they were read. */
+/** Makes the rows of a recording from the true events: stamps of the recording's clock, counts as they were read. */
 
 import type { Frame } from '../../src/trace/events.ts'
 import type { Row } from '../fake-recording.ts'
@@ -10,14 +10,14 @@ import type { TrueEvent } from './kernel.ts'
 
 export interface RecordedRow extends Row {
   event: TrueEvent
-  /** The time of the machine that the stamp was taken at. */
+  /** Time of the stamp on the simulated machine's clock. */
   stamp: number
 }
 
 const ZONE_DEVICE_HIGH = 0x0c000000
 const PG_RESERVED = 0x2000
 
-/** All rows in the order of the recording: by time, equal times by CPU, each CPU's own in the order of its buffer. */
+/** Returns all rows in the order of the recording: by time and CPU; those of one CPU in the order of its buffer. */
 export function recordedRows(run: Run, conditions: Conditions): RecordedRow[] {
   const { clock } = conditions
   const perf = clock.kind === 'perf'
@@ -26,7 +26,7 @@ export function recordedRows(run: Run, conditions: Conditions): RecordedRow[] {
   const rows: RecordedRow[] = []
   for (const event of run.kernel.events) {
     const { moments, cpu, page } = event
-    // Perf fills in the fields first and takes the time when it hands the sample over.
+    // perf fills in the fields first, and takes the time when it outputs the sample.
     const stamp = perf ? moments.read : moments.stamp
     const read = perf ? moments.stamp : moments.read
     const fresh = event.role === 'setup' && !firstSeen.has(page.pfn)
@@ -53,7 +53,7 @@ export function recordedRows(run: Run, conditions: Conditions): RecordedRow[] {
 }
 
 function inOrder(rows: RecordedRow[], counter: boolean): RecordedRow[] {
-  // Each CPU's buffer first, and then all merged, as a reader does.
+  // Each CPU's buffer is sorted first. Then all are merged, as a reader does.
   rows.sort((a, b) => a.stamp - b.stamp)
   if (counter) {
     for (const [tick, row] of rows.entries()) row.time = tick + 1
@@ -70,7 +70,7 @@ function inOrder(rows: RecordedRow[], counter: boolean): RecordedRow[] {
     .map(({ row }) => row)
 }
 
-/** Stacks in text show names only. */
+/** Reduces a stack to names, as text shows it. */
 function asText(stack: readonly Frame[], known: Map<readonly Frame[], readonly Frame[]>): readonly Frame[] {
   let text = known.get(stack)
   if (text === undefined) {

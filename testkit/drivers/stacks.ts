@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Kernel stacks: frames with addresses, the places that change a count, and what stands below them. */
+/** Kernel stacks: frames with addresses, call sites that change a count, and the frames below them. */
 import { type Frame, Op } from '../../src/trace/events.ts'
 
 const KERNEL_TEXT = 0xffffffff81000000n
 const FUNCTION_BYTES = 0x1000n
 
-/** Frames of the kernel proper have the same addresses in all recordings, as on one machine. */
+/** Frames of the kernel proper, which have the same addresses in all recordings. */
 const kernelFrames = new Map<string, Frame>()
 const kernelFunctions = new Map<string, bigint>()
 
@@ -46,20 +46,20 @@ const CALLS = new Map<number, string>([
   [Op.MOD_UNLESS, 'mod_unless'],
 ])
 
-/** The tracepoint's own frames, which stand on top of every stack. */
+/** The frames of the tracepoint itself, which are on top of every stack. */
 function topFrames(op: Op): Frame[] {
   const template = op === Op.SET || op === Op.MOD ? 'mod' : 'mod_and_test'
   return kernelStack(`trace_event_raw_event_page_ref_${template}_template+0xd0 __page_ref_${CALLS.get(op)}+0x3e`)
 }
 
-/** Who may rightly be accused of what happened at a site: the function, and the caller that must stand below it. */
+/** A right answer to who is at fault: the function, and the caller that has to be below it on the stack. */
 export interface Culprit {
   function: string
   caller?: string
 }
 
 let tailIds = 0
-/** What stands below a site: the entry function of a task or an interrupt and the way there. */
+/** The frames below a call site: the entry function of a task or interrupt, and the frames below that. */
 export class Tail {
   readonly id = tailIds++
   readonly frames: readonly Frame[]
@@ -68,7 +68,7 @@ export class Tail {
   }
 }
 
-/** A place that changes counts, with the frames from the one that acts up to, but not including, the task's own. */
+/** A call site that changes counts, with its frames from the acting one outwards, without those of the task. */
 export class Site {
   readonly frames: readonly Frame[]
   readonly culprits: readonly Culprit[]
@@ -80,13 +80,13 @@ export class Site {
     this.culprits = culprits
   }
 
-  /** The same for sites that look the same in a stack. */
+  /** Equal for call sites that look the same in a stack. */
   get key(): string {
     this.#key ??= this.frames.map(({ address }) => address.toString(16)).join(' ')
     return this.#key
   }
 
-  /** The whole stack; the same array for the same tail, so that it is interned once. */
+  /** Returns the whole stack. It is the same array for the same tail, so that it is interned only once. */
   stack(op: Op, tail: Tail): readonly Frame[] {
     const key = tail.id * 16 + op
     let stack = this.#stacks.get(key)
@@ -97,18 +97,18 @@ export class Site {
     return stack
   }
 
-  /** The stack on frames that will not be met again: an interrupted task's. */
+  /** Returns the stack on top of an interrupted task's frames. It is not cached, since these frames do not recur. */
   stackOn(op: Op, below: readonly Frame[]): readonly Frame[] {
     return [...topFrames(op), ...this.frames, ...below]
   }
 
-  /** The same place seen through further functions of the core, e.g. where the core sets a count after a last put. */
+  /** The same call site with further functions of the core on top, for example where the core sets a count after a last put. */
   through(helpers: string): Site {
     return new Site([...kernelStack(helpers), ...this.frames], this.culprits)
   }
 }
 
-/** A site in the kernel proper; every function named in it may be accused. */
+/** A call site in the kernel proper. @param accused functions that may be accused */
 export function kernelSite(text: string, accused: readonly string[]): Site {
   return new Site(
     kernelStack(text),
@@ -130,7 +130,7 @@ export const INSMOD_TAIL = kernelStack(
   `do_one_initcall+0x5a do_init_module+0x60 init_module_from_file+0x89 __x64_sys_finit_module+0x5a ${SYSCALL}`,
 )
 export const RMMOD_TAIL = kernelStack(`__do_sys_delete_module+0x1d4 ${SYSCALL}`)
-/** Between a softirq's handler and what the interrupt came upon. */
+/** The frames between a softirq's handler and the interrupted task. */
 export const IRQ_ENTRY = kernelStack(`irq_exit_rcu+0x80 ${TIMER_IRQ}`)
 export const SOFTIRQ_TAILS = {
   ksoftirqd: new Tail(kernelStack(`run_ksoftirqd+0x22 smpboot_thread_fn+0xda ${KTHREAD}`)),
