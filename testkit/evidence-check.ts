@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Holds every sentence of an account against the recording. Each has a pattern, and its numbers are counted again from the events
- * themselves (evidence/reading.ts), by nothing that the ledger uses. A sentence that no pattern knows is a fault as well: whoever
- * writes a new one writes how to check it.
+ * Checks every sentence of an account against the recording. Each sentence has a pattern, and its numbers are recomputed from the
+ * events (evidence/reading.ts) without the ledger's code. A sentence that matches no pattern is an error as well, so that each new
+ * sentence needs a check.
  */
 import type { Account } from '../src/ledger/account.ts'
 import type { Finding } from '../src/ledger/findings/finding.ts'
@@ -26,7 +26,7 @@ export interface FalseSentence {
 }
 
 export interface EvidenceResult {
-  /** Sentences recomputed, those found false, and those that this recording gives no means to recompute. */
+  /** Numbers of sentences: recomputed ones, false ones, and those that cannot be recomputed from this recording. */
   checked: number
   wrong: FalseSentence[]
   unchecked: string[]
@@ -40,7 +40,7 @@ const CHECKS = [
 /**
  * Checks all sentences of an account.
  *
- * @param recording the same once more, not yet read
+ * @param recording the recording of the account, opened again and not yet read
  */
 export async function checkEvidence(recording: Recording, account: Account): Promise<EvidenceResult> {
   const reading = await Reading.of(recording, pfn => pagemapOf(account, pfn))

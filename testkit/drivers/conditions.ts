@@ -26,7 +26,7 @@ export interface Conditions {
   unmarked: Filter | 'none'
   /** True if the recording names the kernel's release. */
   kernelKnown: boolean
-  /** True if the recording has the time of its end, which is later than the last event. */
+  /** True if the recording says until when it went on after its last event. */
   endKnown: boolean
 }
 

@@ -32,7 +32,7 @@ export interface Planted {
   /** On the simulated machine's clock. */
   at: number
   culprits: Culprit[]
-  /** The leaked reference, or the one that was put too often. */
+  /** The reference concerned: a leaked one, one that was put too often, or that of an allocation without initialisation. */
   reference: Reference | undefined
   /** The wrong operation. A leak and a missing initialisation have none. */
   event: TrueEvent | undefined

@@ -9,7 +9,7 @@ import type { Page } from './pages.ts'
 export interface FreeList {
   push(page: Page): void
   pop(): Page | undefined
-  /** True if the page is on the list. Used where a fault needs a page that is certainly free. */
+  /** True if the page is on the list. */
   has(page: Page): boolean
 }
 

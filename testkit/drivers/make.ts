@@ -57,7 +57,7 @@ export function makeRecording(
   }
 }
 
-/** Returns the end of the recording: that of its last event if it was cut, otherwise a later time. */
+/** Returns the end of the recording: that of its last event if it was cut or its clock counts ticks, otherwise a later time. */
 function endOf(run: Run, { clock, end }: Conditions, rows: readonly RecordedRow[]): number {
   const last = rows.at(-1)?.time ?? 0
   if (end === 'cut' || clock.kind === 'counter') return last

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** The truth about a recording: which faults happened, whether its events tell them at all, and who holds what at the end. */
+/** The truth about a recording: the faults, whether its events can show them at all, and the references held at the end. */
 import type { FindingKind } from '../../src/ledger/findings/registry.ts'
 import type { LostEvents } from '../../src/trace/events.ts'
 import { shown } from './clocks.ts'
@@ -14,31 +14,31 @@ import type { Culprit } from './stacks.ts'
 
 export interface TrueFault {
   kind: FaultKind
-  /** Findings of these kinds are right about it. */
+  /** Kinds of findings that are right about the fault. */
   accepted: FindingKind[]
   pfn: number
   culprits: Culprit[]
-  /** Names out of `culprits`. */
+  /** The names in `culprits`. */
   functions: string[]
   units: number
-  /** On the recording's clock; of a counter clock, the tick of the event or of the one before. */
+  /** On the recording's clock. With a counter clock, the tick of the event or of the one before it. */
   time: number
   subsystem: string
   mode: string
-  /** Whether the recording has the event, or for a leak the one that took the reference. */
+  /** True if the recording has the event of the fault, or for a leak the event that took the reference. */
   recorded: boolean
-  /** Whether the recorded events tell it in principle, and if not, why not. */
+  /** True if the recorded events can show the fault in principle; below, the reason if not. */
   decidable: boolean
   why: string | undefined
 }
 
 export interface Truth {
   faults: TrueFault[]
-  /** Pages whose references went wrong, and since when: findings about them after that may be consequences. */
+  /** Pages with a wrong count, and the time since when. Later findings about them may be consequences. */
   cascade: { pfn: number; time: number }[]
-  /** References that are out at the end and will be given back. */
+  /** References that are held at the end and will be put. */
   held: { pfn: number; units: number; function: string; subsystem: string }[]
-  /** No fault has happened, recorded or not. */
+  /** True if there was no fault at all, recorded or not. */
   correct: boolean
 }
 
@@ -93,7 +93,7 @@ const distinct = (culprits: readonly Culprit[]): Culprit[] => [
   ...new Map(culprits.map(culprit => [`${culprit.function} ${culprit.caller ?? ''}`, culprit])).values(),
 ]
 
-/** A moment of the machine on the recording's clock, as CPU 0 would show it. */
+/** Returns a function that converts times of the machine to the recording's clock, as of CPU 0. */
 function clockOf({ clock }: Conditions, rows: readonly RecordedRow[]): (time: number) => number {
   if (clock.kind !== 'counter') return time => shown(clock, time, 0)
   return time => rows.findLast(row => row.stamp <= time)?.time ?? 0
@@ -138,11 +138,11 @@ function isRecorded(planted: Planted, view: View): boolean {
     reference !== undefined && reference === planted.reference && (role === 'take' || role === 'hand-out')
   const taken = events.find(took)
   if (taken !== undefined) return view.kept.has(taken)
-  // Nothing is recorded of a hand-out that changes no count: what counts is whether the page is seen at all.
+  // An allocation that changes no count is not recorded. Any later event of the page suffices.
   return events.some(event => event.moments.opTime >= planted.at && view.kept.has(event))
 }
 
-/** The taker, and whoever else took a reference of this lifetime that comes back through the same sites. */
+/** The function that took the reference, and others that took references in this lifetime which are put at the same sites. */
 function leakCulprits(leaked: Reference, { lives, bySite }: View): Culprit[] {
   const sites = new Set((bySite.get(leaked.site.key) ?? []).flatMap(({ putSites }) => putSites.map(({ key }) => key)))
   const alike = (lives.get(lifeKey(leaked)) ?? []).filter(
@@ -151,25 +151,25 @@ function leakCulprits(leaked: Reference, { lives, bySite }: View): Culprit[] {
   return [leaked, ...alike].flatMap(({ site }) => site.culprits)
 }
 
-/** Other functions that put references of the same taker in this lifetime: one of theirs may be the surplus one. */
+/** Functions that put references of the same taker in this lifetime: any of their puts may be the surplus one. */
 function alternatives({ reference }: Planted, { lives }: View): Culprit[] {
   if (reference === undefined) return []
   const same = (lives.get(lifeKey(reference)) ?? []).filter(({ site }) => site.key === reference.site.key)
   return same.flatMap(({ putSites }) => putSites.flatMap(site => site.culprits))
 }
 
-/** Everybody who did something on the page in the lifetime that began without initialisation. */
+/** Those who operated on the page in the lifetime that began without initialisation. */
 function actorsOf(planted: Planted, view: View): Culprit[] {
   const actors = eventsOf(planted, view).filter(event => event.moments.opTime >= planted.at)
   return [...new Set(actors.slice(0, 12).flatMap(event => event.site.culprits))]
 }
 
-/** Why the recorded events do not tell this fault; undefined: they do. */
+/** Returns why the recorded events cannot show the fault; undefined if they can. */
 function undecidable(planted: Planted, view: View): string | undefined {
   const { conditions, run } = view
   if (!isRecorded(planted, view)) return 'not recorded'
   if (conditions.unmarked !== 'none' && conditions.unmarked !== 'pfns') return 'unmarked losses'
-  // A count below that of an idle page needs no history.
+  // A count below that of an idle page is wrong whatever came before.
   if (planted.event?.role === 'surplus' && planted.event.after < run.kernel.rules.idle) return undefined
   const began = Math.min(planted.at, ...(view.lives.get(lifeKey(planted)) ?? []).map(({ taken }) => taken))
   const hole = hasHole(planted, began, view)
@@ -180,7 +180,7 @@ function undecidable(planted: Planted, view: View): string | undefined {
   return showsHandOut(rules) ? undefined : 'a get looks like a hand-out'
 }
 
-/** Events of the page that are missing since its lifetime began, or gaps in which there may be some. */
+/** Returns a reason if events of the page are missing since the lifetime began, or if a gap may have contained some. */
 function hasHole(planted: Planted, began: number, view: View): string | undefined {
   const { run, kept, lost, end, timeOf } = view
   const until = planted.kind === 'leak' ? end : Math.min(end, planted.at + 10 * run.world.think)
@@ -193,7 +193,7 @@ function hasHole(planted: Planted, began: number, view: View): string | undefine
   return lost.some(gap => gap.from <= to && gap.to >= from) ? 'a gap' : undefined
 }
 
-/** A leak shows only when references like it would have come back by then. */
+/** A leak shows only if references like it would have been put before the recording ended. */
 function leakUndecidable(
   { page, reference, at, owner }: Planted,
   { conditions, end, bySite }: View,

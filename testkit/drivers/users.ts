@@ -9,7 +9,7 @@ import type { World } from './world.ts'
 
 export const ROOT = 'root'
 
-/** The driver's allocation and release, with the faults that these can have. */
+/** Allocation and release of pages by the driver, with their faults. */
 export class Root {
   readonly #world: World
   readonly #alloc: Site
@@ -43,7 +43,7 @@ export class Root {
     return ['leak', 'surplus', ...(initialised ? ['no-init'] : [])]
   }
 
-  /** Hands a page out to the user; undefined if there is none. */
+  /** Allocates a page for the user. @returns undefined if there is none */
   *handOut(user: Context): Steps<Reference | undefined> {
     const { kernel, faults, machine } = this.#world
     const page = kernel.free.pop()
@@ -56,7 +56,7 @@ export class Root {
     return this.#maps ? yield* this.#mapIt(user, root) : root
   }
 
-  /** The page table's reference takes the place of the one that the page was handed out with. */
+  /** Replaces the reference of the allocation by that of a page table entry. */
   *#mapIt(user: Context, root: Reference): Steps<Reference> {
     const { kernel, machine } = this.#world
     const mapping = yield* kernel.take(user, root.page, this.#map, ROOT)
@@ -85,13 +85,13 @@ export class Root {
 }
 
 export interface Habits {
-  /** Pages that a user keeps at the same time, at most. */
+  /** Largest number of pages that a user keeps at the same time. */
   pages: number
-  /** Uses of a page before it is released, on average. */
+  /** Mean number of uses of a page before its release. */
   uses: number
 }
 
-/** One user, for as long as there is traffic; then it releases what it has. */
+/** Runs a user while there is traffic. Then it releases its pages. */
 export function* user(context: Context, world: World, root: Root, subsystems: Subsystem[], habits: Habits): Steps {
   const { random } = world
   const held: Reference[] = []

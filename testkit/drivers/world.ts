@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What the subsystems of a simulated driver share: the machine, the driver's names, its tasks, and its faults. */
+/** State that the subsystems of a simulated driver share: the machine, the driver's names, tasks and faults. */
 import type { Random } from '../random.ts'
 import { exponential, logUniform } from './chances.ts'
 import type { Faults } from './faults.ts'
@@ -9,7 +9,7 @@ import type { DriverNames } from './names.ts'
 import type { Page } from './pages.ts'
 import { IOCTL_TAIL, KTHREAD_TAIL, kernelStack, Tail, WORKER_TAIL, WRITE_TAIL } from './stacks.ts'
 
-/** Gives the context of one run of something: a worker of the work queue, a burst of a softirq. */
+/** Returns the context of one run: a worker of a work queue, or a burst of a softirq. */
 export type Runner = () => Context
 
 const FIRST_PID = 90
@@ -21,11 +21,11 @@ export class World {
   readonly names: DriverNames
   readonly faults: Faults
   readonly pages: readonly Page[]
-  /** Mean time between two things that a user does, in nanoseconds. */
+  /** Mean time between two actions of a user, in nanoseconds. */
   readonly think: number
   readonly taskNames = new Map<number, string>()
   readonly users: Context[] = []
-  /** While true, users go on; afterwards what is under way comes to its end. */
+  /** While true, users continue. Afterwards only actions under way are completed. */
   traffic = true
   readonly #workers: Task[] = []
   #pid = FIRST_PID
@@ -62,12 +62,12 @@ export class World {
     return this.random.int(0, this.machine.cpus - 1)
   }
 
-  /** A kernel thread of the driver, with a function of its own. */
+  /** Creates a kernel thread of the driver, with a function of its own. */
   thread(cpu = this.anyCpu()): Context {
     return { task: this.task(this.names.thread(), cpu), tail: new Tail([this.names.entry(), ...KTHREAD_TAIL]) }
   }
 
-  /** Processes, or threads of the driver, that use its pages; all enter it in the same function. */
+  /** Adds processes, or threads of the driver, that use its pages. All enter the driver by the same function. */
   addUsers(count: number): void {
     const tail = this.random.pick([KTHREAD_TAIL, KTHREAD_TAIL, IOCTL_TAIL, WRITE_TAIL])
     const below = new Tail([this.names.entry(), ...tail])
@@ -79,7 +79,7 @@ export class World {
     }
   }
 
-  /** Work items of one function, on the CPU that queued them or on any. */
+  /** Creates work items of one function, which run on the CPU that queued them or on any CPU. */
   workQueue(): Runner {
     const tail = new Tail([this.names.entry(), ...WORKER_TAIL])
     return () => ({ task: this.random.pick(this.#workers), tail })
@@ -90,7 +90,7 @@ export class World {
     return (cpu = this.anyCpu()) => ({ cpu, handler: tail })
   }
 
-  /** Where a driver's completions run. */
+  /** Draws the context of the driver's completions. */
   completionRunner(): Runner {
     const chance = this.random()
     if (chance < 0.4) return this.workQueue()
@@ -103,12 +103,12 @@ export class World {
     return () => thread
   }
 
-  /** A short pause of a running function. */
+  /** Draws a short pause of a running function. */
   pause(): number {
     return exponential(this.random, 1000)
   }
 
-  /** Draws a mean latency between `low` and `high` thinking times. */
+  /** Draws a mean latency between `low` and `high` times `think`. */
   latency(low: number, high: number): number {
     return this.think * logUniform(this.random, low, high)
   }

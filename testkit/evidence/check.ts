@@ -2,7 +2,7 @@
 /** A check of one kind of sentence: its pattern, and what recomputes its numbers. */
 import type { Problem, Subject, UNCHECKED } from './subject.ts'
 
-/** @param match the sentence and its parts, as the pattern has them */
+/** Recomputes a sentence. @param match the sentence and the groups of its pattern */
 export type Recompute = (subject: Subject, match: readonly string[]) => Problem | typeof UNCHECKED
 
 export interface Check {

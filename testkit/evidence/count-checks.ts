@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Sentences about puts too many and counts that contradict. A page's count is taken as its events add up to it in the order of
- * their stamps; where that order contradicts a result, a count may be off by what other CPUs did within the time that a stamp can
- * lag, so that it is checked against all counts of that stretch.
+ * Sentences about surplus puts and contradictory counts. A page's count is the sum of its events in the order of their stamps. If
+ * that order contradicts a result, a count may be off by operations of other CPUs within the time that a stamp can lag, so that
+ * it is checked against all counts of that interval.
  */
 import { Op } from '../../src/trace/events.ts'
 import { type Check, check, type Recompute } from './check.ts'
@@ -22,7 +22,7 @@ import {
   unitsUnder,
 } from './subject.ts'
 
-/** Runs a check of the event that a finding accuses, or comes nearest to accusing: of several with its stamp, one has to pass. */
+/** Checks the event of the culprit or first candidate. Of several events with that stamp, one has to pass. */
 function ofAccused(
   recompute: (subject: Subject, match: readonly string[], event: PageEvent) => Problem | typeof UNCHECKED,
 ): Recompute {
@@ -34,13 +34,13 @@ function ofAccused(
   }
 }
 
-/** Events of the lifetime that a finding is about, by its times. */
+/** Events within the times of the finding's lifetime. */
 function lifetimeEvents({ finding: { life }, page }: Subject): PageEvent[] {
   const [from, to] = [life.began ?? -Infinity, life.ended ?? Infinity]
   return page.events.filter(({ time, delta }) => time >= from && time <= to && delta !== 0)
 }
 
-/** Says that no count that the page can have had at an event is the one that is said. */
+/** Returns a problem if the page cannot have had the stated count before the event. */
 function countBefore(subject: Subject, event: PageEvent, said: number): Problem {
   const { page } = subject
   if (event.before === said) return undefined
@@ -134,7 +134,7 @@ function countOfGet(subject: Subject, [, count, sets]: readonly string[], get: P
     page.events.filter(event => event.op === Op.SET && event.val > 0 && event.before === idle).length
   const sure = all.filter(({ isClean }) => isClean).reduce((sum, page) => sum + handOuts(page), 0)
   const most = all.reduce((sum, page) => sum + page.events.filter(({ op }) => op === Op.SET).length, 0)
-  // Of the pages that were set up while it was recorded, each first set is none of these.
+  // For pages that were set up during the recording, the first set is part of the set-up and not counted.
   return outside(
     'sets that hand out',
     Number(sets),
@@ -156,7 +156,7 @@ function resultDiffers(subject: Subject, [, count, val, what]: readonly string[]
   const result =
     event.op === Op.MOD_AND_RETURN ? `returned ${event.ret}` : event.ret !== 0 ? 'hit zero' : 'did not hit zero'
   if (result !== what) return `the event ${result}`
-  // Its own result is what the count is thought to be before it, where the order of stamps gives no other.
+  // If the order of stamps gives no other count, the count before the event is the one that its own result implies.
   return event.before === Number(count) || !subject.page.isClean
     ? undefined
     : outside('the count before it', Number(count), event.before!)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Sentences that say how often a law holds. Lifetimes of pages whose stamps contradict their results, that may have lost events, or on
- * which something was found may have been seen otherwise: they count for the upper bound only.
+ * Sentences that say how often a law holds. The ledger may have seen some lifetimes differently: those of pages whose stamps
+ * contradict their results, that may have lost events, or that have a finding. These count for the upper bound only.
  */
 
 import type { LawSummary } from '../../src/ledger/account.ts'
@@ -45,12 +45,12 @@ function lawHolds(subject: Subject, [, gets, puts, held, touched]: readonly stri
   )
 }
 
-/** Events of a lifetime from which on the ledger does not keep them all. */
+/** Number of events of a lifetime from which on the ledger does not keep all of them. */
 const LONG = 64
 
 /**
- * Callers of a law's call sites that are seldom seen. Where a law was split by callers, it may leave such ones out (one in ten), and
- * its name does not tell.
+ * Rare callers of a law's call sites. A law that was split by callers may leave out such callers (up to one in ten), and its name
+ * does not show that.
  */
 export function rareCallers(reading: Reading, law: NamedLaw): ReadonlySet<string> {
   const bySite = new Map<string, Map<string, number>>()
@@ -90,7 +90,7 @@ function lawCounts({ reading, account }: Subject, law: NamedLaw) {
     const own = page.events.filter(event => unitsUnder(law, event) !== 0)
     if (own.length === 0) continue
     if (!page.isClean || spoilt.has(page.pfn)) {
-      // However its lifetimes are told apart, each has an event of its own.
+      // However the events are divided into lifetimes, each lifetime has at least one event.
       most.touched += own.length
       most.held += own.length
       continue
@@ -100,9 +100,9 @@ function lawCounts({ reading, account }: Subject, law: NamedLaw) {
       if (!lifetime.isComplete || units.length === 0) continue
       const isEven = units.reduce((sum, n) => sum + n, 0) === 0 ? 1 : 0
       most.touched++
-      // Without a caller that the law leaves out it may hold after all, or not be touched.
+      // If the law leaves a caller out, it may hold for the lifetime nevertheless, or not apply to it.
       const isRare = lifetime.events.some(event => unitsUnder(law, event) !== 0 && rare.has(chainOf(event)))
-      // Of a long lifetime the ledger sets pairs aside, after which it may not touch the law.
+      // In a long lifetime the ledger removes pairs, after which the law may not apply to it.
       const isVague = isRare || lifetime.events.length >= LONG
       most.held += isVague ? 1 : isEven
       if (!lifetime.isSure || isVague) continue
@@ -113,7 +113,7 @@ function lawCounts({ reading, account }: Subject, law: NamedLaw) {
   return { least, most }
 }
 
-/** Lifetimes that began before the recording, as far as the ledger can tell, or closed after something odd: they are not complete. */
+/** Number of incomplete lifetimes: those that began before the recording, or closed after an anomaly, according to the ledger. */
 export function uncountedLifetimes({ account: { lives } }: Subject): number {
   return lives.partial + lives.broken
 }
@@ -123,26 +123,26 @@ function isCounted(account: Subject['account'], pfn: number): boolean {
   return !isAnyDevice || pagemapOf(account, pfn)?.device === true
 }
 
-/** True if a law has a put at that call site. */
+/** True if the law has a put at the call site. */
 export function lawCountsIn({ puts }: LawSummary, name: string): boolean {
   return puts.some(site => site && lawSiteName(site) === name)
 }
 
 function withoutLaw({ account, page }: Subject, [, name]: readonly string[]): Problem {
-  // A hand-out's set takes a reference whatever the count was that the events before add up to.
+  // The set of an allocation takes a reference, whatever the count before it.
   const takes = ({ op, val, delta }: PageEvent) => delta > 0 || (op === Op.SET && val > 0)
   if (!page.events.some(event => takes(event) && isAt(event, name!))) return `${name} took no reference to the page`
   const other = account.laws.find(law => law.gets.some(site => site && lawSiteName(site) === name))
   return other ? `a law says what gives back a reference that ${name} took` : undefined
 }
 
-/** Pages with resets, or whose stamps contradict their results, may have been seen otherwise. */
+/** Not checked for pages with resets or contradictory stamps, which the ledger may have seen differently. */
 function givenBackMore(subject: Subject, [, units]: readonly string[]): Problem | typeof UNCHECKED {
   const law = lawOf(subject)
   if (subject.finding.law === undefined) return 'the finding has no law'
   if (!law || subject.page.isReset || !subject.page.isClean) return UNCHECKED
   const { idle } = subject
-  // A set hands a page to one owner, whatever the count was that it found.
+  // A set gives the page to one owner, whatever the count before it.
   const unitsOf = (event: PageEvent) =>
     event.op === Op.SET && event.val > idle && isAtAny(event, law.gets) ? event.val - idle : unitsUnder(law, event)
   const sum = subject.page.events.reduce((total, event) => total + unitsOf(event), 0)

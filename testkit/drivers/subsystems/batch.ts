@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Batches: several references taken at once by page_ref_add(), given back one by one, or the rest of them at once by
- * another function; or taken at once and put singly by whoever is done.
+ * Batches: several references that are taken at once by page_ref_add(). They are put one by one, with the rest put at once by
+ * another function, or each by the task that has finished.
  */
 import { Op } from '../../../src/trace/events.ts'
 import type { Context, Steps } from '../machine.ts'
@@ -48,7 +48,7 @@ export class Batch extends Subsystem {
     }
   }
 
-  /** Returns true if it was forgotten. */
+  /** Puts one reference of the batch. @returns true if a fault forgot the put */
   *#one(context: Context, reference: Reference): Steps<boolean> {
     const { world } = this
     const last = reference.left === 1

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** References that are put by RCU callbacks, many of them in a burst of the softirq after a grace period. */
+/** References that are put by RCU callbacks: many in one burst of the softirq, after a grace period. */
 import type { Context, Steps } from '../machine.ts'
 import type { Page, Reference } from '../pages.ts'
 import { Subsystem } from './subsystem.ts'
@@ -32,7 +32,7 @@ export class Deferred extends Subsystem {
     this.world.machine.spawn(this.#retire(reference!, user.task!.cpu), this.world.wait(this.#life))
   }
 
-  /** call_rcu(): the entry is unlinked, its reference stays for a grace period. */
+  /** call_rcu(): unlinks the entry. Its reference is held for another grace period. */
   *#retire(reference: Reference, cpu: number): Steps {
     yield this.world.pause()
     this.defer(reference, cpu)

@@ -45,7 +45,7 @@ export function drawSubsystems(world: World): Subsystem[] {
   })
 }
 
-/** Faults that the subsystem can have by these rules: where any get hands a page out, there is no get on a free page. */
+/** Faults that the subsystem can have under the protocol. Where any get allocates a page, there is no get on a free page. */
 export function modesOf(subsystem: Subsystem, world: World): readonly string[] {
   const { rules } = world.kernel
   const countsHandOuts = showsHandOut(rules) || rules.protocol === 'A'

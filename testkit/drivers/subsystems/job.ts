@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Jobs: preparing one takes a reference; on an error the same function puts it, otherwise the job's end does. */
+/** Jobs: the preparation of a job takes a reference. On an error the same function puts it, otherwise the end of the job does. */
 import type { Context, Steps } from '../machine.ts'
 import type { Page, Reference } from '../pages.ts'
 import { Subsystem } from './subsystem.ts'
@@ -42,7 +42,7 @@ export class Job extends Subsystem {
       return
     }
     yield* world.kernel.put(user, reference, this.#error)
-    // The caller sees the error and ends the job, too.
+    // The caller sees the error and ends the job as well, which puts the reference a second time.
     if (this.strikes('error-surplus', reference.page)) {
       const context = this.#runner === undefined ? user : this.#runner()
       yield* this.putAgain(context, reference, this.#end, 'error-surplus')

@@ -42,7 +42,7 @@ export class Lease extends Subsystem {
       return
     }
     yield* world.kernel.put(user, reference, this.#cancel)
-    // The timer was not deleted.
+    // The timer was not deleted, and puts the reference a second time.
     if (this.strikes('cancel-surplus', reference.page))
       yield* this.putAgain(this.#timer(cpu), reference, this.#expire, 'cancel-surplus')
   }

@@ -44,7 +44,7 @@ export class Lru extends Subsystem {
   }
 
   *#evictOne(context: Context): Steps {
-    // Now and then the oldest page is in use and the next one goes.
+    // Sometimes the oldest page is in use, and the next one is evicted.
     const at = this.world.random.chance(0.1) ? Math.min(1, this.#pages.length - 1) : 0
     const [reference] = this.#pages.splice(at, 1)
     yield* this.giveBack(context, reference!, this.#evict)

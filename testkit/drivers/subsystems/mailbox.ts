@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** A hand-over between tasks: one takes the reference and posts the page, another, at times slow, puts it. */
+/** A hand-over between tasks: one takes the reference and posts the page; another, which is sometimes slow, puts it. */
 import type { Context, Steps } from '../machine.ts'
 import type { Page, Reference } from '../pages.ts'
 import { Subsystem } from './subsystem.ts'
@@ -10,7 +10,7 @@ interface Consumer {
   running: boolean
 }
 
-/** Messages that may wait for one reader. */
+/** Largest number of messages that wait for one reader. */
 const LONGEST = 6
 
 export class Mailbox extends Subsystem {
@@ -24,7 +24,7 @@ export class Mailbox extends Subsystem {
   }))
   readonly #work = this.world.latency(0.1, 3)
   readonly #slow = this.world.random.chance(0.5) ? 0.01 : 0
-  /** One reader takes longer over a page than the recording lasts. */
+  /** True if one reader works on a page for longer than the recording lasts. */
   #stuck = this.world.random.chance(0.15)
 
   constructor(world: Subsystem['world'], name: string) {
@@ -49,7 +49,7 @@ export class Mailbox extends Subsystem {
       yield world.wait(this.#work)
       if (world.random.chance(this.#slow)) yield world.wait(200 * this.#work)
       if (this.#stuck && consumer === this.#consumers[1] && world.kernel.events.length > 500) {
-        // It works on this page until the end, and what is queued behind it waits; the other readers go on.
+        // The reader works on this page until the end. Its other messages wait; the other readers continue.
         this.#stuck = false
         return
       }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Pins by get_user_pages_fast(): 1 and then 1023 references, or 1024 at once, put together when the I/O is done. */
+/** Pins by get_user_pages_fast(): 1 and then 1023 references, or 1024 at once. They are put at once when the I/O is done. */
 import { Op } from '../../../src/trace/events.ts'
 import type { Context, Steps } from '../machine.ts'
 import type { Page, Reference } from '../pages.ts'
@@ -56,7 +56,7 @@ export class Pins extends Subsystem {
     const { world } = this
     const site = byBio ? this.#bio : this.#unpin
     if (this.strikes('put-one', reference.page)) {
-      // put_page() where unpin_user_page() belongs.
+      // The fault is put_page() instead of unpin_user_page().
       yield* world.kernel.put(context, reference, site, { units: 1 })
       world.faults.leak(reference, 'put-one', world.machine.now)
     } else yield* this.giveBack(context, reference, site)

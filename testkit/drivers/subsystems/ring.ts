@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * A ring of requests: submission takes a reference, the completion puts it on another CPU. Rarely a request is aborted
- * instead, by another function.
+ * A ring of requests: submission takes a reference, and completion puts it on another CPU. Rarely, another function aborts a
+ * request instead.
  */
 import type { Context, Steps } from '../machine.ts'
 import type { Page, Reference } from '../pages.ts'
@@ -46,7 +46,7 @@ export class Ring extends Subsystem {
       return
     }
     yield* world.kernel.put(this.#aborter(), reference, this.#abort)
-    // The aborted request completes after all.
+    // The aborted request completes nevertheless, which puts the reference a second time.
     if (this.strikes('abort-surplus', reference.page))
       yield* this.putAgain(this.#completer(), reference, this.#complete, 'abort-surplus')
   }

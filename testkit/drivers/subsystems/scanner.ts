@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** A thread that visits pages: it takes a reference unless the page is free, looks at the page, and puts it again. */
+/** A thread that visits pages: it takes a reference unless the page is free, and puts it a little later. */
 import { Op } from '../../../src/trace/events.ts'
 import type { Context, Steps } from '../machine.ts'
 import type { Page } from '../pages.ts'
@@ -33,7 +33,7 @@ export class Scanner extends Subsystem {
     }
   }
 
-  /** Goes on after the traffic has ended. */
+  /** Visits pages after the traffic has ended. */
   *after(visits: number): Steps {
     for (let i = 0; i < visits; i++) {
       yield* this.visit()
@@ -45,7 +45,7 @@ export class Scanner extends Subsystem {
     const { world } = this
     const { pages, kernel } = world
     const page = this.#inOrder ? pages[this.#cursor++ % pages.length]! : world.random.pick(pages)
-    // Where a put to 1 frees, a visit to a free page would free it again: such a driver looks at pages in use only.
+    // Where a put to 1 frees, a visit to a free page would free it again. Under that protocol only pages in use are visited.
     let refused = false
     const when = () => {
       refused = page.count === 0
@@ -59,7 +59,7 @@ export class Scanner extends Subsystem {
     } else if (refused && this.strikes('refused-put', page)) yield* this.#putUntaken(page)
   }
 
-  /** The fault of a scanner that does not look at what get_page_unless_zero() returned. */
+  /** The fault of a scanner that ignores the result of get_page_unless_zero(), and puts a reference that it did not get. */
   *#putUntaken(page: Page): Steps {
     const { kernel, faults } = this.world
     const event = yield* kernel.surplusPut(this.#thread, page, this.#put, 1)

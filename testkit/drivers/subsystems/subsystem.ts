@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What every subsystem of a simulated driver is: it takes references for its users and gives them back in its own way. */
+/** Base class of a simulated driver's subsystems, which take references for users and put them, each in its own way. */
 import type { Context, Steps } from '../machine.ts'
 import type { Page, Reference } from '../pages.ts'
 import type { Site } from '../stacks.ts'
@@ -15,7 +15,7 @@ export abstract class Subsystem {
   abstract readonly name: string
   /** Faults that the subsystem can have. */
   readonly modes: readonly string[] = ['leak', 'surplus']
-  /** True if it keeps references for as long as nothing takes their place. */
+  /** True if the subsystem keeps references until others replace them. */
   readonly keeps: boolean = false
   protected readonly world: World
 
@@ -23,13 +23,13 @@ export abstract class Subsystem {
     this.world = world
   }
 
-  /** The user, who holds a reference, uses the page once. */
+  /** Lets a user, who holds a reference, use the page once. */
   abstract use(user: Context, page: Page): Steps
 
-  /** Starts threads that run for as long as there is traffic. */
+  /** Starts threads that run while there is traffic. */
   start(): void {}
 
-  /** Gives back what is kept, at the end. */
+  /** Puts the kept references at the end. */
   *drain(): Steps {}
 
   protected strikes(mode: string, page: Page): boolean {
@@ -40,11 +40,11 @@ export abstract class Subsystem {
     return this.world.kernel.take(context, page, site, this.name, options)
   }
 
-  /** Gives the reference back, unless a fault forgets it; another fault gives it back twice. */
+  /** Puts the reference, unless a fault forgets it. Another fault puts it twice. */
   protected *giveBack(context: Context, reference: Reference, site: Site, options: PutOptions = {}): Steps {
     const { kernel, faults, machine } = this.world
     if (this.strikes('leak', reference.page)) {
-      // The entry of a page table is cleared all the same; only its reference stays.
+      // The page table entry is cleared nevertheless; only its reference leaks.
       if (options.unmaps) reference.page.setMapcount(reference.page.mapcount - 1, machine.now)
       faults.leak(reference, 'leak', machine.now)
       return
@@ -55,7 +55,7 @@ export abstract class Subsystem {
       yield* this.putAgain(context, reference, site, 'surplus', units, options)
   }
 
-  /** The surplus put comes at once, or much later, when the page may be free or somebody else's. */
+  /** Puts the reference a second time: at once, or much later, when the page may be free or in use by somebody else. */
   protected *putAgain(
     context: Context,
     reference: Reference,

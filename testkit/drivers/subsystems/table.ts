@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** A table of slots: a page stays in its slot, with a reference, until another takes its place. Looked up now and then. */
+/** A table of slots: a page stays in its slot, with a reference, until another page replaces it. Slots are looked up at times. */
 import type { Context, Steps } from '../machine.ts'
 import type { Page, Reference } from '../pages.ts'
 import { Subsystem } from './subsystem.ts'
@@ -47,7 +47,7 @@ export class Table extends Subsystem {
     yield* this.giveBack(this.#softirq(cpu), reference, this.#release)
   }
 
-  /** Takes a reference on whatever page stands in the slot: safe, since the slot's reference is held under its lock. */
+  /** Takes a reference on the page in a slot. That is safe, since the slot's reference is held under its lock. */
   *#lookUp(user: Context): Steps {
     const { world } = this
     const slot = world.random.int(0, this.#slots.length - 1)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Views: a short reference around each access. The stale ones are opened on a page that is free by then. */
+/** Views: a short reference around each access. The fault is a stale view, which is opened on a page that has been freed. */
 import { Op } from '../../../src/trace/events.ts'
 import type { Context, Steps } from '../machine.ts'
 import type { Page } from '../pages.ts'
