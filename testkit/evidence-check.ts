@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
  * Checks every sentence of an account against the recording. Each sentence has a pattern, and its numbers are recomputed from the
- * events (evidence/reading.ts) without the ledger's code. A sentence that matches no pattern is an error as well, so that each new
- * sentence needs a check.
+ * events (evidence/reading.ts) without the ledger's code. A sentence that matches no pattern is an error as well, so that each
+ * new sentence needs a check.
  */
 import type { Account } from '../src/ledger/account.ts'
 import type { Finding } from '../src/ledger/findings/finding.ts'
@@ -26,7 +26,7 @@ export interface FalseSentence {
 }
 
 export interface EvidenceResult {
-  /** Numbers of sentences: recomputed ones, false ones, and those that cannot be recomputed from this recording. */
+  /** Number of sentences that were recomputed; below, those that are false, and those that this recording cannot decide. */
   checked: number
   wrong: FalseSentence[]
   unchecked: string[]

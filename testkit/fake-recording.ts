@@ -3,7 +3,7 @@
 import type { EventBatch, Frame, LostEvents, Op, Recording, SourceInfo } from '../src/trace/events.ts'
 import { Stacks } from './stacks.ts'
 
-/** One event; what is left out has the value of an ordinary free device page. */
+/** One event. `row()` fills in omitted fields with those of an ordinary free device page. */
 export interface Row {
   time: number
   cpu: number
@@ -13,7 +13,7 @@ export interface Row {
   val: number
   ret: number
   count: number
-  /** Frames, innermost first; undefined: recorded without a stack. */
+  /** Frames, innermost first; undefined if the event was recorded without a stack. */
   stack: readonly Frame[] | undefined
   mapcount?: number
   flagsHigh?: number
@@ -23,7 +23,7 @@ export interface Row {
 export interface FakeOptions {
   tasks?: ReadonlyMap<number, string>
   cpus?: number
-  /** Events per batch at most. */
+  /** Largest number of events in a batch. */
   batch?: number
   info?: Partial<SourceInfo>
 }
@@ -33,7 +33,7 @@ const ZONE_DEVICE_HIGH = 0x0c000000
 const PG_RESERVED = 0x2000
 
 function fill(rows: readonly Row[], stacks: Stacks, lost: LostEvents[]): EventBatch {
-  // Rows of a batch stand in the file by CPU; `order` has them by time, each CPU's own order kept.
+  // Rows of a batch are stored by CPU, as in a file. `order` sorts them by time and keeps the order of each CPU.
   const byCpu = rows.map((row, i) => ({ row, i })).sort((a, b) => a.row.cpu - b.row.cpu || a.i - b.i)
   const n = rows.length
   const order = new Uint32Array(n)
@@ -68,7 +68,7 @@ function fill(rows: readonly Row[], stacks: Stacks, lost: LostEvents[]): EventBa
   }
 }
 
-/** Rows sorted by time, ties in the order given; each CPU's rows must already be in the order of its file. */
+/** Delivers rows by time, and at equal times in the given order. The rows of each CPU have to be in the order of its file. */
 export function fakeRecording(
   rows: readonly Row[],
   lost: readonly LostEvents[] = [],

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * A folder that looks like tracefs and one that looks like /proc, with programs that make and remove trace instances in it as the kernel
- * does: for tests of the script that records, which need neither root nor a kernel.
+ * Imitates tracefs and /proc by folders, with programs that create and remove trace instances as the kernel does. Tests of the
+ * recording script use it, and so need neither root nor a kernel.
  */
 import {
   chmodSync,
@@ -18,12 +18,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 export interface FakeKernel {
-  /** It has page_ref events. */
+  /** True if the kernel has page_ref events. */
   counts?: boolean
   kprobes?: boolean
   functions?: readonly string[]
   iomem?: string
-  /** Programs by name, as scripts for sh. */
+  /** Programs on the machine, as shell scripts by name. */
   programs?: Readonly<Record<string, string>>
 }
 
@@ -34,12 +34,12 @@ export const FUNCTIONS = [
   'ksys_write',
   'vmemmap_base',
 ]
-/** Programs of every Unix, and shells: whatever else the machine has is not there. */
+/** Standard programs and shells. Other programs of the real machine are hidden. */
 const UNIX = 'sh bash sed grep sort cut du date sleep tr head tail wc mv rm id touch true mkfifo'.split(' ')
 
 export const VMEMMAP = '0xffffea0000000000'
 
-/** What stands in a trace instance of the fake, and what the kernel would print by the probe that tells an address. */
+/** Files of a fake trace instance, and the kernel's output for the probe that reports an address. */
 const INSTANCE = `
 for dir in lastput lastput/lastput_where lastput/lastput_alloc lastput/lastput_free page_ref error_report; do /bin/mkdir -p "$1/events/$dir"; done
 [ -d "$FAKE_TRACEFS/events/page_ref" ] || /bin/rmdir "$1/events/page_ref"
@@ -76,7 +76,7 @@ export class FakeTracefs {
     )
     this.#program('rmdir', 'for dir; do [ -d "$dir" ] || exit 1; /bin/rm -r "$dir"; done')
     this.#program('uname', 'echo x86_64')
-    // A reader of trace_pipe waits for more.
+    // Reading trace_pipe does not end, since it waits for further events.
     this.#program(
       'cat',
       `/bin/cat "$@" || exit\ncase $1 in */trace_pipe) sleep 1; while [ "$(/bin/cat "\${1%/*}/tracing_on")" = 1 ]; do sleep 1; done ;; esac`,
@@ -90,7 +90,7 @@ export class FakeTracefs {
     chmodSync(file, 0o755)
   }
 
-  /** The environment in which the script takes all this for the machine's. Of the real programs it finds those of every Unix. */
+  /** The environment that makes the script use the fake folders and programs, and the standard programs of the machine. */
   get env(): NodeJS.ProcessEnv {
     return {
       PATH: this.#bin,
@@ -100,7 +100,7 @@ export class FakeTracefs {
     }
   }
 
-  /** Lines that were written to kprobe_events, in order. */
+  /** The lines that were written to kprobe_events, in order. */
   get written(): string[] {
     const file = join(this.tracefs, 'kprobe_events')
     if (!existsSync(file)) return []
@@ -109,7 +109,7 @@ export class FakeTracefs {
       .filter(line => line !== '')
   }
 
-  /** Probes that were made and not removed. */
+  /** The probes that were created and not removed. */
   get probes(): string[] {
     const made = new Set<string>()
     for (const line of this.written) {
@@ -124,7 +124,7 @@ export class FakeTracefs {
     return readdirSync(join(this.tracefs, 'instances'))
   }
 
-  /** A file of the instance; undefined where it is not there. */
+  /** Content of a file of the instance; undefined if it does not exist. */
   instance(file: string): string | undefined {
     const path = join(this.tracefs, 'instances/lastput', file)
     return existsSync(path) ? readFileSync(path, 'utf8') : undefined

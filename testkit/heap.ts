@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** A binary heap of what is due, by time. Equal times keep the order in which they were entered, so that runs repeat. */
+/** A binary heap of entries by time. Entries of equal time keep the order of insertion, so that runs are reproducible. */
 
 interface Entry<T> {
   time: number
@@ -18,7 +18,7 @@ export class Heap<T> {
     return this.#entries.length
   }
 
-  /** Time of what comes out next; infinite if nothing will. */
+  /** Time of the next entry; infinite if the heap is empty. */
   get next(): number {
     return this.#entries[0]?.time ?? Number.POSITIVE_INFINITY
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Sentences about what else is out on a page that is in use at the end, and about what happened to it or to the task that took it. */
+/** Sentences about other open references of a page that is in use at the end, and about later events of it or of its task. */
 import { type Check, check } from './check.ts'
 import { type PageEvent, TEARDOWN } from './reading.ts'
 import {
@@ -14,11 +14,11 @@ import {
   UNCHECKED,
 } from './subject.ts'
 
-/** References of the page that are out at the end, beyond some: at least and at most. */
+/** Bounds for the number of references that are held on the page at the end, in addition to `leaked`. */
 function othersOut({ page, finding }: Subject, leaked = finding.references): [least: number, most: number] {
   const last = page.events.at(-1)!
   const accused = accusedOf(finding)
-  // A page that is merely held is told of by one of its holders, of whose references some may have come back.
+  // A finding about a page that is merely held names one holder, some of whose references may have been put.
   const units = accused ? Math.abs(eventOf(page, accused)?.delta ?? 1) : 1
   const [few, many] = finding.kind === 'leak' ? [leaked, leaked] : [1, units]
   const counts = countsAbout(page, last)
@@ -31,7 +31,7 @@ function othersBack(subject: Subject, [sentence, tables]: readonly string[]): Pr
   const problem = outside('references that others have out', Number(tables ?? 0), ...othersOut(subject))
   if (problem) return problem
   const lifetime = openLifetime(subject)
-  // Where the order of stamps contradicts, lifetimes do not begin where they seem to.
+  // If the order of stamps contradicts results, lifetimes may begin elsewhere.
   if (!sentence!.endsWith('that of the hand-out, too') || !lifetime || !page.isClean) return undefined
   const accused = accusedOf(finding)
   const own = accused ? eventsOf(page, accused) : []
@@ -54,7 +54,7 @@ function othersAreOut(subject: Subject, [, n, verb]: readonly string[]): Problem
   const { account, page, finding } = subject
   if (page.isReset) return UNCHECKED
   if ((Number(n) === 1) !== (verb === 'is')) return `"${n} references ${verb}" is no English`
-  // What leaked by other laws is told by findings of its own.
+  // References that leaked under other laws have findings of their own.
   const leaks = account.findings.filter(({ kind, pfn }) => kind === 'leak' && pfn === finding.pfn)
   const leaked = leaks.reduce((sum, { references }) => sum + references, 0)
   const problem = outside('references that others have out', Number(n), ...othersOut(subject, leaked))

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Sentences about lifetimes that probes alone tell: hand-outs and returns of a page, paired once more. */
+/** Sentences about lifetimes known from probes only: allocations and frees of a page, which are paired here again. */
 import { Op } from '../../src/trace/events.ts'
 import { type Check, check } from './check.ts'
 import type { ReadEvent } from './reading.ts'
 import { accusedOf, outside, type Problem, type Subject } from './subject.ts'
 
-/** Frames from the acting one outwards by which calls are the same. */
+/** Number of frames, from the acting one outwards, by which calls are compared. */
 const SAME = 4
 
 interface Lifetime {
@@ -32,7 +32,7 @@ function lifetimesOf({ reading }: Subject): Lifetime[] {
 
 const callsOf = ({ site }: ReadEvent) => site.slice(0, SAME).join()
 
-/** Lifetimes of pages that the calls handed out which handed out the page of the finding; the page's own, which is open. */
+/** Returns the open lifetime of the finding's page, and the closed ones of pages that were allocated by the same calls. */
 function alike(subject: Subject): { own: Lifetime; closed: Lifetime[] } | undefined {
   const all = lifetimesOf(subject)
   const own = all.findLast(({ taken, given }) => taken.pfn === subject.finding.pfn && !given)
@@ -40,12 +40,12 @@ function alike(subject: Subject): { own: Lifetime; closed: Lifetime[] } | undefi
   return { own, closed: all.filter(({ taken, given }) => given && callsOf(taken) === callsOf(own.taken)) }
 }
 
-/** Says that a number is not what was counted. Where events were lost, less is known to the ledger than can be paired here. */
+/** Returns a problem if a number differs from the counted one. If events were lost, the ledger knows less than is paired here. */
 function differs({ reading }: Subject, what: string, said: string | undefined, counted: number): Problem {
   return outside(what, Number(said), reading.lost.length > 0 ? 0 : counted, counted)
 }
 
-/** Most later lifetimes that ended before one that ended, too. */
+/** The largest number of later lifetimes that ended before an earlier one did. */
 function mostOvertaken(closed: readonly Lifetime[]): number {
   const overtaken = closed.map(
     ({ taken, given }) =>
@@ -131,7 +131,7 @@ function cameBack(subject: Subject, [, closed, out]: readonly string[]): Problem
   )
 }
 
-/** Nobody was seen to be handed a page of the range that waits. */
+/** Checks that no page of the range of the waiting call was seen to be allocated and not freed. */
 function nobodyOut(subject: Subject): Problem {
   const { reading } = subject
   const call = reading.probes.findLast(({ op }) => op === Op.MEMUNMAP)

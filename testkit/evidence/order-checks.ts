@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Sentences about the order in which references come back. Which put gave back which get is not known from the events: it is between
- * oldest first and latest first, so that what rests on it is a range. References whose callers a law may leave out, and those of
- * pages whose stamps contradict their results, widen it.
+ * Sentences about the order in which references are put. The events do not tell which put belongs to which get. The true pairing
+ * is between oldest first and latest first, so that numbers that depend on it are ranges. References whose callers a law may
+ * leave out, and those of pages whose stamps contradict their results, widen the range.
  */
 import { StackTrait, traitsOf } from '../../src/ledger/callsites/symbol-lists.ts'
 import { type Check, check } from './check.ts'
@@ -24,15 +24,15 @@ import {
   unitsUnder,
 } from './subject.ts'
 
-/** One reference that came back. */
+/** A reference that was put. */
 interface Returned {
   taken: number
   given: number
-  /** Task that took it. */
+  /** The task that took the reference. */
   pid: number
 }
 
-/** Pairs gets and puts of a law page by page. @param isLatest each put gives back the latest that is out, else the oldest */
+/** Pairs gets and puts of a law page by page. @param isLatest true if each put drops the latest open reference, not the oldest */
 function returned(reading: Reading, law: NamedLaw, isLatest: boolean): { back: Returned[]; units: number } {
   const back: Returned[] = []
   let units = 0
@@ -48,7 +48,7 @@ function returned(reading: Reading, law: NamedLaw, isLatest: boolean): { back: R
         get.units -= n
         left += n
         if (get.units > 0) continue
-        // Of several references that one get took, the last that comes back counts.
+        // For a get of several references, the last put counts.
         back.push({ taken: get.taken, given: event.ordinal, pid: get.pid })
         out.splice(out.indexOf(get), 1)
       }
@@ -57,10 +57,10 @@ function returned(reading: Reading, law: NamedLaw, isLatest: boolean): { back: R
   return { back, units }
 }
 
-/** The most that one of them was overtaken: how many were taken later and came back earlier. */
+/** The largest number of references that overtook another one: that were taken later and put earlier. */
 function mostOvertaken(back: readonly Returned[]): number {
   const sorted = [...back].sort((a, b) => b.taken - a.taken)
-  // Those that were taken later, by when they came back.
+  // The references that were taken later, sorted by when they were put.
   const given: number[] = []
   let most = 0
   for (const each of sorted) {
@@ -81,7 +81,7 @@ function lowerBound(sorted: readonly number[], value: number): number {
   return low
 }
 
-/** References that may have come back on pages whose order is not known, beyond those that did in the order of stamps. */
+/** Number of references on pages with contradictory stamps that may have been put, in addition to those in order of stamps. */
 function unordered(reading: Reading, law: NamedLaw): number {
   let more = 0
   for (const { events, isClean, isReset } of reading.pages.values()) {
@@ -91,7 +91,7 @@ function unordered(reading: Reading, law: NamedLaw): number {
   return more
 }
 
-/** References of the law that may have come back by a way that no law has, on pages with puts of which none says what they give back. */
+/** Number of the law's references that may have been put by call sites without a law, on pages that have such puts. */
 function otherWays({ reading, account }: Subject, law: NamedLaw): number {
   const known = account.laws.flatMap(({ puts }) => puts.flatMap(site => (site ? [lawSiteName(site)] : [])))
   let ways = 0
@@ -102,7 +102,7 @@ function otherWays({ reading, account }: Subject, law: NamedLaw): number {
   return ways
 }
 
-/** Events of which it is not known whether they are of the law, in which order they came, or of which lifetime they are. */
+/** Number of events for which it is unknown whether the law covers them, in which order they came, or in which lifetime. */
 function vagueEvents({ reading, account }: Subject, law: NamedLaw): number {
   const rare = rareCallers(reading, law)
   const spoilt = spoiltPages(account)
@@ -112,7 +112,7 @@ function vagueEvents({ reading, account }: Subject, law: NamedLaw): number {
   }).length
 }
 
-/** Ordinals between which the reference in question was taken: where several are alike, it may be any of them. */
+/** Bounds for the ordinal at which the reference in question was taken. If several are alike, it may be any of them. */
 function takenBetween(subject: Subject): [first: number, last: number] | undefined {
   const accused = accusedOf(subject.finding)
   const get = accused && eventOf(subject.page, accused)
@@ -153,7 +153,7 @@ function lifetimeOrder(subject: Subject, [, since, all, most = '0']: readonly st
   const later = (lifetimes: readonly Lifetime[], from: number) =>
     back(lifetimes).filter(each => each.taken > from).length
   const overtaken = mostOvertaken(back(sure))
-  // On a page whose stamps contradict its results, each put may have ended one.
+  // On a page with contradictory stamps, each put may have ended a lifetime.
   const unclean = [...reading.pages.values()].filter(
     ({ pfn, isClean }) => (!isClean || spoilt.has(pfn)) && pfn >= pagemap.firstPfn && pfn <= pagemap.lastPfn,
   )
@@ -176,7 +176,7 @@ function isInterrupt({ functions }: PageEvent): boolean {
   return functions.some(name => (traitsOf(name) & StackTrait.INTERRUPT) !== 0)
 }
 
-/** A task that gave back references of the law, and surely none of those that were taken later. */
+/** Checks that a task put references of the law, and certainly none of those that were taken later. */
 function maybeWith(subject: Subject, [, task]: readonly string[]): Problem | typeof UNCHECKED {
   const law = lawOf(subject)
   const between = takenBetween(subject)
@@ -188,7 +188,7 @@ function maybeWith(subject: Subject, [, task]: readonly string[]): Problem | typ
       const units = unitsUnder(law, event)
       if (units > 0) out.push(event)
       if (units >= 0) continue
-      // An interrupt gives back in the name of whatever task it interrupts.
+      // The pid of a put in an interrupt is that of the interrupted task.
       const isTask = subject.reading.task(event.pid) === task && !isInterrupt(event)
       any ||= isTask
       if (isTask && page.isClean && out.length > 0 && out.every(get => get.ordinal > between[1]))
@@ -199,7 +199,7 @@ function maybeWith(subject: Subject, [, task]: readonly string[]): Problem | typ
   return any ? undefined : `${task} gives back no reference of the law`
 }
 
-/** References of the law that the same task took later and gave back itself. */
+/** Checks the number of references of the law that the same task took later and put itself. */
 function passedByTask(subject: Subject, [, since, most = '0']: readonly string[]): Problem | typeof UNCHECKED {
   const law = lawOf(subject)
   const between = takenBetween(subject)
@@ -221,7 +221,7 @@ function passedByTask(subject: Subject, [, since, most = '0']: readonly string[]
   )
 }
 
-/** What is left of a driver that has come to rest. */
+/** Checks the number of pages that a driver at rest still holds. */
 function leftOver(subject: Subject, [, pages, since, peak]: readonly string[]): Problem | typeof UNCHECKED {
   const { account, reading, finding, page } = subject
   const law = lawOf(subject)
@@ -247,7 +247,7 @@ function leftOver(subject: Subject, [, pages, since, peak]: readonly string[]): 
   )
 }
 
-/** The most references that were out at once, of those that came back. */
+/** The largest number of references that were held at once, among those that were put. */
 function mostOut(back: readonly Returned[]): number {
   const steps = back.flatMap(({ taken, given }) => [
     { at: taken, by: 1 },
@@ -275,7 +275,7 @@ export const ORDER_CHECKS: readonly Check[] = [
     /^(?:this is the only page|these are the only (\d+) pages) in use at the end; all (\d+) references of that law that were taken later have come back, and up to (\d+) were out at once before$/,
     leftOver,
   ),
-  // "Pages" stands for lifetimes: a page that was handed out twice counts twice.
+  // "Pages" in the sentence means lifetimes: a page that was allocated twice counts twice.
   check(
     /^(\d+) pages were handed out later and are free again; of (\d+) lifetimes none was overtaken(?: by more than (\d+))?$/,
     lifetimeOrder,

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Sentences about what probes show, and about faults that are tried again. */
+/** Sentences about probes, and about page faults that are retried. */
 import { Op } from '../../src/trace/events.ts'
 import { type Check, check } from './check.ts'
 import type { ReadEvent } from './reading.ts'
 import { accusedOf, isSpan, outside, type Problem, type Subject, UNCHECKED } from './subject.ts'
 
-/** Events, probes included, that are about a page. */
+/** Events of the page, probes included. */
 function about({ reading, page }: Subject): ReadEvent[] {
   return [...page.events, ...reading.probes.filter(({ pfn, op }) => pfn === page.pfn && op < Op.MEMUNMAP)]
 }
 
-/** When what a finding speaks of happened. */
+/** The time of the event that a finding is about. */
 function timeOf({ finding }: Subject): number | undefined {
   return accusedOf(finding)?.time
 }
 
-/** A page_free() of the page by that task, so long before. */
+/** Returns a page_free() of the page by the task, `span` before the finding's event. */
 function freedBy(subject: Subject, task: string | undefined, span: string): ReadEvent | undefined {
   const time = timeOf(subject)
   return subject.reading.probes.find(
@@ -36,7 +36,7 @@ function isFree(subject: Subject, [, task, , span, what]: readonly string[]): Pr
   const isHandOut = (each: ReadEvent) =>
     each.op === Op.PAGE_ALLOC || (what !== 'alloc' && each.op === Op.SET && each.val > 0)
   const handOut = about(subject).find(each => isBetween(each) && isHandOut(each))
-  // The core's own set belongs to the page_free() before it.
+  // The set by the core itself belongs to the preceding page_free(), and is no allocation.
   return handOut && handOut.pid !== freed.pid ? `the page was handed out at ${handOut.time}` : undefined
 }
 
@@ -96,7 +96,7 @@ function lastPutWas({ page, reading }: Subject, [, task]: readonly string[]): Pr
 
 // --- memunmap_pages() ---------------------------------------------------------------------------------------------------------
 
-/** Calls of memunmap_pages() for the page's range, as probes show them. */
+/** Calls of memunmap_pages() for the page's range, from probes. */
 function teardowns({ reading, finding }: Subject): { entered: ReadEvent; returned: ReadEvent | undefined }[] {
   return reading.probes
     .filter(({ op, pfn, val }) => op === Op.MEMUNMAP && (val === 0 || (finding.pfn >= pfn && finding.pfn < pfn + val)))
@@ -131,7 +131,7 @@ function hadReturned(subject: Subject, [, span]: readonly string[]): Problem {
   return met ? undefined : `memunmap_pages() had not returned ${span} before`
 }
 
-/** Events of pages of the range since a call of memunmap_pages() was entered, or since it returned. */
+/** Events on pages of the range after a call of memunmap_pages() was entered or, with `isReturn`, after it returned. */
 function eventsSince(subject: Subject, isReturn: boolean, isOf: (event: ReadEvent) => boolean): number[] {
   return teardowns(subject).map(({ entered, returned }) => {
     const from = isReturn ? returned?.time : entered.time

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * A plain reading of a recording, to hold sentences about it against: every event in the order in which it was delivered, page
- * by page, with the count that the events add up to. It shares nothing with the ledger but the lists of helper functions, which
- * decide what a call site is called. It sorts nothing: where the stamps of a page contradict its results, it says so, and what
- * is counted there is a range.
+ * A simple reading of a recording, with which sentences about it are compared: all events in the order of delivery, by page, with
+ * the count that they add up to. It shares no code with the ledger except the lists of helper functions, which decide the name of
+ * a call site. It does not reorder events: a page whose stamps contradict its results is marked, and numbers that involve the
+ * page are ranges.
  */
 import { baseName, isHelper } from '../../src/ledger/callsites/symbol-lists.ts'
 import { type LostEvents, Op, type Recording } from '../../src/trace/events.ts'
 
 export interface ReadEvent {
-  /** Place among all events. */
+  /** Index among all events. */
   ordinal: number
   time: number
   cpu: number
@@ -18,7 +18,7 @@ export interface ReadEvent {
   pfn: number
   val: number
   ret: number
-  /** As the event read it. */
+  /** The count that the event read. */
   count: number
   mapcount: number
   /** Call site: frames from the acting one outwards as `function+0x1f`; empty without a stack. */
@@ -29,37 +29,37 @@ export interface ReadEvent {
 
 /** An event of a page, with the count that the events before it add up to. */
 export interface PageEvent extends ReadEvent {
-  /** Count before it; undefined while it is not known. */
+  /** Count before the event; undefined while it is not known. */
   before: number | undefined
-  /** By how much it changed the count, and what that made of it; by its own result, where it has one. */
+  /** Change of the count; below, the count after it. Both follow from the event's result, if it has one. */
   delta: number
   after: number
-  /** False until a result has said what the page's count is: before that it is what events read, which may include others. */
+  /** False until a result has determined the page's count. The counts that events read may include changes by others. */
   isKnown: boolean
 }
 
-/** Events of a page from idle to idle, those at the ends included. */
+/** Events of a page from idle to idle, both ends included. */
 export interface Lifetime {
   pfn: number
   events: PageEvent[]
-  /** False while it was open at the end. */
+  /** False if the lifetime was open at the end. */
   isComplete: boolean
-  /** False if events may be missing, or if the page's stamps contradict its results: others may see it otherwise. */
+  /** False if events may be missing, or if the page's stamps contradict its results: the ledger may see it differently. */
   isSure: boolean
 }
 
 export interface Page {
   pfn: number
   events: PageEvent[]
-  /** Lifetimes that began at the count of an idle page, by the events before or by what the first event found. */
+  /** Lifetimes that began at an idle page's count, according to the events before or to the count before the first event. */
   lifetimes: Lifetime[]
-  /** The stamps' order gives every result. */
+  /** True if the order of stamps explains every result. */
   isClean: boolean
-  /** The core sets its count back when it is freed, so that its lifetimes do not begin and end at the count of an idle page. */
+  /** True if the core resets the count when the page is freed: its lifetimes then do not begin and end at the idle count. */
   isReset: boolean
 }
 
-/** A pagemap, as far as it matters here. */
+/** The properties of a pagemap that are used here. */
 export interface PagemapRange {
   idleCount: number | undefined
 }
@@ -67,7 +67,7 @@ export interface PagemapRange {
 export class Reading {
   readonly events: ReadEvent[] = []
   readonly lost: LostEvents[] = []
-  /** Probes, which belong to no count. */
+  /** Probe events, which change no count. */
   readonly probes: ReadEvent[] = []
   readonly pages = new Map<number, Page>()
   readonly taskName: (pid: number) => string
@@ -78,7 +78,7 @@ export class Reading {
     this.endTime = recording.info.endTime ?? -Infinity
   }
 
-  /** @param pagemapOf the pagemap that a page belongs to, with the count of its idle pages as far as that is known */
+  /** Reads a recording. @param pagemapOf returns the pagemap of a page, with the count of its idle pages as far as it is known */
   static async of(recording: Recording, pagemapOf: (pfn: number) => PagemapRange | undefined): Promise<Reading> {
     const reading = new Reading(recording)
     const stacks = new Map<number, Pick<ReadEvent, 'site' | 'functions'>>()
@@ -119,7 +119,7 @@ export class Reading {
     pagemapOf: (pfn: number) => PagemapRange | undefined,
   ): Reading {
     for (const [pfn, events] of byPage) this.pages.set(pfn, pageOf(pfn, events, recording.info.isWatch === true))
-    // What the core does with one page it does with all of the pagemap.
+    // If the core resets the count of one page, it does so for all pages of the pagemap.
     const resets = new Set(
       [...this.pages.values()]
         .filter(
@@ -131,7 +131,7 @@ export class Reading {
     for (const page of this.pages.values()) {
       const pagemap = pagemapOf(page.pfn)
       page.isReset = resets.has(pagemap)
-      // A page that was watched is at rest with the references that it had when the watch began.
+      // A watched page is considered idle at the count that it had when the watch began.
       const rest = recording.info.isWatch ? page.events[0]?.before : undefined
       const idle = rest ?? pagemap?.idleCount
       if (idle !== undefined && !page.isReset)
@@ -149,7 +149,7 @@ export class Reading {
     return [...this.pages.values()].flatMap(page => page.lifetimes)
   }
 
-  /** `insmod-105` */
+  /** Returns the name of a task with its pid, such as `insmod-105`. */
   task(pid: number): string {
     return `${this.taskName(pid)}-${pid}`
   }
@@ -159,7 +159,7 @@ function stackOf({ stacks }: Recording, id: number): Pick<ReadEvent, 'site' | 'f
   const frames = id === 0 ? [] : Array.from(stacks.frames(id), frame => stacks.frame(frame))
   const isNameless =
     frames.length > 1 && frames.every(({ name, offset }) => offset === undefined && name.startsWith('0x'))
-  // Where nothing has a name, the innermost frame is that of the tracepoint.
+  // Without names, the innermost frame is taken for that of the tracepoint.
   let acting = isNameless ? 1 : 0
   while (acting < frames.length - 1 && isHelper(frames[acting]!.name)) acting++
   const text = ({ name, offset }: (typeof frames)[number]) =>
@@ -167,7 +167,7 @@ function stackOf({ stacks }: Recording, id: number): Pick<ReadEvent, 'site' | 'f
   return { site: frames.slice(acting).map(text), functions: frames.map(({ name }) => baseName(name)) }
 }
 
-/** By how much an event changed the count; undefined where that takes the count before. */
+/** The change of the count by an event; undefined if it depends on an unknown count before. */
 function changeOf({ op, val, ret }: ReadEvent, before: number | undefined): number | undefined {
   switch (op) {
     case Op.SET:
@@ -182,11 +182,11 @@ function changeOf({ op, val, ret }: ReadEvent, before: number | undefined): numb
   }
 }
 
-/** Count after an event, from its own result; undefined where it has none. */
+/** The count after an event according to its result; undefined if it has none. */
 function resultOf({ op, val, ret }: ReadEvent, isWatch: boolean): number | undefined {
   if (op === Op.SET || op === Op.UNFREEZE) return val
   if (op === Op.MOD_AND_RETURN) return ret
-  // A reference is refused to a page that has none; in a watch it was not refused, but tried again.
+  // page_ref_add_unless() fails on a page with a count of 0. In a watch, such an event is a retry and not a failure.
   if (op === Op.MOD_UNLESS && ret === 0) return isWatch ? undefined : 0
   if (op === Op.MOD_AND_TEST && ret !== 0) return 0
   return op === Op.FREEZE && ret !== 0 ? 0 : undefined
@@ -197,7 +197,7 @@ function pageOf(pfn: number, read: readonly ReadEvent[], isWatch: boolean): Page
   let count: number | undefined
   let isKnown = false
   for (const event of read) {
-    // The count that was read tells the first one's, if nobody came between; results tell for sure.
+    // For the first event, the count that was read stands in for a result. It is wrong if another CPU changed it in between.
     const delta: number = changeOf(event, count) ?? event.val
     const result = resultOf(event, isWatch)
     const before: number | undefined = count ?? (result === undefined ? event.count - delta : result - delta)
@@ -211,23 +211,23 @@ function pageOf(pfn: number, read: readonly ReadEvent[], isWatch: boolean): Page
   return page
 }
 
-/** A set to one by the task that has just put the last reference. */
+/** True for a set to one by the task that has just put the last reference. */
 function isCoreReset(put: PageEvent | undefined, set: PageEvent): boolean {
   return (
     put !== undefined && set.op === Op.SET && set.val === 1 && put.delta < 0 && put.pid === set.pid && set.before === 0
   )
 }
 
-/** What takes the pagemap away. */
+/** Functions that remove the pagemap. */
 export const TEARDOWN = /^(memunmap_pages|devm_memremap_pages_release)$/
 
-/** @param isWatched nothing of the page is missing, and a put while it is at rest gives back one of the references it had */
+/** @param isWatched true if no event is missing, and a put on an idle page drops a reference from before the watch */
 function lifetimesOf(page: Page, idle: number, lost: readonly LostEvents[], isWatched: boolean): Lifetime[] {
   const lifetimes: Lifetime[] = []
   let open: PageEvent[] | undefined
   let last: number | undefined
   let base = idle
-  /** The event before the open lifetime, which left the page idle. */
+  /** The last event before the open lifetime, which made the page idle. */
   let idleSince: PageEvent | undefined
   const isSure = (events: readonly PageEvent[]) => {
     if (!page.isClean || !(isWatched || idleSince?.isKnown)) return false
@@ -237,13 +237,13 @@ function lifetimesOf(page: Page, idle: number, lost: readonly LostEvents[], isWa
   page.events.forEach((event, i) => {
     const isOwners = isWatched ? !open : event.functions.some(name => TEARDOWN.test(name))
     const isTeardown = base > 0 && event.delta < 0 && isOwners
-    // What a page's first event finds is what it seems to be: an idle page, if nothing came before.
+    // The count before a page's first event is trusted: if it is the idle count, a lifetime begins.
     if (!open && (last ?? event.before) === base && event.delta !== 0 && !isTeardown) {
       open = []
       idleSince = page.events[i - 1]
     }
     last = event.after
-    // memunmap_pages() puts the reference that an idle page has.
+    // memunmap_pages() drops the reference that is part of an idle page's count.
     if (isTeardown) base += isWatched ? event.delta : -1
     if (!open || isTeardown) return
     open.push(event)

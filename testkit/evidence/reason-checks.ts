@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Sentences that speak for one of those who could be it. */
+/** Sentences that give reasons for one of the candidates. */
 import type { Candidate } from '../../src/ledger/findings/finding.ts'
 import { Op } from '../../src/trace/events.ts'
 import {
@@ -16,7 +16,7 @@ import {
 
 type Check = (subject: Subject, candidate: Candidate) => Problem | typeof UNCHECKED
 
-// Where the core sets counts back, a hand-out's set takes a reference without changing the count.
+// If the core resets counts, the set of an allocation takes a reference without changing the count.
 const takesUnder: Check = ({ page }, { actor }) =>
   eventsOf(page, actor).some(({ delta, op, val }) => delta > 0 || (op === Op.SET && val > 0))
     ? undefined
@@ -59,7 +59,7 @@ const itsTaskHasNone: Check = (subject, { actor }) => {
   return out > 0 ? `its task had ${out} references of the law out` : undefined
 }
 
-/** The references of the law that are out are those that the finding is about. */
+/** Checks that the open references of the law are those that the finding is about. */
 const onlyOut: Check = (subject, candidate) => {
   const { finding, page } = subject
   const law = lawOf(subject)

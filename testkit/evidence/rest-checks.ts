@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Sentences about references that watched pages had before the recording: who put the last, and who used the page then. */
+/** Sentences about references that watched pages had before the recording: who put the last one, and who used the page later. */
 import { type Check, check } from './check.ts'
 import type { Page, PageEvent } from './reading.ts'
 import {
@@ -16,11 +16,11 @@ import {
   unitsUnder,
 } from './subject.ts'
 
-/** The put that left the page without a reference, from the accused event on. */
+/** Returns the put that left the page without a reference: at the accused event or later, or for a use of the page before it. */
 function lastPut({ finding, page }: Subject): PageEvent | undefined {
   const actor = accusedOf(finding)
   const accused = actor && eventOf(page, actor)
-  // A page that is used while it is free is told of by who used it.
+  // A finding about the use of a free page accuses the user.
   const isUse = finding.kind !== 'surplus-put'
   const isIt = ({ ordinal }: PageEvent) => accused && (isUse ? ordinal <= accused.ordinal : ordinal >= accused.ordinal)
   return page.events.find(event => event.delta < 0 && event.after === 0 && isIt(event))
@@ -45,15 +45,15 @@ function usedLater(subject: Subject, [, site, what, span]: readonly string[]): P
   return uses.some(({ time }) => isSpan(span!, time - put.time)) ? undefined : 'it was at another time'
 }
 
-/** Lifetimes of a page under a law by which it is used. */
+/** Number of uses of a page under a law from which on the law describes how the page is used. */
 const USED = 3
 
-/** The first event that left a page with fewer references than it had at rest. */
+/** Returns the first event that left a page with fewer references than at rest. */
 function fallOf({ events }: Page): PageEvent | undefined {
   return events.find(({ after }) => after < events[0]!.before!)
 }
 
-/** Stretches from a count at rest to the next in which references of a law were taken. */
+/** Number of intervals between counts at rest in which references of the law were taken. */
 function usesOf(events: readonly PageEvent[], rest: number, law: NamedLaw): number {
   let uses = 0
   let isUnder = false
@@ -83,7 +83,7 @@ function fellThen(subject: Subject, [, rest, left, others, same]: readonly strin
   )
 }
 
-/** References under a law that were taken and given back, and the most that overtook one of them, of one task or of all. */
+/** Counts the references that were taken and put under a law, and the most that overtook one. @param pid of one task, or all */
 function orderOf(events: readonly PageEvent[], law: NamedLaw, pid: number | undefined) {
   const taken: { pfn: number; overtaken: number }[] = []
   let [returned, most] = [0, 0]
@@ -113,7 +113,7 @@ function wouldBeOvertaken(subject: Subject, [, since, whose, most]: readonly str
     law,
     pid,
   )
-  // What was out when the put came may be counted or not.
+  // References that were open at the time of the put may or may not be counted.
   const wrong = outside('later references', Number(since), before.returned - 2, before.returned + 2)
   if (wrong !== undefined || pid === undefined) return wrong
   const pids = new Set(events.map(event => event.pid))
@@ -124,12 +124,12 @@ function usedOn(subject: Subject, [, lifetimes]: readonly string[]): Problem {
   const [law, fall] = [lawOf(subject), fallOf(subject.page)]
   if (!law || !fall) return 'its count did not fall below that at rest'
   const later = subject.page.events.filter(({ ordinal }) => ordinal > fall.ordinal)
-  // Which put the count fell by may be one event off, where two CPUs were at the page.
+  // The put that lowered the count may be one event off, if two CPUs used the page.
   const uses = usesOf(later, fall.after, law)
   return outside('later lifetimes', Number(lifetimes), uses - 1, uses + 1)
 }
 
-/** Its task had taken one under that law before, and had not given it back. */
+/** Checks that the task had taken a reference under the law before, and had not put it. */
 function gaveBackItsOwn({ page }: Subject, [, site]: readonly string[]): Problem {
   const fall = fallOf(page)
   if (!fall || !isAt(fall, site!)) return `the count did not fall by ${site}`

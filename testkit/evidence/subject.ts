@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What a sentence speaks of: a finding with its page and its law, as the events themselves show them. */
+/** The subject of a sentence: a finding with its page and its law, as the events show them. */
 import type { Account, LawSite, PagemapSummary } from '../../src/ledger/account.ts'
 import { baseName } from '../../src/ledger/callsites/symbol-lists.ts'
 import type { Actor, Finding } from '../../src/ledger/findings/finding.ts'
@@ -7,7 +7,7 @@ import { ACCUSATIONS } from '../../src/ledger/findings/kinds.ts'
 import { OP_NAMES } from '../../src/trace/events.ts'
 import type { Lifetime, Page, PageEvent, ReadEvent, Reading } from './reading.ts'
 
-/** Call sites that take, and that give back. */
+/** A law by the names of its call sites: gets and puts. */
 export interface NamedLaw {
   gets: readonly string[]
   puts: readonly string[]
@@ -18,17 +18,17 @@ export interface Subject {
   account: Account
   finding: Finding
   page: Page
-  /** Count of the page while idle. */
+  /** Count of the page while it is idle. */
   idle: number
 }
 
-/** What a check finds wrong; undefined: the sentence is true. */
+/** Why a sentence is false; undefined if it is true. */
 export type Problem = string | undefined
 
-/** A sentence that this recording gives no means to recompute. */
+/** Result for a sentence that cannot be recomputed from this recording. */
 export const UNCHECKED = Symbol('unchecked')
 
-/** True if an event came from the call site that a sentence names: `X+0x5d`, `X+0x5d from Y+0x10`, `a page_ref_mod without stack`. */
+/** True if an event comes from a call site, named `X+0x5d`, `X+0x5d from Y+0x10` or `a page_ref_mod without stack`. */
 export function isAt({ site, op }: ReadEvent, name: string): boolean {
   const bare = /^a (\w+) without stack$/.exec(name)
   if (bare) return site.length === 0 && OP_NAMES[op] === bare[1]
@@ -39,27 +39,27 @@ export function isAtAny(event: ReadEvent, names: readonly string[]): boolean {
   return names.some(name => isAt(event, name))
 }
 
-/** A call site of a law as sentences name it. */
+/** Returns the name of a law's call site in sentences. */
 export function lawSiteName(site: LawSite): string {
   return [site, ...site.callers]
     .map(({ name, offset }) => (offset === undefined ? baseName(name) : `${baseName(name)}+0x${offset.toString(16)}`))
     .join(' from ')
 }
 
-/** The law that a finding says is broken; undefined where it has none, or one of events without stacks, which have no names. */
+/** The law that a finding reports as broken; undefined without a law, or if its events have no stacks and thus no names. */
 export function lawOf({ account, finding }: Subject): NamedLaw | undefined {
   const law = finding.law === undefined ? undefined : account.laws[finding.law]
   if (!law || [...law.gets, ...law.puts].includes(undefined)) return undefined
   return { gets: law.gets.map(site => lawSiteName(site!)), puts: law.puts.map(site => lawSiteName(site!)) }
 }
 
-/** References that an event takes (positive) or gives back under a law; 0 for one that is none of the law's. */
+/** Number of references that an event takes (positive) or puts (negative) under a law; 0 if the law does not cover it. */
 export function unitsUnder(law: NamedLaw, event: PageEvent): number {
   if (event.delta > 0) return isAtAny(event, law.gets) ? event.delta : 0
   return event.delta < 0 && isAtAny(event, law.puts) ? event.delta : 0
 }
 
-/** The page's events that an actor may be: of one stamp there may be several, by a clock that is slow. */
+/** The events of the page that may be the actor's. There may be several with its stamp, if the clock is coarse. */
 export function eventsOf(page: Page, { time, pid, operation, frame }: Actor): PageEvent[] {
   const isThere = ({ site }: ReadEvent) => frame === undefined || site[0]?.startsWith(baseName(frame.name))
   const isIt = (event: PageEvent) => event.time === time && event.pid === pid && OP_NAMES[event.op] === operation
@@ -70,12 +70,12 @@ export function eventOf(page: Page, actor: Actor): PageEvent | undefined {
   return eventsOf(page, actor)[0]
 }
 
-/** Whoever is accused, or comes first of those who could be. */
+/** The culprit, or the first candidate. */
 export function accusedOf({ culprit, candidates }: Finding): Actor | undefined {
   return culprit ?? candidates[0]?.actor
 }
 
-/** The lifetime that was open when the recording ended; undefined where there is none, or none that began in the recording. */
+/** The lifetime that was open when the recording ended; undefined if there is none, or if it began before the recording. */
 export function openLifetime({ page }: Subject): Lifetime | undefined {
   return page.lifetimes.find(lifetime => !lifetime.isComplete)
 }
@@ -84,17 +84,17 @@ export function pagemapOf(account: Account, pfn: number): PagemapSummary | undef
   return account.pagemaps.find(map => pfn >= map.firstPfn && pfn <= map.lastPfn)
 }
 
-/** How long after its operation an event may be stamped, in ns: as long as a virtual CPU may be taken away. */
+/** Longest delay between an operation and its stamp, in ns: as long as a virtual CPU may be preempted. */
 const STAMP_LAG = 50_000_000
 
-/** Counts that a page can have had about a time: where the order of its stamps contradicts its results, any of that stretch. */
+/** Counts that a page may have had at an event. If its stamps contradict results, these are all counts within the stamp lag. */
 export function countsAbout({ events, isClean }: Page, event: PageEvent): number[] {
   if (isClean) return [event.after]
   const near = events.filter(({ time }) => Math.abs(time - event.time) <= STAMP_LAG)
   return near.flatMap(({ before, after, count }) => [before!, after, count])
 }
 
-/** Pages of which something is found: what happens there after a fault may be seen in several ways. */
+/** Pages with findings. The ledger may see events after a fault in several ways. */
 export function spoiltPages({ findings }: Account): ReadonlySet<number> {
   return new Set(
     findings
@@ -103,7 +103,7 @@ export function spoiltPages({ findings }: Account): ReadonlySet<number> {
   )
 }
 
-/** True if a span in ns is what a sentence says: `8 us`, `2.7 ms`, `3.1 s`, `15 ticks`. */
+/** True if a span in ns is what the text says: `8 us`, `2.7 ms`, `3.1 s`, `15 ticks`. */
 export function isSpan(text: string, span: number): boolean {
   const parts = /^(-?[\d.]+) (ns|us|ms|s|ticks)$/.exec(text)
   if (!parts) return false
@@ -112,7 +112,7 @@ export function isSpan(text: string, span: number): boolean {
   return Math.abs(span / unit - Number(parts[1])) <= step * 0.51
 }
 
-/** Says that a number is not within its bounds. */
+/** Returns a problem if a number is outside its bounds. */
 export function outside(what: string, said: number, least: number, most = least): Problem {
   if (said >= least && said <= most) return undefined
   return `${what} is ${least === most ? least : `${least} to ${most}`}, said is ${said}`

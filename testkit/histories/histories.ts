@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Small random histories of device pages with known truth, made by a simulated kernel. At most one fault is injected.
- * What was recorded can then be cut, or lose events.
+ * Small random histories of device pages with known truth, made by a simulated kernel. At most one fault is injected. The
+ * recording can be cut at both ends, or lose events.
  */
 import fc from 'fast-check'
 import type { LostEvents, Recording } from '../../src/trace/events.ts'
@@ -14,14 +14,14 @@ export interface History {
   options: HistoryOptions
   rows: TrueRow[]
   lost: LostEvents[]
-  /** Of the fault, if it came to it; undefined: every accusation is false. */
+  /** The right finding, if the fault occurred; undefined if every accusation is false. */
   expected: ExpectedFault | undefined
-  /** References still held at the end, by pfn. */
+  /** Number of references held at the end, by pfn. */
   held: Map<number, number>
   recording(batch?: number): Recording
 }
 
-/** Drops what lies outside the part of the time that was recorded; 0 is the first change after setup, which stays. */
+/** Drops rows outside the recorded part of the time. 0 is the first change after set-up; the set-up itself stays. */
 function cut(rows: TrueRow[], { from, to }: HistoryOptions['cut']): TrueRow[] {
   const used = rows.filter(row => row.role !== 'setup')
   if (used.length === 0) return rows
@@ -32,7 +32,7 @@ function cut(rows: TrueRow[], { from, to }: HistoryOptions['cut']): TrueRow[] {
   )
 }
 
-/** Takes some events of one CPU away, after setup, and says where. */
+/** Removes runs of events of single CPUs after set-up. @returns the rest, and the gaps */
 function lose(rows: TrueRow[], gaps: number, r: Random, cpus: number): { rows: TrueRow[]; lost: LostEvents[] } {
   const gone = new Set<TrueRow>()
   const lost: LostEvents[] = []
@@ -49,7 +49,7 @@ function lose(rows: TrueRow[], gaps: number, r: Random, cpus: number): { rows: T
       to: own[start + length]?.time ?? Number.POSITIVE_INFINITY,
       count: r.chance(0.5) ? length : undefined,
     }
-    // Two gaps that touch would be one.
+    // Two gaps that touch would be a single gap.
     if (lost.some(other => other.cpu === cpu && gap.from <= other.to && gap.to >= other.from)) continue
     for (const row of own.slice(start, start + length)) gone.add(row)
     lost.push(gap)
@@ -57,7 +57,7 @@ function lose(rows: TrueRow[], gaps: number, r: Random, cpus: number): { rows: T
   return { rows: rows.filter(row => !gone.has(row)), lost }
 }
 
-/** A history by its options: the same options give the same history. */
+/** Makes a history. The same options give the same history. */
 export function history(options: HistoryOptions): History {
   const kernel = new SimulatedKernel(options)
   kernel.run()
@@ -108,12 +108,12 @@ const ANY: { [K in keyof HistoryOptions]: fc.Arbitrary<HistoryOptions[K]> } = {
   gaps: fc.constant(0),
 }
 
-/** Options of any history without fault, whole; `some` replaces single options. Shrinks to fewer pages, lives, CPUs. */
+/** Arbitrary options of complete histories without a fault. @param some replaces options. Shrinks to fewer pages, lives, CPUs. */
 export function historyOptions(some: Partial<typeof ANY> = {}): fc.Arbitrary<HistoryOptions> {
   return fc.record({ ...ANY, ...some }) as fc.Arbitrary<HistoryOptions>
 }
 
-/** Rows of each page, in the order given. */
+/** Groups rows by page, in their order. */
 export function byPage<R extends TrueRow>(rows: readonly R[]): R[][] {
   const pages = new Map<number, R[]>()
   for (const row of rows) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What a random history may be like, and what is known to be true of one. */
+/** Options of a random history, and the truth about one. */
 import type { Row } from '../fake-recording.ts'
 
 export const PROTOCOLS = ['A', 'D', 'E', 'GENERIC', 'FSDAX_612', 'FSDAX_73', 'P2PDMA_612', 'P2PDMA_73'] as const
@@ -21,45 +21,45 @@ export interface HistoryOptions {
   protocol: Protocol
   pages: number
   cpus: number
-  /** Tasks, spread over the CPUs. */
+  /** Number of tasks, which are spread over the CPUs. */
   tasks: number
-  /** How often a page is handed out, over all pages. */
+  /** Number of allocations of all pages together. */
   lives: number
-  /** Kinds of further references a life may have. */
+  /** Number of kinds of further references that a lifetime may have. */
   kinds: number
   fault: Fault | 'none'
-  /** Whether the faulty change has a call site of its own, or one that behaves well at all other times. */
+  /** Whether the wrong operation has a call site of its own, or one that is correct at all other times. */
   faultSite: 'own' | 'common'
-  /** How long an event may be delayed between its operation and its timestamp: not, by part of a hold, by whole holds. */
+  /** Delay between an operation and its stamp: none, a part of the time that references are held, or several such times. */
   window: 'none' | 'short' | 'long'
   stacks: boolean
-  /** Whether the pagemap is torn down at the end. */
+  /** True if the pagemap is torn down at the end. */
   teardown: boolean
-  /** The part of the time that was recorded. */
+  /** The recorded part of the time, as fractions. */
   cut: { from: number; to: number }
-  /** How many gaps of lost events. */
+  /** Number of gaps with lost events. */
   gaps: number
 }
 
-/** What an event really was. */
+/** An event with the truth about its operation. */
 export interface TrueRow extends Row {
-  /** When the operation happened; `time` is when its event was stamped. */
+  /** Time of the operation; `time` is the stamp of its event. */
   opTime: number
-  /** Orders operations of one time. */
+  /** Order of operations with equal time. */
   sequence: number
   role: 'setup' | 'alloc' | 'get' | 'put' | 'reset' | 'nothing' | 'teardown'
-  /** Which reference a get took or a put gave back; gets of two steps (pins) share one. Negative: none. */
+  /** Number of the reference that a get took or a put dropped; the two steps of a pin share one. Negative: none. */
   reference: number
   /** The page's count just after the operation. */
   after: number
 }
 
-/** The finding that is right about a history. */
+/** The right finding about a history. */
 export interface ExpectedFault {
   fault: Fault
   kinds: string[]
   pfn: number
   functions: string[]
-  /** The recorded changes alone do not tell this fault from good behaviour. */
+  /** True if the recorded operations do not distinguish the fault from correct behaviour. */
   optional: boolean
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Faults planted into recordings of real kernels: an event of one page is taken out or put in, and what all later events of
- * that page returned and read is what they would have returned and read.
+ * Plants faults into recordings of real kernels: an event of one page is removed or inserted, and the results and counts of all
+ * later events of the page are changed to what they would have been.
  */
 import { baseName, isHelper, StackTrait, traitsOf } from '../../src/ledger/callsites/symbol-lists.ts'
 import type { LearningTracker } from '../../src/ledger/learn/learning-tracker.ts'
@@ -25,14 +25,14 @@ export const PLANTS = [
 ] as const
 export type Plant = (typeof PLANTS)[number]
 
-/** What a page's protocol makes of it. */
+/** The properties of a page that its protocol determines. */
 export interface Rule {
   idle: number
   handOut: 'set' | 'get' | 'none'
   coreResets: boolean
 }
 
-/** The finding that is right, and whether its absence is, too. */
+/** The right finding, and whether its absence is acceptable as well. */
 export interface Expected {
   plant: Plant
   kinds: string[]
@@ -54,13 +54,13 @@ interface Step {
 
 interface Life {
   steps: Step[]
-  /** Steps before and after it, on the same page. */
+  /** The steps before the lifetime on the same page; below, those after it. */
   earlier: Step[]
   later: Step[]
   rule: Rule
 }
 
-/** The rules by which a ledger judged the pages of a recording. */
+/** Returns the rules that a ledger determined for the pages of a recording. */
 export function rulesOf(ledger: LearningTracker): (pfn: number) => Rule | undefined {
   return pfn => {
     const row = ledger.pages.find(pfn)
@@ -99,7 +99,7 @@ function returned(row: Row, before: number): number {
   return row.op === Op.MOD_UNLESS ? Number(before !== 0) : row.ret
 }
 
-/** A page's events with its counts, if those explain all results in the order of the stamps. */
+/** Returns a page's events with its counts; undefined unless the counts explain all results in the order of stamps. */
 function followed(rows: readonly Row[]): Step[] | undefined {
   let count = 0
   const steps: Step[] = []
@@ -114,7 +114,7 @@ function followed(rows: readonly Row[]): Step[] | undefined {
   return steps
 }
 
-/** The lives of one page, from idle to idle. */
+/** Splits a page's steps into lifetimes, from idle to idle. */
 function livesOf(all: readonly Step[], rule: Rule): Life[] {
   const lives: Life[] = []
   const first = all.findIndex(({ row }) => !(row.op === Op.SET && has(row, StackTrait.INIT)))
@@ -135,7 +135,7 @@ function livesOf(all: readonly Step[], rule: Rule): Life[] {
   return lives
 }
 
-/** Lives of a recording whose pages can be followed, with the recording's events by page. */
+/** The lifetimes of a recording's pages whose counts explain their results, and the recording's events by page. */
 export class Garden {
   readonly lives: Life[] = []
   readonly #all: Rows
@@ -160,9 +160,9 @@ export class Garden {
   }
 
   /**
-   * Plants a fault into one of the lives in the middle of the recording; undefined where there is none that it fits.
+   * Plants a fault into one of the lifetimes in the middle of the recording. Returns undefined if it fits none of them.
    *
-   * @param givesBack whether a put by that function was seen to give back what the other function took
+   * @param givesBack returns true if a put by the function `put` was seen to drop what the function `get` took
    */
   plant(plant: Plant, r: Random, givesBack: (get: string, put: string) => boolean): Planted | undefined {
     const { lives } = this
@@ -183,7 +183,7 @@ export class Garden {
   }
 }
 
-/** Of an event that was changed or put in: the one that it stands for, or after. */
+/** For a changed event the original one, for an inserted event the one that it follows. */
 const ORIGIN = new WeakMap<Row, Row>()
 
 interface Edited {
@@ -273,24 +273,24 @@ function edit(
 
 const mapcountOf = (step: Step | undefined) => step?.row.mapcount
 
-/** Whether what a get belongs to is over with it: its task raises no map count next, and takes no more of a pin. */
+/** True if a get is a whole action: its task does not raise the map count next, and takes no further units of a pin. */
 function isWhole(steps: readonly Step[], at: number): boolean {
   const next = steps[at + 1]
   if (!next || next.row.pid !== steps[at]!.row.pid) return true
   return mapcountOf(next) === mapcountOf(steps[at]) && next.row.val <= 1
 }
 
-/** Whether a put gives back a page table's reference: without it, the page would still be mapped. */
+/** True if a put drops a page table's reference: without the put, the page would still be mapped. */
 function unmaps(steps: readonly Step[], at: number): boolean {
   return at > 0 && mapcountOf(steps[at])! < mapcountOf(steps[at - 1])!
 }
 
-/** Frames of the way into the kernel that a function of its own is called from. */
+/** Number of outermost frames, the entry to the kernel, that an inserted function is called from. */
 const CALLERS = 3
 
 let planted = 0n
 
-/** The same operation once more, a moment later, by another function if that is named. */
+/** Copies an operation to a moment later, with another function if `name` is given. */
 function second(row: Row, name: string | undefined, where = row): Row {
   const own: Frame[] =
     name === undefined ? [] : [{ address: 0xffffffffc0f00000n + 16n * planted++, name, offset: 16, module: 'planted' }]
@@ -307,7 +307,7 @@ function second(row: Row, name: string | undefined, where = row): Row {
   return extra
 }
 
-/** The events as they would have been, from that count on. */
+/** Recomputes the results and counts of events, starting from a count. */
 function replayed(rows: readonly Row[], start: number): Row[] {
   let count = start
   return rows.map(row => {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Under which conditions a driver runs and is recorded, and what of its events the recording has in the end. */
+/** The conditions under which a driver runs and is recorded, and the selection of the events that the recording has. */
 import { type LostEvents, Op } from '../../src/trace/events.ts'
 import type { Row } from '../fake-recording.ts'
 import type { Random } from '../random.ts'
@@ -11,7 +11,7 @@ export interface Conditions {
   cpus: number
   tasks: number
   pages: number
-  /** Events that the load makes, about. */
+  /** Approximate number of events of the load. */
   events: number
   policy: Policy
   clocks: Clocks
@@ -21,15 +21,15 @@ export interface Conditions {
   migrate: number
   /** Mean time between two new objects. */
   between: number
-  /** The recording ends in the middle; or no new objects come for a while before; or everything is taken down before. */
+  /** The recording ends in the middle of the load, after a while without new objects, or after everything was torn down. */
   end: 'cut' | 'quiet' | 'drained'
-  /** Nothing happens for so long before the end, as a part of the time before. */
+  /** Length of the silence before the end, as a fraction of the time before it. */
   silence: number
-  /** The part of the time that had passed when the recording began; 0: it has the pagemap's set-up. */
+  /** Fraction of the time that had passed when the recording began; 0: the recording has the pagemap's set-up. */
   start: number
-  /** Events that are missing, and whether the recording says so. */
+  /** Whether events are lost, and whether the recording marks the gaps. */
   lost: 'none' | 'marked' | 'unmarked'
-  /** Half of the pages only; no failed get_page_unless_zero(); one task's events are missing. */
+  /** Recorded are only half of the pages, no failed get_page_unless_zero(), or the events of all tasks but one. */
   filter: 'none' | 'pages' | 'changes' | 'task'
   faults: number
 }
@@ -44,7 +44,7 @@ export function conditionsOf(r: Random): Conditions {
     protocol: r.chance(0.75) ? 'private' : 'fsdax',
     cpus,
     tasks: r.int(1, 8),
-    // Leaks eat pages, and a driver that has none left does nothing any more.
+    // Leaks use up pages, and a driver without pages does nothing any more.
     pages: r.pick(faults === 0 ? [32, 64, 128, 256, 512] : [128, 256, 512, 1024]),
     events: r.chance(0.8) ? r.int(3000, 7000) : r.chance(0.6) ? r.int(1000, 3000) : r.int(7000, 28_000),
     policy: r.pick(POLICIES),
@@ -75,7 +75,7 @@ export interface Kept {
   lost: LostEvents[]
 }
 
-/** What the recording has of the events, which are sorted by their stamps. */
+/** Returns the events that the recording has. @param all sorted by stamps */
 export function recorded(all: readonly Row[], conditions: Conditions, setUp: number, r: Random): Kept {
   let rows = [...all]
   if (conditions.start > 0 && rows.length > setUp) {
@@ -100,7 +100,7 @@ function filtered(rows: Row[], { filter, pages }: Conditions, r: Random): Row[] 
   return rows
 }
 
-/** Runs of events of one CPU are gone. */
+/** Removes runs of events of one CPU. */
 function lose(rows: Row[], { cpus, lost: how }: Conditions, r: Random): Kept {
   const gone = new Set<Row>()
   const lost: LostEvents[] = []
@@ -113,7 +113,7 @@ function lose(rows: Row[], { cpus, lost: how }: Conditions, r: Random): Kept {
     const run = own.slice(start, start + length)
     const from = own[start - 1]?.time ?? Number.NEGATIVE_INFINITY
     const to = own[start + length]?.time ?? Number.POSITIVE_INFINITY
-    // Two gaps that touch would be one gap with other bounds.
+    // Two gaps that touch would be a single gap with other bounds.
     if (lost.some(gap => gap.cpu === cpu && from <= gap.to && to >= gap.from)) continue
     for (const row of run) gone.add(row)
     lost.push({ cpu, from, to, count: r.chance(0.5) ? length : undefined })

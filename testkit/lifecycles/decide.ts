@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Which planted faults the recording shows well enough that somebody who knows only the recording could name the culprit.
- * The question is asked of the truth: does any other function explain the life as well, given who was ever seen to give
- * back what whom took? On the safe side: what is called decidable should be found, what is not may be.
+ * Decides for which planted faults the recording suffices to name the culprit. The truth is used for that: a fault is decidable if
+ * no other function explains the lifetime equally well, given which functions were ever seen to put the references of which
+ * others. The decision is conservative: a decidable fault should be found, an undecidable one may be found.
  */
 import type { LostEvents } from '../../src/trace/events.ts'
 import type { Conditions } from './conditions.ts'
 import type { Memory, Plant } from './memory.ts'
 import type { Operation, Token } from './operation.ts'
 
-/** Good examples of a reference's way that must have been seen before a bad one can be told from them. */
+/** Number of correct examples of a reference that a recording needs before a wrong one can be distinguished. */
 const EXAMPLES = 3
 
 interface End {
@@ -21,7 +21,7 @@ interface End {
 export interface Evidence {
   conditions: Conditions
   memory: Memory
-  /** Operations whose events the recording has. */
+  /** The operations whose events the recording has. */
   seen: ReadonlySet<Operation>
   lost: readonly LostEvents[]
   /** When the recording ended. */
@@ -32,7 +32,7 @@ export class Judge {
   readonly #evidence: Evidence
   readonly #takes = new Map<Token, Operation[]>()
   readonly #puts = new Map<Token, Operation>()
-  /** Functions that gave back, by the function that took; how many, and the longest time between. */
+  /** By function that took references: the functions that put them, the number of pairs, and the longest time between. */
   readonly #ways = new Map<string, { by: Set<string>; count: number; longest: number }>()
 
   constructor(evidence: Evidence) {
@@ -63,7 +63,7 @@ export class Judge {
       case 'surplus-put':
         return conditions.clocks.grain <= 1000 && seen.has(plant.operation!) && !this.#otherPut(plant)
       default:
-        // Where an idle page has a count of 1, to take one is to be handed it.
+        // Under protocols with an idle count of 1, a get on a free page is indistinguishable from an allocation.
         return conditions.protocol === 'private' && conditions.clocks.grain <= 1000
     }
   }
@@ -72,7 +72,7 @@ export class Judge {
     return [...this.#takes.keys()].filter(token => token.page === page && token.life === life)
   }
 
-  /** Whether the recording has all of the life, and nothing that might belong to it is missing. */
+  /** True if the recording has the whole lifetime, and no event is missing that might belong to it. */
   #whole(plant: Plant): boolean {
     const { memory, seen, lost } = this.#evidence
     const { page, life, operation } = plant
@@ -86,7 +86,7 @@ export class Judge {
     return !lost.some(gap => gap.from <= to && gap.to >= from)
   }
 
-  /** Whether the reference was held far longer than others like it, or all others are gone. */
+  /** True if the reference was held much longer than similar ones, or if all others were put. */
   #overdue({ functions, time }: Plant): boolean {
     const { conditions, end } = this.#evidence
     const way = this.#ways.get(functions[0]!)
@@ -94,13 +94,13 @@ export class Judge {
     return conditions.end === 'drained' || end - time > 2 * way.longest
   }
 
-  /** Whether a reference taken by another function may be the one that did not come back. */
+  /** True if a reference of another function may be the one that was not put. */
   #otherGet(plant: Plant): boolean {
     const tokens = this.#tokens(plant)
     const gets = tokens.map(({ function: name, taken: time, units }) => ({ function: name, time, units }))
     const puts = tokens.flatMap(token => this.#putOf(token))
     const others = new Set(gets.map(get => get.function).filter(name => !plant.functions.includes(name)))
-    // Whoever still holds a reference at the end has not given it back either.
+    // A reference that is still held at the end has no put either.
     if (tokens.some(token => !token.leaked && !this.#puts.has(token))) return true
     return [...others].some(name => {
       const without = gets.findIndex(get => get.function === name)
@@ -109,7 +109,7 @@ export class Judge {
     })
   }
 
-  /** Whether a put by another function may be the one that was too many. */
+  /** True if a put by another function may be the surplus one. */
   #otherPut(plant: Plant): boolean {
     const tokens = this.#tokens(plant)
     const back = tokens.filter(token => this.#puts.has(token))
@@ -135,7 +135,7 @@ export class Judge {
   }
 }
 
-/** Whether each of the first kind finds a partner of its own: augmenting paths, which is enough for the size of a life. */
+/** True if each of `as` can be matched to one of `bs`. Augmenting paths are fast enough for the size of a lifetime. */
 export function allMatched<A, B>(as: readonly A[], bs: readonly B[], fits: (a: A, b: B) => boolean): boolean {
   if (as.length > bs.length) return false
   const partner = new Array<number>(bs.length).fill(-1)
