@@ -3,7 +3,7 @@
 import type { EventBatch, Frame, LostEvents, Op, Recording, SourceInfo } from '../src/trace/events.ts'
 import { Stacks } from './stacks.ts'
 
-/** One event. `row()` fills in omitted fields with those of an ordinary free device page. */
+/** One event. Omitted fields have the values of an ordinary free device page. */
 export interface Row {
   time: number
   cpu: number

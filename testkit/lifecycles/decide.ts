@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Decides for which planted faults the recording suffices to name the culprit. The truth is used for that: a fault is decidable if
- * no other function explains the lifetime equally well, given which functions were ever seen to put the references of which
+ * Decides for which planted faults the recording suffices to name the culprit. The truth is used for that: a fault is decidable
+ * if no other function explains the lifetime equally well, given which functions were ever seen to put the references of which
  * others. The decision is conservative: a decidable fault should be found, an undecidable one may be found.
  */
 import type { LostEvents } from '../../src/trace/events.ts'

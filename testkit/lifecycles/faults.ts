@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Faults: each is a mutation of one transition of the random machine, which shows now and then when that is taken. */
+/** Faults: each is a mutation of one transition of the random state machine, and strikes at some of its executions. */
 import type { Random } from '../random.ts'
 import { type Act, type Driver, type Edge, END, gives, type Kind } from './machine.ts'
 import type { Names, Site } from './names.ts'
@@ -7,21 +7,21 @@ import type { Names, Site } from './names.ts'
 export const CAUSES = [
   /** A put is forgotten. */
   'drop-put',
-  /** A put is done twice, at once. */
+  /** A put is done twice in succession. */
   'double-put',
-  /** A put is done once more, later and from elsewhere. */
+  /** A put is repeated later and from another call site. */
   'late-put',
-  /** One more reference is taken than the object knows of. */
+  /** One more reference is taken than the object records. */
   'unrecorded-take',
-  /** The error path gives back what the normal path then gives back again. */
+  /** The error path puts references that the normal path then puts again. */
   'both-paths',
-  /** The object lets go before it lends its pages to others. */
+  /** The object puts its references before it lends its pages to others. */
   'free-early',
-  /** A page is looked up and taken without asking whether it is free. */
+  /** A page is looked up and a reference taken without a check that the page is in use. */
   'stale-get',
-  /** get_page_unless_zero() fails, and nobody looks. */
+  /** get_page_unless_zero() fails, and its result is ignored. */
   'ignored-failure',
-  /** A page is handed out without its count being set. */
+  /** A page is allocated without setting its count. */
   'no-init',
 ] as const
 export type Cause = (typeof CAUSES)[number]
@@ -29,20 +29,20 @@ export type Cause = (typeof CAUSES)[number]
 export interface Fault {
   cause: Cause
   edge: Edge
-  /** The act that is done wrong. */
+  /** The act that the fault changes. */
   act: Act
-  /** Where the wrong operation happens; undefined: where the right one does. */
+  /** Call site of the wrong operation; undefined: that of the right one. */
   site: Site | undefined
-  /** With all of the object's pages, or one. */
+  /** True if all of the object's pages are affected, and not only one. */
   wide: boolean
-  /** Chance at each occasion, occasions left, and the part of the recording from which on. */
+  /** Probability at each execution; below, the remaining strikes, and the fraction of the recording before the first one. */
   rate: number
   left: number
   from: number
 }
 
 export class Faults {
-  /** How much of the recording is done, from 0 to 1. */
+  /** Fraction of the recording that is over. */
   progress = 0
   readonly list: Fault[] = []
   readonly #random: Random
@@ -55,7 +55,7 @@ export class Faults {
     }
   }
 
-  /** Whether one of these faults of that act shows this time. */
+  /** Returns the fault of the act, of one of these causes, that strikes now, if any. */
   fires(act: Act, ...causes: Cause[]): Fault | undefined {
     for (const fault of this.list) {
       if (fault.act !== act || !causes.includes(fault.cause)) continue

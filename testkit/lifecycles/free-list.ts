@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Free pages. A page that is freed twice is on the list twice; on a list that is linked through the pages themselves that
- * makes a ring, and pages of it are handed out again and again, as in drivers that link by `zone_device_data`.
+ * Free lists. A page that is freed twice is on the list twice. If the list is linked through the pages, as in drivers that link by
+ * `zone_device_data`, it becomes a ring, and its pages are allocated again and again.
  */
 import type { Random } from '../random.ts'
 
@@ -12,7 +12,7 @@ export class FreeList {
   readonly policy: Policy
   readonly #random: Random
   readonly #list: number[] = []
-  /** Of the linked list: the first page, and each page's next. */
+  /** The first page of a linked list; below, the next page of each. */
   #head = -1
   readonly #next: Int32Array
   #size = 0
@@ -24,7 +24,7 @@ export class FreeList {
     for (let page = pages - 1; page >= 0; page--) this.push(page)
   }
 
-  /** How many pages it should have: a ring has no end, so this counts what went in and out. */
+  /** The nominal number of pages, counted by additions and removals, because a ring has no end. */
   get size(): number {
     return this.#size
   }

@@ -11,19 +11,19 @@ import { type Run, simulate } from './simulate.ts'
 
 export interface Planted {
   kind: Plant['kind']
-  /** Kinds of findings that are right about it. */
+  /** Kinds of findings that are right about the fault. */
   kinds: string[]
   pfn: number
-  /** Right culprits; of a leak, who took the reference whose put is missing. */
+  /** Right culprits. For a leak, the function that took the reference whose put is missing. */
   functions: string[]
   units: number
-  /** By a clock that is right; the recording's may be off or coarse. */
+  /** True time of the fault. The recording's clock may be skewed or coarse. */
   time: number
-  /** Whether the recording shows enough that it should be found. */
+  /** True if the recording suffices to find the fault. */
   decidable: boolean
-  /** Other pages that went wrong afterwards. */
+  /** Other pages whose counts became wrong as a consequence. */
   cascade: number[]
-  /** Which mutation of the driver it was: for whoever looks at one case. */
+  /** The mutation of the driver, for debugging single cases. */
   cause: string
 }
 
@@ -32,15 +32,15 @@ export interface LifecycleRecording {
   recording(batch?: number): Recording
   truth: {
     planted: Planted[]
-    /** Pages that somebody rightly holds at the end. */
+    /** Pages that are rightly held at the end. */
     held: number[]
     /**
-     * What the objects wait for that hold them: a time, a place in a cache that others need, everything to be taken down,
-     * or something that goes on. By counts alone the second and third are like leaks.
+     * What the objects that hold these pages wait for: a time, the eviction from a cache, the teardown, or other objects. By counts
+     * alone, the second and third look like leaks.
      */
     waits: { pfn: number; for: 'time' | 'cache' | 'end' | 'others' }[]
   }
-  /** Habits of the driver that make it hard to judge. */
+  /** Properties of the driver that make it hard to judge. */
   driver: { keeps: boolean; caches: number }
   conditions: Conditions
   rows: Row[]
@@ -53,12 +53,12 @@ const KINDS: Record<Plant['kind'], string[]> = {
   'no-init': ['get-on-free-page', 'put-on-free-page', 'surplus-put'],
 }
 
-/** `change` sets conditions that would otherwise be drawn. */
+/** @param change conditions that replace those drawn from the seed */
 export function makeRecording(seed: number, change: Partial<Conditions> = {}): LifecycleRecording {
   return recordingOf(seed, simulate(seed, change))
 }
 
-/** What a recording of that run has. */
+/** Makes the recording of a run. */
 export function recordingOf(seed: number, run: Run): LifecycleRecording {
   const { conditions, kernel, recorder, firstPfn, setUp, end } = run
   const all = recorder.rows.map((row, i) => ({ row, i })).sort((a, b) => a.row.time - b.row.time || a.i - b.i)
@@ -107,7 +107,7 @@ function waitsOf({ world, firstPfn }: Run): LifecycleRecording['truth']['waits']
   return waits.sort((a, b) => a.pfn - b.pfn)
 }
 
-/** Faults of pages that the recording has, those of one life and cause as one. */
+/** Returns the faults on pages that the recording has. Those of one lifetime and cause are merged. */
 function truthOf({ memory, firstPfn }: Run, seen: ReadonlySet<Operation>, judge: Judge): Planted[] {
   const pages = new Set([...seen].map(({ page }) => page))
   const plants = new Map<string, Plant>()

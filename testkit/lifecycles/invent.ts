@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Invents drivers: random kinds of objects whose state machines are right by construction. Each way through a machine is
- * written with the set of slots that are filled by then, and ends by giving back just those.
+ * Generates random drivers: kinds of objects whose state machines are correct by construction. Each path through a machine keeps
+ * track of the filled slots, and ends by putting exactly their references.
  */
 import type { Random } from '../random.ts'
 import {
@@ -19,14 +19,14 @@ import type { Names, Site } from './names.ts'
 
 const WHERES: readonly Where[] = ['same', 'same', 'same', 'other', 'other', 'work', 'work', 'softirq', 'timer', 'rcu']
 
-/** How the functions of a driver share the work: the chances that a change is made by a function that others share. */
+/** How a driver's operations are distributed over functions: the probabilities that an operation is in a shared function. */
 interface Style {
   byKind: number
   byDriver: number
-  /** How long things take: a factor on all times. */
+  /** Factor on all durations. */
   pace: number
   depth: number
-  /** Whether some objects of a kind stay until everything is taken down while others of it go. */
+  /** True if some objects of a kind stay until the teardown while others of the kind do not. */
   keeps: boolean
 }
 
@@ -39,7 +39,7 @@ class Inventor {
   readonly #style: Style
   readonly #outer: string[]
   readonly #wrappers: { take: string; give: string }
-  /** Sites of the kind that is being written, one each for what its edges share. */
+  /** Call sites that edges of the present kind share. */
   #shared = new Map<string, string>()
   #edges = 0
 
@@ -66,7 +66,7 @@ class Inventor {
     if (this.#style.depth > 1)
       for (let n = r.int(0, 2); n > 0; n--) this.#kind(r.pick(['parent', 'holder'] as const), leaves)
     const inner = this.kinds.map(kind => kind.id)
-    // An idle page of a file system has a count of 1, so a guess that a page is in use cannot be checked by its count.
+    // Idle pages of file systems have a count of 1, so that a lookup cannot tell by the count whether a page is in use.
     if (this.#protocol === 'private') for (let n = r.int(0, 2); n > 0; n--) this.#kind('lookup', leaves)
     for (let n = r.int(1, 4); n > 0; n--) this.#kind('fresh', inner)
     const setUp = this.#names.site(this.#names.function(), [])
@@ -88,7 +88,7 @@ class Inventor {
     }
     const filled = new Set<number>()
     const middle = r.int(1, origin === 'fresh' ? 4 : 3)
-    // State 0 is left by the first edge at once, in the context of whoever makes the object.
+    // The first edge leaves state 0 at once, in the context of the object's creator.
     for (let state = 0; state < middle; state++) this.#step(kind, state, filled, spawnable)
     this.#ending(kind, middle, filled)
     this.kinds.push(kind)
@@ -120,7 +120,7 @@ class Inventor {
     kind.edges.push(edge)
   }
 
-  /** A way out before the end: gives back what is there, and leaves what is not. */
+  /** Adds an early exit that puts the references of the filled slots only. */
   #exit(kind: Kind, state: number, filled: ReadonlySet<number>, weight: number): void {
     const edge = this.#edge(state, END, weight)
     edge.acts.push(...this.#giveAll(kind, filled))
@@ -141,7 +141,7 @@ class Inventor {
     }
   }
 
-  /** Gives some now and the rest in one more step, by another of the kernel's queues. */
+  /** Splits the puts of an edge: some happen now, the rest in a further step by another queue of the kernel. */
   #split(kind: Kind, edge: Edge, filled: ReadonlySet<number>): void {
     const slots = [...filled].reverse()
     const now = this.#r.int(1, slots.length - 1)
@@ -178,7 +178,7 @@ class Inventor {
     return r.int(0, this.caches.length - 1)
   }
 
-  /** The functions of one edge, from the inside outwards. */
+  /** Draws the functions of one edge, from the innermost outwards. */
   #functions(): string[] {
     const own = Array.from({ length: this.#r.int(1, 2) }, () => this.#names.function())
     return [...own, this.#r.pick(this.#outer)]
@@ -224,7 +224,7 @@ class Inventor {
       const hold = child.origin === 'holder' || r.chance(0.25)
       return { act: 'spawn', kind: child.id, times, chance: r.pick([1, 1, 0.5, 0.1]), carry: undefined, hold }
     }
-    // What children are born with is a slot of the parent's that is not needed for anything else.
+    // Children get the references of a slot that the parent does not need otherwise.
     const slot = [...filled].find(each => each > 0)
     if (slot === undefined || kind.origin === 'lookup') {
       const other = spawnable.map(id => this.kinds[id]!).find(({ origin }) => origin === 'parent')

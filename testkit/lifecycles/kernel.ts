@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * A small kernel as a discrete-event simulation: CPUs run threads and softirqs, which are generators that say how long
- * they compute or sleep. Whoever computes can be interrupted by a softirq and preempted by another thread at every
- * step, so also between a change of a count and the stamp of its event: nothing else makes the order of stamps differ
- * from that of the operations, on one CPU or on several.
+ * A small kernel as a discrete-event simulation. CPUs run threads and softirqs, which are generators that yield how long they
+ * compute or sleep. At every step a softirq can interrupt the running code, and another thread can preempt it, also between the
+ * change of a count and the stamp of its event. Only this makes the order of stamps differ from that of the operations.
  */
 
 import { Heap } from '../heap.ts'
 import type { Random } from '../random.ts'
 
-/** `busy` computes; `pinned`: with preemption off, as a tracepoint runs. `sleep` is for threads only. */
+/** `busy`: computes, if `pinned` with preemption disabled, as in a tracepoint. `sleep` is for threads only. */
 export type Step = { busy: number; pinned?: boolean } | { sleep: number }
 export type Code<T = void> = Generator<Step, T, undefined>
 
-/** How a piece of code came to run; it decides what stands at the bottom of its stacks. */
+/** The kind of context that runs the code. It determines the outermost frames of stacks. */
 export type Way = 'task' | 'work' | 'softirq' | 'timer' | 'rcu'
 
 export interface Job {
@@ -37,37 +36,37 @@ interface Cpu {
   current: Thread | undefined
   raised: Job[]
   irq: Job | undefined
-  /** The current thread has preemption off. */
+  /** True if the current thread has disabled preemption. */
   pinned: boolean
-  /** Something is planned for this CPU already. */
+  /** True if an event is already scheduled for this CPU. */
   planned: boolean
 }
 
 export interface KernelOptions {
   cpus: number
   tasks: number
-  /** Chance of a preemption at a step where another thread is ready. */
+  /** Probability of preemption at a step if another thread is ready. */
   preempt: number
-  /** Chance of an interrupt that takes long, and how long at most. */
+  /** Probability of a long interrupt; below, its maximal duration. */
   stall: number
   stallNs: number
-  /** Chance that a thread wakes on another CPU than it slept on. */
+  /** Probability that a thread wakes up on another CPU. */
   migrate: number
-  /** Threads' names. */
+  /** Returns the name of a new thread. */
   name: () => string
 }
 
 export class Kernel {
   readonly tasks: Thread[] = []
   readonly workers: Thread[] = []
-  /** Who runs at the moment: set whenever code is entered. */
+  /** The running context, which is set whenever code is entered. */
   active: { cpu: number; pid: number; way: Way; idle: boolean } = { cpu: 0, pid: 0, way: 'task', idle: false }
   now = 0
   readonly #cpus: Cpu[]
   readonly #queue = new Heap<() => void>()
   readonly #random: Random
   readonly #options: KernelOptions
-  /** Callbacks that wait for the end of a grace period. */
+  /** RCU callbacks that wait for the end of a grace period. */
   #callbacks: Job[] = []
 
   constructor(options: KernelOptions, random: Random) {
@@ -99,7 +98,7 @@ export class Kernel {
     this.#queue.push(time, run)
   }
 
-  /** Runs what is planned up to that time, or until `until` says that it is enough. */
+  /** Runs scheduled events up to `time`, or until `until` returns true. */
   run(time: number, until: () => boolean = () => false): void {
     while (this.#queue.size > 0 && this.#queue.next <= time && !until()) {
       this.now = this.#queue.next
@@ -108,7 +107,7 @@ export class Kernel {
     if (time !== Number.POSITIVE_INFINITY && !until()) this.now = Math.max(this.now, time)
   }
 
-  /** Gives a thread something to do after what it has to do already. */
+  /** Appends work to a thread's queue. */
   submit(thread: Thread, code: Code): void {
     thread.jobs.push({ way: thread.way, code })
     if (thread.state === 'idle') this.#wake(thread)
@@ -120,7 +119,7 @@ export class Kernel {
     this.#plan(target, 0)
   }
 
-  /** After a grace period, together with whatever else waits for it: callbacks come in batches. */
+  /** Runs code after a grace period, in a batch with all other callbacks that wait for it. */
   afterGracePeriod(code: Code): void {
     this.#callbacks.push({ way: 'rcu', code })
     if (this.#callbacks.length > 1) return
@@ -150,7 +149,7 @@ export class Kernel {
     })
   }
 
-  /** Lets a CPU run until somebody computes, or nobody has anything to do. */
+  /** Runs a CPU until code computes, or until there is nothing to do. */
   #go(cpu: Cpu): void {
     for (;;) {
       cpu.irq ??= cpu.raised.shift()
@@ -174,7 +173,7 @@ export class Kernel {
     return 'busy' in value ? value.busy : value.sleep
   }
 
-  /** The next step of the CPU's thread: how long it takes, 0 for a change of threads, undefined for nothing to do. */
+  /** Performs the next step of the CPU's thread. @returns its duration, 0 for a switch of threads, undefined if there is no work */
   #thread(cpu: Cpu): number | undefined {
     if (cpu.current && cpu.ready.length > 0 && !cpu.pinned && this.#random.chance(this.#options.preempt)) {
       cpu.current.state = 'ready'

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * The language in which a random driver is written: kinds of objects, each a state machine. A transition is an `Edge`:
- * when and in whose context it happens, and what it does, one act after the other. An object keeps its references in
- * numbered slots.
+ * The representation of a random driver: kinds of objects, each of which is a state machine. A transition (`Edge`) has a condition,
+ * a context and a sequence of acts. An object keeps its references in numbered slots.
  */
 import type { Site } from './names.ts'
 
 export const END = -1
 
-/** In whose context: the object's own task, any other task, or one of the queues of the kernel. */
+/** The context of a transition: the object's own task, another task, or one of the kernel's queues. */
 export type Where = 'same' | 'other' | 'work' | 'softirq' | 'timer' | 'rcu'
 
 /**
- * How references come: handed out with the page, one by one, several at once, as a pin of 1,024 in two steps, or one by
+ * How references are taken: by the allocation of the page, one by one, several at once, as a pin of 1,024 in two steps, or one by
  * get_page_unless_zero(), which fails on a free page.
  */
 export interface Take {
@@ -23,15 +22,15 @@ export interface Take {
   site: Site
 }
 
-/** How they go: one by one, all of a page at once, or in pieces of random size. */
+/** How references are put: one by one, all of a page at once, or in parts of random size. */
 export interface Give {
   act: 'give'
   slot: number
   how: 'each' | 'bulk' | 'pieces'
-  /** One of each page's, or all that are left. */
+  /** One reference of each page, or all remaining ones. */
   part: 'one' | 'all'
   site: Site
-  /** From the last page to the first. */
+  /** True for puts from the last page to the first. */
   backwards: boolean
 }
 
@@ -40,9 +39,9 @@ export interface Spawn {
   kind: number
   times: number
   chance: number
-  /** The slot whose references the children are born with; they are no longer the parent's. */
+  /** The slot whose references are passed to the children, and no longer belong to the parent. */
   carry: number | undefined
-  /** The children keep the parent from giving anything back. */
+  /** True if the parent puts nothing while it has children. */
   hold: boolean
 }
 
@@ -60,7 +59,7 @@ export interface Edge {
   from: number
   to: number
   weight: number
-  /** After a time, when a cache has no more room for the object, or only when everything is taken down. */
+  /** After a time, when the object is evicted from a cache, or only at the teardown. */
   when: { by: 'time'; low: number; high: number } | { by: 'cache'; cache: number } | { by: 'end' }
   where: Where
   acts: Act[]
@@ -69,16 +68,16 @@ export interface Edge {
 export interface Kind {
   id: number
   /**
-   * Where its pages come from: the free list, the object that it was made by, references handed to it, an object that
-   * it holds (without references of its own to begin with), or a guess at a page that may be free.
+   * The origin of an object's pages: the free list, its creator, references that were passed to it, an object that it holds (without
+   * references of its own at first), or the lookup of a page that may be free.
    */
   origin: 'fresh' | 'parent' | 'carried' | 'holder' | 'lookup'
   pages: [low: number, high: number]
   slots: number
   edges: Edge[]
-  /** How often it is made, of those that are not made by others. */
+  /** Relative frequency among the kinds that are not created by others. */
   weight: number
-  /** Its first slot's references are a page table's. */
+  /** True if the references in the first slot are those of a page table. */
   mapped: boolean
 }
 
@@ -86,9 +85,9 @@ export interface Driver {
   protocol: 'private' | 'fsdax'
   kinds: Kind[]
   caches: { capacity: number; policy: 'lru' | 'random' }[]
-  /** Whether objects of some kinds may stay until everything is taken down: what looks like a leak until then is none. */
+  /** True if objects of some kinds may stay until the teardown, so that they look like leaks before it. */
   keeps: boolean
-  /** Who sets the pagemap up. */
+  /** Call site of the pagemap's set-up. */
   setUp: Site
 }
 

@@ -10,7 +10,7 @@ const RWX = 7
 
 export const EM_X86_64 = 62
 
-/** A kcore with these parts of the kernel's code. */
+/** Writes a kcore that contains parts of the kernel's code. */
 export function kcoreFile(machine: number, parts: readonly { start: bigint; bytes: Uint8Array }[]): Uint8Array {
   const start = HEADER + ENTRY * parts.length
   const file = new Uint8Array(start + parts.reduce((sum, { bytes }) => sum + bytes.length, 0))

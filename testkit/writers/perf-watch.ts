@@ -16,19 +16,19 @@ const HW_BREAKPOINT_W = 2
 const CONTEXT_KERNEL = -128n
 const ABI_64 = 2
 
-/** Registers that the command records: ax to bp, r8 to r15. */
+/** Mask of the registers that the usual command records: ax to bp, r8 to r15. */
 export const USUAL_REGISTERS = 0xff007fn
 
 export interface WatchSample {
   time: bigint
   cpu?: number
   pid?: number
-  /** Number of the watched address. */
+  /** Index of the watched address. */
   watch: number
   ip: bigint
-  /** By perf's numbers; others are 0. */
+  /** Values by perf's register numbers. Other registers are 0. */
   registers?: Readonly<Record<number, bigint>>
-  /** Callers; the sampled address comes before them. */
+  /** Addresses of the callers. The sampled address precedes them in the callchain. */
   callers?: readonly bigint[]
 }
 
@@ -37,7 +37,7 @@ export type WatchRecord = WatchSample | { lost: bigint; cpu: number; time: bigin
 export interface WatchSpec {
   /** Watched addresses. */
   addresses: readonly bigint[]
-  /** Bytes watched and HW_BREAKPOINT_* of each; by default 4 bytes, writes. */
+  /** Watched bytes and HW_BREAKPOINT_* of each address; by default writes to 4 bytes. */
   bytes?: number
   access?: number
   registers?: bigint

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Writes trace.dat files, versions 6 and 7, from a description of what they shall hold: every byte order, word size,
- * compression and ring-buffer record that a reader must understand, also those that the machine at hand cannot record.
+ * Writes trace.dat files of versions 6 and 7 from a description of their content, in every byte order, word size, compression and
+ * ring-buffer record that a reader must understand, including those that the present machine cannot record.
  *
  * Layouts: trace-cmd.dat.v6(5), trace-cmd.dat.v7(5), include/linux/ring_buffer.h. What is written here is read by
  * `trace-cmd report`; tracedat-writer.test.ts holds it to that.
@@ -89,7 +89,7 @@ export interface TraceDatSpec {
   transform?: (part: string, bytes: Uint8Array) => Uint8Array
 }
 
-/** A number in the file that says how something is laid out: what a fuzzer should aim at. */
+/** The place of a number in the file that describes its layout, as a target for the fuzzer. */
 export interface Mark {
   offset: number
   size: 1 | 2 | 4 | 8

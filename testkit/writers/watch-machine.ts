@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * A machine of which some pages' counts are watched: it runs the kernel's ways to change a count, and what debug registers
- * and perf would record of that, with the machine code that stands at each sampled address.
+ * Simulates a machine on which the counts of some pages are watched. It performs the kernel's operations on counts, and writes what
+ * debug registers and perf would record, with the machine code at each sampled address.
  */
 import { BytesSource } from '../../src/trace/common/bytes.ts'
 import type { OpenOptions, Recording } from '../../src/trace/events.ts'
@@ -18,7 +18,7 @@ const REFCOUNT = 0x34n
 const [AX, DX, SI, DI, FLAGS] = [0, 3, 4, 5, 9] as const
 const ZERO = 0x40n
 
-/** Machine code of each way to change the count of the page in rdi, and where in it the instruction behind the change stands. */
+/** Machine code of each operation on the count of the page in rdi, and the offset of the instruction after the change. */
 const CODE = {
   /** lock incl 0x34(%rdi) */
   get: { bytes: [0xf0, 0xff, 0x47, 0x34, 0xc3], after: 4 },
@@ -35,7 +35,7 @@ const CODE = {
   },
   /** mov $-1,%eax; lock xadd %eax,0x34(%rdi) */
   putReturn: { bytes: [0xb8, 0xff, 0xff, 0xff, 0xff, 0xf0, 0x0f, 0xc1, 0x47, 0x34, 0xc3], after: 10 },
-  /** call 0x34(%rdi) is no way to get -1 into eax that can be seen: pop %rax; lock xadd %eax,0x34(%rdi) */
+  /** pop %rax; lock xadd %eax,0x34(%rdi): the code does not show which value is added */
   putReturnBlind: { bytes: [0x58, 0xf0, 0x0f, 0xc1, 0x47, 0x34, 0xc3], after: 6 },
   /** movl $1,0x34(%rdi) */
   set: { bytes: [0xc7, 0x47, 0x34, 0x01, 0x00, 0x00, 0x00, 0xc3], after: 7 },
