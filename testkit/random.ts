@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Seeded random numbers: what a failure prints replays it. */
+/** Seeded random numbers, so that a failure can be replayed by its seed. */
 export interface Random {
   /** In [0, 1). */
   (): number

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Free lists. A page that is freed twice is on the list twice. If the list is linked through the pages, as in drivers that link by
- * `zone_device_data`, it becomes a ring, and its pages are allocated again and again.
+ * Free lists. A page that is freed twice is on the list twice. If the list is linked through the pages, as in drivers that link
+ * by `zone_device_data`, it becomes a ring, and its pages are allocated again and again.
  */
 import type { Random } from '../random.ts'
 

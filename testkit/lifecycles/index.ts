@@ -35,8 +35,8 @@ export interface LifecycleRecording {
     /** Pages that are rightly held at the end. */
     held: number[]
     /**
-     * What the objects that hold these pages wait for: a time, the eviction from a cache, the teardown, or other objects. By counts
-     * alone, the second and third look like leaks.
+     * What the objects that hold these pages wait for: a time, the eviction from a cache, the teardown, or other objects. By
+     * counts alone, the second and third look like leaks.
      */
     waits: { pfn: number; for: 'time' | 'cache' | 'end' | 'others' }[]
   }

@@ -173,7 +173,7 @@ export class Kernel {
     return 'busy' in value ? value.busy : value.sleep
   }
 
-  /** Performs the next step of the CPU's thread. @returns its duration, 0 for a switch of threads, undefined if there is no work */
+  /** Performs the next step of the CPU's thread. @returns its duration, 0 for a thread switch, undefined if there is no work */
   #thread(cpu: Cpu): number | undefined {
     if (cpu.current && cpu.ready.length > 0 && !cpu.pinned && this.#random.chance(this.#options.preempt)) {
       cpu.current.state = 'ready'

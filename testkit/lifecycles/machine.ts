@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * The representation of a random driver: kinds of objects, each of which is a state machine. A transition (`Edge`) has a condition,
- * a context and a sequence of acts. An object keeps its references in numbered slots.
+ * The representation of a random driver: kinds of objects, each of which is a state machine. A transition (`Edge`) has a
+ * condition, a context and a sequence of acts. An object keeps its references in numbered slots.
  */
 import type { Site } from './names.ts'
 
@@ -68,8 +68,8 @@ export interface Edge {
 export interface Kind {
   id: number
   /**
-   * The origin of an object's pages: the free list, its creator, references that were passed to it, an object that it holds (without
-   * references of its own at first), or the lookup of a page that may be free.
+   * The origin of an object's pages: the free list, its creator, references that were passed to it, an object that it holds
+   * (without references of its own at first), or the lookup of a page that may be free.
    */
   origin: 'fresh' | 'parent' | 'carried' | 'holder' | 'lookup'
   pages: [low: number, high: number]

@@ -13,17 +13,17 @@ import type { Recorder } from './recorder.ts'
 
 export interface Plant {
   kind: 'leak' | 'surplus-put' | 'get-on-free-page' | 'no-init'
-  /** Which mutation it was. */
+  /** The mutation of the driver. */
   cause: string
   page: number
   life: number
   functions: string[]
   units: number
   time: number
-  /** Of a leak: what was lost. Of others: the operation that was wrong. */
+  /** For a leak the lost references; below, for other faults the wrong operation. */
   tokens: readonly Token[]
   operation: Operation | undefined
-  /** The page was spoilt by an earlier fault already. */
+  /** True if an earlier fault had already made the page's count wrong. */
   spoilt: boolean
 }
 
@@ -35,9 +35,9 @@ interface Change {
   take?: readonly Token[]
   give?: readonly Token[]
   surplus?: boolean
-  /** A page table's entry goes before a put, or comes after a get. */
+  /** True for a page table's reference: the entry is set after a get, or cleared before a put. */
   mapped?: boolean
-  /** Called when it has happened, before anybody else does anything: to note that it was wrong. */
+  /** Called directly after the operation, before any other, to record that it was wrong. */
   note?: ((operation: Operation) => void) | undefined
 }
 
@@ -45,7 +45,7 @@ export class Memory {
   readonly log: Operation[] = []
   readonly tokens: Token[] = []
   readonly plants: Plant[] = []
-  /** Pages that went wrong, with the time when that first showed. */
+  /** Pages with a wrong count, and the time when that first showed. */
   readonly spoilt = new Map<number, number>()
   readonly free: FreeList
   readonly counts: Int32Array
@@ -81,7 +81,7 @@ export class Memory {
     this.#random = random
   }
 
-  /** The events of the pagemap's set-up, all by one task and undisturbed. */
+  /** Makes the events of the pagemap's set-up, all by one task and without interruption. */
   setUp(site: Site): void {
     const { pid, cpu } = this.#kernel.tasks[0]!
     let time = 1_000_000
@@ -133,7 +133,7 @@ export class Memory {
     if (!this.spoilt.has(page)) this.spoilt.set(page, this.#kernel.now)
   }
 
-  /** One operation as the kernel does it: the change, then its event, with whatever comes in between. */
+  /** Performs one operation as the kernel does: the change, and then its event, with possible interruptions in between. */
   *change(change: Change): Code<Operation> {
     const { page, op, site } = change
     if (change.mapped && change.val < 0) this.mapcounts[page]! += change.val
@@ -171,7 +171,7 @@ export class Memory {
     return token
   }
 
-  /** Takes a page off the free list and hands it out; `silently`: without setting its count. */
+  /** Allocates a page from the free list. @param silently true if the count is not set */
   *handOut(site: Site, silently: boolean, mapped: boolean): Code<Token | undefined> {
     const page = this.free.pop()
     if (page === undefined) return undefined
@@ -186,7 +186,7 @@ export class Memory {
     return token
   }
 
-  /** Gives references of one page back at once; the page goes to the free list if its count says so. */
+  /** Puts references of one page at once. The page goes to the free list if its count becomes idle. */
   *put(page: number, give: readonly Token[], site: Site, mapped = false): Code<Operation> {
     const units = give.reduce((sum, token) => sum + token.units, 0)
     for (const token of give) {
@@ -196,7 +196,7 @@ export class Memory {
     return yield* this.#drop({ page, op: this.#putOp(), val: -units, site, give, mapped })
   }
 
-  /** A put of that many references that its caller does not have. */
+  /** Puts `units` references that the caller does not hold. */
   *surplus(page: number, units: number, site: Site, note: (operation: Operation) => void): Code<Operation> {
     return yield* this.#drop({ page, op: this.#putOp(), val: -units, site, surplus: true, note })
   }
@@ -215,10 +215,10 @@ export class Memory {
     return operation
   }
 
-  /** Notes a fault that has just happened. */
+  /** Records a fault that has just happened. */
   plant(plant: Omit<Plant, 'life' | 'spoilt'> & { life?: number }): void {
     const { page, time } = plant
-    // The operation itself may have been what showed first.
+    // The operation itself may have been the first sign.
     const spoilt = (this.spoilt.get(page) ?? Number.POSITIVE_INFINITY) < time
     this.plants.push({ life: this.lives[page]!, ...plant, spoilt })
     if (plant.kind !== 'leak') this.#goesWrong(page)

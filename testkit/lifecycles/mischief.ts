@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** What faults do to pages, and how it is written down. */
+/** The effects of faults on pages, and their entries in the list of true faults. */
 import type { Random } from '../random.ts'
 import type { Fault } from './faults.ts'
 import type { Code, Kernel } from './kernel.ts'
@@ -24,7 +24,7 @@ export class Mischief {
     return { cause, page, units: 1, time: this.#kernel.now, tokens: [], operation: undefined }
   }
 
-  /** The same put once more. */
+  /** Repeats a put. */
   *again(tokens: readonly Token[], act: Give, fault: Fault): Code {
     const { page } = tokens[0]!
     const units = act.how === 'bulk' ? tokens.reduce((sum, token) => sum + token.units, 0) : tokens[0]!.units
@@ -41,7 +41,7 @@ export class Mischief {
     yield* this.#memory.surplus(page, units, site, note)
   }
 
-  /** Notes a put as one too many, of references of that life. */
+  /** Returns a callback that records a put as surplus in that lifetime. */
   notePut(blame: Pick<Plant, 'cause' | 'functions' | 'life'>): (operation: Operation) => void {
     return operation => {
       const { page, time, val } = operation
@@ -49,7 +49,7 @@ export class Mischief {
     }
   }
 
-  /** Notes a get as wrong if it found a free page; on a page in use it does no harm that a count would show. */
+  /** Returns a callback that records a get as wrong if the page was free. On a page in use, the count shows no harm. */
   noteGet(cause: string, functions: string[], units: number): (operation: Operation) => void {
     return operation => {
       const { page, time, before } = operation
@@ -58,7 +58,7 @@ export class Mischief {
     }
   }
 
-  /** Gives everything back and forgets to forget it. */
+  /** Puts all references without clearing the slots, so that they are put again later. */
   *giveForNothing(thing: Thing, edge: Edge): Code {
     const others = thing.kind.edges.filter(({ from }) => from === edge.from).flatMap(({ acts }) => acts)
     const puts = others.filter(act => act.act === 'give')
@@ -73,7 +73,7 @@ export class Mischief {
     }
   }
 
-  /** The object gives its pages back, and goes on as if it still had them. */
+  /** Puts the object's references, while the object continues as if it still had them. */
   *letGo(thing: Thing, fault: Fault): Code {
     const tokens = thing.slots[0]!.splice(0)
     const give = thing.kind.edges.flatMap(({ acts }) => acts).find(act => act.act === 'give' && act.slot === 0) as Give

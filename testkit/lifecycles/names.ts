@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Names that give nothing away, and stacks like a real kernel's: nobody may tell a function's role by its name. */
+/** Draws names that do not reveal the role of a function, and stacks like those of a real kernel. */
 
 import { type Frame, Op } from '../../src/trace/events.ts'
 import type { Random } from '../random.ts'
@@ -13,7 +13,7 @@ const KERNEL_TEXT = 0xffffffff81000000n
 const MODULE_TEXT = 0xffffffffc0200000n
 const FUNCTION_BYTES = 0x1000n
 
-/** One place in one function that changes counts, with the driver's own functions below it. */
+/** A call site that changes counts, with the driver's functions that call it. */
 export interface Site {
   id: number
   function: string
@@ -58,12 +58,12 @@ export class Names {
     }
   }
 
-  /** A new function of the driver. */
+  /** Draws a new function of the driver. */
   function(): string {
     return this.#random.chance(0.7) ? `${this.module}_${this.word()}` : this.word()
   }
 
-  /** A place in a function; `callers` are functions of the driver, from the inside outwards. */
+  /** Makes a call site in a function. @param callers functions of the driver, innermost first */
   site(acting: string, callers: readonly string[]): Site {
     const frames = [acting, ...callers].map(name => this.#own(name))
     return { id: this.#sites++, function: acting, frames }

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** An operation on a page's count as it really was, with the references that it took or gave back. */
+/** The true operations on a page's count, with the references that they took or put. */
 import type { Op } from '../../src/trace/events.ts'
 
-/** A reference, or several that can only be given back at once (a pin). */
+/** A reference, or several that can only be put at once (a pin). */
 export interface Token {
   id: number
   page: number
   units: number
-  /** Who took it, when, and in which life of the page. */
+  /** The function that took it; below, when, and in which lifetime of the page. */
   function: string
   taken: number
   life: number
-  /** Who gave it back. */
+  /** The function that put it. */
   givenBy: string | undefined
   given: number | undefined
-  /** By a fault, nobody will give it back. */
+  /** True if, by a fault, it will never be put. */
   leaked: boolean
-  /** Of a page that was handed out without its count being set: to forget it does no harm. */
+  /** True if the page was allocated without setting its count, so that a missing put does no harm. */
   uncounted: boolean
-  /** Recorded in an object, but never taken: get_page_unless_zero() had failed. */
+  /** True if an object records the reference, but get_page_unless_zero() had failed. */
   phantom: boolean
 }
 
@@ -35,8 +35,8 @@ export interface Operation {
   function: string
   take: readonly Token[]
   give: readonly Token[]
-  /** A put without a reference to give back. */
+  /** True for a put without a reference. */
   surplus: boolean
-  /** When the event was stamped, by a clock that is right; undefined where the simulation stopped before. */
+  /** True time of the event's stamp; undefined if the simulation ended before it. */
   stamped: number | undefined
 }

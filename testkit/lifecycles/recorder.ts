@@ -11,9 +11,9 @@ import type { Operation } from './operation.ts'
 
 export interface Clocks {
   readsFirst: boolean
-  /** Usual delay between operation and event, and between stamp and reading, at most. */
+  /** Largest usual delay between operation and event, and between stamp and reading of the count. */
   delay: number
-  /** What is off on each CPU: so many ns, and so many parts per million. */
+  /** By CPU: offset of its clock in ns; below, its drift in parts per million. */
   skew: readonly number[]
   drift: readonly number[]
   /** Stamps are multiples of this. */
@@ -23,7 +23,7 @@ export interface Clocks {
 
 export class Recorder {
   readonly rows: Row[] = []
-  /** Of each row, the operation that it is the event of. */
+  /** The operation of each row. */
   readonly operations = new Map<Row, Operation>()
   readonly #kernel: Kernel
   readonly #clocks: Clocks
@@ -73,7 +73,7 @@ export class Recorder {
     return row
   }
 
-  /** Makes the event; who does the operation computes meanwhile. */
+  /** Makes the event of an operation. The caller is busy meanwhile. */
   *event(
     operation: Operation,
     stackOf: (way: Way, idle: boolean) => readonly Frame[],
@@ -87,10 +87,10 @@ export class Recorder {
       seen = read()
       yield { busy: some(), pinned: true }
     }
-    // Another CPU may run the task by now, so who acts and where is asked only here.
+    // The task may have migrated to another CPU, so that the context is read only here.
     const { cpu, pid, way, idle } = this.#kernel.active
     const row = this.#row(operation, cpu, pid, this.#kernel.now, stackOf(way, idle))
-    // Should the recording end before the count is read, this is what it has.
+    // These values remain if the recording ends before the count is read.
     ;[row.count, row.mapcount] = seen ?? read()
     yield { busy: some(), pinned: true }
     if (!readsFirst) [row.count, row.mapcount] = read()

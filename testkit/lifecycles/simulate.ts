@@ -11,7 +11,7 @@ import { Names } from './names.ts'
 import { Recorder } from './recorder.ts'
 import { World } from './world.ts'
 
-/** So many times the usual time between two objects without an event, and the load is given up: all pages are leaked. */
+/** After this many mean intervals between objects without an event, the load is ended: all pages have leaked. */
 const STALLED = 300
 
 export interface Run {
@@ -23,9 +23,9 @@ export interface Run {
   faults: Faults
   world: World
   firstPfn: number
-  /** Events of the set-up. */
+  /** Number of events of the set-up. */
   setUp: number
-  /** When the recording ended, by a clock that is right. */
+  /** True time of the recording's end. */
   end: number
 }
 
@@ -52,7 +52,7 @@ export function simulate(seed: number, change: Partial<Conditions> = {}): Run {
   return { conditions, driver, kernel, memory, recorder, faults, world, firstPfn, setUp, end }
 }
 
-/** New objects come at random times, until there are enough events. */
+/** Creates objects at random times until there are enough events. */
 function load(
   { events, between }: Conditions,
   kernel: Kernel,
@@ -83,7 +83,7 @@ function load(
   over = true
 }
 
-/** What comes after the load; the time when the recording ended. */
+/** Runs what follows the load. @returns the time of the recording's end */
 function finish({ end, silence }: Conditions, kernel: Kernel, { schedule }: World, r: Random): number {
   if (end === 'cut') return kernel.now
   const { now } = kernel

@@ -11,10 +11,10 @@ export interface Thing {
   pages: number[]
   slots: Token[][]
   home: Thread
-  /** What it holds, and how many hold it. */
+  /** The object that it holds; below, the number of objects that hold it. */
   holds: Thing | undefined
   holders: number
-  /** The transition that waits until nobody holds it. */
+  /** The transition that waits until no object holds this one. */
   deferred: Edge | undefined
   /** The transition that is planned: whoever starts it takes it away. */
   pending: { edge: Edge } | undefined
@@ -27,7 +27,7 @@ export type RunEdge = (thing: Thing, edge: Edge) => Code
 
 export class Schedule {
   readonly live = new Set<Thing>()
-  /** Everything is taken down: nothing waits any longer than it must. */
+  /** True during the teardown, when no object waits longer than necessary. */
   draining = false
   readonly #caches: Thing[][]
   readonly #driver: Driver
@@ -35,7 +35,7 @@ export class Schedule {
   readonly #random: Random
   readonly #pages: number
   readonly #run: RunEdge
-  /** Pages of objects that stay until the end. */
+  /** Number of pages of objects that stay until the end. */
   #kept = 0
 
   constructor(driver: Driver, kernel: Kernel, pages: number, random: Random, run: RunEdge) {
@@ -64,13 +64,13 @@ export class Schedule {
     return thing
   }
 
-  /** Somebody looks at a cached object, so that others are thrown out before it. */
+  /** Marks a cached object as used, so that others are evicted before it. */
   touch(): void {
     const cache = this.#caches.length > 0 ? this.#random.pick(this.#caches) : []
     if (cache.length > 0) cache.push(...cache.splice(this.#random.int(0, cache.length - 1), 1))
   }
 
-  /** Plans how the object leaves the state that it has come to. */
+  /** Enters a state, and schedules the transition that leaves it. */
   enter(thing: Thing, state: number, not?: Edge): void {
     if (state === END) return
     const edges = thing.kind.edges.filter(edge => edge.from === state && edge !== not)
@@ -110,7 +110,7 @@ export class Schedule {
     }
   }
 
-  /** Pages are short: some of what only waits has to go, whatever it waits for. */
+  /** Ends the wait of some objects because free pages are short. */
   shrink(): void {
     const waiting = [...this.live].filter(({ pending }) => pending && pending.edge.when.by !== 'time')
     for (let n = this.#random.int(1, 4); n > 0 && waiting.length > 0; n--) {
@@ -168,7 +168,7 @@ export class Schedule {
     }
   }
 
-  /** Takes everything down that waits for something, in no particular order, as an unload does. */
+  /** Tears down all waiting objects in random order, like an unload of the driver. */
   drain(): void {
     this.draining = true
     const things = [...this.live].filter(thing => thing.pending)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Runs a driver: what the acts of its transitions do, rightly or, where a fault shows, wrongly. */
+/** Runs a driver: performs the acts of its transitions, correctly or with a fault that strikes. */
 import { Op } from '../../src/trace/events.ts'
 import type { Random } from '../random.ts'
 import type { Fault, Faults } from './faults.ts'
@@ -32,7 +32,7 @@ export class World {
     this.schedule = new Schedule(driver, kernel, memory.pages, random, (thing, edge) => this.#run(thing, edge))
   }
 
-  /** Has some task make a new object. */
+  /** Makes a random task create an object. */
   make(): void {
     const task = this.#random.pick(this.#kernel.tasks)
     let rest = this.#random() * this.#makers.reduce((sum, { weight }) => sum + weight, 0)
@@ -122,7 +122,7 @@ export class World {
       const { page } = token
       if (fault)
         this.#memory.plant({ ...this.#mischief.plantOf(fault, page), kind: 'no-init', functions: [act.site.function] })
-      // A page that is on the free list twice is no second page of the same object to its functions.
+      // A page that is on the free list twice counts only once among an object's pages.
       thing.slots[act.slot]!.push(token)
       if (!thing.pages.includes(page)) thing.pages.push(page)
       yield { busy: this.#random.int(20, 300) }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Simulates a machine on which the counts of some pages are watched. It performs the kernel's operations on counts, and writes what
- * debug registers and perf would record, with the machine code at each sampled address.
+ * Simulates a machine on which the counts of some pages are watched. It performs the kernel's operations on counts, and writes
+ * what debug registers and perf would record, with the machine code at each sampled address.
  */
 import { BytesSource } from '../../src/trace/common/bytes.ts'
 import type { OpenOptions, Recording } from '../../src/trace/events.ts'
@@ -60,15 +60,15 @@ export interface KernelFunction {
 export interface Act {
   pid?: number
   cpu?: number
-  /** Of add, sub, unfreeze. */
+  /** Operand of add, sub and unfreeze. */
   n?: number
-  /** Of tryGet and freeze: the count is found to have changed, so that nothing is stored. */
+  /** For tryGet and freeze: cmpxchg finds that the count has changed, and stores nothing. */
   refused?: boolean
-  /** Of a change that nobody sees. */
+  /** True for a change that is not recorded. */
   unseen?: boolean
-  /** Function that called it; another than that of most. */
+  /** The calling function, if it is not the usual one. */
   caller?: KernelFunction
-  /** How much earlier (negative) or later than its turn the sample is stamped. */
+  /** By how many ns the sample is stamped earlier (negative) or later than in order. */
   skew?: number
 }
 
