@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Simulated recordings of a kernel without page_ref events: a driver whose pages are handed out and given back, with a probe at
- * either end. Processes map pages and exit, tasks take one after the other, a cache keeps some.
+ * Simulates recordings of a kernel without page_ref events: probes on a driver's allocations and frees of pages. Processes map
+ * pages and exit, tasks take single pages in succession, and a cache keeps some.
  */
 import { type Frame, type LostEvents, Op } from '../src/trace/events.ts'
 import type { Row } from './fake-recording.ts'
@@ -9,19 +9,19 @@ import { random } from './random.ts'
 
 export interface LifetimeOptions {
   seed: number
-  /** Single pages that tasks take, each given back by another task; processes that map pages, and pages of each. */
+  /** Number of single pages that tasks take and others free; below, the number of processes that map pages, and of their pages. */
   singles: number
   processes: number
   mapped: number
   /** Single pages that are never given back, from this one on; pages that an exiting process leaves behind. */
   leaks: number
   left: number
-  /** Pages of the singles that a cache keeps for good, taken in a row at the start. */
+  /** Number of single pages that a cache keeps for good. They are taken in a row at the start. */
   cached: number
-  /** Pages come back without a probe so often: one in so many singles. */
+  /** One in this many single pages is freed without a probe. */
   unprobed: number
   stacks: boolean
-  /** memunmap_pages() is entered at the end, and waits if a page is out. */
+  /** True if memunmap_pages() is entered at the end. It waits if a page is still allocated. */
   teardown: boolean
 }
 
@@ -40,7 +40,7 @@ export const QUIET: LifetimeOptions = {
 
 export interface SimulatedLifetimes {
   rows: Row[]
-  /** Pages that will not come back. */
+  /** Pages that are never freed. */
   leaked: number[]
 }
 
@@ -58,7 +58,7 @@ const STACKS = {
   unmap: frames('memunmap_pages', 'drv_remove', 'device_release'),
 }
 
-/** Makes rows as `fakeRecording` takes them. */
+/** Makes rows for `fakeRecording`. */
 export function probeLifetimes(options: LifetimeOptions): SimulatedLifetimes {
   return new Simulation(options).run()
 }
@@ -67,7 +67,7 @@ class Simulation {
   readonly #options: LifetimeOptions
   readonly #random: ReturnType<typeof random>
   readonly #rows: Row[] = []
-  /** Pages that are free, the last given back handed out first. */
+  /** The free pages, as a stack: the page freed last is allocated first. */
   readonly #free = Array.from({ length: PAGES }, (_, i) => FIRST + PAGES - 1 - i)
   readonly #leaked: number[] = []
   #now = 1_000_000
@@ -99,7 +99,7 @@ class Simulation {
     return { rows: this.#rows, leaked: this.#leaked }
   }
 
-  /** One page for a task, which another gives back. */
+  /** Allocates a page for a task. Another task frees it, unless it leaks. */
   #single(isLeaked: boolean): void {
     const page = this.#take(this.#pid++, STACKS.single)
     if (isLeaked) {
@@ -129,7 +129,7 @@ class Simulation {
     this.#add(Op.MEMUNMAP, FIRST, pid, STACKS.unmap, PAGES)
     if (this.#leaked.length === 0) this.#add(Op.MEMUNMAP_END, 0, pid, STACKS.unmap)
     this.#now += 1_000_000_000
-    // Something else goes on, so that the recording does.
+    // Unrelated events keep the recording going.
     this.#add(Op.REPORT, 0, 1, frames('somewhere'))
   }
 
@@ -149,7 +149,7 @@ class Simulation {
   }
 }
 
-/** Takes the events between two times away, and tells of it as a recorder does. */
+/** Removes the events between two times, and marks the gap as a recorder does. */
 export function withGap(rows: readonly Row[], from: number, to: number): { rows: Row[]; lost: LostEvents[] } {
   const kept = rows.filter(({ time, cpu }) => cpu !== 1 || time < from || time > to)
   return { rows: kept, lost: [{ cpu: 1, from, to, count: rows.length - kept.length }] }
