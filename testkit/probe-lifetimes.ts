@@ -9,7 +9,7 @@ import { random } from './random.ts'
 
 export interface LifetimeOptions {
   seed: number
-  /** Number of single pages that tasks take and others free; below, the number of processes that map pages, and of their pages. */
+  /** Single pages that tasks take and others free; below, processes that map pages, and the pages of each: all as numbers. */
   singles: number
   processes: number
   mapped: number
