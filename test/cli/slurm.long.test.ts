@@ -126,7 +126,7 @@ needs(...['munged', 'slurmctld', 'slurmd', 'sbatch'].map(daemon)).describe('on a
     submit(scriptOf('lastput trace'), '1-2')
     const { status, stdout } = cluster.run('lastput', 'merge', 'trace-1.json', 'trace-2.json')
     expect(status).toBe(1)
-    expect(stdout).toMatch(/^3 recordings: findings in 2, /)
+    expect(stdout).toMatch(/^3 recordings: findings in 2; /)
   })
 
   test('a matrix in parts is the matrix', () => {

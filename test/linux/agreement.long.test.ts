@@ -37,7 +37,7 @@ test('rows of the corpus that are small enough: the reference checker says the s
   for (const bug of bugs)
     for (const form of ['broken', 'fixed'] as const) {
       const properties = form === 'broken' ? bug.breaks : bug.keeps
-      const naive = explore(build(bug[form]).system, { properties, states: 2500 })
+      const naive = explore(build(bug[form]).system, { properties, states: 5000 })
       if (naive.verdict === 'inconclusive') continue
       decided.push(`${bug.id} ${form}`)
       const { verdict } = await verify(bug[form], { properties })
