@@ -23,11 +23,11 @@ export class EventFilter {
   /** Cache: by id of a stack, whether one of the wanted functions is in it. */
   readonly #stacks = new Map<number, boolean>()
 
-  /** @param range pages of the chosen pagemap, which pass in addition to `choice.pfn` */
-  constructor(recording: Recording, choice: EventChoice, range: readonly PageRange[]) {
+  /** @param pages that pass; all if there are none */
+  constructor(recording: Recording, choice: EventChoice, pages: readonly PageRange[]) {
     this.#recording = recording
     this.#choice = choice
-    this.#pages = [...(choice.pfn ?? []), ...range]
+    this.#pages = pages
     this.#times = timesOf(recording, choice.from, choice.to)
   }
 

@@ -14,6 +14,7 @@ import { guarded, UsageError } from './errors.ts'
 import { chosen, type EventChoice, EventFilter } from './event-filter.ts'
 import { Exit } from './exit-codes.ts'
 import {
+  chosenPages,
   countsOption,
   functionOption,
   kallsymsOption,
@@ -22,7 +23,6 @@ import {
   pagesOption,
   parsePfn,
   parseTime,
-  rangeOfPagemap,
   refuseEmptyTime,
   taskOption,
   vmemmapOption,
@@ -110,7 +110,7 @@ async function show(path: string, flags: EventsFlags): Promise<Exit> {
   const options: FileOptions = { ...openOptions(flags), keepRepeated: true }
   refuseEmptyTime(flags)
   const isFiltered = FILTERS.some(name => flags[name] !== undefined)
-  const range = flags.pagemap === undefined ? [] : [await rangeOfPagemap(path, { ...flags }, flags.pagemap)]
+  const pages = await chosenPages(path, { ...flags })
   const input = await openInput(path)
   const damage: Damage[] = []
   const shown: Shown = { events: 0, gaps: 0, unknownChanges: 0 }
@@ -122,7 +122,7 @@ async function show(path: string, flags: EventsFlags): Promise<Exit> {
   } else {
     const recording = await openInputRecording(input, options)
     const all = recording.batches()
-    const batches = isFiltered ? chosen(all, new EventFilter(recording, flags, range)) : all
+    const batches = isFiltered ? chosen(all, new EventFilter(recording, flags, pages)) : all
     recording.batches = () => countedBatches(batches, shown)
     await writeAll(flags.json ? eventJson(recording) : eventText(recording))
     damage.push(...recording.damage)

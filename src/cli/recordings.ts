@@ -5,7 +5,7 @@ import { type AccountOptions, account, type PagemapSummary } from '../ledger/acc
 import type { PageRange } from '../ledger/track/page-range.ts'
 import { PROTOCOL_IDS, type ProtocolId } from '../linux/protocols/rules.ts'
 import { type FileOptions, openFile } from '../node/open.ts'
-import { isTask } from '../report/filter.ts'
+import { isTask, pagemapOf } from '../report/filter.ts'
 import { readPages, readPfn } from '../report/page-ranges.ts'
 import { grouped, pfnText, rangeText } from '../report/words.ts'
 import { tapped } from '../trace/common/tap.ts'
@@ -194,13 +194,28 @@ export function absentTasks(
     .map(task => `--task ${task}: no event of ${info.file} is of such a task`)
 }
 
-/** Returns the range of the pagemap that a page belongs to. The recording is read an additional time for that. */
-export async function rangeOfPagemap(path: string, flags: RecordingFlags, pfn: number): Promise<PageRange> {
+/**
+ * Returns the pages of `--pfn` that belong to the pagemap of `--pagemap`; all of them where only one of the two is given. The
+ * recording is read an additional time for the pagemap.
+ */
+export async function chosenPages(
+  path: string,
+  flags: RecordingFlags & { pfn?: PageRange[]; pagemap?: number },
+): Promise<PageRange[]> {
+  const { pfn, pagemap, protocol } = flags
+  if (pagemap === undefined) return pfn ?? []
   if (path === '-') throw new UsageError('--pagemap has the recording read twice, and standard input can be read once')
-  const { pagemaps } = await withRecording(path, flags, recording => account(recording, { protocol: flags.protocol }))
-  const found = pagemaps.find(({ firstPfn, lastPfn }) => pfn >= firstPfn && pfn <= lastPfn)
-  if (found) return { first: found.firstPfn, last: found.lastPfn }
-  throw new UsageError(noPagemap(pfn, pagemaps))
+  const { pagemaps } = await withRecording(path, flags, recording => account(recording, { protocol }))
+  const range = pagemapOf({ pagemaps }, pagemap)
+  if (!range) throw new UsageError(noPagemap(pagemap, pagemaps))
+  const pages = (pfn ?? [range]).map(({ first, last }) => ({
+    first: Math.max(first, range.first),
+    last: Math.min(last, range.last),
+  }))
+  const outside = pages.findIndex(({ first, last }) => first > last)
+  if (outside >= 0)
+    throw new UsageError(`--pfn ${rangeText(pfn![outside]!)}: not in the pagemap of --pagemap, ${rangeText(range)}`)
+  return pages
 }
 
 export function noPagemap(pfn: number, pagemaps: readonly PagemapSummary[]): string {

@@ -15,6 +15,7 @@ import { type Exit, exitFor } from './exit-codes.ts'
 import {
   absentFunctions,
   absentTasks,
+  chosenPages,
   functionOption,
   noteTasks,
   pagesOption,
@@ -23,7 +24,6 @@ import {
   parseTime,
   progressLine,
   type RecordingFlags,
-  rangeOfPagemap,
   recordingOptions,
   taskOption,
   withRecording,
@@ -69,7 +69,7 @@ async function who(file: string, flags: WhoFlags): Promise<Exit> {
   const { pfn = [], pagemap, json, top } = flags
   if (pfn.length === 0 && pagemap === undefined) throw new UsageError('of which page: add --pfn PAGES or --pagemap PFN')
   if (json && top !== undefined) throw new UsageError('--top limits the text: --json has all pages')
-  const ranges = pagemap === undefined ? pfn : [...pfn, await rangeOfPagemap(file, flags, pagemap)]
+  const ranges = await chosenPages(file, flags)
   return await withRecording(file, flags, recording => whoIn(recording, ranges, flags))
 }
 

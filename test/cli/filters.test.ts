@@ -43,7 +43,7 @@ describe('lastput events', () => {
     [['--task', 'insmod'], event => event.task === 'insmod'],
     [['--task', '105'], event => event.pid === 105],
     [['--pagemap', '0xfcf83fc'], () => true],
-    [['--pagemap', '0xfcf83fc', '--pfn', '0xfcf8000'], () => true],
+    [['--pagemap', '0xfcf83fc', '--pfn', '0xfcf8000'], event => event.pfn === '0xfcf8000'],
   ])('%j', async (args, isWanted) => {
     const wanted = all.filter(isWanted)
     expect(wanted.length).toBeGreaterThan(0)
@@ -55,11 +55,24 @@ describe('lastput events', () => {
     [['--function', 'nosuch'], 'no event is one of those that are asked for'],
     [['--task', 'nosuch'], 'no event is one of those that are asked for'],
     [['--pagemap', '0x1'], 'no pagemap has it; its pagemaps are'],
+    [['--pagemap', '0xfcf8000', '--pfn', '0x1'], '--pfn 0x1: not in the pagemap of --pagemap, 0xfcf8000-0xfcf83ff'],
   ])('%j is refused', async (args, message) => {
     const { status, stderr } = await lastput('events', LEAK, ...args)
     expect(status).toBe(2)
     expect(stderr).toContain(message)
   })
+})
+
+test('lastput events of one of two pagemaps', async () => {
+  const file = 'examples/migrate-6.12/trace.dat'
+  const pfns = async (...args: string[]) => {
+    const { stdout } = await lastput('events', file, '--json', ...args)
+    return linesOf(stdout).flatMap(({ pfn }) => (pfn === undefined ? [] : [Number(pfn)]))
+  }
+  const isInPagemap = (pfn: number) => pfn >= 0xfcff800 && pfn <= 0xfcfffff
+  const every = await pfns()
+  expect(every.some(pfn => !isInPagemap(pfn))).toBe(true)
+  expect(await pfns('--pagemap', '0xfcff800')).toEqual(every.filter(isInPagemap))
 })
 
 describe('lastput trace', () => {

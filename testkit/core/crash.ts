@@ -14,13 +14,16 @@ export function vmlinuxOf(dump: RealDump): string {
   return join(FOLDER, `vmlinux-${dump.truth.kernel_release}`)
 }
 
-/** Test requirement: `crash` and the dump's vmlinux. */
-export function crash(dump: RealDump): Missing {
-  const missing = program('crash')
+/** Test requirement: a program, and the dump's vmlinux, which it needs. */
+export function withVmlinux(name: string, dump: RealDump): Missing {
+  const missing = program(name)
   if (missing !== undefined) return missing
   const path = vmlinuxOf(dump)
   return existsSync(path) ? undefined : `${path} (package linux-image-*-dbg; LASTPUT_DEBUGINFO names another folder)`
 }
+
+/** Test requirement: `crash` and the dump's vmlinux. */
+export const crash = (dump: RealDump): Missing => withVmlinux('crash', dump)
 
 export interface CrashPage {
   flags: bigint

@@ -1,20 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Reads pages of a dump with the program `drgn` (Debian's package python3-drgn), which needs the vmlinux with debuginfo. */
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Missing, program } from '../data.ts'
-import { vmlinuxOf } from './crash.ts'
+import type { Missing } from '../data.ts'
+import { vmlinuxOf, withVmlinux } from './crash.ts'
 import type { RealDump } from './real-dumps.ts'
 
 /** Test requirement: `drgn` and the dump's vmlinux. */
-export function drgn(dump: RealDump): Missing {
-  const missing = program('drgn')
-  if (missing !== undefined) return missing
-  const path = vmlinuxOf(dump)
-  return existsSync(path) ? undefined : `${path} (package linux-image-*-dbg; LASTPUT_DEBUGINFO names another folder)`
-}
+export const drgn = (dump: RealDump): Missing => withVmlinux('drgn', dump)
 
 export interface DrgnPage {
   pfn: number
