@@ -172,18 +172,18 @@ needs(chromium()).describe('in a browser', () => {
         const { page } = await watchedPage(withBars)
         await page.goto(`${url}#view=pages`)
         await page.locator('.timeline canvas').waitFor()
-        const seen = await page.evaluate(() => {
-          const [rows, all] = ['.timeline', '.minimap'].map(each => document.querySelector<HTMLElement>(each)!)
-          const left = (each: HTMLElement) => each.getBoundingClientRect().left
-          return {
-            bar: rows!.offsetWidth - rows!.clientWidth,
-            widths: [rows!.clientWidth, all!.clientWidth],
-            lefts: [left(rows!), left(all!)],
-          }
-        })
-        expect(seen.bar).toBeGreaterThan(5)
-        expect(seen.widths[0]).toBe(seen.widths[1])
-        expect(seen.lefts[0]).toBe(seen.lefts[1])
+        const measured = () =>
+          page.evaluate(() => {
+            const [rows, all] = ['.timeline', '.minimap'].map(each => document.querySelector<HTMLElement>(each)!)
+            const place = (each: HTMLElement) => ({
+              left: each.getBoundingClientRect().left,
+              width: each.clientWidth,
+            })
+            return { bar: rows!.offsetWidth - rows!.clientWidth, rows: place(rows!), overview: place(all!) }
+          })
+        // Rows and overview take their sizes when they are first drawn, which can be a frame after the elements are there.
+        await expect.poll(async () => (await measured()).bar).toBeGreaterThan(5)
+        await expect.poll(async () => (await measured()).overview).toEqual((await measured()).rows)
         await page.close()
       })
     } finally {
