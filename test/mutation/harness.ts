@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Bundles the suite with one file mutated, runs it in a process of its own, and says what became of the mutant. */
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { build } from 'esbuild'
@@ -96,14 +97,44 @@ function output(file: string): Promise<string> {
   })
 }
 
-/** For tools that run one after the other and keep what they know. */
-export function writeReport(path: string, outcomes: readonly Outcome[]): void {
-  writeFileSync(
-    path,
-    `${JSON.stringify(
-      outcomes.map(({ mutant: { source: _, ...mutant }, caught }) => ({ ...mutant, caught })),
-      null,
-      1,
-    )}\n`,
-  )
+/** What a run knows when it stops, so that a later one goes on from there. */
+export interface Report {
+  /** Of the sources that the verdicts are of. */
+  readonly sources: string
+  readonly expected: Readonly<Record<string, string>>
+  readonly outcomes: readonly ToldOutcome[]
+}
+
+export interface ToldOutcome extends Omit<Mutant, 'source'> {
+  readonly caught?: string
+}
+
+/** The report of an earlier run on the same sources, or one of a run that has yet to try its first mutant. */
+export async function openReport(root: string, path: string | undefined): Promise<Report> {
+  const sources = fingerprint(root)
+  if (path && existsSync(path)) {
+    const known = JSON.parse(readFileSync(path, 'utf8')) as Report
+    if (known.sources === sources) return known
+  }
+  return { sources, expected: await baseline(root), outcomes: [] }
+}
+
+function fingerprint(root: string): string {
+  const hash = createHash('sha256')
+  for (const folder of ['src/linux', 'src/checker', 'src/promises', 'test/mutation/suite.ts'])
+    for (const file of filesUnder(join(root, folder))) hash.update(readFileSync(file))
+  return hash.digest('hex')
+}
+
+/** What became of the mutant in an earlier run. */
+export function knownOutcome(report: Report, { file, line, kind, after }: Mutant): ToldOutcome | undefined {
+  return report.outcomes.find(o => o.file === file && o.line === line && o.kind === kind && o.after === after)
+}
+
+export function toldOutcome({ mutant: { source: _, ...mutant }, caught }: Outcome): ToldOutcome {
+  return { ...mutant, ...(caught === undefined ? {} : { caught }) }
+}
+
+export function writeReport(path: string, report: Report): void {
+  writeFileSync(path, `${JSON.stringify(report, null, 1)}\n`)
 }

@@ -1,28 +1,48 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** `npm run mutate [-- COUNT SEED REPORT]`, from the project's root: seeded mutants of the model, each caught or listed. */
-import { allMutants, baseline, type Outcome, tryMutant, writeReport } from './harness.ts'
+/**
+ * `npm run mutate [-- COUNT SEED REPORT MINUTES]`, from the project's root: seeded mutants of the model, each caught or listed.
+ * With a report, a run goes on where the last one stopped, and stops after so many minutes.
+ */
+import {
+  allMutants,
+  knownOutcome,
+  openReport,
+  type ToldOutcome,
+  toldOutcome,
+  tryMutant,
+  writeReport,
+} from './harness.ts'
 import { sample } from './mutants.ts'
 import { reasonFor } from './survivors.ts'
 
 const [count = 220, seed = 1] = process.argv.slice(2, 4).map(Number)
-const report = process.argv[4]
+const [report, minutes = 'Infinity'] = process.argv.slice(4)
 const root = process.cwd()
-const expected = await baseline(root)
+const end = Date.now() + Number(minutes) * 60_000
+const known = await openReport(root, report)
 const all = allMutants(root)
 const chosen = sample(all, count, seed)
-const outcomes: Outcome[] = []
+const outcomes: ToldOutcome[] = []
+let unexplained = 0
 for (const mutant of chosen) {
-  const outcome = await tryMutant(root, mutant, expected)
+  const before = knownOutcome(known, mutant)
+  if (!before && Date.now() > end) break
+  const outcome = before ?? toldOutcome(await tryMutant(root, mutant, known.expected))
   outcomes.push(outcome)
-  const { file, line, kind, before, after } = mutant
-  const why = reasonFor(mutant)
-  if (!outcome.caught)
-    process.stdout.write(`survives ${file}:${line} ${kind}: ${before} => ${after} (${why ?? 'NO REASON'})\n`)
-  if (report) writeReport(report, outcomes)
+  if (!outcome.caught) {
+    const why = reasonFor(mutant)
+    if (!why) unexplained++
+    const { file, line, kind } = mutant
+    process.stdout.write(
+      `survives ${file}:${line} ${kind}: ${mutant.before} => ${mutant.after} (${why ?? 'NO REASON'})\n`,
+    )
+  }
+  if (report) writeReport(report, { ...known, outcomes })
 }
 const caught = outcomes.filter(o => o.caught).length
-const unexplained = outcomes.filter(o => !o.caught && !reasonFor(o.mutant)).length
 process.stdout.write(
   `${caught} of ${outcomes.length} mutants caught (of ${all.length}, seed ${seed}), ${unexplained} without a reason\n`,
 )
+if (outcomes.length < chosen.length)
+  process.stdout.write(`${chosen.length - outcomes.length} of ${count} not tried yet\n`)
 process.exitCode = unexplained > 0 ? 1 : 0
