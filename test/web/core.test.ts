@@ -205,6 +205,27 @@ needs(chromium()).describe('a dump in the viewer', () => {
     await page.close()
   })
 
+  test('the tooltip says of the page under the pointer what the legend and its count say, and goes with the pointer', async () => {
+    const { page, errors } = await openedFile(browser, report)
+    await page.locator('.page-map').waitFor()
+    const { legend } = await colours(page)
+    const words = new Map(Object.entries(legend).map(([word, colour]) => [colour, word]))
+    const shades = truth(legend)
+    const box = (await page.locator('.page-map canvas').boundingBox())!
+    const tooltip = page.locator('.tooltip')
+    for (const index of [40, ...Object.values(ARRANGED)]) {
+      const { x, y } = cellOf(index, box.width)
+      await page.mouse.move(box.x + x, box.y + y)
+      const begin = `page ${pfn(index)}: ${words.get(shades[index]!)}, count `
+      await expect.poll(() => tooltip.textContent()).toContain(begin)
+    }
+    await expect(tooltip.textContent()).resolves.toMatch(/, count 1, mapped 0 times$/)
+    await page.mouse.move(2, 2)
+    await tooltip.waitFor({ state: 'hidden' })
+    expect(errors).toEqual([])
+    await page.close()
+  })
+
   test('by keys: from page to page, to the next of another state, from finding to finding; the address brings it back', async () => {
     const { page, errors } = await openedFile(browser, report)
     await page.locator('.page-map').focus()

@@ -165,6 +165,70 @@ needs(chromium()).describe('in a browser', () => {
     })
   })
 
+  test('the tooltip of the overview counts the events of each bar, and names the finding under the pointer', async () => {
+    const recording = await openRecording(new BytesSource('trace.dat', new Uint8Array(readFileSync(example))))
+    const times: number[] = []
+    for await (const { order, length, pfn, time } of recording.batches())
+      for (const i of order.subarray(0, length)) if (pfn[i]! >= 0xfcf8000) times.push(time[i]!)
+    const { findings }: TraceJson = JSON.parse(lastput(['trace', example, '--json']))
+    await show(browser, [example], '#view=pages', async (page, errors) => {
+      const overview = page.locator('.minimap')
+      await overview.waitFor()
+      const box = (await overview.boundingBox())!
+      const tooltip = page.locator('.pages > .tooltip')
+      const said = new Map<string, string>()
+      let kinds = ''
+      for (let x = box.x + 119; x < box.x + box.width - 1; x += 2) {
+        await page.mouse.move(x, box.y + 30)
+        if (!(await tooltip.isVisible())) continue
+        const [first, ...finding] = (await tooltip.textContent())!.split('\n')
+        const bar = /^([\d,]+) events? (?:from (\S+) to (\S+)|at (\S+)) s$/.exec(first!)!
+        said.set(`${bar[2] ?? bar[4]} ${bar[3] ?? bar[4]}`, bar[1]!.replaceAll(',', ''))
+        kinds += finding.join(' ')
+      }
+      // The bars that were met, and between the first and the last event no place without one.
+      expect(said.size).toBeGreaterThan(400)
+      const seconds = times.map(time => (time + Number(recording.timeBase)) / 1e9)
+      for (const [when, many] of said) {
+        const [from, to] = when.split(' ').map(Number) as [number, number]
+        // Times are shown with six decimals, so that an event within a microsecond of an edge may be on either side.
+        const surely = seconds.filter(time => time > from + 1e-6 && time < to - 1e-6).length
+        const perhaps = seconds.filter(time => time > from - 1e-6 && time < to + 1e-6).length
+        expect(Number(many)).toBeGreaterThanOrEqual(surely)
+        expect(Number(many)).toBeLessThanOrEqual(perhaps)
+      }
+      for (const { kind } of findings) expect(kinds).toContain(`${kind}: `)
+      await page.mouse.move(10, 10)
+      await tooltip.waitFor({ state: 'hidden' })
+      expect(errors).toEqual([])
+    })
+  })
+
+  test('the tooltip of the count says of each event what its row of the table says', async () => {
+    await show(browser, [example], '#view=pages&only=findings&page=0xfcf83fc', async (page, errors) => {
+      const rows = page.locator('.life-events tbody tr')
+      await rows.first().waitFor()
+      const cells = await rows.evaluateAll(all =>
+        all.map(row => [...row.querySelectorAll('td')].map(cell => cell.firstChild?.textContent ?? '')),
+      )
+      const drawing = page.locator('.count-chart .drawing')
+      const box = (await drawing.boundingBox())!
+      const tooltip = page.locator('.count-chart .tooltip')
+      const told = new Set<string>()
+      for (let x = box.x + 1; x < box.x + box.width; x += 4) {
+        await page.mouse.move(x, box.y + 40)
+        told.add((await tooltip.textContent())!.split('\n')[0]!)
+      }
+      const wanted = cells.map(
+        ([i, time, , task, change, count]) => `${i}: ${time} s: ${change} by ${task}, count ${count}`,
+      )
+      expect([...told]).toEqual(wanted)
+      await page.mouse.move(10, 10)
+      await tooltip.waitFor({ state: 'hidden' })
+      expect(errors).toEqual([])
+    })
+  })
+
   test('overview and rows have one time axis, also where a scroll bar takes room', async () => {
     const withBars = await launchBrowser(['--hide-scrollbars'])
     try {

@@ -3,7 +3,7 @@
 import type { TraceJson } from '../documents.ts'
 import type { LiveRecording } from '../recording.ts'
 import { ScrolledCanvas } from '../scrolled-canvas.ts'
-import { Minimap } from './minimap.ts'
+import { type Bar, Minimap } from './minimap.ts'
 import { AXIS, LABELS, Painter, ROW, type Scene } from './painter.ts'
 import { palette } from './palette.ts'
 import type { PressEvents } from './press.ts'
@@ -27,7 +27,7 @@ export interface Picked {
 
 export interface BoardEvents {
   /** @param event undefined if the pointer has left */
-  hover(picked: Picked | Unmapping | undefined, event: PointerEvent | undefined): void
+  hover(picked: Picked | Unmapping | Bar | undefined, event: PointerEvent | undefined): void
   click(picked: Picked | undefined): void
   /** Called when the marked range has changed or was removed. */
   marked(range: TimeRange | undefined): void
@@ -60,7 +60,7 @@ export class Board {
     )
     this.scene = { trace, live, window, rows, scroll: 0, selected: undefined, hovered: undefined, range: undefined }
     this.#events = events
-    this.#minimap = new Minimap(live, window, () => this.changed())
+    this.#minimap = new Minimap(live, window, { moved: () => this.changed(), hover: events.hover })
     this.minimap = this.#minimap.canvas
     this.scroller = this.#place.scroller
     this.#place.show({

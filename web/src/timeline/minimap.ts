@@ -4,24 +4,42 @@ import { h } from '../dom.ts'
 import type { LiveRecording } from '../recording.ts'
 import { LABELS, type Scene } from './painter.ts'
 import type { Palette } from './palette.ts'
+import type { Mark } from './rows.ts'
 import type { TimeWindow } from './window.ts'
 
 const HEIGHT = 44
 /** Border width in CSS pixels, as in style.css. */
 const BORDER = 1
+/** Distance in CSS pixels up to which the pointer is at the mark of a finding. */
+const NEAR = 3
+
+/** What is under the pointer: the part of the time that a bar stands for, its events, and the findings there. */
+export interface Bar {
+  from: number
+  to: number
+  events: number
+  marks: Mark[]
+}
+
+export interface MinimapEvents {
+  moved(): void
+  /** @param bar undefined if there is nothing under the pointer, or if it has left */
+  hover(bar: Bar | undefined, event: PointerEvent): void
+}
 
 export class Minimap {
   readonly canvas = h('canvas', { class: 'minimap', 'aria-hidden': 'true' })
   readonly #live: LiveRecording
   readonly #window: TimeWindow
+  #scene: Scene | undefined
 
-  constructor(live: LiveRecording, window: TimeWindow, moved: () => void) {
+  constructor(live: LiveRecording, window: TimeWindow, { moved, hover }: MinimapEvents) {
     this.#live = live
     this.#window = window
     const move = (event: PointerEvent) => {
+      hover(this.#under(event), event)
       if (event.buttons === 0) return
-      const part = (event.offsetX - LABELS) / Math.max(1, this.canvas.clientWidth - LABELS)
-      const at = window.first + part * (window.last - window.first)
+      const at = this.#timeAt(event.offsetX)
       window.show(at - window.span / 2, at + window.span / 2)
       moved()
     }
@@ -30,10 +48,33 @@ export class Minimap {
       move(event)
     })
     this.canvas.addEventListener('pointermove', move)
+    this.canvas.addEventListener('pointerleave', event => hover(undefined, event))
+  }
+
+  /** @param x in CSS pixels from the left edge */
+  #timeAt(x: number): number {
+    const { first, last } = this.#window
+    return first + ((x - LABELS) / Math.max(1, this.canvas.clientWidth - LABELS)) * (last - first)
+  }
+
+  #under({ offsetX }: PointerEvent): Bar | undefined {
+    const { density, firstTime, lastTime } = this.#live.timeline
+    const at = this.#timeAt(offsetX)
+    const reach = this.#timeAt(offsetX + NEAR) - at
+    const marks = [...(this.#scene?.rows.marks.values() ?? [])].flat()
+    const near = marks.filter(({ time }) => time !== undefined && Math.abs(time - at) <= reach)
+    if (near.length === 0 && (at < firstTime - reach || at > lastTime + reach)) return undefined
+    const part = (lastTime - firstTime) / (density.length - 1)
+    const last = density.length - 1
+    const i = part > 0 ? Math.max(0, Math.min(last, Math.floor((at - firstTime) / part))) : 0
+    const from = firstTime + i * part
+    return { from, to: Math.min(lastTime, from + part), events: density[i]!, marks: near }
   }
 
   /** @param width width of the rows in CSS pixels, without a scroll bar */
-  paint({ rows, range }: Scene, colours: Palette, width: number): void {
+  paint(scene: Scene, colours: Palette, width: number): void {
+    const { rows, range } = scene
+    this.#scene = scene
     const scale = devicePixelRatio
     this.canvas.style.width = `${width + 2 * BORDER}px`
     this.canvas.width = Math.max(1, Math.round(width * scale))

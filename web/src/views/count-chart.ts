@@ -3,6 +3,7 @@
 import type { Address } from '../address.ts'
 import { h, s } from '../dom.ts'
 import { isUnmatched, type ShownEvent } from '../shown-events.ts'
+import { Tooltip } from '../tooltip.ts'
 import type { Times } from '../words.ts'
 import { diamond } from './lanes.ts'
 
@@ -13,6 +14,12 @@ const STEPS = 80
 const HEIGHT = ARCS + STEPS + 22
 const MARGIN = 30
 
+export interface ChartEvents {
+  onSelect(i: number): void
+  /** Describes an event for the tooltip. */
+  tell(i: number): string
+}
+
 /**
  * Draws the count as steps, with an arc from each get to its put. Lifetimes last from microseconds to hours, and their events
  * come in a few bursts, so that events are drawn at equal distances unless the user asks for a time scale.
@@ -20,11 +27,12 @@ const MARGIN = 30
 export function countChart(
   events: readonly ShownEvent[],
   idle: number | undefined,
-  onSelect: (i: number) => void,
+  { onSelect, tell }: ChartEvents,
   address: Address,
   times: Times,
 ): { element: HTMLElement; select: (i: number) => void } {
   const holder = h('div', { class: 'drawing' })
+  const tooltip = new Tooltip()
   const byTime = h('input', { type: 'checkbox', on: { change: () => draw() } })
   byTime.checked = address.get('scale') === 'time'
   let cursor: SVGLineElement | undefined
@@ -48,7 +56,9 @@ export function countChart(
     const box = holder.getBoundingClientRect()
     const i = lastBefore(xs, event.clientX - box.left)
     if (i !== chosen) onSelect(i)
+    tooltip.show(tell(i), event)
   })
+  holder.addEventListener('pointerleave', () => tooltip.hide())
   draw()
   new ResizeObserver(draw).observe(holder)
   return {
@@ -56,6 +66,7 @@ export function countChart(
       'figure',
       { class: 'count-chart' },
       holder,
+      tooltip.element,
       h(
         'figcaption',
         {},

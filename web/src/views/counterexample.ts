@@ -228,10 +228,13 @@ function stepDetail(steps: StepJson[], at: number, texts: Map<string, string>): 
 }
 
 /** The place of the step in the model's source, without the part of the path that depends on the machine. */
-function sourceText({ source }: StepJson): string | undefined {
-  const place =
-    /(?:^|\/)(?:dist|src)\/(\S+:\d+):\d+\)?$/.exec(source ?? '') ?? /([^/\s]+:\d+):\d+\)?$/.exec(source ?? '')
-  return place ? printable(place[1]!) : undefined
+function sourceText({ source = '' }: StepJson): string | undefined {
+  const column = /:\d+\)?$/.exec(source)
+  const place = source.slice(0, column?.index)
+  if (!column || !/:\d+$/.test(place)) return undefined
+  const own = /(?:^|\/)(?:dist|src)\//.exec(place)
+  const path = own ? place.slice(own.index + own[0].length) : ''
+  return printable(path !== '' && !/\s/.test(path) ? path : place.split(/[/\s]/).at(-1)!)
 }
 
 /** A table of all cells that change in the execution, with their values after the step. Changes by this step are highlighted. */

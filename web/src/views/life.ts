@@ -66,7 +66,13 @@ export function lifeView(
     if (focus) rows[i]!.focus()
   }
 
-  const chart = countChart(events, idle, i => select(i, false), address, times)
+  const chart = countChart(
+    events,
+    idle,
+    { onSelect: i => select(i, false), tell: i => eventText(events, i, times) },
+    address,
+    times,
+  )
   for (const [i, row] of rows.entries()) row.addEventListener('click', () => select(i, true))
   const table = h(
     'div',
@@ -152,6 +158,16 @@ function culpritOf(events: readonly ShownEvent[], finding: FindingJson | undefin
   if (accused >= 0) return accused
   const odd = events.findIndex(event => isUnmatched(event) || event.act !== undefined)
   return odd >= 0 ? odd : events.length - 1
+}
+
+/** Describes an event for who looks at the chart: when, who, and what became of the reference. */
+function eventText(events: readonly ShownEvent[], i: number, times: Times): string {
+  const event = events[i]!
+  const what = `${signed(event.val)} by ${taskText(event)}, count ${event.count}`
+  return [
+    `${i + 1}: ${times.text(event.time)} ${times.unit}: ${what}`,
+    `${printable(event.function ?? 'no stack')}, ${partnerText(event, events)}`,
+  ].join('\n')
 }
 
 function eventRow(event: ShownEvent, i: number, events: readonly ShownEvent[], times: Times): HTMLTableRowElement {

@@ -2,12 +2,13 @@
 /** The view of pages over time: the count of every page during the recording, and the selected lifetime. */
 
 import { freeCount, lifeAround } from '../../../src/report/timeline.ts'
-import { pfnText } from '../../../src/report/words.ts'
+import { pfnText, plural } from '../../../src/report/words.ts'
 import type { TraceJson } from '../documents.ts'
 import { h } from '../dom.ts'
 import type { KeyHelp } from '../keys.ts'
 import type { LiveRecording } from '../recording.ts'
 import { Board, type Picked } from '../timeline/board.ts'
+import type { Bar } from '../timeline/minimap.ts'
 import { palette, SHADE_WORDS } from '../timeline/palette.ts'
 import { rangeText, readRange, type TimeRange } from '../timeline/range.ts'
 import { RangePanel } from '../timeline/range-panel.ts'
@@ -72,6 +73,7 @@ class PagesView implements View {
       hover: (picked, event) => {
         if (!picked || !event) this.#tooltip.hide()
         else if ('call' in picked) this.#tooltip.show(unmapText(picked.call, trace, live.times), event)
+        else if ('marks' in picked) this.#tooltip.show(this.#tellBar(picked), event)
         else this.#tooltip.show(this.#tell(picked.page, picked.event), event)
       },
       marked: range => this.#onMark(range),
@@ -295,6 +297,18 @@ class PagesView implements View {
     const { times } = this.#live
     const since = `${times.text(this.#live.at(timeline.time[event]!))} ${times.unit}`
     return `page ${pfnText(timeline.pfns[page]!)}: count ${timeline.count[event]} since ${since}${found}`
+  }
+
+  /** Describes a part of the overview: its time, its events, and its first finding. */
+  #tellBar({ from, to, events, marks }: Bar): string {
+    const { times } = this.#live
+    const [start, end] = [from, to].map(time => times.text(this.#live.at(time)))
+    const when = start === end ? `at ${start}` : `from ${start} to ${end}`
+    const lines = [`${plural(events, 'event')} ${when} ${times.unit}`]
+    const [first] = marks
+    if (first) lines.push(`${first.finding.kind}: ${findingSentence(first.finding)}`)
+    if (marks.length > 1) lines.push(`and ${plural(marks.length - 1, 'more finding')}`)
+    return lines.join('\n')
   }
 
   async #showLife(page: number, event: number): Promise<void> {
