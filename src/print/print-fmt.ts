@@ -280,7 +280,7 @@ function withoutEscapes(text: string): string {
 
 /** Characters that libtraceevent 1.7 accepts between % and the letter of a conversion. */
 const MODIFIERS = /[-#hlLzZ.0-9*]*/y
-const PARTS = /^([-#0]*)(\*|\d*)(?:\.(\*|\d*))?([hlLzZ]*)$/
+const PARTS = /^([-#0]*)(\*|[1-9]\d*|)(?:\.(\*|\d*))?([hlLzZ]*)$/
 
 /** Splits a format string at its conversions and gives each its arguments. */
 function splitFormat(format: string, args: Expr[]): PrintPart[] {

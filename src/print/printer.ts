@@ -414,7 +414,7 @@ function rawArray(field: Field, record: RecordBytes, littleEndian: boolean): str
 function elementSize(field: Field, longSize: number): number {
   const count = /\[(\d+)\]/.exec(field.type)?.[1]
   if (field.array && count !== undefined && Number(count) > 0) return field.size / Number(count)
-  const type = field.type.replace(/^__(data|rel)_loc\s+/, '').replace(/\[.*$/, '')
+  const type = field.type.replace(/^__(data|rel)_loc\s+/, '').split('[', 1)[0]!
   const named = /\b[us](8|16|32|64)\b/.exec(type)?.[1]
   if (named !== undefined) return Number(named) / 8
   if (/\bchar\b/.test(type)) return 1

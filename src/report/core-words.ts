@@ -75,6 +75,6 @@ function groupWords({ kind, task, pid, cache, symbol, member, words }: Holder): 
   if (kind === 'pipe') return `in a pipe of${by}`
   if (member?.startsWith('io_mapped_ubuf.')) return `registered with io_uring by${by}`
   if (kind === 'slab' && cache !== undefined) return `slab ${printable(cache)}`
-  if (kind === 'static-data' && symbol !== undefined) return `in ${printable(symbol.replace(/\+0x.*(?= \[|$)/, ''))}`
+  if (kind === 'static-data' && symbol !== undefined) return `in ${printable(symbol.replace(/\+0x[^ ]*/, ''))}`
   return words
 }

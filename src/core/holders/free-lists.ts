@@ -11,6 +11,6 @@ const HEAD = /(^|[._])free_(list|pages|folios)$/
 
 /** True if the pointer is the head of a list of free pages. */
 export function isFreeListHead({ kind, symbol, member }: Holder): boolean {
-  if (kind === 'static-data') return HEAD.test((symbol ?? '').replace(/ \[.*\]$/, ''))
+  if (kind === 'static-data') return HEAD.test((symbol ?? '').split(' [', 1)[0]!)
   return kind === 'slab' && HEAD.test(member ?? '')
 }

@@ -93,7 +93,7 @@ function freeOf(kernel: Kernel, ops: bigint): bigint {
 
 /** A symbol `function [module]` belongs to that module, and `function` alone to vmlinux. */
 function driverOf(symbol: string | undefined): string | undefined {
-  return symbol === undefined ? undefined : (/\[(.+)\]$/.exec(symbol)?.[1] ?? 'vmlinux')
+  return symbol === undefined ? undefined : (/^[^[]*\[(.+)\]$/.exec(symbol)?.[1] ?? 'vmlinux')
 }
 
 /** Up to 5.16, `ref` pointed to a counter that could belong to the driver (b80892ca022e). */

@@ -77,9 +77,9 @@ function octal(file: string, at: number, bytes: Uint8Array): number {
     for (const byte of bytes.subarray(1)) value = value * 256 + byte
     if (value <= Number.MAX_SAFE_INTEGER) return value
   }
-  const digits = /^ *([0-7]*)[ \0]*$/.exec(decodeText(bytes))
-  if (!digits) throw new TraceError(file, at, 'expected a number in octal digits')
-  return Number.parseInt(digits[1] || '0', 8)
+  const digits = decodeText(bytes).replaceAll('\0', ' ').trim()
+  if (!/^[0-7]*$/.test(digits)) throw new TraceError(file, at, 'expected a number in octal digits')
+  return Number.parseInt(digits || '0', 8)
 }
 
 function shortName(header: Uint8Array): string {

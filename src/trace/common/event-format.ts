@@ -43,26 +43,37 @@ const MAX_RECORD = 1 << 27
 /** Maximum number of fields of one event. More than this is damage. */
 const MAX_FIELDS = 1024
 
-const FIELD = /^\s*field(?: special)?:\s*(.*?)\s*;\s*offset:\s*(\d+);\s*size:\s*(\d+);(?:\s*signed:\s*(\d+);)?/
+const FIELD = /^\s*field(?: special)?:([^;]*);\s*offset:\s*(\d+);\s*size:\s*(\d+);(?:\s*signed:\s*(\d+);)?/
+
+/** Splits "char name[16]" into "char", "name" and "[16]"; undefined if there is no name. */
+function splitDeclaration(text: string): { base: string; name: string; brackets: string } | undefined {
+  let end = text.trimEnd().length
+  while (text[end - 1] === ']') end = text.slice(0, Math.max(0, text.lastIndexOf('[', end))).trimEnd().length
+  let start = end
+  while (start > 0 && /\w/.test(text[start - 1]!)) start--
+  while (start < end && /\d/.test(text[start]!)) start++
+  if (start === end) return undefined
+  return { base: text.slice(0, start).trim(), name: text.slice(start, end), brackets: text.slice(end).trim() }
+}
 
 /** Parses one `field:` line; undefined for other lines and for impossible offsets. */
 export function parseField(line: string): Field | undefined {
   const match = FIELD.exec(line)
   if (!match) return undefined
-  const declaration = /^(.*?)([A-Za-z_]\w*)\s*((?:\[[^\]]*\]\s*)*)$/.exec(match[1]!)
+  const declaration = splitDeclaration(match[1]!)
   if (!declaration) return undefined
+  const { base, name, brackets } = declaration
   const offset = Number(match[2])
   const size = Number(match[3])
   if (offset + size > MAX_RECORD) return undefined
-  const base = declaration[1]!.trim()
-  const type = declaration[3] ? `${base}${declaration[3].trim()}` : base
+  const type = `${base}${brackets}`
   return {
-    name: declaration[2]!,
+    name,
     type,
     offset,
     size,
     signed: match[4] === undefined ? !/unsigned|^u\d+|\*/.test(type) : match[4] !== '0',
-    array: declaration[3] !== '' && !/^__(data|rel)_loc\b/.test(base),
+    array: brackets !== '' && !/^__(data|rel)_loc\b/.test(base),
     dynamic: /^__data_loc\b/.test(base) ? 'data' : /^__rel_loc\b/.test(base) ? 'rel' : undefined,
   }
 }

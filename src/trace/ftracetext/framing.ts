@@ -28,10 +28,14 @@ export interface Framing {
   unframe(line: string): { line: string; isFramed: boolean }
 }
 
-/** Matches the head of an event: "NAME-PID [CPU] FLAGS TIME: NAME", and the variants of the latency format and of perf script. */
+/**
+ * Matches the head of an event: "NAME-PID [CPU] FLAGS TIME: NAME", and the variants of the latency format and of perf script. Runs
+ * of blanks are bounded, so that a hostile line takes no longer than others of its length.
+ */
 const EVENT =
-  /^.*?\S-\d+ *(?:\( *[-\d]+\) *)?(?: +\[\d{2,}\] +(?:\S{4,8} +)?|\s+\d+[.\w#]{4,6} +)\d+(?:\.\d+)?(?:us[+!#*@$ ]?)? ?: +\S/
-const PERF_EVENT = /^\s*\S.*? +\d+(?:\/\d+)? +\[\d{3,}\] +(?:\S{4,5} +)?\d+\.\d{6,9}: +\S/
+  /\S-\d{1,10}(?: {0,40}\( {0,8}[-\d]{1,10}\))?(?: {1,40}\[\d{2,9}\] {1,40}(?:\S{4,8} {1,40})?|\s{1,40}\d{1,9}[.\w#]{4,6} {1,40})\d{1,20}(?:\.\d{1,9})?(?:us[+!#*@$ ]?)? ?: {1,40}\S/
+const PERF_EVENT =
+  /\S {1,40}\d{1,10}(?:\/\d{1,10})? {1,40}\[\d{3,9}\] {1,40}(?:\S{4,5} {1,40})?\d{1,20}\.\d{6,9}: {1,40}\S/
 
 export function isEventLine(line: string): boolean {
   return EVENT.test(line) || PERF_EVENT.test(line)
@@ -108,8 +112,9 @@ const NO_BREAK = /\xc2\xa0/g
 
 /** True if there are colour codes in the parts that ftrace writes. In a task's name they are part of the name. */
 function isColoured(line: string): boolean {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: a terminal's colours begin with one
-  return /^\s*\x1b\[|-\d+ +\S.*\x1b\[|=>.*\x1b\[/.test(line)
+  const [first, last] = [line.indexOf('\x1b['), line.lastIndexOf('\x1b[')]
+  if (first < 0) return false
+  return line.slice(0, first).trim() === '' || /-\d{1,10} {1,40}\S|=>/.test(line.slice(0, last))
 }
 
 /** Learns what to replace anywhere in a line. */
@@ -124,7 +129,7 @@ function learnCleaning(lines: readonly string[]): Layer[] {
       what: 'entities of a web page',
       strip: line =>
         line
-          .replace(/<\/?(?:span|b|i|a|br|code|pre|p|div|td|tr)\b[^>]*>/gi, '')
+          .replace(/<\/?(?:span|b|i|a|br|code|pre|p|div|td|tr)\b[^<>]*>/gi, '')
           .replace(ENTITY, (all, name: string) => ENTITIES[name.toLowerCase()] ?? all),
     })
   // Carriage returns only at the ends of lines are normal on some systems and not reported.
@@ -158,7 +163,9 @@ export function isContinuation(line: string): boolean {
 /** Finds a common suffix of all lines other than words and brackets, such as the right side of a box. */
 function endLayer(lines: readonly string[]): Layer[] {
   const [first = '', ...others] = lines.map(line => line.trimEnd())
-  let end = /[^\w)\]>"']*$/.exec(first)![0]
+  let start = first.length
+  while (start > 0 && /[^\w)\]>"']/.test(first[start - 1]!)) start--
+  let end = first.slice(start)
   for (const line of others) while (end !== '' && !line.endsWith(end)) end = end.slice(1)
   if (end.trim() === '') return []
   const strip = (line: string) => (line.trimEnd().endsWith(end) ? line.trimEnd().slice(0, -end.length) : undefined)

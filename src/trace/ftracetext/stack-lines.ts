@@ -92,8 +92,9 @@ export class TextStacks {
   #stack(block: Uint8Array): number {
     const frames: number[] = []
     for (const line of decodeText(block).split('\n')) {
-      const label = /^\s*=>\s*(.*?)\s*$/.exec(line)?.[1]
-      if (label && frames.length < MAX_STACK_DEPTH) frames.push(this.#frame(label))
+      const text = line.trim()
+      const label = text.startsWith('=>') ? text.slice(2).trimStart() : ''
+      if (label !== '' && frames.length < MAX_STACK_DEPTH) frames.push(this.#frame(label))
     }
     return this.#stacks.stack(frames)
   }
@@ -115,8 +116,10 @@ function parseLabel(label: string): {
 } {
   const address = /\s(?:\(([0-9a-f]{1,16})\)|<(?:0x)?([0-9a-f]{1,16})>)$/.exec(label)
   const rest = address ? label.slice(0, address.index).trimEnd() : label
-  const module = /\s\[([^\]\s]+)[^\]]*\]$/.exec(rest)
-  const symbol = module ? rest.slice(0, module.index).trimEnd() : rest
+  // Only what follows the last bracket before can be the module's.
+  const from = rest.lastIndexOf(']', rest.length - 2) + 1
+  const module = rest.endsWith(']') ? /\s\[([^\]\s]+)/.exec(rest.slice(from)) : null
+  const symbol = module ? rest.slice(0, from + module.index).trimEnd() : rest
   const offset = /\+0x([0-9a-f]{1,8})(?:\/0x[0-9a-f]+)?$/.exec(symbol)
   return {
     name: offset ? symbol.slice(0, offset.index) : symbol,

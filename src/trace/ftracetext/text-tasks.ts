@@ -3,8 +3,10 @@
 import { decodeText } from '../common/bytes.ts'
 import { TaskNames } from '../common/tasks.ts'
 
-/** Matches "prev_comm=a prev_pid=1" and, in the output of trace-cmd report, "a:1 [120] S ==> b:2 [120]". */
-const SWITCHED = /\b(?:prev|next)_comm=(.*?) (?:prev|next)_pid=(\d+)|(?:^|==>) *(.*?):(\d+) \[\d+\]/g
+/** Matches the tasks of "prev_comm=a prev_pid=1 ... ==> next_comm=b next_pid=2". Names are short. */
+const SWITCHED = /\b(?:prev|next)_comm=(.{0,64}?) (?:prev|next)_pid=(\d{1,10})/g
+/** Matches a task in the output of trace-cmd report, "a:1 [120] S ==> b:2 [120]", from its name on. */
+const SWITCHED_SHORT = /^(.*?):(\d{1,10}) \[\d/
 
 export class TextTasks extends TaskNames {
   /** Hash of the last name by pid, so that a name is decoded only when it changes. */
@@ -22,9 +24,11 @@ export class TextTasks extends TaskNames {
 
   /** Takes over names from the fields of a sched_switch, for tasks whose own lines have none because the kernel forgot it. */
   switched(fields: string): void {
-    for (const [, name, pid, shortName, shortPid] of fields.matchAll(SWITCHED)) {
-      const task = Number(pid ?? shortPid)
-      if (task > 0 && !this.has(task)) this.set(task, (name ?? shortName)!)
+    const named = [...fields.matchAll(SWITCHED)]
+    const found = named.length > 0 ? named : fields.split('==>').map(task => SWITCHED_SHORT.exec(task.trim()))
+    for (const match of found) {
+      const task = Number(match?.[2] ?? 0)
+      if (task > 0 && !this.has(task)) this.set(task, match![1]!)
     }
   }
 }

@@ -4,6 +4,7 @@
 import { ByteReader, decodeText } from '../common/bytes.ts'
 import { observed } from '../common/clock-resolution.ts'
 import { joinGaps, LossTracker, MAX_CPUS, type OpenGap } from '../common/loss-tracker.ts'
+import { moduleOfMapping } from '../common/module-name.ts'
 import { StackInterner } from '../common/stacks.ts'
 import { SymbolTable } from '../common/symbols.ts'
 import { TaskNames } from '../common/tasks.ts'
@@ -405,9 +406,8 @@ class PerfRecording implements Recording {
     const length = reader.u64('a length')
     reader.skip(type === RecordType.MMAP ? 8 : 40, 'the place in the file')
     const name = cstring(reader.take(reader.remaining, 'a file'))
-    const module = /^\[(?!kernel|guest)([^\]]+)\]$/.exec(name)?.[1] ?? /([^/]+)\.ko(?:\.\w+)?$/.exec(name)?.[1]
-    // Names of files have dashes where the kernel uses underscores.
-    if (module) this.#samples.addModule({ start, end: start + length, name: module.replaceAll('-', '_') })
+    const module = moduleOfMapping(name)
+    if (module !== undefined) this.#samples.addModule({ start, end: start + length, name: module })
   }
 
   #lost(reader: ByteReader, type: number, cpu: number): void {

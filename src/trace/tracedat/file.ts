@@ -128,7 +128,7 @@ function textOf(bytes: Uint8Array): string {
 function readOption(id: number, option: ByteReader, file: TraceFile): void {
   if (id === SectionId.UNAME) file.uname = textOf(option.bytes)
   else if (id === SectionId.CPUCOUNT) file.cpuCount = Math.min(option.u32('the number of CPUs'), MAX_CPUS)
-  else if (id === SectionId.TRACECLOCK) file.clock = /\[(\S+)\]/.exec(textOf(option.bytes))?.[1] ?? file.clock
+  else if (id === SectionId.TRACECLOCK) file.clock = /\[([^\s[\]]+)\]/.exec(textOf(option.bytes))?.[1] ?? file.clock
   else if (id === SectionId.CPUSTAT) readStatistics(textOf(option.bytes), file)
   else if (id === SectionId.TSC2NSEC) {
     const mul = BigInt(option.u32('the multiplier of the clock'))
