@@ -124,18 +124,6 @@ describe('the host', () => {
   })
 })
 
-test('a cell may have more values than a function of JavaScript has arguments', async () => {
-  const most = 66_000
-  const c = cell('c', { max: most })
-  function* hash(): Steps<void> {
-    yield* step('hash', s => s.set(c, (s.get(c) * 7 + 1) % (most + 1)))
-  }
-  const of = system('large', { cells: [c], threads: [thread('t', hash)] })
-  let states = 0
-  for (let at = 0; states === 0 || at !== 0; at = (at * 7 + 1) % (most + 1)) states++
-  expect(await check(of)).toMatchObject({ verdict: 'holds', states })
-})
-
 describe('what a search that is stopped says to have covered', () => {
   /** Lengths of interleavings that are said to hold, by stopping at each look in turn, and the length of the one that breaks. */
   async function claims(

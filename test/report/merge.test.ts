@@ -27,20 +27,8 @@ function keep(file: string, ...args: string[]): string {
   return file
 }
 
-const untimed = (json: string): unknown => JSON.parse(json, (key, value) => (key === 'seconds' ? undefined : value))
-
 describe('the shards of a matrix', () => {
   const MATRIX = ['check', 'book3s_hv_uvmem', '--matrix', '--json', '--workers', '1']
-
-  it('are together the whole, in its order', () => {
-    const parts = [1, 2, 3].map(part => keep(`${part}.json`, ...MATRIX, '--shard', `${part}/3`))
-    const whole = lastput(...MATRIX).stdout
-    const sizes = parts.map(file => JSON.parse(readFileSync(join(folder, file), 'utf8')).length)
-    expect(Math.min(...sizes)).toBeGreaterThan(0)
-    expect(untimed(lastput('merge', '--json', ...parts).stdout)).toEqual(untimed(whole))
-    const { stdout, status } = lastput('merge', ...parts)
-    expect([status, stdout]).toEqual([0, expect.stringMatching(/\n\d+ systems, \d+ promises kept/)])
-  })
 
   it.each([['0/3'], ['4/3'], ['1'], ['1/0'], ['1/99999'], ['x/y'], ['1/3/5']])('%s is no part', shard => {
     expect(lastput(...MATRIX, '--shard', shard).status).toBe(2)

@@ -7,7 +7,6 @@ import { pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { embeddable, reportHtml } from '../../src/report/html.ts'
 import { type Browser, chromium, launchBrowser, openedFile } from '../../testkit/browser.ts'
-import { data, dataPath } from '../../testkit/data.ts'
 import { needs } from '../support/needs.ts'
 import { serious } from './accessible.ts'
 import { bundle, lastput, root } from './built.ts'
@@ -282,20 +281,6 @@ needs(chromium()).describe('in a browser', () => {
     await expect(page.locator('.finding h2').textContent()).resolves.toContain('zdbug_bug_leak_get')
     expect(errors).toEqual([])
     expect(requests.filter(url => !/^(file|data|blob):/.test(url))).toEqual([])
-    await page.close()
-  })
-
-  // From a file on disk only the page may start workers: decoders, too.
-  needs(data('6.12/hmm-private-stacks')).test('a large recording is decoded by several workers', async () => {
-    const large = dataPath('6.12/hmm-private-stacks/trace.dat')
-    const file = join(folder, 'large.html')
-    const { lifetimes } = JSON.parse(lastput(['trace', large, '--json', '--full', '--html', file]))
-    const { page, errors } = await open(file)
-    await page.locator('.summary').waitFor({ timeout: 60_000 })
-    await expect(page.locator('.summary').textContent()).resolves.toContain(
-      `${lifetimes.complete.toLocaleString('en-US')} lifetimes complete`,
-    )
-    expect(errors).toEqual([])
     await page.close()
   })
 
