@@ -77,8 +77,8 @@ export const confirmed: Readonly<Record<string, Confirmed>> = {
   'new-8': {
     status: 'reproduced',
     where:
-      "on Debian's 7.2.13 and 7.3.4 (ext4, a page in a pipe), where ftruncate() sleeps until the mapping is unmapped; " +
-      '6.1.192 and 6.12.118 return at once; not reported, as far as we know',
+      "on Debian's 7.3-rc7 (ext4 and XFS, direct I/O and a page in a pipe; lab/dax-truncate), 7.2.13 and 7.3.4 (ext4, a pipe), where " +
+      'ftruncate() sleeps until the mapping is unmapped; 6.1.192 and 6.12 return once the pin is gone; not reported, as far as we know',
   },
   'new-9': read(
     '7.3-rc7, nouveau_dmem_evict_chunk(): dst_pfns[i] = migrate_pfn(...), without MIGRATE_PFN_COMPOUND, which ' +
