@@ -160,13 +160,19 @@ export function isContinuation(line: string): boolean {
   return /^\s*(?:\w+=\S|page_ref_[a-z_]+: )/.test(line)
 }
 
+function commonEnd(a: string, b: string): string {
+  let common = 0
+  while (common < Math.min(a.length, b.length) && a[a.length - 1 - common] === b[b.length - 1 - common]) common++
+  return a.slice(a.length - common)
+}
+
 /** Finds a common suffix of all lines other than words and brackets, such as the right side of a box. */
 function endLayer(lines: readonly string[]): Layer[] {
   const [first = '', ...others] = lines.map(line => line.trimEnd())
   let start = first.length
   while (start > 0 && /[^\w)\]>"']/.test(first[start - 1]!)) start--
   let end = first.slice(start)
-  for (const line of others) while (end !== '' && !line.endsWith(end)) end = end.slice(1)
+  for (const line of others) end = commonEnd(end, line)
   if (end.trim() === '') return []
   const strip = (line: string) => (line.trimEnd().endsWith(end) ? line.trimEnd().slice(0, -end.length) : undefined)
   return [{ what: shown(end.trim()), strip }]
