@@ -26,6 +26,7 @@ const KINDS: readonly (readonly [magic: string, what: string, advice: string])[]
 /** Kinds of text by how they begin, with advice. */
 const TEXTS: readonly (readonly [begin: RegExp, what: string, advice: string])[] = [
   [/^\s*<(!doctype|html|\?xml)/i, 'a web page', 'lastput open shows reports of lastput; of other pages, save the text'],
+  [/^content-transfer-encoding: base64/im, 'a mail in base64', 'save its text, or decode it with base64 -d'],
   [/^\s*[[{]/, 'JSON', 'lastput open shows the JSON of lastput trace, check, run and explain'],
 ]
 

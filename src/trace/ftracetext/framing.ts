@@ -54,10 +54,16 @@ const KNOWN: readonly (readonly [what: string, pattern: RegExp])[] = [
   ['stamps of a kernel log', /^(?:<\d+>)?\[ *\d+\.\d{3,9}\](?:\[ *[TC]\d+\])?(?: [TC]\d+:?)? ?/],
   ['stamps of a kernel log', /^\[[A-Z][a-z]{2} [A-Z][a-z]{2} +\d+ \d\d:\d\d:\d\d \d{4}\] ?/],
   ['levels of a kernel log', /^(?:kern|user|daemon|syslog) *: *[a-z]+ *: ?/],
+  ['stamps', /^\d{10,16}(?:\.\d{1,9})?[: ] ?/],
+  ['stamps', /^\[?\+\d{1,10}\.\d{1,9} ?s?\]?:? /],
   ['numbers of lines', /^\d+[:-]/],
+  ['numbers of lines', /^\d+,(?=["'])/],
   ['numbers of lines', /^ *\d+(?:\t|: | \| ?| {2}(?= *\S))/],
   ['names of files', /^[^\s:]{1,255}?[:-](?=\d+[:-])/],
 ]
+
+/** Matches a number and a separator that may also be part of a line. They are taken off if the numbers count the lines. */
+const COUNTED = [/^ *(\d{1,9})[.)] /, /^ *(\d{1,9}) /]
 
 /** Percentage of lines that must have a layer. */
 const NEARLY_ALL = 90
@@ -106,13 +112,18 @@ const ENTITIES: Readonly<Record<string, string>> = {
 }
 const ENTITY = /&(lt|gt|amp|quot|nbsp|#39|#x27|#x3d|#61|#62|#60|#160);/gi
 // biome-ignore lint/suspicious/noControlCharactersInRegex: a terminal's colours begin with one
-const ESCAPE = /\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()][0-9A-B])/g
+const ESCAPE = /\x1b(?:\[[0-9;?]*[ -/]*[@-~]|[\]_P^][^\x07\x1b]*(?:\x07|\x1b\\)|[()][0-9A-B])/g
+/** What word processors make of "=>" and "...", in UTF-8. */
+const ARROW = '\xe2\x87\x92'
+const DOTS = '\xe2\x80\xa6'
 /** The bytes of a no-break space in UTF-8, as inserted by web pages and word processors. */
 const NO_BREAK = /\xc2\xa0/g
 
 /** True if there are colour codes in the parts that ftrace writes. In a task's name they are part of the name. */
 function isColoured(line: string): boolean {
-  const [first, last] = [line.indexOf('\x1b['), line.lastIndexOf('\x1b[')]
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: a terminal's colours begin with one
+  const first = line.search(/\x1b[[\]_]/)
+  const last = line.lastIndexOf('\x1b')
   if (first < 0) return false
   return line.slice(0, first).trim() === '' || /-\d{1,10} {1,40}\S|=>/.test(line.slice(0, last))
 }
@@ -124,12 +135,18 @@ function learnCleaning(lines: readonly string[]): Layer[] {
   if (lines.some(isColoured)) found.push({ what: 'colours of a terminal', strip: line => line.replace(ESCAPE, '') })
   if (text.includes('\r')) found.push({ what: 'carriage returns', strip: line => line.replace(/\r/g, '') })
   if (text.includes('\xc2\xa0')) found.push({ what: 'no-break spaces', strip: line => line.replace(NO_BREAK, ' ') })
+  if (text.includes(ARROW) && !text.includes('=>'))
+    found.push({
+      what: 'arrows of a word processor',
+      strip: line => line.replaceAll(ARROW, '=>').replaceAll(DOTS, '...'),
+    })
   if (/=&gt;|&lt;(?:stack|idle|\.\.\.)|&#x3d;&gt;/i.test(text))
     found.push({
       what: 'entities of a web page',
       strip: line =>
         line
-          .replace(/<\/?(?:span|b|i|a|br|code|pre|p|div|td|tr)\b[^<>]*>/gi, '')
+          .replace(/<\/t[dh]>\s*<t[dh]\b[^<>]*>/gi, '\t')
+          .replace(/<\/?(?:span|b|i|a|br|code|pre|p|div|t[dhr]|t?body|table)\b[^<>]*>/gi, '')
           .replace(ENTITY, (all, name: string) => ENTITIES[name.toLowerCase()] ?? all),
     })
   // Carriage returns only at the ends of lines are normal on some systems and not reported.
@@ -166,13 +183,21 @@ function commonEnd(a: string, b: string): string {
   return a.slice(a.length - common)
 }
 
-/** Finds a common suffix of all lines other than words and brackets, such as the right side of a box. */
-function endLayer(lines: readonly string[]): Layer[] {
+/**
+ * Finds a common suffix of all lines other than words and brackets, such as the right side of a box. If the lines began with a
+ * quotation mark, it is all that follows the one at their end.
+ *
+ * @param quote the quotation mark; '' for none
+ */
+function endLayer(lines: readonly string[], quote: string): Layer[] {
   const [first = '', ...others] = lines.map(line => line.trimEnd())
-  let start = first.length
-  while (start > 0 && /[^\w)\]>"']/.test(first[start - 1]!)) start--
-  let end = first.slice(start)
-  for (const line of others) end = commonEnd(end, line)
+  let end = others.reduce(commonEnd, first)
+  let start = end.length
+  if (quote !== '' && end.includes(quote)) {
+    start = end.indexOf(quote)
+    if (end.slice(0, start).endsWith('\\n')) start -= 2
+  } else while (start > 0 && /[^\w)\]>"']/.test(end[start - 1]!)) start--
+  end = end.slice(start)
   if (end.trim() === '') return []
   const strip = (line: string) => (line.trimEnd().endsWith(end) ? line.trimEnd().slice(0, -end.length) : undefined)
   return [{ what: shown(end.trim()), strip }]
@@ -181,15 +206,22 @@ function endLayer(lines: readonly string[]): Layer[] {
 function learnLayers(lines: readonly string[], keepsNames: boolean): Layer[] {
   const layers: Layer[] = []
   let rest = lines
+  let quote = ''
   while (layers.length < MAX_LAYERS) {
     const layer =
       KNOWN.map(([what, pattern]) => patternLayer(what, pattern)).find(each => fits(each, rest)) ??
+      COUNTED.filter(pattern => areCounted(rest, pattern))
+        .map(pattern => patternLayer('numbers of lines', pattern))
+        .find(each => fits(each, rest)) ??
       (keepsNames ? undefined : literalLayer(rest))
     if (!layer) break
     layers.push(layer)
-    rest = rest.map(line => layer.strip(line) ?? line)
+    const inner = rest.map(line => layer.strip(line) ?? line)
+    const mark = rest[0]!.at(rest[0]!.length - inner[0]!.length - 1)
+    if (mark === '"' || mark === "'") quote = mark
+    rest = inner
   }
-  return [...layers, ...endLayer(rest)]
+  return [...layers, ...endLayer(rest, quote)]
 }
 
 function patternLayer(what: string, pattern: RegExp): Layer {
@@ -200,6 +232,13 @@ function patternLayer(what: string, pattern: RegExp): Layer {
       return match ? line.slice(match[0].length) : undefined
     },
   }
+}
+
+/** True if nearly all lines begin with numbers, each one more than that of the line before. */
+function areCounted(lines: readonly string[], pattern: RegExp): boolean {
+  const numbers = lines.map(line => Number(pattern.exec(line)?.[1] ?? Number.NaN))
+  const next = numbers.filter((number, i) => i > 0 && number === numbers[i - 1]! + 1)
+  return lines.length > 2 && (next.length + 1) * 100 >= lines.length * NEARLY_ALL
 }
 
 /** True if nearly all lines have the layer, and the events among them are still events without it, of a task with a name. */

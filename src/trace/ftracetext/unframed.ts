@@ -84,8 +84,17 @@ function learn(sample: readonly string[], keepsNames: boolean): How {
     ...(isWrapped ? ['lines that had been broken were put together again'] : []),
     ...(isSpaced ? ['the blank line after each line was left out'] : []),
     ...(isPerf ? ['read as the text of perf script'] : []),
+    ...(inner.some(isOfStrings) ? [OF_STRINGS] : []),
   ]
   return { framing, isQuoted, isWrapped, isPerf, isSpaced, notes }
+}
+
+/** What is said of text that is one string of a program, with its line ends written as "\\n". */
+const OF_STRINGS =
+  'the lines stand in strings, with "\\n" for their ends, and are not read: "jq -r \'.. | strings\' FILE" makes JSON text again'
+
+function isOfStrings(line: string): boolean {
+  return line.split('\\n').length > 2 && line.split('\\n').some(isEventLine)
 }
 
 function unquotedLines(lines: readonly string[]): string[] {

@@ -72,3 +72,12 @@ test('the example, in every form', async () => {
   expect(binary.named).toEqual([{ kind: 'leak', pfn: 0xfcf83fc, function: 'zdbug_bug_leak_get' }])
   for (const name of NAMES) expect({ name, ...(await findings(inForm(name, text), [])) }).toEqual({ name, ...binary })
 }, 600_000)
+
+test('a text that is one string of a program is not read, and says how to unpack it', async () => {
+  const text = await textOf(new URL('../../../examples/leak-6.12/trace.dat', import.meta.url).pathname)
+  const json = JSON.stringify({ body: text.slice(0, 20_000) })
+  const recording = await openRecording(new BytesSource('mail.json', new TextEncoder().encode(json)))
+  const { findings, events } = await account(recording)
+  expect([findings, events, recording.damage.length > 0]).toEqual([[], 0, true])
+  expect(recording.notes.join('\n')).toContain("jq -r '.. | strings' FILE")
+})
