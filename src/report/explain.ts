@@ -48,10 +48,16 @@ function rulesTable(protocol: Protocol): string[] {
       String(rule.idle),
       { set: 'sets the count to 1', get: 'takes a reference', none: 'hands out the one there is' }[rule.handOut],
       protocol.pte_holds_reference(type) ? 'yes' : 'no',
-      String(protocol.pgmap_refs_per_page(type) + (protocol.busy_page_holds_pgmap(type) ? 1 : 0)),
+      pagemapRefs(protocol, type),
     ]
   })
   return table(['type', 'idle', 'idle to busy', 'mapping counts', 'pagemap refs'], rows)
+}
+
+/** The references on the pagemap that a page has from memremap_pages() on, and in all while it is busy where these are more. */
+function pagemapRefs(protocol: Protocol, type: MemoryType): string {
+  const idle = protocol.pgmap_refs_per_page(type)
+  return protocol.busy_page_holds_pgmap(type) ? `${idle}, busy ${idle + 1}` : `${idle}`
 }
 
 /** Runs the threads one after the other, and returns lines on what happens to page 0 and to the pagemap. */
