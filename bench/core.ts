@@ -20,7 +20,7 @@ import { openKernel } from '../src/core/kernel/open.ts'
 import { openDump } from '../src/core/memory/open.ts'
 import { readDevicePages } from '../src/core/mm/device-pages.ts'
 import { MemoryMap } from '../src/core/mm/memory-map.ts'
-import { readPagemaps } from '../src/core/mm/pagemaps.ts'
+import { pagesOf, readPagemaps } from '../src/core/mm/pagemaps.ts'
 import { visitAlike } from '../src/core/page-queries.ts'
 import { FileCoreSource, kdumpCodecs } from '../src/node/core-source.ts'
 import { PageList } from '../src/report/core-page-list.ts'
@@ -96,7 +96,7 @@ async function listing(
   const dump = openDump(source, { codecs: await kdumpCodecs() })
   const kernel = openKernel(dump, path)
   const pagemaps = readPagemaps(kernel)
-  const pages = pagemaps.flatMap(({ ranges }) => ranges).reduce((sum, { first, end }) => sum + end - first, 0)
+  const pages = pagesOf(pagemaps)
   const map = new MemoryMap(kernel)
   const away = openSync('/dev/null', 'w')
   const start = process.cpuUsage()

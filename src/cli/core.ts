@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** `lastput core`: the device pages of a memory dump, or of the running kernel. */
+
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { Command, Option } from 'commander'
 import { CoreError } from '../core/error.ts'
@@ -8,7 +10,8 @@ import { CORE_ACCUSATIONS } from '../core/finding.ts'
 import type { KernelFiles } from '../core/kernel/kernel.ts'
 import { systemMap, vmlinux } from '../core/kernel/symbol-files.ts'
 import { openDump } from '../core/memory/open.ts'
-import { readPage, visitAlike, visitPages } from '../core/page-queries.ts'
+import { pagemapAt } from '../core/mm/pagemaps.ts'
+import { type PageFacts, type PagemapPiece, piecesOf, readPage, visitAlike, visitPages } from '../core/page-queries.ts'
 import { FileCoreSource, kdumpCodecs } from '../node/core-source.ts'
 import { coreText } from '../report/core.ts'
 import { coreIncompleteness } from '../report/core-completeness.ts'
@@ -121,7 +124,7 @@ async function core(file: string | undefined, flags: CoreFlags): Promise<Exit> {
     const found = examine(dump, path, options)
     const selected = select(path, found, flags)
     if (flags.html !== undefined) await writeReport(flags.html, coreJson(path, selected), `lastput core ${path}`)
-    return print(path, selected, flags)
+    return await print(path, selected, flags)
   } finally {
     source.close()
   }
@@ -173,11 +176,11 @@ function progress(): NonNullable<ExamineOptions['progress']> {
   }
 }
 
-function print(path: string, found: Examination, flags: CoreFlags): Exit {
+async function print(path: string, found: Examination, flags: CoreFlags): Promise<Exit> {
   if (process.stderr.isTTY) process.stderr.write('\r\x1b[K')
   const pfn = flags.pfn ?? flags.anyPage
   const isAccused = found.findings.some(({ kind }) => CORE_ACCUSATIONS.has(kind))
-  if (flags.pages) printPages(found, flags.json === true)
+  if (flags.pages) await printPages(found, flags.json === true)
   else if (pfn !== undefined) {
     const page = readPage(found, pfn, flags.anyPage !== undefined)
     if (!page) throw new CoreError(path, undefined, `expected page ${pfnText(pfn)}, but it is not in the dump`)
@@ -190,21 +193,26 @@ function print(path: string, found: Examination, flags: CoreFlags): Exit {
   })
 }
 
-function printPages(found: Examination, json: boolean): void {
-  if (!json) {
-    const list = new PageList(bytes => process.stdout.write(bytes))
-    visitAlike(found, (page, pages) => list.add(page, pages))
-    list.end()
-    return
+/** Prints all device pages. Waits for the reader of the output between pieces, since they need not fit in memory together. */
+async function printPages(found: Examination, json: boolean): Promise<void> {
+  const list = new PageList(bytes => process.stdout.write(bytes.slice()))
+  for (const piece of piecesOf(found)) {
+    if (json) printJsonLines(found, piece)
+    else visitAlike(found, (page, pages) => list.add(page, pages), [piece])
+    if (process.stdout.writableNeedDrain) await once(process.stdout, 'drain')
   }
+  if (!json) list.end()
+}
+
+function printJsonLines(found: Examination, piece: PagemapPiece): void {
   let lines: string[] = []
-  visitPages(found, page => {
+  const add = (page: PageFacts) => {
     lines.push(JSON.stringify(pageJson(page)))
-    if (lines.length >= 4096) {
-      write(lines)
-      lines = []
-    }
-  })
+    if (lines.length < 4096) return
+    write(lines)
+    lines = []
+  }
+  visitPages(found, add, [piece])
   write(lines)
 }
 
@@ -215,10 +223,11 @@ function write(lines: readonly string[]): void {
 /** Returns the examination with only the findings asked for. @throws UsageError for a page that is in no pagemap */
 function select(path: string, found: Examination, { pfn, pagemap, anyPage }: CoreFlags): Examination {
   const asked = pfn ?? pagemap
-  if (asked !== undefined && pagemapOf(found, asked) < 0) throw new UsageError(`${path}: ${noPagemap(found, asked)}`)
+  if (asked !== undefined && pagemapAt(found.pagemaps, asked) < 0)
+    throw new UsageError(`${path}: ${noPagemap(found, asked)}`)
   const page = pfn ?? anyPage
   if (page === undefined && pagemap === undefined) return found
-  const wanted = pagemap === undefined ? undefined : pagemapOf(found, pagemap)
+  const wanted = pagemap === undefined ? undefined : pagemapAt(found.pagemaps, pagemap)
   const findings = found.findings.filter(
     finding =>
       (page === undefined || finding.pages.some(({ first, end }) => page >= first && page < end)) &&
@@ -227,10 +236,6 @@ function select(path: string, found: Examination, { pfn, pagemap, anyPage }: Cor
   // The output must say that it is filtered: otherwise a reader concludes that nothing was found on other pages.
   const note = `only findings of ${page === undefined ? 'the pagemap of ' : ''}page ${pfnText(page ?? pagemap!)} are listed`
   return { ...found, findings, notes: [...found.notes, note] }
-}
-
-function pagemapOf({ pagemaps }: Examination, pfn: number): number {
-  return pagemaps.findIndex(({ ranges }) => ranges.some(({ first, end }) => pfn >= first && pfn < end))
 }
 
 function noPagemap({ pagemaps }: Examination, pfn: number): string {

@@ -8,6 +8,7 @@ import type { Kernel } from './kernel/kernel.ts'
 import type { DevicePages, PagemapAccount } from './mm/device-pages.ts'
 import type { MemoryMap } from './mm/memory-map.ts'
 import { PageView } from './mm/page-layout.ts'
+import { pagemapAt } from './mm/pagemaps.ts'
 import { doubleRecorded } from './recorded-twice.ts'
 import { teardowns } from './teardown.ts'
 
@@ -134,7 +135,7 @@ function mappedIdle(map: MemoryMap, pages: DevicePages, pfn: number, holders: Ho
   const view = new PageView()
   if (!map.read(pfn, view) || view.isTail) return []
   const found = holders.of(pfn)
-  const pagemap = pages.pagemaps.findIndex(({ ranges }) => ranges.some(({ first, end }) => pfn >= first && pfn < end))
+  const pagemap = pagemapAt(pages.pagemaps, pfn)
   return [
     {
       kind: 'impossible-state',

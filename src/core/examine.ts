@@ -10,7 +10,7 @@ import type { Dump } from './memory/physical.ts'
 import { type DevicePages, type PagemapAccount, type PagesInUse, readDevicePages } from './mm/device-pages.ts'
 import { MemoryMap } from './mm/memory-map.ts'
 import { findOrphans } from './mm/orphans.ts'
-import { type Pagemap, readPagemaps } from './mm/pagemaps.ts'
+import { inOrder, type Pagemap, rangeBudget, readPagemaps, tellBudget, withoutOverlaps } from './mm/pagemaps.ts'
 
 export interface ExamineOptions extends KernelFiles {
   /** Find the holders of the pages in use. Default: true. */
@@ -59,11 +59,12 @@ function examineKernel(kernel: Kernel, dump: Dump, options: ExamineOptions): Exa
 /** Returns the pagemaps in pgmap_array and, where the dump lacks parts of that, those that device pages themselves point to. */
 function allPagemaps(kernel: Kernel, map: MemoryMap): Pagemap[] {
   const gaps = kernel.gaps.length
-  const known = readPagemaps(kernel)
+  const budget = rangeBudget()
+  const known = withoutOverlaps(kernel, readPagemaps(kernel, budget))
   const whole = kernel.address('pgmap_array') !== undefined && kernel.gaps.length === gaps
-  if (whole) return known
-  const found = [...known, ...findOrphans(kernel, map, known)]
-  return found.sort((a, b) => (a.ranges[0]?.first ?? 0) - (b.ranges[0]?.first ?? 0))
+  const found = whole ? known : withoutOverlaps(kernel, [...known, ...findOrphans(kernel, map, known, budget)])
+  tellBudget(kernel, budget)
+  return inOrder(found)
 }
 
 /** Returns notes that qualify the results as a whole. */

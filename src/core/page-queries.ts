@@ -3,6 +3,7 @@
 import type { Examination } from './examine.ts'
 import type { PagemapAccount } from './mm/device-pages.ts'
 import { PageView } from './mm/page-layout.ts'
+import { type PagemapRange, pagemapAt, pagesOf } from './mm/pagemaps.ts'
 import { type PageState, stateOf } from './mm/protocol.ts'
 
 export interface PageFacts {
@@ -24,39 +25,69 @@ export interface PageFacts {
  */
 export function readPage(found: Examination, pfn: number, any: boolean): PageFacts | undefined {
   const view = new PageView()
-  const pagemap = pagemapOf(found, pfn)
+  const pagemap = found.pagemaps[pagemapAt(found.pagemaps, pfn)]
   if ((!pagemap && !any) || !found.map.read(pfn, view)) return undefined
-  return new Facts(found, view, pagemap, pagemap ? statesOf(found, pagemap)(view) : 'not a device page')
+  if (!pagemap) return new Facts(found, view, pagemap, 'not a device page')
+  const isReserved = pagemap.ranges.some(({ first, reserved }) => pfn >= first && pfn < first + reserved)
+  return new Facts(found, view, pagemap, isReserved ? 'reserved' : statesOf(found, pagemap)(view))
 }
 
-/** Calls `visit` with every device page in the dump, in order of pagemaps. */
-export function visitPages(found: Examination, visit: (page: PageFacts) => void): void {
-  visitAlike(found, (page, pages) => {
-    for (let left = pages; left > 0; left--, page.view.skip(1)) visit(page)
-  })
+/** A part of a range of a pagemap. */
+export interface PagemapPiece extends PagemapRange {
+  readonly pagemap: PagemapAccount
 }
 
-/** The same, but calls `visit` once for each run of equal pages. The view can be moved on to each of them. */
-export function visitAlike(found: Examination, visit: (page: PageFacts, pages: number) => void): void {
-  for (const pagemap of found.pagemaps) {
-    const stateIn = statesOf(found, pagemap)
-    for (const { first, end, reserved } of pagemap.ranges) {
-      // Reserved pages are visited separately, since their state does not depend on their counts.
-      for (const [from, to] of [
-        [first, first + reserved],
-        [first + reserved, end],
-      ] as const) {
-        found.map.scan(from, to, {
-          alike: (view, pages) => visit(new Facts(found, view, pagemap, stateIn(view)), pages),
-          absent: () => undefined,
-        })
+/** Number of pages in a piece, and the maximum number of pieces in addition to one per range. */
+const PIECE_PAGES = 1 << 16
+const MOST_PIECES = 4096
+
+/**
+ * Yields all pagemaps in pieces, in order. Whoever writes what is in one piece can then wait until it was read. The number of
+ * pieces is limited, because a damaged range can have any length.
+ */
+export function* piecesOf({ pagemaps }: Pick<Examination, 'pagemaps'>): Generator<PagemapPiece> {
+  const pages = Math.max(PIECE_PAGES, Math.ceil(pagesOf(pagemaps) / MOST_PIECES))
+  for (const pagemap of pagemaps) {
+    for (const range of pagemap.ranges) {
+      for (let first = range.first; first < range.end; first += pages) {
+        const end = Math.min(range.end, first + pages)
+        const reserved = Math.min(end - first, Math.max(0, range.first + range.reserved - first))
+        yield { pagemap, first, end, reserved }
       }
     }
   }
 }
 
-function pagemapOf(found: Examination, pfn: number): PagemapAccount | undefined {
-  return found.pagemaps.find(({ ranges }) => ranges.some(({ first, end }) => pfn >= first && pfn < end))
+/** Calls `visit` with every device page in the dump, in order of pagemaps. */
+export function visitPages(
+  found: Examination,
+  visit: (page: PageFacts) => void,
+  pieces: Iterable<PagemapPiece> = piecesOf(found),
+): void {
+  const alike = (page: PageFacts, pages: number) => {
+    for (let left = pages; left > 0; left--, page.view.skip(1)) visit(page)
+  }
+  visitAlike(found, alike, pieces)
+}
+
+/** The same, but calls `visit` once for each run of equal pages. The view can be moved on to each of them. */
+export function visitAlike(
+  found: Examination,
+  visit: (page: PageFacts, pages: number) => void,
+  pieces: Iterable<PagemapPiece> = piecesOf(found),
+): void {
+  for (const { pagemap, first, end, reserved } of pieces) {
+    const visitor = (stateIn: (view: PageView) => PageFacts['state']) => ({
+      alike: (view: PageView, pages: number) => visit(new Facts(found, view, pagemap, stateIn(view)), pages),
+      absent: () => undefined,
+    })
+    found.map.scan(
+      first,
+      first + reserved,
+      visitor(() => 'reserved'),
+    )
+    found.map.scan(first + reserved, end, visitor(statesOf(found, pagemap)))
+  }
 }
 
 /** Computes the facts that are rarely needed on demand. */
@@ -83,18 +114,16 @@ class Facts implements PageFacts {
 }
 
 /**
- * Returns a function that determines the state of a pagemap's pages. For tails it reads the head and keeps its state for the
+ * Returns a function that determines the state of a pagemap's pages that are not reserved. For tails it reads the head and keeps its state for the
  * following ones.
  */
 function statesOf(found: Examination, pagemap: PagemapAccount): (view: PageView) => PageFacts['state'] {
-  const { rule, ref, ranges } = pagemap
+  const { rule, ref } = pagemap
   const dying = ref?.state === 'dead'
   const head = new PageView()
   let known = -1
   let ofHead: PageFacts['state'] = 'unknown'
   return view => {
-    const range = ranges.find(({ first, end }) => view.pfn >= first && view.pfn < end)!
-    if (view.pfn < range.first + range.reserved) return 'reserved'
     if (!view.isTail) return stateOf(rule, view.count, view.mapcount, dying)
     if (view.head !== known) {
       known = view.head

@@ -23,6 +23,7 @@ export function coreIncompleteness(found: Examination): CoreIncompleteness[] {
   const { kernel, pagemaps, holders, inUse } = found
   const all: CoreIncompleteness[] = []
   for (const damage of kernel.dump.damage) all.push({ reason: 'damaged', text: `the file is damaged: ${damage}` })
+  for (const damage of kernel.damage) all.push({ reason: 'damaged', text: damage })
   for (const [why, reason, text] of [
     ['excluded', 'not-in-the-dump', 'not in the dump'],
     ['unmapped', 'damaged', 'at an address that is not mapped'],

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Every page as a row, by the million: a row is formatted once for pages that are alike, and copied for the others with the
- * numbers that differ counted up in place.
+ * Formats every page as a row, by the million: a row is formatted once for pages that are alike, and copied for the others, in
+ * which the last digits of the numbers are then written anew.
  */
 import { PageView } from '../core/mm/page-layout.ts'
 import type { PageFacts } from '../core/page-queries.ts'
@@ -9,9 +9,14 @@ import { PAGE_COLUMNS, pageRow } from './core-page.ts'
 
 /** Number of bytes that are written at once. */
 const CHUNK = 1 << 18
-const DIGITS = new TextEncoder().encode('0123456789abcdef')
-/** Value of a digit by its character. */
-const VALUES = Uint8Array.from({ length: 128 }, (_, character) => Math.max(0, DIGITS.indexOf(character)))
+/** The two hexadecimal digits of each byte, as a little-endian number. */
+const PAIRS = Uint16Array.from({ length: 256 }, (_, byte) => {
+  const digits = byte.toString(16).padStart(2, '0')
+  return digits.charCodeAt(0) | (digits.charCodeAt(1) << 8)
+})
+/** Numbers are counted up in their last four digits. A copied row must have the same digits before these. */
+const COUNTED = 1 << 16
+const LEAST_COUNTED = 1 << 12
 /** Columns that can differ between pages of one run. */
 const COLUMNS = PAGE_COLUMNS.split(' ')
 const PFN = COLUMNS.indexOf('pfn')
@@ -21,17 +26,19 @@ const HEAD = COLUMNS.indexOf('head')
 export class PageList {
   readonly #write: (bytes: Uint8Array) => void
   readonly #encoder = new TextEncoder()
-  #bytes = new Uint8Array(CHUNK)
+  readonly #bytes = new Uint8Array(CHUNK)
+  readonly #view = new DataView(this.#bytes.buffer)
   #length = 0
-  /** The row that is repeated, its page, how often, and how often it can be before one of its numbers has a digit more. */
+  /** The row that is repeated, its page and that one's address, how often, and the limit of that. */
   #row = PAGE_COLUMNS
   readonly #first = new PageView()
+  #address = 0n
   #pagemap: PageFacts['pagemap']
   #state: PageFacts['state'] | undefined
   #rows = 1
   #most = 1
 
-  /** @param write is called with some rows at a time, in order, and may keep the bytes */
+  /** @param write is called with some rows at a time, in order. The bytes are only valid until it returns */
   constructor(write: (bytes: Uint8Array) => void) {
     this.#write = write
   }
@@ -71,46 +78,48 @@ export class PageList {
 
   #begin(page: PageFacts): void {
     this.#repeat()
-    const { view } = page
+    const { view, address } = page
     Object.assign(this.#first, view)
+    this.#address = address
     this.#pagemap = page.pagemap
     this.#state = page.state
     this.#row = pageRow(page)
-    const sameLength = Math.min(beforeLonger(BigInt(view.pfn), 1), beforeLonger(page.address, stepOf(view)))
-    this.#most = Math.min(sameLength, Math.floor(CHUNK / (this.#row.length + 1)))
+    const counted = Math.min(countable(BigInt(view.pfn), 1), countable(address, stepOf(view)))
+    this.#most = Math.min(counted, Math.floor(CHUNK / (this.#row.length + 1)))
   }
 
-  /**
-   * Writes the row as often as it is to be: twice as many each time, with what is between them added to the numbers of the copy.
-   */
+  /** Writes the row as often as it is to be repeated. */
   #repeat(): void {
     const bytes = this.#row.length + 1
     if (this.#length + this.#rows * bytes > CHUNK) this.#flush()
-    const all = this.#bytes.subarray(this.#length, this.#length + this.#rows * bytes)
-    this.#length += all.length
-    this.#encoder.encodeInto(`${this.#row}\n`, all)
-    const ends = columnEnds(this.#row)
-    const stepBits = Math.log2(stepOf(this.#first))
-    for (let bits = 0, done = 1; done < this.#rows; bits++, done *= 2) {
-      const end = Math.min(2 * done, this.#rows)
-      all.copyWithin(done * bytes, 0, (end - done) * bytes)
-      for (let at = done * bytes; at < end * bytes; at += bytes) {
-        addBit(all, at + ends[PFN]!, bits)
-        addBit(all, at + ends[PAGE]!, bits + stepBits)
-        if (!this.#first.isTail) addBit(all, at + ends[HEAD]!, bits)
-      }
+    const start = this.#length
+    const end = start + this.#rows * bytes
+    this.#length = end
+    this.#encoder.encodeInto(`${this.#row}\n`, this.#bytes.subarray(start, end))
+    // Copies twice as many rows each time.
+    for (let done = bytes; start + done < end; done *= 2) {
+      this.#bytes.copyWithin(start + done, start, Math.min(start + done, end - done))
     }
+    if (this.#rows > 1) this.#countUp(start, end, bytes)
     this.#rows = 0
+  }
+
+  #countUp(start: number, end: number, bytes: number): void {
+    const ends = columnEnds(this.#row)
+    const rows = { view: this.#view, end, bytes }
+    const pfn = this.#first.pfn % COUNTED
+    countUp(rows, start + ends[PFN]!, pfn, 1)
+    countUp(rows, start + ends[PAGE]!, lastDigits(this.#address), stepOf(this.#first))
+    if (!this.#first.isTail) countUp(rows, start + ends[HEAD]!, pfn, 1)
   }
 
   #flush(): void {
     if (this.#length > 0) this.#write(this.#bytes.subarray(0, this.#length))
-    this.#bytes = new Uint8Array(CHUNK)
     this.#length = 0
   }
 }
 
-/** Bytes of a struct page: a power of two, as they fill frames. */
+/** Bytes of a struct page. */
 function stepOf({ layout }: PageView): number {
   return layout?.size ?? 1
 }
@@ -122,18 +131,23 @@ function columnEnds(row: string): number[] {
   return [...ends, row.length]
 }
 
-/** Returns how many numbers, beginning with `number` and `step` apart, have the same number of digits. */
-function beforeLonger(number: bigint, step: number): number {
-  const longer = 1n << BigInt(4 * number.toString(16).length)
-  const steps = (longer - number + BigInt(step) - 1n) / BigInt(step)
-  return Number(steps)
+function lastDigits(number: bigint): number {
+  return Number(number & BigInt(COUNTED - 1))
 }
 
-/** Adds 2^bit to a number that ends before `end`, of lower-case hexadecimal digits. */
-function addBit(bytes: Uint8Array, end: number, bit: number): void {
-  let at = end - 1 - (bit >> 2)
-  for (let sum = VALUES[bytes[at]!]! + (1 << (bit & 3)); ; sum = VALUES[bytes[at]!]! + 1) {
-    bytes[at--] = DIGITS[sum & 15]!
-    if (sum < 16) return
+/** Returns how many numbers, beginning with `number` and `step` apart, differ in their last four digits only. */
+function countable(number: bigint, step: number): number {
+  return number < LEAST_COUNTED ? 1 : Math.ceil((COUNTED - lastDigits(number)) / step)
+}
+
+/**
+ * Writes the last four digits of a number into the same column of consecutive rows.
+ * @param at where the column of the first row ends
+ */
+function countUp(rows: { view: DataView; end: number; bytes: number }, at: number, first: number, step: number): void {
+  const { view, end, bytes } = rows
+  for (let digitsEnd = at, number = first; digitsEnd < end; digitsEnd += bytes, number += step) {
+    view.setUint16(digitsEnd - 4, PAIRS[number >> 8]!, true)
+    view.setUint16(digitsEnd - 2, PAIRS[number & 255]!, true)
   }
 }

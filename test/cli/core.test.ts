@@ -5,8 +5,15 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { examine } from '../../src/core/examine.ts'
+import { openDump } from '../../src/core/memory/open.ts'
+import { visitPages } from '../../src/core/page-queries.ts'
+import { FileCoreSource, kdumpCodecs } from '../../src/node/core-source.ts'
+import { PAGE_COLUMNS, pageRow } from '../../src/report/core-page.ts'
 import { writeElf, writeKdump } from '../../testkit/core/dump-writer.ts'
+import { dumps, realDumps } from '../../testkit/core/real-dumps.ts'
 import { ARRANGED, FIRST_PFN, syntheticKernel } from '../../testkit/core/synthetic-kernel.ts'
+import { needs } from '../support/needs.ts'
 import { root } from '../web/built.ts'
 
 let folder: string
@@ -22,7 +29,7 @@ afterAll(() => rmSync(folder, { recursive: true }))
 
 function core(...args: string[]): { status: number | null; stdout: string; stderr: string } {
   const command = [join(root, 'dist/cli/main.js'), 'core', ...args]
-  return spawnSync(process.execPath, command, { encoding: 'utf8', cwd: folder })
+  return spawnSync(process.execPath, command, { encoding: 'utf8', cwd: folder, maxBuffer: 1 << 28 })
 }
 
 const pfn = (index: number) => `0x${(FIRST_PFN + index).toString(16)}`
@@ -67,6 +74,17 @@ test('every page, one a line', () => {
     new RegExp(`^${pfn(ARRANGED.negative)} 0x[0-9a-f]+ -1 0 0x8.* PRIVATE .* impossible$`),
   )
   expect(core('vmcore', '--pages', '--json').stdout.trimEnd().split('\n')).toHaveLength(64)
+})
+
+needs(dumps()).test('a list longer than a pipe has room for comes whole', async () => {
+  const dump = realDumps().find(({ needs }) => needs === undefined)!
+  const source = new FileCoreSource(dump.path())
+  const opened = openDump(source, { codecs: await kdumpCodecs() })
+  const rows = [PAGE_COLUMNS]
+  visitPages(examine(opened, dump.name, { holders: false }), page => rows.push(pageRow(page)))
+  source.close()
+  const lines = core(dump.path(), '--pages').stdout.split('\n')
+  expect(lines.findIndex((line, i) => line !== rows[i])).toBe(rows.length)
 })
 
 test('a dump that was cut off says so', () => {

@@ -95,7 +95,7 @@ function suite(dump: RealDump): void {
     const rows = [PAGE_COLUMNS]
     visitPages(found, page => rows.push(pageRow(page)))
     const pieces: Uint8Array[] = []
-    const list = new PageList(bytes => pieces.push(bytes))
+    const list = new PageList(bytes => pieces.push(bytes.slice()))
     visitAlike(found, (page, pages) => list.add(page, pages))
     list.end()
     expect(Buffer.concat(pieces).toString().split('\n')).toEqual([...rows, ''])

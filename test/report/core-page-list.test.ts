@@ -40,7 +40,7 @@ test('rows one by one', () => {
   fc.assert(
     fc.property(fc.array(group, { maxLength: 6 }), groups => {
       const pieces: Uint8Array[] = []
-      const list = new PageList(bytes => pieces.push(bytes))
+      const list = new PageList(bytes => pieces.push(bytes.slice()))
       const rows = [PAGE_COLUMNS]
       for (const { pfn, base, pages, isTail, state } of groups) {
         const one = page(pfn, base, isTail, state)

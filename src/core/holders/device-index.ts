@@ -6,6 +6,7 @@ import type { Holder } from '../finding.ts'
 import type { DevicePages } from '../mm/device-pages.ts'
 import type { MemoryMap } from '../mm/memory-map.ts'
 import { PageView } from '../mm/page-layout.ts'
+import { pagemapAt } from '../mm/pagemaps.ts'
 
 /** The holders of one page, as far as they are known. */
 export interface PageHolders {
@@ -110,8 +111,8 @@ export class DevicePageIndex {
     const distance = Number(address - this.#map.base)
     const from = Math.floor(distance / size)
     if (distance - from * size !== zoneDeviceData || from === pfn || this.isInUse(from)) return
-    const pagemap = this.#pagemapOf(from)
-    if (pagemap === undefined || pagemap !== this.#pagemapOf(pfn)) return
+    const pagemap = pagemapAt(this.#pages.pagemaps, from)
+    if (pagemap < 0 || pagemap !== pagemapAt(this.#pages.pagemaps, pfn)) return
     const view = new PageView()
     if (!this.#map.read(from, view) || view.isTail || view.zoneDeviceData !== this.#map.addressOf(pfn)) return
     this.holdersOf(pfn).freeList = `zone_device_data of idle page 0x${from.toString(16)} points to it`
@@ -131,12 +132,5 @@ export class DevicePageIndex {
       }
     }
     return found
-  }
-
-  #pagemapOf(pfn: number): number | undefined {
-    const found = this.#pages.pagemaps.findIndex(({ ranges }) =>
-      ranges.some(({ first, end }) => pfn >= first && pfn < end),
-    )
-    return found < 0 ? undefined : found
   }
 }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Finds the holders of the pages in use: page tables, pipes, and pointers anywhere in the kernel's memory. */
+
 import type { Holder } from '../finding.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import { readTasks, type Task } from '../kernel/tasks.ts'
 import type { DevicePages } from '../mm/device-pages.ts'
 import type { MemoryMap } from '../mm/memory-map.ts'
+import { pagemapAt } from '../mm/pagemaps.ts'
 import { DevicePageIndex, type PageHolders } from './device-index.ts'
 import { FrameUses } from './frames.ts'
 import { isFreeListHead } from './free-lists.ts'
@@ -188,9 +190,8 @@ class Search {
   }
 
   #isNear(pfn: number, { object }: Holder): boolean {
-    const driver = this.#input.pages.pagemaps.find(({ ranges }) =>
-      ranges.some(({ first, end }) => pfn >= first && pfn < end),
-    )?.driver
+    const { pagemaps } = this.#input.pages
+    const driver = pagemaps[pagemapAt(pagemaps, pfn)]?.driver
     return object !== undefined && driver !== undefined && this.#reach.isNear(driver, object)
   }
 }

@@ -4,6 +4,7 @@
 import { protocols } from '../../linux/protocols/index.ts'
 import type { Holder } from '../finding.ts'
 import type { DevicePages, PagemapAccount } from '../mm/device-pages.ts'
+import { pagemapAt } from '../mm/pagemaps.ts'
 import type { DevicePageIndex } from './device-index.ts'
 import { EntryForm, type Mappings } from './mappings.ts'
 
@@ -19,7 +20,7 @@ export function mappingHolders(mappings: Mappings, index: DevicePageIndex, pages
   const idle = new Set<number>()
   const seen = new Set<string>()
   for (let row = 0; row < mappings.length; row++) {
-    const pagemap = pagemapOf(pages, mappings.pfn[row]!)
+    const pagemap = pages.pagemaps[pagemapAt(pages.pagemaps, mappings.pfn[row]!)]
     if (!pagemap) continue
     for (const pfn of headsOf(mappings, row, index, pagemap)) {
       // A large entry that maps one large folio holds one reference, and one that maps 512 small folios holds 512. So each folio
@@ -73,10 +74,6 @@ function entryHolder(mappings: Mappings, row: number, meaning: boolean | undefin
 function holdsReference({ protocol, type }: PagemapAccount): boolean {
   const found = protocols.find(({ id }) => id === protocol)
   return found !== undefined && type !== undefined && found.pte_holds_reference(type)
-}
-
-function pagemapOf(pages: DevicePages, pfn: number): PagemapAccount | undefined {
-  return pages.pagemaps.find(({ ranges }) => ranges.some(({ first, end }) => pfn >= first && pfn < end))
 }
 
 /** Returns the heads of the folios that an entry maps. The entry holds one reference on each. */

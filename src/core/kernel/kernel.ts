@@ -60,6 +60,8 @@ export class Kernel {
   /** How the kernel, its symbols and its types were found, in words. */
   readonly foundBy: string
   readonly gaps: Gap[] = []
+  /** Structures in memory that cannot be right, in words. */
+  readonly damage: string[] = []
   #regions: KernelRegions | undefined
   readonly #addresses = new Map<string, bigint | undefined>()
   readonly #offsets = new Map<string, number | undefined>()

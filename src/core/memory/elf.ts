@@ -149,7 +149,7 @@ class ElfMemory implements PhysicalMemory {
   readonly format: string
   readonly ranges: readonly FrameRange[]
   readonly #source: CoreSource
-  readonly #cache: BlockCache
+  readonly #cache: BlockCache | undefined
   /** Sorted, without overlaps. */
   readonly #segments: readonly Segment[]
   #last: Segment
@@ -158,7 +158,7 @@ class ElfMemory implements PhysicalMemory {
   constructor(source: CoreSource, segments: readonly Segment[], live: boolean) {
     this.format = live ? 'live' : 'ELF'
     this.#source = source
-    this.#cache = new BlockCache(source)
+    this.#cache = live ? undefined : new BlockCache(source)
     this.#segments = segments
     this.#last = segments[0]!
     this.ranges = mergeRanges(
@@ -188,12 +188,12 @@ class ElfMemory implements PhysicalMemory {
     return lowerBound(segments.length, i => segments[i]!.start <= address) - 1
   }
 
-  #read(segment: Segment, address: number, length: number): Uint8Array | undefined {
-    const offset = segment.offset + BigInt(address - segment.start)
-    const exact = offset <= Number.MAX_SAFE_INTEGER
+  #read({ start, offset }: Segment, address: number, length: number): Uint8Array | undefined {
+    const within = address - start
     // Nothing is cached from a running machine, because cached blocks would mix memory of different times.
-    const bytes =
-      exact && this.format !== 'live' ? this.#cache.read(Number(offset), length) : this.#source.read(offset, length)
+    const bytes = this.#cache
+      ? this.#cache.read(Number(offset) + within, length)
+      : this.#source.read(offset + BigInt(within), length)
     return bytes.length === length ? bytes : undefined
   }
 

@@ -6,7 +6,7 @@ import type { Kernel } from '../kernel/kernel.ts'
 import type { MemoryMap } from './memory-map.ts'
 import type { PageView } from './page-layout.ts'
 import { MOST_RUNS, PageRuns } from './page-runs.ts'
-import type { Pagemap } from './pagemaps.ts'
+import { type Pagemap, pagesOf } from './pagemaps.ts'
 import { type PageState, type Recognised, recogniseProtocol, ruleOf, stateOf } from './protocol.ts'
 
 /** Number of pages by state. Tail pages have the state of their folio's head. */
@@ -86,13 +86,13 @@ export function readDevicePages(
   const inUse = new PagesInUse()
   const recognised = recogniseProtocol(kernel)
   const room = { runs: MOST_RUNS }
+  // Limits the number of steps, because a damaged range can have any length, most of which is skipped at once.
+  const step = Math.max(PROGRESS_PAGES, Math.ceil(pagesOf(pagemaps) / MOST_STEPS))
   let done = 0
   const accounts = pagemaps.map((pagemap, index) => {
     const walk = new PagemapWalk({ pagemap, recognised, inUse, index, runs: new PageRuns(room) })
     for (const { first, end, reserved } of pagemap.ranges) {
       walk.reserve(first, reserved)
-      // Limits the number of steps, because a damaged range can have any length, most of which is skipped at once.
-      const step = Math.max(PROGRESS_PAGES, Math.ceil((end - first) / MOST_STEPS))
       for (let from = first + reserved; from < end; from += step) {
         const to = Math.min(end, from + step)
         walk.visit(map, from, to)
@@ -104,7 +104,7 @@ export function readDevicePages(
   return { pagemaps: accounts, inUse }
 }
 
-/** Number of pages between two calls of `progress`, and the maximum number of calls for one range. */
+/** Number of pages between two calls of `progress`, and the maximum number of calls in addition to one per range. */
 const PROGRESS_PAGES = 1 << 18
 const MOST_STEPS = 256
 

@@ -8,8 +8,9 @@ import { FRAME_BYTES } from '../memory/physical.ts'
 import { layoutOf, type PageLayout, PageView } from './page-layout.ts'
 import { walkKernel } from './page-tables.ts'
 
-/** Words from this value on are masks (`compound_info` in 7.0), since the addresses of the memory map are lower. */
-const FIRST_MASK = 0xffffffff00000000n
+/** Upper half of words that are masks (`compound_info` in 7.0). The addresses of the memory map are lower. */
+const MASK = 0xffffffff
+const WORD = 2 ** 32
 
 /** Order of the largest folios, which have 1 GiB. */
 const MOST_ORDER = 18
@@ -39,6 +40,9 @@ export class MemoryMap {
   readonly layout: PageLayout
   readonly #kernel: Kernel
   readonly #perFrame: number
+  /** The two halves of the base. Distances from it are numbers, because arithmetic with bigints is slow. */
+  readonly #baseHigh: number
+  readonly #baseLow: number
   #runs: StructRun[] | undefined
   /** The same runs, sorted by frame. */
   #byFrame: StructRun[] | undefined
@@ -49,6 +53,8 @@ export class MemoryMap {
     this.layout = layoutOf(kernel)
     this.base = baseOf(kernel)
     this.#perFrame = FRAME_BYTES / this.layout.size
+    this.#baseHigh = Number(this.base >> 32n)
+    this.#baseLow = Number(this.base & 0xffffffffn)
   }
 
   addressOf(pfn: number): bigint {
@@ -125,7 +131,10 @@ export class MemoryMap {
     for (const run of this.#runsFrom(first)) {
       if (run.first >= end || at >= end) break
       upTo(Math.min(end, run.first))
-      for (const { first: from, end: to } of this.#kernel.dump.memory.ranges) {
+      const { ranges } = this.#kernel.dump.memory
+      for (let i = lowerBound(ranges.length, k => ranges[k]!.end <= run.frame); i < ranges.length; i++) {
+        const { first: from, end: to } = ranges[i]!
+        if (from >= run.frame + run.frames) break
         const inRun = run.first + (Math.max(from, run.frame) - run.frame) * this.#perFrame
         const behind = run.first + (Math.min(to, run.frame + run.frames) - run.frame) * this.#perFrame
         const last = Math.min(end, behind)
@@ -164,22 +173,25 @@ export class MemoryMap {
     const { words, count, mapcount, flagsLow, flagsHigh, isTail } = view
     const { size, refcount, mapcount: mapcountAt, flags, compound, headBit } = this.layout
     const isHead = ((flagsLow >>> headBit) & 1) !== 0
-    const mark = words.getUint8(view.at + compound) & 1
+    const low = words.getInt32(view.at + compound, true)
+    const high = words.getInt32(view.at + compound + 4, true)
     // A head stands alone, and so does a damaged page that is marked as a tail but belongs to no head.
-    if ((isHead || mark !== 0) && !isTail) return 0
-    const low = words.getUint32(view.at + compound, true)
-    const high = words.getUint32(view.at + compound + 4, true)
+    if ((isHead || (low & 1) !== 0) && !isTail) return 0
+    // Single pages need only have the same mark, while tails need to have the same word, which leads to their head.
+    const [lowBits, highBits] = isTail ? [-1, -1] : [1, 0]
     let found = 0
     for (let at = view.at + size; found < most; at += size, found++) {
-      if (words.getInt32(at + refcount, true) !== count || words.getInt32(at + mapcountAt, true) !== mapcount) break
-      if (words.getUint32(at + flags, true) !== flagsLow || words.getUint32(at + flags + 4, true) !== flagsHigh) break
-      const word = words.getUint32(at + compound, true)
-      if (isTail ? word !== low || words.getUint32(at + compound + 4, true) !== high : (word & 1) !== 0) break
+      const differences =
+        (words.getInt32(at + refcount, true) ^ count) |
+        (words.getInt32(at + mapcountAt, true) ^ mapcount) |
+        (words.getInt32(at + flags, true) ^ flagsLow) |
+        (words.getInt32(at + flags + 4, true) ^ flagsHigh) |
+        ((words.getInt32(at + compound, true) ^ low) & lowBits) |
+        ((words.getInt32(at + compound + 4, true) ^ high) & highBits)
+      if (differences !== 0) break
     }
-    if (!isTail || found === 0) return found
-    // From 7.0 on, the word is a mask instead of the head's address, and two neighbouring folios can have the same one.
-    const last = this.#headOf(view.pfn + found, words.getBigUint64(view.at + compound, true))
-    return last === view.head ? found : 0
+    // From 7.0 on, a tail's word is a mask instead of the head's address, and two neighbouring folios can have the same one.
+    return !isTail || this.#headOf(view.pfn + found, words, view.at) === view.head ? found : 0
   }
 
   #allRuns(): readonly StructRun[] {
@@ -206,20 +218,30 @@ export class MemoryMap {
     view.layout = layout
     view.order = 0
     if (words.getUint8(at + layout.compound) & 1) {
-      view.head = this.#headOf(pfn, words.getBigUint64(at + layout.compound, true))
+      view.head = this.#headOf(pfn, words, at)
       return
     }
     view.head = pfn
     if (layout.order && (view.flagsLow >>> layout.headBit) & 1) view.order = this.#orderOf(words, at, pfn)
   }
 
-  /** Head of a tail page, from the word that marks it as one (`compound_head` or `compound_info`). */
-  #headOf(pfn: number, word: bigint): number {
-    const own = this.addressOf(pfn)
-    const head = word >= FIRST_MASK ? own & (word & ~1n) : word & ~1n
-    const found = this.pfnOf(head)
+  /**
+   * Head of a tail page, from the word that marks it as one (`compound_head` or `compound_info`).
+   * @param at offset of a struct page with that word
+   */
+  #headOf(pfn: number, words: DataView, at: number): number {
+    const { size, compound } = this.layout
+    const high = words.getUint32(at + compound + 4, true)
+    const low = words.getUint32(at + compound, true) - 1
+    const own = pfn * size
+    // A mask clears bits in the lower half of the page's own address only.
+    const distance =
+      high === MASK
+        ? own - (((this.#baseLow + own) & ~low) >>> 0)
+        : (high - this.#baseHigh) * WORD + low - this.#baseLow
+    const head = distance / size
     // If the word leads to no page before this one, it is damaged, and the page is treated as its own head.
-    return found !== undefined && found < pfn ? found : pfn
+    return Number.isInteger(head) && head >= 0 && head < pfn ? head : pfn
   }
 
   /** Order of a folio, if its second page confirms that it is a tail of this head; 0 otherwise. */
@@ -231,8 +253,7 @@ export class MemoryMap {
     const view = page ? new DataView(page.buffer, page.byteOffset, page.byteLength) : words
     const second = page ? Number(this.addressOf(pfn + 1) & 0xfffn) : at + size
     const value = view.getUint8(second + order!.offset) & order!.mask
-    const word = view.getBigUint64(second + compound, true)
-    const isTail = (word & 1n) === 1n && this.#headOf(pfn + 1, word) === pfn
+    const isTail = (view.getUint8(second + compound) & 1) === 1 && this.#headOf(pfn + 1, view, second) === pfn
     return isTail && value <= MOST_ORDER && pfn % 2 ** value === 0 ? value : 0
   }
 }

@@ -5,7 +5,7 @@
  */
 import type { Kernel } from '../kernel/kernel.ts'
 import type { MemoryMap } from './memory-map.ts'
-import { type Pagemap, readPagemap } from './pagemaps.ts'
+import { type Pagemap, type RangeBudget, readPagemap } from './pagemaps.ts'
 
 /** Position of the zone in the flags of a page. */
 interface ZoneBits {
@@ -21,7 +21,7 @@ interface Run {
 }
 
 /** Returns pagemaps for the device pages that belong to none of the known ones. */
-export function findOrphans(kernel: Kernel, map: MemoryMap, known: readonly Pagemap[]): Pagemap[] {
+export function findOrphans(kernel: Kernel, map: MemoryMap, known: readonly Pagemap[], budget: RangeBudget): Pagemap[] {
   const zone = zoneBits(kernel)
   if (!zone) return []
   const runs = new Map<bigint, Run[]>()
@@ -29,7 +29,7 @@ export function findOrphans(kernel: Kernel, map: MemoryMap, known: readonly Page
   for (const { first, end } of map.mapped()) {
     for (const range of without(first, end, covered)) collect(map, zone, range, runs)
   }
-  return [...runs.values()].map(each => pagemapOf(kernel, each))
+  return [...runs.values()].flatMap(each => pagemapOf(kernel, each, budget) ?? [])
 }
 
 function collect(
@@ -57,21 +57,26 @@ function collect(
     if (last && last.pgmap === page.pgmap && last.end === page.pfn) last.end++
     else {
       last = { pgmap: page.pgmap, first: page.pfn, end: page.pfn + 1 }
-      runs.set(page.pgmap, [...(runs.get(page.pgmap) ?? []), last])
+      const known = runs.get(page.pgmap)
+      if (known) known.push(last)
+      else runs.set(page.pgmap, [last])
     }
   })
 }
 
-/** Returns the pagemap at an address or, if the dump lacks it, one with only what the pages show. */
-function pagemapOf(kernel: Kernel, runs: readonly Run[]): Pagemap {
+/** Returns the pagemap that pages point to or, if the dump lacks it, one with only what the pages show. */
+function pagemapOf(kernel: Kernel, runs: readonly Run[], budget: RangeBudget): Pagemap | undefined {
   const address = runs[0]!.pgmap
-  const read = kernel.try(`the pagemap at 0x${address.toString(16)}`, () => readPagemap(kernel, address))
+  if (budget.ranges <= 0) return undefined
+  const read = kernel.try(`the pagemap at 0x${address.toString(16)}`, () => readPagemap(kernel, address, budget))
   if (read?.type !== undefined && read.ranges.length > 0) return read
+  const ranges = runs.slice(0, budget.ranges).map(({ first, end }) => ({ first, end, reserved: 0 }))
+  budget.ranges -= ranges.length
   return {
     address,
     type: undefined,
     typeNumber: 0,
-    ranges: runs.map(({ first, end }) => ({ first, end, reserved: 0 })),
+    ranges,
     owner: 0n,
     ops: 0n,
     opsName: undefined,

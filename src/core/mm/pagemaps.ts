@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Reads every `struct dev_pagemap`. The kernel's `pgmap_array` maps ranges of pages to them. */
 import { PAGE_RULES, type PageType } from '../../linux/protocols/rules.ts'
+import { lowerBound } from '../../util/lower-bound.ts'
 import type { Kernel, Typed } from '../kernel/kernel.ts'
 import { xarrayEntries } from '../kernel/lists.ts'
 import { type PercpuRef, readPercpuRef } from '../kernel/percpu.ts'
 import { addressOf, has, integer, pointer, u32 } from '../kernel/typed.ts'
 
 const PAGE_SHIFT = 12n
-const MOST_PAGEMAPS = 65536
+/** Maximum number of ranges of one pagemap, and of all together, which is enough for 4 TiB in pieces of 256 MiB. */
 const MOST_RANGES = 1024
+const MOST_RANGES_OF_ALL = 16384
 const PGMAP_ALTMAP_VALID = 1n
 const PAGE_TYPES = Object.keys(PAGE_RULES.G) as PageType[]
 
@@ -38,25 +40,73 @@ export interface Pagemap {
   readonly ref: PercpuRef | undefined
 }
 
-/** Reads every pagemap, in order of their first pages. */
-export function readPagemaps(kernel: Kernel): Pagemap[] {
+/** Number of ranges that may still be read. */
+export interface RangeBudget {
+  ranges: number
+}
+
+export function rangeBudget(): RangeBudget {
+  return { ranges: MOST_RANGES_OF_ALL }
+}
+
+/** Notes if the budget was used up, so that pagemaps may have been left out. */
+export function tellBudget(kernel: Kernel, { ranges }: RangeBudget): void {
+  if (ranges <= 0) kernel.damage.push(`pagemaps have more than ${MOST_RANGES_OF_ALL} ranges, which is all that is read`)
+}
+
+/** Index of the pagemap that a page belongs to; -1 for other pages. */
+export function pagemapAt(pagemaps: readonly Pagemap[], pfn: number): number {
+  return pagemaps.findIndex(({ ranges }) => ranges.some(({ first, end }) => pfn >= first && pfn < end))
+}
+
+/** Number of pages of all ranges, including reserved ones. */
+export function pagesOf(pagemaps: readonly Pagemap[]): number {
+  return pagemaps.flatMap(({ ranges }) => ranges).reduce((sum, { first, end }) => sum + end - first, 0)
+}
+
+/** Reads every pagemap in pgmap_array, in order of their first pages. */
+export function readPagemaps(kernel: Kernel, budget: RangeBudget = rangeBudget()): Pagemap[] {
   const array = kernel.address('pgmap_array')
   const found = new Map<bigint, Pagemap>()
   if (array !== undefined) {
     for (const { entry } of xarrayEntries(kernel, array, 'pgmap_array')) {
-      if (found.has(entry) || found.size >= MOST_PAGEMAPS) continue
-      const pagemap = kernel.try(`the pagemap at 0x${entry.toString(16)}`, () => readPagemap(kernel, entry))
+      if (found.has(entry) || budget.ranges <= 0) continue
+      const pagemap = kernel.try(`the pagemap at 0x${entry.toString(16)}`, () => readPagemap(kernel, entry, budget))
       if (pagemap && pagemap.ranges.length > 0) found.set(entry, pagemap)
     }
   }
-  return [...found.values()].sort((a, b) => (a.ranges[0]?.first ?? 0) - (b.ranges[0]?.first ?? 0))
+  return inOrder([...found.values()])
+}
+
+/** Sorts pagemaps by their first pages. */
+export function inOrder(pagemaps: Pagemap[]): Pagemap[] {
+  return pagemaps.sort((a, b) => (a.ranges[0]?.first ?? 0) - (b.ranges[0]?.first ?? 0))
+}
+
+/**
+ * Removes ranges that overlap others. A page belongs to one pagemap, so one of the two is damaged. The shorter one is kept, because
+ * most wrong lengths are too large, and would otherwise hide all other pagemaps.
+ */
+export function withoutOverlaps(kernel: Kernel, pagemaps: readonly Pagemap[]): Pagemap[] {
+  const kept: PagemapRange[] = []
+  const all = pagemaps.flatMap(({ ranges }) => ranges).sort((a, b) => a.end - a.first - (b.end - b.first))
+  for (const range of all) {
+    const at = lowerBound(kept.length, i => kept[i]!.end <= range.first)
+    if (kept[at] === undefined || kept[at].first >= range.end) kept.splice(at, 0, range)
+  }
+  if (kept.length === all.length) return [...pagemaps]
+  kernel.damage.push(`pagemaps overlap: ${all.length - kept.length} of their ranges are left out`)
+  const isKept = new Set(kept)
+  return pagemaps
+    .map(pagemap => ({ ...pagemap, ranges: pagemap.ranges.filter(range => isKept.has(range)) }))
+    .filter(({ ranges }) => ranges.length > 0)
 }
 
 /**
  * Reads one pagemap.
  * @throws NotInDump
  */
-export function readPagemap(kernel: Kernel, address: bigint): Pagemap {
+export function readPagemap(kernel: Kernel, address: bigint, budget: RangeBudget): Pagemap {
   const pagemap = kernel.at('dev_pagemap', address)
   const typeNumber = u32(pagemap, 'type')
   const ops = pointer(pagemap, 'ops')
@@ -67,7 +117,7 @@ export function readPagemap(kernel: Kernel, address: bigint): Pagemap {
     address,
     type: typeOf(kernel, typeNumber),
     typeNumber,
-    ranges: rangesOf(pagemap),
+    ranges: rangesOf(pagemap, budget),
     owner: has(pagemap, 'owner') ? pointer(pagemap, 'owner') : 0n,
     ops,
     opsName,
@@ -103,13 +153,16 @@ function refOf(pagemap: Typed): bigint {
   return member && kernel.btf.isPointer(member.type) ? pointer(pagemap, 'ref') : addressOf(pagemap, 'ref')
 }
 
-function rangesOf(pagemap: Typed): PagemapRange[] {
+function rangesOf(pagemap: Typed, budget: RangeBudget): PagemapRange[] {
   const { kernel } = pagemap
   // 5.10 (b7b3c01b1915) replaced the single resource by an array of ranges.
-  const count = has(pagemap, 'nr_range') ? Math.min(MOST_RANGES, u32(pagemap, 'nr_range')) : 1
+  const count = has(pagemap, 'nr_range') ? Math.max(1, u32(pagemap, 'nr_range')) : 1
+  const most = Math.min(count, MOST_RANGES, budget.ranges)
+  budget.ranges -= most
+  if (count > MOST_RANGES) kernel.damage.push(`the pagemap at 0x${pagemap.address.toString(16)} has ${count} ranges`)
   const ranges: PagemapRange[] = []
   const at = addressOf(pagemap, has(pagemap, 'range') ? 'range' : 'res')
-  for (let i = 0; i < Math.max(1, count); i++) {
+  for (let i = 0; i < most; i++) {
     const range = at + BigInt(16 * i)
     const first = Number(kernel.memory.u64(range) >> PAGE_SHIFT)
     const end = Number((kernel.memory.u64(range + 8n) + 1n) >> PAGE_SHIFT)
