@@ -8,7 +8,7 @@ import { PageView } from '../../src/core/mm/page-layout.ts'
 import { PageRuns } from '../../src/core/mm/page-runs.ts'
 import { coreText } from '../../src/report/core.ts'
 import { coreIncompleteness } from '../../src/report/core-completeness.ts'
-import { writeElf, writeKdump } from '../../testkit/core/dump-writer.ts'
+import { inBlocks, writeElf, writeKdump } from '../../testkit/core/dump-writer.ts'
 import {
   SYNTHETIC_AARCH64,
   SYNTHETIC_AARCH64_BEFORE_6_11,
@@ -28,13 +28,7 @@ function elfOf(arch: SyntheticArch): Uint8Array {
 /** As QEMU writes it for arm64: blocks of 64 KiB, of a machine without a name. */
 function kdumpOfQemu(arch: SyntheticArch): Uint8Array {
   const { frames, vmcoreinfo } = syntheticKernel(arch)
-  const blocks = new Map<number, Uint8Array>()
-  for (const [pfn, frame] of frames) {
-    const block = blocks.get(pfn >> 4) ?? new Uint8Array(65536)
-    blocks.set(pfn >> 4, block)
-    block.set(frame, (pfn & 15) * 4096)
-  }
-  return writeKdump(blocks, { vmcoreinfo, blockBytes: 65536, machineName: 'Unknown' })
+  return writeKdump(inBlocks(frames, 65536), { vmcoreinfo, blockBytes: 65536, machineName: 'Unknown' })
 }
 
 test.each([

@@ -1,20 +1,35 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/** Memory dumps that the fuzzer starts from: one small kernel in every format. */
-import { FRAME, type Frames, PACKERS, writeElf, writeFlattened, writeKdump } from '../../testkit/core/dump-writer.ts'
-import { syntheticKernel } from '../../testkit/core/synthetic-kernel.ts'
+/** Memory dumps that the fuzzer starts from: one small kernel in every format, and on every architecture. */
+import {
+  FRAME,
+  type Frames,
+  inBlocks,
+  PACKERS,
+  writeElf,
+  writeFlattened,
+  writeKdump,
+} from '../../testkit/core/dump-writer.ts'
+import { SYNTHETIC_AARCH64, SYNTHETIC_AARCH64_BEFORE_6_11 } from '../../testkit/core/synthetic-arch.ts'
+import { type SyntheticKernel, syntheticKernel } from '../../testkit/core/synthetic-kernel.ts'
 import type { Mark } from '../../testkit/writers/tracedat.ts'
 import type { Seed, Transform } from './seeds.ts'
 
 /** Kinds of seeds that are dumps begin so. */
 export const DUMP_KIND = 'core-'
 
-const { frames, vmcoreinfo, regions } = syntheticKernel()
+const X86_64 = syntheticKernel()
+const AARCH64 = syntheticKernel(SYNTHETIC_AARCH64)
+const AARCH64_BEFORE_6_11 = syntheticKernel(SYNTHETIC_AARCH64_BEFORE_6_11)
 
-/**
- * Every word that is not zero, by what it is: an entry of a page table, types, symbols, a pointer to kernel memory, another word.
- * @param plain whether the frames stand at the end of the file as they are
- */
-function marksOf(file: Uint8Array, plain: boolean): Mark[] {
+interface DumpSeed {
+  kernel?: SyntheticKernel
+  write: (frames: Frames, vmcoreinfo: string) => Uint8Array
+  /** True if the frames stand at the end of the file as they are. */
+  plain?: boolean
+}
+
+/** Every word that is not zero, by what it is: an entry of a page table, types, symbols, a pointer to kernel memory, another word. */
+function marksOf(file: Uint8Array, { frames, regions }: SyntheticKernel, plain: boolean): Mark[] {
   const view = new DataView(file.buffer)
   const memory = plain ? file.length - frames.size * FRAME : file.length
   const marks: Mark[] = []
@@ -31,10 +46,11 @@ function marksOf(file: Uint8Array, plain: boolean): Mark[] {
   return marks
 }
 
-function dump(kind: string, write: (frames: Frames) => Uint8Array, plain = false): Seed {
+function dump(kind: string, { kernel = X86_64, write, plain = false }: DumpSeed): Seed {
+  const { frames, vmcoreinfo } = kernel
   const made = (memory: Frames) => {
-    const bytes = write(memory)
-    return { bytes, marks: marksOf(bytes, plain) }
+    const bytes = write(memory, vmcoreinfo)
+    return { bytes, marks: marksOf(bytes, kernel, plain) }
   }
   let whole: ReturnType<Seed['make']> | undefined
   return {
@@ -42,12 +58,12 @@ function dump(kind: string, write: (frames: Frames) => Uint8Array, plain = false
     parts: frames.size,
     text: false,
     // Packing takes longer than reading, and what is made is copied before it is damaged.
-    make: (transform?: Transform) => (transform ? made(transformed(transform)) : (whole ??= made(frames))),
+    make: (transform?: Transform) => (transform ? made(transformed(frames, transform)) : (whole ??= made(frames))),
   }
 }
 
 /** The frames, each changed before it is packed; they stay frames. */
-function transformed(transform: Transform): Frames {
+function transformed(frames: Frames, transform: Transform): Frames {
   return new Map(
     [...frames].map(([pfn, frame]) => {
       const changed = new Uint8Array(FRAME)
@@ -63,12 +79,37 @@ const flat = (file: Uint8Array) => {
   return writeFlattened(file, pieces)
 }
 
+const kdump = (pack: keyof typeof PACKERS) => (memory: Frames, vmcoreinfo: string) =>
+  writeKdump(memory, { vmcoreinfo, pack: PACKERS[pack] })
+const { machine } = SYNTHETIC_AARCH64
+
 export const DUMP_SEEDS: readonly Seed[] = [
-  dump('elf', memory => writeElf(memory, { vmcoreinfo, roots: [0x1001000] }), true),
-  dump('kdump-none', memory => writeKdump(memory, { vmcoreinfo, pack: PACKERS.none }), true),
-  dump('kdump-zlib', memory => writeKdump(memory, { vmcoreinfo, pack: PACKERS.zlib })),
-  dump('kdump-lzo', memory => writeKdump(memory, { vmcoreinfo, pack: PACKERS.lzo })),
-  dump('kdump-snappy', memory => writeKdump(memory, { vmcoreinfo, pack: PACKERS.snappy })),
-  dump('kdump-zstd', memory => writeKdump(memory, { vmcoreinfo, pack: PACKERS.zstd })),
-  dump('flattened', memory => flat(writeKdump(memory, { vmcoreinfo, pack: PACKERS.none }))),
+  dump('elf', { write: (memory, vmcoreinfo) => writeElf(memory, { vmcoreinfo, roots: [0x1001000] }), plain: true }),
+  dump('kdump-none', { write: kdump('none'), plain: true }),
+  dump('kdump-zlib', { write: kdump('zlib') }),
+  dump('kdump-lzo', { write: kdump('lzo') }),
+  dump('kdump-snappy', { write: kdump('snappy') }),
+  dump('kdump-zstd', { write: kdump('zstd') }),
+  dump('flattened', { write: (memory, vmcoreinfo) => flat(kdump('none')(memory, vmcoreinfo)) }),
+  dump('aarch64', {
+    kernel: AARCH64,
+    write: (memory, vmcoreinfo) => writeElf(memory, { vmcoreinfo, machine }),
+    plain: true,
+  }),
+  dump('aarch64-before-6.11', {
+    kernel: AARCH64_BEFORE_6_11,
+    write: (memory, vmcoreinfo) => writeElf(memory, { vmcoreinfo, machine }),
+    plain: true,
+  }),
+  // As QEMU writes it for arm64: blocks of 64 KiB, of a machine without a name.
+  dump('aarch64-blocks', {
+    kernel: AARCH64,
+    write: (memory, vmcoreinfo) =>
+      writeKdump(inBlocks(memory, 65536), {
+        vmcoreinfo,
+        pack: PACKERS.zlib,
+        blockBytes: 65536,
+        machineName: 'Unknown',
+      }),
+  }),
 ]

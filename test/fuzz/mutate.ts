@@ -23,7 +23,7 @@ export function mutant(seed: Seed, others: readonly Seed[], random: Random): Uin
     // Places move when bytes are put in or taken out.
     if (mutated.length !== bytes.length) places = []
   }
-  return mutated.subarray(0, MAX_BYTES)
+  return mutated.subarray(0, Math.max(MAX_BYTES, bytes.length))
 }
 
 /** Changes one of the parts before it is packed: damage that no checksum shows. */

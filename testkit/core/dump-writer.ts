@@ -96,6 +96,19 @@ export const PACKERS: Record<'none' | 'zlib' | 'lzo' | 'snappy' | 'zstd', Pack> 
   zstd: frame => ({ bytes: packZstd(frame), flag: 0x20 }),
 }
 
+/** Joins frames to blocks of several. The frames of a block that are missing are zeros. */
+export function inBlocks(frames: Frames, bytes: number): Frames {
+  const perBlock = bytes / FRAME
+  const blocks = new Map<number, Uint8Array>()
+  for (const [pfn, frame] of frames) {
+    const number = Math.floor(pfn / perBlock)
+    const block = blocks.get(number) ?? new Uint8Array(bytes)
+    blocks.set(number, block)
+    block.set(frame, (pfn % perBlock) * FRAME)
+  }
+  return blocks
+}
+
 export interface KdumpText extends DumpText {
   pack?: Pack
   /** Frames that the machine has but that the dump excludes. */
