@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Drivers without a fault that were accused of a leak once: nobody is.
+// Drivers without a fault that were accused once: nobody is.
 import { expect, test } from 'vitest'
 import { account } from '../../src/ledger/account.ts'
 import { ACCUSATIONS } from '../../src/ledger/findings/kinds.ts'
@@ -13,6 +13,13 @@ test.each([
   ['of eight references that one get took the last comes back late', 700198],
   ['pages are in use that have the count of an idle one', 800785],
   ['a teardown waits for those who have not come to give back what they took', 701263],
+  ["an impossible event that is nobody's fault shows that events are missing: a law is short on another page", 800059],
+  ['pages whose counts are doubtful may be in use, too', 800414],
+  ['one of three readers stopped before it gave anything back', 800701],
+  ['a teardown waits, and by the laws more is out than the count says', 800150],
+  ['a teardown waits, and an impossible event close to the end shows that events are missing', 801557],
+  ['a rare way gave back one of several references of a law that were out', 801938],
+  ['what seems to have come back late is of a law that other lifetimes break, too', 1200638],
 ])('%s', async (_, seed) => {
   const made = makeRecording(seed, { driver: { bugs: [] } })
   expect(made.truth.correct).toBe(true)

@@ -41,8 +41,7 @@ export class AnomalyFindings {
     // The owner got the page before the core had reset its count: if that is a fault, it is the core's, and probes may show it.
     if (anomaly.kind === 'get-on-free-page' && anomaly.isOwners) return undefined
     if (!rule || (anomaly.kind === 'get-on-free-page' && rule.idle === 0 && rule.handOut === 'get')) return undefined
-    // The event read another count than it leaves itself: another task changed it, too, or the tracker's count is wrong.
-    if (anomaly.kind !== 'count-mismatch' && !readsItself(anomaly)) return undefined
+    if (!showsFault(anomaly)) return undefined
     const [first] = found
     const isShort = found.length === 1 && first!.put.time <= anomaly.event.time && this.isClean(first!.law)
     const certainty = this.#certainty(anomaly, history, isShort)
@@ -240,9 +239,12 @@ export class AnomalyFindings {
   }
 }
 
-/** True if the count that the event read is the one that its own operation leaves. */
-function readsItself({ event, count }: Anomaly): boolean {
-  return event.count === count + event.val
+/**
+ * False if the event read another count than its own operation leaves: then another task changed the count, too, or the tracker's
+ * count is wrong because events are missing.
+ */
+export function showsFault({ kind, event, count }: Anomaly): boolean {
+  return kind === 'count-mismatch' || event.count === count + event.val
 }
 
 function weaker(certainty: Certainty): Certainty {

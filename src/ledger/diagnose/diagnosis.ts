@@ -8,9 +8,10 @@ import type { ErrorReport, Finding } from '../findings/finding.ts'
 import { NO_LAW } from '../learn/law-book.ts'
 import type { LearningTracker } from '../learn/learning-tracker.ts'
 import type { Anomaly } from '../track/anomalies.ts'
-import type { PageState } from '../track/lifetime-event.ts'
+import type { LifetimeEvent, PageState } from '../track/lifetime-event.ts'
 import { PageBit } from '../track/page-state.ts'
-import { AnomalyFindings } from './anomaly-findings.ts'
+import { unitKey } from '../track/unit-key.ts'
+import { AnomalyFindings, showsFault } from './anomaly-findings.ts'
 import { isConsistent } from './consistency.ts'
 import { dismissed } from './dismissed.ts'
 import { handOuts } from './hand-outs.ts'
@@ -100,12 +101,13 @@ export class Diagnosis {
     const causes = new Map<Anomaly, Finding>()
     const { innocent, unrecorded } = dismissed(ledger)
     const judged = ledger.anomalies.list.filter(each => !innocent.has(each) && !this.#mayBeExplainedLater(each))
+    const areMissing = ledger.anomalies.unrecorded > 0 || judged.some(each => !showsFault(each))
     for (const anomaly of judged) {
       if (unrecorded.has(anomaly)) continue
       const history = histories.get(anomaly.row)
       // If events are missing without a reported gap, only pages whose counts all agree with their recorded changes may be
       // accused.
-      if (ledger.anomalies.unrecorded > 0 && !this.#isFollowed(anomaly, history)) continue
+      if (areMissing && !this.#isFollowed(anomaly, history)) continue
       const found = shortOn(anomaly.row)
       // If whole lifetimes pass within one step of the clock, the only evidence is the balance of the laws over all lifetimes.
       if (ledger.order.isCoarse && !isClear(found, history)) continue
@@ -113,13 +115,17 @@ export class Diagnosis {
       if (finding) causes.set(anomaly, finding)
     }
     // An impossible event that is nobody's fault shows that events are missing. Puts may be among them.
-    if (judged.some(anomaly => !causes.has(anomaly))) this.#open.noteMissing()
+    if (ledger.anomalies.list.some(each => !innocent.has(each) && !causes.has(each))) this.#open.noteMissing()
     const short = new Map<number, Finding>()
     for (const row of histories.keys()) {
       if (ledger.anomalies.of(row) || !ledger.isCounted(row)) continue
       // Without an impossible event, the only sign of an early free are references that came back afterwards.
-      if (ledger.anomalies.unrecorded > 0 || ledger.order.isCoarse) continue
-      const shortage = shortOn(row).find(each => each.deferred.length > 0 && this.#anomalies.isClean(each.law))
+      if (areMissing || ledger.order.isCoarse) continue
+      const isClean = (law: number) => this.#anomalies.isClean(law)
+      const lawOf = (put: LifetimeEvent) => ledger.book.lawOf(unitKey(put.signature, -1))
+      const shortage = shortOn(row).find(
+        ({ law, deferred }) => isClean(law) && deferred.some(put => isClean(lawOf(put))),
+      )
       if (shortage) short.set(row, this.#shortages.of(row, shortage, 'likely', false))
     }
     return { causes, short }

@@ -2,7 +2,7 @@
 /** How the references of a law came back: in which order, at which call sites, and by which tasks. */
 import type { CallSites } from '../callsites/call-sites.ts'
 import { StackTrait } from '../callsites/symbol-lists.ts'
-import { isFar } from './leak.ts'
+import { isFar, type LeakFacts } from './leak.ts'
 import { Overtaking, type Returned } from './overtaking.ts'
 
 /** A task that gives back references of a law. */
@@ -17,13 +17,44 @@ export interface Giver {
   ofOthers: number
 }
 
+/** Number of references from which on one holder who stopped explains them as well as separate faults do. */
+const SEVERAL = 3
+
+/**
+ * True if one holder who stopped may have all of these references that are out. Such a holder takes what is on its way to it, and
+ * nothing after that; a fault goes on. So they are at least three, and since the last of them was taken more references have
+ * been taken and come back than between the first of them and the last.
+ */
+function mayBeWithOne(all: Overtaking, out: readonly number[]): boolean {
+  const last = out.at(-1)
+  return last !== undefined && out.length >= SEVERAL && all.between(out[0]!, last) < all.since(last)
+}
+
+/** What the references of a law that are out tell together. */
+export type OutFacts = Pick<LeakFacts, 'alike' | 'between' | 'outOfLaw' | 'mayBeWithOne' | 'mayAllBeWithOne'>
+
+/** @param held those of `out` that are out on pages in use */
+function outFacts(all: Overtaking, out: readonly number[], held: readonly number[]): OutFacts {
+  const alike = out.filter(taken => all.since(taken) > all.most)
+  return {
+    alike: alike.length,
+    between: alike.length > 0 ? all.between(alike[0]!, alike.at(-1)!) : 0,
+    outOfLaw: out.length,
+    mayBeWithOne: mayBeWithOne(all, alike),
+    mayAllBeWithOne: mayBeWithOne(all, held),
+  }
+}
+
 /** How the references of one law came back. */
 export interface LawTraffic {
   all: Overtaking
   /** The same of the references that one task took, by task. Empty unless tasks always give back what they took themselves. */
   byTask: ReadonlyMap<number, Overtaking>
-  /** Ordinals of the events that took the references that are out; of several possible events, the last one. */
+  /** Ordinals of the events that took the references that are out, ascending; of several possible events, the last one. */
   out: readonly number[]
+  outFacts: OutFacts
+  /** Number of pages in use that have references of the law out. */
+  pages: number
   /** Number of references that came back by the task that took them. */
   bySameTask: number
   givers: ReadonlyMap<number, Giver>
@@ -44,6 +75,8 @@ export const NO_TRAFFIC: LawTraffic = {
   byTask: new Map(),
   bySameTask: 0,
   out: [],
+  outFacts: outFacts(new Overtaking([]), [], []),
+  pages: 0,
   givers: new Map(),
   ways: new Map(),
 }
@@ -51,6 +84,9 @@ export const NO_TRAFFIC: LawTraffic = {
 /** Collects the traffic of one law. */
 export class TrafficCollector {
   readonly out: number[] = []
+  /** Those of `out` that are out on pages in use, and the number of these pages. */
+  readonly held: number[] = []
+  pages = 0
   readonly #sites: CallSites
   readonly #returned: Returned[] = []
   readonly #givers = new Map<number, Giver>()
@@ -77,11 +113,16 @@ export class TrafficCollector {
   }
 
   traffic(): LawTraffic {
+    const all = new Overtaking(this.#returned)
+    const out = this.out.toSorted((a, b) => a - b)
+    const held = this.held.toSorted((a, b) => a - b)
     return {
-      all: new Overtaking(this.#returned),
+      all,
       byTask: this.#byTask(),
       bySameTask: this.#bySameTask,
-      out: this.out,
+      out,
+      outFacts: outFacts(all, out, held),
+      pages: this.pages,
       givers: this.#givers,
       ways: this.#ways,
     }

@@ -18,7 +18,7 @@ export interface LeakFacts {
   lifetimes: number
   mostLifetimes: number
   sinceLifetimes: number
-  /** Number of references of the law that are out and were overtaken by more than any that came back, this one included. */
+  /** Number of references of the law that are out and were overtaken by more than any that came back. */
   alike: number
   /** True if not all that came back is remembered, so that the numbers of returned references are lower bounds. */
   isPartial: boolean
@@ -28,6 +28,14 @@ export interface LeakFacts {
   outOfLaw: number
   /** Number of references of the law that came back, and were taken between the first and the last of the `alike` ones. */
   between: number
+  /** Number of pages in use with references of the law that are out. */
+  pagesOfLaw: number
+  /**
+   * True if one holder who stopped may have all references of the law that were overtaken by more than any that came back; the
+   * same of all that are out on pages in use.
+   */
+  mayBeWithOne: boolean
+  mayAllBeWithOne: boolean
   /** True if pages are handed out under this law. */
   isHandOut: boolean
   /** Pid of a task that gives back references of the law, but none yet that was taken later: it may still work on this one. */
@@ -170,18 +178,19 @@ export function leakCertainty(facts: LeakFacts): Certainty | undefined {
  * True if memunmap_pages() waits for references of this law and hardly for others. If many pages are in use, their users are
  * still at work.
  */
-function isAwaited({ waits, openPages, outOfLaw }: LeakFacts): boolean {
-  return waits && openPages <= Math.max(SEVERAL, outOfLaw)
+function isAwaited({ waits, openPages, pagesOfLaw }: LeakFacts): boolean {
+  return waits && openPages <= Math.max(SEVERAL, pagesOfLaw)
 }
 
 function certaintyByOrder(facts: LeakFacts): Certainty | undefined {
   const { hasStack, isHeadless, isEviction, isMapped, isPin, lifetimes } = facts
   if (isAwaited(facts)) {
-    if (facts.maybeWithConsumer) return undefined
+    if (facts.maybeWithConsumer || facts.mayAllBeWithOne) return undefined
     if (!hasStack) return 'possible'
     // A call site that takes often and has no law may belong to a user who gives back later.
     if (!facts.hasLaw && facts.takenHere > SEVERAL) return undefined
     const isLast = facts.openPages <= SEVERAL
+    if (facts.mayBeMissing && !isLast) return undefined
     return isLast && lifetimes >= ENOUGH && !isHeadless && !facts.mayBeMissing ? 'certain' : 'likely'
   }
   if (isHeadless || isEviction || isMapped) return undefined
@@ -199,9 +208,10 @@ function certaintyByOrder(facts: LeakFacts): Certainty | undefined {
  * their references for good, or a slower way back has not been seen yet. If it is the reference of the hand-out, the owner still
  * has the page, and rightfully so as long as others use it.
  */
-function overtaken({ isHandOut, others, alike, between, returned, isPin }: LeakFacts): Certainty | undefined {
+function overtaken(facts: LeakFacts): Certainty | undefined {
+  const { isHandOut, others, alike, between, returned, isPin } = facts
   // References taken one right after the other belong to one holder that has stopped and may go on.
-  if (alike > SEVERAL && between < FACTOR * alike) return undefined
+  if (facts.mayBeWithOne || (alike > SEVERAL && between < FACTOR * alike)) return undefined
   const isException = alike <= Math.max(SEVERAL, returned / RARELY)
   if (isHandOut) return others === 0 && isException ? 'likely' : undefined
   if (!isException) return returned >= ALL_WAYS ? 'possible' : undefined

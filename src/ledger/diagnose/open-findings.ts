@@ -12,7 +12,7 @@ import { NEVER_CLOSES } from '../track/rule-recognition.ts'
 import { signatureOf, unitKey } from '../track/unit-key.ts'
 import { isConsistent } from './consistency.ts'
 import { isConsumer, maybeWith, mayWait } from './law-traffic.ts'
-import { doubtOf, isFar, type LeakFacts, leakCertainty } from './leak.ts'
+import { doubtOf, type LeakFacts, leakCertainty } from './leak.ts'
 import { leakSentences } from './leak-words.ts'
 import { type Naming, references } from './naming.ts'
 import { newFinding } from './new-finding.ts'
@@ -208,13 +208,17 @@ export class OpenFindings {
     const out = open.reduce((sum, { units }) => sum + units, 0)
     // Where the core resets the count, it includes the owner's reference until that is put, although no event took it.
     const isEven = this.#isReset(row) ? held.count - out === 0 || held.count - out === 1 : out === held.references
+    // References without a law may have come back in ways that nothing tells; those of laws are out.
+    const lawful = open.reduce((sum, { law, units }) => (law === NO_LAW ? sum : sum + units), 0)
+    const isWithin = lawful <= held.references
     return open.flatMap(reference => {
       if (!reference.event) return []
       const facts = this.#factsOf(row, events, reference, open, isEven)
-      facts.mayBeBack = facts.hasLaw && strays.some(({ ordinal }) => ordinal > reference.event!.ordinal)
+      const [oldest = reference.event] = reference.alternatives
+      facts.mayBeBack = facts.hasLaw && strays.some(({ ordinal }) => ordinal > oldest.ordinal)
       // An ordinary page may rightfully be held for ever (page cache, kernel memory), so it is not called leaked unless it is
       // watched and had the same owner all the time.
-      const certainty = isJudged && (isEven || facts.waits) ? leakCertainty(facts) : undefined
+      const certainty = isJudged && (isEven || (facts.waits && isWithin)) ? leakCertainty(facts) : undefined
       return [{ reference, event: reference.event, units: reference.units, facts, certainty }]
     })
   }
@@ -297,7 +301,6 @@ export class OpenFindings {
     const evictions = open.length - others.length - 1
     const tables = others.filter(other => other.event?.mapped)
     const holders = maybeWith(law, taken)
-    const alike = law.out.filter(other => isFar(law.all.since(other), law.all.most))
     return {
       lawLifetimes: reference.law === NO_LAW ? 0 : book.laws[reference.law]!.touched,
       returned: law.all.returned,
@@ -306,10 +309,10 @@ export class OpenFindings {
       lifetimes: lifetimes.returned,
       mostLifetimes: lifetimes.most,
       sinceLifetimes: lifetimes.since(taken),
-      alike: alike.length,
+      ...law.outFacts,
+      outLater: law.out.filter(other => other > taken).length,
+      pagesOfLaw: law.pages,
       mayWait: mayWait(law, taken),
-      outOfLaw: law.out.length,
-      between: law.all.since(Math.min(...alike)) - law.all.since(Math.max(...alike)),
       isPartial: this.#traffic.isPartial,
       isHandOut: this.#isHandOut(event.signature),
       maybeWith: holders[0],
@@ -319,7 +322,6 @@ export class OpenFindings {
       mostByTask: Math.max(0, ...[...law.byTask.values()].map(({ most }) => most)),
       drains: law.all.drains,
       peak: law.all.peak,
-      outLater: law.out.filter(other => other > taken).length,
       openPages: pages.has(row, PageBit.rested) ? Infinity : this.#openPages(pages.pagemap[row]!),
       takenHere: tasks.ticksOfSignature(event.signature),
       hasLaw: reference.law !== NO_LAW,
@@ -350,7 +352,7 @@ export class OpenFindings {
     return isAmbiguous || sites.some(key => this.#naming.frame(signatureOf(key)) === undefined)
   }
 
-  /** Returns the number of a pagemap's pages that are in use by their count, as far as their events are known. */
+  /** Returns the number of a pagemap's pages that are in use by their count, or may be, where events may be missing. */
   #openPages(pagemap: number): number {
     const { pages } = this.#ledger
     if (this.#open.length === 0)
@@ -363,7 +365,6 @@ export class OpenFindings {
     const { pages } = this.#ledger
     return (
       pages.has(row, PageBit.open) &&
-      this.#ledger.mayClaim(row) &&
       (pages.count[row]! > (this.#ledger.idleCount(row) ?? 0) || this.isUsedAtIdleCount(row))
     )
   }

@@ -39,7 +39,12 @@ export class Traffic {
     }
     for (let row = 0; row < pages.length; row++) {
       const events = ledger.lifeEvents(row)
-      if (events.length <= MAX_EVENTS && row !== without) collect(laws, events, ledger)
+      if (events.length > MAX_EVENTS || row === without) continue
+      for (const [law, taken] of collect(laws, events, ledger)) {
+        const collector = collectorOf(laws, law, ledger)
+        collector.pages++
+        collector.held.push(...taken)
+      }
     }
     collectSetAside(laws, ledger)
     for (const [law, collector] of laws) this.#laws.set(law, collector.traffic())
@@ -55,15 +60,18 @@ export class Traffic {
   }
 }
 
-function collect(laws: Collectors, events: readonly LifetimeEvent[], ledger: LearningTracker): void {
+/** Adds the references of a lifetime. Returns, by law, the ordinals of the events that took those that are out. */
+function collect(laws: Collectors, events: readonly LifetimeEvent[], ledger: LearningTracker): Map<number, number[]> {
   const { settled, open } = pairReferences(events, 0, ledger.book)
-  for (const { law, event, alternatives } of open)
-    if (event) collectorOf(laws, law, ledger).out.push((alternatives.at(-1) ?? event).ordinal)
+  const out = new Map<number, number[]>()
+  for (const { law, event, alternatives } of open) if (event) push(out, law, (alternatives.at(-1) ?? event).ordinal)
+  for (const [law, taken] of out) collectorOf(laws, law, ledger).out.push(...taken)
   for (const [position, by] of settled) {
     const get = events[position]!
     const law = ledger.book.lawOf(unitKey(get.signature, 1))
     collectorOf(laws, law, ledger).add(by.map(place => pairOf(get, events[place]!, ledger)))
   }
+  return out
 }
 
 function pairOf(get: LifetimeEvent, put: LifetimeEvent, { sites }: LearningTracker): Pair {
