@@ -25,7 +25,6 @@ const SHOTS: Shot[] = [
   { name: 'life', at: 'example=leak-6.12&view=life&finding=0', ready: '.life-events', height: 860 },
   { name: 'laws', at: 'example=migrate-6.12&view=laws', ready: '.laws tbody tr', height: 420 },
   { name: 'pages', at: 'example=leak-6.12&view=pages', ready: '.timeline', height: 860 },
-  { name: 'pages-dark', at: 'example=leak-6.12&view=pages', ready: '.timeline', height: 860, scheme: 'dark' },
   { name: 'map', at: 'example=dump-7.3&view=map&page=0xfcf801f', ready: '.detail .held', height: 1000 },
   { name: 'verdicts', at: 'example=matrix&view=verdicts&filter=test_hmm', ready: '.matrix' },
   { name: 'bugs', at: 'example=bugs&view=verdicts', ready: '.bugs', scheme: 'dark' },
