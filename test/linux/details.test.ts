@@ -133,3 +133,18 @@ describe('the page lock that a migration has to hold', () => {
     ])
   })
 })
+
+test('umount sleeps until the last pin is put, and does not look in between', () => {
+  const fsdax = drivers.find(d => d.name === 'fsdax')!
+  const threads = { fault: 1, gup: 1, exit: 1, unbind: 1 }
+  const simulator = new Simulator(build({ driver: fsdax, protocol: G, ...one, threads }))
+  simulator.finish('fault')
+  until(simulator, 'gup', 'local_irq_restore')
+  simulator.finish('exit')
+  until(simulator, 'unbind', 'prepare_to_wait_event')
+  expect(simulator.ready()).not.toContain('unbind')
+  expect(simulator.finish('gup')).toBe(true)
+  expect(simulator.ready()).toContain('unbind')
+  expect(simulator.finish('unbind')).toBe(true)
+  expect(simulator.violations).toEqual([])
+})

@@ -98,6 +98,13 @@ function tries(): Try[] {
         threads,
       }),
     ),
+    // Nor a large folio of private memory, which fork shares between two page tables.
+    all('a large folio that fork shared', {
+      ...small.find(s => name(s) === 'test_hmm_large G')!,
+      pages: 2,
+      vas: 2,
+      threads: { large: 1, fork: 1, exit: 1 },
+    }),
     // What no driver of the model does.
     of('an unlock of a page that is not locked', careless(small.find(s => name(s) === 'test_hmm G')!)),
     ...small.map(s => all(name(s), s)),
