@@ -19,6 +19,9 @@ export interface Located {
   foundBy: string
 }
 
+/** What to do with a dump of a kernel that is not supported. */
+const INSTEAD = 'crash and drgn read such dumps, and lastput trace reads recordings of any architecture (docs/dumps.md)'
+
 /** First key of VMCOREINFO. The copy in memory starts at the beginning of a page. */
 const FIRST_KEY = 'OSRELEASE='
 
@@ -31,7 +34,7 @@ export function locateKernel(dump: Dump, name: string): Located {
   const note = dump.vmcoreinfo === undefined ? undefined : new Vmcoreinfo(dump.vmcoreinfo)
   const arch = archOf(dump.machine, note)
   if (!arch) {
-    throw new CoreError(name, undefined, `expected a dump of ${ARCH_NAMES}; ${dump.machine} is not read`)
+    throw new CoreError(name, undefined, `expected a dump of ${ARCH_NAMES}, not of ${dump.machine}: ${INSTEAD}`)
   }
   if (note) {
     refusePageSize(note, name)
@@ -57,7 +60,7 @@ function refusePageSize(info: Vmcoreinfo, name: string): void {
   throw new CoreError(
     name,
     undefined,
-    `expected a kernel with pages of ${FRAME_BYTES} bytes; those of ${size} are not read`,
+    `expected a kernel with pages of ${FRAME_BYTES} bytes, not of ${size}: ${INSTEAD}`,
   )
 }
 

@@ -13,13 +13,29 @@ const PT_NOTE = 4
 const PN_XNUM = 0xffff
 const MOST_SEGMENTS = 1 << 20
 const MOST_NOTE_BYTES = 1 << 26
-/** Architectures whose kernels have ZONE_DEVICE, by `e_machine`. */
-const MACHINES: Record<number, string> = { 62: 'x86_64', 183: 'aarch64', 21: 'ppc64le', 22: 's390x', 243: 'riscv64' }
+/** `e_machine` of POWER, of either byte order. */
+const PPC64 = 21
+/** Architectures by `e_machine`: those whose kernels have ZONE_DEVICE, and 32-bit ones of which QEMU writes dumps. */
+const MACHINES: Record<number, string> = {
+  3: 'i386',
+  22: 's390x',
+  40: 'arm',
+  62: 'x86_64',
+  183: 'aarch64',
+  243: 'riscv64',
+}
 /** Physical addresses have at most 52 bits. */
 const MOST_PHYSICAL = 2 ** 52
 
 export function isElf(start: Uint8Array): boolean {
   return start[0] === 0x7f && start[1] === 0x45 && start[2] === 0x4c && start[3] === 0x46
+}
+
+function machineOf(header: DataView): string {
+  const isBigEndian = header.getUint8(5) === 2
+  const machine = header.getUint16(18, !isBigEndian)
+  if (machine === PPC64) return isBigEndian ? 'ppc64' : 'ppc64le'
+  return MACHINES[machine] ?? `ELF machine ${machine}`
 }
 
 /** A PT_LOAD that has a physical address. */
@@ -46,12 +62,16 @@ interface ProgramHeader {
 export function openElf(source: CoreSource, damage: string[], live = false): Dump {
   const header = viewOf(readExactly(source, 0, HEADER_BYTES, 'an ELF header'))
   if (header.getUint8(4) !== 2 || header.getUint8(5) !== 1) {
-    throw new CoreError(source.name, 4, 'expected a 64-bit little-endian ELF file; others are not read')
+    const machine = machineOf(header)
+    throw new CoreError(
+      source.name,
+      4,
+      `expected a 64-bit little-endian ELF file, not one of ${machine} (docs/dumps.md)`,
+    )
   }
   if (header.getUint16(16, true) !== 4) {
     throw new CoreError(source.name, 16, 'expected an ELF core file (type 4), not a program or a library')
   }
-  const machine = header.getUint16(18, true)
   const segments: Segment[] = []
   const room = { noteBytes: MOST_NOTE_BYTES }
   let vmcoreinfo: string | undefined
@@ -64,7 +84,7 @@ export function openElf(source: CoreSource, damage: string[], live = false): Dum
   }
   return {
     memory: new ElfMemory(source, disjoint(segments, live ? Infinity : source.size, damage), live),
-    machine: MACHINES[machine] ?? `ELF machine ${machine}`,
+    machine: machineOf(header),
     damage,
     vmcoreinfo,
   }
