@@ -19,7 +19,8 @@ test.each([
   ['a teardown waits, and by the laws more is out than the count says', 800150],
   ['a teardown waits, and an impossible event close to the end shows that events are missing', 801557],
   ['a rare way gave back one of several references of a law that were out', 801938],
-  ['what seems to have come back late is of a law that other lifetimes break, too', 1200638],
+  ['what seems to have come back late is of a law that is short more often than over', 1200638],
+  ['a put is stamped after the end, and every lifetime since has the put of the next one', 1401307],
 ])('%s', async (_, seed) => {
   const made = makeRecording(seed, { driver: { bugs: [] } })
   expect(made.truth.correct).toBe(true)

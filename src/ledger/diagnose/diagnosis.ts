@@ -19,7 +19,7 @@ import { addConsequence } from './merge.ts'
 import { Naming } from './naming.ts'
 import { NeverFreed } from './never-freed.ts'
 import { type Holder, OpenFindings } from './open-findings.ts'
-import { lifetimeBefore, type PageHistory, pageHistories } from './page-history.ts'
+import { lifetimeBefore, PageHistories, type PageHistory } from './page-history.ts'
 import { ProbeFindings } from './probe-findings.ts'
 import { RestFindings } from './rest-findings.ts'
 import { retryFindings } from './retry-findings.ts'
@@ -38,6 +38,7 @@ export class Diagnosis {
   readonly #neverFreed: NeverFreed
   readonly #rests: RestFindings
   readonly #naming: Naming
+  readonly #histories: PageHistories
 
   constructor(ledger: LearningTracker, recording: Pick<Recording, 'tasks' | 'info'>) {
     this.#ledger = ledger
@@ -47,7 +48,8 @@ export class Diagnosis {
     this.#naming = naming
     this.#shortages = new ShortageFindings(ledger, naming, isHandOut)
     this.#anomalies = new AnomalyFindings(ledger, naming, this.#shortages)
-    this.#open = new OpenFindings(ledger, naming, isHandOut, this.#end)
+    this.#histories = new PageHistories(ledger)
+    this.#open = new OpenFindings(ledger, naming, isHandOut, this.#histories, this.#end)
     this.#rests = new RestFindings(ledger, naming, recording.info.watched)
     this.#probes = new ProbeFindings(ledger, naming, this.#open, this.#end)
     this.#neverFreed = new NeverFreed(ledger, naming, this.#end)
@@ -88,7 +90,7 @@ export class Diagnosis {
   /** Returns the findings of anomalies and, by row, of pages on which a law is short although no event was impossible. */
   #causes(): { causes: Map<Anomaly, Finding>; short: Map<number, Finding> } {
     const ledger = this.#ledger
-    const histories = pageHistories(ledger)
+    const histories = this.#histories.byRow
     const sites = {
       site: (signature: number) => ledger.sites.site(signature),
       events: (signature: number) => ledger.tasks.ticksOfSignature(signature),
@@ -121,14 +123,21 @@ export class Diagnosis {
       if (ledger.anomalies.of(row) || !ledger.isCounted(row)) continue
       // Without an impossible event, the only sign of an early free are references that came back afterwards.
       if (areMissing || ledger.order.isCoarse) continue
-      const isClean = (law: number) => this.#anomalies.isClean(law)
-      const lawOf = (put: LifetimeEvent) => ledger.book.lawOf(unitKey(put.signature, -1))
       const shortage = shortOn(row).find(
-        ({ law, deferred }) => isClean(law) && deferred.some(put => isClean(lawOf(put))),
+        ({ law, deferred }) => this.#anomalies.isClean(law) && deferred.some(put => this.#mayBeLate(put)),
       )
       if (shortage) short.set(row, this.#shortages.of(row, shortage, 'likely', false))
     }
     return { causes, short }
+  }
+
+  /**
+   * True if the put's law is over as often as it is short. Where a page is freed early, the law of what comes back late is over
+   * first; one that is short more often lacks gets, or has puts of others.
+   */
+  #mayBeLate({ signature }: LifetimeEvent): boolean {
+    const law = this.#ledger.book.laws[this.#ledger.book.lawOf(unitKey(signature, -1))]
+    return law !== undefined && law.under <= law.over
   }
 
   /** Returns the findings of pages that a surplus put freed, by row. Anomalies of such a page become consequences. */

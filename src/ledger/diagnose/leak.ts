@@ -92,7 +92,7 @@ export interface LeakFacts {
   isEven: boolean
   /** Number of references that an eviction took and that are out, too. */
   evictions: number
-  /** True if a later put that no law has may have given it back by a rare way. */
+  /** True if a later put that no law has may have given it back by a rare way, or one in a lifetime before by its order. */
   mayBeBack: boolean
   /** True if events are known to be missing although no gap is reported, so that its put may be missing. */
   mayBeMissing: boolean

@@ -16,6 +16,7 @@ import { doubtOf, type LeakFacts, leakCertainty } from './leak.ts'
 import { leakSentences } from './leak-words.ts'
 import { type Naming, references } from './naming.ts'
 import { newFinding } from './new-finding.ts'
+import type { PageHistories } from './page-history.ts'
 import { type OpenReference, pairReferences, strayPuts } from './references.ts'
 import { Traffic } from './traffic.ts'
 
@@ -50,6 +51,7 @@ export class OpenFindings {
   readonly #ledger: LearningTracker
   readonly #naming: Naming
   readonly #isHandOut: (signature: number) => boolean
+  readonly #histories: PageHistories
   readonly #end: number
   readonly #teardowns: readonly UnmapCall[]
   #traffic: Traffic | undefined
@@ -59,10 +61,17 @@ export class OpenFindings {
   #areEventsMissing = false
 
   /** @param end of the recording, as the time of its events */
-  constructor(ledger: LearningTracker, naming: Naming, isHandOut: (signature: number) => boolean, end: number) {
+  constructor(
+    ledger: LearningTracker,
+    naming: Naming,
+    isHandOut: (signature: number) => boolean,
+    histories: PageHistories,
+    end: number,
+  ) {
     this.#ledger = ledger
     this.#naming = naming
     this.#isHandOut = isHandOut
+    this.#histories = histories
     this.#end = end
     this.#teardowns = ledger.probes.unmaps.waiting()
   }
@@ -215,7 +224,8 @@ export class OpenFindings {
       if (!reference.event) return []
       const facts = this.#factsOf(row, events, reference, open, isEven)
       const [oldest = reference.event] = reference.alternatives
-      facts.mayBeBack = facts.hasLaw && strays.some(({ ordinal }) => ordinal > oldest.ordinal)
+      const isAfter = strays.some(({ ordinal }) => ordinal > oldest.ordinal)
+      facts.mayBeBack = facts.hasLaw && (isAfter || this.#histories.isEvened(row, reference.law))
       // An ordinary page may rightfully be held for ever (page cache, kernel memory), so it is not called leaked unless it is
       // watched and had the same owner all the time.
       const certainty = isJudged && (isEven || (facts.waits && isWithin)) ? leakCertainty(facts) : undefined

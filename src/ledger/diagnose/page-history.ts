@@ -45,8 +45,31 @@ export function unitsOf({ op, val, delta }: LifetimeEvent, idle: number): number
   return op === Op.MOD || op === Op.MOD_AND_TEST || op === Op.MOD_AND_RETURN ? val : delta
 }
 
-/** Returns, by row, the histories of all pages on which some law is not balanced. */
-export function pageHistories(ledger: LearningTracker): Map<number, PageHistory> {
+/** The histories of all pages on which some law is not balanced, computed at the first query. */
+export class PageHistories {
+  readonly #ledger: LearningTracker
+  #byRow: ReadonlyMap<number, PageHistory> | undefined
+
+  constructor(ledger: LearningTracker) {
+    this.#ledger = ledger
+  }
+
+  get byRow(): ReadonlyMap<number, PageHistory> {
+    this.#byRow ??= pageHistories(this.#ledger)
+    return this.#byRow
+  }
+
+  /**
+   * True if in all lifetimes of the page together no more references of the law were taken than given back, though some are out by
+   * its last one: then that is due to the order of stamps, or a put in a lifetime before was of this one.
+   */
+  isEvened(row: number, law: number): boolean {
+    const history = this.byRow.get(row)
+    return history !== undefined && (history.total.get(law) ?? 0) <= 0
+  }
+}
+
+function pageHistories(ledger: LearningTracker): Map<number, PageHistory> {
   const { log, nodes, pages, anomalies } = ledger
   const histories = new Map<number, PageHistory>()
   const kinds = new Map<number, Balance>()
