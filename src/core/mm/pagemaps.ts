@@ -70,7 +70,8 @@ export function readPagemaps(kernel: Kernel, budget: RangeBudget = rangeBudget()
   const found = new Map<bigint, Pagemap>()
   if (array !== undefined) {
     for (const { entry } of xarrayEntries(kernel, array, 'pgmap_array')) {
-      if (found.has(entry) || budget.ranges <= 0) continue
+      if (budget.ranges <= 0) break
+      if (found.has(entry)) continue
       const pagemap = kernel.try(`the pagemap at 0x${entry.toString(16)}`, () => readPagemap(kernel, entry, budget))
       if (pagemap && pagemap.ranges.length > 0) found.set(entry, pagemap)
     }
