@@ -22,6 +22,7 @@ test.each([
   ['the fault forgets its put', 'mm/memory.ts', 'drop', 'call(put_page, found)'],
   ['the page is freed before its backing page', 'lib/test_hmm.ts', 'drop', 'free_pages.push'],
   ['the migration compares with another count', 'mm/migrate_device.ts', 'count', 'busy_base(page.pgmap) + 1'],
+  ['a page goes to the pool without the pagemap reference', 'pci/p2pdma.ts', 'swap', 'gen_pool_free(page, live)'],
 ] as const)('%s', async (_, file, kind, before) => {
   const mutant = mutants.find(m => m.file.endsWith(file) && m.kind === kind && m.before.includes(before))
   expect(mutant, `no ${kind} of "${before}" in ${file}`).toBeDefined()

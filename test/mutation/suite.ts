@@ -98,7 +98,13 @@ function tries(): Try[] {
         threads,
       }),
     ),
-    // Nor a large folio of private memory, which fork shares between two page tables.
+    // Who relies on the count with which a page was freed (asked in 2020).
+    of('page_free() that finds a poisoned count', {
+      ...small.find(s => name(s) === 'test_hmm B')!,
+      threads: { fault: 1, migrate: 1, exit: 1 },
+      adds: ['page_free_gets_poison'],
+    }),
+    // A large folio of private memory, which fork shares between two page tables: one page makes none.
     all('a large folio that fork shared', {
       ...small.find(s => name(s) === 'test_hmm_large G')!,
       pages: 2,

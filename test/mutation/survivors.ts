@@ -288,12 +288,6 @@ const survivors: readonly Survivor[] = [
   },
   {
     file: /drivers\/pci\/p2pdma\.ts$/,
-    kind: 'swap',
-    before: /gen_pool_free\(page\)/,
-    why: 'that the pool goes soon after the pagemap is not modelled: RCU and device resources would have to be',
-  },
-  {
-    file: /drivers\/pci\/p2pdma\.ts$/,
     before: /^pinned: /,
     why: 'a thread more, of a kind that finds nothing left to do when all run one after the other',
   },

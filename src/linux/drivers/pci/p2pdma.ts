@@ -22,7 +22,7 @@ import { idle_count } from '../../mm/page_count.ts'
 import { page_ref_count, page_ref_set, page_ref_set_freed, touch_page } from '../../mm/page_ref.ts'
 import { probe_page } from '../../mm/trace_events.ts'
 import { page_bitmap } from '../../page_list.ts'
-import { type Address, type Kernel, MAPPINGS_GO_AWAY, type Page } from '../../types.ts'
+import { type Address, GONE, type Kernel, MAPPINGS_GO_AWAY, type Page } from '../../types.ts'
 
 export default driver({
   name: 'p2pdma',
@@ -47,7 +47,14 @@ export default driver({
     }
 
     function* gen_pool_free(page: Page, used = true): Steps<void> {
-      yield* step('gen_pool_free', s => pool.push(s, page, used))
+      yield* step('gen_pool_free', s => {
+        if (used && s.get(pgmap.state) === GONE)
+          s.fail(
+            'pagemap-gone',
+            `gen_pool_free() of page ${page.index} after its pagemap was removed, and soon the pool`,
+          )
+        pool.push(s, page, used)
+      })
     }
 
     /** Warns if the page came from the pool with an unexpected count, then gives it one reference for its first owner. */
