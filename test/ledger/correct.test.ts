@@ -20,6 +20,8 @@ test.each([
   ['a teardown waits, and an impossible event close to the end shows that events are missing', 801557],
   ['a rare way gave back one of several references of a law that were out', 801938],
   ['what seems to have come back late is of a law that is short more often than over', 1200638],
+  ['a task fills the slots of a table at random, and most of its references are out', 2100036],
+  ['the lifetimes are too few to tell two laws apart, and one is short where the other is over', 2100151],
   ['a put is stamped after the end, and every lifetime since has the put of the next one', 1401307],
 ])('%s', async (_, seed) => {
   const made = makeRecording(seed, { driver: { bugs: [] } })

@@ -92,7 +92,10 @@ export interface LeakFacts {
   isEven: boolean
   /** Number of references that an eviction took and that are out, too. */
   evictions: number
-  /** True if a later put that no law has may have given it back by a rare way, or one in a lifetime before by its order. */
+  /**
+   * True if another put may have given it back: a later one that no law has, by a rare way, or of another law of which nothing was
+   * out, or one in a lifetime before, by the order of stamps.
+   */
   mayBeBack: boolean
   /** True if events are known to be missing although no gap is reported, so that its put may be missing. */
   mayBeMissing: boolean
@@ -219,10 +222,13 @@ function overtaken(facts: LeakFacts): Certainty | undefined {
 }
 
 /**
- * Judges a reference that its own task passed over. If many of the law are out, the task leaks often, or keeps some on purpose.
+ * Judges a reference that its own task passed over. If many of the law are out, the task leaks often, or keeps some on purpose, as
+ * in a table whose slots it fills at random.
  */
-function passed({ outOfLaw, returned, isPin }: LeakFacts): Certainty {
+function passed({ outOfLaw, returned, isPin, sinceByTask, mostByTask }: LeakFacts): Certainty | undefined {
   const isException = outOfLaw <= Math.max(SEVERAL, returned / RARELY)
+  // Of calls that nest, none keeps any.
+  if (!isException && mostByTask > 0 && !isFar(sinceByTask, mostByTask)) return undefined
   return isException && !isPin ? 'likely' : 'possible'
 }
 

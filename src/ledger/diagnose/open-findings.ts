@@ -98,11 +98,13 @@ export class OpenFindings {
         )
       return [finding]
     }
-    const { open, partners } = pairReferences(events, this.#ledger.stateOf(row).heldBefore, this.#ledger.book)
+    const { open, partners, surplus } = pairReferences(events, this.#ledger.stateOf(row).heldBefore, this.#ledger.book)
     const users = open.filter(({ event }) => !this.#isCores(row, event))
     if (users.length === 0 && this.#isReset(row)) return []
     if (isDevice && !this.#isFollowed(row, events)) return []
-    return this.#attribute(row, finding, events, users, partners)
+    // Puts that may have given back what another law says is out.
+    const strays = [...strayPuts(events, partners, this.#ledger.book), ...surplus.map(({ event }) => event)]
+    return this.#attribute(row, finding, events, users, partners, strays)
   }
 
   /** Notes that other parts of the recording show that events are missing although no gap is reported. Puts may be among them. */
@@ -173,8 +175,8 @@ export class OpenFindings {
     events: readonly LifetimeEvent[],
     open: readonly OpenReference[],
     partners: readonly (number | undefined)[],
+    strays: readonly LifetimeEvent[],
   ): Finding[] {
-    const strays = strayPuts(events, partners, this.#ledger.book)
     const known = this.#factsOfAll(row, held, events, open, strays)
     if (known.length === 0) {
       held.evidence.push('held since before the recording began')
