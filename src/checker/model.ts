@@ -218,11 +218,16 @@ export function threads(
   return members(of).map(i => thread(`${name}[${i}]`, () => body(i), { ...spec, of: [member(of, i)] }))
 }
 
+/** Describes a state that violates a property, for the message of a counterexample. Called for the last state of one only. */
+export type Why = (view: View) => string | undefined
+
 /** A property that must hold in every reachable state. */
 export interface Invariant {
   readonly kind: 'always'
   readonly name: string
   readonly holds: (view: View) => boolean
+  /** Says in words what is wrong in a state in which the property does not hold. */
+  readonly why?: Why
 }
 /**
  * A property that must hold in every reachable state in which no thread is inside a run: each is between runs or has ended. A
@@ -232,6 +237,8 @@ export interface AtRest {
   readonly kind: 'at rest'
   readonly name: string
   readonly holds: (view: View) => boolean
+  /** As in {@link Invariant}. */
+  readonly why?: Why
 }
 /**
  * Absence of livelock: under weak fairness there is no endless execution in which at every moment some of these threads is
@@ -244,11 +251,11 @@ export interface Progress {
 }
 export type Property = Invariant | AtRest | Progress
 
-export function always(name: string, holds: (view: View) => boolean): Invariant {
-  return { kind: 'always', name, holds }
+export function always(name: string, holds: (view: View) => boolean, why?: Why): Invariant {
+  return { kind: 'always', name, holds, ...(why && { why }) }
 }
-export function at_rest(name: string, holds: (view: View) => boolean): AtRest {
-  return { kind: 'at rest', name, holds }
+export function at_rest(name: string, holds: (view: View) => boolean, why?: Why): AtRest {
+  return { kind: 'at rest', name, holds, ...(why && { why }) }
 }
 export function progress(name: string, threads: readonly Thread[]): Progress {
   return { kind: 'progress', name, threads }

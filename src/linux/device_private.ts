@@ -51,6 +51,7 @@ export interface DevicePrivate {
 
 // biome-ignore lint/complexity/noExcessiveLinesPerFunction: the functions of a driver share its locks and counters, which are local.
 export function device_private(kernel: Kernel, of: DevicePrivate): DriverParts {
+  demand_shape(of)
   const { pgmap, mm } = kernel
   const at = (index: number) => mm.addresses[index % mm.addresses.length]!
   const users = cell('driver.users', { max: kernel.threads })
@@ -147,6 +148,7 @@ export function device_private(kernel: Kernel, of: DevicePrivate): DriverParts {
     yield* memunmap_pages(pgmap)
   }
 
+  const eviction = of.evicts ? 'eviction, ' : ''
   return with_threads(of.threads ?? {}, {
     ops: { page_free: of.page_free, migrate_to_ram: of.migrate_to_ram ?? migrate_to_ram },
     roles: {
@@ -170,13 +172,13 @@ export function device_private(kernel: Kernel, of: DevicePrivate): DriverParts {
       leak: { about: 'takes a reference and forgets it', body: leaky_get, times: 1 },
       'surplus-put': { about: 'gives back a reference that is not its own', body: surplus_put, times: 1 },
       unbind: {
-        about: 'removes the driver once nobody has it open: clear(), eviction, memunmap_pages()',
+        about: `removes the driver once nobody has it open: clear(), ${eviction}memunmap_pages()`,
         body: unbind,
         times: 1,
         finishes: true,
       },
       unplug: {
-        about: 'removes the device under its users: eviction, memunmap_pages(), no clear()',
+        about: `removes the device under its users: ${eviction}memunmap_pages(), no clear()`,
         body: unplug,
         times: 1,
         finishes: true,
@@ -192,6 +194,43 @@ export function device_private(kernel: Kernel, of: DevicePrivate): DriverParts {
     // Two migrations that take a page at the same time are needed to show a free list without a lock.
     also: ['two migrations'],
   })
+}
+
+const REQUIRED = ['alloc_page', 'page_free', 'clear'] as const
+const OPTIONAL = ['evict', 'after_eviction', 'after_migration', 'migrate_to_ram'] as const
+const OF_THREAD = ['about', 'body', 'prepare', 'times', 'finishes', 'daemon', 'assumes', 'count'] as const
+
+/**
+ * Nothing checks the types of a file that `lastput check` loads. A function under a misspelt name would never be called, and a
+ * misspelt `finishes` would demand nothing, so that the driver seemed to hold.
+ * @throws ModelError for a name that nothing reads, for a function that is missing and for a value that is none
+ */
+function demand_shape(of: DevicePrivate): void {
+  only_names('device_private()', of, [...REQUIRED, ...OPTIONAL, 'evicts', 'threads'])
+  for (const name of [...REQUIRED, ...OPTIONAL]) {
+    const value: unknown = of[name]
+    const missing = value === undefined && (OPTIONAL as readonly string[]).includes(name)
+    if (!missing) demand_function(`device_private(): ${name}`, value)
+  }
+  if (typeof of.evicts !== 'boolean')
+    throw new ModelError(`device_private(): evicts is ${of.evicts}, not true or false`)
+  for (const [role, thread] of Object.entries(of.threads ?? {})) {
+    only_names(`role ${role}`, thread, OF_THREAD)
+    demand_function(`role ${role}: its body`, thread.body)
+    const { count = 1 } = thread
+    if (!(Number.isInteger(count) && count >= 0))
+      throw new ModelError(`role ${role}: count is ${count}, not a number of threads`)
+  }
+}
+
+function only_names(whose: string, of: object, names: readonly string[]): void {
+  const stray = Object.keys(of).find(name => !names.includes(name))
+  if (stray !== undefined) throw new ModelError(`${whose}: nothing reads "${stray}"; there are ${names.join(', ')}`)
+}
+
+function demand_function(what: string, value: unknown): void {
+  if (typeof value !== 'function') throw new ModelError(`${what} is no function`)
+  if (value.constructor.name.startsWith('Async')) throw new ModelError(`${what} is async: steps are taken with yield*`)
 }
 
 /** Adds the driver's own threads to the common ones. @throws ModelError for a role that all such drivers have */

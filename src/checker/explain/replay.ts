@@ -70,7 +70,7 @@ export class Explainer {
       // Prefer places between runs, since some properties must hold only at rest.
       const ends = run.tracks.map(track => track.find(c => !c.place.started) ?? track[0]!)
       const broken = this.interpreter.broken({ values, places: ends.map(t => t.place) }).includes(property)
-      return broken ? [{ steps: run.tell(() => ends), message: `${property} does not hold` }] : []
+      return broken ? [{ steps: run.tell(() => ends), message: this.interpreter.messageOf(property, values) }] : []
     }
     return run.tracks.flatMap((track, t) => {
       for (const c of track)

@@ -98,6 +98,13 @@ export class Interpreter {
       .map(p => p.name)
   }
 
+  /** The message for a state that violates an invariant: the property's own words, if it has any for that state. */
+  messageOf(property: string, values: readonly number[]): string {
+    const broken = this.system.properties.find(p => p.name === property)
+    const why = broken && broken.kind !== 'progress' ? broken.why?.(this.view(values)) : undefined
+    return why ?? `${property} does not hold`
+  }
+
   /** Shared memory of a state, read only. */
   view(values: readonly number[]): View {
     return {

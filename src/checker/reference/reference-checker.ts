@@ -130,7 +130,7 @@ export class ReferenceChecker {
     for (const property of this.interpreter.broken(state))
       if (this.selected(property))
         this.found.push({
-          violation: { property, message: `${property} does not hold` },
+          violation: { property, message: this.interpreter.messageOf(property, state.values) },
           at,
           via: undefined,
           length: depth,

@@ -17,8 +17,19 @@ export function invariants(kernel: Kernel): Property[] {
   const in_use = (s: View) => (page: Page) => driver_owned(pgmap) && s.get(page.life) === BUSY
   const mapped = (s: View) => mm.addresses.some(a => pte_page(a, s.get(a.pte)) !== undefined)
   return [
-    always('freed-in-use', s => !pgmap.pages.some(free_and_mapped(s))),
-    always('pagemap-gone', s => s.get(pgmap.state) !== GONE || !(pgmap.pages.some(in_use(s)) || mapped(s))),
+    always(
+      'freed-in-use',
+      s => !pgmap.pages.some(free_and_mapped(s)),
+      s => `page ${pgmap.pages.find(free_and_mapped(s))?.index} is free, and an entry maps it`,
+    ),
+    always(
+      'pagemap-gone',
+      s => s.get(pgmap.state) !== GONE || !(pgmap.pages.some(in_use(s)) || mapped(s)),
+      s => {
+        const page = pgmap.pages.find(in_use(s))
+        return page ? `page ${page.index} is still handed out` : 'an entry still maps a page'
+      },
+    ),
     counts_at_rest(kernel),
   ]
 }
@@ -30,13 +41,29 @@ function counts_at_rest({ pgmap, protocol }: Kernel) {
     s.get(page.life) === IDLE
       ? idle_count(pgmap)
       : busy_base(pgmap) + (protocol.pte_holds_reference(type) ? mapcount(s, page) : 0)
-  return at_rest('count-mismatch', s => {
-    if (s.get(pgmap.state) !== LIVE) return true
-    const busy = pages.filter(page => s.get(page.life) === BUSY).length
-    const held = busy * (protocol.busy_page_holds_pgmap(type) ? 1 : 0)
-    return (
-      s.get(pgmap.ref) === 1 + pages.length * protocol.pgmap_refs_per_page(type) + held &&
-      pages.every(page => s.get(page._refcount) === expected(s, page))
-    )
-  })
+  const busy = (s: View) => pages.filter(page => s.get(page.life) === BUSY)
+  const expected_ref = (s: View) =>
+    1 + pages.length * protocol.pgmap_refs_per_page(type) + (protocol.busy_page_holds_pgmap(type) ? busy(s).length : 0)
+  return at_rest(
+    'count-mismatch',
+    s =>
+      s.get(pgmap.state) !== LIVE ||
+      (s.get(pgmap.ref) === expected_ref(s) && pages.every(page => s.get(page._refcount) === expected(s, page))),
+    s => {
+      const page = pages.find(page => s.get(page._refcount) !== expected(s, page))
+      if (page) return page_mismatch(page, s.get(page._refcount), expected(s, page), s)
+      const out = busy(s).map(page => page.index)
+      const what = out.length > 0 ? ` with ${out.length === 1 ? 'page' : 'pages'} ${out.join(' and ')} handed out` : ''
+      return `pgmap.ref is ${s.get(pgmap.ref)}, not ${expected_ref(s)}${what}`
+    },
+  )
+}
+
+function page_mismatch(page: Page, is: number, expected: number, s: View): string {
+  const what = s.get(page.life) === IDLE ? 'free' : `handed out and mapped ${times(mapcount(s, page))}`
+  return `page ${page.index} is ${what}, and its count is ${is}, not ${expected}`
+}
+
+function times(n: number): string {
+  return n === 1 ? 'once' : `${n} times`
 }

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What a driver hands to device_private(): nothing checks its types in a file, and a misspelt name would go unseen.
+import { describe, expect, test } from 'vitest'
+import {
+  build,
+  type DevicePrivate,
+  type Driver,
+  device_private,
+  G,
+  get_dev_pagemap,
+  type PageList,
+  page_list,
+  type Steps,
+  step,
+  verify,
+  zone_device_page_init,
+} from '../../src/linux/index.ts'
+
+/** A driver without a mistake, as changed by `more`. */
+function gpu(more: (free: PageList) => object): Driver {
+  return {
+    name: 'gpu',
+    type: 'PRIVATE',
+    protocols: ['G'],
+    setup(kernel) {
+      const free = page_list(kernel)
+      return device_private(kernel, {
+        *alloc_page() {
+          const page = yield* step('alloc', s => free.pop(s))
+          if (page) yield* zone_device_page_init(page)
+          return page
+        },
+        *page_free(page) {
+          yield* step('free', s => free.push(s, page))
+        },
+        clear: free.clear,
+        evicts: true,
+        ...more(free),
+      } as DevicePrivate)
+    },
+  }
+}
+const built = (more: object) => () => build({ driver: gpu(() => more), protocol: G })
+const body = function* (): Steps<void> {}
+
+describe('device_private()', () => {
+  test('takes a driver without a mistake', () => {
+    expect(built({})).not.toThrow()
+    expect(built({ evict: undefined, threads: { w: { about: 'works', body, times: 1, count: 0 } } })).not.toThrow()
+  })
+
+  test.each<[string, object, string]>([
+    [
+      'a misspelt function',
+      { after_evicton: () => undefined },
+      'device_private(): nothing reads "after_evicton"; there',
+    ],
+    [
+      'a misspelt demand on a thread',
+      { threads: { w: { body, finish: true } } },
+      'role w: nothing reads "finish"; there',
+    ],
+    ['no clear()', { clear: undefined }, 'device_private(): clear is no function'],
+    ['no page_free()', { page_free: undefined }, 'device_private(): page_free is no function'],
+    ['a step for a function', { evict: step('evict', () => undefined) }, 'device_private(): evict is no function'],
+    [
+      'an async function',
+      { page_free: async function* () {} },
+      'device_private(): page_free is async: steps are taken',
+    ],
+    ['evicts left out', { evicts: undefined }, 'device_private(): evicts is undefined, not true or false'],
+    ['a thread without a body', { threads: { w: { about: 'works' } } }, 'role w: its body is no function'],
+    ['a negative number of threads', { threads: { w: { body, count: -1 } } }, 'role w: count is -1, not a number'],
+    ['half a thread', { threads: { w: { body, count: 0.5 } } }, 'role w: count is 0.5, not a number of threads'],
+  ])('refuses %s', (_, more, message) => {
+    expect(built(more)).toThrow(message)
+  })
+
+  test('says of removal whether it evicts', () => {
+    const about = (evicts: boolean) => build({ driver: gpu(() => ({ evicts })), protocol: G }).parts.roles.unbind!.about
+    expect(about(true)).toContain('clear(), eviction, memunmap_pages()')
+    expect(about(false)).toContain('clear(), memunmap_pages()')
+  })
+})
+
+describe('what an invariant says', () => {
+  const said = async (more: (free: PageList) => object, threads: Record<string, number>) => {
+    const { verdict: v } = await verify({ driver: gpu(more), protocol: G, pages: 1, vas: 1, threads })
+    return `${v.verdict} ${v.property}: ${v.message}`
+  }
+
+  test('a page that page_free() does not file', async () => {
+    expect(
+      await said(
+        () => ({
+          *page_free() {
+            yield* step('free', () => undefined)
+          },
+        }),
+        { migrate: 1, exit: 1 },
+      ),
+    ).toBe('violated count-mismatch: pgmap.ref is 1, not 2 with page 0 handed out')
+  })
+
+  test('a reference on the pagemap that is never put', async () => {
+    const driver = (): Driver => ({
+      ...gpu(() => ({})),
+      setup: kernel => {
+        function* dma(): Steps<void> {
+          yield* get_dev_pagemap(kernel.pgmap)
+        }
+        return gpu(() => ({ threads: { dma: { body: dma, times: 1 } } })).setup(kernel)
+      },
+    })
+    const { verdict: v } = await verify({ driver: driver(), protocol: G, pages: 1, vas: 1, threads: { dma: 1 } })
+    expect([v.property, v.message]).toEqual(['count-mismatch', 'pgmap.ref is 2, not 1'])
+  })
+
+  test('a reference on a page that is never put', async () => {
+    expect(await said(() => ({}), { migrate: 1, leak: 1 })).toBe(
+      'violated count-mismatch: page 0 is handed out and mapped once, and its count is 2, not 1',
+    )
+  })
+
+  test('a page that is filed while it is mapped', async () => {
+    const early = (free: PageList) => ({
+      *after_migration(page: Parameters<DevicePrivate['page_free']>[0]) {
+        yield* step('free', s => free.push(s, page))
+      },
+    })
+    expect(await said(early, { migrate: 1 })).toBe('violated freed-in-use: page 0 is free, and an entry maps it')
+  })
+})
