@@ -3,13 +3,16 @@
 import { describe, expect, test } from 'vitest'
 import {
   build,
+  cell,
   type DevicePrivate,
   type Driver,
   device_private,
   G,
   get_dev_pagemap,
+  get_page_unless_zero,
   type PageList,
   page_list,
+  put_page,
   type Steps,
   step,
   verify,
@@ -129,5 +132,40 @@ describe('what an invariant says', () => {
       },
     })
     expect(await said(early, { migrate: 1 })).toBe('violated freed-in-use: page 0 is free, and an entry maps it')
+  })
+
+  test('a reference that outlives its run, though a run of another thread would put it', async () => {
+    const pin = (within: boolean): Driver => ({
+      ...gpu(() => ({})),
+      setup: kernel => {
+        const done = cell('done', { max: 2 })
+        kernel.cells.push(done)
+        const page = kernel.pgmap.pages[0]!
+        function* ioctl(): Steps<void> {
+          if (!(yield* get_page_unless_zero(page))) return
+          yield* step('start DMA', s => s.set(done, 1))
+          if (within) yield* step('wait', s => s.wait(s.get(done) === 2))
+          if (within) yield* put_page(page)
+        }
+        function* irq(): Steps<void> {
+          yield* step('irq', s => {
+            s.wait(s.get(done) === 1)
+            s.set(done, 2)
+          })
+          if (!within) yield* put_page(page)
+        }
+        const threads = { ioctl: { body: ioctl, times: 1 }, irq: { body: irq, daemon: true } }
+        return gpu(() => ({ threads })).setup(kernel)
+      },
+    })
+    const verdicts = [true, false].map(async within => {
+      const threads = { migrate: 1, exit: 1, ioctl: 1, irq: 1 }
+      const { verdict } = await verify({ driver: pin(within), protocol: G, pages: 1, vas: 1, threads })
+      return verdict.message ?? verdict.verdict
+    })
+    expect(await Promise.all(verdicts)).toEqual([
+      'holds',
+      'page 0 is handed out and mapped once, and its count is 2, not 1',
+    ])
   })
 })
