@@ -34,7 +34,10 @@ export function invariants(kernel: Kernel): Property[] {
   ]
 }
 
-/** At rest, a page's count equals the references that page tables hold, and the pagemap's count those that its pages hold. */
+/**
+ * At rest, a page's count equals the references that page tables hold, the pagemap's count those that its pages hold, and a page
+ * of which nobody holds a reference is free.
+ */
 function counts_at_rest({ pgmap, protocol }: Kernel) {
   const { type, pages } = pgmap
   const expected = (s: View, page: Page) =>
@@ -42,16 +45,26 @@ function counts_at_rest({ pgmap, protocol }: Kernel) {
       ? idle_count(pgmap)
       : busy_base(pgmap) + (protocol.pte_holds_reference(type) ? mapcount(s, page) : 0)
   const busy = (s: View) => pages.filter(page => s.get(page.life) === BUSY)
+  // Where an idle page's count is not 0, the count of a page that page_free() did not file is that of an idle one.
+  const lost = (s: View) => (page: Page) =>
+    driver_owned(pgmap) &&
+    idle_count(pgmap) > 0 &&
+    s.get(page.life) === BUSY &&
+    mapcount(s, page) + migration_count(s, page) === 0
   const expected_ref = (s: View) =>
     1 + pages.length * protocol.pgmap_refs_per_page(type) + (protocol.busy_page_holds_pgmap(type) ? busy(s).length : 0)
   return at_rest(
     'count-mismatch',
     s =>
       s.get(pgmap.state) !== LIVE ||
-      (s.get(pgmap.ref) === expected_ref(s) && pages.every(page => s.get(page._refcount) === expected(s, page))),
+      (s.get(pgmap.ref) === expected_ref(s) &&
+        pages.every(page => s.get(page._refcount) === expected(s, page) && !lost(s)(page))),
     s => {
       const page = pages.find(page => s.get(page._refcount) !== expected(s, page))
       if (page) return page_mismatch(page, s.get(page._refcount), expected(s, page), s)
+      const unfiled = pages.find(lost(s))
+      if (unfiled && s.get(pgmap.ref) === expected_ref(s))
+        return `page ${unfiled.index} has no reference left, and was never freed`
       const out = busy(s).map(page => page.index)
       const what = out.length > 0 ? ` with ${out.length === 1 ? 'page' : 'pages'} ${out.join(' and ')} handed out` : ''
       return `pgmap.ref is ${s.get(pgmap.ref)}, not ${expected_ref(s)}${what}`
