@@ -11,9 +11,10 @@
 
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { ByteReader, BytesSource, decodeLatin1 } from '../src/trace/common/bytes.ts'
+import { ByteReader, BytesSource } from '../src/trace/common/bytes.ts'
 import { type Compression, unpackCopy, unpackerOf } from '../src/trace/common/compression.ts'
 import { openTraceDat } from '../src/trace/tracedat/recording.ts'
+import { decodeLatin1 } from '../src/util/latin1.ts'
 import { ByteWriter, storedZstd } from '../testkit/writers/tracedat.ts'
 
 /** Sections and options of version 7 (trace-cmd.dat.v7(5)). */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** A set of names stored as one string, in which the string search of JavaScript finds a name without a map of all of them. */
+import { decodeLatin1 } from '../../util/latin1.ts'
 
 const NUL = '\0'
 
@@ -9,7 +10,7 @@ export class NamePool {
 
   /** @param bytes names, each followed by a NUL; the first byte must be a NUL too */
   constructor(bytes: Uint8Array) {
-    this.#text = new TextDecoder('latin1').decode(bytes)
+    this.#text = decodeLatin1(bytes)
   }
 
   /** Index of the first byte of a name; -1 if it does not occur. */

@@ -3,6 +3,7 @@
  * The flattened format, which makedumpfile -F writes to a pipe. It consists of the pieces of the real file in the order in which
  * they were produced, each with its offset in that file. A later piece overwrites an earlier one.
  */
+import { decodeLatin1 } from '../../util/latin1.ts'
 import { CoreError } from '../error.ts'
 import { type CoreSource, readExactly, size64, viewOf } from './source.ts'
 
@@ -19,7 +20,7 @@ const MOST_PIECES = 1 << 23
 const MOST_HOLES = 8
 
 export function isFlattened(start: Uint8Array): boolean {
-  return new TextDecoder('latin1').decode(start.subarray(0, 16)) === SIGNATURE
+  return decodeLatin1(start.subarray(0, 16)) === SIGNATURE
 }
 
 /** The pieces of the real file as columns. */

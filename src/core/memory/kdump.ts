@@ -4,8 +4,10 @@
  * QEMU). Such a file has a header, two bitmaps of frames (those that the machine has and those in the file), a descriptor for
  * each frame in the file, and the packed frames.
  */
+
 import { unzlibSync } from 'fflate'
 import { decompress as unzstd } from 'fzstd'
+import { decodeLatin1 } from '../../util/latin1.ts'
 import { CoreError } from '../error.ts'
 import { mergeRanges } from './elf.ts'
 import { unpackLzo, unpackSnappy } from './lz.ts'
@@ -59,7 +61,7 @@ interface Header {
 }
 
 export function isKdump(start: Uint8Array): boolean {
-  return new TextDecoder('latin1').decode(start.subarray(0, 8)) === 'KDUMP   '
+  return decodeLatin1(start.subarray(0, 8)) === 'KDUMP   '
 }
 
 /**

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Parses the notes of a dump (ELF's PT_NOTE, also contained in kdump files). */
+import { decodeLatin1 } from '../../util/latin1.ts'
 import { viewOf } from './source.ts'
 
 export interface Notes {
@@ -47,5 +48,5 @@ function aligned(bytes: number): number {
 /** Returns the text up to the first NUL. */
 export function textOf(bytes: Uint8Array): string {
   const end = bytes.indexOf(0)
-  return new TextDecoder('latin1').decode(end < 0 ? bytes : bytes.subarray(0, end))
+  return decodeLatin1(end < 0 ? bytes : bytes.subarray(0, end))
 }

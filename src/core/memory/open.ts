@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Opens a memory dump of any supported format. */
+import { decodeLatin1 } from '../../util/latin1.ts'
 import { CoreError } from '../error.ts'
 import { isElf, openElf } from './elf.ts'
 import { FlattenedSource, isFlattened } from './flattened.ts'
@@ -46,7 +47,7 @@ function openUnpacked(source: CoreSource, options: DumpOptions, damage: string[]
   const start = source.read(0, 64)
   if (isElf(start)) return openElf(source, damage, options.live)
   if (isKdump(start)) return openKdump(source, damage, options.codecs)
-  const text = new TextDecoder('latin1').decode(start)
+  const text = decodeLatin1(start)
   const known = MAGICS.find(([magic]) => text.startsWith(magic))
   throw new CoreError(
     source.name,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Reads a tar archive of the directory that `perf record --kcore` writes. */
-import { decodeLatin1, readExactly } from '../common/bytes.ts'
+import { decodeLatin1 } from '../../util/latin1.ts'
+import { readExactly } from '../common/bytes.ts'
 import { type ByteSource, type Damage, type OpenOptions, type Recording, TraceError } from '../events.ts'
 import { isPerfData } from '../perfdata/header.ts'
 import { openPerf } from '../perfdata/recording.ts'

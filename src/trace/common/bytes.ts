@@ -5,17 +5,11 @@ import { type ByteSource, TraceError } from '../events.ts'
 /** True if this machine is little-endian, so that typed arrays can be laid directly over little-endian data. */
 export const HOST_LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1
 
-const latin1 = new TextDecoder('latin1')
 const utf8 = new TextDecoder()
 
 /** Decodes UTF-8. Invalid bytes become U+FFFD. */
 export function decodeText(bytes: Uint8Array): string {
   return utf8.decode(bytes)
-}
-
-/** Decodes ISO 8859-1, one character for each byte. Never fails. */
-export function decodeLatin1(bytes: Uint8Array): string {
-  return latin1.decode(bytes)
 }
 
 /** A cursor over bytes in memory. */

@@ -4,7 +4,8 @@
  *
  * Facts of the format: trace-cmd.dat.v6(5); perf.data contains the same in HEADER_TRACING_DATA.
  */
-import { type ByteReader, decodeLatin1, decodeText } from './bytes.ts'
+import { decodeLatin1 } from '../../util/latin1.ts'
+import { type ByteReader, decodeText } from './bytes.ts'
 import { type EventFormat, parseEventFormat } from './event-format.ts'
 
 /** "\x17\x08\x44tracing" */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Restores a copied text to the lines that ftrace wrote, by removing what surrounds them (framing.ts). */
-import { decodeLatin1 } from '../common/bytes.ts'
+import { decodeLatin1 } from '../../util/latin1.ts'
 import { type Framing, isContinuation, isEventLine, learnFraming } from './framing.ts'
 import { MAX_LINE_BYTES, type TextInput } from './lines.ts'
 import { isPerfScript, PerfScript } from './perf-script.ts'
