@@ -13,40 +13,18 @@ newest() { apt-cache depends linux-image-amd64 | sed -n 's/.*Depends: \(linux-im
 shift
 [ $# -ge 1 ] || set -- "$(newest)"
 [ -n "$1" ] || { echo "apt knows no linux-image-amd64: name a package" >&2; exit 1; }
+export PATH=$PATH:/sbin:/usr/sbin
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-lab=${LAB:-$work}
-kernel=$lab/$(basename "$1" .deb)
-if [ ! -d "$kernel" ]; then
-  mkdir -p "$kernel.part"
-  for package in "$@"; do
-    [ -f "$package" ] || (cd "$kernel.part" && apt-get -qq download "$package")
-    [ -f "$package" ] || package=$(echo "$kernel.part/$package"_*.deb)
-    dpkg-deb -x "$package" "$kernel.part"
-  done
-  mv "$kernel.part" "$kernel"
-fi
-# Debian 14 has all below /usr, the kernel's image, too.
-base=$kernel
-[ ! -d "$kernel/usr/lib/modules" ] || base=$kernel/usr
-release=$(basename "$(echo "$base"/lib/modules/*)")
-image=$base/lib/modules/$release/vmlinuz
-[ -f "$image" ] || image=$(echo "$kernel"/boot/vmlinuz-*)
-PATH=$PATH:/sbin:/usr/sbin depmod -b "$base" "$release"
+. "$here/../guest.sh"
+unpack_kernel "${LAB:-$work}" "$@"
 
 # The root of the guest is in memory: busybox, Node, lastput with what it depends on, mke2fs, and the kernel's modules.
 root=$work/root
 mkdir -p "$root"/{bin,proc,sys,dev,tmp,mnt,out,etc,mods,lastput/node_modules}
-add() { # add PROGRAM: it and its libraries
-  cp -L --remove-destination "$1" "$root/bin/"
-  ldd "$1" 2>/dev/null | grep -o '/[^ ]*' | while read -r library; do
-    [ -e "$root$library" ] || install -D "$library" "$root$library"
-  done
-}
-cp "$(command -v busybox)" "$root/bin/busybox"
-for applet in $(busybox --list | grep -vx busybox); do ln -s busybox "$root/bin/$applet"; done
-add "$(command -v node)"
-add "$(PATH=$PATH:/sbin:/usr/sbin command -v mke2fs)"
+add_busybox
+add_program "$(command -v node)"
+add_program "$(command -v mke2fs)"
 cp -r "$top/dist" "$top/package.json" "$root/lastput/"
 for module in $(node -p "Object.keys(require('$top/package.json').dependencies).join(' ')"); do
   [ "$module" = esbuild ] || cp -rL "$top/node_modules/$module" "$root/lastput/node_modules/"
@@ -56,20 +34,7 @@ gcc -O2 -Wall -static -o "$root/bin/hold" "$here/hold.c"
 cp "$here/init" "$root/init"
 printf 'root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n' > "$root/etc/passwd"
 [ ! -f /etc/mke2fs.conf ] || cp /etc/mke2fs.conf "$root/etc/"
-# In the order in which they are to be loaded: what a module needs stands behind it in modules.dep, the first last.
-number=100
-for module in nd_e820 nd_pmem dax_pmem device_dax crc32c_generic ext4; do
-  { grep -E "/${module/_/[_-]}\.ko(\.[a-z]+)?:" "$base/lib/modules/$release/modules.dep" || true; } | tr -d : | tr ' ' '\n' | tac |
-    while read -r file; do echo "$base/lib/modules/$release/$file"; done
-done | awk '!seen[$0]++' | while read -r file; do
-  name=$number-$(basename "$file" | sed 's/\.ko\..*/.ko/')
-  case $file in
-    *.xz) xz -dc "$file" ;;
-    *.zst) zstd -qdc "$file" ;;
-    *) cat "$file" ;;
-  esac > "$root/mods/$name"
-  number=$((number + 1))
-done
+add_modules nd_e820 nd_pmem dax_pmem device_dax crc32c_generic ext4
 (cd "$root" && find . | busybox cpio -o -H newc 2>/dev/null) > "$work/root.cpio"
 
 # With a thread for each processor, QEMU 7.2 now and then runs code that the kernel is changing: 6.12 crashed by it.
