@@ -7,18 +7,16 @@ import {
   cell,
   type DevicePrivate,
   type Driver,
-  device_private,
   G,
   get_dev_pagemap,
   get_page_unless_zero,
   type PageList,
-  page_list,
   put_page,
   type Steps,
   step,
   verify,
-  zone_device_page_init,
 } from '../../src/linux/index.ts'
+import { device_memory } from './device-memory.ts'
 
 /** A driver without a mistake, as changed by `more`. */
 function gpu(more: (free: PageList) => object): Driver {
@@ -26,22 +24,7 @@ function gpu(more: (free: PageList) => object): Driver {
     name: 'gpu',
     type: 'PRIVATE',
     protocols: ['A', 'G'],
-    setup(kernel) {
-      const free = page_list(kernel)
-      return device_private(kernel, {
-        *alloc_page() {
-          const page = yield* step('alloc', s => free.pop(s))
-          if (page) yield* zone_device_page_init(page)
-          return page
-        },
-        *page_free(page) {
-          yield* step('free', s => free.push(s, page))
-        },
-        clear: free.clear,
-        evicts: true,
-        ...more(free),
-      } as DevicePrivate)
-    },
+    setup: kernel => device_memory(kernel, more),
   }
 }
 const built = (more: object) => () => build({ driver: gpu(() => more), protocol: G })

@@ -6,15 +6,13 @@ import {
   type DevicePrivate,
   type Driver,
   type DriverParts,
-  device_private,
   G,
-  page_list,
   type Steps,
   step,
   verify,
-  zone_device_page_init,
 } from '../../src/linux/index.ts'
 import { matrix } from '../../src/linux/scenario/matrix.ts'
+import { device_memory } from './device-memory.ts'
 
 describe("a driver's own threads", () => {
   const with_threads = (
@@ -24,24 +22,7 @@ describe("a driver's own threads", () => {
     name: 'own-threads',
     type: 'PRIVATE',
     protocols: ['G'],
-    setup(kernel) {
-      const free = page_list(kernel)
-      return more(
-        device_private(kernel, {
-          *alloc_page() {
-            const page = yield* step('alloc', s => free.pop(s))
-            if (page) yield* zone_device_page_init(page)
-            return page
-          },
-          *page_free(page) {
-            yield* step('free', s => free.push(s, page))
-          },
-          clear: free.clear,
-          evicts: true,
-          ...(threads ? { threads } : {}),
-        }),
-      )
-    },
+    setup: kernel => more(device_memory(kernel, () => (threads ? { threads } : {}))),
   })
   function* look(): Steps<void> {
     yield* step('look', s => s.warn(true, 'seen'))

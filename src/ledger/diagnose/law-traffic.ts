@@ -18,7 +18,7 @@ export interface Giver {
 }
 
 /** Number of references from which on one holder who stopped explains them as well as separate faults do. */
-const SEVERAL = 3
+const HELD_TOGETHER = 3
 
 /**
  * True if one holder who stopped may have all of these references that are out. Such a holder takes what is on its way to it, and
@@ -27,7 +27,7 @@ const SEVERAL = 3
  */
 function mayBeWithOne(all: Overtaking, out: readonly number[]): boolean {
   const last = out.at(-1)
-  return last !== undefined && out.length >= SEVERAL && all.between(out[0]!, last) < all.since(last)
+  return last !== undefined && out.length >= HELD_TOGETHER && all.between(out[0]!, last) < all.since(last)
 }
 
 /** What the references of a law that are out tell together. */
