@@ -124,6 +124,45 @@ describe('laws', () => {
     })
     expect(found(matrixOf(driver, all))).toEqual(lawsOf(driver))
   })
+
+  test('have both steps of a pin, also where one pin in twenty stays or is put as one reference', () => {
+    const r = random(5)
+    const driver: Driver = [
+      { takers: [0, 1], givers: [2, 3] },
+      { takers: [4], givers: [5] },
+    ]
+    const all = Array.from({ length: 300 }, (_, i) => {
+      const [pins, byBio, pairs] = [r.int(1, 3), r.int(0, 1), r.int(0, 2)]
+      const kept = i % 20 === 0 ? 1024 : i % 20 === 1 ? 1023 : 0
+      return new Map([
+        [0, pins],
+        [1, 1023 * pins],
+        [2, -1024 * (pins - byBio) + kept],
+        [3, -1024 * byBio],
+        [4, pairs],
+        [5, -pairs],
+      ])
+    })
+    expect(found(matrixOf(driver, all))).toEqual(lawsOf(driver))
+  })
+
+  test('each have a get of their own where every lifetime takes one and three', () => {
+    const all = Array.from({ length: 60 }, (_, i) => {
+      const way = i % 3
+      return new Map([
+        [0, 1],
+        [1, -1],
+        [2, 3],
+        [3, -way],
+        [4, way - 3],
+      ])
+    })
+    const driver: Driver = [
+      { takers: [0], givers: [1] },
+      { takers: [2], givers: [3, 4] },
+    ]
+    expect(found(matrixOf(driver, all))).toEqual(lawsOf(driver))
+  })
 })
 
 /** Every smallest group of two or more columns that sums to zero in nine of ten lifetimes that touch it. */

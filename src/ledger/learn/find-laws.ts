@@ -5,8 +5,9 @@
  * source (docs/internals/laws.md). A faulty lifetime breaks only its own law, and a law is accepted if few lifetimes break it. So
  * null spaces of many samples of lifetimes are computed, and the vectors that hold in nearly all lifetimes are kept.
  */
+import { multiples } from './multiples.ts'
 import { nullSpace } from './null-space.ts'
-import { restrict, type UnitMatrix } from './unit-matrix.ts'
+import { merged, restrict, type UnitMatrix } from './unit-matrix.ts'
 
 export interface Law {
   /** Columns, ascending. */
@@ -34,6 +35,9 @@ const MIN_HELD_ONE_SIDED = 0.6
 const WIDE_TRIES = 3
 const NARROW_TRIES = 160
 
+/** Samples of columns some of which are multiples of others. */
+const MULTIPLES_TRIES = 12
+
 /** Number of narrow samples in a row without a new law, after which the search ends. */
 const MAX_IDLE_TRIES = 40
 
@@ -50,6 +54,7 @@ export function findLaws(matrix: UnitMatrix): Law[] {
   const search = new LawSearch(matrix)
   search.sampleAll()
   search.sampleUncovered()
+  search.sampleMultiples()
   search.pairOverlapping()
   search.mergeOverlapping()
   search.joinRareColumns()
@@ -85,7 +90,7 @@ class LawSearch {
     for (let t = 0; t < WIDE_TRIES; t++) {
       const most = 2 * columns + 16
       const size = t === 0 ? Math.min(rows.length, most) : Math.min(Math.ceil(rows.length * 0.7), most)
-      this.#sample(this.#matrix, all, size)
+      this.#sample(this.#matrix, single(all), size)
     }
   }
 
@@ -108,7 +113,11 @@ class LawSearch {
       const part = columns.length > MAX_WIDE ? columns.slice(0, MAX_WIDE) : columns
       const matrix = part === columns ? narrow : restrict(this.#matrix, part)
       const least = Math.min(matrix.rows.length, 2)
-      this.#sample(matrix, part, least + Math.floor(this.#random() * Math.min(matrix.rows.length, 2 * part.length)))
+      this.#sample(
+        matrix,
+        single(part),
+        least + Math.floor(this.#random() * Math.min(matrix.rows.length, 2 * part.length)),
+      )
       if (this.#laws.size === before) {
         idle++
         continue
@@ -116,6 +125,25 @@ class LawSearch {
       idle = 0
       columns = this.#uncovered()
       narrow = restrict(this.#matrix, columns)
+    }
+  }
+
+  /**
+   * Tries laws with columns of which one always has a multiple of the other's units, as where one reference is taken first and the
+   * other 1,023 of a pin after it. The null space has both with the put in every proportion, so that no basis shows the law.
+   */
+  sampleMultiples(): void {
+    const columns = this.#uncovered()
+    if (columns.length > MAX_PAIRED) return
+    const groups = multiples(this.#matrix, columns, MIN_HELD)
+    const joined = groups.filter(group => group.length > 1)
+    if (joined.length === 0) return
+    for (const group of joined)
+      for (const other of groups) if (other !== group) this.#try([...group, ...other].sort((a, b) => a - b))
+    const matrix = merged(this.#matrix, groups)
+    for (let t = 0; t < MULTIPLES_TRIES; t++) {
+      const size = 2 + Math.floor(this.#random() * Math.min(matrix.rows.length, 2 * groups.length))
+      this.#sample(matrix, groups, t === 0 ? matrix.rows.length : size)
     }
   }
 
@@ -228,13 +256,13 @@ class LawSearch {
     )
   }
 
-  /** @param columns of the whole matrix, by column of the sampled one */
-  #sample(matrix: UnitMatrix, columns: readonly number[], size: number): void {
+  /** @param columns those of the whole matrix, by column of the sampled one */
+  #sample(matrix: UnitMatrix, columns: readonly (readonly number[])[], size: number): void {
     const rows = this.#pick(matrix, size).map(r => dense(matrix, r))
     const order = shuffled(columns.length, this.#random)
     for (const vector of nullSpace(rows, columns.length, order)) {
       const law = columnsOf(vector)
-      if (law) this.#try(law.map(c => columns[c]!))
+      if (law) this.#try(law.flatMap(c => columns[c]!).sort((a, b) => a - b))
     }
   }
 
@@ -331,6 +359,8 @@ function sharesColumn(a: Law, b: Law): boolean {
 function failures(law: Law): number {
   return law.touched - law.held
 }
+
+const single = (columns: readonly number[]): number[][] => columns.map(column => [column])
 
 /** Returns the columns with a 1, if all others have a 0 and there are two or more; undefined otherwise. */
 function columnsOf(vector: Int32Array): number[] | undefined {

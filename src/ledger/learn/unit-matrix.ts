@@ -53,13 +53,21 @@ export class MatrixBuilder {
 
 /** Returns the same lifetimes with only the given columns, renumbered in the order given. */
 export function restrict(matrix: UnitMatrix, columns: readonly number[]): UnitMatrix {
-  const place = new Map(columns.map((column, i) => [column, i]))
-  const builder = new MatrixBuilder(columns.length)
+  return merged(
+    matrix,
+    columns.map(column => [column]),
+  )
+}
+
+/** Returns the same lifetimes with each group of columns as one, and without all others. */
+export function merged(matrix: UnitMatrix, groups: readonly (readonly number[])[]): UnitMatrix {
+  const place = new Map(groups.flatMap((group, i) => group.map(column => [column, i] as const)))
+  const builder = new MatrixBuilder(groups.length)
   for (const { columns: from, units, lifetimes } of matrix.rows) {
     const kept = new Map<number, number>()
     from.forEach((column, i) => {
       const to = place.get(column)
-      if (to !== undefined) kept.set(to, units[i]!)
+      if (to !== undefined) kept.set(to, (kept.get(to) ?? 0) + units[i]!)
     })
     builder.add(kept, lifetimes)
   }
