@@ -3,7 +3,7 @@
  * Calibrates the ledger: judges recordings of random simulated drivers with known faults, and prints how often it was right.
  *
  *   npm run calibrate -- [--recordings 1000] [--seed 1] [--workers 1] [--correct] [--json FILE] [--list-wrong]
- *   npm run calibrate -- --replay SEED [--write DIR]
+ *   npm run calibrate -- --replay SEED [--correct] [--write DIR]
  *
  * With `--correct` no driver has a fault, so that every accusation is wrong. `--list-wrong` prints wrong findings as they occur,
  * one line of JSON each; `--replay` shows the recording of such a line's seed. An interrupt (SIGINT) prints the table of the
@@ -30,7 +30,7 @@ const { values } = parseArgs({
   },
 })
 
-if (values.replay !== undefined) await replay(Number(values.replay), values.write)
+if (values.replay !== undefined) await replay(Number(values.replay), values.correct, values.write)
 else await calibrate(Number(values.recordings), Number(values.seed), Number(values.workers))
 
 async function calibrate(recordings: number, first: number, workers: number): Promise<void> {

@@ -7,8 +7,9 @@ import { writeRecording } from './write.ts'
 
 const hex = (pfn: number) => `0x${pfn.toString(16)}`
 
-export async function replay(seed: number, directory: string | undefined): Promise<void> {
-  const made = makeRecording(seed)
+/** @param correct true for a driver without faults, whatever the seed draws */
+export async function replay(seed: number, correct: boolean, directory: string | undefined): Promise<void> {
+  const made = makeRecording(seed, correct ? { driver: { bugs: [] } } : {})
   printTruth(made)
   const { findings } = await account(made.recording())
   const { findings: scored } = score(made, findings)

@@ -22,6 +22,10 @@ test.each([
   ['what seems to have come back late is of a law that is short more often than over', 1200638],
   ['a task fills the slots of a table at random, and most of its references are out', 2100036],
   ['the lifetimes are too few to tell two laws apart, and one is short where the other is over', 2100151],
+  ['a table that took once, and no law knows, still has the page: others find it there', 2002459],
+  ['a table keeps one reference while it replaces all others at random, and others find the page there', 2003298],
+  ['pages are kept by their hand-out, and puts of its law gave back what another took', 2002564],
+  ['a rare way of a mapping back looks like that of a reference without a law', 2003837],
   ['a put is stamped after the end, and every lifetime since has the put of the next one', 1401307],
 ])('%s', async (_, seed) => {
   const made = makeRecording(seed, { driver: { bugs: [] } })

@@ -11,6 +11,7 @@ import { PageBit } from '../track/page-state.ts'
 import { NEVER_CLOSES } from '../track/rule-recognition.ts'
 import { signatureOf, unitKey } from '../track/unit-key.ts'
 import { isConsistent } from './consistency.ts'
+import { lastFound } from './last-found.ts'
 import { isConsumer, maybeWith, mayWait } from './law-traffic.ts'
 import { doubtOf, type LeakFacts, leakCertainty } from './leak.ts'
 import { leakSentences } from './leak-words.ts'
@@ -43,6 +44,8 @@ interface KnownReference {
   /** Number of such references that are out, this one included. */
   units: number
   facts: LeakFacts
+  /** The facts as they were if it had been taken when somebody last found the page by it. */
+  judged: LeakFacts
   /** How certain it is that it is leaked; undefined: it may well come back. */
   certainty: Certainty | undefined
 }
@@ -189,7 +192,7 @@ export class OpenFindings {
     if (chosen.length > 0 || this.#detailed++ < MAX_DETAILED)
       held.history = this.#naming.history(events, partners, held.count)
     if (chosen.length === 0) {
-      this.#tell(held, known.find(({ facts }) => doubtOf(facts)) ?? known[0]!)
+      this.#tell(held, known.find(({ judged }) => doubtOf(judged)) ?? known[0]!)
       return [held]
     }
     return chosen.map(each => {
@@ -226,20 +229,27 @@ export class OpenFindings {
       if (!reference.event) return []
       const facts = this.#factsOf(row, events, reference, open, isEven)
       const [oldest = reference.event] = reference.alternatives
-      const isAfter = strays.some(({ ordinal }) => ordinal > oldest.ordinal)
-      facts.mayBeBack = facts.hasLaw && (isAfter || this.#histories.isEvened(row, reference.law))
+      const isBack = ({ ordinal }: LifetimeEvent) => ordinal > oldest.ordinal
+      const isEvened = this.#histories.isEvened(row, reference.law)
+      facts.mayBeBack =
+        facts.hasLaw && (isEvened || strays.some(isBack) || this.#otherWays(events, reference.law).some(isBack))
+      const found = lastFound(events, reference.event, reference.units)
+      const judged =
+        found === undefined
+          ? facts
+          : { ...this.#factsOf(row, events, reference, open, isEven, found), mayBeBack: facts.mayBeBack }
       // An ordinary page may rightfully be held for ever (page cache, kernel memory), so it is not called leaked unless it is
       // watched and had the same owner all the time.
-      const certainty = isJudged && (isEven || (facts.waits && isWithin)) ? leakCertainty(facts) : undefined
-      return [{ reference, event: reference.event, units: reference.units, facts, certainty }]
+      const certainty = isJudged && (isEven || (facts.waits && isWithin)) ? certaintyOf(facts, judged) : undefined
+      return [{ reference, event: reference.event, units: reference.units, facts, judged, certainty }]
     })
   }
 
   /** Adds to a finding who took a reference, and the evidence on it. */
-  #tell(finding: Finding, { reference, event, facts }: KnownReference): void {
+  #tell(finding: Finding, { reference, event, facts, judged }: KnownReference): void {
     finding.law = reference.law === NO_LAW ? undefined : reference.law
     finding.culprit = this.#naming.actor(event)
-    finding.held = { isPin: facts.isPin, doubt: doubtOf(facts) }
+    finding.held = { isPin: facts.isPin, doubt: doubtOf(judged) }
     finding.evidence.push(...leakSentences(this.#ledger, this.#naming, event, reference, facts))
   }
 
@@ -293,12 +303,14 @@ export class OpenFindings {
     return [...bySite.values()]
   }
 
+  /** @param from ordinal of a later event as of which order is counted, instead of that which took the reference */
   #factsOf(
     row: number,
     events: readonly LifetimeEvent[],
     reference: OpenReference,
     open: readonly OpenReference[],
     isEven: boolean,
+    from = 0,
   ): LeakFacts {
     const { tasks, pages, sites, anomalies, book, log } = this.#ledger
     this.#traffic ??= new Traffic(this.#ledger)
@@ -308,7 +320,7 @@ export class OpenFindings {
     const traits = sites.traits(event.stack)
     // If several references of the law were taken since none was out, the last one may be the leaked one, unless calls nest.
     const isNested = law.bySameTask === law.all.returned && [...law.byTask.values()].every(({ most }) => most === 0)
-    const taken = isNested ? event.ordinal : (reference.alternatives.at(-1) ?? event).ordinal
+    const taken = Math.max(from, isNested ? event.ordinal : (reference.alternatives.at(-1) ?? event).ordinal)
     const others = open.filter(other => other !== reference && !this.#isEviction(other.event))
     const evictions = open.length - others.length - 1
     const tables = others.filter(other => other.event?.mapped)
@@ -358,6 +370,14 @@ export class OpenFindings {
     }
   }
 
+  /** Returns the puts by which references of a law came back in other lifetimes, although they are not of the law. */
+  #otherWays(events: readonly LifetimeEvent[], law: number): LifetimeEvent[] {
+    const ways = this.#histories.otherWays(law)
+    if (ways.size === 0) return []
+    const lawOf = ({ signature, delta }: LifetimeEvent) => this.#ledger.book.lawOf(unitKey(signature, delta))
+    return events.filter(event => event.delta < 0 && ways.has(lawOf(event)))
+  }
+
   #isVague(law: number): boolean {
     if (law === NO_LAW) return false
     const { isAmbiguous, sites } = this.#ledger.book.laws[law]!
@@ -391,6 +411,14 @@ export class OpenFindings {
   #isEviction(event: LifetimeEvent | undefined): boolean {
     return event !== undefined && event.delta > 0 && (this.#ledger.sites.traits(event.stack) & StackTrait.EVICT) !== 0
   }
+}
+
+/** Returns the certainty of a leak, counted from its taking and again from when the page was last found by it: the lesser. */
+function certaintyOf(facts: LeakFacts, judged: LeakFacts): Certainty | undefined {
+  const certainty = leakCertainty(facts)
+  if (certainty === undefined || judged === facts) return certainty
+  const later = leakCertainty(judged)
+  return later === 'possible' || later === undefined ? later : certainty
 }
 
 /**

@@ -45,10 +45,13 @@ export function unitsOf({ op, val, delta }: LifetimeEvent, idle: number): number
   return op === Op.MOD || op === Op.MOD_AND_TEST || op === Op.MOD_AND_RETURN ? val : delta
 }
 
+const NONE: ReadonlySet<number> = new Set()
+
 /** The histories of all pages on which some law is not balanced, computed at the first query. */
 export class PageHistories {
   readonly #ledger: LearningTracker
   #byRow: ReadonlyMap<number, PageHistory> | undefined
+  #ways: ReadonlyMap<number, ReadonlySet<number>> | undefined
 
   constructor(ledger: LearningTracker) {
     this.#ledger = ledger
@@ -66,6 +69,27 @@ export class PageHistories {
   isEvened(row: number, law: number): boolean {
     const history = this.byRow.get(row)
     return history !== undefined && (history.total.get(law) ?? 0) <= 0
+  }
+
+  /**
+   * Returns the laws (`NO_LAW`: call sites without a law) by whose puts references of the law came back, too: on some page without an
+   * anomaly, complete lifetimes are over by the one and short by the other, for good.
+   */
+  otherWays(law: number): ReadonlySet<number> {
+    this.#ways ??= this.#allWays()
+    return this.#ways.get(law) ?? NONE
+  }
+
+  #allWays(): Map<number, Set<number>> {
+    const ways = new Map<number, Set<number>>()
+    for (const { row, lifetimes } of this.byRow.values()) {
+      if (this.#ledger.anomalies.of(row)) continue
+      const closed: Balance = new Map()
+      for (const { isOpen, balance } of lifetimes) if (!isOpen) add(closed, balance)
+      const short = [...closed.keys()].filter(law => closed.get(law)! < 0)
+      for (const [law, units] of closed) if (units > 0) ways.set(law, new Set([...(ways.get(law) ?? []), ...short]))
+    }
+    return ways
   }
 }
 
