@@ -26,6 +26,8 @@ test.each([
   ['a table keeps one reference while it replaces all others at random, and others find the page there', 2003298],
   ['pages are kept by their hand-out, and puts of its law gave back what another took', 2002564],
   ['a rare way of a mapping back looks like that of a reference without a law', 2003837],
+  ['a task is scheduled out before its stamp, after an interrupt has made one with its pid', 2003904],
+  ['the same where a CPU began to record late', 2003941],
   ['a put is stamped after the end, and every lifetime since has the put of the next one', 1401307],
 ])('%s', async (_, seed) => {
   const made = makeRecording(seed, { driver: { bugs: [] } })

@@ -233,7 +233,7 @@ export class OpenFindings {
       const isEvened = this.#histories.isEvened(row, reference.law)
       facts.mayBeBack =
         facts.hasLaw && (isEvened || strays.some(isBack) || this.#otherWays(events, reference.law).some(isBack))
-      const found = lastFound(events, reference.event, reference.units)
+      const found = this.#lastFound(row, held, events, reference)
       const judged =
         found === undefined
           ? facts
@@ -368,6 +368,18 @@ export class OpenFindings {
       mayBeBack: false,
       mayBeMissing: this.#areEventsMissing || anomalies.unrecorded > 0 || log.incomplete.has(row),
     }
+  }
+
+  /** Returns the ordinal of the last event that found the page by this reference, as `lastFound` does. */
+  #lastFound(
+    row: number,
+    { expected }: Finding,
+    events: readonly LifetimeEvent[],
+    { event, units }: OpenReference,
+  ): number | undefined {
+    // A page of a watch has others at rest, by which it may be found. Where the core resets the count, the owner's is in it.
+    if (this.#ledger.pages.has(row, PageBit.rested)) return undefined
+    return lastFound(events, { ordinal: event!.ordinal, delta: units }, this.#isReset(row) ? 0 : expected)
   }
 
   /** Returns the puts by which references of a law came back in other lifetimes, although they are not of the law. */

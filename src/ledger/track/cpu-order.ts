@@ -24,8 +24,10 @@ export class CpuOrder {
       this.#time[cpu] = time
       return before
     }
-    // The task may have been scheduled out between operation and stamp. Then only its own previous stamp is a bound.
-    const since = this.#pid[cpu] === pid ? before : Math.min(before, this.#tasks.lastTimeOf(pid))
+    // The task may have been scheduled out between operation and stamp. Then only its own previous stamp is a bound, and not that
+    // of an interrupt, which may have come in between, too. On an idle CPU there are only interrupts, which are not scheduled out.
+    const isBound = pid === 0 || this.#pid[cpu] === pid
+    const since = isBound ? before : Math.min(before, this.#tasks.lastOwnTimeOf(pid))
     this.#time[cpu] = time
     this.#pid[cpu] = pid
     // An interrupt has the pid of the task that it interrupted, and may have come between that task's operation and its stamp.

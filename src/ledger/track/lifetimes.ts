@@ -109,6 +109,7 @@ export class Lifetimes {
     const mapcount = batch.mapcount[i]!
     if (mapcount < 0) this.#tables.rawMapcount = true
     if ((pages.bits[row]! & PageBit.open) === 0) this.open(row)
+    const traits = this.#sites.traits(stack)
     const last = pages.tail[row]!
     const node = nodes.add(
       last,
@@ -119,7 +120,7 @@ export class Lifetimes {
       signature,
       since,
       ordinal,
-      this.#tasks.tick(pid, time, stack, row),
+      this.#tasks.tick(pid, time, stack, row, (traits & StackTrait.INTERRUPT) !== 0),
     )
     this.#tasks.tickSignature(signature)
     if (last < 0) pages.head[row] = node
@@ -129,7 +130,7 @@ export class Lifetimes {
     pages.lastSignature[row] = signature
     pages.lastPid[row] = pid
     pages.lastMapcount[row] = pages.tailMapcount[row] = mapcount
-    if (delta > 0 && this.#sites.traits(stack) & StackTrait.FAULT)
+    if (delta > 0 && traits & StackTrait.FAULT)
       this.#tables.retries.add(row, pid, batch.cpu[i]!, signature, stack, time)
     const key = unitKey(signature, delta)
     const weights = this.#weights

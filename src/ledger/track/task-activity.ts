@@ -9,6 +9,8 @@ export class TaskActivity {
   readonly #rows = new Map<number, number>()
   readonly #ticks: number[] = []
   readonly #last: number[] = []
+  /** The same without those of interrupts, which have the pid of the task that they interrupt. */
+  readonly #lastOwn: number[] = []
   readonly #lastStack: number[] = []
   /** Page of the task's last event, and the time of its last one on another page. */
   readonly #page: number[] = []
@@ -18,7 +20,7 @@ export class TaskActivity {
   #signatures = new Int32Array(256)
 
   /** Counts an event of a task, and returns its ordinal among those of the task. */
-  tick(pid: number, time: number, stack: number, page: number): number {
+  tick(pid: number, time: number, stack: number, page: number, isInterrupt: boolean): number {
     if (pid !== this.#lastPid) {
       this.#lastPid = pid
       this.#lastRow = this.#row(pid)
@@ -28,6 +30,7 @@ export class TaskActivity {
       this.#page[this.#lastRow] = page
     }
     this.#last[this.#lastRow] = time
+    if (!isInterrupt) this.#lastOwn[this.#lastRow] = time
     this.#lastStack[this.#lastRow] = stack
     return this.#ticks[this.#lastRow]!++
   }
@@ -56,6 +59,12 @@ export class TaskActivity {
     return row === undefined ? -Infinity : this.#last[row]!
   }
 
+  /** The same of the events that the task itself made, not an interrupt. */
+  lastOwnTimeOf(pid: number): number {
+    const row = this.#rows.get(pid)
+    return row === undefined ? -Infinity : this.#lastOwn[row]!
+  }
+
   /** Returns the stack of a task's last event, 0 if there is none. */
   lastStackOf(pid: number): number {
     const row = this.#rows.get(pid)
@@ -78,6 +87,7 @@ export class TaskActivity {
       this.#rows.set(pid, row)
       this.#ticks.push(0)
       this.#last.push(-Infinity)
+      this.#lastOwn.push(-Infinity)
       this.#lastStack.push(0)
       this.#page.push(-1)
       this.#elsewhere.push(-Infinity)
