@@ -28,6 +28,8 @@ test.each([
   ['a rare way of a mapping back looks like that of a reference without a law', 2003837],
   ['a task is scheduled out before its stamp, after an interrupt has made one with its pid', 2003904],
   ['the same where a CPU began to record late', 2003941],
+  ['the clock counts events, and a burst of them is missing without a mark', 800206],
+  ['the clock counts events, and a pause of recording has no mark', 801640],
   ['a put is stamped after the end, and every lifetime since has the put of the next one', 1401307],
 ])('%s', async (_, seed) => {
   const made = makeRecording(seed, { driver: { bugs: [] } })
