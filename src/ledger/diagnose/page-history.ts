@@ -115,7 +115,9 @@ function pageHistories(ledger: LearningTracker): Map<number, PageHistory> {
     const events = nodes.chain(log.tail[entry]!)
     extend(histories, row, { events, balance, aside: setAside(ledger, row, events), isOpen: false, isBroken })
   }
-  for (let row = 0; row < pages.length; row++) {
+  // Of hundreds of thousands of pages, few have a history.
+  const odd = new Set([...histories.keys(), ...anomalies.list.map(({ row }) => row)])
+  for (const row of [...odd].sort((a, b) => a - b)) {
     if (ended.has(row)) continue
     if (ledger.mayClaim(row)) {
       if (!(histories.has(row) || anomalies.of(row))) continue

@@ -90,7 +90,7 @@ function sampleLifetimes({ log, nodes }: Pick<Tables, 'log' | 'nodes'>): Lifetim
 
 /** Drops lifetimes that obey every law. */
 function makeRoom(book: LawBook, tables: Tables): void {
-  const { log, pages, kinds } = tables
+  const { log, pages, kinds, nodes } = tables
   /** Per kind: 1 lawful, 0 not, -1 not looked at yet. */
   const lawful = new Int8Array(kinds.size).fill(-1)
   const isLawful = (entry: number) => {
@@ -104,4 +104,5 @@ function makeRoom(book: LawBook, tables: Tables): void {
     const last = pages.lastClosed[row]!
     if (last >= 0) pages.lastClosed[row] = moved[last]!
   }
+  nodes.keepOnly(pages.tail.subarray(0, pages.length), log.tail.subarray(0, log.length))
 }

@@ -3,8 +3,6 @@
  * The closed lifetimes of each page, with their events. A fault may show on its page only some lifetimes later, so all are kept
  * while there is room. When it runs out, lifetimes that obey every law are dropped, except the latest ones.
  */
-import type { EventPool } from './event-pool.ts'
-
 /** Most lifetimes kept, most events kept, and the number of latest lifetimes that are never dropped. */
 const MAX_LIFETIMES = 1 << 15
 const MAX_EVENTS = 1 << 19
@@ -30,8 +28,7 @@ export class LifetimeLog {
   /** Kind in the lifetime counts; -1: not counted. */
   readonly kind = new Int32Array(MAX_LIFETIMES)
   readonly state = new Uint8Array(MAX_LIFETIMES)
-  /** First and last event in the pool. */
-  readonly head = new Int32Array(MAX_LIFETIMES)
+  /** Last event in the pool. */
   readonly tail = new Int32Array(MAX_LIFETIMES)
   readonly events = new Int32Array(MAX_LIFETIMES)
   /** Entry of the same page's previous lifetime; `NO_LIFETIME`: none, or dropped. */
@@ -41,31 +38,17 @@ export class LifetimeLog {
   /** True once lifetimes were dropped. */
   isCompacted = false
   #events = 0
-  readonly #pool: EventPool
-
-  constructor(pool: EventPool) {
-    this.#pool = pool
-  }
 
   get isFull(): boolean {
     return this.length === MAX_LIFETIMES || this.#events > MAX_EVENTS
   }
 
   /** Adds a lifetime and returns its entry. @param before entry of the same page's lifetime before */
-  add(
-    row: number,
-    kind: number,
-    state: LifetimeState,
-    head: number,
-    tail: number,
-    events: number,
-    before: number,
-  ): number {
+  add(row: number, kind: number, state: LifetimeState, tail: number, events: number, before: number): number {
     const entry = this.length++
     this.row[entry] = row
     this.kind[entry] = kind
     this.state[entry] = state
-    this.head[entry] = head
     this.tail[entry] = tail
     this.events[entry] = events
     this.before[entry] = before
@@ -74,7 +57,7 @@ export class LifetimeLog {
   }
 
   /**
-   * Drops lifetimes that obey every law, and renumbers the entries.
+   * Drops lifetimes that obey every law, and renumbers the entries. The caller has to free their events.
    *
    * @param isLawful tells of an entry whether it obeys every law
    * @returns by old entry its new number; for a dropped entry, that of the same page's latest earlier lifetime that is kept
@@ -97,7 +80,6 @@ export class LifetimeLog {
         continue
       }
       this.#events -= this.events[entry]!
-      if (this.head[entry]! >= 0) this.#pool.giveChain(this.head[entry]!, this.tail[entry]!)
     }
     const nearest = this.#move(moved)
     this.length = kept
@@ -111,7 +93,7 @@ export class LifetimeLog {
       const before = this.before[entry]!
       nearest[entry] = moved[entry]! >= 0 ? moved[entry]! : before < 0 ? NO_LIFETIME : nearest[before]!
     }
-    const { row, kind, state, head, tail, events, before } = this
+    const { row, kind, state, tail, events, before } = this
     // Entries only move towards the front, and links point to earlier entries: nothing is overwritten before it was read.
     for (let entry = 0; entry < this.length; entry++) {
       const to = moved[entry]!
@@ -119,7 +101,6 @@ export class LifetimeLog {
       row[to] = row[entry]!
       kind[to] = kind[entry]!
       state[to] = state[entry]!
-      head[to] = head[entry]!
       tail[to] = tail[entry]!
       events[to] = events[entry]!
       const link = before[entry]!

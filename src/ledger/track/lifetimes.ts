@@ -175,7 +175,7 @@ export class Lifetimes {
     if (head >= 0) {
       if (log.isFull) this.#makeRoom?.(this.#tables)
       const before = pages.lastClosed[row]!
-      pages.lastClosed[row] = log.add(row, kind, state, head, pages.tail[row]!, pages.events[row]!, before)
+      pages.lastClosed[row] = log.add(row, kind, state, pages.tail[row]!, pages.events[row]!, before)
     }
     pages.head[row] = pages.tail[row] = -1
     pages.bits[row] = bits & ~LIFETIME_BITS

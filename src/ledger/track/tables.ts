@@ -27,7 +27,7 @@ export interface LifetimeTotals {
 export class Tables {
   readonly pages = new PageTable()
   readonly nodes = new EventPool()
-  readonly log = new LifetimeLog(this.nodes)
+  readonly log = new LifetimeLog()
   readonly aside = new SetAside()
   readonly kinds = new LifetimeKinds()
   readonly anomalies = new Anomalies()
