@@ -31,10 +31,7 @@ function mayBeWithOne(all: Overtaking, out: readonly number[]): boolean {
 }
 
 /** What the references of a law that are out tell together. */
-export type OutFacts = Pick<
-  LeakFacts,
-  'alike' | 'between' | 'sinceAlike' | 'outOfLaw' | 'mayBeWithOne' | 'mayAllBeWithOne'
->
+export type OutFacts = Pick<LeakFacts, 'alike' | 'between' | 'outOfLaw' | 'mayBeWithOne' | 'mayAllBeWithOne'>
 
 /** @param held those of `out` that are out on pages in use */
 function outFacts(all: Overtaking, out: readonly number[], held: readonly number[]): OutFacts {
@@ -42,7 +39,6 @@ function outFacts(all: Overtaking, out: readonly number[], held: readonly number
   return {
     alike: alike.length,
     between: alike.length > 0 ? all.between(alike[0]!, alike.at(-1)!) : 0,
-    sinceAlike: alike.length > 0 ? all.since(alike.at(-1)!) : 0,
     outOfLaw: out.length,
     mayBeWithOne: mayBeWithOne(all, alike),
     mayAllBeWithOne: mayBeWithOne(all, held),

@@ -3,7 +3,7 @@
 import type { LearningTracker } from '../learn/learning-tracker.ts'
 import type { LifetimeEvent } from '../track/lifetime-event.ts'
 import { lawSentence } from './law-words.ts'
-import { isLeftOver, isLifetimeOvertaken, isOvertaken, isPassedByItsTask, isRepeated, type LeakFacts } from './leak.ts'
+import { isLeftOver, isLifetimeOvertaken, isOvertaken, isPassedByItsTask, type LeakFacts } from './leak.ts'
 import type { Naming } from './naming.ts'
 import type { OpenReference } from './references.ts'
 
@@ -34,7 +34,7 @@ function orderSentence(facts: LeakFacts): string {
   const remembered = facts.isPartial ? ' that are remembered' : ''
   if (facts.hasLaw && isPassedByItsTask(facts))
     return `its task took ${atLeast}${facts.sinceByTask} others of that law later and gave them back; a task gives back what it took, and${facts.isPartial ? ' as far as is remembered' : ''} never kept one while it gave back ${moreThan(facts.mostByTask)} that it took later`
-  if (facts.hasLaw && (isOvertaken(facts) || isRepeated(facts)))
+  if (facts.hasLaw && isOvertaken(facts))
     return `${atLeast}${facts.since} references of that law were taken later and have come back; of the ${facts.returned} that came back${facts.isPartial ? ' and are remembered' : ''} ${overtakenText(facts.most)}`
   if (facts.hasLaw && isLeftOver(facts))
     return `${facts.openPages <= 1 ? 'this is the only page' : `these are the only ${facts.openPages} pages`} in use at the end; all ${facts.since} references of that law${remembered} that were taken later have come back, and up to ${facts.peak} were out at once before`

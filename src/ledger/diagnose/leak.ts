@@ -28,8 +28,6 @@ export interface LeakFacts {
   outOfLaw: number
   /** Number of references of the law that came back, and were taken between the first and the last of the `alike` ones. */
   between: number
-  /** Number of references of the law that came back, and were taken after the last of the `alike` ones. */
-  sinceAlike: number
   /** Number of pages in use with references of the law that are out. */
   pagesOfLaw: number
   /**
@@ -83,8 +81,6 @@ export interface LeakFacts {
   isHeadless: boolean
   /** True if the reference of the hand-out came back and this is the only one that is out. */
   isGivenUp: boolean
-  /** True if nobody took a reference to the page since its owner and the page tables gave theirs back. */
-  isLeftAlone: boolean
   /** True if the page's lifetime includes its hand-out. */
   hasHandOut: boolean
   /** True if a page table may hold it. */
@@ -158,21 +154,6 @@ export function isLeftOver(facts: LeakFacts): boolean {
   return (drains >= KNOWN_LAW || peak >= CACHED) && outLater === 0 && since > SEVERAL + 1
 }
 
-/**
- * True if it is one of several that one fault left behind again and again: others that were taken between them came back, and each
- * was overtaken by far more than any that came back. None of the page's other users is left, and nobody looked for the page since, as
- * the users of a cache do; and of the pages in use, most are such ones.
- */
-export function isRepeated(facts: LeakFacts): boolean {
-  const { lawLifetimes, returned, alike, between, since, most, pagesOfLaw, openPages } = facts
-  if (facts.isVague || facts.isHandOut || facts.isPin || facts.maybeWith !== undefined || facts.mayWait) return false
-  if (lawLifetimes < KNOWN_LAW || returned < ENOUGH || alike <= SEVERAL) return false
-  // A holder who stopped took nothing after that; a fault goes on.
-  if (facts.mayBeWithOne || between < alike || between < FACTOR * facts.sinceAlike) return false
-  if (!facts.isGivenUp || !facts.isLeftAlone || facts.others > 0 || 2 * pagesOfLaw <= openPages) return false
-  return since > FACTOR * most + SEVERAL + 1
-}
-
 /** Returns a reason for doubt about a reference that is reported as held, not as leaked. */
 export function doubtOf(facts: LeakFacts): HeldReference['doubt'] {
   const { exited, isOwnTask, isPin, returned } = facts
@@ -220,11 +201,6 @@ function certaintyByOrder(facts: LeakFacts): Certainty | undefined {
   if (facts.wasEvicted && !facts.hasLaw) return 'likely'
   if (facts.mayBeMissing || facts.mayBeBack) return undefined
   if (!facts.hasLaw) return isPin ? undefined : neverReturned(facts)
-  return certaintyOfOne(facts) ?? (isRepeated(facts) ? 'possible' : undefined)
-}
-
-/** Judges a reference of a law as an exception, by the order in which others came back. */
-function certaintyOfOne(facts: LeakFacts): Certainty | undefined {
   if (isPassedByItsTask(facts)) return passed(facts)
   if (!facts.isOwnTask && isOvertaken(facts) && facts.maybeWith === undefined && !facts.mayWait) return overtaken(facts)
   return isLeftOver(facts) ? 'likely' : holderIsGone(facts)

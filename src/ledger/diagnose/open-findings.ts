@@ -37,12 +37,6 @@ export interface Holder {
   law: number | undefined
 }
 
-/** Per event of a lifetime, the place of its partner; and the puts that may have given back what another law says is out. */
-interface Puts {
-  partners: readonly (number | undefined)[]
-  strays: readonly LifetimeEvent[]
-}
-
 /** A reference that is out and whose get is known. */
 interface KnownReference {
   reference: OpenReference
@@ -113,7 +107,7 @@ export class OpenFindings {
     if (isDevice && !this.#isFollowed(row, events)) return []
     // Puts that may have given back what another law says is out.
     const strays = [...strayPuts(events, partners, this.#ledger.book), ...surplus.map(({ event }) => event)]
-    return this.#attribute(row, finding, events, users, { partners, strays })
+    return this.#attribute(row, finding, events, users, partners, strays)
   }
 
   /** Notes that other parts of the recording show that events are missing although no gap is reported. Puts may be among them. */
@@ -183,9 +177,10 @@ export class OpenFindings {
     held: Finding,
     events: readonly LifetimeEvent[],
     open: readonly OpenReference[],
-    puts: Puts,
+    partners: readonly (number | undefined)[],
+    strays: readonly LifetimeEvent[],
   ): Finding[] {
-    const known = this.#factsOfAll(row, held, events, open, puts)
+    const known = this.#factsOfAll(row, held, events, open, strays)
     if (known.length === 0) {
       held.evidence.push('held since before the recording began')
       return [held]
@@ -195,7 +190,7 @@ export class OpenFindings {
     const chosen = leaked[0]?.facts.waits ? leaked.slice(0, 1) : onePerLaw(leaked)
     const isAlone = onePerLaw(known).length === 1
     if (chosen.length > 0 || this.#detailed++ < MAX_DETAILED)
-      held.history = this.#naming.history(events, puts.partners, held.count)
+      held.history = this.#naming.history(events, partners, held.count)
     if (chosen.length === 0) {
       this.#tell(held, known.find(({ judged }) => doubtOf(judged)) ?? known[0]!)
       return [held]
@@ -220,7 +215,7 @@ export class OpenFindings {
     held: Finding,
     events: readonly LifetimeEvent[],
     open: readonly OpenReference[],
-    { partners, strays }: Puts,
+    strays: readonly LifetimeEvent[],
   ): KnownReference[] {
     const { pages, pagemaps } = this.#ledger
     const isJudged = pagemaps.list[held.pagemap]!.device || pages.has(row, PageBit.rested)
@@ -230,12 +225,10 @@ export class OpenFindings {
     // References without a law may have come back in ways that nothing tells; those of laws are out.
     const lawful = open.reduce((sum, { law, units }) => (law === NO_LAW ? sum : sum + units), 0)
     const isWithin = lawful <= held.references
-    const isLeftAlone = this.#isLeftAlone(events, partners)
     return open.flatMap(reference => {
       if (!reference.event) return []
       const facts = this.#factsOf(row, events, reference, open, isEven)
       const [oldest = reference.event] = reference.alternatives
-      facts.isLeftAlone = isLeftAlone
       const isBack = ({ ordinal }: LifetimeEvent) => ordinal > oldest.ordinal
       const isEvened = this.#histories.isEvened(row, reference.law)
       facts.mayBeBack =
@@ -244,21 +237,12 @@ export class OpenFindings {
       const judged =
         found === undefined
           ? facts
-          : { ...this.#factsOf(row, events, reference, open, isEven, found), mayBeBack: facts.mayBeBack, isLeftAlone }
+          : { ...this.#factsOf(row, events, reference, open, isEven, found), mayBeBack: facts.mayBeBack }
       // An ordinary page may rightfully be held for ever (page cache, kernel memory), so it is not called leaked unless it is
       // watched and had the same owner all the time.
       const certainty = isJudged && (isEven || (facts.waits && isWithin)) ? certaintyOf(facts, judged) : undefined
       return [{ reference, event: reference.event, units: reference.units, facts, judged, certainty }]
     })
-  }
-
-  /** True if the owner's reference and those of page tables came back, and nobody took a reference after the last of them. */
-  #isLeftAlone(events: readonly LifetimeEvent[], partners: readonly (number | undefined)[]): boolean {
-    const owners = events.flatMap((event, i) =>
-      event.delta > 0 && (event.mapped || this.#isHandOut(event.signature)) ? [partners[i] ?? events.length] : [],
-    )
-    const last = Math.max(...owners)
-    return owners.length > 0 && last < events.length && events.slice(last + 1).every(({ delta }) => delta <= 0)
   }
 
   /** Adds to a finding who took a reference, and the evidence on it. */
@@ -382,7 +366,6 @@ export class OpenFindings {
       evictions,
       isEven,
       mayBeBack: false,
-      isLeftAlone: false,
       mayBeMissing: this.#areEventsMissing || anomalies.unrecorded > 0 || log.incomplete.has(row),
     }
   }
