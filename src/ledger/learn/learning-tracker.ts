@@ -91,15 +91,16 @@ function sampleLifetimes({ log, nodes }: Pick<Tables, 'log' | 'nodes'>): Lifetim
 /** Drops lifetimes that obey every law. */
 function makeRoom(book: LawBook, tables: Tables): void {
   const { log, pages, kinds, nodes } = tables
-  /** Per kind: 1 lawful, 0 not, -1 not looked at yet. */
-  const lawful = new Int8Array(kinds.size).fill(-1)
-  const isLawful = (entry: number) => {
+  /** By kind: 1 if it obeys every law, 0 if not, -1 if it was not looked at yet. */
+  const byKind = new Int8Array(kinds.size).fill(-1)
+  const lawful = new Uint8Array(log.length)
+  for (let entry = 0; entry < log.length; entry++) {
     const kind = log.kind[entry]!
-    if (kind < 0) return false
-    if (lawful[kind]! < 0) lawful[kind] = book.balanceOf(kinds.unitsOf(kind)).size === 0 ? 1 : 0
-    return lawful[kind] === 1
+    if (kind < 0) continue
+    if (byKind[kind]! < 0) byKind[kind] = book.balanceOf(kinds.unitsOf(kind)).size === 0 ? 1 : 0
+    lawful[entry] = byKind[kind]!
   }
-  const moved = log.compact(isLawful)
+  const moved = log.compact(lawful)
   for (let row = 0; row < pages.length; row++) {
     const last = pages.lastClosed[row]!
     if (last >= 0) pages.lastClosed[row] = moved[last]!

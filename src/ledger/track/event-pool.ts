@@ -140,7 +140,8 @@ export class EventPool {
   keepOnly(...tails: Int32Array[]): void {
     const kept = new Uint8Array(this.#used)
     for (const each of tails)
-      for (const tail of each) for (let node = tail; node >= 0; node = this.before(node)) kept[node] = 1
+      for (let i = 0; i < each.length; i++)
+        for (let node = each[i]!; node >= 0; node = this.before(node)) kept[node] = 1
     this.#kept = kept
     this.#free = -1
     this.#next = this.#end = 0

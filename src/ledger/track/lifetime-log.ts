@@ -59,21 +59,21 @@ export class LifetimeLog {
   /**
    * Drops lifetimes that obey every law, and renumbers the entries. The caller has to free their events.
    *
-   * @param isLawful tells of an entry whether it obeys every law
+   * @param lawful 1 for each entry that obeys every law
    * @returns by old entry its new number; for a dropped entry, that of the same page's latest earlier lifetime that is kept
    */
-  compact(isLawful: (entry: number) => boolean): Int32Array {
+  compact(lawful: Uint8Array): Int32Array {
     this.isCompacted = true
     const moved = new Int32Array(this.length).fill(NO_LIFETIME)
     const latest = this.length - LATEST
     let odd = 0
-    for (let entry = 0; entry < latest; entry++) if (!isLawful(entry)) odd++
+    for (let entry = 0; entry < latest; entry++) if (lawful[entry] === 0) odd++
     // Half of the room has to become free, even if many lifetimes break a law.
     let surplus = Math.max(0, odd + LATEST - MAX_LIFETIMES / 2)
     if (this.#events > MAX_EVENTS && odd * 4 > latest) surplus = Math.max(surplus, odd >> 1)
     let kept = 0
     for (let entry = 0; entry < this.length; entry++) {
-      const isOdd = entry < latest && !isLawful(entry)
+      const isOdd = entry < latest && lawful[entry] === 0
       if (isOdd && surplus-- > 0) this.incomplete.add(this.row[entry]!)
       else if (isOdd || entry >= latest) {
         moved[entry] = kept++

@@ -31,6 +31,9 @@ import { RestLevels } from './rest-levels.ts'
 import { Tables } from './tables.ts'
 import { UnmapSweep } from './unmap-sweep.ts'
 
+/** Events that the hot loop takes in at a time. A loop that ran for long would be compiled again and again while it runs. */
+const RUN = 2048
+
 export interface TrackerOptions {
   /** Account for ordinary pages too, not only for those of pagemaps. */
   allPages?: boolean | undefined
@@ -117,14 +120,22 @@ export class Tracker {
   add(batch: EventBatch): void {
     this.#tables.order.update()
     for (const gap of batch.lost) this.#addGap(gap)
+    const { order, time, length } = batch
+    if (length > 0) this.firstTime = Math.min(this.firstTime, time[order[0]!]!)
+    for (let from = 0; from < length; from += RUN) this.#addRun(batch, from, Math.min(from + RUN, length))
+    if (length > 0) this.lastTime = Math.max(this.lastTime, time[order[length - 1]!]!)
+    this.#pipeline.giveUpBefore(this.lastTime - this.#tables.order.window)
+  }
+
+  /** Takes in the events of a batch from `from` to `to` in its order. */
+  #addRun(batch: EventBatch, from: number, to: number): void {
     const { order, time, pid, pfn, op, val, ret, stack, cpu } = batch
     const { pages, gaps, sites } = this.#tables
     const cpus = this.#cpus
     const lifetimes = this.#lifetimes
     const fastPath = this.#fastPath
     const skips = !this.#allPages
-    if (batch.length > 0) this.firstTime = Math.min(this.firstTime, time[order[0]!]!)
-    for (let k = 0; k < batch.length; k++) {
+    for (let k = from; k < to; k++) {
       const i = order[k]!
       const since = cpus.since(cpu[i]!, pid[i]!, time[i]!)
       if (time[i]! > this.#snapshotAt) this.#takeSnapshot()
@@ -166,8 +177,6 @@ export class Tracker {
         lifetimes.applyRow(row, val[i]!, batch, i, signature, since, this.events)
       else this.#takeSlowly(row, eventOf(batch, i, signature, since, this.events))
     }
-    if (batch.length > 0) this.lastTime = Math.max(this.lastTime, time[order[batch.length - 1]!]!)
-    this.#pipeline.giveUpBefore(this.lastTime - this.#tables.order.window)
   }
 
   /** Settles what is still open at the end of the recording. */
