@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Turns anomalies, the events that contradicted the rules, into findings. */
-import { OP_NAMES } from '../../trace/events.ts'
+import { OP_NAMES, Op } from '../../trace/events.ts'
 import type { Certainty, Finding } from '../findings/finding.ts'
 import { NO_LAW } from '../learn/law-book.ts'
 import type { LearningTracker } from '../learn/learning-tracker.ts'
 import type { Anomaly } from '../track/anomalies.ts'
 import type { LifetimeEvent } from '../track/lifetime-event.ts'
 import { signatureOf, unitKey } from '../track/unit-key.ts'
+import { isConsistent } from './consistency.ts'
 import { lawSentence } from './law-words.ts'
 import { ALWAYS, ENOUGH } from './leak.ts'
 import { type Naming, references } from './naming.ts'
@@ -41,7 +42,7 @@ export class AnomalyFindings {
     // The owner got the page before the core had reset its count: if that is a fault, it is the core's, and probes may show it.
     if (anomaly.kind === 'get-on-free-page' && anomaly.isOwners) return undefined
     if (!rule || (anomaly.kind === 'get-on-free-page' && rule.idle === 0 && rule.handOut === 'get')) return undefined
-    if (!showsFault(anomaly)) return undefined
+    if (!showsFault(anomaly, order.window)) return undefined
     const [first] = found
     const isShort = found.length === 1 && first!.put.time <= anomaly.event.time && this.isClean(first!.law)
     const certainty = this.#certainty(anomaly, history, isShort)
@@ -241,10 +242,15 @@ export class AnomalyFindings {
 
 /**
  * False if the event read another count than its own operation leaves: then another task changed the count, too, or the tracker's
- * count is wrong because events are missing.
+ * count is wrong because events are missing. Of a mismatch, the same is told by the counts read before it, and by later events
+ * whose results differ as much the other way: what is missing was made up for.
+ *
+ * @param late how long after its operation an event may be stamped
  */
-export function showsFault({ kind, event, count }: Anomaly): boolean {
-  return kind === 'count-mismatch' || event.count === count + event.val
+export function showsFault({ kind, event, count, life, drift }: Anomaly, late: number): boolean {
+  if (kind !== 'count-mismatch') return event.count === count + event.val
+  const isMadeUp = event.op !== Op.SET && event.op < Op.FREEZE && drift === 0
+  return !isMadeUp && isConsistent(life, count, late)
 }
 
 function weaker(certainty: Certainty): Certainty {

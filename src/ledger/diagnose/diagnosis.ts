@@ -103,7 +103,7 @@ export class Diagnosis {
     const causes = new Map<Anomaly, Finding>()
     const { innocent, unrecorded } = dismissed(ledger)
     const judged = ledger.anomalies.list.filter(each => !innocent.has(each) && !this.#mayBeExplainedLater(each))
-    const areMissing = ledger.anomalies.unrecorded > 0 || judged.some(each => !showsFault(each))
+    const areMissing = ledger.anomalies.unrecorded > 0 || judged.some(each => !showsFault(each, ledger.order.window))
     for (const anomaly of judged) {
       if (unrecorded.has(anomaly)) continue
       const history = histories.get(anomaly.row)

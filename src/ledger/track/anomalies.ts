@@ -27,6 +27,8 @@ export interface Anomaly {
    * their free list twice.
    */
   freedTwice: boolean
+  /** By how much the results of this event and of later impossible ones differ from the tracked count, all together. */
+  drift: number
 }
 
 export interface Consequence {

@@ -114,19 +114,23 @@ export class Contradictions {
 
   #readsAnother(row: number, event: LedgerEvent, before: number, later: readonly LedgerEvent[]): boolean {
     if (event.op === Op.SET) return false
-    const contradicts = isExact(event) && countBefore(event) !== before
-    const off = contradicts ? countBefore(event) - before : event.count - resulting(before, event.op, event.val)
-    if (off === 0) return false
+    const byResult = isExact(event) && countBefore(event) !== before
+    const told = byResult ? countBefore(event) : event.count
+    const own = (count: number) => (byResult ? count : resulting(count, event.op, event.val))
+    if (told === own(before)) return false
     const earlier = this.#lifetimes.last(row)
     const isNear = (other: OrderedEvent) =>
       !isSameTask(other, event) && Math.abs(other.time - event.time) < this.#order.near
+    const near = later.filter(isNear)
+    // A set stamped later may have come between the operation and the reading, or before both. Either way its value is known.
+    const bases = [before, ...near.filter(({ op }) => op === Op.SET).map(({ val }) => val)]
+    const counts = bases.flatMap((count, i) => (i > 0 ? [count, own(count)] : [own(count)]))
     // An operation stamped before the event may have taken effect after the count was read, and the other way round.
     const changes = [
-      ...(earlier && isNear(earlier) ? [-earlier.val] : []),
-      ...later.filter(isNear).map(other => (other.op === Op.SET ? off : other.val)),
+      ...(earlier && isNear(earlier) ? [-earlier.delta] : []),
+      ...near.filter(({ op }) => op !== Op.SET).map(({ val }) => val),
     ]
-    const most = changes.reduce((sum, change) => (change * off > 0 ? sum + change : sum), 0)
-    return Math.abs(most) < Math.abs(off)
+    return !counts.some(count => canMakeUp(told - count, changes))
   }
 
   /** Takes over the count that an event found: the difference are references held before the lifetime's first event. */
@@ -165,6 +169,8 @@ export class Contradictions {
     const count = pages.count[row]!
     const next = countAfter(count, event)
     if (event.op === Op.SET && pages.has(row, PageBit.anomalous)) pages.set(row, PageBit.handedOutAgain)
+    const anomaly = this.#anomalies.of(row)
+    if (anomaly) anomaly.drift += next - resulting(count, event.op, event.val)
     // Applied even if the count stays the same, because the event took or gave back references.
     this.#applier.change(row, next - count, event)
   }
@@ -205,6 +211,7 @@ export class Contradictions {
       moreConsequences: 0,
       isOwners: this.#owners.isOwner(row, event),
       freedTwice: false,
+      drift: 0,
     }
   }
 
@@ -216,4 +223,10 @@ export class Contradictions {
     if (count <= (this.#rules.idleCount(row) ?? 0)) return 'put-on-free-page'
     return count + event.val < putTo ? 'surplus-put' : 'count-mismatch'
   }
+}
+
+/** True if all those of the changes that have the sign of a difference make up for it. */
+function canMakeUp(off: number, changes: readonly number[]): boolean {
+  const most = changes.reduce((sum, change) => (change * off > 0 ? sum + change : sum), 0)
+  return Math.abs(most) >= Math.abs(off)
 }

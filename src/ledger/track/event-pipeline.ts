@@ -169,10 +169,12 @@ export class EventPipeline {
   }
 
   /**
-   * Applies events of which at least one is impossible. After each contradiction, an order is looked for among the events that
-   * are left.
+   * Applies events of which at least one is impossible. After a contradiction, an order is looked for among the events that are
+   * left: if they are few, always, otherwise once they have halved since the last search, so that all searches together cost
+   * little more than the first. With a coarse clock, many events have an order that means nothing.
    */
   #contradict(row: number, order: readonly LedgerEvent[]): void {
+    let searched = Infinity
     for (const [done, event] of order.entries()) {
       if (this.#buffer.isPossible(row, event)) {
         this.#applier.accept(row, event)
@@ -180,7 +182,10 @@ export class EventPipeline {
       }
       const rest = order.slice(done + 1)
       this.#contradictions.explain(row, event, rest)
-      const settled = rest.length > 0 && rest.length < MAX_RECENT ? this.#buffer.order(row, rest) : undefined
+      const isDue = rest.length < MAX_RECENT || (rest.length * 2 <= searched && !this.#tables.order.isCoarse)
+      if (rest.length === 0 || !isDue) continue
+      searched = rest.length
+      const settled = this.#buffer.order(row, rest)
       if (settled) {
         this.#carryOut(row, settled)
         return
