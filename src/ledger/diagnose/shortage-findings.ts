@@ -107,7 +107,8 @@ export class ShortageFindings {
     return this.#ledger.book.laws[law]!.sites.every(key => isPut(key) || this.#isHandOut(signatureOf(key)))
   }
 
-  #culpritCertainty({ law, candidates, put, out, units, taken, isUnique }: Shortage, isSure: boolean): Certainty {
+  #culpritCertainty(shortage: Shortage, isSure: boolean): Certainty {
+    const { law, candidates, put, out, units, taken, isUnique } = shortage
     // A put that gives back more than is left is at fault, whoever put before it: it takes references that others will give back.
     const isOver = out > 0 && -unitsOf(put, 0) > out
     if ((candidates.length > 1 && !isOver) || put.stack === 0) return 'possible'
@@ -120,6 +121,8 @@ export class ShortageFindings {
     const puts = known.sites.filter(key => (key & 1) === 1).length
     // Another put of the law may have freed the page in the lifetime before, so that its rightful put falls into this lifetime.
     if (known.isAmbiguous || (puts > 1 && !isOver)) return 'possible'
+    // A page that its owner was handed without its reference looks the same: then the put is rightful, and the hand-out at fault.
+    if (out === 0 && this.isOfHandOuts(shortage)) return 'likely'
     return isSure && isKnown && puts === 1 && units === 1 ? 'certain' : 'likely'
   }
 
