@@ -80,3 +80,15 @@ test('what is dropped is used again', () => {
   chains.check()
   expect(chains.most).toBeLessThan(8192)
 })
+
+test('few that are dropped beside many that are kept do not make the pool grow for ever', () => {
+  const chains = new Chains()
+  for (let event = 0; event < 50_000; event++) chains.add(0)
+  for (let round = 0; round < 4000; round++) {
+    for (let event = 0; event < 50; event++) chains.add(1)
+    chains.drop(1, false)
+    chains.keepOnly()
+  }
+  chains.check()
+  expect(chains.most).toBeLessThan(1 << 18)
+})

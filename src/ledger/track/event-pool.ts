@@ -46,8 +46,10 @@ export class EventPool {
   #next = 0
   #end = 0
   #used = 0
-  /** By node, 1 if it was in use at the last `keepOnly`. */
+  /** By node, 1 if it was in use at the last `keepOnly`; how many were, and how many there was room for since. */
   #kept = new Uint8Array(0)
+  #keptNodes = 0
+  #taken = 0
 
   /** Returns an unused node. */
   #take(): number {
@@ -74,6 +76,7 @@ export class EventPool {
     }
     this.#next = node + 1
     this.#end = end
+    this.#taken += end - node
     return node
   }
 
@@ -133,18 +136,25 @@ export class EventPool {
 
   /**
    * Returns all nodes to the pool but those of some chains. What was returned to it before is part of the rest, and so is
-   * forgotten.
+   * forgotten. Does nothing while fewer nodes were taken than were kept the last time: each call looks at all that are kept, so
+   * that many open lifetimes would make each of many calls slow.
    *
    * @param tails last nodes of the chains; -1 stands for none
    */
   keepOnly(...tails: Int32Array[]): void {
+    if (this.#taken < this.#keptNodes) return
     const kept = new Uint8Array(this.#used)
+    let keptNodes = 0
     for (const each of tails)
       for (let i = 0; i < each.length; i++)
-        for (let node = each[i]!; node >= 0; node = this.before(node)) kept[node] = 1
+        for (let node = each[i]!; node >= 0; node = this.before(node)) {
+          kept[node] = 1
+          keptNodes++
+        }
     this.#kept = kept
+    this.#keptNodes = keptNodes
     this.#free = -1
-    this.#next = this.#end = 0
+    this.#next = this.#end = this.#taken = 0
   }
 
   /** Returns one node to the pool. */
