@@ -136,13 +136,13 @@ export class EventPool {
 
   /**
    * Returns all nodes to the pool but those of some chains. What was returned to it before is part of the rest, and so is
-   * forgotten. Does nothing while fewer nodes were taken than were kept the last time: each call looks at all that are kept, so
-   * that many open lifetimes would make each of many calls slow.
+   * forgotten. Does nothing while fewer nodes were taken than half of those that were kept the last time: each call looks at all that
+   * are kept, so that many open lifetimes would make each of many calls slow.
    *
    * @param tails last nodes of the chains; -1 stands for none
    */
   keepOnly(...tails: Int32Array[]): void {
-    if (this.#taken < this.#keptNodes) return
+    if (2 * this.#taken < this.#keptNodes) return
     const kept = new Uint8Array(this.#used)
     let keptNodes = 0
     for (const each of tails)
