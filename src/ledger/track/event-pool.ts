@@ -46,10 +46,10 @@ export class EventPool {
   #next = 0
   #end = 0
   #used = 0
-  /** By node, 1 if it was in use at the last `keepOnly`; how many were, and how many there was room for since. */
+  /** By node, 1 if it was in use at the last `keepOnly`; how many were, and the sizes of the runs that were begun since. */
   #kept = new Uint8Array(0)
   #keptNodes = 0
-  #taken = 0
+  #runs = 0
 
   /** Returns an unused node. */
   #take(): number {
@@ -76,7 +76,7 @@ export class EventPool {
     }
     this.#next = node + 1
     this.#end = end
-    this.#taken += end - node
+    this.#runs += end - node
     return node
   }
 
@@ -136,13 +136,14 @@ export class EventPool {
 
   /**
    * Returns all nodes to the pool but those of some chains. What was returned to it before is part of the rest, and so is
-   * forgotten. Does nothing while fewer nodes were taken than half of those that were kept the last time: each call looks at all that
-   * are kept, so that many open lifetimes would make each of many calls slow.
+   * forgotten. Does nothing while fewer nodes were taken than an eighth of those that were kept the last time: each call looks at all
+   * that are kept, so that many open lifetimes would make each of many calls slow.
    *
    * @param tails last nodes of the chains; -1 stands for none
    */
   keepOnly(...tails: Int32Array[]): void {
-    if (2 * this.#taken < this.#keptNodes) return
+    const taken = this.#runs - (this.#end - this.#next)
+    if (8 * taken < this.#keptNodes) return
     const kept = new Uint8Array(this.#used)
     let keptNodes = 0
     for (const each of tails)
@@ -154,7 +155,7 @@ export class EventPool {
     this.#kept = kept
     this.#keptNodes = keptNodes
     this.#free = -1
-    this.#next = this.#end = this.#taken = 0
+    this.#next = this.#end = this.#runs = 0
   }
 
   /** Returns one node to the pool. */
