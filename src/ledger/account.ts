@@ -306,13 +306,9 @@ function pagemapSummaries(recording: Recording, ledger: LearningTracker): Pagema
   }))
 }
 
-function openLives(ledger: LearningTracker, diagnosis: Diagnosis): number {
-  const { pages } = ledger
+function openLives({ pages }: LearningTracker, diagnosis: Diagnosis): number {
   let open = 0
-  for (let row = 0; row < pages.length; row++) {
-    if (!pages.has(row, PageBit.open) || !ledger.isCounted(row)) continue
-    if (pages.count[row] !== ledger.idleCount(row) || diagnosis.isUsedAtIdleCount(row)) open++
-  }
+  for (let row = 0; row < pages.length; row++) if (diagnosis.isOpen(row)) open++
   return open
 }
 

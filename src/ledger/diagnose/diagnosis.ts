@@ -39,6 +39,8 @@ export class Diagnosis {
   readonly #rests: RestFindings
   readonly #naming: Naming
   readonly #histories: PageHistories
+  /** Rows of pages in use of which no finding tells. */
+  readonly #unknown = new Set<number>()
 
   constructor(ledger: LearningTracker, recording: Pick<Recording, 'tasks' | 'info'>) {
     this.#ledger = ledger
@@ -66,8 +68,9 @@ export class Diagnosis {
     for (let row = 0; row < pages.length; row++) {
       const own = anomalies.of(row)
       // After an anomaly that was dismissed, the page's count was not followed, so nothing is claimed of it.
-      if (own && !causes.has(own)) continue
-      for (const finding of this.#open.of(row)) {
+      const findings = own && !causes.has(own) ? [] : this.#open.of(row)
+      if (findings.length === 0 && this.isOpen(row)) this.#unknown.add(row)
+      for (const finding of findings) {
         held.add(finding.pfn)
         const cause = anomalies.cause(row, pages.pagemap[row]!)
         const caused = freed.get(row) ?? probed.get(row) ?? (cause && causes.get(cause)) ?? short.get(row)
@@ -193,9 +196,11 @@ export class Diagnosis {
     return found
   }
 
-  /** True if a page is in use although it has the count of an idle one, which occurs where the core resets the count. */
-  isUsedAtIdleCount(row: number): boolean {
-    return this.#open.isUsedAtIdleCount(row)
+  /** True if a page is in use at the end, by its count or, where the core resets counts, by its events. */
+  isOpen(row: number): boolean {
+    const { pages } = this.#ledger
+    if (!pages.has(row, PageBit.open) || !this.#ledger.isCounted(row)) return false
+    return pages.count[row] !== this.#ledger.idleCount(row) || this.#open.isUsedAtIdleCount(row)
   }
 
   /** Returns the holders of a page's references in that state, the oldest reference first. */
@@ -239,13 +244,9 @@ export class Diagnosis {
     return this.#rests.notes()
   }
 
-  /** Returns the number of open lifetimes of which nothing can be claimed, because events were lost. */
+  /** Returns the number of open lifetimes of which `findings` could claim nothing, because events are missing. */
   unknownLifetimes(): number {
-    const { pages } = this.#ledger
-    let unknown = 0
-    for (let row = 0; row < pages.length; row++)
-      if (this.#ledger.isCounted(row) && pages.bits[row]! & PageBit.open && !this.#ledger.mayClaim(row)) unknown++
-    return unknown + this.#neverFreed.unknown()
+    return this.#unknown.size + this.#neverFreed.unknown()
   }
 
   /** Returns the number of pages that are out, by probes alone. */

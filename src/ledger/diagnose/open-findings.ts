@@ -90,7 +90,7 @@ export class OpenFindings {
       return []
     const idle = this.#ledger.idleCount(row) ?? 0
     const count = pages.count[row]!
-    if ((count <= idle && !this.#isReset(row)) || count <= 0) return []
+    if ((count <= idle && !this.isUsedAtIdleCount(row)) || count <= 0) return []
     const events = this.#ledger.lifeEvents(row)
     const finding = this.#held(row, count, idle, events)
     const isDevice = pagemaps.list[pages.pagemap[row]!]!.device || pages.has(row, PageBit.rested)
