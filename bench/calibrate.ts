@@ -5,7 +5,8 @@
  *   npm run calibrate -- [--recordings 1000] [--seed 1] [--workers 1] [--correct] [--json FILE] [--list-wrong]
  *   npm run calibrate -- --replay SEED [--correct] [--write DIR]
  *
- * With `--correct` no driver has a fault, so that every accusation is wrong. `--list-wrong` prints wrong findings as they occur,
+ * With `--simulator lifecycles` the drivers are random state machines of a second simulator (`testkit/lifecycles`), which was
+ * written by another hand, instead of the subsystems of `testkit/drivers`. With `--correct` no driver has a fault, so that every accusation is wrong. `--list-wrong` prints wrong findings as they occur,
  * one line of JSON each; `--replay` shows the recording of such a line's seed. An interrupt (SIGINT) prints the table of the
  * recordings judged so far.
  */
@@ -14,11 +15,13 @@ import { parseArgs } from 'node:util'
 import { Worker } from 'node:worker_threads'
 import { replay } from './calibrate/replay.ts'
 import type { Scored } from './calibrate/score.ts'
+import { DEFAULT_SIMULATOR, simulatorOf } from './calibrate/simulators.ts'
 import { tableOf } from './calibrate/table.ts'
 import { add, emptyTally } from './calibrate/tally.ts'
 
 const { values } = parseArgs({
   options: {
+    simulator: { type: 'string', default: DEFAULT_SIMULATOR },
     recordings: { type: 'string', default: '1000' },
     seed: { type: 'string', default: '1' },
     workers: { type: 'string', default: '1' },
@@ -30,7 +33,8 @@ const { values } = parseArgs({
   },
 })
 
-if (values.replay !== undefined) await replay(Number(values.replay), values.correct, values.write)
+const simulator = simulatorOf(values.simulator)
+if (values.replay !== undefined) await replay(simulator, Number(values.replay), values.correct, values.write)
 else await calibrate(Number(values.recordings), Number(values.seed), Number(values.workers))
 
 async function calibrate(recordings: number, first: number, workers: number): Promise<void> {
@@ -64,7 +68,7 @@ async function calibrate(recordings: number, first: number, workers: number): Pr
 
 function runWorker(seeds: number[], take: (scored: Scored) => void): Promise<void> {
   const worker = new Worker(new URL('./calibrate/worker.js', import.meta.url), {
-    workerData: { seeds, correct: values.correct },
+    workerData: { simulator: values.simulator, seeds, correct: values.correct },
   })
   return new Promise((resolve, reject) => {
     worker.on('message', take)

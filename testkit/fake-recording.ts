@@ -29,8 +29,8 @@ export interface FakeOptions {
 }
 
 /** ZONE_DEVICE in the top bits of `flags` on x86-64, as in the recordings under shared/data. */
-const ZONE_DEVICE_HIGH = 0x0c000000
-const PG_RESERVED = 0x2000
+export const ZONE_DEVICE_HIGH = 0x0c000000
+export const PG_RESERVED = 0x2000
 
 function fill(rows: readonly Row[], stacks: Stacks, lost: LostEvents[]): EventBatch {
   // Rows of a batch are stored by CPU, as in a file. `order` sorts them by time and keeps the order of each CPU.

@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Prints one simulated recording in detail: the driver, the true faults and the ledger's findings. */
 import { account, type Finding } from '../../src/ledger/index.ts'
-import { makeRecording, type SimulatedRecording } from '../../testkit/drivers/make.ts'
 import { score } from './score.ts'
-import { writeRecording } from './write.ts'
+import type { Simulation, Simulator } from './simulation.ts'
 
 const hex = (pfn: number) => `0x${pfn.toString(16)}`
 
 /** @param correct true for a driver without faults, whatever the seed draws */
-export async function replay(seed: number, correct: boolean, directory: string | undefined): Promise<void> {
-  const made = makeRecording(seed, correct ? { driver: { bugs: [] } } : {})
+export async function replay(
+  simulate: Simulator,
+  seed: number,
+  correct: boolean,
+  directory: string | undefined,
+): Promise<void> {
+  const made = simulate(seed, correct)
   printTruth(made)
   const { findings } = await account(made.recording())
-  const { findings: scored } = score(made, findings)
+  const { findings: scored } = score(made.expected, findings)
   let next = 0
   for (const finding of findings) {
     const verdict =
@@ -21,21 +25,18 @@ export async function replay(seed: number, correct: boolean, directory: string |
     if (verdict !== undefined)
       console.log(`  -> fault ${verdict.fault}, culprit ${verdict.culprit}; true: ${verdict.truth}`)
   }
-  if (directory !== undefined) writeRecording(made, directory)
+  if (directory !== undefined) made.write(directory)
 }
 
-function printTruth({ seed, driver, conditions, truth, rows, run }: SimulatedRecording): void {
-  console.log(`seed ${seed}: ${JSON.stringify(driver)}`)
-  console.log(`subsystems: ${run.subsystems.map(({ name }) => name).join(' ')}`)
-  console.log(`conditions: ${JSON.stringify(conditions)}; ${rows.length} events recorded`)
-  for (const { kind, pfn, functions, units, time, subsystem, mode, why } of truth.faults)
+function printTruth({ seed, events, expected, describe }: Simulation): void {
+  console.log(`seed ${seed}: ${describe().join('\n')}; ${events} events recorded`)
+  for (const { kind, pfn, functions, units, time, subsystem, mode, decidable, why } of expected.faults)
     console.log(
-      `TRUE ${kind} page ${hex(pfn)} by ${functions.join(' or ')} (${subsystem} ${mode}), ${units} at ${time}` +
-        (why === undefined ? '' : `; not decidable: ${why}`),
+      `TRUE ${kind} page ${hex(pfn)} by ${functions.join(' or ')} (${`${subsystem} ${mode}`.trim()}), ${units} at ${time}` +
+        (decidable ? '' : `; not decidable${why === undefined ? '' : `: ${why}`}`),
     )
-  const cascade = truth.cascade.map(({ pfn, time }) => `${hex(pfn)} from ${time}`)
+  const cascade = expected.cascade.map(({ pfn, time }) => `${hex(pfn)} from ${time}`)
   if (cascade.length > 0) console.log(`spoilt: ${cascade.slice(0, 12).join(', ')}${cascade.length > 12 ? ', ...' : ''}`)
-  console.log(`held at the end by others: ${truth.held.length} references`)
 }
 
 function printFinding({ kind, pfn, certainty, culprit, count, expected, references, life, evidence }: Finding): void {

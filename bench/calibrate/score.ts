@@ -2,9 +2,8 @@
 /** Scores the findings about one simulated recording against the known faults: kind, page and culprit. */
 import type { Actor, Certainty, Finding } from '../../src/ledger/findings/finding.ts'
 import { ACCUSATIONS } from '../../src/ledger/findings/kinds.ts'
-import type { SimulatedRecording } from '../../testkit/drivers/make.ts'
 import type { Culprit } from '../../testkit/drivers/stacks.ts'
-import type { TrueFault } from '../../testkit/drivers/truth.ts'
+import type { Expected, ExpectedFault } from './simulation.ts'
 
 export interface ScoredFinding {
   kind: string
@@ -64,12 +63,6 @@ function isCulprit(actor: Actor, culprit: Culprit): boolean {
   return name === plain(culprit.function) && actor.stack.some(frame => plain(frame.name) === caller)
 }
 
-/** Largest difference between a recorded and a true time, in the unit of the recording's clock. */
-function slack(made: SimulatedRecording): number {
-  const { kind } = made.conditions.clock
-  return kind === 'counter' ? 100 : kind === 'uptime' ? 8e6 : 2e6
-}
-
 /**
  * True if everything that the finding is about was over by `time`, so that it cannot be about a fault at that time. The end of
  * the lifetime does not suffice, because a put on a free page comes after it.
@@ -79,14 +72,10 @@ function overBefore({ life, culprit, history }: Finding, time: number): boolean 
   return Math.max(life.ended, culprit?.time ?? life.ended, ...history.map(event => event.time)) < time
 }
 
-export function score(
-  made: SimulatedRecording,
-  findings: readonly Finding[],
-): Pick<Scored, 'findings' | 'faults' | 'reports'> {
-  const { truth } = made
+export function score(truth: Expected, findings: readonly Finding[]): Pick<Scored, 'findings' | 'faults' | 'reports'> {
   const accusing = findings.filter(finding => ACCUSATIONS.has(finding.kind))
   const spoilt = new Map(truth.cascade.map(({ pfn, time }) => [pfn, time]))
-  const margin = slack(made)
+  const margin = truth.slack
   const matches = accusing.map(finding =>
     truth.faults.filter(
       fault =>
@@ -115,10 +104,10 @@ export function score(
 
 function scoreOne(
   finding: Finding,
-  matching: readonly TrueFault[],
+  matching: readonly ExpectedFault[],
   spoilt: ReadonlyMap<number, number>,
   margin: number,
-  all: readonly TrueFault[],
+  all: readonly ExpectedFault[],
 ): ScoredFinding {
   const since = spoilt.get(finding.pfn)
   const consequence = since !== undefined && !overBefore(finding, since - margin)
@@ -141,7 +130,7 @@ function scoreOne(
 
 function culpritOf(
   finding: Finding,
-  faults: readonly TrueFault[],
+  faults: readonly ExpectedFault[],
 ): { culprit: ScoredFinding['culprit']; named: string[]; level: Certainty | 'candidates' } {
   const { culpritCertainty, candidates } = finding
   const several = finding.culprit === undefined && candidates.length > 0
@@ -150,22 +139,4 @@ function culpritOf(
   const right = actors.some(actor => faults.some(({ culprits }) => culprits.some(one => isCulprit(actor, one))))
   const culprit = named.length === 0 ? 'unnamed' : right ? 'right' : 'wrong'
   return { culprit, named, level: culpritCertainty ?? (several ? 'candidates' : finding.certainty) }
-}
-
-/** Tags of the recording's conditions, for the table by condition. */
-export function tagsOf({ conditions, driver }: SimulatedRecording): string[] {
-  const { clock, start, stacks, markedGaps, unmarked, end } = conditions
-  const ideal =
-    start === 'whole' && stacks && markedGaps === 0 && unmarked === 'none' && !['uptime', 'text'].includes(clock.kind)
-  return [
-    'all',
-    ideal ? 'whole, exact clock, no loss' : 'any of those below',
-    `protocol ${driver.protocol}`,
-    `clock ${clock.kind}${clock.offsets.some(offset => offset > 0) ? ', skewed' : ''}`,
-    `losses ${markedGaps > 0 ? 'marked' : unmarked === 'none' ? 'none' : `unmarked: ${unmarked}`}`,
-    `start ${start}`,
-    `end ${end}`,
-    ...(stacks ? [] : ['no stacks']),
-    `cpus ${driver.cpus}`,
-  ]
 }

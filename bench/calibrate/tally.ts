@@ -71,7 +71,7 @@ export function add(tally: Tally, scored: Scored): void {
   }
   for (const fault of scored.faults) {
     addFault(tally, fault.kind, fault)
-    addFault(tally, `  ${fault.subsystem.replace(/\d+$/, '')} ${fault.mode}`, fault)
+    addFault(tally, `  ${`${fault.subsystem.replace(/\d+$/, '')} ${fault.mode}`.trim()}`, fault)
   }
   for (const bug of bugsOf(scored)) addFault(tally, `bug: ${bug.kind}`, bug)
   for (const tag of scored.tags) addTag(tally, tag, scored)

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Scores made-up findings about simulated recordings: what the truth says is right, and anything else is not. */
 import { describe, expect, it } from 'vitest'
-import { score } from '../../bench/calibrate/score.ts'
+import { score as scoreOf } from '../../bench/calibrate/score.ts'
+import { expectedOf } from '../../bench/calibrate/simulators/drivers.ts'
 import type { Actor, Finding } from '../../src/ledger/findings/finding.ts'
 import { makeRecording, type SimulatedRecording } from '../../testkit/drivers/make.ts'
 import type { TrueFault } from '../../testkit/drivers/truth.ts'
+
+const score = (made: SimulatedRecording, findings: readonly Finding[]) => scoreOf(expectedOf(made), findings)
 
 function actor(name: string, callers: string[], time: number): Actor {
   const stack = [name, ...callers].map(one => ({ address: 1n, name: one, offset: 1, module: undefined }))

@@ -2,7 +2,7 @@
 /** Makes the rows of a recording from the true events: stamps of the recording's clock, counts as they were read. */
 
 import type { Frame } from '../../src/trace/events.ts'
-import type { Row } from '../fake-recording.ts'
+import { PG_RESERVED, type Row, ZONE_DEVICE_HIGH } from '../fake-recording.ts'
 import { shown } from './clocks.ts'
 import type { Conditions } from './conditions.ts'
 import type { Run } from './driver.ts'
@@ -13,9 +13,6 @@ export interface RecordedRow extends Row {
   /** Time of the stamp on the simulated machine's clock. */
   stamp: number
 }
-
-const ZONE_DEVICE_HIGH = 0x0c000000
-const PG_RESERVED = 0x2000
 
 /** Returns all rows in the order of the recording: by time and CPU; those of one CPU in the order of its buffer. */
 export function recordedRows(run: Run, conditions: Conditions): RecordedRow[] {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Recordings of random drivers with known truth: `makeRecording(seed)` is always the same for a seed. */
-import type { Recording } from '../../src/trace/events.ts'
+import type { FindingKind } from '../../src/ledger/findings/registry.ts'
+import type { LostEvents, Recording } from '../../src/trace/events.ts'
 import { fakeRecording, type Row } from '../fake-recording.ts'
 import { random } from '../random.ts'
 import { type Conditions, recorded } from './conditions.ts'
@@ -12,7 +13,7 @@ import { type Run, simulate } from './simulate.ts'
 export interface Planted {
   kind: Plant['kind']
   /** Kinds of findings that are right about the fault. */
-  kinds: string[]
+  kinds: FindingKind[]
   pfn: number
   /** Right culprits. For a leak, the function that took the reference whose put is missing. */
   functions: string[]
@@ -32,6 +33,10 @@ export interface LifecycleRecording {
   recording(batch?: number): Recording
   truth: {
     planted: Planted[]
+    /** True if no fault struck, recorded or not. */
+    correct: boolean
+    /** Pages with a wrong count, and the true time since when. */
+    spoilt: { pfn: number; time: number }[]
     /** Pages that are rightly held at the end. */
     held: number[]
     /**
@@ -44,9 +49,11 @@ export interface LifecycleRecording {
   driver: { keeps: boolean; caches: number }
   conditions: Conditions
   rows: Row[]
+  lost: LostEvents[]
+  tasks: ReadonlyMap<number, string>
 }
 
-const KINDS: Record<Plant['kind'], string[]> = {
+const KINDS: Record<Plant['kind'], FindingKind[]> = {
   leak: ['leak'],
   'surplus-put': ['surplus-put', 'put-on-free-page'],
   'get-on-free-page': ['get-on-free-page'],
@@ -70,11 +77,12 @@ export function recordingOf(seed: number, run: Run): LifecycleRecording {
   )
   const seen = new Set(kept.rows.map(row => recorder.operations.get(row)!))
   const tasks = new Map([...kernel.tasks, ...kernel.workers].map(({ pid, name }) => [pid, name]))
+  tasks.set(0, '<idle>')
   const silent = conditions.end !== 'cut' && conditions.silence > 0
   const info = silent ? { endTime: recorder.clock(0, end) } : {}
   const recording = (batch?: number) =>
     fakeRecording(kept.rows, kept.lost, {
-      tasks: tasks.set(0, '<idle>'),
+      tasks,
       cpus: conditions.cpus,
       info,
       ...(batch === undefined ? {} : { batch }),
@@ -84,10 +92,18 @@ export function recordingOf(seed: number, run: Run): LifecycleRecording {
   return {
     seed,
     recording,
-    truth: { planted, held: heldOf(run).map(page => firstPfn + page), waits: waitsOf(run) },
+    truth: {
+      planted,
+      correct: run.memory.plants.length === 0,
+      spoilt: [...run.memory.spoilt].map(([page, time]) => ({ pfn: firstPfn + page, time })),
+      held: heldOf(run).map(page => firstPfn + page),
+      waits: waitsOf(run),
+    },
     driver: { keeps: run.driver.keeps, caches: run.driver.caches.length },
     conditions,
     rows: kept.rows,
+    lost: kept.lost,
+    tasks,
   }
 }
 
