@@ -145,8 +145,10 @@ const isObject = (value: Json | undefined): value is { [key: string]: Json } =>
 
 const objects = (value: Json | undefined) => (Array.isArray(value) ? value.filter(isObject) : [])
 
-function finding({ kind, pfn, certainty, culprit, culpritCertainty, references }: { [key: string]: Json }): string {
-  const who = isObject(culprit) ? `${culprit.function} (${culpritCertainty})` : 'nobody'
+function finding({ kind, pfn, certainty, references, ...rest }: { [key: string]: Json }): string {
+  const { culprit, culpritCertainty, candidates } = rest
+  const names = objects(candidates).map(candidate => candidate.function)
+  const who = isObject(culprit) ? `${culprit.function} (${culpritCertainty})` : names.join(' or ') || 'nobody'
   return `${kind} of ${pfn} (${certainty}), ${references ?? 1} by ${who}`
 }
 

@@ -46,7 +46,7 @@ export function traceText(
 ): string[] {
   const { findings, reports } = account
   const text = new FindingText(account)
-  const held = findings.filter(finding => finding.kind === 'held-at-end')
+  const held = byDoubtAndAge(findings.filter(finding => finding.kind === 'held-at-end'))
   const stuck = findings.filter(({ kind }) => !ACCUSATIONS.has(kind) && kind !== 'held-at-end')
   return [
     ...headText(account),
@@ -63,13 +63,18 @@ export function traceText(
     ...reportsText(reports, text, top),
     ...stuckText(stuck, text, top),
     ...heldText(held, account, top),
-    ...nextText(account),
+    ...nextText(account, held),
   ]
 }
 
-/** Returns the command that shows more of the first page with a finding; none for standard input, which cannot be read again. */
-function nextText({ info: { file }, findings, causes }: Account): string[] {
-  const first = causes[0] ? findings[causes[0].findings[0]!]! : findings[0]
+/**
+ * Returns the command that shows more of the first page of the report; none for standard input, which cannot be read again.
+ *
+ * @param held pages that are merely held, in the order of the report
+ */
+function nextText({ info: { file }, findings, causes }: Account, held: readonly Finding[]): string[] {
+  const other = findings.find(({ kind }) => kind !== 'held-at-end')
+  const first = causes[0] ? findings[causes[0].findings[0]!]! : (other ?? held[0])
   // Lifetimes by probes alone have no events that could be shown.
   if (!first || file === STANDARD_INPUT || first.kind === 'never-freed') return []
   const command = ACCUSATIONS.has(first.kind) ? 'life' : 'who'
@@ -216,12 +221,16 @@ function stuckText(findings: readonly Finding[], text: FindingText, top: number)
   ]
 }
 
-function heldText(held: readonly Finding[], account: Account, top: number): string[] {
-  if (held.length === 0) return []
+/** Orders held pages: those that may be forgotten first, then those that are held longest. */
+function byDoubtAndAge(held: readonly Finding[]): Finding[] {
   const isDoubtful = (finding: Finding) => Number(finding.held?.doubt !== undefined)
   const age = (finding: Finding) => finding.culprit?.time ?? Infinity
-  const byAge = [...held].sort((a, b) => isDoubtful(b) - isDoubtful(a) || age(a) - age(b))
+  return [...held].sort((a, b) => isDoubtful(b) - isDoubtful(a) || age(a) - age(b))
+}
 
+/** @param held in the order of the report */
+function heldText(held: readonly Finding[], account: Account, top: number): string[] {
+  if (held.length === 0) return []
   return [
     '',
     `${plural(held.length, 'page')} held at the end, which is no accusation.`,
@@ -229,7 +238,7 @@ function heldText(held: readonly Finding[], account: Account, top: number): stri
     held.some(finding => finding.held?.doubt)
       ? 'What may be forgotten first, then longest held:'
       : 'Longest held first:',
-    ...byAge.slice(0, top).flatMap(finding => heldLine(finding, account)),
+    ...held.slice(0, top).flatMap(finding => heldLine(finding, account)),
     ...moreText(held.length - top, 'page'),
   ]
 }
@@ -243,14 +252,21 @@ function heldBySite(held: readonly Finding[]): string[] {
   }
   const sorted = [...pages].sort((a, b) => b[1] - a[1])
   const rows = sorted.slice(0, SHOWN_SITES).map(([site, n]) => `  ${grouped(n).padStart(9)}  ${site}`)
-  return ['Where their references were taken:', ...rows, ...(sorted.length > SHOWN_SITES ? ['             ...'] : [])]
+  return [
+    'Pages by the function that took the reference named below:',
+    ...rows,
+    ...(sorted.length > SHOWN_SITES ? ['             ...'] : []),
+  ]
 }
 
 const DOUBTS = { exited: 'its task exited', overtaken: 'others that were taken later came back' }
 
 function heldLine(finding: Finding, account: Account): string[] {
   const { culprit } = finding
-  const since = culprit ? ` since ${timeText(culprit.time, account)} by ${printable(culprit.task)}-${culprit.pid}` : ''
+  const one = finding.references > 1 && culprit ? `, 1 of ${finding.references} references` : ''
+  const since = culprit
+    ? `${one} since ${timeText(culprit.time, account)} by ${printable(culprit.task)}-${culprit.pid}`
+    : ''
   const where = culprit?.frame ? ` in ${siteText(culprit.frame)}` : ''
   const pinned = finding.held?.isPin ? ' pinned' : ''
   const doubt = finding.held?.doubt ? `; ${DOUBTS[finding.held.doubt]}` : ''

@@ -34,3 +34,23 @@ it.each(Object.entries(truth))('%s', async (file, planted) => {
   }
   expect(left.map(({ kind, pfn }) => `${kind} 0x${pfn.toString(16)}`)).toEqual([])
 })
+
+const evidenceOf = async (file: string) => {
+  const recording = await openFile(new URL(file, folder).pathname)
+  const { findings } = await account(recording)
+  await recording.close()
+  return findings.filter(({ kind }) => kind === 'leak').map(({ evidence }) => evidence.join('\n'))
+}
+
+// By the order of its law the reference may still be with the task that gives such back; that nothing else is left decides.
+it('a leak is told by what decides it', async () => {
+  const [evidence] = await evidenceOf('quay-ringleak-6.12.dat')
+  expect(evidence).toMatch(/^this is the only page in use at the end/m)
+  expect(evidence).not.toMatch(/may still work on this one/)
+})
+
+it('where a task keeps many, it is not said that it never kept one', async () => {
+  const all = await evidenceOf('quay-visitmany-6.12.dat')
+  expect(all).toHaveLength(44)
+  for (const evidence of all) expect(evidence).toMatch(/, but for those that are out on 44 pages$/m)
+})

@@ -5,7 +5,7 @@ import type { Account } from '../../src/ledger/account.ts'
 import type { ErrorReport } from '../../src/ledger/findings/finding.ts'
 import { select } from '../../src/report/filter.ts'
 import { hasAccusation, traceText } from '../../src/report/trace.ts'
-import { accountOf, finding, frame, ns } from '../support/account.ts'
+import { accountOf, actor, finding, frame, ns } from '../support/account.ts'
 
 const report = (over: Partial<ErrorReport> = {}): ErrorReport => ({
   detector: 'warning',
@@ -102,6 +102,14 @@ describe('what waits and what is tried again', () => {
     expect(shown).toContain('\n\n- fault-retries (certain): ')
     expect(shown).toContain('1 page held at the end')
     expect(shown.match(/it began at/g)).toHaveLength(2)
+  })
+
+  test('of a page with several references, one is told, and the next command is for the first page that is told', () => {
+    const later = finding('held-at-end', { pfn: 0x20, references: 2, culprit: { ...actor('lru'), time: ns(4) } })
+    const first = finding('held-at-end', { pfn: 0x30, culprit: { ...actor('slot'), time: ns(3) } })
+    const shown = text(accountOf([later, first], []))
+    expect(shown).toMatch(/0x30 count \d since 3\..*\n(?: {4}.*\n)* {2}0x20 count \d, 1 of 2 references since 4\./)
+    expect(shown).toMatch(/next: lastput who \S+ --pfn 0x30$/)
   })
 
   test('a teardown that waits for no page has no count', () => {

@@ -192,8 +192,11 @@ function freedTwice(subject: Subject): Problem {
 
 export const COUNT_CHECKS: readonly Check[] = [
   check(/^no law of the recording says what was taken that (.+) gives back$/, nothingToGiveBack),
-  check(/^in this lifetime nothing was taken under that law$/, nothingTaken),
-  check(/^in this lifetime (\d+) references? (was|were) taken under that law, and (\d+) given back$/, takenAndGiven),
+  check(/^in this lifetime(?: and those after it)? nothing was taken under that law$/, nothingTaken),
+  check(
+    /^in this lifetime(?: and those after it)? (\d+) references? (was|were) taken under that law, and (\d+) given back$/,
+    takenAndGiven,
+  ),
   check(/^(\d+) references? of it (was|were) out when (.+) gave back (\d+)$/, ofAccused(wereOut)),
   check(
     /^that ended the lifetime early: (.+) gave back (\S+ \w+) after its end what had been taken in it$/,

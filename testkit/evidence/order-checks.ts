@@ -7,7 +7,7 @@
 import { StackTrait, traitsOf } from '../../src/ledger/callsites/symbol-lists.ts'
 import { type Check, check } from './check.ts'
 import { chainOf, rareCallers, uncountedLifetimes } from './law-checks.ts'
-import type { Lifetime, PageEvent, Reading } from './reading.ts'
+import type { Lifetime, Page, PageEvent, Reading } from './reading.ts'
 import {
   accusedOf,
   eventOf,
@@ -200,7 +200,7 @@ function maybeWith(subject: Subject, [, task]: readonly string[]): Problem | typ
 }
 
 /** Checks the number of references of the law that the same task took later and put itself. */
-function passedByTask(subject: Subject, [, since, most = '0']: readonly string[]): Problem | typeof UNCHECKED {
+function passedByTask(subject: Subject, [, since, most = '0', pages]: readonly string[]): Problem | typeof UNCHECKED {
   const law = lawOf(subject)
   const between = takenBetween(subject)
   const pid = accusedOf(subject.finding)?.pid
@@ -217,8 +217,21 @@ function passedByTask(subject: Subject, [, since, most = '0']: readonly string[]
   )
   return (
     outside('those that the task took later', Number(since), Math.min(...later) - slack, Math.max(...later) + more) ??
-    outside('the most overtaken', Number(most), Math.min(...overtaken) - slack, Math.max(...overtaken) + slack)
+    outside('the most overtaken', Number(most), Math.min(...overtaken) - slack, Math.max(...overtaken) + slack) ??
+    (pages === undefined ? undefined : pagesWithSomeOut(subject, law, Number(pages)))
   )
+}
+
+/** Checks the number of pages on which references of a law are out at the end. */
+function pagesWithSomeOut({ reading }: Subject, law: NamedLaw, said: number): Problem {
+  const pages = [...reading.pages.values()]
+  const takes = (event: PageEvent) => unitsUnder(law, event) > 0
+  const isOut = ({ isClean, isReset, lifetimes }: Page) => {
+    const last = lifetimes.at(-1)
+    if (!isClean || isReset || !last || last.isComplete) return false
+    return last.events.reduce((sum, event) => sum + unitsUnder(law, event), 0) > 0
+  }
+  return outside('pages', said, pages.filter(isOut).length, pages.filter(({ events }) => events.some(takes)).length)
 }
 
 /** Checks the number of pages that a driver at rest still holds. */
@@ -268,7 +281,7 @@ export const ORDER_CHECKS: readonly Check[] = [
     lawOrder,
   ),
   check(
-    /^its task took (\d+) others of that law later and gave them back; a task gives back what it took, and never kept one while it gave back (?:any|more than (\d+)) that it took later$/,
+    /^its task took (\d+) others of that law later and gave them back; a task gives back what it took, and never kept one while it gave back (?:any|more than (\d+)) that it took later(?:, but for those that are out on (\d+) pages)?$/,
     passedByTask,
   ),
   check(

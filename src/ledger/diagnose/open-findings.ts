@@ -13,7 +13,7 @@ import { signatureOf, unitKey } from '../track/unit-key.ts'
 import { isConsistent } from './consistency.ts'
 import { lastFound } from './last-found.ts'
 import { isConsumer, maybeWith, mayWait } from './law-traffic.ts'
-import { doubtOf, type LeakFacts, leakCertainty } from './leak.ts'
+import { doubtOf, isLifetimeOvertaken, type LeakFacts, leakCertainty } from './leak.ts'
 import { leakSentences } from './leak-words.ts'
 import { type Naming, references } from './naming.ts'
 import { newFinding } from './new-finding.ts'
@@ -199,7 +199,7 @@ export class OpenFindings {
       const finding = { ...held, evidence: [...held.evidence], consequences: [] }
       this.#tell(finding, each)
       this.#accuse(row, finding, each, events, isAlone)
-      const others = known.filter(other => !chosen.some(one => one.reference.law === other.reference.law))
+      const others = known.filter(other => !chosen.some(one => isOfSameLaw(one, other)))
       const units = others.reduce((sum, other) => sum + other.reference.units, 0)
       if (units > 0 && units + each.units <= held.references)
         finding.evidence.push(
@@ -246,11 +246,12 @@ export class OpenFindings {
   }
 
   /** Adds to a finding who took a reference, and the evidence on it. */
-  #tell(finding: Finding, { reference, event, facts, judged }: KnownReference): void {
+  #tell(finding: Finding, { reference, event, facts, judged, certainty }: KnownReference): void {
     finding.law = reference.law === NO_LAW ? undefined : reference.law
     finding.culprit = this.#naming.actor(event)
     finding.held = { isPin: facts.isPin, doubt: doubtOf(judged) }
-    finding.evidence.push(...leakSentences(this.#ledger, this.#naming, event, reference, facts))
+    const isLeak = certainty !== undefined
+    finding.evidence.push(...leakSentences(this.#ledger, this.#naming, event, reference, facts, isLeak))
   }
 
   /** @param isOnlyLaw true if no reference of another law is out, which might be the one that had to come back first */
@@ -279,7 +280,7 @@ export class OpenFindings {
     const isSure = isOnlyLaw && reference.law !== NO_LAW
     // Without a law it is not known which put belongs to which get, so another of the page's references may be the leaked one.
     const isBlind = finding.consequences.length > 0 && reference.law === NO_LAW
-    const ofCulprit = isBlind ? 'possible' : certainty === 'certain' && !isSure ? 'likely' : certainty
+    const ofCulprit = isBlind ? ofBlind(known.facts) : certainty === 'certain' && !isSure ? 'likely' : certainty
     finding.culpritCertainty = isAlone ? ofCulprit : undefined
     if (!isAlone) finding.culprit = undefined
   }
@@ -325,7 +326,7 @@ export class OpenFindings {
     const evictions = open.length - others.length - 1
     const tables = others.filter(other => other.event?.mapped)
     const holders = maybeWith(law, taken)
-    return {
+    const facts: LeakFacts = {
       lawLifetimes: reference.law === NO_LAW ? 0 : book.laws[reference.law]!.touched,
       returned: law.all.returned,
       most: law.all.most,
@@ -368,6 +369,7 @@ export class OpenFindings {
       mayBeBack: false,
       mayBeMissing: this.#areEventsMissing || anomalies.unrecorded > 0 || log.incomplete.has(row),
     }
+    return isLeftBehind(facts) && this.#areSitesNamed(reference.law) ? { ...facts, isVague: false } : facts
   }
 
   /** Returns the ordinal of the last event that found the page by this reference, as `lastFound` does. */
@@ -391,9 +393,12 @@ export class OpenFindings {
   }
 
   #isVague(law: number): boolean {
+    return law !== NO_LAW && (this.#ledger.book.laws[law]!.isAmbiguous || !this.#areSitesNamed(law))
+  }
+
+  #areSitesNamed(law: number): boolean {
     if (law === NO_LAW) return false
-    const { isAmbiguous, sites } = this.#ledger.book.laws[law]!
-    return isAmbiguous || sites.some(key => this.#naming.frame(signatureOf(key)) === undefined)
+    return this.#ledger.book.laws[law]!.sites.every(key => this.#naming.frame(signatureOf(key)) !== undefined)
   }
 
   /** Returns the number of a pagemap's pages that are in use by their count, or may be, where events may be missing. */
@@ -433,6 +438,19 @@ function certaintyOf(facts: LeakFacts, judged: LeakFacts): Certainty | undefined
   return later === 'possible' || later === undefined ? later : certainty
 }
 
+/** Returns how certain the culprit is where memunmap_pages() waits for a reference without a law: as if it did not wait. */
+function ofBlind(facts: LeakFacts): Certainty {
+  return leakCertainty({ ...facts, waits: false }) === 'likely' ? 'likely' : 'possible'
+}
+
+/**
+ * True if nothing else keeps the page, and whole lifetimes overtook this one. This shows a leak whichever of several possible laws
+ * is the right one.
+ */
+function isLeftBehind(facts: LeakFacts): boolean {
+  return facts.isEven && facts.others + facts.tables + facts.evictions === 0 && isLifetimeOvertaken(facts)
+}
+
 /**
  * Orders leaked references, the likeliest first. While memunmap_pages() waits, those of page tables and of the owner come last: a
  * page that somebody else uses cannot be migrated, so that these stay, too. Otherwise, first is the one that exceeds the most
@@ -448,22 +466,25 @@ function byLikelihood({ facts: a }: KnownReference, { facts: b }: KnownReference
  * lifetimes, so if this one has more gets of the law than of its rivals, the law's own get is the one too many.
  */
 function rivalGets(events: readonly LifetimeEvent[], law: number, book: LawBook): LifetimeEvent[] {
-  const { rivals } = book.laws[law]!
   const gets = events.filter(({ delta }) => delta > 0)
   const own = gets.filter(({ signature }) => book.lawOf(unitKey(signature, 1)) === law)
-  const others = gets.filter(({ signature }) => rivals.includes(unitKey(signature, 1)))
+  const others = gets.filter(({ signature }) => book.isRival(law, unitKey(signature, 1)))
   const units = (all: readonly LifetimeEvent[]) => all.reduce((sum, { delta }) => sum + delta, 0)
   return units(own) > units(others) ? [] : others
 }
 
-/** Combines the leaked references of each law into one. */
+/** Combines the leaked references of each law into one, and those without a law by the call site that took them. */
 function onePerLaw(leaked: readonly KnownReference[]): KnownReference[] {
-  const byLaw = new Map<number, KnownReference>()
+  const combined: KnownReference[] = []
   for (const each of leaked) {
-    const { law, units } = each.reference
-    const first = byLaw.get(law)
-    if (first) first.units += units
-    else byLaw.set(law, { ...each, units })
+    const same = combined.find(other => isOfSameLaw(other, each))
+    if (same) same.units += each.units
+    else combined.push({ ...each })
   }
-  return [...byLaw.values()]
+  return combined
+}
+
+/** True if two references are of one law. Without a law, nothing connects those of two call sites. */
+function isOfSameLaw({ reference: a, event }: KnownReference, { reference: b, event: other }: KnownReference): boolean {
+  return a.law === b.law && (a.law !== NO_LAW || event.signature === other.signature)
 }

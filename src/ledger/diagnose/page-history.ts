@@ -23,6 +23,8 @@ export interface OddLifetime {
   isOpen: boolean
   /** True if an event that no order explains is in it, or came before. */
   isBroken: boolean
+  /** True if later lifetimes are in it, too, because nothing tells where it ends. */
+  hasLater: boolean
 }
 
 export interface PageHistory {
@@ -204,14 +206,15 @@ export function balanceOf(
  * Adds a lifetime to a page's history, and drops the history once all laws are balanced again. After an event that no order
  * explains, the tracked count is wrong, and so are the ends of lifetimes: all that follows is taken as one lifetime.
  */
-function extend(histories: Map<number, PageHistory>, row: number, lifetime: OddLifetime): void {
+function extend(histories: Map<number, PageHistory>, row: number, lifetime: Omit<OddLifetime, 'hasLater'>): void {
   const history: PageHistory = histories.get(row) ?? { row, lifetimes: [], total: new Map(), isWhole: false }
   const last = history.lifetimes.at(-1)
   if (last?.isBroken) {
     last.events.push(...lifetime.events)
     for (const [key, units] of lifetime.aside) last.aside.set(key, (last.aside.get(key) ?? 0) + units)
     add(last.balance, lifetime.balance)
-  } else history.lifetimes.push({ ...lifetime, balance: new Map(lifetime.balance) })
+    last.hasLater = true
+  } else history.lifetimes.push({ ...lifetime, balance: new Map(lifetime.balance), hasLater: false })
   add(history.total, lifetime.balance)
   if (history.total.size === 0 && !hasGoneWrong(history)) histories.delete(row)
   else histories.set(row, history)

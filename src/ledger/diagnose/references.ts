@@ -24,6 +24,7 @@ export interface SurplusPut {
 }
 
 export interface References {
+  /** The oldest first. */
   open: OpenReference[]
   surplus: SurplusPut[]
   /** Per event, the place of its partner: for a put the get it gave back, for a get the put; undefined: none. */
@@ -96,6 +97,7 @@ export function pairReferences(events: readonly LifetimeEvent[], held: number, b
     surplus.push(put)
   }
   const open = [...accounts].flatMap(([law, account]) => openOf(law, account, events))
+  open.sort((a, b) => a.event!.ordinal - b.event!.ordinal)
   if (before > 0) open.unshift({ law: NO_LAW, units: before, event: undefined, alternatives: [] })
   return { open, surplus: surplus.filter(({ units }) => units > 0), partners, settled }
 }

@@ -133,11 +133,12 @@ export class ShortageFindings {
         ? `no law of the recording says what was taken that ${site} gives back`
         : lawSentence(this.#ledger, this.#naming, law),
     ]
+    const when = lifetime.hasLater ? 'in this lifetime and those after it' : 'in this lifetime'
     if (law >= 0)
       words.push(
         taken === 0
-          ? 'in this lifetime nothing was taken under that law'
-          : `in this lifetime ${references(taken)} ${taken === 1 ? 'was' : 'were'} taken under that law, and ${given} given back`,
+          ? `${when} nothing was taken under that law`
+          : `${when} ${references(taken)} ${taken === 1 ? 'was' : 'were'} taken under that law, and ${given} given back`,
       )
     if (out > 0)
       words.push(

@@ -12,7 +12,9 @@ import type { Law } from './find-laws.ts'
 
 export interface PreferredLaw {
   law: Law
-  /** Columns that would be in one law with these if another choice were the right one. */
+  /** True if the lifetimes allow other laws equally well. */
+  isAmbiguous: boolean
+  /** Columns of other call sites that would be in one law with some of these if another choice were the right one. */
   rivals: number[]
 }
 
@@ -48,14 +50,13 @@ export function preferredLaws(
     return scores.get(key)!
   }
   return components(laws, shares).flatMap(component => {
-    if (component.length === 1) return [{ law: component[0]!, rivals: [] }]
-    const all = [...new Set(component.flatMap(law => law.columns))]
-    return bestChoice(component, score, shares).map(law => ({
-      law,
-      rivals: all.filter(column =>
-        component.some(other => other !== law && shares(other, law) && other.columns.includes(column)),
-      ),
-    }))
+    if (component.length === 1) return [{ law: component[0]!, isAmbiguous: false, rivals: [] }]
+    return bestChoice(component, score, shares).map(law => {
+      const others = component.filter(other => other !== law && shares(other, law))
+      const isOwn = (column: number) => keysOf(column).every(key => keys.get(law)!.has(key))
+      const columns = [...new Set(others.flatMap(other => other.columns))]
+      return { law, isAmbiguous: others.length > 0, rivals: columns.filter(column => !isOwn(column)) }
+    })
   })
 }
 

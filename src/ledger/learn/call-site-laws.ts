@@ -31,8 +31,8 @@ export interface CallSiteLaw {
   under: number
   /** True if the lifetimes allow other laws equally well, so that the partner of a reference is not known for sure. */
   isAmbiguous: boolean
-  /** Call sites that may take or give back references of this law if one of those other laws is the right one. */
-  rivals: UnitKey[]
+  /** Other call sites that may take or give back references of this law if one of those other laws is the right one. */
+  rivals: SiteGroup[]
 }
 
 /** Number of lifetimes that must have references of each part before a law is split into parts. */
@@ -50,7 +50,7 @@ export function learnLaws(
   const affinityOf = (get: number, put: number) => affinity(keysOf(get), keysOf(put), sites, samples)
   const preferred = preferredLaws(laws, keysOf, affinityOf)
   const more = preferredLaws(learning.lawsOfRest(preferred.map(({ law }) => law)), keysOf, affinityOf)
-  return [...preferred, ...more].map(({ law, rivals }) => ({
+  return [...preferred, ...more].map(({ law, isAmbiguous, rivals }) => ({
     groups: law.columns.map(column => learning.groupOf(column)),
     keys: law.columns.flatMap(keysOf),
     sites: law.columns.map(column => keysOf(column)[0]!),
@@ -58,8 +58,8 @@ export function learnLaws(
     held: law.held,
     over: law.over,
     under: law.under,
-    isAmbiguous: rivals.length > 0,
-    rivals: rivals.map(column => keysOf(column)[0]!),
+    isAmbiguous,
+    rivals: rivals.map(column => learning.groupOf(column)),
   }))
 }
 

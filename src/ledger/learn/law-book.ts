@@ -75,6 +75,12 @@ export class LawBook {
     return known === UNKNOWN ? this.#lookUp(key) : known
   }
 
+  /** True if a key belongs to a rival call site of the law: the lifetimes do not tell which of the two a put gives back to. */
+  isRival(law: number, key: UnitKey): boolean {
+    const at = (depth: number) => this.#sites!.at(signatureOf(key), depth)
+    return this.laws[law]!.rivals.some(group => group.isPut === isPut(key) && group.at === at(group.depth))
+  }
+
   /** Looks a key up. One that no complete lifetime had belongs to the law of the call site whose frames it begins with. */
   #lookUp(key: UnitKey): number {
     let law: number | undefined

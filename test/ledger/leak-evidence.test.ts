@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What is said of leaks in recordings of real kernels adds up.
+import { expect } from 'vitest'
+import { account } from '../../src/ledger/index.ts'
+import { openFile } from '../../src/node/open.ts'
+import { data, dataPath } from '../../testkit/data.ts'
+import { needs } from '../support/needs.ts'
+
+async function leaksOf(name: string) {
+  const recording = await openFile(dataPath(`${name}/trace.dat`))
+  const { findings } = await account(recording)
+  await recording.close()
+  return findings.filter(({ kind }) => kind === 'leak')
+}
+
+// Two references are out, one that leaked and one of the eviction that waits for it. No law has either.
+needs(data('6.12/hmmbug-leak-migrate')).test('references of two call sites without a law are two', async () => {
+  const [leak, ...others] = await leaksOf('6.12/hmmbug-leak-migrate')
+  expect(others).toEqual([])
+  expect(leak).toMatchObject({ references: 1, count: 2, expected: 0 })
+  expect(leak!.evidence).toContain('1 reference of other call sites is out, too, which may be by right')
+})
+
+// The same driver with the same fault. On 5.10 memunmap_pages() waits, which is more evidence, not less.
+needs(data('5.10/zdbug-leak'), data('6.12/zdbug-leak')).test('who waits knows as much as who does not', async () => {
+  const [waits, rests] = [await leaksOf('5.10/zdbug-leak'), await leaksOf('6.12/zdbug-leak')]
+  expect(rests).toMatchObject([{ certainty: 'likely', culpritCertainty: 'likely' }])
+  expect(waits).toMatchObject([{ certainty: 'certain', culpritCertainty: 'likely' }])
+})
