@@ -5,7 +5,7 @@
 #        record.sh SERIES FOLDER hmm [PAGES]
 # env:   LAB=FOLDER  NICE=10
 #        START_AT=TEXT  STOP_AT=TEXT  LINGER=SECONDS  WAIT=SECONDS  RECORD_OPTIONS="-C mono -b 64"
-#        PROBE_FREE=FUNCTION  PROBE_ALLOC=FUNCTION  PROBE_USE=FUNCTION  DRIVER_CFLAGS=FLAGS
+#        PROBE_FREE=FUNCTION  PROBE_ALLOC=FUNCTION  PROBE_USE=FUNCTION  DRIVER_CFLAGS=FLAGS  CPUS=2
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 [ $# -ge 3 ] || { sed -n 's/^# usage: //p; s/^#        //p' "$0" >&2; exit 2; }
@@ -51,7 +51,7 @@ printf '%s\n' "${scenario[*]}" > "$root/scenario"
 # With neither ACPI nor an HPET the kernel has nothing that it could measure its clock against, and would fall back to
 # jiffies: time stamps of 4 ms. QEMU's guests see the time stamp counter of the host, or nanoseconds where it has none.
 khz=$(awk -F: '/^cpu MHz/ {printf "%d", $2 * 1000; exit}' /proc/cpuinfo)
-nice -n "${NICE:-10}" timeout 900 qemu-system-x86_64 -machine q35 -accel tcg -cpu max -smp 2 -m 3G -nodefaults -no-reboot \
+nice -n "${NICE:-10}" timeout 900 qemu-system-x86_64 -machine q35 -accel tcg -cpu max -smp "${CPUS:-2}" -m 3G -nodefaults -no-reboot \
   -display none -serial "file:$out/console.log" -serial "file:$work/out.tar" \
   -kernel "$top/build/arch/x86/boot/bzImage" -initrd "$work/root.cpio" \
   -append "console=ttyS0 nokaslr panic=-1 tsc_early_khz=${khz:-1000000} tsc=reliable"
