@@ -176,13 +176,14 @@ function ordinaryText(maps: readonly PagemapSummary[]): string[] {
 function lifetimesText(account: Account): string[] {
   const { complete, partial, broken, openAtEnd, unknown } = account.lives
   const { lost, unknownChanges } = account
-  const unfollowed = lost.gaps === 0 && unknownChanges > 0 ? 'changes of unknown amounts' : 'lost events'
+  const missing = lost.gaps > 0 || unknownChanges === 0 ? 'lost events' : 'changes of unknown amounts'
+  const reasons = broken > 0 ? `${missing}, begun before, or after a fault` : `${missing}, or begun before`
   const parts = [
     `${plural(complete, 'lifetime')} complete`,
     partial > 0 ? `${grouped(partial)} seen in part` : '',
     broken > 0 ? `${grouped(broken)} broken` : '',
     `${grouped(openAtEnd)} open at the end`,
-    unknown > 0 ? `of which ${grouped(unknown)} not followed (${unfollowed}, or begun before)` : '',
+    unknown > 0 ? `of which ${grouped(unknown)} not followed (${reasons})` : '',
   ]
   return wrap(`${parts.filter(part => part !== '').join(', ')}.`, '', '  ')
 }

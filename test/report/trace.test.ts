@@ -29,6 +29,15 @@ test('a recording without anything', () => {
   expect(text(accountOf([], []))).toContain('9 page_ref events and 3 probes from')
 })
 
+test('a page that was not followed after a fault is not said to lack events', () => {
+  const of = (broken: number) => {
+    const made = accountOf([], [])
+    return text({ ...made, lives: { ...made.lives, broken, openAtEnd: 3, unknown: 1 } }).replaceAll(/\s+/g, ' ')
+  }
+  expect(of(2)).toContain('3 open at the end, of which 1 not followed (lost events, begun before, or after a fault).')
+  expect(of(0)).toContain('3 open at the end, of which 1 not followed (lost events, or begun before).')
+})
+
 describe('the clock', () => {
   const by = (info: Partial<Account['info']>) => {
     const of = accountOf([finding('leak')], [report({ time: 70_000_000 })])

@@ -95,6 +95,7 @@ export class Diagnosis {
     const ledger = this.#ledger
     const histories = this.#histories.byRow
     const sites = {
+      slack: ledger.order.slack,
       site: (signature: number) => ledger.sites.site(signature),
       events: (signature: number) => ledger.tasks.ticksOfSignature(signature),
     }

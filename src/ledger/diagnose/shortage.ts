@@ -38,6 +38,8 @@ export interface CallSites {
   site(signature: number): number
   /** Returns the number of events with that signature in the whole recording. */
   events(signature: number): number
+  /** By how much stamps of several CPUs may be in the wrong order, as times of events. */
+  slack: number
 }
 
 /** The lifetime of a page that ended before an event, as far as it is remembered: its events, in order. */
@@ -88,7 +90,9 @@ function shortageOf(
   const isAlone = law === NO_LAW && sites.events(put.signature) <= RARE
   // Another put of the law may have freed the page in the lifetime before, so that its rightful put falls into this lifetime.
   const earlier = law === NO_LAW ? [] : lifetimeBefore(history.row, lifetime.events[0]!).filter(isPut)
-  const candidates = isAlone ? [put] : onePerSite([put, ...puts, ...earlier], sites)
+  // What came after the first put that found nothing left is no reason for that. What follows a broken lifetime is in it, too.
+  const until = puts.filter(({ ordinal, time }) => ordinal <= put.ordinal || time <= put.time + sites.slack)
+  const candidates = isAlone ? [put] : onePerSite([put, ...until, ...earlier], sites)
   const aside = [...lifetime.aside].filter(([key]) => book.lawOf(key) === law).map(([, n]) => n)
   const all = [...own.map(event => unitsOf(event, idle)), ...aside]
   const taken = all.reduce((sum, n) => sum + Math.max(0, n), 0)
