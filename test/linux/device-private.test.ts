@@ -56,11 +56,33 @@ describe('device_private()', () => {
       'device_private(): page_free is async: steps are taken',
     ],
     ['evicts left out', { evicts: undefined }, 'device_private(): evicts is undefined, not true or false'],
+    [
+      'eviction that nothing calls',
+      { evicts: false, evict: body },
+      'device_private(): nothing calls evict, because evicts is false',
+    ],
     ['a thread without a body', { threads: { w: { about: 'works' } } }, 'role w: its body is no function'],
     ['a negative number of threads', { threads: { w: { body, count: -1 } } }, 'role w: count is -1, not a number'],
     ['half a thread', { threads: { w: { body, count: 0.5 } } }, 'role w: count is 0.5, not a number of threads'],
   ])('refuses %s', (_, more, message) => {
     expect(built(more)).toThrow(message)
+  })
+
+  test.each<[string, object, string]>([
+    [
+      'alloc_page()',
+      {
+        *alloc_page() {
+          yield* step('alloc', () => undefined)
+          return true
+        },
+      },
+      'alloc_page() returns true: it returns a page of the pagemap',
+    ],
+    ['migrate_to_ram()', { migrate_to_ram: body }, "migrate_to_ram() returns undefined, not 'retry' or 'SIGBUS'"],
+  ])('refuses what %s returns, if that is none of its values', async (_, more, message) => {
+    const asked = verify({ driver: gpu(() => more), protocol: G, pages: 1, vas: 1, threads: { fault: 1, migrate: 1 } })
+    await expect(asked).rejects.toThrow(message)
   })
 
   test('says of removal whether it evicts', () => {

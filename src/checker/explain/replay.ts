@@ -4,7 +4,7 @@
 import type { FoundViolation } from '../codegen/search-program.ts'
 import type { System } from '../model.ts'
 import type { Packing } from '../pack/packing.ts'
-import { describeStep } from '../reference/describe-step.ts'
+import { describeStep, stuckMessage } from '../reference/describe-step.ts'
 import { Interpreter, keyOfPlace, type Outcome, type Place } from '../reference/interpreter.ts'
 import type { CounterexampleStep } from '../verdict.ts'
 import type { PathStep } from './shortest-path.ts'
@@ -62,9 +62,12 @@ export class Explainer {
         const blocked = track.filter(c => this.ways(c.place, values).length === 0)
         return blocked.find(c => c.place.started) ?? blocked[0]
       })
-      const stuck = this.system.threads.filter((_, t) => still[t]?.place.started)
-      if (still.some(c => c === undefined) || stuck.length === 0) return []
-      return [{ steps: run.tell(() => still as Track[]), message: `stuck: ${stuck.map(t => t.name).join(', ')}` }]
+      const message = stuckMessage(
+        this.interpreter,
+        still.map(c => c?.place),
+      )
+      if (still.some(c => c === undefined) || message === undefined) return []
+      return [{ steps: run.tell(() => still as Track[]), message }]
     }
     if (kind === 'state') {
       // Prefer places between runs, since some properties must hold only at rest.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Describes a step that the interpreter took in the form that counterexamples show. */
 import type { Cell } from '../model.ts'
+import type { Site } from '../stack.ts'
 import type { CounterexampleStep } from '../verdict.ts'
 import type { Interpreter, Outcome, Place } from './interpreter.ts'
 
@@ -19,7 +20,7 @@ export function describeStep(
   outcome: Pick<Outcome, 'values' | 'result' | 'choices'>,
 ): CounterexampleStep {
   const sites = interpreter.stack(place)
-  const names = sites.length > 0 ? sites.map(s => s.function) : place.frames.map(f => f.call.fn.name).reverse()
+  const names = functionsOf(sites, place)
   const { cells, threads } = interpreter.system
   return {
     step,
@@ -34,4 +35,28 @@ export function describeStep(
     result: outcome.result,
     choices: outcome.choices,
   }
+}
+
+/**
+ * Names the threads that no step can bring further, and where each of them waits: function and step, as counterexamples show
+ * them. Returns undefined if no thread is inside a run.
+ * @param places where each thread is; undefined where that is not known.
+ */
+export function stuckMessage(interpreter: Interpreter, places: readonly (Place | undefined)[]): string | undefined {
+  const stuck = interpreter.system.threads.flatMap(({ name }, t) => {
+    const place = places[t]
+    return place?.started ? [`${name} in ${whereOf(interpreter, place)}`] : []
+  })
+  return stuck.length > 0 ? `stuck: ${stuck.join(', ')}` : undefined
+}
+
+function whereOf(interpreter: Interpreter, place: Place): string {
+  const { name } = place.next!
+  const caller = functionsOf(interpreter.stack(place), place).find(each => each !== name)
+  return caller === undefined ? name : `${caller}: ${name}`
+}
+
+/** Returns the names of the functions in which a thread is, innermost first. */
+function functionsOf(sites: readonly Site[], place: Place): string[] {
+  return sites.length > 0 ? sites.map(site => site.function) : place.frames.map(f => f.call.fn.name).reverse()
 }

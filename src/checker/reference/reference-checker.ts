@@ -6,7 +6,7 @@
 
 import type { System, Thread } from '../model.ts'
 import type { Verdict, Violation } from '../verdict.ts'
-import { describeStep } from './describe-step.ts'
+import { describeStep, stuckMessage } from './describe-step.ts'
 import { Interpreter, keyOfPlace, type Outcome, type State } from './interpreter.ts'
 
 export interface ReferenceOptions {
@@ -118,9 +118,8 @@ export class ReferenceChecker {
       }
     }
     if (node.movers.size > 0 || !this.system.deadlock || !this.selected('deadlock')) return
-    const stuck = this.system.threads.filter((_, t) => node.state.places[t]!.started)
-    const message = `stuck: ${stuck.map(t => t.name).join(', ')}`
-    if (stuck.length > 0)
+    const message = stuckMessage(this.interpreter, node.state.places)
+    if (message !== undefined)
       this.found.push({ violation: { property: 'deadlock', message }, at, via: undefined, length: node.depth })
   }
 

@@ -5,7 +5,7 @@
  * What runs under the page table lock is one step here. Not modelled: mmap_lock (MADV_DONTNEED and faults take it shared, so that
  * they do not exclude each other), swap, copy on write, and the reference counts of system pages.
  */
-import { AGAIN, call, type Steps, step } from '../../checker/index.ts'
+import { AGAIN, call, ModelError, type Steps, step } from '../../checker/index.ts'
 import { type Address, LIVE, type Page, type VmFault } from '../types.ts'
 import { put_page, trylock_page, unlock_page } from './memremap.ts'
 import { page_ref_add_unless_zero, page_ref_count, page_ref_dec, page_ref_inc, touch_page } from './page_ref.ts'
@@ -89,7 +89,9 @@ function* do_swap_page_5_10(address: Address): Steps<VmFault> {
 
 function* migrate_to_ram(page: Page, address: Address): Steps<VmFault> {
   yield* touch_page(page, 'page->pgmap->ops->migrate_to_ram')
-  return yield* page.pgmap.ops.migrate_to_ram!({ address, page })
+  const result: unknown = yield* page.pgmap.ops.migrate_to_ram!({ address, page })
+  if (result === 'retry' || result === 'SIGBUS') return result
+  throw new ModelError(`migrate_to_ram() returns ${String(result)}, not 'retry' or 'SIGBUS'`)
 }
 
 /** Sleeps until the migration that replaced the entry is over; up to 5.16 with a page reference while it queues. */

@@ -5,7 +5,7 @@
  * Not modelled: the mmu notifier (there is no device page table), the LRU, large folios (see lib/test_hmm_large.ts), batches
  * (a range is moved page by page), and system pages: a migration of system memory never fails because of a count.
  */
-import { call, type Shared, type Steps, step } from '../../checker/index.ts'
+import { call, ModelError, type Shared, type Steps, step } from '../../checker/index.ts'
 import type { Address, Fault, Page } from '../types.ts'
 import { lock_page, put_page, trylock_page, unlock_page } from './memremap.ts'
 import { busy_base } from './page_count.ts'
@@ -190,12 +190,19 @@ export function* migrate_vma_to_device(
   })
   if (source === 'skip') return undefined
   const page = yield* call(alloc)
+  demand_page(page, address)
   if (source === 'page') yield* finish_ram_migration(address, page)
   if (!page) return undefined
   if (source === 'hole') yield* migrate_vma_insert_page(address, page)
   yield* unlock_page(page)
   yield* call(put_page, page)
   return page
+}
+
+/** @throws ModelError for what is no page of the pagemap; nothing has checked the types of a driver that is loaded from a file */
+function demand_page(page: unknown, { mm }: Address): void {
+  if (page && !mm.pages.includes(page as Page))
+    throw new ModelError(`alloc_page() returns ${String(page)}: it returns a page of the pagemap, or undefined`)
 }
 
 /** remove_migration_pte() for a system page: the device page is mapped, with a reference for the entry. */
