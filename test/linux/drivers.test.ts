@@ -174,7 +174,9 @@ describe('eviction', () => {
   test('that is left out: removal waits for a mapping that stays', async () => {
     const threads = { migrate: 1, unbind: 1 }
     expect(await first(list({}), threads)).toBe('holds')
-    expect(await first(list({ evicts: false }), threads)).toBe('violated deadlock stuck: unbind in wait_for_drain: wait_for_completion')
+    expect(await first(list({ evicts: false }), threads)).toBe(
+      'violated deadlock stuck: unbind in wait_for_drain: wait_for_completion',
+    )
   })
 })
 

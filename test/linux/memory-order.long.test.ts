@@ -45,7 +45,9 @@ describe('who sleeps on a page needs the barrier of set_current_state()', () => 
 
   test.each(ORDERS)('with store buffers (%s) he may sleep for ever', async stores => {
     expect(await said({ ...sleep, stores }, live)).toBe('holds')
-    expect(await said({ ...without, stores }, live)).toBe('violated deadlock stuck: truncate in wait_page_idle: schedule')
+    expect(await said({ ...without, stores }, live)).toBe(
+      'violated deadlock stuck: truncate in wait_page_idle: schedule',
+    )
   })
 })
 
