@@ -198,8 +198,6 @@ export function device_private(kernel: Kernel, of: DevicePrivate): DriverParts {
 
 const REQUIRED = ['alloc_page', 'page_free', 'clear'] as const
 const OPTIONAL = ['evict', 'after_eviction', 'after_migration', 'migrate_to_ram'] as const
-/** Functions that only a removal with eviction calls. */
-const EVICTING = ['evict', 'after_eviction'] as const
 const OF_THREAD = ['about', 'body', 'prepare', 'times', 'finishes', 'daemon', 'assumes', 'count'] as const
 
 /**
@@ -216,8 +214,6 @@ function demand_shape(of: DevicePrivate): void {
   }
   if (typeof of.evicts !== 'boolean')
     throw new ModelError(`device_private(): evicts is ${of.evicts}, not true or false`)
-  const idle = of.evicts ? undefined : EVICTING.find(name => of[name])
-  if (idle !== undefined) throw new ModelError(`device_private(): nothing calls ${idle}, because evicts is false`)
   for (const [role, thread] of Object.entries(of.threads ?? {})) {
     only_names(`role ${role}`, thread, OF_THREAD)
     demand_function(`role ${role}: its body`, thread.body)

@@ -56,11 +56,6 @@ describe('device_private()', () => {
       'device_private(): page_free is async: steps are taken',
     ],
     ['evicts left out', { evicts: undefined }, 'device_private(): evicts is undefined, not true or false'],
-    [
-      'eviction that nothing calls',
-      { evicts: false, evict: body },
-      'device_private(): nothing calls evict, because evicts is false',
-    ],
     ['a thread without a body', { threads: { w: { about: 'works' } } }, 'role w: its body is no function'],
     ['a negative number of threads', { threads: { w: { body, count: -1 } } }, 'role w: count is -1, not a number'],
     ['half a thread', { threads: { w: { body, count: 0.5 } } }, 'role w: count is 0.5, not a number of threads'],
