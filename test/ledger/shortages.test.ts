@@ -36,7 +36,7 @@ function event(ordinal: number, signature: number, time: number): LifetimeEvent 
 function candidates(events: LifetimeEvent[], slack: number): number[] {
   const balance = new Map([[0, -1]])
   const lifetime: OddLifetime = { events, balance, aside: new Map(), isOpen: false, isBroken: true, hasLater: true }
-  const history = { row: 0, lifetimes: [lifetime], total: balance, isWhole: true }
+  const history = { row: 0, lifetimes: [lifetime], total: balance, isWhole: true, settled: [] }
   const sites = { site: (signature: number) => signature, events: () => 100, slack }
   const [found] = shortages(history, 0, new OneLaw(), sites, () => [])
   return found!.candidates.map(({ signature }) => signature)

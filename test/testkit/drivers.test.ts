@@ -11,7 +11,7 @@ import { drawOptions, ENDS } from '../../testkit/drivers/driver.ts'
 import { FAULT_KINDS } from '../../testkit/drivers/faults.ts'
 import type { TrueEvent } from '../../testkit/drivers/kernel.ts'
 import { makeRecording, type SimulatedRecording } from '../../testkit/drivers/make.ts'
-import { PROTOCOLS } from '../../testkit/drivers/protocols.ts'
+import { PROTOCOLS, RULES } from '../../testkit/drivers/protocols.ts'
 import { SUBSYSTEM_KINDS } from '../../testkit/drivers/subsystems/index.ts'
 
 const SMALL = { events: 1200, pages: 40 }
@@ -246,6 +246,22 @@ describe('a planted fault', () => {
       for (const other of run.world.pages) expect(other.taintedAt ?? Infinity).toBeGreaterThanOrEqual(page.taintedAt!)
     }
     expect(surplus).toBeGreaterThan(20)
+  })
+
+  it('cannot be told where a surplus put leaves what the last put of any lifetime leaves', () => {
+    const silent = PROTOCOLS.filter(protocol => RULES[protocol].handOut === undefined)
+    let surplus = 0
+    for (const seed of seeds(50)) {
+      const { truth, run } = makeRecording(seed, {
+        driver: { ...SMALL, bugs: [{ strikes: 1 }], protocol: silent[seed % silent.length]! },
+        conditions: WHOLE,
+      })
+      const [fault] = truth.faults
+      if (fault?.kind !== 'surplus-put' || run.faults.planted[0]!.event!.after < 0) continue
+      surplus++
+      expect([seed, fault.decidable]).toEqual([seed, false])
+    }
+    expect(surplus).toBeGreaterThan(8)
   })
 })
 

@@ -169,8 +169,11 @@ function undecidable(planted: Planted, view: View): string | undefined {
   const { conditions, run } = view
   if (!isRecorded(planted, view)) return 'not recorded'
   if (conditions.unmarked !== 'none' && conditions.unmarked !== 'pfns') return 'unmarked losses'
-  // A count below that of an idle page is wrong whatever came before.
-  if (planted.event?.role === 'surplus' && planted.event.after < run.kernel.rules.idle) return undefined
+  const { idle, handOut } = run.kernel.rules
+  // A count below that of an idle page is wrong whatever came before. A page that is handed out without an event is idle and in
+  // use at the same count, so that each of its lifetimes ends with a put that leaves less.
+  const least = handOut === undefined ? 0 : idle
+  if (planted.event?.role === 'surplus' && planted.event.after < least) return undefined
   const began = Math.min(planted.at, ...(view.lives.get(lifeKey(planted)) ?? []).map(({ taken }) => taken))
   const hole = hasHole(planted, began, view)
   if (hole !== undefined) return hole

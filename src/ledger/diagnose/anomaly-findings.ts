@@ -35,8 +35,14 @@ export class AnomalyFindings {
    * Returns the finding of an anomaly; undefined if the rest of the recording shows that there is no fault.
    *
    * @param found the laws that are short on the anomaly's page, in the order in which they became so
+   * @param earlier those that were short before it, when the first lifetime ended that gave back too many
    */
-  of(anomaly: Anomaly, history: PageHistory | undefined, found: readonly Shortage[]): Finding | undefined {
+  of(
+    anomaly: Anomaly,
+    history: PageHistory | undefined,
+    found: readonly Shortage[],
+    earlier: readonly Shortage[],
+  ): Finding | undefined {
     const { pages, pagemaps, order } = this.#ledger
     const rule = pagemaps.list[pages.pagemap[anomaly.row]!]!.rule
     // The owner got the page before the core had reset its count: if that is a fault, it is the core's, and probes may show it.
@@ -46,13 +52,31 @@ export class AnomalyFindings {
     const [first] = found
     const isShort = found.length === 1 && first!.put.time <= anomaly.event.time && this.isClean(first!.law)
     const certainty = this.#certainty(anomaly, history, isShort)
-    if (!first || first.put.time > anomaly.event.time)
+    if (!first || first.put.time > anomaly.event.time) {
       // If whole lifetimes pass within one step of the clock, the order of stamps is no evidence.
-      return order.isCoarse ? undefined : this.#plain(anomaly, certainty, history, found)
+      if (order.isCoarse) return undefined
+      const early = this.#freedEarly(history, earlier)
+      if (!early) return this.#plain(anomaly, certainty, history, found)
+      const ofCause = this.#certaintyOfCause(early, certainty, false)
+      return this.#explained(anomaly, this.#shortages.of(anomaly.row, early, ofCause, false))
+    }
     if (first.put.time === anomaly.event.time && first.put.pid === anomaly.event.pid)
       return this.#confirmed(anomaly, this.#shortages.of(anomaly.row, first, certainty, history!.isWhole))
     const ofCause = this.#certaintyOfCause(first, certainty, isShort)
     return this.#explained(anomaly, this.#shortages.of(anomaly.row, first, ofCause, history!.isWhole))
+  }
+
+  /**
+   * Returns the shortage that freed the page before the anomaly, although in the end no law is short: references of the same law
+   * that are held, or a lifetime that ended early in turn, make up for it. Its law must hold in nearly all other lifetimes.
+   */
+  #freedEarly(history: PageHistory | undefined, earlier: readonly Shortage[]): Shortage | undefined {
+    const [early] = earlier
+    if (!history?.isWhole || earlier.length !== 1 || early!.taken === 0) return undefined
+    const { law } = early!
+    const all = [...history.settled, ...history.lifetimes].filter(({ isBroken, isOpen }) => !(isBroken || isOpen))
+    const own = all.filter(({ balance }) => (balance.get(law) ?? 0) !== 0).length
+    return this.isClean(law, FEW_LIFETIMES, own) ? early : undefined
   }
 
   /**
@@ -198,13 +222,18 @@ export class AnomalyFindings {
     return before.every(({ stack }) => stack !== 0) && balanceOf(before, idle, this.#ledger.book).size === 0
   }
 
-  /** True if the law held in nearly all lifetimes, so that breaking it is an exception. */
-  isClean(law: number): boolean {
+  /**
+   * True if the law held in nearly all lifetimes, so that breaking it is an exception.
+   *
+   * @param enough number of lifetimes from which on a law may be believed
+   * @param own number of lifetimes of the page in question that break it
+   */
+  isClean(law: number, enough = ENOUGH, own = 0): boolean {
     if (law === NO_LAW) return false
     const { touched, held, isAmbiguous, sites } = this.#ledger.book.laws[law]!
     // Without stacks, a call site is known by its operation only.
     if (sites.some(key => this.#naming.frame(signatureOf(key)) === undefined)) return false
-    return touched >= ENOUGH && touched - held <= Math.max(ALWAYS, touched / 50) && !isAmbiguous
+    return touched >= enough && touched - held - own <= Math.max(ALWAYS, touched / 50) && !isAmbiguous
   }
 
   /** True if no other CPU had an event of the page close to the anomaly's. */

@@ -19,7 +19,7 @@ import { addConsequence } from './merge.ts'
 import { Naming } from './naming.ts'
 import { NeverFreed } from './never-freed.ts'
 import { type Holder, OpenFindings } from './open-findings.ts'
-import { lifetimeBefore, PageHistories, type PageHistory } from './page-history.ts'
+import { firstShort, lifetimeBefore, PageHistories, type PageHistory } from './page-history.ts'
 import { ProbeFindings } from './probe-findings.ts'
 import { RestFindings } from './rest-findings.ts'
 import { retryFindings } from './retry-findings.ts'
@@ -99,11 +99,10 @@ export class Diagnosis {
       site: (signature: number) => ledger.sites.site(signature),
       events: (signature: number) => ledger.tasks.ticksOfSignature(signature),
     }
-    const shortOn = (row: number): Shortage[] => {
-      const history = histories.get(row)
-      const before: LifetimeBefore = (page, event) => lifetimeBefore(ledger, page, event)
-      return history ? shortages(history, ledger.idleCount(row) ?? 0, ledger.book, sites, before) : []
-    }
+    const before: LifetimeBefore = (page, event) => lifetimeBefore(ledger, page, event)
+    const shortIn = (history: PageHistory | undefined): Shortage[] =>
+      history ? shortages(history, ledger.idleCount(history.row) ?? 0, ledger.book, sites, before) : []
+    const shortOn = (row: number) => shortIn(histories.get(row))
     const causes = new Map<Anomaly, Finding>()
     const { innocent, unrecorded } = dismissed(ledger)
     const judged = ledger.anomalies.list.filter(each => !innocent.has(each) && !this.#mayBeExplainedLater(each))
@@ -117,7 +116,7 @@ export class Diagnosis {
       const found = shortOn(anomaly.row)
       // If whole lifetimes pass within one step of the clock, the only evidence is the balance of the laws over all lifetimes.
       if (ledger.order.isCoarse && !isClear(found, history)) continue
-      const finding = this.#anomalies.of(anomaly, history, found)
+      const finding = this.#anomalies.of(anomaly, history, found, history ? shortIn(firstShort(history)) : [])
       if (finding) causes.set(anomaly, finding)
     }
     // An impossible event that is nobody's fault shows that events are missing. Puts may be among them.

@@ -33,6 +33,11 @@ export interface PageHistory {
   lifetimes: OddLifetime[]
   /** Balance of these lifetimes together. */
   total: Balance
+  /**
+   * Lifetimes right before the first broken one which balance only together: what one gave back too many, a later one did not, as
+   * where a surplus put shifts the ends of all lifetimes after it.
+   */
+  settled: readonly OddLifetime[]
   /** True if no event of the page is missing since its initialisation. */
   isWhole: boolean
 }
@@ -98,6 +103,7 @@ export class PageHistories {
 function pageHistories(ledger: LearningTracker): Map<number, PageHistory> {
   const { log, nodes, pages, anomalies } = ledger
   const histories = new Map<number, PageHistory>()
+  const settled = new Map<number, readonly OddLifetime[]>()
   const kinds = new Map<number, Balance>()
   const inPart = new Set<number>()
   /** Rows of pages with an anomaly that were not followed to the end: their histories end there. */
@@ -109,13 +115,21 @@ function pageHistories(ledger: LearningTracker): Map<number, PageHistory> {
       inPart.add(row)
       if (hasGoneWrong(histories.get(row))) ended.add(row)
       else histories.delete(row)
+      settled.delete(row)
       continue
     }
     const balance = balanceOfEntry(ledger, entry, kinds)
     const isBroken = log.state[entry] === LifetimeState.BROKEN
-    if (balance.size === 0 && !isBroken) continue
+    if (balance.size === 0 && !isBroken) {
+      settled.delete(row)
+      continue
+    }
     const events = nodes.chain(log.tail[entry]!)
-    extend(histories, row, { events, balance, aside: setAside(ledger, row, events), isOpen: false, isBroken })
+    const lifetime = { events, balance, aside: setAside(ledger, row, events), isOpen: false, isBroken }
+    const before = extend(histories, row, lifetime, settled.get(row))
+    // Only where something impossible happened later does anybody ask for them.
+    if (before && anomalies.of(row)) settled.set(row, before)
+    else settled.delete(row)
   }
   // Of hundreds of thousands of pages, few have a history.
   const odd = new Set([...histories.keys(), ...anomalies.list.map(({ row }) => row)])
@@ -127,7 +141,8 @@ function pageHistories(ledger: LearningTracker): Map<number, PageHistory> {
       if (events.length === 0) continue
       const aside = setAside(ledger, row, events)
       const balance = balanceOf(events, ledger.idleCount(row) ?? 0, ledger.book, aside)
-      extend(histories, row, { events, balance, aside, isOpen: true, isBroken: anomalies.of(row) !== undefined })
+      const isBroken = anomalies.of(row) !== undefined
+      extend(histories, row, { events, balance, aside, isOpen: true, isBroken }, settled.get(row))
     } else if (!hasGoneWrong(histories.get(row))) histories.delete(row)
   }
   for (const history of histories.values()) {
@@ -205,9 +220,18 @@ export function balanceOf(
 /**
  * Adds a lifetime to a page's history, and drops the history once all laws are balanced again. After an event that no order
  * explains, the tracked count is wrong, and so are the ends of lifetimes: all that follows is taken as one lifetime.
+ *
+ * @param before lifetimes right before this one that balance only together
+ * @returns the lifetimes of a history that was dropped
  */
-function extend(histories: Map<number, PageHistory>, row: number, lifetime: Omit<OddLifetime, 'hasLater'>): void {
-  const history: PageHistory = histories.get(row) ?? { row, lifetimes: [], total: new Map(), isWhole: false }
+function extend(
+  histories: Map<number, PageHistory>,
+  row: number,
+  lifetime: Omit<OddLifetime, 'hasLater'>,
+  before: readonly OddLifetime[] = [],
+): readonly OddLifetime[] | undefined {
+  const settled = lifetime.isBroken ? before : []
+  const history: PageHistory = histories.get(row) ?? { row, lifetimes: [], total: new Map(), settled, isWhole: false }
   const last = history.lifetimes.at(-1)
   if (last?.isBroken) {
     last.events.push(...lifetime.events)
@@ -216,8 +240,27 @@ function extend(histories: Map<number, PageHistory>, row: number, lifetime: Omit
     last.hasLater = true
   } else history.lifetimes.push({ ...lifetime, balance: new Map(lifetime.balance), hasLater: false })
   add(history.total, lifetime.balance)
-  if (history.total.size === 0 && !hasGoneWrong(history)) histories.delete(row)
-  else histories.set(row, history)
+  histories.set(row, history)
+  if (history.total.size > 0 || hasGoneWrong(history)) return undefined
+  histories.delete(row)
+  return history.lifetimes
+}
+
+/**
+ * Returns the history of a page from the last time that all laws were balanced to the end of the first lifetime that gave back
+ * more of some law than was out: before the page's impossible event. No put of an earlier free is outstanding then, so that what
+ * is short is what freed the page early. Undefined if there is none.
+ */
+export function firstShort({ row, lifetimes, settled, isWhole }: PageHistory): PageHistory | undefined {
+  const total: Balance = new Map()
+  const until: OddLifetime[] = []
+  for (const lifetime of [...settled, ...lifetimes]) {
+    if (lifetime.isBroken || lifetime.isOpen) return undefined
+    until.push(lifetime)
+    add(total, lifetime.balance)
+    if ([...total.values()].some(units => units < 0)) return { row, lifetimes: until, total, settled: [], isWhole }
+  }
+  return undefined
 }
 
 function add(total: Balance, balance: Balance): void {

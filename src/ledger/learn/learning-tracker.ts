@@ -3,14 +3,13 @@
  * A tracker that learns laws from the lifetimes that it closes: again each time that their number has doubled, and whenever it
  * needs laws to drop events.
  */
-import type { StampInfo } from '../../trace/common/clock.ts'
 import type { StackTable } from '../../trace/events.ts'
 import { CallSites } from '../callsites/call-sites.ts'
 import type { LifetimeEvent } from '../track/lifetime-event.ts'
 import { LifetimeState } from '../track/lifetime-log.ts'
 import { shorten } from '../track/shorten.ts'
 import type { Tables } from '../track/tables.ts'
-import { Tracker, type TrackerOptions } from '../track/tracker.ts'
+import { type RecordingInfo, Tracker, type TrackerOptions } from '../track/tracker.ts'
 import { JointKinds, type Others } from './fleet.ts'
 import { LawBook } from './law-book.ts'
 
@@ -32,16 +31,16 @@ export class LearningTracker extends Tracker {
   added = { recordings: 0, lifetimes: 0 }
 
   /**
-   * @param stamps what is known of the recording's clock
+   * @param info what is known of the recording beside its events
    * @param hints a tracker that has seen the recording's beginning
    */
-  constructor(stacks: StackTable, options: LearningOptions = {}, stamps?: StampInfo, hints?: LearningTracker) {
+  constructor(stacks: StackTable, options: LearningOptions = {}, info?: RecordingInfo, hints?: LearningTracker) {
     const sites = hints?.sites ?? new CallSites(stacks, options.isShared)
     const book = hints?.book ?? new LawBook()
     super(stacks, options, {
       sites,
       hints,
-      stamps,
+      info,
       compact: (row, tables) => {
         if (book.isStale(tables.lives.complete)) this.#learn(tables)
         shorten(row, tables, book)

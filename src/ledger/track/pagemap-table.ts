@@ -3,6 +3,7 @@
 import { PAGE_RULES, type PageRule, type PageType, type ProtocolId } from '../../linux/protocols/rules.ts'
 import type { CallSites } from '../callsites/call-sites.ts'
 import type { ObservedType } from '../callsites/symbol-lists.ts'
+import { mayReturnByReset } from './kernel-release.ts'
 import { type Limits, UNKNOWN_LIMITS } from './op-semantics.ts'
 import { closesAt, limitsOf, observedRule, type Votes } from './rule-recognition.ts'
 
@@ -50,11 +51,15 @@ export class PagemapTable {
   readonly #forced: ProtocolId | undefined
   /** The pagemaps as a first pass over the recording's beginning has recognised them. */
   readonly #hints: PagemapTable | undefined
+  /** False if the kernel is known to return no page by a reset of its count. */
+  readonly #mayReset: boolean
   readonly #sections = new Map<number, number>()
   #run = { pagemap: -1, lastPfn: -1, pid: -1 }
 
-  constructor(forced: ProtocolId | undefined, hints?: PagemapTable) {
+  /** @param kernel release of the kernel, where it is known */
+  constructor(forced: ProtocolId | undefined, hints?: PagemapTable, kernel?: string) {
     this.#forced = forced
+    this.#mayReset = forced !== undefined || mayReturnByReset(kernel)
     this.#hints = hints
     this.anyDevice = hints?.anyDevice ?? false
   }
@@ -149,10 +154,10 @@ export class PagemapTable {
     if (pagemap.type === undefined) pagemap.type = sites.pageType(stack)
   }
 
-  /** True if the core may reset a page's count to 1. For some types of memory no protocol does that. */
+  /** True if the core's reset of a page's count to 1 may end a lifetime. For some types of memory it does under no protocol. */
   mayReset(index: number): boolean {
     const { type } = this.list[index]!
-    return type !== 'FS_DAX' && type !== 'GENERIC'
+    return this.#mayReset && type !== 'FS_DAX' && type !== 'GENERIC'
   }
 
   /** Gives a pagemap the rule that the first pass recognised, if it did. */

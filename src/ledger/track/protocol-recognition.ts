@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Names the protocols whose rule agrees with what a recording shows of a pagemap's pages. */
 import { PAGE_RULES, type PageRule, type PageType, PROTOCOL_IDS, type ProtocolId } from '../../linux/protocols/rules.ts'
+import { byRelease } from './kernel-release.ts'
 import type { Pagemap } from './pagemap-table.ts'
 
 /** Returns the protocols whose rule for the pagemap's type of memory agrees with what was seen, and the evidence in words. */
@@ -54,15 +55,4 @@ function describeRule(pagemap: Pagemap): string {
     votes.frozen > 0 ? `folios frozen and split (${votes.frozen})` : '',
   ]
   return parts.filter(part => part !== '').join(', ')
-}
-
-/** Returns the protocol that a kernel release shipped. It only breaks ties between protocols that look alike in the recording. */
-function byRelease(kernel: string | undefined): ProtocolId | undefined {
-  const match = /^(\d+)\.(\d+)/.exec(kernel ?? '')
-  if (!match) return undefined
-  const release = Number(match[1]) * 1000 + Number(match[2])
-  if (release < 5018) return 'A'
-  if (release < 6001) return 'D'
-  if (release < 6015) return 'E'
-  return release < 6019 ? 'F' : 'G'
 }

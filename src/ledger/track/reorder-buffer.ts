@@ -106,7 +106,7 @@ export class ReorderBuffer {
 
   /** Returns an order of some events that has no contradiction; undefined if there is none. No other events of the page wait. */
   order(row: number, events: readonly LedgerEvent[]): Outcome | undefined {
-    if (this.#pages.has(row, PageBit.frozen)) return undefined
+    if (this.#pages.has(row, PageBit.frozen) || events.some(event => this.#isBelowZero(row, event))) return undefined
     const young = this.#rules.isHandedOutBySet(row) ? events.at(-1)!.time - this.#order.slack : Infinity
     const order = linearize(this.#pages.count[row]!, events, this.#rules.limits(row), this.#order, young)
     return order && this.#settled(row, order, 0)
@@ -153,6 +153,14 @@ export class ReorderBuffer {
     return { kind: 'released', set: set!, later }
   }
 
+  /**
+   * True if an event read a count that no order of events explains, although one may well agree with the results alone: by the rules no
+   * count falls below zero. After an anomaly of the page that is a consequence.
+   */
+  #isBelowZero(row: number, { count }: LedgerEvent): boolean {
+    return count < 0 && !this.#pages.has(row, PageBit.rested) && !this.#pages.has(row, PageBit.anomalous)
+  }
+
   /** Adds an event to the waiting ones, and looks for an order of them if the event may have made one possible. */
   #defer(row: number, waiting: LedgerEvent[], event: LedgerEvent): Outcome {
     waiting.push(event)
@@ -193,7 +201,7 @@ export class ReorderBuffer {
    * @param interrupted true if an interrupt's event may be stamped before the operation that it interrupted
    */
   #orderWithPast(row: number, waiting: readonly LedgerEvent[], interrupted: boolean): Outcome | undefined {
-    if (this.#pages.has(row, PageBit.frozen)) return undefined
+    if (this.#pages.has(row, PageBit.frozen) || waiting.some(event => this.#isBelowZero(row, event))) return undefined
     const recent = this.#lifetimes.recent(row, waiting[0]!.time - this.#order.window, MAX_RECENT)
     if (recent.length === 0 && !interrupted) return undefined
     const events = [...recent.map(step => step.event), ...waiting].sort((a, b) => a.time - b.time)

@@ -5,7 +5,7 @@
  */
 import type { ProtocolId } from '../../linux/protocols/rules.ts'
 import type { StampInfo } from '../../trace/common/clock.ts'
-import { type EventBatch, isProbe, type LostEvents, Op, type StackTable } from '../../trace/events.ts'
+import { type EventBatch, isProbe, type LostEvents, Op, type SourceInfo, type StackTable } from '../../trace/events.ts'
 import type { CallSites } from '../callsites/call-sites.ts'
 import { StackTrait } from '../callsites/symbol-lists.ts'
 import { ProbeTracker } from '../probes/probe-tracker.ts'
@@ -43,6 +43,9 @@ export interface TrackerOptions {
   snapshot?: SnapshotRequest | undefined
 }
 
+/** What a tracker has to know of a recording beside its events. */
+export type RecordingInfo = StampInfo & Partial<Pick<SourceInfo, 'kernel'>>
+
 /** What a tracker gets from its caller. */
 export interface TrackerParts {
   sites: CallSites
@@ -50,8 +53,8 @@ export interface TrackerParts {
   compact?: Compact | undefined
   /** Called when the log of lifetimes is full. */
   makeRoom?: MakeRoom | undefined
-  /** Properties of the recording's clock; the reader may update them while the recording is read. */
-  stamps?: StampInfo | undefined
+  /** Properties of the recording's clock, which the reader may update while the recording is read, and the kernel's release. */
+  info?: RecordingInfo | undefined
   /** A tracker that has seen the recording's beginning: the rules that it recognised hold from the start. */
   hints?: Tracker | undefined
 }
@@ -79,9 +82,9 @@ export class Tracker {
   readonly #request: SnapshotRequest | undefined
   #snapshotAt = Infinity
 
-  constructor(stacks: StackTable, options: TrackerOptions, { sites, compact, makeRoom, hints, stamps }: TrackerParts) {
-    const pagemaps = new PagemapTable(options.protocol, hints?.pagemaps)
-    const tables = new Tables(sites, pagemaps, new OrderLimits(stamps))
+  constructor(stacks: StackTable, options: TrackerOptions, { sites, compact, makeRoom, hints, info }: TrackerParts) {
+    const pagemaps = new PagemapTable(options.protocol, hints?.pagemaps, info?.kernel)
+    const tables = new Tables(sites, pagemaps, new OrderLimits(info))
     if (hints) tables.rawMapcount = hints.#tables.rawMapcount
     this.#tables = tables
     this.#allPages = options.allPages ?? false
@@ -96,7 +99,7 @@ export class Tracker {
     this.probes = new ProbeTracker(tables, this.#queries)
     const applier = new EventApplier(tables, lifetimes)
     const rests = new RestLevels(tables, lifetimes)
-    const firstSight = new FirstSight(tables, rules, lifetimes, stamps?.isWatch ? rests : undefined)
+    const firstSight = new FirstSight(tables, rules, lifetimes, info?.isWatch ? rests : undefined)
     const owners = this.probes.pages
     const contradictions = new Contradictions(tables, { rules, lifetimes, applier, firstSight, owners, rests })
     const sweep = new UnmapSweep(tables, lifetimes, contradictions)
