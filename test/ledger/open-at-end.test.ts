@@ -20,3 +20,12 @@ test.each([
   expect(told.size + lives.unknown).toBe(lives.openAtEnd)
   expect(lives.unknown).toBeLessThanOrEqual(lives.openAtEnd)
 })
+
+test('a page that is freed twice explains what goes wrong with others, not that they are in use', async () => {
+  const made = makeRecording(14000045)
+  const { findings } = await account(made.recording())
+  const held = findings.filter(({ kind }) => kind === 'held-at-end')
+  expect(held.length).toBeGreaterThan(0)
+  const faulty = new Set(made.truth.faults.map(({ pfn }) => pfn))
+  expect(held.filter(({ pfn }) => faulty.has(pfn))).toEqual([])
+})

@@ -70,10 +70,12 @@ export class Diagnosis {
       // After an anomaly that was dismissed, the page's count was not followed, so nothing is claimed of it.
       const findings = own && !causes.has(own) ? [] : this.#open.of(row)
       if (findings.length === 0 && this.isOpen(row)) this.#unknown.add(row)
+      const cause = freed.get(row) ?? probed.get(row) ?? (own && causes.get(own)) ?? short.get(row)
+      const damage = anomalies.cause(row, pages.pagemap[row]!)
       for (const finding of findings) {
         held.add(finding.pfn)
-        const cause = anomalies.cause(row, pages.pagemap[row]!)
-        const caused = freed.get(row) ?? probed.get(row) ?? (cause && causes.get(cause)) ?? short.get(row)
+        // A damaged free list explains faults of all its pages. That some are in use is no fault.
+        const caused = cause ?? (damage && finding.kind !== 'held-at-end' ? causes.get(damage) : undefined)
         if (caused) addConsequence(caused, finding)
         else open.push(finding)
       }
