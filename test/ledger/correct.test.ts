@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import { account } from '../../src/ledger/account.ts'
 import { ACCUSATIONS } from '../../src/ledger/findings/kinds.ts'
 import { makeRecording } from '../../testkit/drivers/make.ts'
+import { makeRecording as makeLifecycles } from '../../testkit/lifecycles/index.ts'
 
 test.each([
   ['one of three ways back is slow while the others move on', 600081],
@@ -36,4 +37,32 @@ test.each([
   expect(made.truth.correct).toBe(true)
   const { findings } = await account(made.recording())
   expect(findings.filter(({ kind }) => ACCUSATIONS.has(kind))).toEqual([])
+})
+
+test.each([
+  ['what is out of a law is on pages that have references of others out as long', 9100256],
+  ['the same of two laws that the lifetimes do not tell apart', 9100036],
+  ['two references are out, on two pages that have others out as long', 9100102],
+  ['a law after the other is kept, each on pages of its own', 9000198],
+  ['a task that keeps pages for good has stopped', 9100218],
+  ['pages are kept: few for the references of their law, many for its lifetimes', 9100252],
+])('second simulator: %s', async (_, seed) => {
+  const made = makeLifecycles(seed, { faults: 0 })
+  expect(made.truth.correct).toBe(true)
+  const { findings } = await account(made.recording())
+  expect(findings.filter(({ kind }) => ACCUSATIONS.has(kind))).toEqual([])
+  // It is not silent either: of what is out it tells.
+  expect(findings.some(({ kind }) => kind === 'held-at-end')).toBe(true)
+})
+
+test.each([
+  ['a task that leaks each sixth', 9500444, 86],
+  ['whoever gives back what others took', 9500325, 40],
+])('a fault that goes on does not teach that leaking is normal: %s', async (_, seed, least) => {
+  const made = makeLifecycles(seed, { faults: 1 })
+  const leaked = new Set(made.truth.planted.filter(({ kind }) => kind === 'leak').map(({ pfn }) => pfn))
+  const { findings } = await account(made.recording())
+  const accused = findings.filter(({ kind }) => ACCUSATIONS.has(kind))
+  expect(accused.length).toBeGreaterThanOrEqual(least)
+  expect(accused.filter(({ kind, pfn }) => kind !== 'leak' || !leaked.has(pfn))).toEqual([])
 })

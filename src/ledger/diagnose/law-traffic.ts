@@ -2,7 +2,7 @@
 /** How the references of a law came back: in which order, at which call sites, and by which tasks. */
 import type { CallSites } from '../callsites/call-sites.ts'
 import { StackTrait } from '../callsites/symbol-lists.ts'
-import { isFar, type LeakFacts } from './leak.ts'
+import { areMany, isFar, type LeakFacts } from './leak.ts'
 import { Overtaking, type Returned } from './overtaking.ts'
 
 /** A task that gives back references of a law. */
@@ -45,6 +45,32 @@ function outFacts(all: Overtaking, out: readonly number[], held: readonly number
   }
 }
 
+/** The references of the law that are out on a page in use, by the ordinals of the events that took them. */
+export interface HeldPage {
+  row: number
+  taken: readonly number[]
+}
+
+/** Rows of the pages in use with references of one law that were overtaken by more than any that came back. */
+export interface OvertakenPages {
+  alike: ReadonlySet<number>
+  /** Those of them with references that were overtaken by far more, and whether such references of the law are many. */
+  far: ReadonlySet<number>
+  isMany: boolean
+}
+
+function overtakenPages(all: Overtaking, out: readonly number[], pages: readonly HeldPage[]): OvertakenPages {
+  const having = (isSo: (since: number) => boolean) =>
+    pages.filter(({ taken }) => taken.some(event => isSo(all.since(event))))
+  const rows = (some: readonly HeldPage[]) => new Set(some.map(({ row }) => row))
+  const far = out.filter(taken => isFar(all.since(taken), all.most))
+  return {
+    alike: rows(having(since => since > all.most)),
+    far: rows(having(since => isFar(since, all.most))),
+    isMany: areMany(far.length, all.returned),
+  }
+}
+
 /** How the references of one law came back. */
 export interface LawTraffic {
   all: Overtaking
@@ -55,6 +81,7 @@ export interface LawTraffic {
   outFacts: OutFacts
   /** Number of pages in use that have references of the law out. */
   pages: number
+  overtaken: OvertakenPages
   /** Number of references that came back by the task that took them. */
   bySameTask: number
   givers: ReadonlyMap<number, Giver>
@@ -77,6 +104,7 @@ export const NO_TRAFFIC: LawTraffic = {
   out: [],
   outFacts: outFacts(new Overtaking([]), [], []),
   pages: 0,
+  overtaken: { alike: new Set(), far: new Set(), isMany: false },
   givers: new Map(),
   ways: new Map(),
 }
@@ -84,9 +112,8 @@ export const NO_TRAFFIC: LawTraffic = {
 /** Collects the traffic of one law. */
 export class TrafficCollector {
   readonly out: number[] = []
-  /** Those of `out` that are out on pages in use, and the number of these pages. */
-  readonly held: number[] = []
-  pages = 0
+  /** The pages in use that have some of `out`. */
+  readonly held: HeldPage[] = []
   readonly #sites: CallSites
   readonly #returned: Returned[] = []
   readonly #givers = new Map<number, Giver>()
@@ -115,14 +142,15 @@ export class TrafficCollector {
   traffic(): LawTraffic {
     const all = new Overtaking(this.#returned)
     const out = this.out.toSorted((a, b) => a - b)
-    const held = this.held.toSorted((a, b) => a - b)
+    const held = this.held.flatMap(({ taken }) => taken).sort((a, b) => a - b)
     return {
       all,
       byTask: this.#byTask(),
       bySameTask: this.#bySameTask,
       out,
       outFacts: outFacts(all, out, held),
-      pages: this.pages,
+      pages: this.held.length,
+      overtaken: overtakenPages(all, out, this.held),
       givers: this.#givers,
       ways: this.#ways,
     }

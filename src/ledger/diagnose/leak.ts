@@ -24,6 +24,15 @@ export interface LeakFacts {
   isPartial: boolean
   /** True if one of several ways back may not have reached it yet. */
   mayWait: boolean
+  /**
+   * Number of pages in use with such references, of those of them on which references of another law are such, too, and of those
+   * on which these were overtaken by far more than any that came back.
+   */
+  alikePages: number
+  alikeKept: number
+  alikeFar: number
+  /** True if many references of other laws were overtaken by far more than any that came back, too, on other pages. */
+  isHabit: boolean
   /** Number of references of the law that are out, this one included. */
   outOfLaw: number
   /** Number of references of the law that came back, and were taken between the first and the last of the `alike` ones. */
@@ -120,21 +129,31 @@ const SEVERAL = 2
 /** One in this many of a law's references may stay out as an exception. */
 const RARELY = 50
 
+/** True for so many references that are out that they are no exceptions among those that came back. */
+export function areMany(out: number, returned: number): boolean {
+  return out > Math.max(SEVERAL, returned / RARELY)
+}
+
 /** Number of references that must have come back before all ways back are taken to be known. */
 const ALL_WAYS = 500
 
 /** Later events of a task that count as "went on". */
 const WENT_ON = 50
 
+/** True if so many references came back, in so many lifetimes, that their order is evidence. */
+export function isKnownOrder(lifetimes: number, returned: number): boolean {
+  return lifetimes >= KNOWN_LAW && returned >= ENOUGH
+}
+
 /** True if so many references overtook it that it is not just waiting its turn. */
 export function isOvertaken({ returned, most, since, lawLifetimes }: LeakFacts): boolean {
-  return lawLifetimes >= KNOWN_LAW && returned >= ENOUGH && isFar(since, most)
+  return isKnownOrder(lawLifetimes, returned) && isFar(since, most)
 }
 
 /** True if its task has since taken and given back so many other references that it is not just keeping this one for later. */
 export function isPassedByItsTask(facts: LeakFacts): boolean {
   const { isOwnTask, isHandOut, sinceByTask, mostByTask, returned, lawLifetimes } = facts
-  if (!isOwnTask || lawLifetimes < KNOWN_LAW || returned < ENOUGH) return false
+  if (!isOwnTask || !isKnownOrder(lawLifetimes, returned)) return false
   // A page that a task was handed it may keep for longer than what it merely uses.
   return isHandOut ? isFar(sinceByTask, mostByTask) : sinceByTask > FACTOR * mostByTask + 1
 }
@@ -212,21 +231,36 @@ function certaintyByOrder(facts: LeakFacts): Certainty | undefined {
  * has the page, and rightfully so as long as others use it.
  */
 function overtaken(facts: LeakFacts): Certainty | undefined {
-  const { isHandOut, others, alike, between, returned, isPin } = facts
+  const { isHandOut, others, alike, between, returned, lawLifetimes, isPin } = facts
   // References taken one right after the other belong to one holder that has stopped and may go on.
   if (facts.mayBeWithOne || (alike > SEVERAL && between < FACTOR * alike)) return undefined
-  const isException = alike <= Math.max(SEVERAL, returned / RARELY)
+  // Of references of hand-outs, each lifetime has one, whatever else its law has.
+  const isException = !areMany(alike, isHandOut ? Math.min(returned, lawLifetimes) : returned)
   if (isHandOut) return others === 0 && isException ? 'likely' : undefined
-  if (!isException) return returned >= ALL_WAYS ? 'possible' : undefined
+  if (areKept(facts, isException)) return undefined
+  if (!isException) return returned >= ALL_WAYS && !facts.isHabit ? 'possible' : undefined
   return isPin ? 'possible' : 'likely'
 }
 
 /**
- * Judges a reference that its own task passed over. If many of the law are out, the task leaks often, or keeps some on purpose, as
- * in a table whose slots it fills at random.
+ * True if the pages of the references that were overtaken alike are rather kept than lost: on most of them those of another law were
+ * overtaken, too; by far if there are few, since a single page may happen to have one that is just slow. A fault breaks its own law
+ * and leaves the others alone, while who keeps a page keeps all that belongs to it.
  */
-function passed({ outOfLaw, returned, isPin, sinceByTask, mostByTask }: LeakFacts): Certainty | undefined {
-  const isException = outOfLaw <= Math.max(SEVERAL, returned / RARELY)
+function areKept({ alikePages, alikeKept, alikeFar }: LeakFacts, isException: boolean): boolean {
+  return isException ? alikeFar > 0 && 2 * alikeFar >= alikePages : 2 * alikeKept > alikePages
+}
+
+/**
+ * Judges a reference that its own task passed over. If many of the law are out, the task leaks often, or keeps some on purpose, as
+ * in a table whose slots it fills at random; then other laws of which many are out, on the same pages or on others, speak for the
+ * latter, and a page that it was handed may be with a holder who stopped.
+ */
+function passed(facts: LeakFacts): Certainty | undefined {
+  const { outOfLaw, returned, isPin, sinceByTask, mostByTask } = facts
+  const isException = !areMany(outOfLaw, returned)
+  if (!isException && (facts.isHabit || areKept(facts, isException) || (facts.isHandOut && facts.mayBeWithOne)))
+    return undefined
   // Of calls that nest, none keeps any.
   if (!isException && mostByTask > 0 && !isFar(sinceByTask, mostByTask)) return undefined
   return isException && !isPin ? 'likely' : 'possible'

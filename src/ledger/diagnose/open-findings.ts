@@ -335,6 +335,7 @@ export class OpenFindings {
       mostLifetimes: lifetimes.most,
       sinceLifetimes: lifetimes.since(taken),
       ...law.outFacts,
+      ...this.#traffic.keptFacts(reference.law),
       outLater: law.out.filter(other => other > taken).length,
       pagesOfLaw: law.pages,
       mayWait: mayWait(law, taken),

@@ -1,20 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** How references come back, by law, according to the lifetimes that are kept. Computed once, at the first query. */
+import { NO_LAW } from '../learn/law-book.ts'
 import type { LearningTracker } from '../learn/learning-tracker.ts'
 import type { LifetimeEvent } from '../track/lifetime-event.ts'
 import { LifetimeState } from '../track/lifetime-log.ts'
 import { unitKey } from '../track/unit-key.ts'
 import { type LawTraffic, NO_TRAFFIC, type Pair, push, TrafficCollector } from './law-traffic.ts'
+import { areMany, isKnownOrder, type LeakFacts } from './leak.ts'
 import { Overtaking, type Returned } from './overtaking.ts'
 import { pairReferences } from './references.ts'
 
 /** Most events of a lifetime whose references are paired. */
 const MAX_EVENTS = 4096
 
+type KeptFacts = Pick<LeakFacts, 'alikePages' | 'alikeKept' | 'alikeFar' | 'isHabit'>
+
 type Collectors = Map<number, TrafficCollector>
 
 export class Traffic {
+  readonly #ledger: LearningTracker
   readonly #laws = new Map<number, LawTraffic>()
+  readonly #keptFacts = new Map<number, KeptFacts>()
   /** Whole lifetimes, from hand-out to free, by pagemap. */
   readonly #lifetimes = new Map<number, Overtaking>()
   /** True if there was no room to keep all references that came back. */
@@ -22,6 +28,7 @@ export class Traffic {
 
   /** @param without row of a page that is left out */
   constructor(ledger: LearningTracker, without?: number) {
+    this.#ledger = ledger
     const laws: Collectors = new Map()
     const lifetimes = new Map<number, Returned[]>()
     const { log, nodes, pages, aside } = ledger
@@ -40,11 +47,7 @@ export class Traffic {
     for (let row = 0; row < pages.length; row++) {
       const events = ledger.lifeEvents(row)
       if (events.length > MAX_EVENTS || row === without) continue
-      for (const [law, taken] of collect(laws, events, ledger)) {
-        const collector = collectorOf(laws, law, ledger)
-        collector.pages++
-        collector.held.push(...taken)
-      }
+      for (const [law, taken] of collect(laws, events, ledger)) collectorOf(laws, law, ledger).held.push({ row, taken })
     }
     collectSetAside(laws, ledger)
     for (const [law, collector] of laws) this.#laws.set(law, collector.traffic())
@@ -53,6 +56,42 @@ export class Traffic {
 
   of(law: number): LawTraffic {
     return this.#laws.get(law) ?? NO_TRAFFIC
+  }
+
+  /**
+   * Returns what the pages tell on which references of a law were overtaken by more than any that came back: on how many of them
+   * those of another law were, too, and whether many of another law are out elsewhere.
+   */
+  keptFacts(law: number): KeptFacts {
+    const known = this.#keptFacts.get(law)
+    if (known) return known
+    const { alike, far } = this.of(law).overtaken
+    const others = [...this.#laws].filter(([other]) => other !== law && this.#hasOrder(other))
+    const elsewhere = others.filter(
+      ([other, { overtaken }]) => overtaken.isMany && !this.#ledger.book.laws[other]!.isAmbiguous,
+    )
+    const facts = {
+      alikePages: alike.size,
+      alikeKept: [...alike].filter(row => others.some(([, { overtaken }]) => overtaken.alike.has(row))).length,
+      alikeFar: [...alike].filter(row => others.some(([, { overtaken }]) => overtaken.far.has(row))).length,
+      isHabit: elsewhere.some(([, { overtaken }]) => {
+        const pages = [...overtaken.far].filter(row => this.#isKept(row, far))
+        return areMany(pages.length, 0)
+      }),
+    }
+    this.#keptFacts.set(law, facts)
+    return facts
+  }
+
+  /** True for a law of which so many references came back that their order is evidence. */
+  #hasOrder(law: number): boolean {
+    return law !== NO_LAW && isKnownOrder(this.#ledger.book.laws[law]!.touched, this.of(law).all.returned)
+  }
+
+  /** True for a device page that is none of `own`. Ordinary pages may be held for ever, which tells nothing about a driver. */
+  #isKept(row: number, own: ReadonlySet<number>): boolean {
+    const { pages, pagemaps } = this.#ledger
+    return !own.has(row) && pagemaps.list[pages.pagemap[row]!]!.device
   }
 
   lifetimesOf(pagemap: number): Overtaking {
