@@ -2,6 +2,7 @@
 /** Turns anomalies, the events that contradicted the rules, into findings. */
 import { OP_NAMES, Op } from '../../trace/events.ts'
 import type { Certainty, Finding } from '../findings/finding.ts'
+import { isOftenBroken } from '../learn/find-laws.ts'
 import { NO_LAW } from '../learn/law-book.ts'
 import type { LearningTracker } from '../learn/learning-tracker.ts'
 import type { Anomaly } from '../track/anomalies.ts'
@@ -215,11 +216,19 @@ export class AnomalyFindings {
     return isShort || (this.#isOrdered(anomaly) && this.#beganWell(anomaly)) ? 'certain' : 'likely'
   }
 
-  /** True if the lifetime before, which may hide a surplus put, obeys all laws and has known call sites only. */
+  /**
+   * True if the lifetime before, which may hide a surplus put, obeys all laws and has known call sites only. A law that is often
+   * broken may have a call site that gives back something else, whose put there would be the surplus one.
+   */
   #beganWell({ lastLives, idle }: Anomaly): boolean {
     const [before] = lastLives
     if (!before) return true
-    return before.every(({ stack }) => stack !== 0) && balanceOf(before, idle, this.#ledger.book).size === 0
+    const { book } = this.#ledger
+    const isSound = ({ stack, signature, delta }: LifetimeEvent) => {
+      const law = delta < 0 ? book.laws[book.lawOf(unitKey(signature, delta))] : undefined
+      return stack !== 0 && !(law && isOftenBroken(law))
+    }
+    return before.every(isSound) && balanceOf(before, idle, book).size === 0
   }
 
   /**

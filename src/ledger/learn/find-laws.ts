@@ -31,6 +31,14 @@ const MIN_HELD = 0.9
 /** The same for a law that is broken in one direction only, as by a fault that happens often. */
 const MIN_HELD_ONE_SIDED = 0.6
 
+/**
+ * True for a law that was accepted only because it is broken in one direction: a fault that happens often may have done that, or a
+ * call site belongs to it that gives back something else.
+ */
+export function isOftenBroken({ touched, held }: Pick<Law, 'touched' | 'held'>): boolean {
+  return held < touched * MIN_HELD
+}
+
 /** Samples of all columns, and of those that no law has yet. */
 const WIDE_TRIES = 3
 const NARROW_TRIES = 160
