@@ -45,6 +45,7 @@ test.each([
   ['two references are out, on two pages that have others out as long', 9100102],
   ['a law after the other is kept, each on pages of its own', 9000198],
   ['a task that keeps pages for good has stopped', 9100218],
+  ['a task keeps what it took at the start, and its references are few among all', 13200361],
   ['pages are kept: few for the references of their law, many for its lifetimes', 9100252],
 ])('second simulator: %s', async (_, seed) => {
   const made = makeLifecycles(seed, { faults: 0 })

@@ -254,13 +254,14 @@ function areKept({ alikePages, alikeKept, alikeFar }: LeakFacts, isException: bo
 /**
  * Judges a reference that its own task passed over. If many of the law are out, the task leaks often, or keeps some on purpose, as
  * in a table whose slots it fills at random; then other laws of which many are out, on the same pages or on others, speak for the
- * latter, and a page that it was handed may be with a holder who stopped.
+ * latter. Few that it took one after the other, or pages that it was handed, may be with one holder who stopped, such as a table that is
+ * filled at the start.
  */
 function passed(facts: LeakFacts): Certainty | undefined {
   const { outOfLaw, returned, isPin, sinceByTask, mostByTask } = facts
   const isException = !areMany(outOfLaw, returned)
-  if (!isException && (facts.isHabit || areKept(facts, isException) || (facts.isHandOut && facts.mayBeWithOne)))
-    return undefined
+  if ((isException || facts.isHandOut) && facts.mayBeWithOne) return undefined
+  if (!isException && (facts.isHabit || areKept(facts, isException))) return undefined
   // Of calls that nest, none keeps any.
   if (!isException && mostByTask > 0 && !isFar(sinceByTask, mostByTask)) return undefined
   return isException && !isPin ? 'likely' : 'possible'
