@@ -31,7 +31,7 @@ function mayBeWithOne(all: Overtaking, out: readonly number[]): boolean {
 }
 
 /** What the references of a law that are out tell together. */
-export type OutFacts = Pick<LeakFacts, 'alike' | 'between' | 'outOfLaw' | 'mayBeWithOne' | 'mayAllBeWithOne'>
+export type OutFacts = Pick<LeakFacts, 'alike' | 'between' | 'earlier' | 'outOfLaw' | 'mayBeWithOne' | 'mayAllBeWithOne'>
 
 /** @param held those of `out` that are out on pages in use */
 function outFacts(all: Overtaking, out: readonly number[], held: readonly number[]): OutFacts {
@@ -39,6 +39,7 @@ function outFacts(all: Overtaking, out: readonly number[], held: readonly number
   return {
     alike: alike.length,
     between: alike.length > 0 ? all.between(alike[0]!, alike.at(-1)!) : 0,
+    earlier: alike.length > 0 ? all.returned - all.since(alike[0]!) : 0,
     outOfLaw: out.length,
     mayBeWithOne: mayBeWithOne(all, alike),
     mayAllBeWithOne: mayBeWithOne(all, held),

@@ -35,8 +35,12 @@ export interface LeakFacts {
   isHabit: boolean
   /** Number of references of the law that are out, this one included. */
   outOfLaw: number
-  /** Number of references of the law that came back, and were taken between the first and the last of the `alike` ones. */
+  /**
+   * Number of references of the law that came back, and were taken between the first and the last of the `alike` ones; and of those
+   * that were taken before the first of them.
+   */
   between: number
+  earlier: number
   /** Number of pages in use with references of the law that are out. */
   pagesOfLaw: number
   /**
@@ -254,14 +258,15 @@ function areKept({ alikePages, alikeKept, alikeFar }: LeakFacts, isException: bo
 /**
  * Judges a reference that its own task passed over. If many of the law are out, the task leaks often, or keeps some on purpose, as
  * in a table whose slots it fills at random; then other laws of which many are out, on the same pages or on others, speak for the
- * latter. Few that it took one after the other, or pages that it was handed, may be with one holder who stopped, such as a table that is
- * filled at the start.
+ * latter, and pages that it was handed may be with a holder who stopped. If few are out, they may be in a table that was filled at the
+ * start: then hardly any that were taken before them came back.
  */
 function passed(facts: LeakFacts): Certainty | undefined {
   const { outOfLaw, returned, isPin, sinceByTask, mostByTask } = facts
   const isException = !areMany(outOfLaw, returned)
-  if ((isException || facts.isHandOut) && facts.mayBeWithOne) return undefined
-  if (!isException && (facts.isHabit || areKept(facts, isException))) return undefined
+  if (isException && facts.mayBeWithOne && facts.earlier < facts.alike) return undefined
+  if (!isException && (facts.isHabit || areKept(facts, isException) || (facts.isHandOut && facts.mayBeWithOne)))
+    return undefined
   // Of calls that nest, none keeps any.
   if (!isException && mostByTask > 0 && !isFar(sinceByTask, mostByTask)) return undefined
   return isException && !isPin ? 'likely' : 'possible'

@@ -221,6 +221,7 @@ export class NeverFreed {
       mayWait: false,
       outOfLaw: traffic.out.length,
       between: traffic.all.since(Math.min(...alike)) - traffic.all.since(Math.max(...alike)),
+      earlier: traffic.all.returned - traffic.all.since(Math.min(...alike)),
       pagesOfLaw: traffic.out.length,
       mayBeWithOne: false,
       mayAllBeWithOne: false,
