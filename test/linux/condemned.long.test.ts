@@ -42,6 +42,7 @@ const FOUND: Readonly<
   22: ['leak', 'soft_offline'],
   23: ['touch-after-free', 'gup'],
   26: ['warning', 'unlock_page'],
+  28: ['surplus-put', 'probe'],
   'new-1': ['touch-after-free', 'undo_mmap'],
   'new-2': ['touch-after-free', 'reset_after_free'],
   'new-3': ['touch-after-free', 'kvmppc_uvmem_page_free'],
@@ -65,7 +66,6 @@ const UNSEEN: Readonly<Record<string, string>> = {
   24: 'the percpu ref of a pagemap, and who looks it up: no page is touched',
   25: 'a struct page that is read before it exists: no function has it as an argument',
   27: "the memory of an open file of the driver: no page's",
-  28: 'what happens before the first page is handed out: no lifetime has begun',
   'new-8': 'a task that nobody wakes: to sleep is no event',
   'new-11': "the memory of an open file of the driver: no page's",
 }

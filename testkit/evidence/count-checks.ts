@@ -151,6 +151,11 @@ function handedOutHeld(subject: Subject, [, count, out]: readonly string[], set:
   )
 }
 
+function setWhileHeld(subject: Subject, [, val, count, out]: readonly string[], set: PageEvent): Problem {
+  if (set.val !== Number(val)) return `the event sets ${set.val}`
+  return handedOutHeld(subject, ['', count!, out!], set)
+}
+
 function resultDiffers(subject: Subject, [, count, val, what]: readonly string[], event: PageEvent): Problem {
   if (event.val !== Number(val)) return `the event's value is ${event.val}`
   const result =
@@ -210,8 +215,12 @@ export const COUNT_CHECKS: readonly Check[] = [
     ofAccused(countOfGet),
   ),
   check(
-    /^the page was handed out while its count was (-?\d+), so (\d+) reference\(s\) to it were out$/,
+    /^the page was handed out while its count was (-?\d+), so (\d+) references? to it (?:was|were) out$/,
     ofAccused(handedOutHeld),
+  ),
+  check(
+    /^the count was set to (\d+) while it was (-?\d+), so (\d+) references? to it (?:was|were) out$/,
+    ofAccused(setWhileHeld),
   ),
   check(
     /^by all recorded events the count was (-?\d+) before this one \((-?\d+)\), yet it (.+): the count was changed without an event$/,

@@ -261,8 +261,12 @@ export class AnomalyFindings {
         return `the count was ${count}, that of an idle page, and only ${handOut} takes such a page into use`
       }
       case 'count-mismatch':
-        if (event.op === 0)
-          return `the page was handed out while its count was ${count}, so ${count - idle} reference(s) to it were out`
+        if (event.op === Op.SET) {
+          const out = `${references(count - idle)} to it ${count - idle === 1 ? 'was' : 'were'} out`
+          return event.val > idle
+            ? `the page was handed out while its count was ${count}, so ${out}`
+            : `the count was set to ${event.val} while it was ${count}, so ${out}`
+        }
         return `by all recorded events the count was ${count} before this one (${event.val}), yet it ${resultWords(event.op, event.ret)}: the count was changed without an event`
       default:
         return `the count was ${count} when this put came; a page that nobody holds stands at ${idle}`
