@@ -31,7 +31,10 @@ function mayBeWithOne(all: Overtaking, out: readonly number[]): boolean {
 }
 
 /** What the references of a law that are out tell together. */
-export type OutFacts = Pick<LeakFacts, 'alike' | 'between' | 'earlier' | 'outOfLaw' | 'mayBeWithOne' | 'mayAllBeWithOne'>
+export type OutFacts = Pick<
+  LeakFacts,
+  'alike' | 'between' | 'earlier' | 'outOfLaw' | 'mayBeWithOne' | 'mayAllBeWithOne'
+>
 
 /** @param held those of `out` that are out on pages in use */
 function outFacts(all: Overtaking, out: readonly number[], held: readonly number[]): OutFacts {
