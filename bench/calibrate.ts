@@ -6,9 +6,9 @@
  *   npm run calibrate -- --replay SEED [--correct] [--write DIR]
  *
  * With `--simulator lifecycles` the drivers are random state machines of a second simulator (`testkit/lifecycles`), which was
- * written by another hand, instead of the subsystems of `testkit/drivers`. With `--correct` no driver has a fault, so that every accusation is wrong. `--list-wrong` prints wrong findings as they occur,
- * one line of JSON each; `--replay` shows the recording of such a line's seed. An interrupt (SIGINT) prints the table of the
- * recordings judged so far.
+ * written by another hand, instead of the subsystems of `testkit/drivers`. With `--correct` no driver has a fault, so that every
+ * accusation is wrong. `--list-wrong` prints wrong findings as they occur, one line of JSON each; `--replay` shows the recording
+ * of such a line's seed. An interrupt (SIGINT) prints the table of the recordings judged so far.
  */
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'

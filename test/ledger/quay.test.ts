@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Recordings of a driver that was written when the ledger by laws was done (lab/kernel/drivers/quay.c): references in rings, slots
 // and graveyards, workers that come late, buffers too small, one fault by request. truth.json is what the driver said of its fault.
-import { readdirSync, readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
-import { ACCUSATIONS, account } from '../../src/ledger/index.ts'
-import { openFile } from '../../src/node/open.ts'
 import { namesAny } from '../support/named.ts'
+import { PlantedRecordings } from '../support/planted.ts'
 
 interface Planted {
   kind: string | string[]
@@ -13,18 +11,14 @@ interface Planted {
   function: string | string[]
 }
 
-const folder = new URL('recordings/quay/', import.meta.url)
-const truth: { [file: string]: Planted[] } = JSON.parse(readFileSync(new URL('truth.json', folder), 'utf8'))
+const recordings = new PlantedRecordings<Planted>(new URL('recordings/quay/', import.meta.url))
 
 it('all are listed', () => {
-  expect(readdirSync(folder).filter(name => name.endsWith('.dat'))).toEqual(Object.keys(truth).sort())
+  expect(recordings.files).toEqual(Object.keys(recordings.truth).sort())
 })
 
-it.each(Object.entries(truth))('%s', async (file, planted) => {
-  const recording = await openFile(new URL(file, folder).pathname)
-  const accusations = (await account(recording)).findings.filter(({ kind }) => ACCUSATIONS.has(kind))
-  await recording.close()
-  const left = [...accusations]
+it.each(Object.entries(recordings.truth))('%s', async (file, planted) => {
+  const left = await recordings.accusations(file)
   for (const { kind, pfn, function: functions } of planted) {
     const at = left.findIndex(
       found => [kind].flat().includes(found.kind) && found.pfn === Number(pfn) && namesAny(found, [functions].flat()),
@@ -36,9 +30,7 @@ it.each(Object.entries(truth))('%s', async (file, planted) => {
 })
 
 const evidenceOf = async (file: string) => {
-  const recording = await openFile(new URL(file, folder).pathname)
-  const { findings } = await account(recording)
-  await recording.close()
+  const findings = await recordings.accusations(file)
   return findings.filter(({ kind }) => kind === 'leak').map(({ evidence }) => evidence.join('\n'))
 }
 

@@ -14,7 +14,7 @@ export function byRelease(kernel: string | undefined): ProtocolId | undefined {
 }
 
 /** Protocols of the releases after the last one under which a page is returned by the core's reset of its count. */
-const LATER: readonly (ProtocolId | undefined)[] = ['F', 'G']
+const LATER: readonly ProtocolId[] = ['F', 'G']
 
 /**
  * True if a kernel may be one under which pages are returned to their owner by a reset of the count to 1. The core also resets
