@@ -40,8 +40,11 @@ export interface TraceDatOptions extends OpenOptions {
 const BLOCK_BYTES = 1 << 19
 const ALL_BLOCKS_BYTES = 1 << 25
 
-/** Number of blocks queued per worker, so that it has work until its results are fetched. */
-const JOBS_PER_WORKER = 4
+/**
+ * Number of blocks queued per worker, so that it has work until its results are fetched. A batch is filled from seven or eight
+ * blocks, and results are fetched once per batch: with fewer blocks the merging thread waits at each of them.
+ */
+const JOBS_PER_WORKER = 8
 
 /** Maximum number of places of damage that are listed. */
 export const MAX_DAMAGE = 1000
