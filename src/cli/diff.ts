@@ -4,7 +4,14 @@ import { Command } from 'commander'
 import { compare, diffJson, diffText, factsOf, isSame } from '../report/diff.ts'
 import { guarded, UsageError } from './errors.ts'
 import { type Exit, exitFor } from './exit-codes.ts'
-import { kallsymsOption, progressLine, type RecordingFlags, recordingOptions, withRecording } from './recordings.ts'
+import {
+  kallsymsOption,
+  progressLine,
+  type RecordingFlags,
+  recordingOptions,
+  ruleOptions,
+  withRecording,
+} from './recordings.ts'
 
 interface DiffFlags extends RecordingFlags {
   json?: boolean
@@ -45,10 +52,10 @@ export function diffCommand(): Command {
 async function diff(first: string, second: string, flags: DiffFlags): Promise<Exit> {
   if (first === '-' && second === '-') throw new UsageError('standard input can be read once')
   const progress = progressLine('diff')
-  const { protocol, allPages } = flags
+  const { allPages } = flags
   const read = (file: string, own: string[]) =>
     withRecording(file, { ...flags, kallsyms: [...flags.kallsyms, ...own] }, recording =>
-      factsOf(recording, { protocol, allPages, onProgress: progress.show }),
+      factsOf(recording, { ...ruleOptions(flags), allPages, onProgress: progress.show }),
     )
   const comparison = compare(await read(first, flags.kallsymsFirst), await read(second, flags.kallsymsSecond))
   progress.clear()

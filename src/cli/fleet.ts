@@ -3,7 +3,7 @@
 import { type AccountOptions, readLedger } from '../ledger/account.ts'
 import { Fleet } from '../ledger/learn/fleet.ts'
 import { inputError } from './errors.ts'
-import { progressLine, type RecordingFlags, withRecording } from './recordings.ts'
+import { progressLine, type RecordingFlags, ruleOptions, withRecording } from './recordings.ts'
 
 interface FleetFlags extends RecordingFlags, Pick<AccountOptions, 'allPages'> {
   alone?: boolean
@@ -21,8 +21,8 @@ export async function learnTogether(files: readonly string[], flags: FleetFlags)
     try {
       await withRecording(file, flags, async recording => {
         const progress = progressLine('trace')
-        const { allPages, protocol } = flags
-        const ledger = await readLedger(recording, { allPages, protocol, isShared: true, onProgress: progress.show })
+        const options = { ...ruleOptions(flags), allPages: flags.allPages, isShared: true, onProgress: progress.show }
+        const ledger = await readLedger(recording, options)
         progress.clear()
         fleet.add(file, recording.info.kernel, ledger)
       })

@@ -13,6 +13,7 @@ import {
   progressLine,
   type RecordingFlags,
   recordingOptions,
+  ruleOptions,
   withRecording,
 } from './recordings.ts'
 
@@ -48,8 +49,8 @@ export function lifeCommand(): Command {
 function life(file: string, flags: LifeFlags): Promise<Exit> {
   return withRecording(file, flags, async recording => {
     const progress = progressLine('life')
-    const { protocol, pfn } = flags
-    const lives = await pageLives(recording, pfn, { protocol, onProgress: progress.show })
+    const { pfn } = flags
+    const lives = await pageLives(recording, pfn, { ...ruleOptions(flags), onProgress: progress.show })
     progress.clear()
     if (!lives)
       throw new UsageError(

@@ -22,6 +22,7 @@ export interface RecordingFlags {
   vmemmap?: bigint
   counts?: string
   protocol?: ProtocolId
+  device?: PageRange[]
 }
 
 /** Adds the options of every command that accounts for a recording. */
@@ -34,6 +35,19 @@ export function recordingOptions(command: Command): Command {
     .addOption(
       new Option('--protocol <id>', 'judge by this protocol instead of the one recognised').choices(PROTOCOL_IDS),
     )
+    .addOption(
+      repeatable(
+        new Option(
+          '--device <pages>',
+          'these are device memory, where the recording does not tell: ranges of /proc/iomem as pages; repeatable',
+        ).argParser(parsePages),
+      ),
+    )
+}
+
+/** What a command's options say of the pages of a recording. */
+export function ruleOptions({ protocol, device }: RecordingFlags): Pick<AccountOptions, 'protocol' | 'device'> {
+  return { protocol, device }
 }
 
 /** `--kallsyms FILE`, which can be given several times. */
@@ -202,10 +216,10 @@ export async function chosenPages(
   path: string,
   flags: RecordingFlags & { pfn?: PageRange[]; pagemap?: number },
 ): Promise<PageRange[]> {
-  const { pfn, pagemap, protocol } = flags
+  const { pfn, pagemap } = flags
   if (pagemap === undefined) return pfn ?? []
   if (path === '-') throw new UsageError('--pagemap has the recording read twice, and standard input can be read once')
-  const { pagemaps } = await withRecording(path, flags, recording => account(recording, { protocol }))
+  const { pagemaps } = await withRecording(path, flags, recording => account(recording, ruleOptions(flags)))
   const range = pagemapOf({ pagemaps }, pagemap)
   if (!range) throw new UsageError(noPagemap(pagemap, pagemaps))
   const pages = (pfn ?? [range]).map(({ first, last }) => ({

@@ -34,6 +34,7 @@ import {
   type RecordingFlags,
   recordingOptions,
   refuseEmptyTime,
+  ruleOptions,
   taskOption,
   timesOf,
   withRecording,
@@ -87,6 +88,8 @@ Examples:
   lastput trace - < trace.txt                      text of tracefs' trace file
   lastput trace trace.dat --html report.html       a report to look at or mail
   lastput trace trace.dat --pfn 0xfcf83fc --json   one page, for a program
+  lastput trace trace.dat --device 0xfc000-0xfdfff pages of a BAR, of which the
+                                                   recording does not tell
   lastput trace trace.dat --perfetto trace.pftrace for ui.perfetto.dev
   lastput trace trace.dat --parquet tables/        for DuckDB (docs/export.md)
   lastput trace host*.dat                          several, sharing their laws
@@ -204,8 +207,8 @@ async function traceOne(
 }
 
 async function writeHtml(html: string, file: string, { json }: Result, flags: TraceFlags): Promise<void> {
-  const { allPages, protocol } = flags
-  const whole = flags.full ? await wholeRecording(file, { ...openOptions(flags), allPages, protocol }) : undefined
+  const options = { ...openOptions(flags), ...ruleOptions(flags), allPages: flags.allPages }
+  const whole = flags.full ? await wholeRecording(file, options) : undefined
   await writeReport(html, json, `lastput trace ${file}`, whole)
 }
 
@@ -213,8 +216,9 @@ async function writeHtml(html: string, file: string, { json }: Result, flags: Tr
 export async function traceRecording(opened: Recording, flags: TraceFlags, others?: Others): Promise<Result> {
   const { recording, pids } = noteTasks(opened, flags.task)
   const progress = progressLine('trace')
-  const { allPages, protocol, pfn: ask, perfetto, parquet } = flags
-  const options = { allPages, protocol, ask, others, isShared: others !== undefined, onProgress: progress.show }
+  const { allPages, pfn: ask, perfetto, parquet } = flags
+  const isShared = others !== undefined
+  const options = { ...ruleOptions(flags), allPages, ask, others, isShared, onProgress: progress.show }
   const isExported = perfetto !== undefined || parquet !== undefined
   const { account: made, notes } = isExported
     ? await (await import('./export.ts')).accountAndExport(recording, { perfetto, parquet }, options)
@@ -254,7 +258,7 @@ function filterOf(flags: TraceFlags, recording: Recording): TraceFilter {
 const LEFT_OUT = 'are ordinary pages, which are left out: --all-pages accounts for them'
 
 /** Messages about pages and times of the filter that the recording does not have: that nothing was found there proves nothing. */
-function absentOf(made: Account, { pfn = [], pagemap }: TraceFlags, { from, to }: TraceFilter): string[] {
+function absentOf(made: Account, { pfn = [], pagemap, device = [] }: TraceFlags, { from, to }: TraceFilter): string[] {
   const known = knownPagemaps(made.pagemaps)
   const pages = pfn.flatMap((range, i) => {
     const presence: Presence = made.asked[i]!
@@ -262,10 +266,13 @@ function absentOf(made: Account, { pfn = [], pagemap }: TraceFlags, { from, to }
     if (presence === 'left-out') return [`--pfn ${rangeText(range)}: these ${LEFT_OUT}`]
     return [`--pfn ${rangeText(range)}: no such page occurs; ${known}`]
   })
+  const named = device
+    .filter(({ first, last }) => !made.pagemaps.some(each => each.firstPfn <= last && each.lastPfn >= first))
+    .map(range => `--device ${rangeText(range)}: no such page occurs; ${known}`)
   const map = pagemap === undefined || pagemapOf(made, pagemap) ? [] : [noPagemap(pagemap, made.pagemaps)]
   const end = endOf(made)
   const span = `the recording goes from ${timeText(made.firstTime, made)} to ${timeText(end, made)}`
   const late = from !== undefined && from > end ? [`--from is after the end: ${span}`] : []
   const early = to !== undefined && to < made.firstTime ? [`--to is before the first event: ${span}`] : []
-  return [...pages, ...map, ...(Number.isFinite(made.firstTime) ? [...late, ...early] : [])]
+  return [...pages, ...named, ...map, ...(Number.isFinite(made.firstTime) ? [...late, ...early] : [])]
 }

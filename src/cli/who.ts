@@ -25,6 +25,7 @@ import {
   progressLine,
   type RecordingFlags,
   recordingOptions,
+  ruleOptions,
   taskOption,
   withRecording,
 } from './recordings.ts'
@@ -80,7 +81,7 @@ async function whoIn(opened: Recording, ranges: PageRange[], flags: WhoFlags): P
   // Times are shown rounded, so that `--at 5.966999` has to include an event at 5.9669990004.
   const rounding = Math.ceil(shownStep(info) / 2) - 1
   const at = flags.at === undefined ? Infinity : Number(givenTime(flags.at, info) - timeBase) + rounding
-  const all = await whoHolds(recording, ranges, at, { protocol: flags.protocol, onProgress: progress.show })
+  const all = await whoHolds(recording, ranges, at, { ...ruleOptions(flags), onProgress: progress.show })
   progress.clear()
   if (all.absent.length > 0) throw new UsageError(absentText(all, flags, at, recording))
   const [absent] = [...absentFunctions(recording, flags.function), ...absentTasks(recording, pids, flags.task)]

@@ -26,7 +26,7 @@ export function writeOutput(file: string, content: string | Uint8Array): void {
 /** Reads a recording that is put into a report as a whole. @throws TraceError if it is too large or cannot be read twice */
 export async function wholeRecording(
   path: string,
-  { counts, ...options }: FileOptions & Pick<AccountOptions, 'allPages' | 'protocol'>,
+  { counts, ...options }: FileOptions & Pick<AccountOptions, 'allPages' | 'protocol' | 'device'>,
 ): Promise<WholeRecording> {
   if (path === '-') throw new TraceError('standard input', 0, 'expected a file for --full, which reads it twice')
   const found = await stat(path)

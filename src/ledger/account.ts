@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Reads a recording and turns it into an account: findings, causes, laws, and what is known of its pagemaps. */
-import type { ProtocolId } from '../linux/protocols/rules.ts'
 import { newBatch } from '../trace/common/batch.ts'
 import { copyRows } from '../trace/common/columns.ts'
 import { type EventBatch, type Frame, OP_NAMES, type Recording, type SourceInfo } from '../trace/events.ts'
@@ -104,7 +103,6 @@ export interface Account {
 export type Presence = 'accounted' | 'left-out' | 'absent'
 
 export interface AccountOptions extends LearningOptions {
-  protocol?: ProtocolId | undefined
   /** Ranges of pages for which `Account.asked` is to be filled. */
   ask?: readonly PageRange[] | undefined
   /** Called after each batch. */
@@ -398,7 +396,9 @@ function ledgerNotes(ledger: LearningTracker): string[] {
   const notes: string[] = []
   const { anomalies, kinds, pagemaps } = ledger
   if (!pagemaps.anyDevice && ledger.events > 0)
-    notes.push('no ZONE_DEVICE page was recognised: all pages are accounted for')
+    notes.push(
+      'no ZONE_DEVICE page was recognised: all pages are accounted for, and none is said to leak; --device PAGES names device memory',
+    )
   if (ledger.sites.areNameless)
     notes.push('stacks have no symbols: pass --kallsyms FILE, a copy of /proc/kallsyms of that boot')
   const { recordings, lifetimes } = ledger.added

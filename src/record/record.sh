@@ -135,6 +135,9 @@ find_pages() {
   fi
   pages=$(echo "$pages" | tr '\n' ' ')
   pages=${pages% }
+  # The recording may not show that pages are device memory; a driver's are.
+  device=
+  [ -z "$resource" ] || for range in $pages; do device="$device --device $range"; done
   [ -z "$sample" ] || [ -z "$pages" ] || choose_sample
 }
 
@@ -650,7 +653,7 @@ stop_recorder
 [ ! -s "$out/recorder.log" ] || [ $status -eq 0 ] || tail -n 3 "$out/recorder.log" >&2
 for file in "$out"/trace.dat "$out"/trace.txt "$out"/perf*.data; do
   if [ -e "$file" ]; then
-    say "now: lastput trace $file$([ "$means" = watch ] || echo " --kallsyms $out/kallsyms.txt")"
+    say "now: lastput trace $file$([ "$means" = watch ] || echo " --kallsyms $out/kallsyms.txt$device")"
   fi
 done
 exit $status

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What is said of leaks in recordings of real kernels adds up.
-import { expect } from 'vitest'
+import { expect, test } from 'vitest'
 import { account } from '../../src/ledger/index.ts'
 import { openFile } from '../../src/node/open.ts'
 import { data, dataPath } from '../../testkit/data.ts'
+import { makeRecording } from '../../testkit/drivers/make.ts'
 import { needs } from '../support/needs.ts'
 
 async function leaksOf(name: string) {
@@ -27,3 +28,18 @@ needs(data('5.10/zdbug-leak'), data('6.12/zdbug-leak')).test('who waits knows as
   expect(rests).toMatchObject([{ certainty: 'likely', culpritCertainty: 'likely' }])
   expect(waits).toMatchObject([{ certainty: 'certain', culpritCertainty: 'likely' }])
 })
+
+// A page that is freed twice may be handed out to two owners at once. Neither leaks another page for that.
+test.each([31_001_093, 31_001_100])(
+  'a leak beside a page that was freed twice is a fault of its own (%i)',
+  async seed => {
+    const made = makeRecording(seed)
+    const { findings } = await account(made.recording())
+    const freed = made.truth.faults.find(({ kind }) => kind !== 'leak')!
+    const leaked = made.truth.faults.find(({ kind }) => kind === 'leak')!
+    const other = findings.find(({ pfn }) => pfn === freed.pfn)!
+    expect(other.evidence.join()).toContain('its count became that of a free page twice')
+    expect(other.consequences.filter(({ pfn }) => pfn === leaked.pfn)).toEqual([])
+    expect(findings.filter(({ pfn }) => pfn === leaked.pfn)).toMatchObject([{ kind: 'leak' }])
+  },
+)

@@ -225,6 +225,13 @@ describe.each(shells)('%s', shell => {
     expect(said).toMatch(/the command has ended\n.*now: lastput trace .*trace\.txt --kallsyms/)
   })
 
+  here.test('says which pages are device memory, as the recording may not', async () => {
+    use({ iomem: 'fcf8000000-fcf800ffff : hmm_dmirror\n' })
+    const { code, said } = await recordIt({ means: 'probes', resource: 'dmirror' }, ['true'], shell)
+    expect(code, said).toBe(0)
+    expect(said).toMatch(/now: lastput trace .* --device 0xfcf8000-0xfcf800f$/m)
+  })
+
   here.test('counts of some pages, for a time', async () => {
     use({ counts: true })
     // Long enough for a busy machine to be seen recording.

@@ -7,7 +7,7 @@ import type { OpenOptions } from '../../src/trace/events.ts'
 import type { LifeJson, TraceJson } from './documents.ts'
 
 /** Options of reading, with the meaning that they have on the command line. */
-export type ReadingOptions = OpenOptions & Pick<AccountOptions, 'allPages' | 'protocol'>
+export type ReadingOptions = OpenOptions & Pick<AccountOptions, 'allPages' | 'protocol' | 'device'>
 
 export type Request =
   | { ask: 'open'; name: string; blob: Blob; options: ReadingOptions; decoders: MessagePort[] }

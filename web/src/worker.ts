@@ -32,6 +32,7 @@ async function open({ name, blob, options, decoders }: Extract<Request, { ask: '
   const ledger = await readLedger(recorder.tap(recording), {
     allPages: options.allPages,
     protocol: options.protocol,
+    device: options.device,
     onProgress: progressEvery(PROGRESS),
   })
   await pool?.close()

@@ -146,7 +146,10 @@ const TRAITS: [pattern: RegExp, traits: number][] = [
     /^(zone_device_page_init|zone_device_folio_init|put_devmap_managed|__put_devmap_managed|memunmap_pages)/,
     StackTrait.DEVICE,
   ],
-  [/^(dax_|dev_dax_|migrate_device_|__migrate_device_|gup_fast_devmap|__gup_device)/, StackTrait.DEVICE],
+  // Frees a device page: its stack has the set by which the core resets the count, and what the driver's callback does.
+  [/^(free_zone_device_(page|folio)|free_devmap_managed_page)/, StackTrait.DEVICE],
+  [/^(dax_|dev_dax_|p2pmem_alloc_mmap|migrate_device_|__migrate_device_)/, StackTrait.DEVICE],
+  [/^(gup_fast_devmap|__gup_device|(gup_fast_)?undo_dev_pagemap|follow_devmap_p[mu]d)/, StackTrait.DEVICE],
   [/^(dax_fault_iter|dax_iomap_|dax_insert_|dax_fault)/, StackTrait.DAX_FAULT],
   [/^(migrate_device_range|migrate_device_pfns|migrate_device_pfn_lock)$/, StackTrait.EVICT],
   [

@@ -3,7 +3,7 @@
  * Turns what was tracked and the laws that were learned into findings. An accusation requires evidence that no correct execution
  * leaves; a reference that is merely held is reported as held. Queries have no side effects.
  */
-import type { Recording } from '../../trace/events.ts'
+import { Op, type Recording } from '../../trace/events.ts'
 import type { ErrorReport, Finding } from '../findings/finding.ts'
 import { NO_LAW } from '../learn/law-book.ts'
 import type { LearningTracker } from '../learn/learning-tracker.ts'
@@ -74,8 +74,8 @@ export class Diagnosis {
       const damage = anomalies.cause(row, pages.pagemap[row]!)
       for (const finding of findings) {
         held.add(finding.pfn)
-        // A damaged free list explains faults of all its pages. That some are in use is no fault.
-        const caused = cause ?? (damage && finding.kind !== 'held-at-end' ? causes.get(damage) : undefined)
+        const isExplained = damage && finding.kind !== 'held-at-end' && this.#wasHandedOutAgain(row)
+        const caused = cause ?? (isExplained ? causes.get(damage) : undefined)
         if (caused) addConsequence(caused, finding)
         else open.push(finding)
       }
@@ -90,6 +90,14 @@ export class Diagnosis {
       ...this.#probes.waiting(held),
       ...retryFindings(this.#ledger, this.#naming, this.#open),
     ]
+  }
+
+  /**
+   * True if the page was handed out while it was in use, as a damaged free list makes happen. Other faults of pages that the list
+   * handed out are faults of their own.
+   */
+  #wasHandedOutAgain(row: number): boolean {
+    return this.#ledger.lifeEvents(row).filter(({ op }) => op === Op.SET).length > 1
   }
 
   /** Returns the findings of anomalies and, by row, of pages on which a law is short although no event was impossible. */

@@ -5,6 +5,7 @@ import type { CallSites } from '../callsites/call-sites.ts'
 import type { ObservedType } from '../callsites/symbol-lists.ts'
 import { mayReturnByReset } from './kernel-release.ts'
 import { type Limits, UNKNOWN_LIMITS } from './op-semantics.ts'
+import { isInRanges, type PageRange } from './page-range.ts'
 import { closesAt, limitsOf, observedRule, type Votes } from './rule-recognition.ts'
 
 /**
@@ -18,11 +19,21 @@ const SECTION = 1 << 15
 /** Most pagemaps told apart; all further ones are merged into the last. */
 const MAX_PAGEMAPS = 1 << 14
 
+/** What a user says of a recording's pages. */
+export interface PagemapOptions {
+  /** Follow every page by this protocol instead of the one recognised. */
+  protocol?: ProtocolId | undefined
+  /** Pages that are device memory, whatever the recording shows of them. */
+  device?: readonly PageRange[] | undefined
+}
+
 export interface Pagemap {
   firstPfn: number
   lastPfn: number
   /** Pages seen. */
   pages: number
+  /** True if it is a range that the user names as device memory. */
+  isNamed: boolean
   /** True if it was initialised during the recording, so that the counts of its pages are known from the start. */
   initialised: boolean
   /** Count given at initialisation; undefined if that was not recorded. */
@@ -49,6 +60,8 @@ export class PagemapTable {
   /** True once any device memory was recognised. */
   anyDevice = false
   readonly #forced: ProtocolId | undefined
+  /** Ranges of pages that are device memory by what the user says. */
+  readonly #device: readonly PageRange[]
   /** The pagemaps as a first pass over the recording's beginning has recognised them. */
   readonly #hints: PagemapTable | undefined
   /** False if the kernel is known to return no page by a reset of its count. */
@@ -57,9 +70,10 @@ export class PagemapTable {
   #run = { pagemap: -1, lastPfn: -1, pid: -1 }
 
   /** @param kernel release of the kernel, where it is known */
-  constructor(forced: ProtocolId | undefined, hints?: PagemapTable, kernel?: string) {
-    this.#forced = forced
-    this.#mayReset = forced !== undefined || mayReturnByReset(kernel)
+  constructor({ protocol, device }: PagemapOptions, hints?: PagemapTable, kernel?: string) {
+    this.#forced = protocol
+    this.#device = device ?? []
+    this.#mayReset = protocol !== undefined || mayReturnByReset(kernel)
     this.#hints = hints
     this.anyDevice = hints?.anyDevice ?? false
   }
@@ -79,7 +93,7 @@ export class PagemapTable {
       pagemap.initialCount = 1
       this.#takeHint(run.pagemap)
     }
-    if (device) this.markDevice(run.pagemap)
+    if (device || isInRanges(pfn, this.#device)) this.markDevice(run.pagemap)
     return run.pagemap
   }
 
@@ -95,12 +109,15 @@ export class PagemapTable {
       const pagemap = this.list[i]!
       if (pagemap.initialised && pfn >= pagemap.firstPfn && pfn <= pagemap.lastPfn) return i
     }
-    const section = Math.floor(pfn / SECTION)
+    // A range that the user names is a pagemap of its own, whatever else its section has.
+    const named = this.#device.findIndex(({ first, last }) => pfn >= first && pfn <= last)
+    const section = named >= 0 ? -1 - named : Math.floor(pfn / SECTION)
     let index = this.#sections.get(section)
     if (index === undefined) {
-      index = this.#add(pfn)
+      index = this.#add(pfn, named >= 0)
       this.#sections.set(section, index)
       this.#takeHint(index)
+      if (named >= 0) this.markDevice(index)
     }
     const pagemap = this.list[index]!
     pagemap.firstPfn = Math.min(pagemap.firstPfn, pfn)
@@ -166,6 +183,7 @@ export class PagemapTable {
     const hint = this.#hints?.list.findLast(
       other =>
         other.initialised === pagemap.initialised &&
+        other.isNamed === pagemap.isNamed &&
         pagemap.firstPfn >= other.firstPfn &&
         pagemap.firstPfn <= other.lastPfn,
     )
@@ -180,12 +198,13 @@ export class PagemapTable {
     }
   }
 
-  #add(pfn: number): number {
+  #add(pfn: number, isNamed = false): number {
     if (this.list.length >= MAX_PAGEMAPS) return MAX_PAGEMAPS - 1
     this.list.push({
       firstPfn: pfn,
       lastPfn: pfn,
       pages: 0,
+      isNamed,
       initialised: false,
       initialCount: undefined,
       device: false,

@@ -3,7 +3,6 @@
  * Follows the count of every page through a recording: applies each event, opens and closes lifetimes, and notes what no protocol
  * allows. This file has the hot loop and the public interface; the stages are in files of their own.
  */
-import type { ProtocolId } from '../../linux/protocols/rules.ts'
 import type { StampInfo } from '../../trace/common/clock.ts'
 import { type EventBatch, isProbe, type LostEvents, Op, type SourceInfo, type StackTable } from '../../trace/events.ts'
 import type { CallSites } from '../callsites/call-sites.ts'
@@ -25,7 +24,7 @@ import { PageQueries } from './page-queries.ts'
 import { PageRules } from './page-rules.ts'
 import { PageSnapshot, type SnapshotRequest } from './page-snapshot.ts'
 import { hasAllEvents, isOrdinary, PageBit } from './page-state.ts'
-import { PagemapTable } from './pagemap-table.ts'
+import { type PagemapOptions, PagemapTable } from './pagemap-table.ts'
 import { ReorderBuffer } from './reorder-buffer.ts'
 import { RestLevels } from './rest-levels.ts'
 import { Tables } from './tables.ts'
@@ -34,11 +33,9 @@ import { UnmapSweep } from './unmap-sweep.ts'
 /** Events that the hot loop takes in at a time. A loop that ran for long would be compiled again and again while it runs. */
 const RUN = 2048
 
-export interface TrackerOptions {
+export interface TrackerOptions extends PagemapOptions {
   /** Account for ordinary pages too, not only for those of pagemaps. */
   allPages?: boolean | undefined
-  /** Follow every page by this protocol instead of the one recognised. */
-  protocol?: ProtocolId | undefined
   /** Remember the states of some pages at a time. */
   snapshot?: SnapshotRequest | undefined
 }
@@ -70,7 +67,6 @@ export class Tracker {
   /** The snapshot that was asked for; undefined until its time has come. */
   snapshot: PageSnapshot | undefined
   readonly #tables: Tables
-  readonly #rules: PageRules
   readonly #buffer: ReorderBuffer
   readonly #pageInit: PageInit
   readonly #fastPath: FastPath
@@ -83,7 +79,7 @@ export class Tracker {
   #snapshotAt = Infinity
 
   constructor(stacks: StackTable, options: TrackerOptions, { sites, compact, makeRoom, hints, info }: TrackerParts) {
-    const pagemaps = new PagemapTable(options.protocol, hints?.pagemaps, info?.kernel)
+    const pagemaps = new PagemapTable(options, hints?.pagemaps, info?.kernel)
     const tables = new Tables(sites, pagemaps, new OrderLimits(info))
     if (hints) tables.rawMapcount = hints.#tables.rawMapcount
     this.#tables = tables
@@ -103,7 +99,6 @@ export class Tracker {
     const owners = this.probes.pages
     const contradictions = new Contradictions(tables, { rules, lifetimes, applier, firstSight, owners, rests })
     const sweep = new UnmapSweep(tables, lifetimes, contradictions)
-    this.#rules = rules
     this.#lifetimes = lifetimes
     this.#buffer = buffer
     this.#pageInit = new PageInit(tables, lifetimes)
@@ -137,7 +132,6 @@ export class Tracker {
     const cpus = this.#cpus
     const lifetimes = this.#lifetimes
     const fastPath = this.#fastPath
-    const skips = !this.#allPages
     for (let k = from; k < to; k++) {
       const i = order[k]!
       const since = cpus.since(cpu[i]!, pid[i]!, time[i]!)
@@ -151,7 +145,7 @@ export class Tracker {
       let row = pages.find(pfn[i]!)
       if (kind === Op.MOD_UNLESS && ret[i] === 0) {
         // A get that was refused changed nothing, but it found the count at zero.
-        if (skips && row >= 0 && this.#isSkipped(row, stack[i]!)) this.skipped++
+        if (row >= 0 && this.#isSkipped(row, stack[i]!)) this.skipped++
         else {
           this.events++
           if (row >= 0 && pages.count[row]! > 0) this.#pipeline.refused(row, since, time[i]!)
@@ -160,7 +154,7 @@ export class Tracker {
       }
       if (row < 0) row = this.#addPage(batch, i)
       // A set is not skipped here: it may be the initialisation that assigns its page to a pagemap.
-      if (skips && kind !== Op.SET && this.#isSkipped(row, stack[i]!)) {
+      if (kind !== Op.SET && this.#isSkipped(row, stack[i]!)) {
         this.skipped++
         pages.bits[row]! |= PageBit.skipped
         continue
@@ -264,9 +258,11 @@ export class Tracker {
    * True if the page is not accounted for. A stack with code that runs for device pages only marks the pagemap as device memory.
    */
   #isSkipped(row: number, stack: number): boolean {
-    if (this.#rules.isCounted(row)) return false
-    if (!(this.sites.traits(stack) & StackTrait.DEVICE)) return true
-    this.pagemaps.markDevice(this.pages.pagemap[row]!)
+    const { pages, pagemaps, sites } = this.#tables
+    const index = pages.pagemap[row]!
+    if (pagemaps.list[index]!.device) return false
+    if ((sites.traits(stack) & StackTrait.DEVICE) === 0) return pagemaps.anyDevice && !this.#allPages
+    pagemaps.markDevice(index)
     return false
   }
 
