@@ -82,6 +82,8 @@ export interface LawTraffic {
   byTask: ReadonlyMap<number, Overtaking>
   /** Ordinals of the events that took the references that are out, ascending; of several possible events, the last one. */
   out: readonly number[]
+  /** Those of `out` that are out on pages in use; the others came back in some way that the law does not have. */
+  held: readonly number[]
   outFacts: OutFacts
   /** Number of pages in use that have references of the law out. */
   pages: number
@@ -106,6 +108,7 @@ export const NO_TRAFFIC: LawTraffic = {
   byTask: new Map(),
   bySameTask: 0,
   out: [],
+  held: [],
   outFacts: outFacts(new Overtaking([]), [], []),
   pages: 0,
   overtaken: { alike: new Set(), far: new Set(), isMany: false },
@@ -152,6 +155,7 @@ export class TrafficCollector {
       byTask: this.#byTask(),
       bySameTask: this.#bySameTask,
       out,
+      held,
       outFacts: outFacts(all, out, held),
       pages: this.held.length,
       overtaken: overtakenPages(all, out, this.held),

@@ -66,7 +66,7 @@ export interface LeakFacts {
   /** How often none of the law's returned references was out, and the most of them that were out at once. */
   drains: number
   peak: number
-  /** Number of references of the law that were taken later and are out, too. */
+  /** Number of references of the law that were taken later and are out, too, on pages in use. */
   outLater: number
   /**
    * Number of the pagemap's pages in use at the end; Infinity if only some pages were watched, because the others are unknown.

@@ -231,8 +231,11 @@ export class OpenFindings {
       const [oldest = reference.event] = reference.alternatives
       const isBack = ({ ordinal }: LifetimeEvent) => ordinal > oldest.ordinal
       const isEvened = this.#histories.isEvened(row, reference.law)
+      // So many units as are out cannot have come back by puts of fewer.
+      const mayHaveGivenBack = (puts: readonly LifetimeEvent[]) =>
+        puts.filter(isBack).reduce((sum, { delta }) => sum - delta, 0) >= reference.units
       facts.mayBeBack =
-        facts.hasLaw && (isEvened || strays.some(isBack) || this.#otherWays(events, reference.law).some(isBack))
+        facts.hasLaw && (isEvened || mayHaveGivenBack([...strays, ...this.#otherWays(events, reference.law)]))
       const found = this.#lastFound(row, held, events, reference)
       const judged =
         found === undefined
@@ -336,7 +339,7 @@ export class OpenFindings {
       sinceLifetimes: lifetimes.since(taken),
       ...law.outFacts,
       ...this.#traffic.keptFacts(reference.law),
-      outLater: law.out.filter(other => other > taken).length,
+      outLater: law.held.filter(other => other > taken).length,
       pagesOfLaw: law.pages,
       mayWait: mayWait(law, taken),
       isPartial: this.#traffic.isPartial,
