@@ -108,3 +108,21 @@ test('what came back by the puts of another law as the driver came to rest is no
   expect(leak!.culprit?.frame?.name).toBe('drv_alloc')
   expect(others).toEqual([])
 })
+
+test('where an owner gives a page back that it was never handed, who used it meanwhile may be right', async () => {
+  const device = new Device()
+  const use = (page: number) => {
+    device.take(page, 'drv_lookup')
+    device.put(page, 'drv_lookup_done')
+    device.put(page, 'drv_release')
+  }
+  for (let i = 0; i < 60; i++) {
+    device.allocate(i % 8)
+    use(i % 8)
+  }
+  use(0)
+  const [finding] = await device.accusations()
+  expect(finding).toMatchObject({ kind: 'get-on-free-page', pfn: 0x1000, culpritCertainty: 'possible' })
+  expect(finding!.evidence.join('\n')).toMatch(/^drv_release\+0x1 gave the page back .* which nothing had handed out/m)
+  expect(finding!.evidence.join('\n')).toMatch(/^what drv_alloc\+0x1 takes, drv_release\+0x1 gives back/m)
+})

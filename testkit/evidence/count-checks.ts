@@ -13,8 +13,10 @@ import {
   countsAbout,
   eventsOf,
   isAt,
+  isAtAny,
   isSpan,
   lawOf,
+  lawSiteName,
   outside,
   type Problem,
   type Subject,
@@ -103,6 +105,23 @@ function endedEarly({ finding, page }: Subject, [, name, span]: readonly string[
 function withoutHandOut(subject: Subject): Problem {
   const [first] = lifetimeEvents(subject)
   return first?.op === Op.SET ? 'the lifetime began with a set of the count' : undefined
+}
+
+function neverHandedOut(
+  { account, page }: Subject,
+  [, name, span]: readonly string[],
+  { time: from, ordinal }: PageEvent,
+): Problem {
+  const law = account.laws.find(each => lawCountsIn(each, name!))
+  if (!law) return `no law has a put at ${name}`
+  const isIt = (event: PageEvent) => event.delta < 0 && isAt(event, name!) && isSpan(span!, event.time - from)
+  const put = page.events.find(event => event.ordinal > ordinal && isIt(event))
+  if (!put) return `no put of ${name} came ${span} later`
+  const gets = law.gets.map(site => site && lawSiteName(site)).filter(site => site !== undefined)
+  const isBetween = (event: PageEvent) => event.ordinal > ordinal && event.ordinal < put.ordinal
+  return page.events.some(event => isBetween(event) && isAtAny(event, gets))
+    ? 'the page was handed out in between'
+    : undefined
 }
 
 // --- what contradicted ------------------------------------------------------------------------------------------------------------
@@ -208,6 +227,10 @@ export const COUNT_CHECKS: readonly Check[] = [
     endedEarly,
   ),
   check(/^nothing had handed the page out: it was taken into use without its initialisation$/, withoutHandOut),
+  check(
+    /^(.+) gave the page back (\S+ \w+) later, which nothing had handed out under that law: it may be in use without .+$/,
+    ofAccused(neverHandedOut),
+  ),
   check(/^(.+), which came (\S+ \w+) later, found the count at (-?\d+), as if nobody held the page$/, cameLater),
   check(/^the count was (-?\d+) when this put came; a page that nobody holds stands at (\d+)$/, ofAccused(countOfPut)),
   check(

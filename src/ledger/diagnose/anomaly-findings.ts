@@ -127,6 +127,8 @@ export class AnomalyFindings {
     found: readonly Shortage[],
   ): Finding {
     const others = history?.isWhole ? this.#others(anomaly, found) : []
+    const lacking = history?.isWhole ? this.#lacksHandOut(anomaly, found) : []
+    const isAlone = lacking.length === 0 && this.#isAlone(anomaly, certainty, history, found)
     const { row, event, life, lastLives, count, idle, kind } = anomaly
     const violating: LifetimeEvent = {
       ...event,
@@ -142,11 +144,12 @@ export class AnomalyFindings {
       count,
       expected: idle,
       certainty: history ? certainty : weaker(certainty),
-      ...this.#accused(anomaly, others, this.#isAlone(anomaly, certainty, history, found)),
+      ...this.#accused(anomaly, others, isAlone),
       references: Math.abs(event.val),
       evidence: [
         this.#countSentence(anomaly),
         ...this.#lastPut(anomaly),
+        ...lacking,
         ...others.slice(0, 1).map(({ law }) => lawSentence(this.#ledger, this.#naming, law)),
         ...others
           .slice(0, 1)
@@ -159,6 +162,21 @@ export class AnomalyFindings {
     if (kind === 'get-on-free-page' && this.#ledger.tasks.ticksOfSignature(event.signature) === 1)
       finding.evidence.push('no other reference in the recording was taken here')
     return this.#withConsequences(anomaly, finding)
+  }
+
+  /** Returns sentences if an owner gave the page back later that was never handed it: then who used it meanwhile may be right. */
+  #lacksHandOut({ kind, event }: Anomaly, found: readonly Shortage[]): string[] {
+    const owner = found.find(each => this.#shortages.isOfHandOuts(each) && each.put.ordinal > event.ordinal)
+    if (kind !== 'get-on-free-page' || !owner || this.#shortages.handsOut(owner, event.signature)) return []
+    const isHandOut = ({ ordinal, signature }: LifetimeEvent) =>
+      ordinal > event.ordinal &&
+      ordinal < owner.put.ordinal &&
+      this.#ledger.book.lawOf(unitKey(signature, 1)) === owner.law
+    if (owner.lifetime.events.some(isHandOut)) return []
+    return [
+      lawSentence(this.#ledger, this.#naming, owner.law),
+      `${this.#naming.site(owner.put.signature)} gave the page back ${this.#naming.span(owner.put.time - event.time)} later, which nothing had handed out under that law: it may be in use without its initialisation, and who took a reference here be right`,
+    ]
   }
 
   /** Returns who may have made the fault: the task whose event met the wrong count, or the one that made it wrong. */

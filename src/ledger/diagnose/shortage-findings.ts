@@ -67,7 +67,8 @@ export class ShortageFindings {
       ...this.#place(row, shortage.lifetime.events, shortage),
       certainty,
       culprit: this.#naming.actor(first),
-      culpritCertainty: isWhole ? 'likely' : 'possible',
+      // Who forgot the initialisation made no event. Whom the owner then lets use the page does so rightly.
+      culpritCertainty: isWhole && this.handsOut(shortage, first.signature) ? 'likely' : 'possible',
       candidates: [{ actor: this.#naming.actor(first), reasons: ['it was the first to find the page free'] }],
       law: shortage.law >= 0 ? shortage.law : undefined,
       references: Math.abs(first.delta),
@@ -105,6 +106,13 @@ export class ShortageFindings {
   isOfHandOuts({ law }: Shortage): boolean {
     if (law < 0) return false
     return this.#ledger.book.laws[law]!.sites.every(key => isPut(key) || this.#isHandOut(signatureOf(key)))
+  }
+
+  /** True if a function that hands out pages under the law is the one that acts at a call site. */
+  handsOut({ law }: Shortage, signature: number): boolean {
+    const name = this.#naming.frame(signature)?.name
+    const isSame = (key: number) => !isPut(key) && this.#naming.frame(signatureOf(key))?.name === name
+    return law >= 0 && name !== undefined && this.#ledger.book.laws[law]!.sites.some(isSame)
   }
 
   #culpritCertainty(shortage: Shortage, isSure: boolean): Certainty {
