@@ -19,7 +19,7 @@ export interface Shortage {
   at: number
   /** The put that found nothing left of its law. */
   put: LifetimeEvent
-  /** True if the put's call site has no law and hardly ever occurs. */
+  /** True if the put's call site has no law, and hardly ever occurs or mostly frees pages early. */
   isUnique: boolean
   /** Number of references of the law that were out when the put came; less than it gave back. */
   out: number
@@ -85,9 +85,9 @@ function shortageOf(
   if (puts.length === 0) return undefined
   const { put, out } =
     law === NO_LAW
-      ? { put: rarest(puts, sites), out: 0 }
+      ? { put: puts.find(each => book.isSpoiler(unitKey(each.signature, -1))) ?? rarest(puts, sites), out: 0 }
       : (firstBelow(own, Math.max(0, before), idle) ?? { put: puts.at(-1)!, out: 0 })
-  const isAlone = law === NO_LAW && sites.events(put.signature) <= RARE
+  const isAlone = law === NO_LAW && (sites.events(put.signature) <= RARE || book.isSpoiler(unitKey(put.signature, -1)))
   // Another put of the law may have freed the page in the lifetime before, so that its rightful put falls into this lifetime.
   const earlier = law === NO_LAW ? [] : lifetimeBefore(history.row, lifetime.events[0]!).filter(isPut)
   // What came after the first put that found nothing left is no reason for that. What follows a broken lifetime is in it, too.

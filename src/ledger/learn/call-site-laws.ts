@@ -38,13 +38,26 @@ export interface CallSiteLaw {
 /** Number of lifetimes that must have references of each part before a law is split into parts. */
 const MIN_PART = 8
 
-/** Returns the laws of all lifetimes counted. @param samples some lifetimes whole, for what order alone can tell */
+/** What went wrong in the recording, as far as no law is needed to see it. */
+export interface Troubles {
+  /** Number of pages on which something impossible happened; Infinity: not known. */
+  pages: number
+  /** Call sites that are in no law, because their puts free pages early (see `spoilers`). */
+  spoilers: ReadonlySet<number>
+}
+
+/**
+ * Returns the laws of all lifetimes counted.
+ *
+ * @param samples some lifetimes whole, for what order alone can tell
+ */
 export function learnLaws(
   counts: LifetimeCounts,
   sites: CallSiteDepths,
   samples: readonly (readonly LifetimeEvent[])[],
+  troubles: Troubles,
 ): CallSiteLaw[] {
-  const learning = new Learning(counts, sites)
+  const learning = new Learning(counts, sites, troubles)
   const laws = learning.laws()
   const keysOf = (column: number) => learning.keysOf(column)
   const affinityOf = (get: number, put: number) => affinity(keysOf(get), keysOf(put), sites, samples)
@@ -70,10 +83,12 @@ class Learning {
   readonly #groups: UnitKey[][] = []
   /** Per group, the number of frames in which its keys are equal. */
   readonly #depths: number[] = []
+  readonly #troubles: Troubles
 
-  constructor(counts: LifetimeCounts, sites: CallSiteDepths) {
+  constructor(counts: LifetimeCounts, sites: CallSiteDepths, troubles: Troubles) {
     this.#counts = counts
     this.#sites = sites
+    this.#troubles = troubles
   }
 
   keysOf(column: number): UnitKey[] {
@@ -91,8 +106,10 @@ class Learning {
     this.#counts.forEach(units => {
       for (const key of units.keys()) keys.add(key)
     })
-    this.#addGroups(this.#grouped([...keys], 1), 1)
-    const laws = findLaws(this.#matrixOf(this.#groups))
+    const { spoilers } = this.#troubles
+    const lawful = [...keys].filter(key => !(isPut(key) && spoilers.has(this.#sites.at(signatureOf(key), 1))))
+    this.#addGroups(this.#grouped(lawful, 1), 1)
+    const laws = this.#lawsOf(this.#groups)
     const left = this.#uncovered(laws)
     const deeper = this.#split(left, 2)
     return [...laws.flatMap(law => this.#refine(law, 2)), ...deeper]
@@ -108,8 +125,12 @@ class Learning {
       this.#depths[column] === 1 && keys.every(key => !covered.has(key)) ? [column] : [],
     )
     if (left.length < 2) return []
-    const laws = findLaws(this.#matrixOf(left.map(column => this.#groups[column]!)))
+    const laws = this.#lawsOf(left.map(column => this.#groups[column]!))
     return laws.map(law => ({ ...law, columns: law.columns.map(c => left[c]!) }))
+  }
+
+  #lawsOf(groups: readonly (readonly UnitKey[])[]): Law[] {
+    return findLaws(this.#matrixOf(groups), this.#troubles.pages)
   }
 
   /** Groups that no law has. */
@@ -134,7 +155,7 @@ class Learning {
     const children = columns.flatMap(column => this.#grouped(this.#groups[column]!, depth))
     if (children.length <= columns.length) return []
     const first = this.#addGroups(children, depth)
-    return findLaws(this.#matrixOf(children)).map(law => ({ ...law, columns: law.columns.map(c => first + c) }))
+    return this.#lawsOf(children).map(law => ({ ...law, columns: law.columns.map(c => first + c) }))
   }
 
   /** Adds groups, and returns the number of the first. */

@@ -57,8 +57,12 @@ const MAX_PAIRED = 64
  */
 const MAX_WIDE = 320
 
-/** Returns the laws of a matrix, smallest first; no law contains another. */
-export function findLaws(matrix: UnitMatrix): Law[] {
+/**
+ * Returns the laws of a matrix, smallest first; no law contains another.
+ *
+ * @param troubles number of pages on which something impossible happened; Infinity: not known
+ */
+export function findLaws(matrix: UnitMatrix, troubles = Infinity): Law[] {
   const search = new LawSearch(matrix)
   search.sampleAll()
   search.sampleUncovered()
@@ -66,7 +70,7 @@ export function findLaws(matrix: UnitMatrix): Law[] {
   search.pairOverlapping()
   search.mergeOverlapping()
   search.joinRareColumns()
-  search.splitOneSided()
+  search.splitOneSided(troubles)
   search.acceptOneSided()
   return search.laws()
 }
@@ -209,14 +213,15 @@ class LawSearch {
 
   /**
    * Splits a law that is really two, one of which a frequent fault breaks. The fault frees pages early, so that the other law is
-   * short as often as the first is over, and both together hold better than each alone.
+   * short as often as the first is over, and both together hold better than each alone. So does one law with several ways, as
+   * where a reference changes hands, but nothing else goes wrong then.
    */
-  splitOneSided(): void {
+  splitOneSided(troubles: number): void {
     for (const law of [...this.#laws.values()]) {
       const gets = law.columns.filter((_, i) => law.signs[i]! > 0)
       if (gets.length < 2 || law.columns.length - gets.length < 2) continue
       const part = gets.map(get => this.#bestPart(get, law)).find(each => each !== undefined)
-      if (!part) continue
+      if (!part || !isLeftByFaults(troubles, law, part)) continue
       const rest = this.#evaluate(law.columns.filter(column => !part.columns.includes(column)))
       if (rest.held < MIN_HELD_ONE_SIDED * rest.touched) continue
       this.#laws.delete(law.columns.join())
@@ -358,6 +363,14 @@ class LawSearch {
 function isBrokenOneWay({ touched, held, over, under }: Law): boolean {
   const isOneSided = Math.min(over, under) * 6 <= Math.max(over, under)
   return touched >= 5 * MIN_TOUCHED && held >= MIN_HELD_ONE_SIDED * touched && isOneSided
+}
+
+/**
+ * True if faults may be why a part of a law is broken that holds better as a whole. Each fault leaves a put that comes while the
+ * page is free, which is impossible, or in a later lifetime, in which the whole law is short.
+ */
+function isLeftByFaults(troubles: number, whole: Law, part: Law): boolean {
+  return 2 * (troubles + failures(whole)) >= failures(part)
 }
 
 function sharesColumn(a: Law, b: Law): boolean {

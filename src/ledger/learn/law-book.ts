@@ -5,7 +5,8 @@ import { grown, lengthFor } from '../../util/growable.ts'
 import type { CallSiteDepths } from '../callsites/depths.ts'
 import type { LifetimeEvent } from '../track/lifetime-event.ts'
 import { isPut, type LifetimeCounts, signatureOf, type UnitKey } from '../track/unit-key.ts'
-import { type CallSiteLaw, learnLaws, type SiteGroup } from './call-site-laws.ts'
+import { type CallSiteLaw, learnLaws, type SiteGroup, type Troubles } from './call-site-laws.ts'
+import { spoilers } from './spoilers.ts'
 
 /** In place of a law's number: not looked up yet. */
 const UNKNOWN = -2
@@ -16,6 +17,12 @@ export const NO_LAW = -1
 /** Sum of the units of references by law (`NO_LAW`: at call sites that no law has). Laws with sum zero are left out. */
 export type Balance = Map<number, number>
 
+/** What a tracker knows of what went wrong. */
+export interface SeenTroubles extends Omit<Troubles, 'spoilers'> {
+  /** For each impossible event, the keys of the page's lifetime that had ended right before. */
+  before: readonly ReadonlySet<UnitKey>[]
+}
+
 export class LawBook {
   laws: CallSiteLaw[] = []
   /** Law of a key, `UNKNOWN` where it was not looked up yet. */
@@ -23,6 +30,7 @@ export class LawBook {
   /** Law by call site, see `groupName`. */
   readonly #byGroup = new Map<string, number>()
   #sites: CallSiteDepths | undefined
+  #spoilers: ReadonlySet<number> = new Set()
   /** True if two signatures have a function in common. */
   related: (a: number, b: number) => boolean = () => false
   /** Number of lifetimes when the laws were last learned. */
@@ -39,11 +47,13 @@ export class LawBook {
     lifetimes: number,
     sites: CallSiteDepths,
     samples: readonly (readonly LifetimeEvent[])[],
+    troubles: SeenTroubles,
   ): void {
     this.#learnedFrom = lifetimes
     this.related = (a, b) => sites.related(a, b)
     this.#sites = sites
-    this.laws = learnLaws(counts, sites, samples)
+    this.#spoilers = spoilers(counts, sites, troubles.before)
+    this.laws = learnLaws(counts, sites, samples, { ...troubles, spoilers: this.#spoilers })
     this.#index()
   }
 
@@ -53,6 +63,7 @@ export class LawBook {
     lifetimes: number,
     sites: CallSiteDepths,
     samples: readonly (readonly LifetimeEvent[])[],
+    troubles: SeenTroubles,
   ): void {
     this.#learnedFrom = lifetimes
     const rest: LifetimeCounts = {
@@ -64,7 +75,8 @@ export class LawBook {
       },
     }
     this.#sites = sites
-    this.laws.push(...learnLaws(rest, sites, samples))
+    this.#spoilers = spoilers(counts, sites, troubles.before)
+    this.laws.push(...learnLaws(rest, sites, samples, { ...troubles, spoilers: this.#spoilers }))
     this.#index()
   }
 
@@ -79,6 +91,11 @@ export class LawBook {
   isRival(law: number, key: UnitKey): boolean {
     const at = (depth: number) => this.#sites!.at(signatureOf(key), depth)
     return this.laws[law]!.rivals.some(group => group.isPut === isPut(key) && group.at === at(group.depth))
+  }
+
+  /** True for a put without a law that mostly frees pages early (see `spoilers`). */
+  isSpoiler(key: UnitKey): boolean {
+    return isPut(key) && this.lawOf(key) === NO_LAW && this.#spoilers.has(this.#sites!.at(signatureOf(key), 1))
   }
 
   /** Looks a key up. One that no complete lifetime had belongs to the law of the call site whose frames it begins with. */

@@ -7,11 +7,13 @@ import type { StackTable } from '../../trace/events.ts'
 import { CallSites } from '../callsites/call-sites.ts'
 import type { LifetimeEvent } from '../track/lifetime-event.ts'
 import { LifetimeState } from '../track/lifetime-log.ts'
+import { PageBit } from '../track/page-state.ts'
 import { shorten } from '../track/shorten.ts'
 import type { Tables } from '../track/tables.ts'
 import { type RecordingInfo, Tracker, type TrackerOptions } from '../track/tracker.ts'
+import { type UnitKey, unitKey } from '../track/unit-key.ts'
 import { JointKinds, type Others } from './fleet.ts'
-import { LawBook } from './law-book.ts'
+import { LawBook, type SeenTroubles } from './law-book.ts'
 
 /** Number of lifetimes that are examined event by event, for hints that only the order of events gives. */
 const SAMPLES = 400
@@ -65,18 +67,35 @@ export class LearningTracker extends Tracker {
   /**
    * Learns the laws. Once lifetimes were dropped because they obey known laws, these laws stay, and only further ones are added.
    */
-  #learn(tables: Pick<Tables, 'lives' | 'log' | 'nodes' | 'sites'>): void {
+  #learn(tables: Pick<Tables, 'anomalies' | 'lives' | 'log' | 'nodes' | 'pages' | 'sites'>): void {
     const samples = sampleLifetimes(tables)
     const { lives, sites, log } = tables
     const kinds = this.#joint ?? this.kinds
-    if (log.isCompacted) this.book.extend(kinds, lives.complete, sites, samples)
-    else this.book.learn(kinds, lives.complete, sites, samples)
+    // Of other recordings it is not known.
+    const troubles = this.#joint ? { pages: Infinity, before: [] } : troublesOf(tables)
+    if (log.isCompacted) this.book.extend(kinds, lives.complete, sites, samples, troubles)
+    else this.book.learn(kinds, lives.complete, sites, samples, troubles)
   }
 
   /** Returns some complete lifetimes with their events. */
   sampleLifetimes(): LifetimeEvent[][] {
     return sampleLifetimes(this)
   }
+}
+
+/** Returns what went wrong. On pages of a watch, which others hold at rest, nothing is impossible, so that they say nothing. */
+function troublesOf({ anomalies, pages }: Pick<Tables, 'anomalies' | 'pages'>): SeenTroubles {
+  const before = anomalies.list.flatMap(({ lastLives: [last] }) => (last ? [keysOf(last)] : []))
+  let spoilt = 0
+  for (let row = 0; row < pages.length; row++) {
+    if (pages.has(row, PageBit.rested)) return { pages: Infinity, before }
+    if (pages.has(row, PageBit.anomalous)) spoilt++
+  }
+  return { pages: spoilt, before }
+}
+
+function keysOf(lifetime: readonly LifetimeEvent[]): Set<UnitKey> {
+  return new Set(lifetime.map(({ signature, delta }) => unitKey(signature, delta)))
 }
 
 function sampleLifetimes({ log, nodes }: Pick<Tables, 'log' | 'nodes'>): LifetimeEvent[][] {
