@@ -170,6 +170,10 @@ function handedOutHeld(subject: Subject, [, count, out]: readonly string[], set:
   )
 }
 
+function setAgain(_: Subject, __: readonly string[], { op, delta, val, before }: PageEvent): Problem {
+  return op === Op.SET && delta === 0 ? undefined : `the accused event sets ${val} where the count was ${before}`
+}
+
 function setWhileHeld(subject: Subject, [, val, count, out]: readonly string[], set: PageEvent): Problem {
   if (set.val !== Number(val)) return `the event sets ${set.val}`
   return handedOutHeld(subject, ['', count!, out!], set)
@@ -241,6 +245,7 @@ export const COUNT_CHECKS: readonly Check[] = [
     /^the page was handed out while its count was (-?\d+), so (\d+) references? to it (?:was|were) out$/,
     ofAccused(handedOutHeld),
   ),
+  check(/^this set left the count as it was, so that two owners share one reference$/, ofAccused(setAgain)),
   check(
     /^the count was set to (\d+) while it was (-?\d+), so (\d+) references? to it (?:was|were) out$/,
     ofAccused(setWhileHeld),

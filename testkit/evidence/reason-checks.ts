@@ -91,6 +91,7 @@ const REASONS: readonly [string, Check][] = [
   ['its task had nothing of its law out when it came', itsTaskHasNone],
   ['it was the first to find the page free', () => undefined],
   ['it is what contradicts the count', () => undefined],
+  ['it handed the page out while it was in use', () => undefined],
   ['the page was handed out there', handedOutThere],
 ]
 

@@ -15,6 +15,7 @@ import { type Naming, references } from './naming.ts'
 import { newFinding } from './new-finding.ts'
 import { balanceOf, type PageHistory } from './page-history.ts'
 import { pairReferences } from './references.ts'
+import { secondHandOut } from './second-hand-out.ts'
 import type { Shortage } from './shortage.ts'
 import type { ShortageFindings } from './shortage-findings.ts'
 
@@ -57,7 +58,8 @@ export class AnomalyFindings {
       // If whole lifetimes pass within one step of the clock, the order of stamps is no evidence.
       if (order.isCoarse) return undefined
       const early = this.#freedEarly(history, earlier)
-      if (!early) return this.#plain(anomaly, certainty, history, found)
+      if (!early)
+        return this.#handedOutTwice(anomaly, history, found) ?? this.#plain(anomaly, certainty, history, found)
       const ofCause = this.#certaintyOfCause(early, certainty, false)
       return this.#explained(anomaly, this.#shortages.of(anomaly.row, early, ofCause, false))
     }
@@ -109,6 +111,38 @@ export class AnomalyFindings {
     )
     finding.consequences.push(this.#naming.consequence(anomaly.kind, finding.pfn, event, count))
     return this.#withConsequences(anomaly, finding)
+  }
+
+  /**
+   * Makes the finding where the page had two owners: it had been handed out while it was in use, and one of them put it. With
+   * both hand-outs no law may be short, for otherwise another put was surplus; and no event may be missing, for otherwise the put
+   * before the second hand-out may be.
+   */
+  #handedOutTwice(anomaly: Anomaly, history: PageHistory | undefined, found: readonly Shortage[]): Finding | undefined {
+    if (anomaly.kind === 'count-mismatch' || found.length > 0) return undefined
+    if (!history?.isWhole || this.#ledger.anomalies.unrecorded > 0) return undefined
+    const set = secondHandOut(anomaly)
+    if (!set) return undefined
+    const { row, life, lastLives, idle } = anomaly
+    const events = [...(lastLives[0] ?? []), ...life]
+    const { partners } = pairReferences(events, 0, this.#ledger.book)
+    const actor = this.#naming.actor(set)
+    const finding = newFinding(this.#ledger, 'count-mismatch', row, {
+      life: { began: events[0]!.time, ended: lastLives[0]?.at(-1)?.time },
+      history: this.#naming.history(events, partners, anomaly.count),
+      count: set.val,
+      expected: idle,
+      certainty: 'likely',
+      culprit: actor,
+      culpritCertainty: 'possible',
+      candidates: [{ actor, reasons: ['it handed the page out while it was in use'] }],
+      references: set.val - idle,
+      evidence: [
+        handedOutSentence(set.val, idle),
+        'this set left the count as it was, so that two owners share one reference',
+      ],
+    })
+    return this.#explained(anomaly, finding)
   }
 
   /**
@@ -204,7 +238,19 @@ export class AnomalyFindings {
     found: readonly Shortage[],
   ): boolean {
     if (anomaly.kind !== 'get-on-free-page' || certainty === 'possible' || !history?.isWhole) return false
-    return found.every(each => this.#shortages.isOfHandOuts(each)) && this.#beganWell(anomaly)
+    return (
+      found.every(each => this.#shortages.isOfHandOuts(each)) && this.#beganWell(anomaly) && !this.#isUsedOn(anomaly)
+    )
+  }
+
+  /**
+   * True if another call site took a reference, too, while the page was free: somebody has the page who was handed it without
+   * its initialisation, and uses it wherever pages are used.
+   */
+  #isUsedOn({ event, after, idle }: Anomaly): boolean {
+    const { sites } = this.#ledger
+    const own = sites.site(event.signature)
+    return after.some(({ val, count, signature }) => val > 0 && count === idle + val && sites.site(signature) !== own)
   }
 
   #withConsequences(anomaly: Anomaly, finding: Finding): Finding {
@@ -280,10 +326,9 @@ export class AnomalyFindings {
       }
       case 'count-mismatch':
         if (event.op === Op.SET) {
-          const out = `${references(count - idle)} to it ${count - idle === 1 ? 'was' : 'were'} out`
           return event.val > idle
-            ? `the page was handed out while its count was ${count}, so ${out}`
-            : `the count was set to ${event.val} while it was ${count}, so ${out}`
+            ? handedOutSentence(count, idle)
+            : `the count was set to ${event.val} while it was ${count}, so ${outWords(count - idle)}`
         }
         return `by all recorded events the count was ${count} before this one (${event.val}), yet it ${resultWords(event.op, event.ret)}: the count was changed without an event`
       default:
@@ -311,6 +356,14 @@ export function showsFault({ kind, event, count, life, drift }: Anomaly, late: n
   if (kind !== 'count-mismatch') return event.count === count + event.val
   const isMadeUp = event.op !== Op.SET && event.op < Op.FREEZE && drift === 0
   return !isMadeUp && isConsistent(life, count, late)
+}
+
+function handedOutSentence(count: number, idle: number): string {
+  return `the page was handed out while its count was ${count}, so ${outWords(count - idle)}`
+}
+
+function outWords(out: number): string {
+  return `${references(out)} to it ${out === 1 ? 'was' : 'were'} out`
 }
 
 function weaker(certainty: Certainty): Certainty {

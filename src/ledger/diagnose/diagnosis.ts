@@ -15,6 +15,7 @@ import { AnomalyFindings, showsFault } from './anomaly-findings.ts'
 import { isConsistent } from './consistency.ts'
 import { dismissed } from './dismissed.ts'
 import { handOuts } from './hand-outs.ts'
+import { ENOUGH } from './leak.ts'
 import { addConsequence } from './merge.ts'
 import { Naming } from './naming.ts'
 import { NeverFreed } from './never-freed.ts'
@@ -136,12 +137,25 @@ export class Diagnosis {
       if (ledger.anomalies.of(row) || !ledger.isCounted(row)) continue
       // Without an impossible event, the only sign of an early free are references that came back afterwards.
       if (areMissing || ledger.order.isCoarse) continue
-      const shortage = shortOn(row).find(
-        ({ law, deferred }) => this.#anomalies.isClean(law) && deferred.some(put => this.#mayBeLate(put)),
-      )
+      const shortage = shortOn(row).find(each => this.#freedEarly(each, histories.get(row)!))
       if (shortage) short.set(row, this.#shortages.of(row, shortage, 'likely', false))
     }
     return { causes, short }
+  }
+
+  /**
+   * True if a put that broke a law, or one of a call site that has none and hardly ever occurs or mostly frees pages early, freed
+   * the page early: what was out of another law then came back later. A rare path that gives back what others take leaves nothing
+   * to come back.
+   */
+  #freedEarly({ law, isUnique, deferred, lifetime }: Shortage, { lifetimes }: PageHistory): boolean {
+    const late = deferred.filter(put => this.#mayBeLate(put))
+    if (!isUnique) return this.#anomalies.isClean(law) && late.length > 0
+    return late.some(({ signature }) => {
+      const other = this.#ledger.book.lawOf(unitKey(signature, -1))
+      const own = lifetimes.filter(({ balance }) => balance.has(other)).length
+      return (lifetime.balance.get(other) ?? 0) > 0 && this.#anomalies.isClean(other, ENOUGH, own)
+    })
   }
 
   /**

@@ -75,7 +75,8 @@ function shortageOf(
   lifetimeBefore: LifetimeBefore,
 ): Shortage | undefined {
   const { lifetimes } = history
-  const at = shortSince(lifetimes, law)
+  const spoilt = law === NO_LAW ? spoiltAt(lifetimes, book) : -1
+  const at = spoilt >= 0 ? spoilt : shortSince(lifetimes, law)
   const lifetime = lifetimes[at]!
   const before = lifetimes.slice(0, at).reduce((sum, each) => sum + (each.balance.get(law) ?? 0), 0)
   const isOf = (event: LifetimeEvent) => book.lawOf(unitKey(event.signature, unitsOf(event, idle))) === law
@@ -120,6 +121,17 @@ function onePerSite(puts: readonly LifetimeEvent[], sites: CallSites): LifetimeE
   const bySite = new Map<number, LifetimeEvent>()
   for (const put of puts) if (!bySite.has(sites.site(put.signature))) bySite.set(sites.site(put.signature), put)
   return [...bySite.values()]
+}
+
+/**
+ * Returns the index of the lifetime with a put of a call site whose puts mostly free pages early: the last one before something
+ * impossible happened, since that is what they are known by. -1 if there is none.
+ */
+function spoiltAt(lifetimes: readonly OddLifetime[], book: LawBook): number {
+  const isSpoilt = ({ events }: OddLifetime) =>
+    events.some(({ signature, delta }) => delta < 0 && book.isSpoiler(unitKey(signature, delta)))
+  const before = lifetimes.findLastIndex(each => !each.isBroken && isSpoilt(each))
+  return before >= 0 ? before : lifetimes.findIndex(isSpoilt)
 }
 
 /** Returns the index of the lifetime from whose end on the law's balance stays below zero. */

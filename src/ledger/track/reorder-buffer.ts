@@ -138,7 +138,8 @@ export class ReorderBuffer {
   }
 
   /**
-   * Lets such a set wait for the put as long as clocks of CPUs may differ. After that it is taken for a set that changed nothing.
+   * Lets such a set wait for the put as long as clocks of CPUs may differ. After that it is taken for a second hand-out, which
+   * changed nothing.
    */
   #awaitPut(row: number, waiting: LedgerEvent[], event: LedgerEvent): Outcome {
     const set = waiting[0]!

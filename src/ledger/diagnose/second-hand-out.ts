@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * Finds a page that was handed out while it was in use, by a set that found the count that it sets. Nothing is impossible then:
+ * the two owners share one reference. The first put of one of them frees the page, and the other one seems to use a free page.
+ */
+import { Op } from '../../trace/events.ts'
+import type { Anomaly } from '../track/anomalies.ts'
+import type { LifetimeEvent } from '../track/lifetime-event.ts'
+
+/** Returns the last set that handed the page out again in its lifetime before the impossible event; undefined if there is none. */
+export function secondHandOut({ life, lastLives: [before = []], idle }: Anomaly): LifetimeEvent | undefined {
+  return [...before, ...life].findLast(({ op, val, delta }) => op === Op.SET && val > idle && delta === 0)
+}
