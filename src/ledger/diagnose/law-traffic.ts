@@ -2,7 +2,7 @@
 /** How the references of a law came back: in which order, at which call sites, and by which tasks. */
 import type { CallSites } from '../callsites/call-sites.ts'
 import { StackTrait } from '../callsites/symbol-lists.ts'
-import { areMany, isFar, type LeakFacts } from './leak.ts'
+import { areMany, ENOUGH, isFar, type LeakFacts } from './leak.ts'
 import { Overtaking, type Returned } from './overtaking.ts'
 
 /** A task that gives back references of a law. */
@@ -28,6 +28,13 @@ const HELD_TOGETHER = 3
 function mayBeWithOne(all: Overtaking, out: readonly number[]): boolean {
   const last = out.at(-1)
   return last !== undefined && out.length >= HELD_TOGETHER && all.between(out[0]!, last) < all.since(last)
+}
+
+/** Share of a call site's puts that come right after the get if it always visits: now and then an interrupt comes in between. */
+const NEARLY_ALL = 0.95
+
+function areVisits(puts: readonly boolean[]): boolean {
+  return puts.length >= ENOUGH && puts.filter(isVisit => isVisit).length >= NEARLY_ALL * puts.length
 }
 
 /** What the references of a law that are out tell together. */
@@ -93,6 +100,11 @@ export interface LawTraffic {
   givers: ReadonlyMap<number, Giver>
   /** Ordinals of the puts, by their call site. */
   ways: ReadonlyMap<number, readonly number[]>
+  /**
+   * Call sites of puts that always give back what their task took right before, as of a function that looks at a page and takes a
+   * reference meanwhile.
+   */
+  visits: ReadonlySet<number>
 }
 
 /** A get and a put that gave back all or some of its references. */
@@ -101,6 +113,8 @@ export interface Pair extends Returned {
   putPid: number
   putStack: number
   putSite: number
+  /** True if the put is what the task of the get did next; absent where that is not known. */
+  isVisit?: boolean
 }
 
 export const NO_TRAFFIC: LawTraffic = {
@@ -114,6 +128,7 @@ export const NO_TRAFFIC: LawTraffic = {
   overtaken: { alike: new Set(), far: new Set(), isMany: false },
   givers: new Map(),
   ways: new Map(),
+  visits: new Set(),
 }
 
 /** Collects the traffic of one law. */
@@ -125,22 +140,29 @@ export class TrafficCollector {
   readonly #returned: Returned[] = []
   readonly #givers = new Map<number, Giver>()
   readonly #ways = new Map<number, number[]>()
+  /** By call site: whether each of its puts was what its task did right after the get, where that is known. */
+  readonly #visits = new Map<number, boolean[]>()
   #bySameTask = 0
 
   constructor(sites: CallSites) {
     this.#sites = sites
   }
 
-  /** Takes in the pairs of one get, all of whose references came back. The last put is the one at which they are back. */
-  add(pairs: readonly Pair[]): void {
+  /**
+   * Takes in the pairs of one get, all of whose references came back. The last put is the one at which they are back.
+   *
+   * @param isGuess true if another get may belong to these puts
+   */
+  add(pairs: readonly Pair[], isGuess = false): void {
     const [{ taken, pid }] = pairs as [Pair]
-    this.#returned.push({ taken, given: Math.max(...pairs.map(({ given }) => given)), pid })
+    this.#returned.push({ taken, given: Math.max(...pairs.map(({ given }) => given)), pid, isGuess })
     if (pairs.every(({ putPid }) => putPid === pid)) this.#bySameTask++
     for (const pair of pairs) this.#addPut(pair)
   }
 
   #addPut(pair: Pair): void {
     push(this.#ways, pair.putSite, pair.given)
+    if (pair.isVisit !== undefined) push(this.#visits, pair.putSite, pair.isVisit)
     // An interrupt has the pid of the task that it interrupts, which says nothing of who gives back.
     const traits = this.#sites.traits(pair.putStack)
     if (!(traits & StackTrait.INTERRUPT)) this.#note(pair, (traits & StackTrait.WORKER) !== 0)
@@ -161,6 +183,7 @@ export class TrafficCollector {
       overtaken: overtakenPages(all, out, this.held),
       givers: this.#givers,
       ways: this.#ways,
+      visits: new Set([...this.#visits].filter(([, puts]) => areVisits(puts)).map(([site]) => site)),
     }
   }
 
@@ -192,14 +215,26 @@ export function isConsumer({ isWorker, all, ofOthers }: Giver): boolean {
 
 /**
  * Returns the tasks that may be holding the reference: all references of the law that they gave back were taken before this one.
+ *
+ * @param poolOf the pool of workers that a task belongs to; undefined: none
  */
-export function maybeWith({ all, givers }: LawTraffic, taken: number): number[] {
-  const isWith = ({ latest, last, isWorker }: Giver) => {
+export function maybeWith(
+  { all, givers }: LawTraffic,
+  taken: number,
+  poolOf: (pid: number) => string | undefined,
+): number[] {
+  // Workers of a pool take each other's work, so that nothing waits for one that is idle while another of them works on.
+  const working = new Set(
+    [...givers].filter(([, giver]) => giver.isWorker && giver.latest >= taken).map(([pid]) => poolOf(pid)),
+  )
+  working.delete(undefined)
+  const isWith = (pid: number, { latest, last, isWorker }: Giver) => {
     if (latest >= taken) return false
+    if (!isWorker) return true
     // A worker that was idle for longer than references ever wait was not woken for this one.
-    return !(isWorker && last < taken && isFar(all.between(last, taken), all.most))
+    return !working.has(poolOf(pid)) && !(last < taken && isFar(all.between(last, taken), all.most))
   }
-  return [...givers].filter(([, giver]) => isWith(giver)).map(([pid]) => pid)
+  return [...givers].filter(([pid, giver]) => isWith(pid, giver)).map(([pid]) => pid)
 }
 
 /** A call site is a way back if at least one in this many references comes back by it; otherwise it is an exception. */

@@ -43,7 +43,7 @@ function orderSentence(facts: LeakFacts): string {
   // Where the order of its law leaves a doubt, it is what is left in use that decides.
   const isDoubtful = facts.maybeWith !== undefined || facts.mayWait || facts.isOwnTask
   if (facts.hasLaw && isOvertaken(facts) && !(isDoubtful && isLeftOver(facts)))
-    return `${atLeast}${facts.since} references of that law were taken later and have come back; of the ${facts.returned} that came back${facts.isPartial ? ' and are remembered' : ''} ${overtakenText(facts.most)}`
+    return `${atLeast}${facts.since} references of that law were taken later and have come back; of the ${facts.sure} that came back${facts.isPartial ? ' and are remembered' : ''}${facts.sure < facts.returned ? ' by puts that can be of no other' : ''} ${overtakenText(facts.most)}`
   if (facts.hasLaw && isLeftOver(facts))
     return `${facts.openPages <= 1 ? 'this is the only page' : `these are the only ${facts.openPages} pages`} in use at the end; all ${facts.since} references of that law${remembered} that were taken later have come back, and up to ${facts.peak} were out at once before`
   return ''

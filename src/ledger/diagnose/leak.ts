@@ -9,8 +9,12 @@ import type { Certainty, HeldReference } from '../findings/finding.ts'
 export interface LeakFacts {
   /** Number of complete lifetimes with a reference of its law. */
   lawLifetimes: number
-  /** Number of references of its law that came back, and the most others by which one of them was overtaken. */
+  /**
+   * Number of references of its law that came back; of those of them of which it is known for how long they were out; and the most
+   * others by which one of these was overtaken.
+   */
   returned: number
+  sure: number
   most: number
   /** Number of references of its law that were taken later and have come back. */
   since: number
@@ -144,20 +148,20 @@ const ALL_WAYS = 500
 /** Later events of a task that count as "went on". */
 const WENT_ON = 50
 
-/** True if so many references came back, in so many lifetimes, that their order is evidence. */
-export function isKnownOrder(lifetimes: number, returned: number): boolean {
-  return lifetimes >= KNOWN_LAW && returned >= ENOUGH
+/** True if of so many references it is known how they came back, in so many lifetimes, that their order is evidence. */
+export function isKnownOrder(lifetimes: number, sure: number): boolean {
+  return lifetimes >= KNOWN_LAW && sure >= ENOUGH
 }
 
 /** True if so many references overtook it that it is not just waiting its turn. */
-export function isOvertaken({ returned, most, since, lawLifetimes }: LeakFacts): boolean {
-  return isKnownOrder(lawLifetimes, returned) && isFar(since, most)
+export function isOvertaken({ sure, most, since, lawLifetimes }: LeakFacts): boolean {
+  return isKnownOrder(lawLifetimes, sure) && isFar(since, most)
 }
 
 /** True if its task has since taken and given back so many other references that it is not just keeping this one for later. */
 export function isPassedByItsTask(facts: LeakFacts): boolean {
-  const { isOwnTask, isHandOut, sinceByTask, mostByTask, returned, lawLifetimes } = facts
-  if (!isOwnTask || !isKnownOrder(lawLifetimes, returned)) return false
+  const { isOwnTask, isHandOut, sinceByTask, mostByTask, sure, lawLifetimes } = facts
+  if (!isOwnTask || !isKnownOrder(lawLifetimes, sure)) return false
   // A page that a task was handed it may keep for longer than what it merely uses.
   return isHandOut ? isFar(sinceByTask, mostByTask) : sinceByTask > FACTOR * mostByTask + 1
 }
@@ -225,8 +229,9 @@ function certaintyByOrder(facts: LeakFacts): Certainty | undefined {
   if (facts.mayBeMissing || facts.mayBeBack) return undefined
   if (!facts.hasLaw) return isPin ? undefined : neverReturned(facts)
   if (isPassedByItsTask(facts)) return passed(facts)
-  if (!facts.isOwnTask && isOvertaken(facts) && facts.maybeWith === undefined && !facts.mayWait) return overtaken(facts)
-  return isLeftOver(facts) ? 'likely' : holderIsGone(facts)
+  const isPassed = !facts.isOwnTask && isOvertaken(facts) && facts.maybeWith === undefined && !facts.mayWait
+  const certainty = isPassed ? overtaken(facts) : undefined
+  return certainty ?? (isLeftOver(facts) ? 'likely' : holderIsGone(facts))
 }
 
 /**

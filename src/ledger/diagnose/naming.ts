@@ -48,6 +48,12 @@ export class Naming {
     return `${this.name(pid)}-${pid}`
   }
 
+  /** Returns the pool of a work queue's worker, from its name `kworker/<pool>:<number>`; undefined for other tasks. */
+  poolOf(pid: number): string | undefined {
+    const [, pool, priority] = /^kworker\/(u?\d+):\d+(H?)/.exec(this.name(pid)) ?? []
+    return pool === undefined ? undefined : `${pool}${priority}`
+  }
+
   /** Returns a duration as text. @param time in units of `EventBatch.time` */
   span(time: number): string {
     return spanText(time, this.#times)

@@ -203,11 +203,12 @@ export class NeverFreed {
     const { probes, sites } = this.#ledger
     const { taken, pid } = page
     const { returned } = traffic.all
-    const holders = traffic.out.length > MAX_OUT ? [] : suspects(traffic, taken)
+    const holders = traffic.out.length > MAX_OUT ? [] : suspects(traffic, taken, this.#naming)
     const outLater = traffic.out.length > MAX_OUT ? MAX_OUT : traffic.out.filter(other => other > taken).length
     return {
       lawLifetimes: returned,
       returned,
+      sure: returned,
       most: traffic.all.most,
       since: traffic.all.since(taken),
       lifetimes: all.all.returned,
@@ -302,9 +303,9 @@ function isIn({ firstPfn, pages }: UnmapCall, pfn: number): boolean {
 }
 
 /** Returns the tasks that may still have the page. If each task gives back exactly one page, those that did so are excluded. */
-function suspects(traffic: LawTraffic, taken: number): number[] {
+function suspects(traffic: LawTraffic, taken: number, naming: Naming): number[] {
   const isOnce = 2 * traffic.givers.size > traffic.all.returned
-  return maybeWith(traffic, taken).filter(pid => !isOnce || traffic.givers.get(pid)!.all > 1)
+  return maybeWith(traffic, taken, pid => naming.poolOf(pid)).filter(pid => !isOnce || traffic.givers.get(pid)!.all > 1)
 }
 
 /**

@@ -2,7 +2,7 @@
 /** Findings of references that are out at the end of the recording: who holds them, and whether they are leaked. */
 import { Op } from '../../trace/events.ts'
 import { StackTrait } from '../callsites/symbol-lists.ts'
-import type { Actor, Candidate, Certainty, Finding } from '../findings/finding.ts'
+import type { Actor, Candidate, Finding } from '../findings/finding.ts'
 import { type LawBook, NO_LAW } from '../learn/law-book.ts'
 import type { LearningTracker } from '../learn/learning-tracker.ts'
 import type { UnmapCall } from '../probes/unmap-tracker.ts'
@@ -10,16 +10,27 @@ import type { LifetimeEvent, PageState } from '../track/lifetime-event.ts'
 import { PageBit } from '../track/page-state.ts'
 import { NEVER_CLOSES } from '../track/rule-recognition.ts'
 import { signatureOf, unitKey } from '../track/unit-key.ts'
+import { narrowed, type PairedEvents, withoutVisits } from './alternatives.ts'
 import { isConsistent } from './consistency.ts'
+import {
+  byLikelihood,
+  certaintyOf,
+  isLeftBehind,
+  isOfSameLaw,
+  type KnownReference,
+  ofBlind,
+  onePerLaw,
+} from './known-reference.ts'
 import { lastFound } from './last-found.ts'
 import { isConsumer, maybeWith, mayWait } from './law-traffic.ts'
-import { doubtOf, isLifetimeOvertaken, type LeakFacts, leakCertainty } from './leak.ts'
+import { doubtOf, type LeakFacts } from './leak.ts'
 import { leakSentences } from './leak-words.ts'
 import { type Naming, references } from './naming.ts'
 import { newFinding } from './new-finding.ts'
 import type { PageHistories } from './page-history.ts'
 import { type OpenReference, pairReferences, strayPuts } from './references.ts'
 import { Traffic } from './traffic.ts'
+import { WaysBack } from './ways-back.ts'
 
 /** Most events of a lifetime whose references are attributed to holders. */
 const MAX_EVENTS = 4096
@@ -37,17 +48,11 @@ export interface Holder {
   law: number | undefined
 }
 
-/** A reference that is out and whose get is known. */
-interface KnownReference {
-  reference: OpenReference
-  event: LifetimeEvent
-  /** Number of such references that are out, this one included. */
-  units: number
-  facts: LeakFacts
-  /** The facts as they were if it had been taken when somebody last found the page by it. */
-  judged: LeakFacts
-  /** How certain it is that it is leaked; undefined: it may well come back. */
-  certainty: Certainty | undefined
+/** How the laws and the count of a page agree on what is out. */
+interface Evenness {
+  isEven: boolean
+  isWithin: boolean
+  isOut: (law: number) => boolean
 }
 
 export class OpenFindings {
@@ -58,6 +63,7 @@ export class OpenFindings {
   readonly #end: number
   readonly #teardowns: readonly UnmapCall[]
   #traffic: Traffic | undefined
+  #ways: WaysBack | undefined
   /** Number of pages in use, by pagemap; counted at the first query. */
   readonly #open: number[] = []
   #detailed = 0
@@ -106,7 +112,8 @@ export class OpenFindings {
     if (users.length === 0 && this.#isReset(row)) return []
     if (isDevice && !this.#isFollowed(row, events)) return []
     // Puts that may have given back what another law says is out.
-    const strays = [...strayPuts(events, partners, this.#ledger.book), ...surplus.map(({ event }) => event)]
+    const rare = strayPuts(events, partners, this.#ledger.book)
+    const strays = [...withoutVisits(rare, { events, partners }), ...surplus.map(({ event }) => event)]
     return this.#attribute(row, finding, events, users, partners, strays)
   }
 
@@ -180,7 +187,7 @@ export class OpenFindings {
     partners: readonly (number | undefined)[],
     strays: readonly LifetimeEvent[],
   ): Finding[] {
-    const known = this.#factsOfAll(row, held, events, open, strays)
+    const known = this.#factsOfAll(row, held, { events, partners }, open, strays)
     if (known.length === 0) {
       held.evidence.push('held since before the recording began')
       return [held]
@@ -213,39 +220,75 @@ export class OpenFindings {
   #factsOfAll(
     row: number,
     held: Finding,
-    events: readonly LifetimeEvent[],
-    open: readonly OpenReference[],
+    lifetime: PairedEvents,
+    paired: readonly OpenReference[],
     strays: readonly LifetimeEvent[],
   ): KnownReference[] {
-    const { pages, pagemaps } = this.#ledger
-    const isJudged = pagemaps.list[held.pagemap]!.device || pages.has(row, PageBit.rested)
-    const out = open.reduce((sum, { units }) => sum + units, 0)
-    // Where the core resets the count, it includes the owner's reference until that is put, although no event took it.
-    const isEven = this.#isReset(row) ? held.count - out === 0 || held.count - out === 1 : out === held.references
-    // References without a law may have come back in ways that nothing tells; those of laws are out.
-    const lawful = open.reduce((sum, { law, units }) => (law === NO_LAW ? sum : sum + units), 0)
-    const isWithin = lawful <= held.references
+    const { events } = lifetime
+    const isJudged = this.#isJudged(row, held)
+    const open = paired.map(each => this.#narrowed(each, lifetime))
+    const { isEven, isWithin, isOut } = this.#evenness(row, held, open, strays)
     return open.flatMap(reference => {
-      if (!reference.event) return []
+      const { event, law, units } = reference
+      if (!event) return []
       const facts = this.#factsOf(row, events, reference, open, isEven)
-      const [oldest = reference.event] = reference.alternatives
+      const [oldest = event] = reference.alternatives
       const isBack = ({ ordinal }: LifetimeEvent) => ordinal > oldest.ordinal
-      const isEvened = this.#histories.isEvened(row, reference.law)
+      const isEvened = this.#histories.isEvened(row, law)
+      const ways = [...strays.filter(put => this.#mayGiveBack(put, law)), ...this.#otherWays(events, law)]
       // So many units as are out cannot have come back by puts of fewer.
-      const mayHaveGivenBack = (puts: readonly LifetimeEvent[]) =>
-        puts.filter(isBack).reduce((sum, { delta }) => sum - delta, 0) >= reference.units
-      facts.mayBeBack =
-        facts.hasLaw && (isEvened || mayHaveGivenBack([...strays, ...this.#otherWays(events, reference.law)]))
+      const back = ways.filter(isBack).reduce((sum, { delta }) => sum - delta, 0)
+      facts.mayBeBack = facts.hasLaw && (isEvened || back >= units)
       const found = this.#lastFound(row, held, events, reference)
       const judged =
         found === undefined
           ? facts
           : { ...this.#factsOf(row, events, reference, open, isEven, found), mayBeBack: facts.mayBeBack }
-      // An ordinary page may rightfully be held for ever (page cache, kernel memory), so it is not called leaked unless it is
-      // watched and had the same owner all the time.
-      const certainty = isJudged && (isEven || (facts.waits && isWithin)) ? certaintyOf(facts, judged) : undefined
-      return [{ reference, event: reference.event, units: reference.units, facts, judged, certainty }]
+      const certainty = isJudged && (isOut(law) || (facts.waits && isWithin)) ? certaintyOf(facts, judged) : undefined
+      return [{ reference, event, units, facts, judged, certainty }]
     })
+  }
+
+  /**
+   * Tells whether the laws and the count agree on how much is out, whether laws have no more out than the count, and of which laws the
+   * references are out. A put that is nobody's by the laws explains why less is out than these say, but only for laws whose references
+   * it may give back.
+   */
+  #evenness(row: number, held: Finding, open: readonly OpenReference[], strays: readonly LifetimeEvent[]): Evenness {
+    const unitsOf = (some: readonly OpenReference[]) => some.reduce((sum, { units }) => sum + units, 0)
+    const out = unitsOf(open)
+    // Where the core resets the count, it includes the owner's reference until that is put, although no event took it.
+    const isEven = this.#isReset(row) ? held.count - out === 0 || held.count - out === 1 : out === held.references
+    // References without a law may have come back in ways that nothing tells; those of laws are out.
+    const lawful = open.filter(({ law }) => law !== NO_LAW)
+    const isFirm = (law: number) => law !== NO_LAW && !strays.some(put => this.#mayGiveBack(put, law))
+    const areFirm = out > held.references && unitsOf(lawful.filter(({ law }) => isFirm(law))) <= held.references
+    const isWithin = unitsOf(lawful) <= held.references
+    return { isEven, isWithin, isOut: law => isEven || (areFirm && isFirm(law)) }
+  }
+
+  /**
+   * True for a page whose references may be called leaked. An ordinary page may rightfully be held for ever (page cache, kernel memory),
+   * so it is not, unless it is watched and had the same owner all the time.
+   */
+  #isJudged(row: number, { pagemap }: Finding): boolean {
+    const { pages, pagemaps } = this.#ledger
+    return pagemaps.list[pagemap]!.device || pages.has(row, PageBit.rested)
+  }
+
+  /** Returns a reference with only those alternatives that tasks and visits leave. */
+  #narrowed(reference: OpenReference, lifetime: PairedEvents): OpenReference {
+    const { book, sites } = this.#ledger
+    this.#traffic ??= new Traffic(this.#ledger)
+    const siteOf = ({ signature }: LifetimeEvent) => sites.site(signature)
+    const alternatives = narrowed(reference, lifetime, this.#traffic.of(reference.law), book, siteOf)
+    return { ...reference, alternatives }
+  }
+
+  /** True if a put that is not of the law may have given back a reference of it. */
+  #mayGiveBack(put: LifetimeEvent, law: number): boolean {
+    this.#ways ??= new WaysBack(this.#ledger.kinds, this.#ledger.book)
+    return this.#ways.mayGiveBack(put, law)
   }
 
   /** Adds to a finding who took a reference, and the evidence on it. */
@@ -328,10 +371,11 @@ export class OpenFindings {
     const others = open.filter(other => other !== reference && !this.#isEviction(other.event))
     const evictions = open.length - others.length - 1
     const tables = others.filter(other => other.event?.mapped)
-    const holders = maybeWith(law, taken)
+    const holders = maybeWith(law, taken, pid => this.#naming.poolOf(pid))
     const facts: LeakFacts = {
       lawLifetimes: reference.law === NO_LAW ? 0 : book.laws[reference.law]!.touched,
       returned: law.all.returned,
+      sure: law.all.sure,
       most: law.all.most,
       since: law.all.since(taken),
       lifetimes: lifetimes.returned,
@@ -392,8 +436,12 @@ export class OpenFindings {
   #otherWays(events: readonly LifetimeEvent[], law: number): LifetimeEvent[] {
     const ways = this.#histories.otherWays(law)
     if (ways.size === 0) return []
-    const lawOf = ({ signature, delta }: LifetimeEvent) => this.#ledger.book.lawOf(unitKey(signature, delta))
-    return events.filter(event => event.delta < 0 && ways.has(lawOf(event)))
+    return events.filter(put => {
+      if (put.delta >= 0) return false
+      const other = this.#ledger.book.lawOf(unitKey(put.signature, put.delta))
+      // That some put without a law was such a way does not make all of them one.
+      return ways.has(other) && (other !== NO_LAW || this.#mayGiveBack(put, law))
+    })
   }
 
   #isVague(law: number): boolean {
@@ -434,37 +482,6 @@ export class OpenFindings {
   }
 }
 
-/** Returns the certainty of a leak, counted from its taking and again from when the page was last found by it: the lesser. */
-function certaintyOf(facts: LeakFacts, judged: LeakFacts): Certainty | undefined {
-  const certainty = leakCertainty(facts)
-  if (certainty === undefined || judged === facts) return certainty
-  const later = leakCertainty(judged)
-  return later === 'possible' || later === undefined ? later : certainty
-}
-
-/** Returns how certain the culprit is where memunmap_pages() waits for a reference without a law: as if it did not wait. */
-function ofBlind(facts: LeakFacts): Certainty {
-  return leakCertainty({ ...facts, waits: false }) === 'likely' ? 'likely' : 'possible'
-}
-
-/**
- * True if nothing else keeps the page, and whole lifetimes overtook this one. This shows a leak whichever of several possible laws
- * is the right one.
- */
-function isLeftBehind(facts: LeakFacts): boolean {
-  return facts.isEven && facts.others + facts.tables + facts.evictions === 0 && isLifetimeOvertaken(facts)
-}
-
-/**
- * Orders leaked references, the likeliest first. While memunmap_pages() waits, those of page tables and of the owner come last: a
- * page that somebody else uses cannot be migrated, so that these stay, too. Otherwise, first is the one that exceeds the most
- * that overtook any returned reference of its law by the largest number.
- */
-function byLikelihood({ facts: a }: KnownReference, { facts: b }: KnownReference): number {
-  const kept = (facts: LeakFacts) => Number(facts.isMapped || facts.isHandOut)
-  return (a.waits ? kept(a) - kept(b) : 0) || b.since - b.most - (a.since - a.most)
-}
-
 /**
  * Returns the gets of rival laws that may have taken the reference that is out. Rival call sites occur equally often in all other
  * lifetimes, so if this one has more gets of the law than of its rivals, the law's own get is the one too many.
@@ -475,20 +492,4 @@ function rivalGets(events: readonly LifetimeEvent[], law: number, book: LawBook)
   const others = gets.filter(({ signature }) => book.isRival(law, unitKey(signature, 1)))
   const units = (all: readonly LifetimeEvent[]) => all.reduce((sum, { delta }) => sum + delta, 0)
   return units(own) > units(others) ? [] : others
-}
-
-/** Combines the leaked references of each law into one, and those without a law by the call site that took them. */
-function onePerLaw(leaked: readonly KnownReference[]): KnownReference[] {
-  const combined: KnownReference[] = []
-  for (const each of leaked) {
-    const same = combined.find(other => isOfSameLaw(other, each))
-    if (same) same.units += each.units
-    else combined.push({ ...each })
-  }
-  return combined
-}
-
-/** True if two references are of one law. Without a law, nothing connects those of two call sites. */
-function isOfSameLaw({ reference: a, event }: KnownReference, { reference: b, event: other }: KnownReference): boolean {
-  return a.law === b.law && (a.law !== NO_LAW || event.signature === other.signature)
 }

@@ -10,6 +10,8 @@ export interface Returned {
   taken: number
   given: number
   pid: number
+  /** True if another get of the page may have taken what this put gave back, so that it is not known for how long it was out. */
+  isGuess?: boolean
 }
 
 export class Overtaking {
@@ -17,14 +19,17 @@ export class Overtaking {
   readonly #taken: Float64Array
   /** Ordinals of the events that gave them back, ascending. */
   readonly #given: Float64Array
-  /** Of all references that came back: the largest number of later ones that came back before it. */
+  /** Of the references that surely came back like that: the largest number of later ones that came back before it. */
   readonly most: number
+  /** Number of such references. */
+  readonly sure: number
 
   constructor(returned: readonly Returned[]) {
     const sorted = [...returned].sort((a, b) => a.taken - b.taken)
     this.#taken = Float64Array.from(sorted, ({ taken }) => taken)
     this.#given = Float64Array.from(returned, ({ given }) => given).sort()
     this.most = mostOvertaken(sorted)
+    this.sure = returned.filter(({ isGuess }) => !isGuess).length
     this.drains = drainsOf(sorted)
     this.peak = peakOf(sorted)
   }
@@ -85,7 +90,7 @@ function mostOvertaken(sorted: readonly Returned[]): number {
   for (let i = sorted.length - 1; i >= 0; i--) {
     let earlier = 0
     for (let at = rank[i]!; at > 0; at &= at - 1) earlier += counted[at]!
-    most = Math.max(most, earlier)
+    if (!sorted[i]!.isGuess) most = Math.max(most, earlier)
     for (let at = rank[i]! + 1; at <= sorted.length; at += at & -at) counted[at]!++
   }
   return most

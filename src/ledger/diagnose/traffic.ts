@@ -5,10 +5,11 @@ import type { LearningTracker } from '../learn/learning-tracker.ts'
 import type { LifetimeEvent } from '../track/lifetime-event.ts'
 import { LifetimeState } from '../track/lifetime-log.ts'
 import { unitKey } from '../track/unit-key.ts'
+import { isRightBefore } from './alternatives.ts'
 import { type LawTraffic, NO_TRAFFIC, type Pair, push, TrafficCollector } from './law-traffic.ts'
 import { areMany, isKnownOrder, type LeakFacts } from './leak.ts'
 import { Overtaking, type Returned } from './overtaking.ts'
-import { pairReferences } from './references.ts'
+import { type OpenReference, pairReferences } from './references.ts'
 
 /** Most events of a lifetime whose references are paired. */
 const MAX_EVENTS = 4096
@@ -85,7 +86,7 @@ export class Traffic {
 
   /** True for a law of which so many references came back that their order is evidence. */
   #hasOrder(law: number): boolean {
-    return law !== NO_LAW && isKnownOrder(this.#ledger.book.laws[law]!.touched, this.of(law).all.returned)
+    return law !== NO_LAW && isKnownOrder(this.#ledger.book.laws[law]!.touched, this.of(law).all.sure)
   }
 
   /** True for a device page that is none of `own`. Ordinary pages may be held for ever, which tells nothing about a driver. */
@@ -105,17 +106,33 @@ function collect(laws: Collectors, events: readonly LifetimeEvent[], ledger: Lea
   const out = new Map<number, number[]>()
   for (const { law, event, alternatives } of open) if (event) push(out, law, (alternatives.at(-1) ?? event).ordinal)
   for (const [law, taken] of out) collectorOf(laws, law, ledger).out.push(...taken)
+  const since = sinceNoneWasOut(open)
   for (const [position, by] of settled) {
     const get = events[position]!
     const law = ledger.book.lawOf(unitKey(get.signature, 1))
-    collectorOf(laws, law, ledger).add(by.map(place => pairOf(get, events[place]!, ledger)))
+    const isGuess = get.ordinal >= (since.get(law) ?? Infinity)
+    collectorOf(laws, law, ledger).add(
+      by.map(place => pairOf(get, events[place]!, ledger)),
+      isGuess,
+    )
   }
   return out
 }
 
+/** Returns, by law with references out, the ordinal of the first get that may have taken one of them. */
+function sinceNoneWasOut(open: readonly OpenReference[]): Map<number, number> {
+  const since = new Map<number, number>()
+  for (const { law, event, alternatives } of open) {
+    const first = (alternatives[0] ?? event)?.ordinal
+    if (first !== undefined) since.set(law, Math.min(first, since.get(law) ?? Infinity))
+  }
+  return since
+}
+
 function pairOf(get: LifetimeEvent, put: LifetimeEvent, { sites }: LearningTracker): Pair {
   const { ordinal: given, pid: putPid, stack: putStack } = put
-  return { taken: get.ordinal, given, pid: get.pid, putPid, putStack, putSite: sites.site(put.signature) }
+  const putSite = sites.site(put.signature)
+  return { taken: get.ordinal, given, pid: get.pid, putPid, putStack, putSite, isVisit: isRightBefore(get, put) }
 }
 
 /** Adds the references of long lifetimes that were set aside: they came back, too. */
