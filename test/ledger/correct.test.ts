@@ -47,6 +47,10 @@ test.each([
   ['a task that keeps pages for good has stopped', 9100218],
   ['a task keeps what it took at the start, and its references are few among all', 13200361],
   ['pages are kept: few for the references of their law, many for its lifetimes', 9100252],
+  ['nearly a third as many are kept as come back', 32000208],
+  ['the same of what one gives back for others', 32000824],
+  ['without stacks, some are kept for good', 32000979],
+  ['the same, few among all that come back', 35050182],
 ])('second simulator: %s', async (_, seed) => {
   const made = makeLifecycles(seed, { faults: 0 })
   expect(made.truth.correct).toBe(true)

@@ -142,6 +142,15 @@ export function areMany(out: number, returned: number): boolean {
   return out > Math.max(SEVERAL, returned / RARELY)
 }
 
+/**
+ * If more than one reference of a law is overtaken for each so many that come back, somebody keeps them. A fault that strikes so
+ * often leaves a driver without pages before long, and is found without a recording.
+ */
+const OFTEN = 5
+
+/** Of a habit, less than this many times as many come back before the first that is kept as between two of them. */
+const BEGUN_LATE = 8
+
 /** Number of references that must have come back before all ways back are taken to be known. */
 const ALL_WAYS = 500
 
@@ -240,15 +249,25 @@ function certaintyByOrder(facts: LeakFacts): Certainty | undefined {
  * has the page, and rightfully so as long as others use it.
  */
 function overtaken(facts: LeakFacts): Certainty | undefined {
-  const { isHandOut, others, alike, between, returned, lawLifetimes, isPin } = facts
+  const { isHandOut, others, alike, between, returned, lawLifetimes, isPin, hasStack } = facts
   // References taken one right after the other belong to one holder that has stopped and may go on.
   if (facts.mayBeWithOne || (alike > SEVERAL && between < FACTOR * alike)) return undefined
+  // Without stacks a law has all references of an operation, whoever takes them, and one of those may keep several.
+  if (!hasStack && alike > SEVERAL) return undefined
   // Of references of hand-outs, each lifetime has one, whatever else its law has.
   const isException = !areMany(alike, isHandOut ? Math.min(returned, lawLifetimes) : returned)
   if (isHandOut) return others === 0 && isException ? 'likely' : undefined
   if (areKept(facts, isException)) return undefined
-  if (!isException) return returned >= ALL_WAYS && !facts.isHabit ? 'possible' : undefined
+  if (!isException) return returned >= ALL_WAYS && mayBeFault(facts) ? 'possible' : undefined
   return isPin ? 'possible' : 'likely'
+}
+
+/**
+ * True if a fault that goes on may be why so many references of the law are out: they are not too many, or they began to stay out late.
+ * Without stacks this cannot be told from what somebody keeps.
+ */
+function mayBeFault({ returned, alike, earlier, isHabit, hasStack }: LeakFacts): boolean {
+  return hasStack && !isHabit && (alike * OFTEN <= returned || earlier * alike >= BEGUN_LATE * returned)
 }
 
 /**
@@ -270,8 +289,8 @@ function passed(facts: LeakFacts): Certainty | undefined {
   const { outOfLaw, returned, isPin, sinceByTask, mostByTask } = facts
   const isException = !areMany(outOfLaw, returned)
   if (isException && facts.mayBeWithOne && facts.earlier < facts.alike) return undefined
-  if (!isException && (facts.isHabit || areKept(facts, isException) || (facts.isHandOut && facts.mayBeWithOne)))
-    return undefined
+  const mayBeKept = areKept(facts, isException) || (facts.isHandOut && facts.mayBeWithOne)
+  if (!isException && (mayBeKept || !mayBeFault(facts))) return undefined
   // Of calls that nest, none keeps any.
   if (!isException && mostByTask > 0 && !isFar(sinceByTask, mostByTask)) return undefined
   return isException && !isPin ? 'likely' : 'possible'
