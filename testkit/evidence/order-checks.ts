@@ -138,6 +138,24 @@ function lawOrder(subject: Subject, [, since, all, most = '0']: readonly string[
   )
 }
 
+/** Checks the same numbers from above where some of the references are left out, because their puts may be of others. */
+function sureOrder(subject: Subject, [, since, sure, most = '0']: readonly string[]): Problem | typeof UNCHECKED {
+  const law = lawOf(subject)
+  const between = takenBetween(subject)
+  if (!law || !between) return UNCHECKED
+  const both = [false, true].map(isLatest => returned(subject.reading, law, isLatest))
+  const slack = vagueEvents(subject, law)
+  const more = unordered(subject.reading, law) + otherWays(subject, law)
+  const totals = both.flatMap(({ back, units }) => [back.length, units])
+  const later = both.flatMap(({ back }) => between.map(from => back.filter(each => each.taken > from).length))
+  const overtaken = both.map(({ back }) => mostOvertaken(back))
+  return (
+    outside('references that surely came back so', Number(sure), 1, Math.max(...totals) + more) ??
+    outside('those taken later', Number(since), Math.min(...later) - slack, Math.max(...later) + more) ??
+    outside('the most overtaken', Number(most), 0, Math.max(...overtaken) + slack)
+  )
+}
+
 function lifetimeOrder(subject: Subject, [, since, all, most = '0']: readonly string[]): Problem | typeof UNCHECKED {
   const between = takenBetween(subject)
   const { account, reading, finding, page } = subject
@@ -279,6 +297,10 @@ export const ORDER_CHECKS: readonly Check[] = [
   check(
     /^(\d+) references of that law were taken later and have come back; of the (\d+) that came back none was overtaken(?: by more than (\d+))?$/,
     lawOrder,
+  ),
+  check(
+    /^(\d+) references of that law were taken later and have come back; of the (\d+) that came back by puts that can be of no other none was overtaken(?: by more than (\d+))?$/,
+    sureOrder,
   ),
   check(
     /^its task took (\d+) others of that law later and gave them back; a task gives back what it took, and never kept one while it gave back (?:any|more than (\d+)) that it took later(?:, but for those that are out on (\d+) pages)?$/,
