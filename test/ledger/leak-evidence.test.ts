@@ -43,3 +43,11 @@ test.each([31_001_093, 31_001_100])(
     expect(findings.filter(({ pfn }) => pfn === leaked.pfn)).toMatchObject([{ kind: 'leak' }])
   },
 )
+
+test('what a page table took is leaked if it maps the page no longer', async () => {
+  const made = makeRecording(33_000_070)
+  const [fault] = made.truth.faults
+  expect(fault).toMatchObject({ kind: 'leak', mode: 'leak', subsystem: 'mapping1' })
+  const { findings } = await account(made.recording())
+  expect(findings.filter(({ kind }) => kind === 'leak')).toMatchObject([{ pfn: fault!.pfn, certainty: 'likely' }])
+})

@@ -370,7 +370,9 @@ export class OpenFindings {
     const taken = Math.max(from, isNested ? event.ordinal : (reference.alternatives.at(-1) ?? event).ordinal)
     const others = open.filter(other => other !== reference && !this.#isEviction(other.event))
     const evictions = open.length - others.length - 1
-    const tables = others.filter(other => other.event?.mapped)
+    // What a page table took it has to give back when it maps the page no longer.
+    const mayBeMapped = !this.#ledger.isUnmapped(row)
+    const tables = others.filter(other => mayBeMapped && other.event?.mapped)
     const holders = maybeWith(law, taken, pid => this.#naming.poolOf(pid))
     const facts: LeakFacts = {
       lawLifetimes: reference.law === NO_LAW ? 0 : book.laws[reference.law]!.touched,
@@ -409,7 +411,7 @@ export class OpenFindings {
       isHeadless: (pages.bits[row]! & PageBit.begunEarlier) !== 0,
       isGivenUp: !open.some(other => other.event && this.#isHandOut(other.event.signature)),
       hasHandOut: events.some(({ delta, signature }) => delta > 0 && this.#isHandOut(signature)),
-      isMapped: event.mapped,
+      isMapped: mayBeMapped && event.mapped,
       tables: tables.length,
       others: others.length - tables.length,
       evictions,

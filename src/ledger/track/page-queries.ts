@@ -7,6 +7,9 @@ import { INITIALISED } from './page-table.ts'
 import type { ReorderBuffer } from './reorder-buffer.ts'
 import type { Tables } from './tables.ts'
 
+/** Number of pages that must have become idle with a map count before it stands for an unmapped page. */
+const MAPCOUNTS_SEEN = 3
+
 /** Queries about a page. None has side effects, and the caller may change what they return. */
 export class PageQueries {
   readonly #tables: Tables
@@ -53,6 +56,16 @@ export class PageQueries {
   isMapped(row: number): boolean {
     const { pages, rawMapcount } = this.#tables
     return rawMapcount && pages.lastSignature[row] !== INITIALISED && pages.lastMapcount[row]! >= 0
+  }
+
+  /**
+   * True if no page table maps the page, by the map count of its last event: most pages of its pagemap had the same when they became
+   * idle. What the field counts from differs between kernels, and a large folio may be mapped without a change of it.
+   */
+  isUnmapped(row: number): boolean {
+    const { idleMapcounts } = this.#rules.pagemap(row)
+    const seen = idleMapcounts.get(this.#tables.pages.lastMapcount[row]!) ?? 0
+    return seen >= MAPCOUNTS_SEEN && [...idleMapcounts.values()].every(times => times <= seen)
   }
 
   /** Returns the page's events in the reorder buffer: they wait for others that explain them. */

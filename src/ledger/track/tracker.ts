@@ -372,6 +372,11 @@ export class Tracker {
     return this.#queries.isMapped(row)
   }
 
+  /** True if no page table maps the page, by the map count of its last event; see `PageQueries.isUnmapped`. */
+  isUnmapped(row: number): boolean {
+    return this.#queries.isUnmapped(row)
+  }
+
   /** Returns the page's events in the reorder buffer: they wait for others that explain them. */
   waiting(row: number): readonly LedgerEvent[] {
     return this.#queries.waiting(row)
