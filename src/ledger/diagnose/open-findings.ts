@@ -370,8 +370,8 @@ export class OpenFindings {
     const taken = Math.max(from, isNested ? event.ordinal : (reference.alternatives.at(-1) ?? event).ordinal)
     const others = open.filter(other => other !== reference && !this.#isEviction(other.event))
     const evictions = open.length - others.length - 1
-    // What a page table took it has to give back when it maps the page no longer.
-    const mayBeMapped = !this.#ledger.isUnmapped(row)
+    // What a page table took it has to give back when it maps the page no longer. Without a stack it is not sure that the table took it.
+    const mayBeMapped = event.stack === 0 || !this.#ledger.isUnmapped(row)
     const tables = others.filter(other => mayBeMapped && other.event?.mapped)
     const holders = maybeWith(law, taken, pid => this.#naming.poolOf(pid))
     const facts: LeakFacts = {
