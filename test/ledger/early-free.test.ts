@@ -6,6 +6,7 @@ import type { Conditions } from '../../testkit/drivers/conditions.ts'
 import { drawOptions } from '../../testkit/drivers/driver.ts'
 import { makeRecording } from '../../testkit/drivers/make.ts'
 import type { TrueFault } from '../../testkit/drivers/truth.ts'
+import { makeRecording as makeLifecycles } from '../../testkit/lifecycles/index.ts'
 import { namesAny } from '../support/named.ts'
 
 interface Judged {
@@ -75,4 +76,15 @@ describe('a count below zero that was read', () => {
   ])('%s', async (_, seed) => {
     await expectNamed(seed)
   })
+})
+
+// The recording begins in mid-life: what the put gives back may have been taken before, and another put may have freed the page then.
+it('a put that is the first that is known of its page is possibly at fault, no more', async () => {
+  const made = makeLifecycles(71_000_831)
+  const { findings } = await account(made.recording())
+  const firsts = findings.filter(
+    ({ kind, life, culprit }) => kind === 'put-on-free-page' && life.began === culprit?.time,
+  )
+  expect(firsts.length).toBeGreaterThan(3)
+  expect(new Set(firsts.map(({ culpritCertainty }) => culpritCertainty))).toEqual(new Set(['possible']))
 })

@@ -43,7 +43,7 @@ export class ShortageFindings {
 
   #surplus(row: number, shortage: Shortage, certainty: Certainty, isWhole: boolean): Finding {
     const { put, candidates, units, law, lifetime } = shortage
-    const culpritCertainty = this.#culpritCertainty(shortage, certainty === 'certain' && isWhole)
+    const culpritCertainty = this.#culpritCertainty(shortage, certainty === 'certain' && isWhole, isWhole)
     const isSure = culpritCertainty !== 'possible' || candidates.length === 1
     return newFinding(this.#ledger, 'surplus-put', row, {
       ...this.#place(row, lifetime.events, shortage),
@@ -115,13 +115,14 @@ export class ShortageFindings {
     return law >= 0 && name !== undefined && this.#ledger.book.laws[law]!.sites.some(isSame)
   }
 
-  #culpritCertainty(shortage: Shortage, isSure: boolean): Certainty {
-    const { law, candidates, put, out, units, taken, isUnique } = shortage
+  #culpritCertainty(shortage: Shortage, isSure: boolean, isWhole: boolean): Certainty {
+    const { law, candidates, put, out, units, taken, isUnique, lifetime } = shortage
     // A put that gives back more than is left is at fault, whoever put before it: it takes references that others will give back.
     const isOver = out > 0 && -unitsOf(put, 0) > out
     if ((candidates.length > 1 && !isOver) || put.stack === 0) return 'possible'
-    // A call site without a law that occurs elsewhere, too, may be rightful here as well.
-    if (law < 0) return isUnique ? 'likely' : 'possible'
+    // A call site without a law that occurs elsewhere, too, may be rightful here as well; and so may one that gives back what was taken
+    // before the recording, where another put freed the page then.
+    if (law < 0) return isUnique && (isWhole || lifetime.events[0] !== put) ? 'likely' : 'possible'
     // The reference may have been taken in an earlier lifetime that another put ended too early.
     if (taken === 0) return 'possible'
     const known = this.#ledger.book.laws[law]!
