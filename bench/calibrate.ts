@@ -1,14 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Calibrates the ledger: judges recordings of random simulated drivers with known faults, and prints how often it was right.
- *
- *   npm run calibrate -- [--recordings 1000] [--seed 1] [--workers 1] [--correct] [--json FILE] [--list-wrong]
- *   npm run calibrate -- --replay SEED [--correct] [--write DIR]
- *
- * With `--simulator lifecycles` the drivers are random state machines of a second simulator (`testkit/lifecycles`), which was
- * written by another hand, instead of the subsystems of `testkit/drivers`. With `--correct` no driver has a fault, so that every
- * accusation is wrong. `--list-wrong` prints wrong findings as they occur, one line of JSON each; `--replay` shows the recording
- * of such a line's seed. An interrupt (SIGINT) prints the table of the recordings judged so far.
+ * Calibrates the ledger: judges recordings of random simulated drivers with known faults, and prints how often it was right. An
+ * interrupt (SIGINT) prints the table of the recordings judged so far.
  */
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
@@ -19,8 +12,23 @@ import { DEFAULT_SIMULATOR, simulatorOf } from './calibrate/simulators.ts'
 import { tableOf } from './calibrate/table.ts'
 import { add, emptyTally } from './calibrate/tally.ts'
 
+const USAGE = `usage: npm run calibrate -- [options]
+
+  --recordings <n>  recordings to make and judge (default: 1000)
+  --seed <n>        seed of the first one (default: 1)
+  --simulator <s>   drivers: made of known subsystems (testkit/drivers; the
+                    default); lifecycles: random state machines, by another
+                    hand (testkit/lifecycles)
+  --workers <n>     threads (default: 1)
+  --correct         no driver has a fault, so that every accusation is wrong
+  --list-wrong      print wrong findings as they occur, a line of JSON each
+  --json <file>     write the numbers of the table
+  --replay <seed>   show one recording: its driver, its faults, what is said
+  --write <folder>  with --replay: write the recording, and its truth`
+
 const { values } = parseArgs({
   options: {
+    help: { type: 'boolean', short: 'h', default: false },
     simulator: { type: 'string', default: DEFAULT_SIMULATOR },
     recordings: { type: 'string', default: '1000' },
     seed: { type: 'string', default: '1' },
@@ -34,7 +42,8 @@ const { values } = parseArgs({
 })
 
 const simulator = simulatorOf(values.simulator)
-if (values.replay !== undefined) await replay(simulator, Number(values.replay), values.correct, values.write)
+if (values.help) console.log(USAGE)
+else if (values.replay !== undefined) await replay(simulator, Number(values.replay), values.correct, values.write)
 else await calibrate(Number(values.recordings), Number(values.seed), Number(values.workers))
 
 async function calibrate(recordings: number, first: number, workers: number): Promise<void> {
