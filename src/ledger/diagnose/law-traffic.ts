@@ -215,26 +215,51 @@ export function isConsumer({ isWorker, all, ofOthers }: Giver): boolean {
 
 /**
  * Returns the tasks that may be holding the reference: all references of the law that they gave back were taken before this one.
+ */
+export function maybeWith({ all, givers }: LawTraffic, taken: number): number[] {
+  const isWith = ({ latest, last, isWorker }: Giver) => {
+    if (latest >= taken) return false
+    // A worker that was idle for longer than references ever wait was not woken for this one.
+    return !(isWorker && last < taken && isFar(all.between(last, taken), all.most))
+  }
+  return [...givers].filter(([, giver]) => isWith(giver)).map(([pid]) => pid)
+}
+
+/**
+ * Returns what is known of tasks that may still have a reference.
  *
+ * @param pid the task that took it
  * @param poolOf the pool of workers that a task belongs to; undefined: none
  */
-export function maybeWith(
-  { all, givers }: LawTraffic,
+export function holderFacts(
+  law: LawTraffic,
   taken: number,
+  pid: number,
   poolOf: (pid: number) => string | undefined,
-): number[] {
-  // Workers of a pool take each other's work, so that nothing waits for one that is idle while another of them works on.
-  const working = new Set(
-    [...givers].filter(([, giver]) => giver.isWorker && giver.latest >= taken).map(([pid]) => poolOf(pid)),
-  )
-  working.delete(undefined)
-  const isWith = (pid: number, { latest, last, isWorker }: Giver) => {
-    if (latest >= taken) return false
-    if (!isWorker) return true
-    // A worker that was idle for longer than references ever wait was not woken for this one.
-    return !working.has(poolOf(pid)) && !(last < taken && isFar(all.between(last, taken), all.most))
+): Pick<LeakFacts, 'maybeWith' | 'maybeWithConsumer' | 'mayBeBlocked'> {
+  const holders = maybeWith(law, taken)
+  const mayBeBlocked = (holder: number) => isIdleOrBlocked(law, taken, holder, poolOf)
+  return {
+    maybeWith: holders.find(holder => !mayBeBlocked(holder)),
+    maybeWithConsumer: holders.some(holder => holder !== pid && isConsumer(law.givers.get(holder)!)),
+    mayBeBlocked: holders.some(mayBeBlocked),
   }
-  return [...givers].filter(([pid, giver]) => isWith(pid, giver)).map(([pid]) => pid)
+}
+
+/**
+ * True if the task is a worker and another of its pool has given back a later reference: the reference does not wait for it, since the
+ * workers of a pool take each other's work. Either it is idle, or it has begun to work on this one and is blocked.
+ */
+function isIdleOrBlocked(
+  { givers }: LawTraffic,
+  taken: number,
+  pid: number,
+  poolOf: (pid: number) => string | undefined,
+): boolean {
+  const pool = poolOf(pid)
+  const isOfPool = ([other, { isWorker, latest }]: [number, Giver]) =>
+    isWorker && latest >= taken && poolOf(other) === pool
+  return pool !== undefined && givers.get(pid)!.isWorker && [...givers].some(isOfPool)
 }
 
 /** A call site is a way back if at least one in this many references comes back by it; otherwise it is an exception. */

@@ -57,6 +57,8 @@ export interface LeakFacts {
   isHandOut: boolean
   /** Pid of a task that gives back references of the law, but none yet that was taken later: it may still work on this one. */
   maybeWith: number | undefined
+  /** True if a worker may be such a task, though another of its pool has given back one that was taken later. */
+  mayBeBlocked: boolean
   /**
    * True if such a task mostly gives back what others took, and is neither a worker of a work queue nor the task that took this
    * one.
@@ -249,17 +251,18 @@ function certaintyByOrder(facts: LeakFacts): Certainty | undefined {
  * has the page, and rightfully so as long as others use it.
  */
 function overtaken(facts: LeakFacts): Certainty | undefined {
-  const { isHandOut, others, alike, between, returned, lawLifetimes, isPin, hasStack } = facts
+  const { isHandOut, others, alike, between, returned, lawLifetimes, hasStack } = facts
+  const isDoubtful = facts.isPin || facts.mayBeBlocked
   // References taken one right after the other belong to one holder that has stopped and may go on.
   if (facts.mayBeWithOne || (alike > SEVERAL && between < FACTOR * alike)) return undefined
   // Without stacks a law has all references of an operation, whoever takes them, and one of those may keep several.
   if (!hasStack && alike > SEVERAL) return undefined
   // Of references of hand-outs, each lifetime has one, whatever else its law has.
   const isException = !areMany(alike, isHandOut ? Math.min(returned, lawLifetimes) : returned)
-  if (isHandOut) return others === 0 && isException ? 'likely' : undefined
+  if (isHandOut) return others > 0 || !isException ? undefined : facts.mayBeBlocked ? 'possible' : 'likely'
   if (areKept(facts, isException)) return undefined
   if (!isException) return returned >= ALL_WAYS && mayBeFault(facts) ? 'possible' : undefined
-  return isPin ? 'possible' : 'likely'
+  return isDoubtful ? 'possible' : 'likely'
 }
 
 /**

@@ -203,7 +203,7 @@ export class NeverFreed {
     const { probes, sites } = this.#ledger
     const { taken, pid } = page
     const { returned } = traffic.all
-    const holders = traffic.out.length > MAX_OUT ? [] : suspects(traffic, taken, this.#naming)
+    const holders = traffic.out.length > MAX_OUT ? [] : suspects(traffic, taken)
     const outLater = traffic.out.length > MAX_OUT ? MAX_OUT : traffic.out.filter(other => other > taken).length
     return {
       lawLifetimes: returned,
@@ -229,6 +229,7 @@ export class NeverFreed {
       isPartial: probes.lifetimes.isPartial,
       isHandOut: true,
       maybeWith: holders[0],
+      mayBeBlocked: false,
       maybeWithConsumer: holders.some(other => other !== pid && isConsumer(traffic.givers.get(other)!)),
       isOwnTask: traffic.bySameTask === returned,
       sinceByTask: traffic.byTask.get(pid)?.since(taken) ?? 0,
@@ -303,9 +304,9 @@ function isIn({ firstPfn, pages }: UnmapCall, pfn: number): boolean {
 }
 
 /** Returns the tasks that may still have the page. If each task gives back exactly one page, those that did so are excluded. */
-function suspects(traffic: LawTraffic, taken: number, naming: Naming): number[] {
+function suspects(traffic: LawTraffic, taken: number): number[] {
   const isOnce = 2 * traffic.givers.size > traffic.all.returned
-  return maybeWith(traffic, taken, pid => naming.poolOf(pid)).filter(pid => !isOnce || traffic.givers.get(pid)!.all > 1)
+  return maybeWith(traffic, taken).filter(pid => !isOnce || traffic.givers.get(pid)!.all > 1)
 }
 
 /**

@@ -22,7 +22,7 @@ import {
   onePerLaw,
 } from './known-reference.ts'
 import { lastFound } from './last-found.ts'
-import { isConsumer, maybeWith, mayWait } from './law-traffic.ts'
+import { holderFacts, mayWait } from './law-traffic.ts'
 import { doubtOf, type LeakFacts } from './leak.ts'
 import { leakSentences } from './leak-words.ts'
 import { type Naming, references } from './naming.ts'
@@ -373,7 +373,6 @@ export class OpenFindings {
     // What a page table took it has to give back when it maps the page no longer. Without a stack it is not sure that the table took it.
     const mayBeMapped = event.stack === 0 || !this.#ledger.isUnmapped(row)
     const tables = others.filter(other => mayBeMapped && other.event?.mapped)
-    const holders = maybeWith(law, taken, pid => this.#naming.poolOf(pid))
     const facts: LeakFacts = {
       lawLifetimes: reference.law === NO_LAW ? 0 : book.laws[reference.law]!.touched,
       returned: law.all.returned,
@@ -390,8 +389,7 @@ export class OpenFindings {
       mayWait: mayWait(law, taken),
       isPartial: this.#traffic.isPartial,
       isHandOut: this.#isHandOut(event.signature),
-      maybeWith: holders[0],
-      maybeWithConsumer: holders.some(pid => pid !== event.pid && isConsumer(law.givers.get(pid)!)),
+      ...holderFacts(law, taken, event.pid, pid => this.#naming.poolOf(pid)),
       isOwnTask: law.bySameTask === law.all.returned,
       sinceByTask: law.byTask.get(event.pid)?.since(taken) ?? 0,
       mostByTask: Math.max(0, ...[...law.byTask.values()].map(({ most }) => most)),
