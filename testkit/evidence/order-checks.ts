@@ -121,16 +121,24 @@ function takenBetween(subject: Subject): [first: number, last: number] | undefin
   return [get.ordinal, Math.max(get.ordinal, last.ordinal)]
 }
 
-function lawOrder(subject: Subject, [, since, all, most = '0']: readonly string[]): Problem | typeof UNCHECKED {
+/** What the events tell of the order of the finding's law: bounds, since several references may be the one in question. */
+function orderOf(subject: Subject) {
   const law = lawOf(subject)
   const between = takenBetween(subject)
-  if (!law || !between) return UNCHECKED
+  if (!law || !between) return undefined
   const both = [false, true].map(isLatest => returned(subject.reading, law, isLatest))
-  const slack = vagueEvents(subject, law)
-  const more = unordered(subject.reading, law) + otherWays(subject, law)
   const totals = both.flatMap(({ back, units }) => [back.length, units])
   const later = both.flatMap(({ back }) => between.map(from => back.filter(each => each.taken > from).length))
   const overtaken = both.map(({ back }) => mostOvertaken(back))
+  const slack = vagueEvents(subject, law)
+  const more = unordered(subject.reading, law) + otherWays(subject, law)
+  return { totals, later, overtaken, slack, more }
+}
+
+function lawOrder(subject: Subject, [, since, all, most = '0']: readonly string[]): Problem | typeof UNCHECKED {
+  const order = orderOf(subject)
+  if (!order) return UNCHECKED
+  const { totals, later, overtaken, slack, more } = order
   return (
     outside('references that came back', Number(all), Math.min(...totals) - slack, Math.max(...totals) + more) ??
     outside('those taken later', Number(since), Math.min(...later) - slack, Math.max(...later) + more) ??
@@ -140,15 +148,9 @@ function lawOrder(subject: Subject, [, since, all, most = '0']: readonly string[
 
 /** Checks the same numbers from above where some of the references are left out, because their puts may be of others. */
 function sureOrder(subject: Subject, [, since, sure, most = '0']: readonly string[]): Problem | typeof UNCHECKED {
-  const law = lawOf(subject)
-  const between = takenBetween(subject)
-  if (!law || !between) return UNCHECKED
-  const both = [false, true].map(isLatest => returned(subject.reading, law, isLatest))
-  const slack = vagueEvents(subject, law)
-  const more = unordered(subject.reading, law) + otherWays(subject, law)
-  const totals = both.flatMap(({ back, units }) => [back.length, units])
-  const later = both.flatMap(({ back }) => between.map(from => back.filter(each => each.taken > from).length))
-  const overtaken = both.map(({ back }) => mostOvertaken(back))
+  const order = orderOf(subject)
+  if (!order) return UNCHECKED
+  const { totals, later, overtaken, slack, more } = order
   return (
     outside('references that surely came back so', Number(sure), 1, Math.max(...totals) + more) ??
     outside('those taken later', Number(since), Math.min(...later) - slack, Math.max(...later) + more) ??
