@@ -141,3 +141,23 @@ test('but rightful if nothing does', async () => {
   driver.alloc(3).scan(3).pin(3).done(3).abort(3).drop(3)
   expect(await driver.run(16).accused()).toEqual([])
 })
+
+/** A job is aborted too often while another of the page's jobs goes on: that one's end comes two lifetimes later, and frees the page. */
+function hiddenAbort(): SmallDriver {
+  const driver = new SmallDriver().run(40)
+  for (let i = 0; i < 16; i++) driver.run(4).alloc(3).pin(3).abort(3).drop(3)
+  driver.alloc(3).pin(3).pin(3).done(3).abort(3).drop(3)
+  return driver.alloc(3).drop(3).alloc(3).done(3)
+}
+
+test('where a put gives back what was taken lifetimes ago, the puts of that time may be the one too many', async () => {
+  const driver = hiddenAbort().pin(3).done(3).drop(3)
+  expect(await driver.run(16).accused()).toEqual([
+    'surplus-put on 3 certain, undefined small_job_done or small_job_abort',
+  ])
+})
+
+test('who gets the page after that is right, even if a later reference of the law is held and makes up for it', async () => {
+  const driver = hiddenAbort().pin(3).drop(3)
+  expect(await driver.accused()).toEqual(['surplus-put on 3 likely, undefined small_job_done or small_job_abort'])
+})

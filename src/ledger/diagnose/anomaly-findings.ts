@@ -75,7 +75,8 @@ export class AnomalyFindings {
    */
   #freedEarly(history: PageHistory | undefined, earlier: readonly Shortage[]): Shortage | undefined {
     const [early] = earlier
-    if (!history?.isWhole || earlier.length !== 1 || early!.taken === 0) return undefined
+    if (!history?.isWhole || earlier.length !== 1) return undefined
+    if (early!.taken === 0 && this.#shortages.isOfHandOuts(early!)) return undefined
     const { law } = early!
     const all = [...history.settled, ...history.lifetimes].filter(({ isBroken, isOpen }) => !(isBroken || isOpen))
     const own = all.filter(({ balance }) => (balance.get(law) ?? 0) !== 0).length

@@ -110,7 +110,7 @@ export class Diagnosis {
       site: (signature: number) => ledger.sites.site(signature),
       events: (signature: number) => ledger.tasks.ticksOfSignature(signature),
     }
-    const before: LifetimeBefore = (page, event) => lifetimeBefore(ledger, page, event)
+    const before: LifetimeBefore = (page, event, isSought) => lifetimeBefore(ledger, page, event, isSought)
     const shortIn = (history: PageHistory | undefined): Shortage[] =>
       history ? shortages(history, ledger.idleCount(history.row) ?? 0, ledger.book, sites, before) : []
     const shortOn = (row: number) => shortIn(histories.get(row))

@@ -187,16 +187,20 @@ function setAside(
 /** Most lifetimes that are searched for the one that ended before an event. */
 const MOST_BEFORE = 64
 
-/** Returns the events of the page's lifetime that ended before an event; none where it is not remembered. */
+/**
+ * Returns the events of the latest of the page's lifetimes that ended before an event and has one of the kind in question; none where
+ * it is not remembered.
+ */
 export function lifetimeBefore(
   { log, nodes, pages }: LearningTracker,
   row: number,
   event: LifetimeEvent,
+  isSought: (event: LifetimeEvent) => boolean,
 ): readonly LifetimeEvent[] {
   let entry = pages.lastClosed[row]!
   for (let i = 0; i < MOST_BEFORE && entry >= 0; i++) {
     const events = nodes.chain(log.tail[entry]!)
-    if (events.length > 0 && events.at(-1)!.ordinal < event.ordinal) return events
+    if (events.length > 0 && events.at(-1)!.ordinal < event.ordinal && events.some(isSought)) return events
     entry = log.before[entry]!
   }
   return []

@@ -42,8 +42,12 @@ export interface CallSites {
   slack: number
 }
 
-/** The lifetime of a page that ended before an event, as far as it is remembered: its events, in order. */
-export type LifetimeBefore = (row: number, event: LifetimeEvent) => readonly LifetimeEvent[]
+/** The latest lifetime of a page that ended before an event and has one of a kind, as far as it is remembered: its events, in order. */
+export type LifetimeBefore = (
+  row: number,
+  event: LifetimeEvent,
+  isSought: (event: LifetimeEvent) => boolean,
+) => readonly LifetimeEvent[]
 
 /** A call site without a law that has at most this many events is suspicious: it is not part of any regular traffic. */
 const RARE = 2
@@ -89,15 +93,19 @@ function shortageOf(
       ? { put: puts.find(each => book.isSpoiler(unitKey(each.signature, -1))) ?? rarest(puts, sites), out: 0 }
       : (firstBelow(own, Math.max(0, before), idle) ?? { put: puts.at(-1)!, out: 0 })
   const isAlone = law === NO_LAW && (sites.events(put.signature) <= RARE || book.isSpoiler(unitKey(put.signature, -1)))
-  // Another put of the law may have freed the page in the lifetime before, so that its rightful put falls into this lifetime.
-  const earlier = law === NO_LAW ? [] : lifetimeBefore(history.row, lifetime.events[0]!).filter(isPut)
   // What came after the first put that found nothing left is no reason for that. What follows a broken lifetime is in it, too.
   const until = puts.filter(({ ordinal, time }) => ordinal <= put.ordinal || time <= put.time + sites.slack)
-  const candidates = isAlone ? [put] : onePerSite([put, ...until, ...earlier], sites)
   const aside = [...lifetime.aside].filter(([key]) => book.lawOf(key) === law).map(([, n]) => n)
   const all = [...own.map(event => unitsOf(event, idle)), ...aside]
   const taken = all.reduce((sum, n) => sum + Math.max(0, n), 0)
   const given = taken - all.reduce((sum, n) => sum + n, 0)
+  // Another put of the law may have freed the page before, so that its rightful put falls into this lifetime: in the lifetime right
+  // before this one or, if this one took nothing that could be given back, in the latest one that did.
+  const eventsBefore = (isSought: (event: LifetimeEvent) => boolean) =>
+    law === NO_LAW ? [] : lifetimeBefore(history.row, lifetime.events[0]!, isSought)
+  const source = taken === 0 ? eventsBefore(event => isOf(event) && unitsOf(event, idle) > 0) : []
+  const earlier = [...eventsBefore(() => true), ...source].filter(isPut)
+  const candidates = isAlone ? [put] : onePerSite([put, ...until, ...earlier], sites)
   return {
     law,
     units,
