@@ -32,9 +32,18 @@ interface Returned {
   pid: number
 }
 
-/** Pairs gets and puts of a law page by page. @param isLatest true if each put drops the latest open reference, not the oldest */
-function returned(reading: Reading, law: NamedLaw, isLatest: boolean): { back: Returned[]; units: number } {
+/**
+ * Pairs gets and puts of a law page by page. `out` has the gets with references that were never put.
+ *
+ * @param isLatest true if each put drops the latest open reference, not the oldest
+ */
+function returned(
+  reading: Reading,
+  law: NamedLaw,
+  isLatest: boolean,
+): { back: Returned[]; units: number; out: readonly number[] } {
   const back: Returned[] = []
+  const gets: number[] = []
   let units = 0
   for (const page of reading.pages.values()) {
     const out: { taken: number; pid: number; units: number }[] = []
@@ -53,8 +62,9 @@ function returned(reading: Reading, law: NamedLaw, isLatest: boolean): { back: R
         out.splice(out.indexOf(get), 1)
       }
     }
+    gets.push(...out.map(({ taken }) => taken))
   }
-  return { back, units }
+  return { back, units, out: gets }
 }
 
 /** The largest number of references that overtook another one: that were taken later and put earlier. */
@@ -219,6 +229,22 @@ function maybeWith(subject: Subject, [, task]: readonly string[]): Problem | typ
   return any ? undefined : `${task} gives back no reference of the law`
 }
 
+/** Checks the number of gets that have references out at the end, and were overtaken by more than any that came back. */
+function withOne(subject: Subject, [, gets]: readonly string[]): Problem | typeof UNCHECKED {
+  const law = lawOf(subject)
+  if (!law) return UNCHECKED
+  const { reading } = subject
+  const both = [false, true].map(isLatest => returned(reading, law, isLatest))
+  const overtaken = both.map(({ back, out }) => {
+    const most = mostOvertaken(back)
+    return out.filter(from => back.filter(({ taken }) => taken > from).length > most).length
+  })
+  const slack = vagueEvents(subject, law) + unordered(reading, law) + otherWays(subject, law)
+  // Of some that came back it is not known for how long they were out, so that fewer may have overtaken any that did.
+  const most = Math.max(...both.map(({ out }) => out.length)) + slack
+  return outside('gets that were overtaken', Number(gets), Math.min(...overtaken) - slack, most)
+}
+
 /** Checks the number of references of the law that the same task took later and put itself. */
 function passedByTask(subject: Subject, [, since, most = '0', pages]: readonly string[]): Problem | typeof UNCHECKED {
   const law = lawOf(subject)
@@ -311,6 +337,10 @@ export const ORDER_CHECKS: readonly Check[] = [
   check(
     /^(?:this is the only page|these are the only (\d+) pages) in use at the end; all (\d+) references of that law that were taken later have come back, and up to (\d+) were out at once before$/,
     leftOver,
+  ),
+  check(
+    /^(\d+) gets of that law were overtaken by more than any whose references came back: one holder who stopped may have what they took, and give it back yet$/,
+    withOne,
   ),
   // "Pages" in the sentence means lifetimes: a page that was allocated twice counts twice.
   check(

@@ -4,7 +4,7 @@ import { NO_LAW } from '../learn/law-book.ts'
 import type { LearningTracker } from '../learn/learning-tracker.ts'
 import type { LifetimeEvent } from '../track/lifetime-event.ts'
 import { lawSentence } from './law-words.ts'
-import { isLeftOver, isLifetimeOvertaken, isOvertaken, isPassedByItsTask, type LeakFacts } from './leak.ts'
+import { areWithOne, isLeftOver, isLifetimeOvertaken, isOvertaken, isPassedByItsTask, type LeakFacts } from './leak.ts'
 import type { Naming } from './naming.ts'
 import type { OpenReference } from './references.ts'
 
@@ -28,6 +28,7 @@ export function leakSentences(
     !isLeak && facts.maybeWith !== undefined && isOvertaken(facts)
       ? `${naming.task(facts.maybeWith)}, which gives back such references, has given back none that was taken later: it may still work on this one`
       : '',
+    isLeak ? withOneSentence(facts) : '',
     aloneSentence(facts),
     facts.exited ? `its task ${naming.task(event.pid)} exited` : '',
     facts.wasEvicted ? 'an attempt to evict the page came later and could not free it' : '',
@@ -47,6 +48,12 @@ function orderSentence(facts: LeakFacts): string {
   if (facts.hasLaw && isLeftOver(facts))
     return `${facts.openPages <= 1 ? 'this is the only page' : `these are the only ${facts.openPages} pages`} in use at the end; all ${facts.since} references of that law${remembered} that were taken later have come back, and up to ${facts.peak} were out at once before`
   return ''
+}
+
+/** Says that a holder who stopped explains it as well, where only the order of the law speaks for a leak. */
+function withOneSentence(facts: LeakFacts): string {
+  if (!areWithOne(facts) || !isOvertaken(facts) || facts.isOwnTask || isLeftOver(facts) || facts.waits) return ''
+  return `${facts.alike} gets of that law were overtaken by more than any whose references came back: one holder who stopped may have what they took, and give it back yet`
 }
 
 function lifetimesSentence({ isPartial, sinceLifetimes, lifetimes, mostLifetimes }: LeakFacts): string {

@@ -156,6 +156,14 @@ const BEGUN_LATE = 8
 /** Number of references that must have come back before all ways back are taken to be known. */
 const ALL_WAYS = 500
 
+/**
+ * Of what is lost at once: how many of the law must have come back, what share of them before it (one in so many), and by how many times
+ * the most that overtook any of these it must have been overtaken. Whoever is slow is so with all that it has.
+ */
+const MANY = 100
+const LATE = 4
+const MUCH_FURTHER = 4
+
 /** Later events of a task that count as "went on". */
 const WENT_ON = 50
 
@@ -242,7 +250,8 @@ function certaintyByOrder(facts: LeakFacts): Certainty | undefined {
   if (isPassedByItsTask(facts)) return passed(facts)
   const isPassed = !facts.isOwnTask && isOvertaken(facts) && facts.maybeWith === undefined && !facts.mayWait
   const certainty = isPassed ? overtaken(facts) : undefined
-  return certainty ?? (isLeftOver(facts) ? 'likely' : holderIsGone(facts))
+  if (certainty !== undefined) return certainty
+  return isLeftOver(facts) ? 'likely' : (holderIsGone(facts) ?? (isPassed ? lostAtOnce(facts) : undefined))
 }
 
 /**
@@ -251,10 +260,9 @@ function certaintyByOrder(facts: LeakFacts): Certainty | undefined {
  * has the page, and rightfully so as long as others use it.
  */
 function overtaken(facts: LeakFacts): Certainty | undefined {
-  const { isHandOut, others, alike, between, returned, lawLifetimes, hasStack } = facts
+  const { isHandOut, others, alike, returned, lawLifetimes, hasStack } = facts
   const isDoubtful = facts.isPin || facts.mayBeBlocked
-  // References taken one right after the other belong to one holder that has stopped and may go on.
-  if (facts.mayBeWithOne || (alike > SEVERAL && between < FACTOR * alike)) return undefined
+  if (areWithOne(facts)) return undefined
   // Without stacks a law has all references of an operation, whoever takes them, and one of those may keep several.
   if (!hasStack && alike > SEVERAL) return undefined
   // Of references of hand-outs, each lifetime has one, whatever else its law has.
@@ -263,6 +271,25 @@ function overtaken(facts: LeakFacts): Certainty | undefined {
   if (areKept(facts, isException)) return undefined
   if (!isException) return returned >= ALL_WAYS && mayBeFault(facts) ? 'possible' : undefined
   return isDoubtful ? 'possible' : 'likely'
+}
+
+/**
+ * True if one holder who stopped, and may go on, explains what was overtaken as well as a fault does: references that were taken one
+ * right after the other, or hardly any of which were taken since.
+ */
+export function areWithOne({ mayBeWithOne, alike, between }: LeakFacts): boolean {
+  return mayBeWithOne || (alike > SEVERAL && between < FACTOR * alike)
+}
+
+/**
+ * Judges references that one holder who stopped may have: they may be lost all the same. A reader who stopped before it had given
+ * anything back has stopped early, and a table is filled at the start; here many of the law came back before the first of them was taken.
+ */
+function lostAtOnce(facts: LeakFacts): Certainty | undefined {
+  const { isHandOut, isPin, returned, earlier, since, most } = facts
+  if (isHandOut || isPin || !areWithOne(facts) || returned < MANY || earlier * LATE < returned) return undefined
+  if (since <= MUCH_FURTHER * most + MARGIN) return undefined
+  return mayBeFault(facts) && !areKept(facts, false) ? 'possible' : undefined
 }
 
 /**
