@@ -54,6 +54,10 @@ class SmallDriver {
   abort = (page: number) => this.#change(page, -1, 'small_job_abort')
   scan = (page: number) => this.#change(page, 1, 'small_scan')
   putBack = (page: number) => this.#change(page, -1, 'small_put_back')
+  /** Takes eight references at once, as for parts of the page that are used one by one, of which what is left is put at once. */
+  cut = (page: number) => this.#change(page, 8, 'small_cut')
+  part = (page: number) => this.#change(page, -1, 'small_part_done')
+  rest = (page: number, left: number) => this.#change(page, -left, 'small_rest')
   drop = (page: number) => this.#change(page, -1, 'small_drop')
 
   async accused(): Promise<string[]> {
@@ -160,4 +164,27 @@ test('where a put gives back what was taken lifetimes ago, the puts of that time
 test('who gets the page after that is right, even if a later reference of the law is held and makes up for it', async () => {
   const driver = hiddenAbort().pin(3).drop(3)
   expect(await driver.accused()).toEqual(['surplus-put on 3 likely, undefined small_job_done or small_job_abort'])
+})
+
+/** A page of which two parts were put and the rest, one too many, so that the put of the third part finds the page free. */
+function cutPages(usual: (lifetime: number) => number): SmallDriver {
+  const driver = new SmallDriver().run(40)
+  for (let i = 0; i < 30; i++) {
+    driver.alloc(3).cut(3)
+    for (let part = usual(i); part > 0; part--) driver.part(3)
+    driver.rest(3, 8 - usual(i)).drop(3)
+  }
+  return driver.alloc(3).cut(3).part(3).part(3).rest(3, 6).drop(3).part(3)
+}
+
+test('a put of more than its call site gives back in any other lifetime is likely the one too many', async () => {
+  const driver = cutPages(() => 3)
+  expect(await driver.run(16).accused()).toEqual(['surplus-put on 3 certain, likely small_rest'])
+})
+
+test('but not where that varies', async () => {
+  const driver = cutPages(lifetime => 3 + (lifetime % 2))
+  expect(await driver.run(16).accused()).toEqual([
+    'put-on-free-page on 3 certain, undefined small_part_done or small_rest',
+  ])
 })

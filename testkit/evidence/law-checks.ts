@@ -149,11 +149,27 @@ function givenBackMore(subject: Subject, [, units]: readonly string[]): Problem 
   return sum < 0 ? undefined : `the page's events under the law sum to ${sum}, said is -${units}`
 }
 
+/** Checks that a put of the page gave back so many, and in all other lifetimes that have its call site, that gave back so many others. */
+function gaveBackMore(subject: Subject, [, name, here, usual, n]: readonly string[]): Problem {
+  const { reading, account, page } = subject
+  const unitsIn = (events: readonly PageEvent[]) =>
+    events.filter(event => event.delta < 0 && isAt(event, name!)).reduce((sum, { delta }) => sum - delta, 0)
+  if (!page.events.some(event => isAt(event, name!) && event.delta === -Number(here)))
+    return `no put of ${here} at ${name}`
+  const spoilt = spoiltPages(account)
+  const having = reading.lifetimes.filter(({ isComplete, events }) => isComplete && unitsIn(events) > 0)
+  const sure = having.filter(({ pfn, isSure }) => isSure && !spoilt.has(pfn))
+  const other = sure.find(({ events }) => unitsIn(events) !== Number(usual))
+  if (other) return `in a lifetime of page ${other.pfn} ${unitsIn(other.events)} were given back at ${name}`
+  return outside('lifetimes', Number(n), sure.length - uncountedLifetimes(subject), having.length)
+}
+
 export const LAW_CHECKS: readonly Check[] = [
   check(
     /^what (.+) takes?, (.+) gives? back: as many references in (?:all|(\d+) of) (\d+) complete lifetimes$/,
     lawHolds,
   ),
   check(/^on this page (\d+) references? more (?:was|were) given back under that law than taken$/, givenBackMore),
+  check(/^(.+) gave back (\d+) here, and (\d+) in each of (\d+) other lifetimes$/, gaveBackMore),
   check(/^no law of the recording says what gives back a reference that (.+) took$/, withoutLaw),
 ]

@@ -87,6 +87,7 @@ const REASONS: readonly [string, Check][] = [
   ['it puts under the same law', putsUnder],
   ['no law says what it gives back', withoutLaw],
   ['it gave back more than was out', gaveMore],
+  ['it gave back more than in any other lifetime', gaveMore],
   ['nothing of its law was out when it came', nothingOut],
   ['its task had nothing of its law out when it came', itsTaskHasNone],
   ['it was the first to find the page free', () => undefined],

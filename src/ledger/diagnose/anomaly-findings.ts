@@ -63,8 +63,11 @@ export class AnomalyFindings {
       const ofCause = this.#certaintyOfCause(early, certainty, false)
       return this.#explained(anomaly, this.#shortages.of(anomaly.row, early, ofCause, false))
     }
-    if (first.put.time === anomaly.event.time && first.put.pid === anomaly.event.pid)
-      return this.#confirmed(anomaly, this.#shortages.of(anomaly.row, first, certainty, history!.isWhole))
+    if (first.put.time === anomaly.event.time && first.put.pid === anomaly.event.pid) {
+      const finding = this.#shortages.of(anomaly.row, first, certainty, history!.isWhole)
+      const isAnother = finding.culprit && finding.culprit.time !== anomaly.event.time
+      return isAnother ? this.#explained(anomaly, finding) : this.#confirmed(anomaly, finding)
+    }
     const ofCause = this.#certaintyOfCause(first, certainty, isShort)
     return this.#explained(anomaly, this.#shortages.of(anomaly.row, first, ofCause, history!.isWhole))
   }

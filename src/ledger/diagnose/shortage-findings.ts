@@ -12,6 +12,7 @@ import { newFinding } from './new-finding.ts'
 import { unitsOf } from './page-history.ts'
 import { pairReferences } from './references.ts'
 import type { Shortage } from './shortage.ts'
+import { type Usual, UsualUnits } from './usual-units.ts'
 
 /** Number of lifetimes that must obey a law before the put that breaks it is the culprit for certain. */
 const WELL_KNOWN = 50
@@ -23,6 +24,7 @@ export class ShortageFindings {
   readonly #ledger: LearningTracker
   readonly #naming: Naming
   readonly #isHandOut: (signature: number) => boolean
+  #usual: UsualUnits | undefined
 
   constructor(ledger: LearningTracker, naming: Naming, isHandOut: (signature: number) => boolean) {
     this.#ledger = ledger
@@ -43,21 +45,43 @@ export class ShortageFindings {
 
   #surplus(row: number, shortage: Shortage, certainty: Certainty, isWhole: boolean): Finding {
     const { put, candidates, units, law, lifetime } = shortage
-    const culpritCertainty = this.#culpritCertainty(shortage, certainty === 'certain' && isWhole, isWhole)
-    const isSure = culpritCertainty !== 'possible' || candidates.length === 1
+    const ofPut = this.#culpritCertainty(shortage, certainty === 'certain' && isWhole, isWhole)
+    const excess = ofPut === 'possible' ? this.#excess(shortage) : undefined
+    const isSure = ofPut !== 'possible' || candidates.length === 1
+    const culprit = excess?.put ?? (isSure ? put : undefined)
+    const ordered = excess ? [excess.put, ...candidates.filter(each => each !== excess.put)] : candidates
     return newFinding(this.#ledger, 'surplus-put', row, {
       ...this.#place(row, lifetime.events, shortage),
       certainty,
-      culprit: isSure ? this.#naming.actor(put) : undefined,
-      culpritCertainty: isSure ? culpritCertainty : undefined,
-      candidates: candidates.map(event => ({
+      culprit: culprit && this.#naming.actor(culprit),
+      culpritCertainty: excess ? 'likely' : isSure ? ofPut : undefined,
+      candidates: ordered.map(event => ({
         actor: this.#naming.actor(event),
-        reasons: this.#reasons(event, shortage),
+        reasons:
+          event === excess?.put ? ['it gave back more than in any other lifetime'] : this.#reasons(event, shortage),
       })),
       law: law >= 0 ? law : undefined,
       references: units,
-      evidence: this.#evidence(shortage),
+      evidence: [...this.#evidence(shortage), ...(excess ? [this.#excessSentence(excess.put, excess.usual)] : [])],
     })
+  }
+
+  /**
+   * Returns the candidate that gave back as many references more than its call site does in every other lifetime as were given back
+   * too many; undefined if there is none, or if there are several.
+   */
+  #excess({ candidates, units, law }: Shortage): { put: LifetimeEvent; usual: Usual } | undefined {
+    if (candidates.length < 2 || law < 0 || this.#ledger.book.laws[law]!.isAmbiguous) return undefined
+    this.#usual ??= new UsualUnits(this.#ledger.kinds)
+    const found = candidates.flatMap(put => {
+      const usual = this.#usual!.of(put)
+      return usual && put.stack !== 0 && -unitsOf(put, 0) === usual.units + units ? [{ put, usual }] : []
+    })
+    return found.length === 1 ? found[0] : undefined
+  }
+
+  #excessSentence(put: LifetimeEvent, { units, lifetimes }: Usual): string {
+    return `${this.#naming.site(put.signature)} gave back ${-unitsOf(put, 0)} here, and ${units} in each of ${lifetimes} other lifetimes`
   }
 
   /** Returns the finding of a page in use that was not handed out: the first event of its lifetime found it free. */
