@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * `npm run wasm`: compiles the loops in assembly/ to WebAssembly, each into the module of src/ that its first line names. The
+ * modules are in the repository, so that nobody needs the compiler who changes nothing there.
+ */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import asc from 'assemblyscript/asc'
+
+/** Most memory of a module: 4 GB in pages of 64 KB. */
+const MAX_PAGES = 1 << 16
+
+/** The loops: source, and the module that it becomes. */
+export const LOOPS = [{ source: 'assembly/hot-loop.ts', target: 'src/ledger/track/hot-loop.wasm.ts' }] as const
+
+/** Compiles a source, and returns the text of its module. */
+export async function compiled(source: string): Promise<string> {
+  const files = new Map<string, Uint8Array | string>()
+  const options = ['--outFile', 'out.wasm', '-O3', '--noAssert', '--runtime', 'stub', '--use', 'abort=']
+  const memory = ['--importMemory', '--sharedMemory', '--initialMemory', '1', '--maximumMemory', `${MAX_PAGES}`]
+  const features = ['--enable', 'threads', '--memoryBase', '65536']
+  const { error, stderr } = await asc.main([source, ...options, ...memory, ...features], {
+    readFile: name => (name.startsWith('assembly/') ? readFileSync(name, 'utf8') : null),
+    writeFile: (name, contents) => {
+      files.set(name, contents)
+    },
+    listFiles: () => [],
+  })
+  if (error) throw new Error(`${source}: ${error.message}\n${stderr.toString()}`)
+  const bytes = Buffer.from(files.get('out.wasm') as Uint8Array)
+  return [
+    '// SPDX-License-Identifier: GPL-2.0-or-later',
+    `/** ${source} in WebAssembly, in base64: made by \`npm run wasm\`. */`,
+    `export const WASM =\n  '${bytes.toString('base64')}'\n`,
+  ].join('\n')
+}
+
+async function main(): Promise<void> {
+  for (const { source, target } of LOOPS) writeFileSync(target, await compiled(source))
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await main()
