@@ -1,4 +1,510 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-export function run(from: i32, to: i32): i32 {
-  return load<i32>(<usize>from) + to
+/**
+ * The hot loop of the tracker: what src/ledger/track/tracker.ts does with an ordinary event, in AssemblyScript. It decides first
+ * whether an event is ordinary, and changes nothing before it knows: all others are left to the tracker (`slow`). Both work on the
+ * same columns, so each event leaves them alike, whoever took it in. test/ledger/hot-loop.test.ts holds that.
+ */
+import {
+  AT_COUNT,
+  AT_CPU,
+  AT_CPU_PID,
+  AT_CPU_TIME,
+  AT_INDEX_BASE,
+  AT_INDEX_CHUNK,
+  AT_INDEX_ROWS,
+  AT_KIND_HIGH,
+  AT_KIND_LIFETIMES,
+  AT_KIND_LOW,
+  AT_KIND_SLOTS,
+  AT_LOG_BEFORE,
+  AT_LOG_EVENTS,
+  AT_LOG_KIND,
+  AT_LOG_ROW,
+  AT_LOG_STATE,
+  AT_LOG_TAIL,
+  AT_MAPCOUNT,
+  AT_NODES,
+  AT_OP,
+  AT_ORDER,
+  AT_PAGE_BEFORE,
+  AT_PAGE_BITS,
+  AT_PAGE_COUNT,
+  AT_PAGE_EPOCH,
+  AT_PAGE_EVENTS,
+  AT_PAGE_HASH_HIGH,
+  AT_PAGE_HASH_LOW,
+  AT_PAGE_HEAD,
+  AT_PAGE_LAST_CLOSED,
+  AT_PAGE_LAST_MAPCOUNT,
+  AT_PAGE_LAST_PID,
+  AT_PAGE_LAST_SIGNATURE,
+  AT_PAGE_PAGEMAP,
+  AT_PAGE_TAIL,
+  AT_PAGE_TAIL_MAPCOUNT,
+  AT_PAGEMAPS,
+  AT_PFN,
+  AT_PID,
+  AT_RET,
+  AT_SIGNATURE_TICKS,
+  AT_SITE_KEY,
+  AT_SITE_TRAITS,
+  AT_STACK,
+  AT_TASK_ELSEWHERE,
+  AT_TASK_LAST,
+  AT_TASK_LAST_OWN,
+  AT_TASK_LAST_STACK,
+  AT_TASK_PAGE,
+  AT_TASK_SLOT_PID,
+  AT_TASK_SLOT_ROW,
+  AT_TASK_TICKS,
+  AT_TIME,
+  AT_VAL,
+  AT_WEIGHT_HIGH,
+  AT_WEIGHT_LOW,
+  BIT_COUNT_KNOWN,
+  BIT_OPEN,
+  BIT_SKIPPED,
+  BITS_EXTRAORDINARY,
+  BITS_OF_LIFETIME,
+  BITS_UNCLAIMABLE,
+  CHUNK,
+  DOUBLE_INTERRUPT,
+  DOUBLE_NEXT_EDGE,
+  DOUBLE_SNAPSHOT_AT,
+  DOUBLE_SWEEP_PFN,
+  INT_ALL_PAGES,
+  INT_ANY_DEVICE,
+  INT_COMPLETE,
+  INT_CPUS,
+  INT_EPOCH,
+  INT_HAS_ENDINGS,
+  INT_INDEX_SLOTS,
+  INT_KIND_SLOT_COUNT,
+  INT_LOG_ALL_EVENTS,
+  INT_LOG_LENGTH,
+  INT_NEW_EVENTS,
+  INT_NEW_SKIPPED,
+  INT_NODE_END,
+  INT_NODE_FREE,
+  INT_NODE_NEXT,
+  INT_OPEN_GAPS,
+  INT_ORDINAL,
+  INT_RAW_MAPCOUNT,
+  INT_SIGNATURES,
+  INT_SITES,
+  INT_SWEEP_PID,
+  INT_TASK_SLOTS,
+  INT_WEIGHTS,
+  LONG_LIFETIME,
+  MAPCOUNT_SAMPLE,
+  MAPPED,
+  MAX_EVENTS,
+  MAX_LIFETIMES,
+  NODE_BEFORE,
+  NODE_COUNT,
+  NODE_CPU_AND_OP,
+  NODE_DELTA,
+  NODE_INTS,
+  NODE_MAPCOUNT,
+  NODE_ORDINAL,
+  NODE_PID,
+  NODE_RET,
+  NODE_SIGNATURE,
+  NODE_SINCE,
+  NODE_STACK,
+  NODE_TASK_SEQ,
+  NODE_TIME,
+  NODE_VAL,
+  OFTEN,
+  OP_SHIFT,
+  PAGEMAP_CLOSES_AT,
+  PAGEMAP_GET_FROM,
+  PAGEMAP_INTS,
+  PAGEMAP_LIVES,
+  PAGEMAP_PUT_TO,
+  PAGEMAP_RULE,
+  PAGEMAP_SET_AT_ZERO,
+  RULE_CLOSES,
+  RULE_DEVICE,
+  RULE_IDLE_ONE,
+  RULE_KNOWN,
+  RULE_SET,
+  TRAIT_DEVICE,
+  TRAIT_FAULT,
+  TRAIT_INIT,
+  TRAIT_INTERRUPT,
+  TRAIT_NAMELESS,
+  TRAIT_TEARDOWN,
+} from '../src/ledger/track/hot-layout'
+
+/** Operations, as in src/trace/events.ts. */
+const SET = 0
+const MOD_AND_TEST = 2
+const MOD_AND_RETURN = 3
+const MOD_UNLESS = 4
+
+/** Factors of the hashes, as in the tables that they are of. */
+const GOLDEN: i32 = <i32>0x9e3779b1
+const HIGH_HALF: i32 = <i32>0x85ebca6b
+
+/**
+ * The tracker takes in the event at a place of the batch's order, and maybe some that follow it. Returns the next place. Afterwards
+ * the columns may be elsewhere.
+ */
+declare function slow(k: i32, to: i32): i32
+/** A get in a page fault, for `FaultRetries`. */
+declare function faulted(i: i32, row: i32, signature: i32): void
+/** A lifetime that closes, for what keeps lists of some open ones. */
+declare function ended(row: i32): void
+/** The map count of an idle page, one of many. */
+declare function sampled(row: i32): void
+
+/** Takes in the events at the places from `from` to `to` of the batch's order. */
+export function run(from: i32, to: i32): void {
+  let k = from
+  while (k < to) k = take(u32At(AT_ORDER, k)) ? k + 1 : slow(k, to)
+}
+
+function u32At(column: usize, i: i32): i32 {
+  return load<i32>(load<usize>(column) + ((<usize>i) << 2))
+}
+
+function setAt(column: usize, i: i32, value: i32): void {
+  store<i32>(load<usize>(column) + ((<usize>i) << 2), value)
+}
+
+function f64At(column: usize, i: i32): f64 {
+  return load<f64>(load<usize>(column) + ((<usize>i) << 3))
+}
+
+function setF64At(column: usize, i: i32, value: f64): void {
+  store<f64>(load<usize>(column) + ((<usize>i) << 3), value)
+}
+
+function count(place: usize): void {
+  store<i32>(place, load<i32>(place) + 1)
+}
+
+/** Takes in an event. Returns false if the tracker has to, before anything was changed. */
+function take(i: i32): bool {
+  const time = f64At(AT_TIME, i)
+  const op = <i32>load<u8>(load<usize>(AT_OP) + i)
+  const cpu = <i32>load<u16>(load<usize>(AT_CPU) + ((<usize>i) << 1))
+  if (op > MOD_UNLESS || cpu >= load<i32>(INT_CPUS)) return false
+  if (time > load<f64>(DOUBLE_SNAPSHOT_AT) || time >= load<f64>(DOUBLE_NEXT_EDGE)) return false
+  const row = find(f64At(AT_PFN, i))
+  const stack = u32At(AT_STACK, i)
+  const isKnown = stack === 0 || (<u32>stack < <u32>load<i32>(INT_SITES) && u32At(AT_SITE_KEY, stack) !== 0)
+  if (op === MOD_UNLESS && u32At(AT_RET, i) === 0) return takeRefused(i, row, isKnown, cpu, time)
+  if (!isKnown) return false
+  const traits = traitsOf(stack)
+  if (row < 0) return false
+  if (!isDevice(row)) {
+    if ((traits & TRAIT_DEVICE) !== 0 || op === SET) return false
+    if (areOrdinaryLeftOut()) {
+      store<u16>(bitsOf(row), load<u16>(bitsOf(row)) | BIT_SKIPPED)
+      count(INT_NEW_SKIPPED)
+      stamp(i, cpu, time)
+      return true
+    }
+  }
+  return apply(i, row, op, stack, traits, cpu, time)
+}
+
+/** Takes in a get that was refused: it changed nothing. Of a page in use, the tracker has to look at it. */
+function takeRefused(i: i32, row: i32, isKnown: bool, cpu: i32, time: f64): bool {
+  if (row >= 0) {
+    const isOther = !isDevice(row)
+    if (isOther && (!isKnown || (traitsOf(u32At(AT_STACK, i)) & TRAIT_DEVICE) !== 0)) return false
+    if (isOther && areOrdinaryLeftOut()) {
+      count(INT_NEW_SKIPPED)
+      stamp(i, cpu, time)
+      return true
+    }
+    if (u32At(AT_PAGE_COUNT, row) > 0) return false
+  }
+  count(INT_NEW_EVENTS)
+  stamp(i, cpu, time)
+  return true
+}
+
+/** Notes the last stamp of a CPU, and whose it was. */
+function stamp(i: i32, cpu: i32, time: f64): void {
+  setF64At(AT_CPU_TIME, cpu, time)
+  setAt(AT_CPU_PID, cpu, u32At(AT_PID, i))
+}
+
+/** Returns the traits of a stack whose call site is known. */
+function traitsOf(stack: i32): i32 {
+  return stack === 0 ? 0 : <i32>load<u16>(load<usize>(AT_SITE_TRAITS) + ((<usize>stack) << 1))
+}
+
+function bitsOf(row: i32): usize {
+  return load<usize>(AT_PAGE_BITS) + ((<usize>row) << 1)
+}
+
+/** Address of what is known of a page's pagemap. */
+function pagemapOf(row: i32): usize {
+  return load<usize>(AT_PAGEMAPS) + <usize>u32At(AT_PAGE_PAGEMAP, row) * (PAGEMAP_INTS * 4)
+}
+
+function isDevice(row: i32): bool {
+  return (load<i32>(pagemapOf(row) + PAGEMAP_RULE * 4) & RULE_DEVICE) !== 0
+}
+
+function areOrdinaryLeftOut(): bool {
+  return load<i32>(INT_ANY_DEVICE) !== 0 && load<i32>(INT_ALL_PAGES) === 0
+}
+
+/** Returns the row of a pfn, -1 if it has none. */
+function find(pfn: f64): i32 {
+  const chunk = Math.floor(pfn / CHUNK)
+  if (!(chunk >= 0 && chunk < 9007199254740992)) return -1
+  const mask = load<i32>(INT_INDEX_SLOTS) - 1
+  const whole = <u64>chunk
+  const mixed = (<i32>whole ^ (<i32>(whole >> 32) * HIGH_HALF)) * GOLDEN
+  let slot = (mixed ^ <i32>(<u32>mixed >> 15)) & mask
+  let base = u32At(AT_INDEX_BASE, slot)
+  while (base >= 0 && f64At(AT_INDEX_CHUNK, slot) !== chunk) {
+    slot = (slot + 1) & mask
+    base = u32At(AT_INDEX_BASE, slot)
+  }
+  return base < 0 ? -1 : u32At(AT_INDEX_ROWS, base + <i32>(pfn - chunk * CHUNK))
+}
+
+/** Returns the row of a task, -1 if it has none. */
+function findTask(pid: i32): i32 {
+  const mask = load<i32>(INT_TASK_SLOTS) - 1
+  let slot = (pid * GOLDEN) & mask
+  let row = u32At(AT_TASK_SLOT_ROW, slot)
+  while (row >= 0 && u32At(AT_TASK_SLOT_PID, slot) !== pid) {
+    slot = (slot + 1) & mask
+    row = u32At(AT_TASK_SLOT_ROW, slot)
+  }
+  return row
+}
+
+/** Returns the kind of lifetimes of a hash, -1 if it is new. */
+function findKind(low: i32, high: i32): i32 {
+  const mask = load<i32>(INT_KIND_SLOT_COUNT) - 1
+  let slot = (low ^ (high * GOLDEN)) & mask
+  let kind = u32At(AT_KIND_SLOTS, slot)
+  while (kind >= 0 && (u32At(AT_KIND_LOW, kind) !== low || u32At(AT_KIND_HIGH, kind) !== high)) {
+    slot = (slot + 1) & mask
+    kind = u32At(AT_KIND_SLOTS, slot)
+  }
+  return kind
+}
+
+/**
+ * True if a set hands out an idle page as its rule says, and this was seen often before, or undoes a hand-out. Others may be
+ * initialisations.
+ */
+function isHandOut(rule: i32, pagemap: usize, bits: i32, present: i32, val: i32, traits: i32): bool {
+  if ((rule & RULE_SET) === 0 || load<i32>(pagemap + PAGEMAP_SET_AT_ZERO * 4) < OFTEN || (traits & TRAIT_INIT) !== 0)
+    return false
+  return val === 0 ? present === 1 && (bits & BIT_OPEN) !== 0 : val > 0 && present === 0
+}
+
+/** True if the rule and the operation's own result allow a get or put at the present count, and it is no news about the rule. */
+function isPlain(pagemap: usize, op: i32, present: i32, next: i64, val: i32, ret: i32): bool {
+  if (op === MOD_AND_TEST && (ret !== 0) !== (next === 0)) return false
+  if (op === MOD_AND_RETURN && next !== <i64>ret) return false
+  if (val > 0) return present > 0 && present >= load<i32>(pagemap + PAGEMAP_GET_FROM * 4)
+  const least = load<i32>(pagemap + PAGEMAP_PUT_TO * 4)
+  return val < 0 && next >= <i64>least && (next > 0 || least === 0)
+}
+
+/** True if a put of one reference, of a page that is idle at 1, may be that of memunmap_pages(): see `UnmapSweep`. */
+function mayBeBasePut(i: i32, traits: i32): bool {
+  if (u32At(AT_STACK, i) !== 0 && (traits & TRAIT_NAMELESS) === 0) return (traits & TRAIT_TEARDOWN) !== 0
+  return load<i32>(INT_SWEEP_PID) === u32At(AT_PID, i) && load<f64>(DOUBLE_SWEEP_PFN) + 1 === f64At(AT_PFN, i)
+}
+
+/** True if the page is tracked, nothing about it is out of the ordinary, and no event of it can have been lost. */
+function isFollowed(row: i32, bits: i32): bool {
+  if ((bits & (BITS_EXTRAORDINARY | BIT_COUNT_KNOWN)) !== BIT_COUNT_KNOWN) return false
+  return u32At(AT_PAGE_EPOCH, row) === load<i32>(INT_EPOCH) && load<i32>(INT_OPEN_GAPS) === 0
+}
+
+/** True if an event can be applied at the present count without a closer look. */
+function isOrdinary(i: i32, op: i32, pagemap: usize, bits: i32, present: i32, next: i64, traits: i32): bool {
+  const rule = load<i32>(pagemap + PAGEMAP_RULE * 4)
+  if ((rule & RULE_KNOWN) === 0 || next !== <i64>(<i32>next)) return false
+  if (u32At(AT_MAPCOUNT, i) < 0 && load<i32>(INT_RAW_MAPCOUNT) === 0) return false
+  const val = u32At(AT_VAL, i)
+  if (op === SET) return isHandOut(rule, pagemap, bits, present, val, traits)
+  if (val === -1 && (rule & RULE_IDLE_ONE) !== 0 && mayBeBasePut(i, traits)) return false
+  return isPlain(pagemap, op, present, next, val, u32At(AT_RET, i))
+}
+
+/** Applies an event to its page, if it is one that needs no closer look. */
+function apply(i: i32, row: i32, op: i32, stack: i32, traits: i32, cpu: i32, time: f64): bool {
+  const bits = <i32>load<u16>(bitsOf(row))
+  if (!isFollowed(row, bits)) return false
+  const pagemap = pagemapOf(row)
+  const present = u32At(AT_PAGE_COUNT, row)
+  const delta = op === SET ? u32At(AT_VAL, i) - present : u32At(AT_VAL, i)
+  const next = <i64>present + <i64>delta
+  if (!isOrdinary(i, op, pagemap, bits, present, next, traits)) return false
+  const signature = stack === 0 ? op : u32At(AT_SITE_KEY, stack) - 1
+  const key = signature * 2 + (delta < 0 ? 1 : 0)
+  const task = findTask(u32At(AT_PID, i))
+  if (task < 0 || signature >= load<i32>(INT_SIGNATURES) || key >= load<i32>(INT_WEIGHTS)) return false
+
+  const isOpen = (bits & BIT_OPEN) !== 0
+  const events = isOpen ? u32At(AT_PAGE_EVENTS, row) + 1 : 1
+  const low = (isOpen ? u32At(AT_PAGE_HASH_LOW, row) : 0) + u32At(AT_WEIGHT_LOW, key) * delta
+  const high = (isOpen ? u32At(AT_PAGE_HASH_HIGH, row) : 0) + u32At(AT_WEIGHT_HIGH, key) * delta
+  const closes = closesAt(pagemap, <i32>next)
+  let kind = -1
+  if (closes) {
+    if ((bits & BITS_UNCLAIMABLE) !== 0 || isLogFull()) return false
+    kind = findKind(low, high)
+    if (kind < 0) return false
+  } else if (events % LONG_LIFETIME === 0) return false
+  const node = takeNode()
+  if (node < 0) return false
+
+  // From here on the event is taken in.
+  count(INT_NEW_EVENTS)
+  if (op === SET && delta > 0) count(pagemap + PAGEMAP_SET_AT_ZERO * 4)
+  if (!isOpen) openLifetime(row, bits, present)
+  setNode(node, NODE_SIGNATURE, signature)
+  setNodeTime(node, NODE_SINCE, stampAfter(u32At(AT_PID, i), cpu, task, time))
+  setNode(node, NODE_TASK_SEQ, tick(task, time, stack, row, (traits & TRAIT_INTERRUPT) !== 0))
+  setAt(AT_SIGNATURE_TICKS, signature, u32At(AT_SIGNATURE_TICKS, signature) + 1)
+  append(node, i, row, op, cpu, delta)
+  setAt(AT_PAGE_EVENTS, row, events)
+  setAt(AT_PAGE_LAST_SIGNATURE, row, signature)
+  setAt(AT_PAGE_HASH_LOW, row, low)
+  setAt(AT_PAGE_HASH_HIGH, row, high)
+  setAt(AT_PAGE_COUNT, row, <i32>next)
+  if (delta > 0 && (traits & TRAIT_FAULT) !== 0) faulted(i, row, signature)
+  if (closes) close(row, bits, pagemap, kind, node, events)
+  return true
+}
+
+/** True if a lifetime ends at that count. */
+function closesAt(pagemap: usize, next: i32): bool {
+  return (
+    (load<i32>(pagemap + PAGEMAP_RULE * 4) & RULE_CLOSES) !== 0 && next === load<i32>(pagemap + PAGEMAP_CLOSES_AT * 4)
+  )
+}
+
+/** Opens a lifetime at the page's present count: see `Lifetimes.open`. */
+function openLifetime(row: i32, bits: i32, present: i32): void {
+  setAt(AT_PAGE_BEFORE, row, present)
+  setAt(AT_PAGE_HEAD, row, -1)
+  setAt(AT_PAGE_TAIL, row, -1)
+  store<u16>(bitsOf(row), bits | BIT_OPEN)
+}
+
+function isLogFull(): bool {
+  return load<i32>(INT_LOG_LENGTH) === MAX_LIFETIMES || load<i32>(INT_LOG_ALL_EVENTS) > MAX_EVENTS
+}
+
+/** Takes an unused node; returns -1 if the tracker has to look for some. */
+function takeNode(): i32 {
+  const free = load<i32>(INT_NODE_FREE)
+  if (free >= 0) {
+    store<i32>(INT_NODE_FREE, load<i32>(nodeAt(free) + NODE_BEFORE * 4))
+    return free
+  }
+  const next = load<i32>(INT_NODE_NEXT)
+  if (next >= load<i32>(INT_NODE_END)) return -1
+  store<i32>(INT_NODE_NEXT, next + 1)
+  return next
+}
+
+function nodeAt(node: i32): usize {
+  return load<usize>(AT_NODES) + <usize>node * (NODE_INTS * 4)
+}
+
+function setNode(node: i32, field: i32, value: i32): void {
+  store<i32>(nodeAt(node) + ((<usize>field) << 2), value)
+}
+
+function setNodeTime(node: i32, field: i32, value: f64): void {
+  store<f64>(nodeAt(node) + ((<usize>field) << 3), value)
+}
+
+/** Appends an event to those of its page's lifetime, as `EventPool.add` and `Lifetimes.applyRow` do. */
+function append(node: i32, i: i32, row: i32, op: i32, cpu: i32, delta: i32): void {
+  const last = u32At(AT_PAGE_TAIL, row)
+  const mapcount = u32At(AT_MAPCOUNT, i)
+  const isLowered = last >= 0 && mapcount < u32At(AT_PAGE_TAIL_MAPCOUNT, row)
+  if (last < 0) setAt(AT_PAGE_HEAD, row, node)
+  else if (mapcount > u32At(AT_PAGE_TAIL_MAPCOUNT, row)) raised(last)
+  setNodeTime(node, NODE_TIME, f64At(AT_TIME, i))
+  setNode(node, NODE_BEFORE, last)
+  setNode(node, NODE_STACK, u32At(AT_STACK, i))
+  setNode(node, NODE_DELTA, delta)
+  setNode(node, NODE_PID, u32At(AT_PID, i))
+  setNode(node, NODE_CPU_AND_OP, cpu | (op << OP_SHIFT) | (delta < 0 && isLowered ? MAPPED : 0))
+  setNode(node, NODE_VAL, u32At(AT_VAL, i))
+  setNode(node, NODE_RET, u32At(AT_RET, i))
+  setNode(node, NODE_MAPCOUNT, mapcount)
+  setNode(node, NODE_COUNT, u32At(AT_COUNT, i))
+  // The event was counted just now.
+  setNode(node, NODE_ORDINAL, load<i32>(INT_ORDINAL) + load<i32>(INT_NEW_EVENTS))
+  setAt(AT_PAGE_TAIL, row, node)
+  setAt(AT_PAGE_LAST_PID, row, u32At(AT_PID, i))
+  setAt(AT_PAGE_LAST_MAPCOUNT, row, mapcount)
+  setAt(AT_PAGE_TAIL_MAPCOUNT, row, mapcount)
+}
+
+/** Notes that the map count rose after an event: if it was a get, its reference belongs to a page table. */
+function raised(node: i32): void {
+  if (load<i32>(nodeAt(node) + NODE_DELTA * 4) <= 0) return
+  const flags = nodeAt(node) + NODE_CPU_AND_OP * 4
+  store<i32>(flags, load<i32>(flags) | MAPPED)
+}
+
+/** Returns the time that an operation is known to have come after, and notes its stamp: see `CpuOrder.since`. */
+function stampAfter(pid: i32, cpu: i32, task: i32, time: f64): f64 {
+  const before = f64At(AT_CPU_TIME, cpu)
+  const isBound = pid === 0 || u32At(AT_CPU_PID, cpu) === pid
+  const since = isBound ? before : min<f64>(before, f64At(AT_TASK_LAST_OWN, task))
+  setF64At(AT_CPU_TIME, cpu, time)
+  setAt(AT_CPU_PID, cpu, pid)
+  return min<f64>(since, time - load<f64>(DOUBLE_INTERRUPT))
+}
+
+/** Counts an event of a task, and returns its ordinal among those of the task: see `TaskActivity.tick`. */
+function tick(task: i32, time: f64, stack: i32, page: i32, isInterrupt: bool): i32 {
+  if (u32At(AT_TASK_PAGE, task) !== page) {
+    setF64At(AT_TASK_ELSEWHERE, task, f64At(AT_TASK_LAST, task))
+    setAt(AT_TASK_PAGE, task, page)
+  }
+  setF64At(AT_TASK_LAST, task, time)
+  if (!isInterrupt) setF64At(AT_TASK_LAST_OWN, task, time)
+  setAt(AT_TASK_LAST_STACK, task, stack)
+  const ticks = u32At(AT_TASK_TICKS, task)
+  setAt(AT_TASK_TICKS, task, ticks + 1)
+  return ticks
+}
+
+/** Closes a complete lifetime of a known kind: see `Lifetimes.close`. */
+function close(row: i32, bits: i32, pagemap: usize, kind: i32, tail: i32, events: i32): void {
+  if (load<i32>(INT_HAS_ENDINGS) !== 0) ended(row)
+  const complete = load<i32>(INT_COMPLETE) + 1
+  store<i32>(INT_COMPLETE, complete)
+  count(pagemap + PAGEMAP_LIVES * 4)
+  if (complete % MAPCOUNT_SAMPLE === 0) sampled(row)
+  setAt(AT_KIND_LIFETIMES, kind, u32At(AT_KIND_LIFETIMES, kind) + 1)
+  const entry = load<i32>(INT_LOG_LENGTH)
+  store<i32>(INT_LOG_LENGTH, entry + 1)
+  store<i32>(INT_LOG_ALL_EVENTS, load<i32>(INT_LOG_ALL_EVENTS) + events)
+  setAt(AT_LOG_ROW, entry, row)
+  setAt(AT_LOG_KIND, entry, kind)
+  // Complete is state 0 (`LifetimeState`).
+  store<u8>(load<usize>(AT_LOG_STATE) + entry, 0)
+  setAt(AT_LOG_TAIL, entry, tail)
+  setAt(AT_LOG_EVENTS, entry, events)
+  setAt(AT_LOG_BEFORE, entry, u32At(AT_PAGE_LAST_CLOSED, row))
+  setAt(AT_PAGE_LAST_CLOSED, row, entry)
+  setAt(AT_PAGE_HEAD, row, -1)
+  setAt(AT_PAGE_TAIL, row, -1)
+  store<u16>(bitsOf(row), bits & ~BITS_OF_LIFETIME)
 }

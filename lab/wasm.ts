@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * `npm run wasm`: compiles the loops in assembly/ to WebAssembly, each into the module of src/ that its first line names. The
+ * `npm run wasm`: compiles the loops in assembly/ to WebAssembly, each into the module of src/ that `LOOPS` names. The
  * modules are in the repository, so that nobody needs the compiler who changes nothing there.
  */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import asc from 'assemblyscript/asc'
-
-/** Most memory of a module: 4 GB in pages of 64 KB. */
-const MAX_PAGES = 1 << 16
+import { MAX_PAGES } from '../src/util/wasm.ts'
 
 /** The loops: source, and the module that it becomes. */
 export const LOOPS = [{ source: 'assembly/hot-loop.ts', target: 'src/ledger/track/hot-loop.wasm.ts' }] as const
@@ -18,9 +16,9 @@ export async function compiled(source: string): Promise<string> {
   const files = new Map<string, Uint8Array | string>()
   const options = ['--outFile', 'out.wasm', '-O3', '--noAssert', '--runtime', 'stub', '--use', 'abort=']
   const memory = ['--importMemory', '--sharedMemory', '--initialMemory', '1', '--maximumMemory', `${MAX_PAGES}`]
-  const features = ['--enable', 'threads', '--memoryBase', '65536']
+  const features = ['--enable', 'threads', '--memoryBase', '4096']
   const { error, stderr } = await asc.main([source, ...options, ...memory, ...features], {
-    readFile: name => (name.startsWith('assembly/') ? readFileSync(name, 'utf8') : null),
+    readFile: name => (existsSync(name) ? readFileSync(name, 'utf8') : null),
     writeFile: (name, contents) => {
       files.set(name, contents)
     },

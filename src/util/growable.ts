@@ -21,9 +21,13 @@ export function lengthFor(index: number, present: number): number {
   return Math.max(index + 1, present * 2)
 }
 
-/** Replaces every typed array among a table's public fields by a copy with room for `length` rows. */
-export function growColumns(table: object, length: number): void {
+/**
+ * Replaces every typed array among a table's public fields by a copy with room for `length` rows.
+ *
+ * @param copy makes the copy of one of them
+ */
+export function growColumns(table: object, length: number, copy = (column: Column) => grown(column, length)): void {
   const fields = table as Record<string, unknown>
   for (const [name, value] of Object.entries(fields))
-    if (ArrayBuffer.isView(value) && !(value instanceof DataView)) fields[name] = grown(value as Column, length)
+    if (ArrayBuffer.isView(value) && !(value instanceof DataView)) fields[name] = copy(value as Column)
 }

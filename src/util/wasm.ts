@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** WebAssembly for the loops that V8 would take longer to compile well than to run. Without it, the same is done in TypeScript. */
 
-/** Most pages of 64 KB that a memory may grow to: 4 GB. The compiled modules name the same number. */
-const MAX_PAGES = 1 << 16
+/** Most pages of 64 KB that a memory may grow to: 4 GB. Modules are compiled for memories of that size. */
+export const MAX_PAGES = 1 << 16
 
 /** Bytes of a page of memory. */
 export const PAGE_BYTES = 1 << 16

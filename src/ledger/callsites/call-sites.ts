@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 import type { Frame, StackTable } from '../../trace/events.ts'
 import { OP_NAMES } from '../../trace/events.ts'
-import { grown, lengthFor } from '../../util/growable.ts'
+import { lengthFor } from '../../util/growable.ts'
+import { type Arena, plainArena } from '../track/arena.ts'
 import { baseName, isHelper, type ObservedType, StackTrait, traitsOf, typeByInitialiser } from './symbol-lists.ts'
 
 /** Frames from the acting one outwards that tell two uses of one function apart. */
@@ -23,9 +24,10 @@ const MAX_KEYS = 1 << 17
  */
 export class CallSites {
   readonly #stacks: StackTable
-  /** Per stack id, its key + 1; 0 where not yet known. */
-  #keyOf = new Uint32Array(1024)
-  #traitsOf = new Uint16Array(1024)
+  /** Per stack id, its key + 1, 0 where not yet known; and its `StackTrait` bits. */
+  keyPlusOne: Uint32Array = new Uint32Array(1024)
+  traitBits: Uint16Array = new Uint16Array(1024)
+  #arena = plainArena()
   #named = 0
   #nameless = 0
   readonly #ids = new Map<string, number>()
@@ -66,19 +68,26 @@ export class CallSites {
     return this.#example.length
   }
 
+  /** Moves the columns of stacks to where those of a tracker are. */
+  moveTo(arena: Arena): void {
+    this.#arena = arena
+    this.keyPlusOne = arena.grown(this.keyPlusOne, this.keyPlusOne.length)
+    this.traitBits = arena.grown(this.traitBits, this.traitBits.length)
+  }
+
   /** Returns the key of an event: of its stack, or of its operation where it has none. */
   keyOf(stack: number, op: number): number {
     if (stack === 0) return op
-    if (stack >= this.#keyOf.length) this.#grow(stack)
-    const known = this.#keyOf[stack]!
+    if (stack >= this.keyPlusOne.length) this.#grow(stack)
+    const known = this.keyPlusOne[stack]!
     return known !== 0 ? known - 1 : this.#learn(stack, op)
   }
 
   /** Returns the `StackTrait` bits of a stack. */
   traits(stack: number): number {
     if (stack === 0) return 0
-    if (stack >= this.#keyOf.length || this.#keyOf[stack] === 0) this.keyOf(stack, 0)
-    return this.#traitsOf[stack]!
+    if (stack >= this.keyPlusOne.length || this.keyPlusOne[stack] === 0) this.keyOf(stack, 0)
+    return this.traitBits[stack]!
   }
 
   /** True if functions on the stack have names. A stack without names only tells which other stacks are equal. */
@@ -176,7 +185,7 @@ export class CallSites {
       traits |= StackTrait.NAMELESS
       this.#nameless++
     } else this.#named++
-    this.#traitsOf[stack] = traits
+    this.traitBits[stack] = traits
     const first = this.#actingIndex(frames)
     const parts = this.#parts(frames.subarray(first, first + KEY_DEPTH))
     const acting = frames[first] ?? -1 - op
@@ -185,7 +194,7 @@ export class CallSites {
       this.#example[id] = stack
       this.#acting[id] = acting
     }
-    this.#keyOf[stack] = id + 1
+    this.keyPlusOne[stack] = id + 1
     return id
   }
 
@@ -232,9 +241,9 @@ export class CallSites {
   }
 
   #grow(stack: number): void {
-    const length = lengthFor(stack, this.#keyOf.length)
-    this.#keyOf = grown(this.#keyOf, length)
-    this.#traitsOf = grown(this.#traitsOf, length)
+    const length = lengthFor(stack, this.keyPlusOne.length)
+    this.keyPlusOne = this.#arena.grown(this.keyPlusOne, length)
+    this.traitBits = this.#arena.grown(this.traitBits, length)
   }
 }
 

@@ -118,10 +118,11 @@ function makeRoom(book: LawBook, tables: Tables): void {
     if (byKind[kind]! < 0) byKind[kind] = book.balanceOf(kinds.unitsOf(kind)).size === 0 ? 1 : 0
     lawful[entry] = byKind[kind]!
   }
+  const rows = log.row.slice(0, log.length)
   const moved = log.compact(lawful)
-  for (let row = 0; row < pages.length; row++) {
-    const last = pages.lastClosed[row]!
-    if (last >= 0) pages.lastClosed[row] = moved[last]!
-  }
+  // Entries move towards the front, so that none is taken for the last of its page once that was renumbered.
+  rows.forEach((row, entry) => {
+    if (pages.lastClosed[row] === entry) pages.lastClosed[row] = moved[entry]!
+  })
   nodes.keepOnly(pages.tail.subarray(0, pages.length), log.tail.subarray(0, log.length))
 }

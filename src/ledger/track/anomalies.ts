@@ -130,6 +130,11 @@ export class Anomalies {
     return this.#provisional.get(row)?.anomaly
   }
 
+  /** Number of provisional anomalies. */
+  get provisionals(): number {
+    return this.#provisional.size
+  }
+
   /** Drops the provisional anomaly of a page. */
   dropProvisional(row: number): void {
     this.#provisional.delete(row)
@@ -137,7 +142,6 @@ export class Anomalies {
 
   /** Notes that a lifetime of the page has ended. Several that end without a fault confirm an earlier explanation. */
   lifetimeEnded(row: number): void {
-    if (this.#provisional.size === 0) return
     const entry = this.#provisional.get(row)
     if (entry && ++entry.lifetimes > CONFIRMING_LIFETIMES) this.#provisional.delete(row)
   }

@@ -8,81 +8,86 @@
  * cache line. For the same reason adding an event does not touch the node before it.
  */
 import { type EventBatch, Op } from '../../trace/events.ts'
-import { grown } from '../../util/growable.ts'
+import { type Arena, plainArena } from './arena.ts'
+import {
+  NODE_BEFORE as BEFORE,
+  NODE_COUNT as COUNT,
+  NODE_CPU_AND_OP as CPU_AND_OP,
+  NODE_DELTA as DELTA,
+  NODE_INTS as INTS,
+  NODE_MAPCOUNT as MAPCOUNT,
+  MAPPED,
+  OP_SHIFT,
+  NODE_ORDINAL as ORDINAL,
+  NODE_PID as PID,
+  NODE_RET as RET,
+  NODE_SIGNATURE as SIGNATURE,
+  NODE_SINCE as SINCE,
+  NODE_STACK as STACK,
+  NODE_TASK_SEQ as TASK_SEQ,
+  NODE_TIME as TIME,
+  NODE_VAL as VAL,
+} from './hot-layout.ts'
 import type { LifetimeEvent } from './lifetime-event.ts'
 
-/** Nodes for which there is room at first, and the size of a node in 32-bit integers. */
-const FIRST_SIZE = 4096
-const INTS = 16
-
-/** Offsets of a node's fields: first those that are doubles (two integers each), then those that are integers. */
-const TIME = 0
-const SINCE = 1
-const BEFORE = 4
-const SIGNATURE = 5
-const STACK = 6
-/** Change of the count: references taken (positive) or given back (negative). */
-const DELTA = 7
-const PID = 8
-/** CPU in the lower half, the operation above it, `MAPPED` above that. */
-const CPU_AND_OP = 9
-const VAL = 10
-const RET = 11
-const MAPCOUNT = 12
-const COUNT = 13
-const TASK_SEQ = 14
-const ORDINAL = 15
-
-const OP_SHIFT = 16
-/** The reference belongs to a page table (see `Reference.mapped`). */
-const MAPPED = 1 << 24
+/** Nodes for which there is room at first, and those that a long recording needs. */
+const FIRST_NODES = 4096
+const USUAL_NODES = 1 << 20
 
 export class EventPool {
-  #ints = new Int32Array(FIRST_SIZE * INTS)
-  #doubles = new Float64Array(this.#ints.buffer)
+  /** The nodes, and the same memory as doubles. */
+  ints: Int32Array
+  #doubles: Float64Array
+  readonly #arena: Arena
   /** Nodes that were returned since the last `keepOnly`, as a chain. */
-  #free = -1
-  /** The next nodes to be taken: those from `#next` to `#end`. Nodes from `#used` on were never taken. */
-  #next = 0
-  #end = 0
+  free = -1
+  /** The next nodes to be taken: those from `next` to `end`. Nodes from `#used` on were never taken. */
+  next = 0
+  end = 0
   #used = 0
   /** By node, 1 if it was in use at the last `keepOnly`; how many were, and the sizes of the runs that were begun since. */
   #kept = new Uint8Array(0)
   #keptNodes = 0
   #runs = 0
 
+  constructor(arena: Arena = plainArena()) {
+    this.#arena = arena
+    this.ints = arena.column(Int32Array, arena.lengthFor(FIRST_NODES, USUAL_NODES) * INTS)
+    this.#doubles = asDoubles(this.ints)
+  }
+
   /** Returns an unused node. */
   #take(): number {
-    if (this.#free >= 0) {
-      const node = this.#free
-      this.#free = this.before(node)
+    if (this.free >= 0) {
+      const node = this.free
+      this.free = this.before(node)
       return node
     }
-    return this.#next < this.#end ? this.#next++ : this.#takeAhead()
+    return this.next < this.end ? this.next++ : this.#takeAhead()
   }
 
   /** Looks for the next run of unused nodes, and returns its first. */
   #takeAhead(): number {
     const kept = this.#kept
-    let node = this.#next
+    let node = this.next
     while (node < kept.length && kept[node] === 1) node++
     let end = node
     while (end < kept.length && kept[end] === 0) end++
     if (node === end) {
       // All that the last `keepOnly` left are taken.
       node = this.#used
-      if (node * INTS === this.#ints.length) this.#grow()
-      end = this.#used = this.#ints.length / INTS
+      if (node * INTS === this.ints.length) this.#grow()
+      end = this.#used = Math.min(this.ints.length / INTS, Math.max(FIRST_NODES, node * 2))
     }
-    this.#next = node + 1
-    this.#end = end
+    this.next = node + 1
+    this.end = end
     this.#runs += end - node
     return node
   }
 
   #grow(): void {
-    this.#ints = grown(this.#ints, this.#ints.length * 2)
-    this.#doubles = new Float64Array(this.#ints.buffer)
+    this.ints = this.#arena.grown(this.ints, this.ints.length * 2)
+    this.#doubles = asDoubles(this.ints)
   }
 
   /**
@@ -105,7 +110,7 @@ export class EventPool {
     taskSeq: number,
   ): number {
     const node = this.#take()
-    const ints = this.#ints
+    const ints = this.ints
     const at = node * INTS
     const mapcount = batch.mapcount[i]!
     const raised = last < 0 ? 0 : mapcount - lastMapcount
@@ -131,7 +136,7 @@ export class EventPool {
 
   /** Links a node to the one before it in its chain. @param before that node; -1 makes `node` the first one */
   link(node: number, before: number): void {
-    this.#ints[node * INTS + BEFORE] = before
+    this.ints[node * INTS + BEFORE] = before
   }
 
   /**
@@ -142,7 +147,7 @@ export class EventPool {
    * @param tails last nodes of the chains; -1 stands for none
    */
   keepOnly(...tails: Int32Array[]): void {
-    const taken = this.#runs - (this.#end - this.#next)
+    const taken = this.#runs - (this.end - this.next)
     if (8 * taken < this.#keptNodes) return
     const kept = new Uint8Array(this.#used)
     let keptNodes = 0
@@ -154,8 +159,8 @@ export class EventPool {
         }
     this.#kept = kept
     this.#keptNodes = keptNodes
-    this.#free = -1
-    this.#next = this.#end = this.#runs = 0
+    this.free = -1
+    this.next = this.end = this.#runs = 0
   }
 
   /** Returns one node to the pool. */
@@ -165,13 +170,13 @@ export class EventPool {
 
   /** Returns a whole chain to the pool, in constant time. */
   giveChain(head: number, tail: number): void {
-    this.link(head, this.#free)
-    this.#free = tail
+    this.link(head, this.free)
+    this.free = tail
   }
 
   /** Returns the node before that one in its chain, -1 for none. */
   before(node: number): number {
-    return this.#ints[node * INTS + BEFORE]!
+    return this.ints[node * INTS + BEFORE]!
   }
 
   /** Returns the nodes of a chain, the first event's first. */
@@ -182,7 +187,7 @@ export class EventPool {
   }
 
   mapcount(node: number): number {
-    return this.#ints[node * INTS + MAPCOUNT]!
+    return this.ints[node * INTS + MAPCOUNT]!
   }
 
   time(node: number): number {
@@ -191,34 +196,34 @@ export class EventPool {
 
   /** Returns the key of the call site. */
   signature(node: number): number {
-    return this.#ints[node * INTS + SIGNATURE]!
+    return this.ints[node * INTS + SIGNATURE]!
   }
 
   stack(node: number): number {
-    return this.#ints[node * INTS + STACK]!
+    return this.ints[node * INTS + STACK]!
   }
 
   /** Returns the references taken (positive) or given back (negative). */
   delta(node: number): number {
-    return this.#ints[node * INTS + DELTA]!
+    return this.ints[node * INTS + DELTA]!
   }
 
   pid(node: number): number {
-    return this.#ints[node * INTS + PID]!
+    return this.ints[node * INTS + PID]!
   }
 
   op(node: number): number {
-    return (this.#ints[node * INTS + CPU_AND_OP]! >> OP_SHIFT) & 0xff
+    return (this.ints[node * INTS + CPU_AND_OP]! >> OP_SHIFT) & 0xff
   }
 
   /** See `LedgerEvent.ordinal`. */
   ordinal(node: number): number {
-    return this.#ints[node * INTS + ORDINAL]!
+    return this.ints[node * INTS + ORDINAL]!
   }
 
   /** True where the reference belongs to a page table. */
   isMapped(node: number): boolean {
-    return (this.#ints[node * INTS + CPU_AND_OP]! & MAPPED) !== 0
+    return (this.ints[node * INTS + CPU_AND_OP]! & MAPPED) !== 0
   }
 
   /** Returns the events of a chain, oldest first. */
@@ -228,7 +233,7 @@ export class EventPool {
 
   /** Returns the event that a node stands for. */
   event(node: number): LifetimeEvent {
-    const ints = this.#ints
+    const ints = this.ints
     const at = node * INTS
     return {
       time: this.time(node),
@@ -272,7 +277,7 @@ export class EventPool {
   addBase(first: number): number {
     const { cpu, op, val, ret, count, signature, stack, delta } = this.baseEvent(first)
     const node = this.#take()
-    const ints = this.#ints
+    const ints = this.ints
     const at = node * INTS
     ints.copyWithin(at, first * INTS, (first + 1) * INTS)
     ints[at + BEFORE] = -1
@@ -286,4 +291,9 @@ export class EventPool {
     ints[at + COUNT] = count
     return node
   }
+}
+
+/** Returns the memory of a column as doubles. */
+function asDoubles({ buffer, byteOffset, length }: Int32Array): Float64Array {
+  return new Float64Array(buffer, byteOffset, length >> 1)
 }

@@ -1,34 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-import type { CallSites } from '../callsites/call-sites.ts'
-import { StackTrait } from '../callsites/symbol-lists.ts'
+import { OFTEN } from './hot-layout.ts'
 import { fitsResult } from './op-semantics.ts'
+import { PageBit } from './page-state.ts'
 import type { PageTable } from './page-table.ts'
 import type { PagemapTable } from './pagemap-table.ts'
 import type { Tables } from './tables.ts'
 import type { UnmapSweep } from './unmap-sweep.ts'
 
-/** Number of hand-outs of a pagemap after which one more is no news about its rule. */
-const OFTEN = 64
-
 /** Decides which events can be applied directly from their batch, without an event object: most can. */
 export class FastPath {
   readonly #pages: PageTable
   readonly #pagemaps: PagemapTable
-  readonly #sites: CallSites
   readonly #sweep: UnmapSweep
 
-  constructor({ pages, pagemaps, sites }: Tables, sweep: UnmapSweep) {
+  constructor({ pages, pagemaps }: Tables, sweep: UnmapSweep) {
     this.#pages = pages
     this.#pagemaps = pagemaps
-    this.#sites = sites
     this.#sweep = sweep
   }
 
-  /** True if a set hands out an idle page as its rule says, and this was seen often before. Such a set is counted as a vote. */
-  takeSet(row: number, val: number, stack: number): boolean {
+  /**
+   * True if a set hands out an idle page as its rule says, and this was seen often before, or undoes a hand-out. A hand-out is
+   * counted as a vote. The set is no initialisation.
+   */
+  takeSet(row: number, val: number): boolean {
     const { votes, rule } = this.#pagemaps.list[this.#pages.pagemap[row]!]!
-    if (val <= 0 || rule?.handOut !== 'set' || this.#pages.count[row] !== 0 || votes.setAtZero < OFTEN) return false
-    if (this.#sites.traits(stack) & StackTrait.INIT) return false
+    if (rule?.handOut !== 'set' || votes.setAtZero < OFTEN) return false
+    if (val === 0) return this.#pages.count[row] === 1 && this.#pages.has(row, PageBit.open)
+    if (val < 0 || this.#pages.count[row] !== 0) return false
     votes.setAtZero++
     return true
   }

@@ -46,9 +46,14 @@ export class FaultRetries {
     }
   }
 
+  /** Number of pages in use with a reference that was taken in a fault. */
+  get size(): number {
+    return this.#pages.size
+  }
+
   /** Notes that the page's lifetime is over. */
   end(row: number): void {
-    if (this.#pages.size > 0) this.#pages.delete(row)
+    this.#pages.delete(row)
   }
 
   /** Yields the pages with a task that reached MANY_ATTEMPTS, and these tasks, those with most attempts first. */

@@ -66,7 +66,7 @@ export interface PageState {
 }
 
 /** Mask of the page flags; above them stand zone, node and section. */
-const PAGE_FLAGS = (1 << 24) - 1
+export const PAGE_FLAGS = (1 << 24) - 1
 
 /** Takes an event out of its batch. */
 export function eventOf(batch: EventBatch, i: number, signature: number, since: number, ordinal: number): LedgerEvent {

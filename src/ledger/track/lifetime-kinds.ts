@@ -7,6 +7,7 @@
  * known kind is counted without another look at its events.
  */
 import { grown, lengthFor } from '../../util/growable.ts'
+import { type Arena, plainArena } from './arena.ts'
 import type { LifetimeCounts, UnitKey } from './unit-key.ts'
 
 /**
@@ -16,6 +17,9 @@ import type { LifetimeCounts, UnitKey } from './unit-key.ts'
 const MAX_KINDS = 1 << 16
 const MAX_ENTRIES = 1 << 22
 
+/** Slots of the table of kinds at first: twice as many as kinds. A power of two. */
+const FIRST_SLOTS = 1 << 10
+
 /** In place of a kind: the lifetime is not counted by kind, because there was no room. */
 export const NO_KIND = -1
 
@@ -24,20 +28,28 @@ export class LifetimeKinds implements LifetimeCounts {
   keys = new Int32Array(1 << 12)
   units = new Int32Array(1 << 12)
   readonly offset: number[] = [0]
-  readonly lifetimes: number[] = []
+  /** Number of kinds, and of lifetimes of each. */
+  size = 0
+  lifetimes: Int32Array
   /** Number of lifetimes that are not counted by kind, because there was no room. */
   uncounted = 0
-  readonly #low: number[] = []
-  readonly #high: number[] = []
-  #slots = new Int32Array(1 << 10).fill(-1)
+  /** The hash of each kind, in two halves, and the kinds by slot: each is in the first free one from its hash on. */
+  low: Int32Array
+  high: Int32Array
+  slots: Int32Array
+  readonly #arena: Arena
 
-  get size(): number {
-    return this.lifetimes.length
+  constructor(arena: Arena = plainArena()) {
+    this.#arena = arena
+    this.slots = arena.column(Int32Array, FIRST_SLOTS).fill(-1)
+    this.lifetimes = arena.column(Int32Array, FIRST_SLOTS / 2)
+    this.low = arena.column(Int32Array, FIRST_SLOTS / 2)
+    this.high = arena.column(Int32Array, FIRST_SLOTS / 2)
   }
 
   /** Counts a lifetime of that hash if its kind is known; returns the kind, `NO_KIND` otherwise. */
   count(low: number, high: number): number {
-    const kind = this.#slots[this.#slot(low, high)]!
+    const kind = this.slots[this.#slot(low, high)]!
     if (kind >= 0) this.lifetimes[kind]!++
     return kind
   }
@@ -56,13 +68,13 @@ export class LifetimeKinds implements LifetimeCounts {
       this.keys[end] = key
       this.units[end++] = n
     }
-    const kind = this.size
-    this.#slots[this.#slot(low, high)] = kind
-    this.#low.push(low)
-    this.#high.push(high)
-    this.lifetimes.push(1)
     this.offset.push(end)
-    if (this.size * 2 > this.#slots.length) this.#rehash()
+    if (this.size === this.lifetimes.length) this.#grow()
+    const kind = this.size++
+    this.low[kind] = low
+    this.high[kind] = high
+    this.lifetimes[kind] = 1
+    this.slots[this.#slot(low, high)] = kind
     return kind
   }
 
@@ -77,18 +89,22 @@ export class LifetimeKinds implements LifetimeCounts {
   }
 
   #slot(low: number, high: number): number {
-    const mask = this.#slots.length - 1
+    const mask = this.slots.length - 1
     let slot = (low ^ Math.imul(high, 0x9e3779b1)) & mask
-    for (let kind = this.#slots[slot]!; kind >= 0; kind = this.#slots[slot]!) {
-      if (this.#low[kind] === low && this.#high[kind] === high) break
+    for (let kind = this.slots[slot]!; kind >= 0; kind = this.slots[slot]!) {
+      if (this.low[kind] === low && this.high[kind] === high) break
       slot = (slot + 1) & mask
     }
     return slot
   }
 
-  #rehash(): void {
-    this.#slots = new Int32Array(this.#slots.length * 4).fill(-1)
-    for (let kind = 0; kind < this.size; kind++) this.#slots[this.#slot(this.#low[kind]!, this.#high[kind]!)] = kind
+  #grow(): void {
+    const size = this.size * 4
+    this.lifetimes = this.#arena.grown(this.lifetimes, size)
+    this.low = this.#arena.grown(this.low, size)
+    this.high = this.#arena.grown(this.high, size)
+    this.slots = this.#arena.column(Int32Array, size * 2).fill(-1)
+    for (let kind = 0; kind < this.size; kind++) this.slots[this.#slot(this.low[kind]!, this.high[kind]!)] = kind
   }
 
   #growEntries(more: number): void {
@@ -100,14 +116,25 @@ export class LifetimeKinds implements LifetimeCounts {
 
 /** The weights of keys in the hash of a lifetime, in two halves. */
 export class KeyWeights {
-  low = new Int32Array(0)
-  high = new Int32Array(0)
+  low: Int32Array
+  high: Int32Array
+  readonly #arena: Arena
+
+  constructor(arena: Arena = plainArena()) {
+    this.#arena = arena
+    this.low = arena.column(Int32Array, 0)
+    this.high = arena.column(Int32Array, 0)
+  }
 
   /** Makes room for a key. */
   grow(key: UnitKey): void {
     const length = Math.max(lengthFor(key, this.low.length), 256)
-    this.low = Int32Array.from({ length }, (_, each) => weight(each, 0x2545f491))
-    this.high = Int32Array.from({ length }, (_, each) => weight(each, 0x1b873593))
+    this.low = this.#arena.column(Int32Array, length)
+    this.high = this.#arena.column(Int32Array, length)
+    for (let each = 0; each < length; each++) {
+      this.low[each] = weight(each, 0x2545f491)
+      this.high[each] = weight(each, 0x1b873593)
+    }
   }
 }
 

@@ -3,9 +3,10 @@
  * The closed lifetimes of each page, with their events. A fault may show on its page only some lifetimes later, so all are kept
  * while there is room. When it runs out, lifetimes that obey every law are dropped, except the latest ones.
  */
-/** Most lifetimes kept, most events kept, and the number of latest lifetimes that are never dropped. */
-const MAX_LIFETIMES = 1 << 15
-const MAX_EVENTS = 1 << 19
+import { type Arena, plainArena } from './arena.ts'
+import { MAX_EVENTS, MAX_LIFETIMES } from './hot-layout.ts'
+
+/** Number of latest lifetimes that are never dropped. */
 const LATEST = 1 << 12
 
 /** How a lifetime was seen. */
@@ -24,23 +25,33 @@ export const NO_LIFETIME = -1
 
 export class LifetimeLog {
   length = 0
-  readonly row = new Int32Array(MAX_LIFETIMES)
+  readonly row: Int32Array
   /** Kind in the lifetime counts; -1: not counted. */
-  readonly kind = new Int32Array(MAX_LIFETIMES)
-  readonly state = new Uint8Array(MAX_LIFETIMES)
+  readonly kind: Int32Array
+  readonly state: Uint8Array
   /** Last event in the pool. */
-  readonly tail = new Int32Array(MAX_LIFETIMES)
-  readonly events = new Int32Array(MAX_LIFETIMES)
+  readonly tail: Int32Array
+  readonly events: Int32Array
   /** Entry of the same page's previous lifetime; `NO_LIFETIME`: none, or dropped. */
-  readonly before = new Int32Array(MAX_LIFETIMES)
+  readonly before: Int32Array
   /** Rows of pages of which a lifetime had to be dropped although it broke a law. */
   readonly incomplete = new Set<number>()
   /** True once lifetimes were dropped. */
   isCompacted = false
-  #events = 0
+  /** Number of events of all kept lifetimes. */
+  allEvents = 0
+
+  constructor(arena: Arena = plainArena()) {
+    this.row = arena.column(Int32Array, MAX_LIFETIMES)
+    this.kind = arena.column(Int32Array, MAX_LIFETIMES)
+    this.state = arena.column(Uint8Array, MAX_LIFETIMES)
+    this.tail = arena.column(Int32Array, MAX_LIFETIMES)
+    this.events = arena.column(Int32Array, MAX_LIFETIMES)
+    this.before = arena.column(Int32Array, MAX_LIFETIMES)
+  }
 
   get isFull(): boolean {
-    return this.length === MAX_LIFETIMES || this.#events > MAX_EVENTS
+    return this.length === MAX_LIFETIMES || this.allEvents > MAX_EVENTS
   }
 
   /** Adds a lifetime and returns its entry. @param before entry of the same page's lifetime before */
@@ -52,7 +63,7 @@ export class LifetimeLog {
     this.tail[entry] = tail
     this.events[entry] = events
     this.before[entry] = before
-    this.#events += events
+    this.allEvents += events
     return entry
   }
 
@@ -70,7 +81,7 @@ export class LifetimeLog {
     for (let entry = 0; entry < latest; entry++) if (lawful[entry] === 0) odd++
     // Half of the room has to become free, even if many lifetimes break a law.
     let surplus = Math.max(0, odd + LATEST - MAX_LIFETIMES / 2)
-    if (this.#events > MAX_EVENTS && odd * 4 > latest) surplus = Math.max(surplus, odd >> 1)
+    if (this.allEvents > MAX_EVENTS && odd * 4 > latest) surplus = Math.max(surplus, odd >> 1)
     let kept = 0
     for (let entry = 0; entry < this.length; entry++) {
       const isOdd = entry < latest && lawful[entry] === 0
@@ -79,7 +90,7 @@ export class LifetimeLog {
         moved[entry] = kept++
         continue
       }
-      this.#events -= this.events[entry]!
+      this.allEvents -= this.events[entry]!
     }
     const nearest = this.#move(moved)
     this.length = kept

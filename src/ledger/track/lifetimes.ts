@@ -9,6 +9,7 @@ import type { CallSites } from '../callsites/call-sites.ts'
 import { StackTrait } from '../callsites/symbol-lists.ts'
 import { isCheckpoint } from './checkpoints.ts'
 import type { EventPool } from './event-pool.ts'
+import { LONG_LIFETIME, MAPCOUNT_SAMPLE } from './hot-layout.ts'
 import { type LedgerEvent, type LifetimeEvent, putRow } from './lifetime-event.ts'
 import { KeyWeights, NO_KIND } from './lifetime-kinds.ts'
 import { LifetimeState } from './lifetime-log.ts'
@@ -26,9 +27,6 @@ export type Compact = (row: number, tables: Tables) => void
 /** Drops closed lifetimes that are no longer needed as evidence. */
 export type MakeRoom = (tables: Tables) => void
 
-/** Number of events from which on a lifetime is compacted. */
-const LONG_LIFETIME = 64
-
 /**
  * Most closed lifetimes that are kept with an anomaly, and most of their events. Several are needed, because a surplus put ends a
  * lifetime early, and each reference taken after that looks like a lifetime of its own.
@@ -36,8 +34,7 @@ const LONG_LIFETIME = 64
 const EARLIER_LIFETIMES = 32
 const EARLIER_EVENTS = 96
 
-/** The map count of an idle page is sampled in one of this many lifetimes, until this many different values are known. */
-const MAPCOUNT_SAMPLE = 16
+/** The map count of idle pages is sampled until this many different values are known. */
 const MAX_IDLE_MAPCOUNTS = 8
 
 /** An applied event and what it did to the count. */
@@ -57,7 +54,8 @@ export class Lifetimes {
   readonly #single = newBatch(1)
   readonly #compact: Compact | undefined
   readonly #makeRoom: MakeRoom | undefined
-  readonly #weights = new KeyWeights()
+  /** Weights of the keys in the hash of a lifetime. */
+  readonly weights: KeyWeights
 
   constructor(tables: Tables, rules: PageRules, compact: Compact | undefined, makeRoom: MakeRoom | undefined) {
     this.#tables = tables
@@ -68,6 +66,7 @@ export class Lifetimes {
     this.#rules = rules
     this.#compact = compact
     this.#makeRoom = makeRoom
+    this.weights = new KeyWeights(tables.arena)
   }
 
   /** Opens a lifetime at the page's present count. */
@@ -133,7 +132,7 @@ export class Lifetimes {
     if (delta > 0 && traits & StackTrait.FAULT)
       this.#tables.retries.add(row, pid, batch.cpu[i]!, signature, stack, time)
     const key = unitKey(signature, delta)
-    const weights = this.#weights
+    const weights = this.weights
     if (key >= weights.low.length) weights.grow(key)
     pages.hashLow[row]! += Math.imul(weights.low[key]!, delta)
     pages.hashHigh[row]! += Math.imul(weights.high[key]!, delta)
@@ -146,18 +145,23 @@ export class Lifetimes {
   /** Adds units of references to the hash of a page's open lifetime. */
   addToHash(row: number, signature: number, units: number): void {
     const key = unitKey(signature, units)
-    const weights = this.#weights
+    const weights = this.weights
     if (key >= weights.low.length) weights.grow(key)
     this.#pages.hashLow[row]! += Math.imul(weights.low[key]!, units)
     this.#pages.hashHigh[row]! += Math.imul(weights.high[key]!, units)
+  }
+
+  /** Tells those that keep lists of some pages in use that a lifetime has ended. */
+  noteEnd(row: number): void {
+    this.#tables.retries.end(row)
+    this.#tables.anomalies.lifetimeEnded(row)
   }
 
   /** Closes the open lifetime: its page is idle. */
   close(row: number): void {
     const pages = this.#pages
     const { lives, retries, anomalies, log } = this.#tables
-    retries.end(row)
-    anomalies.lifetimeEnded(row)
+    if (retries.size > 0 || anomalies.provisionals > 0) this.noteEnd(row)
     const bits = pages.bits[row]!
     const head = pages.head[row]!
     let state: LifetimeState = LifetimeState.PARTIAL
@@ -212,7 +216,7 @@ export class Lifetimes {
     const pages = this.#pages
     const nodes = this.#nodes
     const { aside, kinds } = this.#tables
-    this.#sampleMapcount(row)
+    if (this.#tables.lives.complete % MAPCOUNT_SAMPLE === 0) this.sampleMapcount(row)
     const low = pages.hashLow[row]!
     const high = pages.hashHigh[row]!
     const known = kinds.count(low, high)
@@ -225,9 +229,10 @@ export class Lifetimes {
     return kinds.add(low, high, units)
   }
 
-  #sampleMapcount(row: number): void {
+  /** Notes the map count of a page that is idle now. */
+  sampleMapcount(row: number): void {
     const { idleMapcounts } = this.#rules.pagemap(row)
-    if (this.#tables.lives.complete % MAPCOUNT_SAMPLE !== 0 || idleMapcounts.size >= MAX_IDLE_MAPCOUNTS) return
+    if (idleMapcounts.size >= MAX_IDLE_MAPCOUNTS) return
     const mapcount = this.#pages.lastMapcount[row]!
     idleMapcounts.set(mapcount, (idleMapcounts.get(mapcount) ?? 0) + 1)
   }

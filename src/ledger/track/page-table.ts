@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-import { growColumns, grown } from '../../util/growable.ts'
+import { type Arena, plainArena } from './arena.ts'
 import { NO_LIFETIME } from './lifetime-log.ts'
+import { PfnIndex } from './pfn-index.ts'
 import { NO_PAIR } from './set-aside.ts'
 
-const CHUNK = 1024
+/** Rows for which there is room at first, and those that a long recording needs. */
+const FIRST_ROWS = 1024
+const USUAL_ROWS = 1 << 18
 
 /** In place of a last call-site key: the page was set up and nothing has happened since. */
 export const INITIALISED = -2
@@ -11,67 +14,82 @@ export const INITIALISED = -2
 /** Pages by pfn, as columns. Rows are numbered in order of first appearance and never move. */
 export class PageTable {
   length = 0
-  pfn = new Float64Array(CHUNK)
-  count = new Int32Array(CHUNK)
+  pfn: Float64Array
+  count: Int32Array
   /** State of the page, see `PageBit`. */
-  bits = new Uint16Array(CHUNK)
+  bits: Uint16Array
   /** Time of the event from which the count was last taken instead of followed. */
-  resyncedAt = new Float64Array(CHUNK)
+  resyncedAt: Float64Array
   /** Index of the page's pagemap. */
-  pagemap = new Int32Array(CHUNK)
+  pagemap: Int32Array
   /** Value of `Gaps.epoch` at the page's last event; another value now means that events may have been lost since. */
-  epoch = new Int32Array(CHUNK)
+  epoch: Int32Array
   /** First and last node of the open lifetime, and the number of its events. */
-  head = new Int32Array(CHUNK)
-  tail = new Int32Array(CHUNK)
-  events = new Int32Array(CHUNK)
+  head: Int32Array
+  tail: Int32Array
+  events: Int32Array
   /** Count that page_ref_freeze() took, and that comes back when the page is unfrozen. */
-  frozen = new Int32Array(CHUNK)
+  frozen: Int32Array
   /** Count before the open lifetime's first event. */
-  before = new Int32Array(CHUNK)
+  before: Int32Array
   /** Of a page with `PageBit.rested`: its count while none of the references taken since is out. */
-  rest = new Int32Array(CHUNK)
+  rest: Int32Array
   /** Call-site key (or INITIALISED), task and map count of the page's last event. */
-  lastSignature = new Int32Array(CHUNK)
-  lastPid = new Int32Array(CHUNK)
-  lastMapcount = new Int32Array(CHUNK)
+  lastSignature: Int32Array
+  lastPid: Int32Array
+  lastMapcount: Int32Array
   /** Map count of the open lifetime's last event. */
-  tailMapcount = new Int32Array(CHUNK)
+  tailMapcount: Int32Array
   /** Number of events in a row that confirmed an uncertain count. */
-  confirmed = new Int32Array(CHUNK)
+  confirmed: Int32Array
   /** Entry of the page's last closed lifetime in the log, `NO_LIFETIME` for none. */
-  lastClosed = new Int32Array(CHUNK)
+  lastClosed: Int32Array
   /** Number of the last pair that was set aside of the page's lifetimes, `NO_PAIR` for none. */
-  aside = new Int32Array(CHUNK)
+  aside: Int32Array
   /** Hash of the open lifetime's units, see `LifetimeKinds`. */
-  hashLow = new Int32Array(CHUNK)
-  hashHigh = new Int32Array(CHUNK)
+  hashLow: Int32Array
+  hashHigh: Int32Array
 
-  readonly #chunks = new Map<number, number>()
-  /** Row of pfn by place in its chunk, -1 for none. */
-  #rows = new Int32Array(CHUNK * 16).fill(-1)
-  #used = 0
-  #lastChunk = -1
-  #lastBase = 0
+  readonly index: PfnIndex
+  readonly #arena: Arena
+
+  constructor(arena: Arena = plainArena()) {
+    this.#arena = arena
+    this.index = new PfnIndex(arena)
+    const rows = arena.lengthFor(FIRST_ROWS, USUAL_ROWS)
+    this.pfn = arena.column(Float64Array, rows)
+    this.count = arena.column(Int32Array, rows)
+    this.bits = arena.column(Uint16Array, rows)
+    this.resyncedAt = arena.column(Float64Array, rows)
+    this.pagemap = arena.column(Int32Array, rows)
+    this.epoch = arena.column(Int32Array, rows)
+    this.head = arena.column(Int32Array, rows)
+    this.tail = arena.column(Int32Array, rows)
+    this.events = arena.column(Int32Array, rows)
+    this.frozen = arena.column(Int32Array, rows)
+    this.before = arena.column(Int32Array, rows)
+    this.rest = arena.column(Int32Array, rows)
+    this.lastSignature = arena.column(Int32Array, rows)
+    this.lastPid = arena.column(Int32Array, rows)
+    this.lastMapcount = arena.column(Int32Array, rows)
+    this.tailMapcount = arena.column(Int32Array, rows)
+    this.confirmed = arena.column(Int32Array, rows)
+    this.lastClosed = arena.column(Int32Array, rows)
+    this.aside = arena.column(Int32Array, rows)
+    this.hashLow = arena.column(Int32Array, rows)
+    this.hashHigh = arena.column(Int32Array, rows)
+  }
 
   /** Returns the row of a pfn, -1 if it was never added. */
   find(pfn: number): number {
-    const chunk = Math.floor(pfn / CHUNK)
-    if (chunk !== this.#lastChunk) {
-      const base = this.#chunks.get(chunk)
-      if (base === undefined) return -1
-      this.#lastChunk = chunk
-      this.#lastBase = base
-    }
-    return this.#rows[this.#lastBase + (pfn - chunk * CHUNK)]!
+    return this.index.find(pfn)
   }
 
   /** Adds a pfn that `find` does not know, and returns its row. */
   add(pfn: number, pagemap: number, epoch: number): number {
-    if (this.length === this.pfn.length) growColumns(this, this.length * 2)
+    if (this.length === this.pfn.length) this.#arena.growColumns(this, this.length * 2)
     const row = this.length++
-    const place = this.#place(pfn)
-    this.#rows[place] = row
+    this.index.set(pfn, row)
     this.pfn[row] = pfn
     this.pagemap[row] = pagemap
     this.epoch[row] = epoch
@@ -94,17 +112,5 @@ export class PageTable {
   /** True if the page has any of these state bits. */
   has(row: number, bits: number): boolean {
     return (this.bits[row]! & bits) !== 0
-  }
-
-  #place(pfn: number): number {
-    const chunk = Math.floor(pfn / CHUNK)
-    let base = this.#chunks.get(chunk)
-    if (base === undefined) {
-      if (this.#used + CHUNK > this.#rows.length) this.#rows = grown(this.#rows, this.#rows.length * 2, -1)
-      base = this.#used
-      this.#used += CHUNK
-      this.#chunks.set(chunk, base)
-    }
-    return base + (pfn - chunk * CHUNK)
   }
 }

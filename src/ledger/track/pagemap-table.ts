@@ -3,10 +3,25 @@
 import { PAGE_RULES, type PageRule, type PageType, type ProtocolId } from '../../linux/protocols/rules.ts'
 import type { CallSites } from '../callsites/call-sites.ts'
 import type { ObservedType } from '../callsites/symbol-lists.ts'
+import { type Arena, plainArena } from './arena.ts'
+import {
+  PAGEMAP_CLOSES_AT,
+  PAGEMAP_GET_FROM,
+  PAGEMAP_INTS,
+  PAGEMAP_LIVES,
+  PAGEMAP_PUT_TO,
+  PAGEMAP_RULE,
+  PAGEMAP_SET_AT_ZERO,
+  RULE_CLOSES,
+  RULE_DEVICE,
+  RULE_IDLE_ONE,
+  RULE_KNOWN,
+  RULE_SET,
+} from './hot-layout.ts'
 import { mayReturnByReset } from './kernel-release.ts'
 import { type Limits, UNKNOWN_LIMITS } from './op-semantics.ts'
 import { isInRanges, type PageRange } from './page-range.ts'
-import { closesAt, limitsOf, observedRule, type Votes } from './rule-recognition.ts'
+import { closesAt, limitsOf, NEVER_CLOSES, observedRule, type Votes } from './rule-recognition.ts'
 
 /**
  * Most pages that may lie between two initialised ones of a pagemap: of a compound page of 1 GB, only the head is initialised.
@@ -28,6 +43,8 @@ export interface PagemapOptions {
 }
 
 export interface Pagemap {
+  /** Its place in `PagemapTable.list`. */
+  readonly index: number
   firstPfn: number
   lastPfn: number
   /** Pages seen. */
@@ -55,6 +72,41 @@ export interface Pagemap {
   probedPages: number
 }
 
+/** The numbers of a pagemap that the hot loop counts, too: they are in its memory. */
+class HotCounts {
+  readonly index: number
+  readonly votes: Votes
+  readonly #table: PagemapTable
+
+  constructor(table: PagemapTable, index: number) {
+    this.#table = table
+    this.index = index
+    const at = index * PAGEMAP_INTS + PAGEMAP_SET_AT_ZERO
+    this.votes = {
+      get setAtZero() {
+        return table.numbers[at]!
+      },
+      set setAtZero(times) {
+        table.numbers[at] = times
+      },
+      getAtZero: 0,
+      daxFault: 0,
+      returnedOne: 0,
+      coreReset: 0,
+      teardown: 0,
+      frozen: 0,
+    }
+  }
+
+  get lives(): number {
+    return this.#table.numbers[this.index * PAGEMAP_INTS + PAGEMAP_LIVES]!
+  }
+
+  set lives(lives: number) {
+    this.#table.numbers[this.index * PAGEMAP_INTS + PAGEMAP_LIVES] = lives
+  }
+}
+
 export class PagemapTable {
   readonly list: Pagemap[] = []
   /** True once any device memory was recognised. */
@@ -66,11 +118,21 @@ export class PagemapTable {
   readonly #hints: PagemapTable | undefined
   /** False if the kernel is known to return no page by a reset of its count. */
   readonly #mayReset: boolean
+  /** What the hot loop knows of each pagemap, see `PAGEMAP_INTS`. */
+  numbers: Int32Array
+  readonly #arena: Arena
   readonly #sections = new Map<number, number>()
   #run = { pagemap: -1, lastPfn: -1, pid: -1 }
 
   /** @param kernel release of the kernel, where it is known */
-  constructor({ protocol, device }: PagemapOptions, hints?: PagemapTable, kernel?: string) {
+  constructor(
+    { protocol, device }: PagemapOptions,
+    hints?: PagemapTable,
+    kernel?: string,
+    arena: Arena = plainArena(),
+  ) {
+    this.#arena = arena
+    this.numbers = arena.column(Int32Array, PAGEMAP_INTS)
     this.#forced = protocol
     this.#device = device ?? []
     this.#mayReset = protocol !== undefined || mayReturnByReset(kernel)
@@ -97,10 +159,15 @@ export class PagemapTable {
     return run.pagemap
   }
 
-  /** Notes the second set of an initialisation: idle pages of this pagemap have 0. Of a compound page only the head counts. */
-  zeroInitialised(index: number, pfn: number): void {
+  /**
+   * Notes the second set of an initialisation: idle pages of this pagemap have 0. Of a compound page only the head counts. Returns
+   * true if that is news.
+   */
+  zeroInitialised(index: number, pfn: number): boolean {
     const pagemap = this.list[index]!
-    if (pfn === pagemap.firstPfn) pagemap.initialCount = 0
+    if (pfn !== pagemap.firstPfn || pagemap.initialCount === 0) return false
+    pagemap.initialCount = 0
+    return true
   }
 
   /** Returns the index of the pagemap of a page that existed before the recording. */
@@ -138,13 +205,18 @@ export class PagemapTable {
   addProbed(pfn: number): void {
     const pagemap = this.list[this.covering(pfn)]!
     pagemap.probedPages++
-    if (pagemap.pages === 0) pagemap.device = true
+    if (pagemap.pages > 0) return
+    pagemap.device = true
+    this.#publish(pagemap)
   }
 
   /** Notes that the pages of a pagemap are device memory. */
   markDevice(index: number): void {
-    this.list[index]!.device = true
+    const pagemap = this.list[index]!
     this.anyDevice = true
+    if (pagemap.device) return
+    pagemap.device = true
+    this.#publish(pagemap)
   }
 
   /** Decides the rule from what was seen so far. */
@@ -155,6 +227,7 @@ export class PagemapTable {
       : observedRule(pagemap.votes, pagemap.initialCount)
     pagemap.limits = pagemap.rule ? limitsOf(pagemap.rule) : UNKNOWN_LIMITS
     pagemap.closesAt = closesAt(pagemap.rule)
+    this.#publish(pagemap)
   }
 
   /** Notes that the core resets the counts of this pagemap's pages to 1 after the last put. */
@@ -193,6 +266,7 @@ export class PagemapTable {
       pagemap.rule = hint.rule
       pagemap.limits = hint.limits
       pagemap.closesAt = hint.closesAt
+      this.#publish(pagemap)
     } else {
       this.decide(index)
     }
@@ -200,25 +274,43 @@ export class PagemapTable {
 
   #add(pfn: number, isNamed = false): number {
     if (this.list.length >= MAX_PAGEMAPS) return MAX_PAGEMAPS - 1
-    this.list.push({
-      firstPfn: pfn,
-      lastPfn: pfn,
-      pages: 0,
-      isNamed,
-      initialised: false,
-      initialCount: undefined,
-      device: false,
-      type: undefined,
-      votes: { setAtZero: 0, getAtZero: 0, daxFault: 0, returnedOne: 0, coreReset: 0, teardown: 0, frozen: 0 },
-      idleMapcounts: new Map(),
-      limits: UNKNOWN_LIMITS,
-      closesAt: 0,
-      rule: undefined,
-      ruleForced: this.#forced !== undefined,
-      lives: 0,
-      probedPages: 0,
-    })
-    return this.list.length - 1
+    const index = this.list.length
+    if ((index + 1) * PAGEMAP_INTS > this.numbers.length)
+      this.numbers = this.#arena.grown(this.numbers, this.numbers.length * 2)
+    this.list.push(
+      Object.assign(new HotCounts(this, index), {
+        firstPfn: pfn,
+        lastPfn: pfn,
+        pages: 0,
+        isNamed,
+        initialised: false,
+        initialCount: undefined,
+        device: false,
+        type: undefined,
+        idleMapcounts: new Map(),
+        limits: UNKNOWN_LIMITS,
+        closesAt: 0,
+        rule: undefined,
+        ruleForced: this.#forced !== undefined,
+        probedPages: 0,
+      }),
+    )
+    return index
+  }
+
+  /** Tells the hot loop the rule of a pagemap. */
+  #publish({ index, device, rule, limits, closesAt }: Pagemap): void {
+    const at = index * PAGEMAP_INTS
+    const closes = closesAt !== NEVER_CLOSES
+    this.numbers[at + PAGEMAP_RULE] =
+      (device ? RULE_DEVICE : 0) |
+      (rule ? RULE_KNOWN : 0) |
+      (rule?.handOut === 'set' ? RULE_SET : 0) |
+      (rule?.idle === 1 ? RULE_IDLE_ONE : 0) |
+      (closes ? RULE_CLOSES : 0)
+    this.numbers[at + PAGEMAP_GET_FROM] = limits.getFrom
+    this.numbers[at + PAGEMAP_PUT_TO] = limits.putTo
+    this.numbers[at + PAGEMAP_CLOSES_AT] = closes ? closesAt : 0
   }
 }
 

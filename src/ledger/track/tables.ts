@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 import type { CallSites } from '../callsites/call-sites.ts'
 import { Anomalies } from './anomalies.ts'
+import type { Arena } from './arena.ts'
 import { EventPool } from './event-pool.ts'
 import { FaultRetries } from './fault-retries.ts'
 import type { RestDrop } from './lifetime-event.ts'
@@ -25,14 +26,14 @@ export interface LifetimeTotals {
 
 /** The data that the stages of tracking read and write. It never calls a stage. */
 export class Tables {
-  readonly pages = new PageTable()
-  readonly nodes = new EventPool()
-  readonly log = new LifetimeLog()
+  readonly pages: PageTable
+  readonly nodes: EventPool
+  readonly log: LifetimeLog
   readonly aside = new SetAside()
-  readonly kinds = new LifetimeKinds()
+  readonly kinds: LifetimeKinds
   readonly anomalies = new Anomalies()
   readonly gaps = new Gaps()
-  readonly tasks = new TaskActivity()
+  readonly tasks: TaskActivity
   readonly retries = new FaultRetries()
   readonly lives: LifetimeTotals = { complete: 0, partial: 0, broken: 0 }
   readonly sites: CallSites
@@ -43,7 +44,16 @@ export class Tables {
   /** True once the mapcount field was seen to be the raw `_mapcount`, which is -1 for unmapped pages (newer kernels). */
   rawMapcount = false
 
-  constructor(sites: CallSites, pagemaps: PagemapTable, order: OrderLimits) {
+  /** Where the columns of these tables are. */
+  readonly arena: Arena
+
+  constructor(sites: CallSites, pagemaps: PagemapTable, order: OrderLimits, arena: Arena) {
+    this.arena = arena
+    this.pages = new PageTable(arena)
+    this.nodes = new EventPool(arena)
+    this.log = new LifetimeLog(arena)
+    this.kinds = new LifetimeKinds(arena)
+    this.tasks = new TaskActivity(arena)
     this.sites = sites
     this.pagemaps = pagemaps
     this.order = order

@@ -1,23 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-import { grown, lengthFor } from '../../util/growable.ts'
+import { lengthFor } from '../../util/growable.ts'
+import { type Arena, plainArena } from './arena.ts'
+
+/** Tasks for which there is room at first. */
+const FIRST_TASKS = 64
 
 /**
  * The last event of each task, and running numbers of events by task and by call-site key. How many events followed another one
  * is then a difference of two numbers.
  */
 export class TaskActivity {
-  readonly #rows = new Map<number, number>()
-  readonly #ticks: number[] = []
-  readonly #last: number[] = []
-  /** The same without those of interrupts, which have the pid of the task that they interrupt. */
-  readonly #lastOwn: number[] = []
-  readonly #lastStack: number[] = []
-  /** Page of the task's last event, and the time of its last one on another page. */
-  readonly #page: number[] = []
-  readonly #elsewhere: number[] = []
+  /** Rows of tasks by pid: by slot, the pid and its row, -1 for an empty one. A pid is in the first free slot from its hash on. */
+  slotPid: Int32Array
+  slotRow: Int32Array
+  /** Columns of tasks. */
+  readonly activity: TaskColumns
+  /** Number of events by call-site key. */
+  signatures: Int32Array
+  readonly #arena: Arena
+  #size = 0
   #lastPid = -1
   #lastRow = -1
-  #signatures = new Int32Array(256)
+
+  constructor(arena: Arena = plainArena()) {
+    this.#arena = arena
+    this.slotPid = arena.column(Int32Array, FIRST_TASKS * 2)
+    this.slotRow = arena.column(Int32Array, FIRST_TASKS * 2).fill(-1)
+    this.activity = new TaskColumns(arena)
+    this.signatures = arena.column(Int32Array, 256)
+  }
 
   /** Counts an event of a task, and returns its ordinal among those of the task. */
   tick(pid: number, time: number, stack: number, page: number, isInterrupt: boolean): number {
@@ -25,73 +36,124 @@ export class TaskActivity {
       this.#lastPid = pid
       this.#lastRow = this.#row(pid)
     }
-    if (this.#page[this.#lastRow] !== page) {
-      this.#elsewhere[this.#lastRow] = this.#last[this.#lastRow]!
-      this.#page[this.#lastRow] = page
+    const row = this.#lastRow
+    const { ticks, last, lastOwn, lastStack, page: pages, elsewhere } = this.activity
+    if (pages[row] !== page) {
+      elsewhere[row] = last[row]!
+      pages[row] = page
     }
-    this.#last[this.#lastRow] = time
-    if (!isInterrupt) this.#lastOwn[this.#lastRow] = time
-    this.#lastStack[this.#lastRow] = stack
-    return this.#ticks[this.#lastRow]!++
+    last[row] = time
+    if (!isInterrupt) lastOwn[row] = time
+    lastStack[row] = stack
+    return ticks[row]!++
   }
 
   /** Counts an event of a call-site key. */
   tickSignature(signature: number): void {
-    if (signature >= this.#signatures.length)
-      this.#signatures = grown(this.#signatures, lengthFor(signature, this.#signatures.length))
-    this.#signatures[signature]!++
+    if (signature >= this.signatures.length)
+      this.signatures = this.#arena.grown(this.signatures, lengthFor(signature, this.signatures.length))
+    this.signatures[signature]!++
   }
 
   /** Returns the number of events of a task so far. */
   ticksOf(pid: number): number {
-    const row = this.#rows.get(pid)
-    return row === undefined ? 0 : this.#ticks[row]!
+    const row = this.#find(pid)
+    return row < 0 ? 0 : this.activity.ticks[row]!
   }
 
   /** Returns the number of events of a call-site key so far. */
   ticksOfSignature(signature: number): number {
-    return this.#signatures[signature] ?? 0
+    return this.signatures[signature] ?? 0
   }
 
   /** Returns the time of a task's last event, -Infinity if there is none. */
   lastTimeOf(pid: number): number {
-    const row = this.#rows.get(pid)
-    return row === undefined ? -Infinity : this.#last[row]!
+    const row = this.#find(pid)
+    return row < 0 ? -Infinity : this.activity.last[row]!
   }
 
   /** The same of the events that the task itself made, not an interrupt. */
   lastOwnTimeOf(pid: number): number {
-    const row = this.#rows.get(pid)
-    return row === undefined ? -Infinity : this.#lastOwn[row]!
+    const row = this.#find(pid)
+    return row < 0 ? -Infinity : this.activity.lastOwn[row]!
   }
 
   /** Returns the stack of a task's last event, 0 if there is none. */
   lastStackOf(pid: number): number {
-    const row = this.#rows.get(pid)
-    return row === undefined ? 0 : this.#lastStack[row]!
+    const row = this.#find(pid)
+    return row < 0 ? 0 : this.activity.lastStack[row]!
   }
 
   /**
    * Returns the row of the page to which all events of a task since a time belong; -1 if there were none, or of several pages.
    */
   pageSince(pid: number, since: number): number {
-    const row = this.#rows.get(pid)
-    if (row === undefined || this.#last[row]! < since || this.#elsewhere[row]! >= since) return -1
-    return this.#page[row]!
+    const row = this.#find(pid)
+    if (row < 0 || this.activity.last[row]! < since || this.activity.elsewhere[row]! >= since) return -1
+    return this.activity.page[row]!
   }
 
+  /** Returns the row of a task, -1 if there was no event of it. */
+  #find(pid: number): number {
+    return this.slotRow[this.#slot(pid)]!
+  }
+
+  /** Returns the row of a task, which is added if it is new. */
   #row(pid: number): number {
-    let row = this.#rows.get(pid)
-    if (row === undefined) {
-      row = this.#ticks.length
-      this.#rows.set(pid, row)
-      this.#ticks.push(0)
-      this.#last.push(-Infinity)
-      this.#lastOwn.push(-Infinity)
-      this.#lastStack.push(0)
-      this.#page.push(-1)
-      this.#elsewhere.push(-Infinity)
-    }
+    const slot = this.#slot(pid)
+    const known = this.slotRow[slot]!
+    if (known >= 0) return known
+    const row = this.#size++
+    if (row === this.activity.ticks.length) this.#arena.growColumns(this.activity, row * 2)
+    this.slotPid[slot] = pid
+    this.slotRow[slot] = row
+    if (this.#size * 2 > this.slotRow.length) this.#rehash()
+    const { last, lastOwn, page, elsewhere } = this.activity
+    last[row] = lastOwn[row] = elsewhere[row] = -Infinity
+    page[row] = -1
     return row
+  }
+
+  #slot(pid: number): number {
+    const mask = this.slotRow.length - 1
+    let slot = Math.imul(pid, 0x9e3779b1) & mask
+    while (this.slotRow[slot]! >= 0 && this.slotPid[slot] !== pid) slot = (slot + 1) & mask
+    return slot
+  }
+
+  #rehash(): void {
+    const { slotPid, slotRow } = this
+    this.slotPid = this.#arena.column(Int32Array, slotPid.length * 2)
+    this.slotRow = this.#arena.column(Int32Array, slotRow.length * 2).fill(-1)
+    slotRow.forEach((row, old) => {
+      if (row < 0) return
+      const slot = this.#slot(slotPid[old]!)
+      this.slotPid[slot] = slotPid[old]!
+      this.slotRow[slot] = row
+    })
+  }
+}
+
+/** What is known of each task. */
+class TaskColumns {
+  /** Number of events. */
+  ticks: Int32Array
+  /** Time of the last event. */
+  last: Float64Array
+  /** The same without those of interrupts, which have the pid of the task that they interrupt. */
+  lastOwn: Float64Array
+  /** Stack of the last event. */
+  lastStack: Int32Array
+  /** Page of the task's last event, and the time of its last one on another page. */
+  page: Int32Array
+  elsewhere: Float64Array
+
+  constructor(arena: Arena) {
+    this.ticks = arena.column(Int32Array, FIRST_TASKS)
+    this.last = arena.column(Float64Array, FIRST_TASKS)
+    this.lastOwn = arena.column(Float64Array, FIRST_TASKS)
+    this.lastStack = arena.column(Int32Array, FIRST_TASKS)
+    this.page = arena.column(Int32Array, FIRST_TASKS)
+    this.elsewhere = arena.column(Float64Array, FIRST_TASKS)
   }
 }

@@ -8,6 +8,7 @@ import { type EventBatch, isProbe, type LostEvents, Op, type SourceInfo, type St
 import type { CallSites } from '../callsites/call-sites.ts'
 import { StackTrait } from '../callsites/symbol-lists.ts'
 import { ProbeTracker } from '../probes/probe-tracker.ts'
+import { Arena } from './arena.ts'
 import { Contradictions } from './contradiction.ts'
 import { CpuOrder } from './cpu-order.ts'
 import { ErrorReports } from './error-reports.ts'
@@ -15,6 +16,7 @@ import { EventApplier } from './event-applier.ts'
 import { EventPipeline } from './event-pipeline.ts'
 import { FastPath } from './fast-path.ts'
 import { FirstSight } from './first-sight.ts'
+import { HotLoop } from './hot-loop.ts'
 import { eventOf, type LedgerEvent, type LifetimeEvent, type PageState } from './lifetime-event.ts'
 import { type Compact, Lifetimes, type MakeRoom } from './lifetimes.ts'
 import { hitsZero } from './op-semantics.ts'
@@ -30,12 +32,11 @@ import { RestLevels } from './rest-levels.ts'
 import { Tables } from './tables.ts'
 import { UnmapSweep } from './unmap-sweep.ts'
 
-/** Events that the hot loop takes in at a time. A loop that ran for long would be compiled again and again while it runs. */
-const RUN = 2048
-
 export interface TrackerOptions extends PagemapOptions {
   /** Account for ordinary pages too, not only for those of pagemaps. */
   allPages?: boolean | undefined
+  /** Take in every event in JavaScript: the answers are the same. */
+  isPlain?: boolean | undefined
   /** Remember the states of some pages at a time. */
   snapshot?: SnapshotRequest | undefined
 }
@@ -74,19 +75,23 @@ export class Tracker {
   readonly #pipeline: EventPipeline
   readonly #queries: PageQueries
   readonly #cpus: CpuOrder
+  /** Takes in ordinary events; undefined where the tracker does that itself. */
+  readonly #hotLoop: HotLoop | undefined
   readonly #allPages: boolean
   readonly #request: SnapshotRequest | undefined
   #snapshotAt = Infinity
 
   constructor(stacks: StackTable, options: TrackerOptions, { sites, compact, makeRoom, hints, info }: TrackerParts) {
-    const pagemaps = new PagemapTable(options, hints?.pagemaps, info?.kernel)
-    const tables = new Tables(sites, pagemaps, new OrderLimits(info))
+    const arena = new Arena(!options.isPlain)
+    const pagemaps = new PagemapTable(options, hints?.pagemaps, info?.kernel, arena)
+    sites.moveTo(arena)
+    const tables = new Tables(sites, pagemaps, new OrderLimits(info), arena)
     if (hints) tables.rawMapcount = hints.#tables.rawMapcount
     this.#tables = tables
     this.#allPages = options.allPages ?? false
     this.#request = options.snapshot
     this.#snapshotAt = options.snapshot?.at ?? Infinity
-    this.#cpus = new CpuOrder(tables.tasks, tables.order)
+    this.#cpus = new CpuOrder(tables.tasks, tables.order, arena)
     this.reports = new ErrorReports(stacks, tables.tasks)
     const rules = new PageRules(tables.pages, pagemaps, this.#allPages)
     const lifetimes = new Lifetimes(tables, rules, compact, makeRoom)
@@ -112,6 +117,15 @@ export class Tracker {
       lifetimes,
       rests,
     })
+    this.#hotLoop = HotLoop.of(tables, {
+      cpus: this.#cpus,
+      lifetimes,
+      sweep,
+      allPages: this.#allPages,
+      counters: this,
+      snapshotAt: () => this.#snapshotAt,
+      slow: (batch, from, to) => this.#takeRun(batch, from, to),
+    })
   }
 
   /** Takes in a batch of events, in its order. */
@@ -120,60 +134,96 @@ export class Tracker {
     for (const gap of batch.lost) this.#addGap(gap)
     const { order, time, length } = batch
     if (length > 0) this.firstTime = Math.min(this.firstTime, time[order[0]!]!)
-    for (let from = 0; from < length; from += RUN) this.#addRun(batch, from, Math.min(from + RUN, length))
+    if (this.#hotLoop?.isUsable) this.#hotLoop.run(batch)
+    else for (let k = 0; k < length; ) k = this.#takeRun(batch, k, length)
     if (length > 0) this.lastTime = Math.max(this.lastTime, time[order[length - 1]!]!)
     this.#pipeline.giveUpBefore(this.lastTime - this.#tables.order.window)
   }
 
-  /** Takes in the events of a batch from `from` to `to` in its order. */
-  #addRun(batch: EventBatch, from: number, to: number): void {
-    const { order, time, pid, pfn, op, val, ret, stack, cpu } = batch
+  /**
+   * Takes in the event at a place of a batch's order, and the sets after it as long as they initialise pages. Returns the next
+   * place.
+   */
+  #takeRun(batch: EventBatch, from: number, to: number): number {
+    const { order, op } = batch
+    let k = from
+    while (this.#take(batch, order[k++]!) && k < to && op[order[k]!] === Op.SET);
+    return k
+  }
+
+  /** Takes in an event of a batch. Returns true if it was part of a page's initialisation. */
+  #take(batch: EventBatch, i: number): boolean {
     const { pages, gaps, sites } = this.#tables
-    const cpus = this.#cpus
-    const lifetimes = this.#lifetimes
-    const fastPath = this.#fastPath
-    for (let k = from; k < to; k++) {
-      const i = order[k]!
-      const since = cpus.since(cpu[i]!, pid[i]!, time[i]!)
-      if (time[i]! > this.#snapshotAt) this.#takeSnapshot()
-      if (time[i]! >= gaps.nextEdge) gaps.pass(time[i]!)
-      const kind = op[i]!
-      if (isProbe(kind)) {
-        this.#takeProbe(batch, i, since)
-        continue
-      }
-      let row = pages.find(pfn[i]!)
-      if (kind === Op.MOD_UNLESS && ret[i] === 0) {
-        // A get that was refused changed nothing, but it found the count at zero.
-        if (row >= 0 && this.#isSkipped(row, stack[i]!)) this.skipped++
-        else {
-          this.events++
-          if (row >= 0 && pages.count[row]! > 0) this.#pipeline.refused(row, since, time[i]!)
-        }
-        continue
-      }
-      if (row < 0) row = this.#addPage(batch, i)
-      // A set is not skipped here: it may be the initialisation that assigns its page to a pagemap.
-      if (kind !== Op.SET && this.#isSkipped(row, stack[i]!)) {
-        this.skipped++
-        pages.bits[row]! |= PageBit.skipped
-        continue
-      }
-      this.events++
-      const signature = sites.keyOf(stack[i]!, kind)
-      const isFollowed = pages.epoch[row] === gaps.epoch && gaps.open === 0
-      // Only events that the fast path cannot apply become objects; all others stay in columns.
-      if (
-        isFollowed &&
-        kind < Op.FREEZE &&
-        isOrdinary(pages.bits[row]!) &&
-        (kind === Op.SET
-          ? fastPath.takeSet(row, val[i]!, stack[i]!)
-          : fastPath.isPlain(row, kind, val[i]!, ret[i]!, stack[i]!, pid[i]!))
-      )
-        lifetimes.applyRow(row, val[i]!, batch, i, signature, since, this.events)
-      else this.#takeSlowly(row, eventOf(batch, i, signature, since, this.events))
+    const time = batch.time[i]!
+    const stack = batch.stack[i]!
+    const kind = batch.op[i]!
+    const since = this.#cpus.since(batch.cpu[i]!, batch.pid[i]!, time)
+    if (time > this.#snapshotAt) this.#takeSnapshot()
+    if (time >= gaps.nextEdge) gaps.pass(time)
+    if (isProbe(kind)) {
+      this.#takeProbe(batch, i, since)
+      return false
     }
+    let row = pages.find(batch.pfn[i]!)
+    if (kind === Op.MOD_UNLESS && batch.ret[i] === 0) {
+      this.#takeRefused(row, stack, since, time)
+      return false
+    }
+    if (row < 0) row = this.#addPage(batch, i)
+    // A set is not skipped here: it may be the initialisation that assigns its page to a pagemap.
+    if (kind !== Op.SET && this.#isSkipped(row, stack)) {
+      this.skipped++
+      pages.bits[row]! |= PageBit.skipped
+      return false
+    }
+    this.events++
+    const signature = sites.keyOf(stack, kind)
+    if (kind === Op.SET) {
+      if (batch.mapcount[i]! < 0) this.#tables.rawMapcount = true
+      if (this.#pageInit.isInitialisation(row, batch, i)) {
+        if (this.probes.areSeen) this.#initialisedUnderProbes(row, eventOf(batch, i, signature, since, this.events))
+        this.#pageInit.initialise(row, batch, i)
+        return true
+      }
+      if (this.#isSkipped(row, stack)) {
+        this.events--
+        this.skipped++
+        return false
+      }
+    }
+    this.#takeChange(row, batch, i, signature, since)
+    return false
+  }
+
+  /** Takes in an event that may change the count of its page. */
+  #takeChange(row: number, batch: EventBatch, i: number, signature: number, since: number): void {
+    const { pages, gaps } = this.#tables
+    const kind = batch.op[i]!
+    const val = batch.val[i]!
+    const isFollowed = pages.epoch[row] === gaps.epoch && gaps.open === 0
+    // Only events that the fast path cannot apply become objects; all others stay in columns.
+    if (!isFollowed || kind >= Op.FREEZE || !isOrdinary(pages.bits[row]!))
+      this.#takeSlowly(row, eventOf(batch, i, signature, since, this.events))
+    else if (kind === Op.SET && this.#fastPath.takeSet(row, val))
+      this.#lifetimes.applyRow(row, val - pages.count[row]!, batch, i, signature, since, this.events)
+    else if (kind !== Op.SET && this.#fastPath.isPlain(row, kind, val, batch.ret[i]!, batch.stack[i]!, batch.pid[i]!))
+      this.#lifetimes.applyRow(row, val, batch, i, signature, since, this.events)
+    else this.#takeSlowly(row, eventOf(batch, i, signature, since, this.events))
+  }
+
+  #initialisedUnderProbes(row: number, event: LedgerEvent): void {
+    this.probes.seen(row, event)
+    this.probes.initialised(row, event.time)
+  }
+
+  /** Takes in a get that was refused: it changed nothing, but it found the count at zero. */
+  #takeRefused(row: number, stack: number, since: number, time: number): void {
+    if (row >= 0 && this.#isSkipped(row, stack)) {
+      this.skipped++
+      return
+    }
+    this.events++
+    if (row >= 0 && this.pages.count[row]! > 0) this.#pipeline.refused(row, since, time)
   }
 
   /** Settles what is still open at the end of the recording. */
@@ -192,24 +242,8 @@ export class Tracker {
   #takeSlowly(row: number, event: LedgerEvent): void {
     if (this.probes.areSeen) this.probes.seen(row, event)
     if (event.mapcount < 0) this.#tables.rawMapcount = true
-    if (event.op !== Op.SET || !this.#takeOtherSet(row, event)) this.#pipeline.take(row, event)
+    this.#pipeline.take(row, event)
     this.#pipeline.confirm(row, event)
-  }
-
-  /**
-   * Takes in a set that is no change of a tracked page: an initialisation, or a set of a page that is skipped. Returns true if it
-   * is one.
-   */
-  #takeOtherSet(row: number, event: LedgerEvent): boolean {
-    if (this.#pageInit.isInitialisation(row, event)) {
-      if (this.probes.areSeen) this.probes.initialised(row, event.time)
-      this.#pageInit.initialise(row, event)
-      return true
-    }
-    if (!this.#isSkipped(row, event.stack)) return false
-    this.events--
-    this.skipped++
-    return true
   }
 
   /** Takes in a probe. */

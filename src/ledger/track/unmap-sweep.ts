@@ -37,6 +37,11 @@ export class UnmapSweep {
     this.#contradictions = contradictions
   }
 
+  /** The page that was put last in a possible sweep, and the task. */
+  get last(): { readonly pfn: number; readonly pid: number } {
+    return this.#sweep
+  }
+
   /** True if a put of one reference, of a page that is idle at 1, may be that of memunmap_pages(). */
   mayBeBasePut(row: number, stack: number, pid: number): boolean {
     const { sites, pages } = this.#tables
