@@ -8,14 +8,19 @@ import { fileURLToPath } from 'node:url'
 import asc from 'assemblyscript/asc'
 import { MAX_PAGES } from '../src/util/wasm.ts'
 
-/** The loops: source, and the module that it becomes. */
-export const LOOPS = [{ source: 'assembly/hot-loop.ts', target: 'src/ledger/track/hot-loop.wasm.ts' }] as const
+/** The loops: source, the module that it becomes, and whether its memory is a shared one or that of another module. */
+export const LOOPS = [
+  { source: 'assembly/hot-loop.ts', target: 'src/ledger/track/hot-loop.wasm.ts', isShared: true },
+  { source: 'assembly/column-walk.ts', target: 'src/trace/tracedat/column-walk.wasm.ts', isShared: false },
+] as const
 
 /** Compiles a source, and returns the text of its module. */
 export async function compiled(source: string): Promise<string> {
   const files = new Map<string, Uint8Array | string>()
   const options = ['--outFile', 'out.wasm', '-O3', '--noAssert', '--runtime', 'stub', '--use', 'abort=']
-  const memory = ['--importMemory', '--sharedMemory', '--initialMemory', '1', '--maximumMemory', `${MAX_PAGES}`]
+  const { isShared } = LOOPS.find(loop => loop.source === source)!
+  const shared = ['--sharedMemory', '--initialMemory', '1', '--maximumMemory', `${MAX_PAGES}`]
+  const memory = ['--importMemory', ...(isShared ? shared : [])]
   const features = ['--enable', 'threads', '--memoryBase', '4096']
   const { error, stderr } = await asc.main([source, ...options, ...memory, ...features], {
     readFile: name => (existsSync(name) ? readFileSync(name, 'utf8') : null),

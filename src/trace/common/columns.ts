@@ -33,11 +33,16 @@ export const COLUMN_NAMES: readonly (keyof Columns)[] = LAYOUT.map(([name]) => n
 /** Bytes of one event in all columns. */
 export const ROW_BYTES = LAYOUT.reduce((sum, [, array]) => sum + array.BYTES_PER_ELEMENT, 0)
 
-/** Lays columns of equal length over a buffer, with as many rows as fit. */
-export function layColumns(buffer: ArrayBuffer): Columns {
+/**
+ * Lays columns of equal length over a buffer, with as many rows as fit.
+ *
+ * @param from byte of the buffer at which they begin, a multiple of 8
+ * @param most number of rows if more would fit, a multiple of 8
+ */
+export function layColumns(buffer: ArrayBuffer, from = 0, most = Number.POSITIVE_INFINITY): Columns {
   // A multiple of 8 rows keeps every column aligned.
-  const rows = Math.floor(buffer.byteLength / ROW_BYTES) & ~7
-  let at = 0
+  const rows = Math.min(most, Math.floor((buffer.byteLength - from) / ROW_BYTES) & ~7)
+  let at = from
   const columns: Record<string, unknown> = {}
   for (const [name, array] of LAYOUT) {
     columns[name] = new array(buffer, at, rows)
@@ -51,9 +56,12 @@ export function columnBytes(rows: number): number {
   return Math.ceil(rows / 8) * 8 * ROW_BYTES
 }
 
-/** Copies rows [from, to) of one set of columns to row `at` of another. */
-export function copyRows(target: Columns, at: number, source: Columns, from: number, to: number): void {
-  for (const name of COLUMN_NAMES) target[name].set(source[name].subarray(from, to), at)
+/** Copies rows [from, to) of the columns of `source` to row `at` of `target`. */
+export function copyRows(target: Columns, at: number, source: Partial<Columns>, from: number, to: number): void {
+  for (const name of COLUMN_NAMES) {
+    const column = source[name]
+    if (column) target[name].set(column.subarray(from, to), at)
+  }
 }
 
 /** Generates expressions that load numbers from a record in the byte order of the file. */

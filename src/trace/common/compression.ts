@@ -1,8 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Decompressors of trace.dat: zlib by the platform's own decoder, zstd in WebAssembly. */
 
+/** The memory of a WebAssembly module, and its allocator. */
+export interface Heap {
+  memory: WebAssembly.Memory
+  /** Returns an address, a multiple of 8; 0 if there is no memory left. */
+  malloc(size: number): number
+  free(pointer: number): void
+}
+
 /** Unpacks `data` to exactly `size` bytes, which are valid until the next call. Throws if the data unpack to anything else. */
-export type Unpack = (data: Uint8Array, size: number) => Uint8Array | Promise<Uint8Array>
+export interface Unpack {
+  (data: Uint8Array, size: number): Uint8Array | Promise<Uint8Array>
+  /** The memory in which the unpacked bytes are; undefined if they are not in any of WebAssembly. */
+  readonly heap?: Heap
+  /**
+   * Unpacks chunks, one behind the other, to `size` bytes in all. The chunks are those of `DecodeJob` from index `first` to
+   * `last`, and adjacent. Throws if one of them unpacks to anything else.
+   */
+  readonly all?: (data: Uint8Array, chunks: Uint32Array, first: number, last: number, size: number) => Uint8Array
+}
+
+/** Maximum size in bytes of what `Unpack.all` unpacks at once. */
+export const MAX_UNPACKED = 1 << 22
 
 /** Unpacks to memory that the caller owns. */
 export async function unpackCopy(unpack: Unpack, data: Uint8Array, size: number): Promise<Uint8Array> {
@@ -23,16 +43,13 @@ export function exactly(bytes: Uint8Array, size: number): Uint8Array {
 }
 
 /** Exports of zstddec's WebAssembly module. */
-export interface ZstdModule {
-  memory: WebAssembly.Memory
-  malloc(size: number): number
-  free(pointer: number): void
+export interface ZstdModule extends Heap {
   /** Returns the number of bytes unpacked, or a negative error code. */
   ZSTD_decompress(target: number, targetSize: number, source: number, sourceSize: number): number
 }
 
 /** Buffers in WebAssembly memory that are larger than this (in bytes) are freed after use. */
-const KEPT_BUFFER = 1 << 22
+const KEPT_BUFFER = MAX_UNPACKED
 
 /** A buffer in the module's memory, as large as the largest request so far. */
 class ZstdBuffer {
@@ -64,7 +81,7 @@ class ZstdBuffer {
 export function zstdUnpacker(module: ZstdModule): Unpack {
   const source = new ZstdBuffer(module)
   const target = new ZstdBuffer(module)
-  return (data, size) => {
+  const unpack: Unpack = (data, size) => {
     const from = source.reserve(data.length)
     const to = target.reserve(size)
     new Uint8Array(module.memory.buffer).set(data, from)
@@ -77,6 +94,22 @@ export function zstdUnpacker(module: ZstdModule): Unpack {
     target.release()
     return copy
   }
+  /** One short loop without any object made in it: the engine has it compiled soon, and there are thousands of chunks. */
+  const all = (data: Uint8Array, chunks: Uint32Array, first: number, last: number, size: number) => {
+    const start = chunks[first]!
+    const end = chunks[last - 3]! + chunks[last - 2]!
+    const from = source.reserve(end - start)
+    const to = target.reserve(size)
+    new Uint8Array(module.memory.buffer).set(data.subarray(start, end), from)
+    let at = to
+    for (let i = first; i < last; i += 3) {
+      const unpacked = module.ZSTD_decompress(at, chunks[i + 2]!, from + chunks[i]! - start, chunks[i + 1]!)
+      if (unpacked !== chunks[i + 2]!) throw new Error('not the size that was expected')
+      at += unpacked
+    }
+    return new Uint8Array(module.memory.buffer, to, size)
+  }
+  return Object.assign(unpack, { heap: module, all })
 }
 
 let zstd: Promise<Unpack> | undefined

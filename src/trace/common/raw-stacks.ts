@@ -22,7 +22,8 @@ export class RawStacks {
   readonly #hashes = [0]
   /** By stack id, the stack that followed it last. A guess at the next stack. */
   readonly #successors = [0]
-  #last = 0
+  /** The stack that was found last. */
+  last = 0
 
   constructor(longSize: number) {
     this.#addressWords = longSize === 8 ? 2 : 1
@@ -45,11 +46,11 @@ export class RawStacks {
   find(source: Int32Array, start: number, count: number): number {
     const limit = start + Math.min(count, MAX_STACK_DEPTH) * this.#addressWords
     // The same sequences of stacks recur, so the stack that followed last time is tried first.
-    const expected = this.#successors[this.#last]!
-    if (expected !== 0 && this.#is(expected, source, start, limit)) return (this.#last = expected)
+    const expected = this.#successors[this.last]!
+    if (expected !== 0 && this.#is(expected, source, start, limit)) return (this.last = expected)
     const id = this.#lookUp(source, start, limit)
-    this.#successors[this.#last] = id
-    return (this.#last = id)
+    this.#successors[this.last] = id
+    return (this.last = id)
   }
 
   /** True if a stack equals the words from `start` to `limit`, or to an end mark before it. */

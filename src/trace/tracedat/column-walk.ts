@@ -50,12 +50,12 @@ export interface ColumnPlan {
 }
 
 /** Notes a record that is shorter than its event's format requires. */
-function tooShort(state: WalkState, at: number, least: number, what: string, found: number): void {
+export function tooShort(state: WalkState, at: number, least: number, what: string, found: number): void {
   damaged(state, at, `expected ${least} bytes of ${what}, found ${found}`)
 }
 
 /** Notes a stack before the first event of its interrupt level in the block. */
-function early(state: WalkState, level: number, pid: number, stack: number): void {
+export function early(state: WalkState, level: number, pid: number, stack: number): void {
   state.heads.push({ level, pid, stack })
 }
 

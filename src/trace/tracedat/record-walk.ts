@@ -28,7 +28,7 @@ export interface WalkParts {
 }
 
 /** Notes an event that is shorter than the common fields, or longer than the rest of its sub-buffer. */
-function misfit(state: WalkState, p: number, minimum: number, room: number, length: number): void {
+export function misfit(state: WalkState, p: number, minimum: number, room: number, length: number): void {
   damaged(state, p - 4, `expected a record of ${minimum} to ${room} bytes, found ${length}`)
 }
 
