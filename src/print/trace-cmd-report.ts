@@ -9,11 +9,12 @@ import {
   findField,
   type RecordBytes,
 } from '../trace/common/event-format.ts'
+import { SymbolTable } from '../trace/common/symbols.ts'
 import { TaskNames } from '../trace/common/tasks.ts'
 import type { ByteSource, Damage } from '../trace/events.ts'
 import type { TraceBuffer } from '../trace/tracedat/file.ts'
 import { type RawEvent, rawEvents } from '../trace/tracedat/raw-records.ts'
-import { symbolsOf, TraceContents, type TraceDatOptions } from '../trace/tracedat/recording.ts'
+import { addSymbols, TraceContents, type TraceDatOptions } from '../trace/tracedat/recording.ts'
 import { compilePrinter, type PrintContext } from './printer.ts'
 
 /**
@@ -30,6 +31,7 @@ export async function* reportText(
 ): AsyncGenerator<string> {
   const contents = await TraceContents.open(source, damage, options)
   const { file } = contents
+  await file.readSymbols()
   yield `cpus=${contents.cpuCount}\n`
   const common = file.formats[0] && commonFields(file.formats[0])
   if (!common) return
@@ -63,7 +65,7 @@ class Lines {
     this.#context = {
       littleEndian: file.littleEndian,
       longSize: contents.layout.longSize,
-      symbols: symbolsOf(file, options),
+      symbols: addSymbols(new SymbolTable(), file, options),
       strings: printkStrings(file.printk),
     }
     this.#tasks.addSavedCmdlines(file.cmdlines)

@@ -66,7 +66,10 @@ export function isTraceDat(start: Uint8Array): boolean {
   return MAGIC.every((byte, i) => start[i] === byte)
 }
 
-/** Reads the structure of a trace.dat file. Damage with which events stay readable is added to `damage`. */
+/**
+ * Reads the structure of a trace.dat file, in version 7 without the symbols: they are most of what is to be unpacked, and nobody needs
+ * them before events are read. Damage with which events stay readable is added to `damage`.
+ */
 export async function readTraceFile(source: ByteSource, damage: Damage[], codecs?: Codecs): Promise<TraceFile> {
   const head = new ByteReader(await source.read(0, 4096), { file: source.name })
   if (!isTraceDat(head.bytes)) throw head.error('expected the magic bytes of trace.dat')
@@ -100,6 +103,7 @@ export async function readTraceFile(source: ByteSource, damage: Damage[], codecs
     timeOffset: 0n,
     buffers: [],
     cutOff: false,
+    readSymbols: async () => {},
   }
   if (version === '6') await readVersion6(source, file, head.at, pageSize, damage)
   else await new Version7(source, file, damage).read(head, pageSize, codecs)
@@ -295,7 +299,10 @@ class Version7 {
       // The options are at the end of the file. A truncated file lacks them, but still has events.
       await this.#recover(asDamage(error, this.#source, options), head.at, pageSize)
     }
-    for (const [id, offset] of sections) await this.#readData(id, offset)
+    for (const [id, offset] of sections) {
+      if (id === SectionId.KALLSYMS) this.#file.readSymbols = () => this.#readData(id, offset)
+      else await this.#readData(id, offset)
+    }
   }
 
   /** Recovers what is left of a truncated file. It lacks the options at its end, but still has events. */

@@ -11,6 +11,7 @@ import { joinGaps, type OpenGap } from '../common/loss-tracker.ts'
 import type { StackInterner } from '../common/stacks.ts'
 import type { EventBatch, LostEvents } from '../events.ts'
 import type { Block } from './block-decoder.ts'
+import { interleave, type Places, placeQueues, placeRun, type Run, renumber } from './interleave.ts'
 import { CLOSED, type Gap, UNTOUCHED } from './walk-state.ts'
 
 /** Number of events in a full batch. */
@@ -138,7 +139,7 @@ export class CpuQueue {
       gaps: state.gaps,
     }
     const { stack } = held.columns
-    if (stackMap.length > 1) for (let row = 0; row < held.rows; row++) stack[row] = stackMap[stack[row]!]!
+    if (stackMap.length > 1) renumber(stack, stackMap, held.rows)
     this.#joinStacks(held, block, stackMap)
     this.#joinGaps(block)
     this.blocks.push(held)
@@ -199,8 +200,9 @@ class Merger {
   /** Queues with rows, as a heap ordered by the time of the next row, and then by index in `#queues` (the CPU). */
   readonly #heap: number[] = []
   readonly #heads: Float64Array
-  /** The queue of each event of the batch. */
-  readonly #from = new Uint16Array(BATCH_EVENTS)
+  readonly #places: Places
+  /** By queue, the number of its rows in the batch. */
+  readonly #counts: Uint32Array
   /** By queue, the rows to be copied to the batch. */
   readonly #taken: Taken[][]
   readonly #finished: HeldBlock[] = []
@@ -212,6 +214,8 @@ class Merger {
     this.#heads = new Float64Array(queues.length)
     this.#taken = queues.map(() => [])
     this.#batch = newBatch(BATCH_EVENTS)
+    this.#places = { queue: new Uint16Array(BATCH_EVENTS), order: this.#batch.order }
+    this.#counts = new Uint32Array(queues.length)
   }
 
   async next(): Promise<EventBatch> {
@@ -321,43 +325,24 @@ class Merger {
   #runOne(queue: number): void {
     const { row } = this.#queues[queue]!
     const length = Math.min(this.#stop(queue) - row, BATCH_EVENTS - this.#batch.length)
-    this.#from.fill(queue, this.#batch.length, this.#batch.length + length)
+    placeRun(queue, this.#counts[queue]!, this.#places, this.#batch.length, length)
     this.#batch.length += length
     this.#take(queue, row + length)
   }
 
   /** Merges the first two queues, up to the next row of the third or until one of the two must stop. */
   #runTwo(first: number, second: number): void {
-    const [a, b] = first < second ? [first, second] : [second, first]
-    const timeA = this.#queues[a]!.blocks[0]!.columns.time
-    const timeB = this.#queues[b]!.blocks[0]!.columns.time
-    const [stopA, stopB] = [this.#stop(a), this.#stop(b)]
-    let rowA = this.#queues[a]!.row
-    let rowB = this.#queues[b]!.row
-    const limit = this.#thirdHead()
-    const from = this.#from
-    let length = this.#batch.length
-    let headA = timeA[rowA]!
-    let headB = timeB[rowB]!
-    // The first row is next even if the third queue has the same time.
-    let due = Number.POSITIVE_INFINITY
-    while (length < BATCH_EVENTS) {
-      if (headA <= headB) {
-        if (headA >= due) break
-        from[length++] = a
-        if (++rowA === stopA) break
-        headA = timeA[rowA]!
-      } else {
-        if (headB >= due) break
-        from[length++] = b
-        if (++rowB === stopB) break
-        headB = timeB[rowB]!
-      }
-      due = limit
-    }
-    this.#batch.length = length
-    this.#take(a, rowA)
-    this.#take(b, rowB)
+    const a = this.#runOf(Math.min(first, second))
+    const b = this.#runOf(Math.max(first, second))
+    this.#batch.length = interleave(a, b, this.#thirdHead(), this.#places, this.#batch.length, BATCH_EVENTS)
+    this.#take(a.queue, a.row)
+    this.#take(b.queue, b.row)
+  }
+
+  #runOf(queue: number): Run {
+    const { blocks, row } = this.#queues[queue]!
+    const { time } = blocks[0]!.columns
+    return { queue, time, row, stop: this.#stop(queue), taken: this.#counts[queue]! }
   }
 
   /** Returns the time of the earliest row of all queues except the first two. */
@@ -379,23 +364,24 @@ class Merger {
     const last = taken[taken.length - 1]
     if (last?.block === block) last.to = to
     else taken.push({ block, from, to })
+    this.#counts[queue] = this.#counts[queue]! + to - from
     state.row = to
   }
 
-  /** Copies the selected rows to the batch, queue by queue, and sets their order. */
+  /** Copies the selected rows to the batch, queue by queue, and completes their order. */
   #copy(): void {
-    const { order, length } = this.#batch
-    const next = new Uint32Array(this.#queues.length)
+    const first = new Uint32Array(this.#queues.length)
     let at = 0
     this.#taken.forEach((taken, queue) => {
-      next[queue] = at
+      first[queue] = at
       for (const { block, from, to } of taken) {
         copyRows(this.#batch, at, block.columns, from, to)
         at += to - from
       }
       taken.length = 0
     })
-    for (let i = 0; i < length; i++) order[i] = next[this.#from[i]!]!++
+    placeQueues(this.#places, first, this.#batch.length)
+    this.#counts.fill(0)
     for (const block of this.#finished) this.#recycle(block.buffer)
     this.#finished.length = 0
   }

@@ -151,11 +151,15 @@ export class TraceContents {
     if (!plan) return false
     const setup = { plan: { ...plan, probes: [], switches: undefined }, compression: this.compression }
     const decoder = await LocalDecoder.create(setup, this.options.codecs)
-    for (const { cpu, cutter } of this.cutters([])) {
-      const piece = await cutter.next()
-      if (piece && (await decoder.decode({ cpu, ...piece, buffer: undefined })).block.state.row > 0) return true
+    try {
+      for (const { cpu, cutter } of this.cutters([])) {
+        const piece = await cutter.next()
+        if (piece && (await decoder.decode({ cpu, ...piece, buffer: undefined })).block.state.row > 0) return true
+      }
+      return false
+    } finally {
+      await decoder.close()
     }
-    return false
   }
 
   /** Version 6 has no compression. */
@@ -225,12 +229,13 @@ class TraceDatRecording implements Recording {
   /** Conversion of ticks to nanoseconds; undefined if it is not known, so that times count ticks. */
   readonly #scale: TickScale | undefined
   readonly #total: number
+  readonly #symbols = new SymbolTable()
   readonly #probeFaults = new ProbeFaults()
   #done = 0
   #decoder: BlockDecoder | undefined
 
   constructor(contents: TraceContents) {
-    const { file, source, buffer, options } = contents
+    const { file, source, buffer } = contents
     const [, , kernel, machine] = file.uname.split(' ')
     const clock = buffer.clock || file.clock
     const scale = scaleOf(clock, file)
@@ -256,13 +261,14 @@ class TraceDatRecording implements Recording {
     this.#contents = contents
     this.#total = buffer.cpus.reduce((sum, { size }) => sum + size, 0)
     this.tasks.addSavedCmdlines(file.cmdlines)
-    this.stacks = new StackInterner(symbolsOf(file, options))
+    this.stacks = new StackInterner(this.#symbols)
   }
 
   async *batches(): AsyncGenerator<EventBatch> {
     const contents = this.#contents
     const plan = contents.plan()
     if (!plan) {
+      await this.#readSymbols()
       this.notes.push('the file describes neither page_ref events nor probes')
       return
     }
@@ -292,6 +298,9 @@ class TraceDatRecording implements Recording {
         ),
       )
     try {
+      // The threads begin meanwhile, once they have their first jobs.
+      await decoder.poll()
+      await this.#readSymbols()
       const merged = mergeBatches(
         queues,
         buffer => free.push(buffer),
@@ -302,6 +311,12 @@ class TraceDatRecording implements Recording {
     } finally {
       await this.close()
     }
+  }
+
+  async #readSymbols(): Promise<void> {
+    const { file, options } = this.#contents
+    await file.readSymbols()
+    addSymbols(this.#symbols, file, options)
   }
 
   async *#inNs(batches: AsyncIterable<EventBatch>): AsyncGenerator<EventBatch> {
@@ -342,14 +357,14 @@ function scaleOf(name: string, { tickScale }: TraceFile): TickScale | undefined 
   return clock.scale ?? (clock.shared ? undefined : tickScale)
 }
 
-export function symbolsOf(file: TraceFile, options: OpenOptions): SymbolTable {
-  const symbols = new SymbolTable()
+/** Adds a file's symbols, which were read, and then those that a user has given. */
+export function addSymbols(symbols: SymbolTable, file: TraceFile, options: OpenOptions): SymbolTable {
   for (const text of file.kallsyms) symbols.add(text)
   for (const text of options.kallsyms ?? []) symbols.add(text)
   return symbols
 }
 
-/** Yields the blocks of one CPU in order. `ahead` of them are read and decoded in advance. */
+/** Yields the blocks of one CPU in order. `ahead` of them are read and decoded in advance by other threads, from now on. */
 function readAhead(
   cutter: Cutter,
   decode: (piece: Piece) => Promise<Arrival>,
@@ -364,8 +379,13 @@ function readAhead(
     block.catch(() => {})
     pending.push(block)
   }
-  return () => {
+  const startAll = () => {
     while (pending.length <= ahead) start()
+  }
+  // This thread decodes one block at a time.
+  if (ahead > 0) startAll()
+  return () => {
+    startAll()
     return pending.shift()!
   }
 }

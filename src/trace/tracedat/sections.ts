@@ -48,6 +48,8 @@ export interface TraceFile extends TracingData {
   buffers: TraceBuffer[]
   /** True if the end of the file is missing, and with it the table of CPUs. */
   cutOff: boolean
+  /** Reads `kallsyms` if that was left out. Call once, before the symbols are used. */
+  readSymbols: () => Promise<void>
 }
 
 export const SectionId = {
