@@ -10,7 +10,7 @@ const document = readFileSync(join(root, 'docs/architecture.md'), 'utf8')
 test('where to go: each task has places that exist', () => {
   const section = document.slice(document.indexOf('## Where to go'), document.indexOf('## From a recording'))
   const rows = section.split('\n').filter(line => /^\| (?!to |---)/.test(line))
-  expect(rows).toHaveLength(14)
+  expect(rows).toHaveLength(16)
   for (const row of rows) {
     const places = [...row.split('|')[2]!.matchAll(/`(src\/[^`]+)`/g)].map(match => match[1]!)
     expect(places, row).not.toEqual([])
