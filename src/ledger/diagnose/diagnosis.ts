@@ -148,9 +148,11 @@ export class Diagnosis {
    * the page early: what was out of another law then came back later. A rare path that gives back what others take leaves nothing
    * to come back.
    */
-  #freedEarly({ law, isUnique, deferred, lifetime }: Shortage, { lifetimes }: PageHistory): boolean {
-    const late = deferred.filter(put => this.#mayBeLate(put))
-    if (!isUnique) return this.#anomalies.isClean(law) && late.length > 0
+  #freedEarly(shortage: Shortage, { lifetimes }: PageHistory): boolean {
+    const { law, isUnique, lifetime } = shortage
+    if (!isUnique && !this.#anomalies.isClean(law)) return false
+    const late = shortage.deferred.filter(put => this.#mayBeLate(put))
+    if (!isUnique) return late.length > 0
     return late.some(({ signature }) => {
       const other = this.#ledger.book.lawOf(unitKey(signature, -1))
       const own = lifetimes.filter(({ balance }) => balance.has(other)).length

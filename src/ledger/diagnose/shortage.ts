@@ -103,9 +103,15 @@ function shortageOf(
   // before this one or, if this one took nothing that could be given back, in the latest one that did.
   const eventsBefore = (isSought: (event: LifetimeEvent) => boolean) =>
     law === NO_LAW ? [] : lifetimeBefore(history.row, lifetime.events[0]!, isSought)
-  const source = taken === 0 ? eventsBefore(event => isOf(event) && unitsOf(event, idle) > 0) : []
-  const earlier = [...eventsBefore(() => true), ...source].filter(isPut)
-  const candidates = isAlone ? [put] : onePerSite([put, ...until, ...earlier], sites)
+  const candidatesOf = () => {
+    if (isAlone) return [put]
+    const source = taken === 0 ? eventsBefore(event => isOf(event) && unitsOf(event, idle) > 0) : []
+    const earlier = [...eventsBefore(() => true), ...source].filter(isPut)
+    return onePerSite([put, ...until, ...earlier], sites)
+  }
+  let candidates: LifetimeEvent[] | undefined
+  let deferred: LifetimeEvent[] | undefined
+  // Most shortages are nobody's fault, and of those nobody asks further.
   return {
     law,
     units,
@@ -114,10 +120,16 @@ function shortageOf(
     put,
     isUnique: isAlone,
     out,
-    candidates,
     taken,
     given,
-    deferred: deferredPuts(history, at, law, idle, book),
+    get candidates() {
+      candidates ??= candidatesOf()
+      return candidates
+    },
+    get deferred() {
+      deferred ??= deferredPuts(history, at, law, idle, book)
+      return deferred
+    },
   }
 }
 
