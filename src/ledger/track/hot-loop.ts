@@ -17,7 +17,7 @@ import type { UnmapSweep } from './unmap-sweep.ts'
 /** Events that the loop takes in at a time: V8 replaces its first, slower code between two calls. */
 const RUN = 4096
 
-/** What the loop and the tracker tell each other beside the columns. */
+/** What a tracker counts, and the loop with it. */
 export interface Counters {
   events: number
   skipped: number
@@ -61,10 +61,9 @@ export class HotLoop {
   #current: EventBatch | undefined
   #published = -1
 
-  /** Returns the loop of a tracker; undefined where its columns are not in a memory, or the clock is not of the usual kind. */
+  /** Returns the loop of a tracker; undefined where its columns are not in a memory. */
   static of(tables: Tables, parts: HotLoopParts): HotLoop | undefined {
-    const { arena, order } = tables
-    const module = arena.isWhole && !order.isImmediate ? hotModule() : null
+    const module = tables.arena.isWhole ? hotModule() : null
     return module ? new HotLoop(module, tables, parts) : undefined
   }
 
@@ -92,9 +91,9 @@ export class HotLoop {
     this.#exports = instance.exports as unknown as Exports
   }
 
-  /** True while all columns are in the memory. */
+  /** True while all columns are in the memory. The clock of debug registers is not known to the loop, nor are refusals of a watch. */
   get isUsable(): boolean {
-    return this.#arena.isWhole
+    return this.#arena.isWhole && !this.#tables.order.isImmediate
   }
 
   /** Takes in a batch, in its order. */
