@@ -53,7 +53,8 @@ describe('the server', () => {
       for (const path of [
         '/',
         '/index.html',
-        `${pathname.slice(0, -3)}00/`,
+        // One token in 256 ends in 00 itself.
+        `${pathname.slice(0, -3)}${pathname.endsWith('00/') ? '11' : '00'}/`,
         `${pathname}../package.json`,
         `${pathname}..%2fpackage.json`,
       ]) {
