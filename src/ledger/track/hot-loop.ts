@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
  * The hot loop in WebAssembly (assembly/hot-loop.ts): it takes in ordinary events, and leaves all others to the tracker. In
- * JavaScript, V8 needs half a second to compile the same loop well, again and again as it sees more of a recording, and its code
- * is then three times as slow.
+ * JavaScript, V8 would compile the same loop again and again as it sees more of a recording, for about as long as the loop runs.
  */
 import type { EventBatch } from '../../trace/events.ts'
 import { wasmModule } from '../../util/wasm.ts'
