@@ -5,13 +5,13 @@
  * same columns, so each event leaves them alike, whoever took it in. test/ledger/hot-loop.test.ts holds that.
  */
 import {
+  AT_CHUNK_BASE,
+  AT_CHUNK_KEY,
+  AT_CHUNK_ROWS,
   AT_COUNT,
   AT_CPU,
   AT_CPU_PID,
   AT_CPU_TIME,
-  AT_INDEX_BASE,
-  AT_INDEX_CHUNK,
-  AT_INDEX_ROWS,
   AT_KIND_HIGH,
   AT_KIND_LIFETIMES,
   AT_KIND_LOW,
@@ -50,12 +50,12 @@ import {
   AT_SITE_TRAITS,
   AT_STACK,
   AT_TASK_ELSEWHERE,
+  AT_TASK_KEY,
   AT_TASK_LAST,
   AT_TASK_LAST_OWN,
   AT_TASK_LAST_STACK,
   AT_TASK_PAGE,
-  AT_TASK_SLOT_PID,
-  AT_TASK_SLOT_ROW,
+  AT_TASK_ROW,
   AT_TASK_TICKS,
   AT_TIME,
   AT_VAL,
@@ -74,11 +74,11 @@ import {
   DOUBLE_SWEEP_PFN,
   INT_ALL_PAGES,
   INT_ANY_DEVICE,
+  INT_CHUNK_SLOTS,
   INT_COMPLETE,
   INT_CPUS,
   INT_EPOCH,
   INT_HAS_ENDINGS,
-  INT_INDEX_SLOTS,
   INT_KIND_SLOT_COUNT,
   INT_LOG_ALL_EVENTS,
   INT_LOG_LENGTH,
@@ -256,32 +256,31 @@ function areOrdinaryLeftOut(): bool {
   return load<i32>(INT_ANY_DEVICE) !== 0 && load<i32>(INT_ALL_PAGES) === 0
 }
 
+/** Returns the place of a whole number, from 0 to 2^53, in a `NumberIndex`; -1 if it has none. */
+function placeOf(keys: usize, places: usize, slots: usize, key: f64): i32 {
+  const mask = load<i32>(slots) - 1
+  const whole = <u64>key
+  const mixed = (<i32>whole ^ (<i32>(whole >> 32) * HIGH_HALF)) * GOLDEN
+  let slot = (mixed ^ <i32>(<u32>mixed >> 15)) & mask
+  let place = u32At(places, slot)
+  while (place >= 0 && f64At(keys, slot) !== key) {
+    slot = (slot + 1) & mask
+    place = u32At(places, slot)
+  }
+  return place
+}
+
 /** Returns the row of a pfn, -1 if it has none. */
 function find(pfn: f64): i32 {
   const chunk = Math.floor(pfn / CHUNK)
   if (!(chunk >= 0 && chunk < 9007199254740992)) return -1
-  const mask = load<i32>(INT_INDEX_SLOTS) - 1
-  const whole = <u64>chunk
-  const mixed = (<i32>whole ^ (<i32>(whole >> 32) * HIGH_HALF)) * GOLDEN
-  let slot = (mixed ^ <i32>(<u32>mixed >> 15)) & mask
-  let base = u32At(AT_INDEX_BASE, slot)
-  while (base >= 0 && f64At(AT_INDEX_CHUNK, slot) !== chunk) {
-    slot = (slot + 1) & mask
-    base = u32At(AT_INDEX_BASE, slot)
-  }
-  return base < 0 ? -1 : u32At(AT_INDEX_ROWS, base + <i32>(pfn - chunk * CHUNK))
+  const base = placeOf(AT_CHUNK_KEY, AT_CHUNK_BASE, INT_CHUNK_SLOTS, chunk)
+  return base < 0 ? -1 : u32At(AT_CHUNK_ROWS, base + <i32>(pfn - chunk * CHUNK))
 }
 
 /** Returns the row of a task, -1 if it has none. */
 function findTask(pid: i32): i32 {
-  const mask = load<i32>(INT_TASK_SLOTS) - 1
-  let slot = (pid * GOLDEN) & mask
-  let row = u32At(AT_TASK_SLOT_ROW, slot)
-  while (row >= 0 && u32At(AT_TASK_SLOT_PID, slot) !== pid) {
-    slot = (slot + 1) & mask
-    row = u32At(AT_TASK_SLOT_ROW, slot)
-  }
-  return row
+  return placeOf(AT_TASK_KEY, AT_TASK_ROW, INT_TASK_SLOTS, <f64>(<u32>pid))
 }
 
 /** Returns the kind of lifetimes of a hash, -1 if it is new. */

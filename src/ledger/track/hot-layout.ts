@@ -60,12 +60,12 @@ export const AT_PAGE_TAIL_MAPCOUNT = 88
 export const AT_PAGE_LAST_CLOSED = 92
 export const AT_PAGE_HASH_LOW = 96
 export const AT_PAGE_HASH_HIGH = 100
-export const AT_INDEX_CHUNK = 104
-export const AT_INDEX_BASE = 108
-export const AT_INDEX_ROWS = 112
+export const AT_CHUNK_KEY = 104
+export const AT_CHUNK_BASE = 108
+export const AT_CHUNK_ROWS = 112
 export const AT_NODES = 116
-export const AT_TASK_SLOT_PID = 120
-export const AT_TASK_SLOT_ROW = 124
+export const AT_TASK_KEY = 120
+export const AT_TASK_ROW = 124
 export const AT_TASK_TICKS = 128
 export const AT_TASK_LAST = 132
 export const AT_TASK_LAST_OWN = 136
@@ -92,7 +92,7 @@ export const AT_WEIGHT_LOW = 216
 export const AT_WEIGHT_HIGH = 220
 
 /** Places of integers: the lengths of columns, what other tables know now, and what the loop has counted. */
-export const INT_INDEX_SLOTS = 1024
+export const INT_CHUNK_SLOTS = 1024
 export const INT_TASK_SLOTS = 1028
 export const INT_SIGNATURES = 1032
 export const INT_CPUS = 1036

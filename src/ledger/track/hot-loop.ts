@@ -180,8 +180,8 @@ export class HotLoop {
     this.#publishBatch(at)
     this.#publishPages(at)
     at(layout.AT_NODES, nodes.ints)
-    at(layout.AT_TASK_SLOT_PID, tasks.slotPid)
-    at(layout.AT_TASK_SLOT_ROW, tasks.slotRow)
+    at(layout.AT_TASK_KEY, tasks.rows.key)
+    at(layout.AT_TASK_ROW, tasks.rows.place)
     at(layout.AT_TASK_TICKS, tasks.activity.ticks)
     at(layout.AT_TASK_LAST, tasks.activity.last)
     at(layout.AT_TASK_LAST_OWN, tasks.activity.lastOwn)
@@ -206,8 +206,8 @@ export class HotLoop {
     at(layout.AT_KIND_LIFETIMES, kinds.lifetimes)
     at(layout.AT_WEIGHT_LOW, lifetimes.weights.low)
     at(layout.AT_WEIGHT_HIGH, lifetimes.weights.high)
-    ints[layout.INT_INDEX_SLOTS >> 2] = pages.index.base.length
-    ints[layout.INT_TASK_SLOTS >> 2] = tasks.slotRow.length
+    ints[layout.INT_CHUNK_SLOTS >> 2] = pages.index.chunks.place.length
+    ints[layout.INT_TASK_SLOTS >> 2] = tasks.rows.place.length
     ints[layout.INT_SIGNATURES >> 2] = tasks.signatures.length
     ints[layout.INT_CPUS >> 2] = cpus.time.length
     ints[layout.INT_SITES >> 2] = sites.keyPlusOne.length
@@ -247,9 +247,9 @@ export class HotLoop {
     at(layout.AT_PAGE_LAST_CLOSED, pages.lastClosed)
     at(layout.AT_PAGE_HASH_LOW, pages.hashLow)
     at(layout.AT_PAGE_HASH_HIGH, pages.hashHigh)
-    at(layout.AT_INDEX_CHUNK, pages.index.chunk)
-    at(layout.AT_INDEX_BASE, pages.index.base)
-    at(layout.AT_INDEX_ROWS, pages.index.rows)
+    at(layout.AT_CHUNK_KEY, pages.index.chunks.key)
+    at(layout.AT_CHUNK_BASE, pages.index.chunks.place)
+    at(layout.AT_CHUNK_ROWS, pages.index.rows)
   }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 import { lengthFor } from '../../util/growable.ts'
 import { type Arena, plainArena } from './arena.ts'
+import { NumberIndex } from './number-index.ts'
 
 /** Tasks for which there is room at first. */
 const FIRST_TASKS = 64
@@ -10,22 +11,19 @@ const FIRST_TASKS = 64
  * is then a difference of two numbers.
  */
 export class TaskActivity {
-  /** Rows of tasks by pid: by slot, the pid and its row, -1 for an empty one. A pid is in the first free slot from its hash on. */
-  slotPid: Int32Array
-  slotRow: Int32Array
+  /** Rows of tasks by pid, taken for an unsigned number. */
+  readonly rows: NumberIndex
   /** Columns of tasks. */
   readonly activity: TaskColumns
   /** Number of events by call-site key. */
   signatures: Int32Array
   readonly #arena: Arena
-  #size = 0
   #lastPid = -1
   #lastRow = -1
 
   constructor(arena: Arena = plainArena()) {
     this.#arena = arena
-    this.slotPid = arena.column(Int32Array, FIRST_TASKS * 2)
-    this.slotRow = arena.column(Int32Array, FIRST_TASKS * 2).fill(-1)
+    this.rows = new NumberIndex(arena)
     this.activity = new TaskColumns(arena)
     this.signatures = arena.column(Int32Array, 256)
   }
@@ -95,42 +93,20 @@ export class TaskActivity {
 
   /** Returns the row of a task, -1 if there was no event of it. */
   #find(pid: number): number {
-    return this.slotRow[this.#slot(pid)]!
+    return this.rows.get(pid >>> 0)
   }
 
   /** Returns the row of a task, which is added if it is new. */
   #row(pid: number): number {
-    const slot = this.#slot(pid)
-    const known = this.slotRow[slot]!
+    const known = this.#find(pid)
     if (known >= 0) return known
-    const row = this.#size++
+    const row = this.rows.size
     if (row === this.activity.ticks.length) this.#arena.growColumns(this.activity, row * 2)
-    this.slotPid[slot] = pid
-    this.slotRow[slot] = row
-    if (this.#size * 2 > this.slotRow.length) this.#rehash()
+    this.rows.add(pid >>> 0, row)
     const { last, lastOwn, page, elsewhere } = this.activity
     last[row] = lastOwn[row] = elsewhere[row] = -Infinity
     page[row] = -1
     return row
-  }
-
-  #slot(pid: number): number {
-    const mask = this.slotRow.length - 1
-    let slot = Math.imul(pid, 0x9e3779b1) & mask
-    while (this.slotRow[slot]! >= 0 && this.slotPid[slot] !== pid) slot = (slot + 1) & mask
-    return slot
-  }
-
-  #rehash(): void {
-    const { slotPid, slotRow } = this
-    this.slotPid = this.#arena.column(Int32Array, slotPid.length * 2)
-    this.slotRow = this.#arena.column(Int32Array, slotRow.length * 2).fill(-1)
-    slotRow.forEach((row, old) => {
-      if (row < 0) return
-      const slot = this.#slot(slotPid[old]!)
-      this.slotPid[slot] = slotPid[old]!
-      this.slotRow[slot] = row
-    })
   }
 }
 
