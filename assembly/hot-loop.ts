@@ -12,6 +12,7 @@ import {
   AT_CPU,
   AT_CPU_PID,
   AT_CPU_TIME,
+  AT_FLAGS,
   AT_KIND_HIGH,
   AT_KIND_LIFETIMES,
   AT_KIND_LOW,
@@ -26,6 +27,7 @@ import {
   AT_NODES,
   AT_OP,
   AT_ORDER,
+  AT_PAGE_ASIDE,
   AT_PAGE_BEFORE,
   AT_PAGE_BITS,
   AT_PAGE_COUNT,
@@ -39,6 +41,7 @@ import {
   AT_PAGE_LAST_PID,
   AT_PAGE_LAST_SIGNATURE,
   AT_PAGE_PAGEMAP,
+  AT_PAGE_PFN,
   AT_PAGE_TAIL,
   AT_PAGE_TAIL_MAPCOUNT,
   AT_PAGEMAPS,
@@ -70,15 +73,20 @@ import {
   CHUNK,
   DOUBLE_INTERRUPT,
   DOUBLE_NEXT_EDGE,
+  DOUBLE_RUN_PFN,
   DOUBLE_SNAPSHOT_AT,
   DOUBLE_SWEEP_PFN,
+  INIT_GAP,
+  INITIALISED,
   INT_ALL_PAGES,
   INT_ANY_DEVICE,
+  INT_ANY_PROBES,
   INT_CHUNK_SLOTS,
   INT_COMPLETE,
   INT_CPUS,
   INT_EPOCH,
   INT_HAS_ENDINGS,
+  INT_IS_COARSE,
   INT_KIND_SLOT_COUNT,
   INT_LOG_ALL_EVENTS,
   INT_LOG_LENGTH,
@@ -89,7 +97,11 @@ import {
   INT_NODE_NEXT,
   INT_OPEN_GAPS,
   INT_ORDINAL,
+  INT_PAGE_ROWS,
+  INT_PAGES,
   INT_RAW_MAPCOUNT,
+  INT_RUN_PAGEMAP,
+  INT_RUN_PID,
   INT_SIGNATURES,
   INT_SITES,
   INT_SWEEP_PID,
@@ -100,6 +112,8 @@ import {
   MAPPED,
   MAX_EVENTS,
   MAX_LIFETIMES,
+  NO_LIFETIME,
+  NO_PAIR,
   NODE_BEFORE,
   NODE_COUNT,
   NODE_CPU_AND_OP,
@@ -117,10 +131,12 @@ import {
   NODE_VAL,
   OFTEN,
   OP_SHIFT,
+  PAGE_FLAGS,
   PAGEMAP_CLOSES_AT,
   PAGEMAP_GET_FROM,
   PAGEMAP_INTS,
   PAGEMAP_LIVES,
+  PAGEMAP_PAGES,
   PAGEMAP_PUT_TO,
   PAGEMAP_RULE,
   PAGEMAP_SET_AT_ZERO,
@@ -129,12 +145,16 @@ import {
   RULE_IDLE_ONE,
   RULE_KNOWN,
   RULE_SET,
+  RULE_TYPED,
+  RULE_ZEROED,
   TRAIT_DEVICE,
   TRAIT_FAULT,
   TRAIT_INIT,
+  TRAIT_INIT_DEVICE,
   TRAIT_INTERRUPT,
   TRAIT_NAMELESS,
   TRAIT_TEARDOWN,
+  TRAIT_TYPE,
 } from '../src/ledger/track/hot-layout'
 
 /** Operations, as in src/trace/events.ts. */
@@ -147,11 +167,8 @@ const MOD_UNLESS = 4
 const GOLDEN: i32 = <i32>0x9e3779b1
 const HIGH_HALF: i32 = <i32>0x85ebca6b
 
-/**
- * The tracker takes in the event at a place of the batch's order, and maybe some that follow it. Returns the next place. Afterwards
- * the columns may be elsewhere.
- */
-declare function slow(k: i32, to: i32): i32
+/** The tracker takes in an event. Returns false if the loop cannot go on. Afterwards the columns may be elsewhere. */
+declare function slow(i: i32): bool
 /** A get in a page fault, for `FaultRetries`. */
 declare function faulted(i: i32, row: i32, signature: i32): void
 /** A lifetime that closes, for what keeps lists of some open ones. */
@@ -159,10 +176,13 @@ declare function ended(row: i32): void
 /** The map count of an idle page, one of many. */
 declare function sampled(row: i32): void
 
-/** Takes in the events at the places from `from` to `to` of the batch's order. */
-export function run(from: i32, to: i32): void {
-  let k = from
-  while (k < to) k = take(u32At(AT_ORDER, k)) ? k + 1 : slow(k, to)
+/** Takes in the events from place `from` of the batch's order on, and returns the place before which it stopped: at most `to`. */
+export function run(from: i32, to: i32): i32 {
+  for (let k = from; k < to; k++) {
+    const i = u32At(AT_ORDER, k)
+    if (!take(i) && !slow(i)) return k + 1
+  }
+  return to
 }
 
 function u32At(column: usize, i: i32): i32 {
@@ -198,6 +218,8 @@ function take(i: i32): bool {
   if (op === MOD_UNLESS && u32At(AT_RET, i) === 0) return takeRefused(i, row, isKnown, cpu, time)
   if (!isKnown) return false
   const traits = traitsOf(stack)
+  if (op === SET && u32At(AT_MAPCOUNT, i) < 0 && load<i32>(INT_RAW_MAPCOUNT) === 0) return false
+  if (op === SET && isInitialisation(i, row, stack, traits)) return initialise(i, row, stack, traits, cpu, time)
   if (row < 0) return false
   if (!isDevice(row)) {
     if ((traits & TRAIT_DEVICE) !== 0 || op === SET) return false
@@ -209,6 +231,96 @@ function take(i: i32): bool {
     }
   }
   return apply(i, row, op, stack, traits, cpu, time)
+}
+
+/** True if a set initialises its page, which may be new: see `PageInit.isInitialisation`. */
+function isInitialisation(i: i32, row: i32, stack: i32, traits: i32): bool {
+  if (isTelling(stack, traits)) return (traits & TRAIT_INIT) !== 0
+  const val = u32At(AT_VAL, i)
+  if (row >= 0 && (<i32>load<u16>(bitsOf(row)) & BIT_COUNT_KNOWN) !== 0) {
+    const isFresh = u32At(AT_PAGE_COUNT, row) === 1 && (<i32>load<u16>(bitsOf(row)) & BIT_OPEN) === 0
+    return val === 0 && isFresh && isSetUpBy(row, u32At(AT_PID, i))
+  }
+  const unmapped = load<i32>(INT_RAW_MAPCOUNT) !== 0 ? 0 : 1
+  return val === 1 && u32At(AT_MAPCOUNT, i) === unmapped && (u32At(AT_FLAGS, i) & PAGE_FLAGS) === 0
+}
+
+/** True if functions on the stack have names. */
+function isTelling(stack: i32, traits: i32): bool {
+  return stack !== 0 && (traits & TRAIT_NAMELESS) === 0
+}
+
+/** True if this task initialised the page, and there was no event of it since. */
+function isSetUpBy(row: i32, pid: i32): bool {
+  if ((<i32>load<u16>(bitsOf(row)) & BIT_COUNT_KNOWN) === 0) return false
+  return u32At(AT_PAGE_LAST_SIGNATURE, row) === INITIALISED && u32At(AT_PAGE_LAST_PID, row) === pid
+}
+
+/** Takes in a set that initialises a page of device memory, if it tells nothing new of its pagemap: see `PageInit.initialise`. */
+function initialise(i: i32, known: i32, stack: i32, traits: i32, cpu: i32, time: f64): bool {
+  if (load<i32>(INT_ANY_PROBES) !== 0) return false
+  const isSecond = known >= 0 && u32At(AT_VAL, i) === 0 && isSetUpBy(known, u32At(AT_PID, i))
+  if (isSecond ? !isZeroed(pagemapOf(known)) : !isNextOfRun(i, known, stack, traits)) return false
+  const row = isSecond ? known : setUp(i, known)
+  if (row < 0) return false
+  count(INT_NEW_EVENTS)
+  stamp(i, cpu, time)
+  setAt(AT_PAGE_COUNT, row, u32At(AT_VAL, i))
+  setAt(AT_PAGE_EPOCH, row, load<i32>(INT_EPOCH))
+  setAt(AT_PAGE_LAST_SIGNATURE, row, INITIALISED)
+  setAt(AT_PAGE_LAST_PID, row, u32At(AT_PID, i))
+  setAt(AT_PAGE_LAST_MAPCOUNT, row, u32At(AT_MAPCOUNT, i))
+  return true
+}
+
+/** True if the idle pages of a pagemap are known to have 0, so that a set to 0 is no news. */
+function isZeroed(pagemap: usize): bool {
+  return (load<i32>(pagemap + PAGEMAP_RULE * 4) & RULE_ZEROED) !== 0
+}
+
+/** True if a page is the next of the pagemap that is being initialised, and that is known to be device memory. */
+function isNextOfRun(i: i32, known: i32, stack: i32, traits: i32): bool {
+  const run = load<i32>(INT_RUN_PAGEMAP)
+  if (run < 0 || load<i32>(INT_RUN_PID) !== u32At(AT_PID, i) || load<i32>(INT_ANY_DEVICE) === 0) return false
+  const step = f64At(AT_PFN, i) - load<f64>(DOUBLE_RUN_PFN)
+  if (!(step >= 0 && step <= INIT_GAP)) return false
+  const pagemap = pagemapAt(run)
+  const rule = load<i32>(pagemap + PAGEMAP_RULE * 4)
+  if ((rule & RULE_DEVICE) === 0 || ((traits & TRAIT_TYPE) !== 0 && (rule & RULE_TYPED) === 0)) return false
+  if (isTelling(stack, traits) && (traits & TRAIT_INIT_DEVICE) === 0) return false
+  if (u32At(AT_VAL, i) === 0 && !isZeroed(pagemap)) return false
+  return known < 0 || ((<i32>load<u16>(bitsOf(known)) & BIT_OPEN) === 0 && load<i32>(INT_IS_COARSE) === 0)
+}
+
+/** Makes a page one of the pagemap that is being initialised. Returns its row; -1 if there is no room for a new one. */
+function setUp(i: i32, known: i32): i32 {
+  const run = load<i32>(INT_RUN_PAGEMAP)
+  const pfn = f64At(AT_PFN, i)
+  const row = known >= 0 ? known : addPage(pfn)
+  if (row < 0) return -1
+  if (known >= 0) store<i32>(pagemapOf(row) + PAGEMAP_PAGES * 4, load<i32>(pagemapOf(row) + PAGEMAP_PAGES * 4) - 1)
+  setAt(AT_PAGE_PAGEMAP, row, run)
+  count(pagemapAt(run) + PAGEMAP_PAGES * 4)
+  store<u16>(bitsOf(row), BIT_COUNT_KNOWN)
+  store<f64>(DOUBLE_RUN_PFN, pfn)
+  return row
+}
+
+/** Adds a page, and returns its row; -1 if the tracker has to: see `PageTable.add`. */
+function addPage(pfn: f64): i32 {
+  const row = load<i32>(INT_PAGES)
+  const chunk = chunkOf(pfn)
+  if (chunk < 0 || row === load<i32>(INT_PAGE_ROWS)) return -1
+  const base = placeOf(AT_CHUNK_KEY, AT_CHUNK_BASE, INT_CHUNK_SLOTS, chunk)
+  if (base < 0) return -1
+  store<i32>(INT_PAGES, row + 1)
+  setAt(AT_CHUNK_ROWS, base + <i32>(pfn - chunk * CHUNK), row)
+  setF64At(AT_PAGE_PFN, row, pfn)
+  setAt(AT_PAGE_HEAD, row, -1)
+  setAt(AT_PAGE_TAIL, row, -1)
+  setAt(AT_PAGE_LAST_CLOSED, row, NO_LIFETIME)
+  setAt(AT_PAGE_ASIDE, row, NO_PAIR)
+  return row
 }
 
 /** Takes in a get that was refused: it changed nothing. Of a page in use, the tracker has to look at it. */
@@ -245,7 +357,11 @@ function bitsOf(row: i32): usize {
 
 /** Address of what is known of a page's pagemap. */
 function pagemapOf(row: i32): usize {
-  return load<usize>(AT_PAGEMAPS) + <usize>u32At(AT_PAGE_PAGEMAP, row) * (PAGEMAP_INTS * 4)
+  return pagemapAt(u32At(AT_PAGE_PAGEMAP, row))
+}
+
+function pagemapAt(index: i32): usize {
+  return load<usize>(AT_PAGEMAPS) + <usize>index * (PAGEMAP_INTS * 4)
 }
 
 function isDevice(row: i32): bool {
@@ -270,10 +386,16 @@ function placeOf(keys: usize, places: usize, slots: usize, key: f64): i32 {
   return place
 }
 
+/** Returns the chunk of a pfn; -1 if that is no whole number that a table may have. */
+function chunkOf(pfn: f64): f64 {
+  const chunk = Math.floor(pfn / CHUNK)
+  return chunk >= 0 && chunk < 9007199254740992 ? chunk : -1
+}
+
 /** Returns the row of a pfn, -1 if it has none. */
 function find(pfn: f64): i32 {
-  const chunk = Math.floor(pfn / CHUNK)
-  if (!(chunk >= 0 && chunk < 9007199254740992)) return -1
+  const chunk = chunkOf(pfn)
+  if (chunk < 0) return -1
   const base = placeOf(AT_CHUNK_KEY, AT_CHUNK_BASE, INT_CHUNK_SLOTS, chunk)
   return base < 0 ? -1 : u32At(AT_CHUNK_ROWS, base + <i32>(pfn - chunk * CHUNK))
 }
@@ -316,7 +438,7 @@ function isPlain(pagemap: usize, op: i32, present: i32, next: i64, val: i32, ret
 
 /** True if a put of one reference, of a page that is idle at 1, may be that of memunmap_pages(): see `UnmapSweep`. */
 function mayBeBasePut(i: i32, traits: i32): bool {
-  if (u32At(AT_STACK, i) !== 0 && (traits & TRAIT_NAMELESS) === 0) return (traits & TRAIT_TEARDOWN) !== 0
+  if (isTelling(u32At(AT_STACK, i), traits)) return (traits & TRAIT_TEARDOWN) !== 0
   return load<i32>(INT_SWEEP_PID) === u32At(AT_PID, i) && load<f64>(DOUBLE_SWEEP_PFN) + 1 === f64At(AT_PFN, i)
 }
 

@@ -136,6 +136,8 @@ export const StackTrait = {
   WORKER: 2048,
   /** Takes pages out of page tables: by unmapping, or by migration. */
   UNMAP: 4096,
+  /** Tells the type of the memory that it initialises. */
+  TYPE: 8192,
 } as const
 
 const TRAITS: [pattern: RegExp, traits: number][] = [
@@ -175,7 +177,7 @@ export function traitsOf(name: string): number {
   const base = baseName(name)
   let traits = 0
   for (const [pattern, bits] of TRAITS) if (pattern.test(base)) traits |= bits
-  return traits
+  return TYPE_BY_INITIALISER.has(base) ? traits | StackTrait.TYPE : traits
 }
 
 /** Memory type of a pagemap, as far as a recording tells it. */

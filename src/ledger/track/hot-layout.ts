@@ -90,6 +90,9 @@ export const AT_KIND_HIGH = 208
 export const AT_KIND_LIFETIMES = 212
 export const AT_WEIGHT_LOW = 216
 export const AT_WEIGHT_HIGH = 220
+export const AT_FLAGS = 224
+export const AT_PAGE_PFN = 228
+export const AT_PAGE_ASIDE = 232
 
 /** Places of integers: the lengths of columns, what other tables know now, and what the loop has counted. */
 export const INT_CHUNK_SLOTS = 1024
@@ -115,13 +118,19 @@ export const INT_ORDINAL = 1100
 export const INT_NEW_EVENTS = 1104
 export const INT_NEW_SKIPPED = 1108
 export const INT_COMPLETE = 1112
-export const INT_NEW_COMPLETE = 1116
+export const INT_PAGES = 1116
+export const INT_PAGE_ROWS = 1120
+export const INT_ANY_PROBES = 1124
+export const INT_IS_COARSE = 1128
+export const INT_RUN_PAGEMAP = 1132
+export const INT_RUN_PID = 1136
 
 /** Places of doubles. */
 export const DOUBLE_SNAPSHOT_AT = 2048
 export const DOUBLE_NEXT_EDGE = 2056
 export const DOUBLE_INTERRUPT = 2064
 export const DOUBLE_SWEEP_PFN = 2072
+export const DOUBLE_RUN_PFN = 2080
 
 /** Size in integers of what the loop knows of a pagemap, and the offsets of its fields. */
 export const PAGEMAP_INTS = 8
@@ -133,13 +142,20 @@ export const PAGEMAP_CLOSES_AT = 3
 /** Numbers of hand-outs by a set and of complete lifetimes, which both the loop and the tracker count. */
 export const PAGEMAP_SET_AT_ZERO = 4
 export const PAGEMAP_LIVES = 5
+/** The same of its pages. */
+export const PAGEMAP_PAGES = 6
 
-/** The pagemap is device memory; its rule is known; pages are handed out by a set; idle pages have 1; lifetimes end at a count. */
+/**
+ * The pagemap is device memory; its rule is known; pages are handed out by a set; idle pages have 1; lifetimes end at a count; its
+ * initialisation is known to set pages to zero; the type of its pages is known.
+ */
 export const RULE_DEVICE = 1
 export const RULE_KNOWN = 2
 export const RULE_SET = 4
 export const RULE_IDLE_ONE = 8
 export const RULE_CLOSES = 16
+export const RULE_ZEROED = 32
+export const RULE_TYPED = 64
 
 /** Bits of pages and traits of stacks that the loop has to know: those of `PageBit` and `StackTrait`. */
 export const BIT_COUNT_KNOWN = 1
@@ -149,11 +165,27 @@ export const BITS_EXTRAORDINARY = 48756
 export const BITS_OF_LIFETIME = 138
 export const BITS_UNCLAIMABLE = 648
 export const TRAIT_INIT = 1
+export const TRAIT_INIT_DEVICE = 2
 export const TRAIT_TEARDOWN = 4
 export const TRAIT_DEVICE = 8
 export const TRAIT_NAMELESS = 256
 export const TRAIT_FAULT = 512
 export const TRAIT_INTERRUPT = 1024
+export const TRAIT_TYPE = 8192
+
+/** In place of a page's last call-site key: it was set up and nothing has happened since. */
+export const INITIALISED = -2
+/** In place of a page's last lifetime in the log, and of its last pair that was set aside: there is none. */
+export const NO_LIFETIME = -1
+export const NO_PAIR = -1
+
+/** Mask of the page flags; above them stand zone, node and section. */
+export const PAGE_FLAGS = 16777215
+
+/**
+ * Most pages that may lie between two initialised ones of a pagemap: of a compound page of 1 GB, only the head is initialised.
+ */
+export const INIT_GAP = 262144
 
 /** Number of hand-outs of a pagemap after which one more is no news about its rule. */
 export const OFTEN = 64

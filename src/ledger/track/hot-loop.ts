@@ -28,14 +28,15 @@ export interface HotLoopParts {
   sweep: UnmapSweep
   allPages: boolean
   counters: Counters
+  areProbesSeen: () => boolean
   /** Returns the time after which no more events belong to the snapshot that was asked for. */
   snapshotAt: () => number
-  /** Takes in the event at a place of a batch's order, and maybe some that follow it. Returns the next place, at most `to`. */
-  slow: (batch: EventBatch, from: number, to: number) => number
+  /** Takes in an event of a batch. */
+  slow: (batch: EventBatch, i: number) => void
 }
 
 interface Exports {
-  run(from: number, to: number): void
+  run(from: number, to: number): number
 }
 
 let compiled: WebAssembly.Module | null | undefined
@@ -75,7 +76,7 @@ export class HotLoop {
     this.#doubles = new Float64Array(memory.buffer, 0, layout.DIRECTORY_BYTES / 8)
     this.#batch = new HotBatch(this.#arena, 0)
     const own = {
-      slow: (from: number, to: number) => this.#slow(from, to),
+      slow: (i: number) => this.#slow(i),
       faulted: (i: number, row: number, signature: number) => {
         this.#faulted(i, row, signature)
       },
@@ -102,22 +103,22 @@ export class HotLoop {
     if (this.isUsable) this.#batch.fill(batch)
     this.#current = batch
     let k = 0
-    for (; k < length && this.isUsable; k = Math.min(k + RUN, length)) {
+    while (k < length && this.isUsable) {
       this.#publish()
-      this.#exports.run(k, Math.min(k + RUN, length))
+      k = this.#exports.run(k, Math.min(k + RUN, length))
       this.#settle()
     }
-    while (k < length) k = this.#parts.slow(batch, k, length)
+    for (; k < length; k++) this.#parts.slow(batch, batch.order[k]!)
     this.#current = undefined
   }
 
-  #slow(from: number, to: number): number {
+  /** Leaves an event to the tracker. Returns false if the memory is full now, so that the loop no longer finds the columns. */
+  #slow(i: number): boolean {
     this.#settle()
-    let next = this.#parts.slow(this.#current!, from, to)
-    // Where the memory is full now, the loop no longer finds the columns.
-    while (!this.isUsable && next < to) next = this.#parts.slow(this.#current!, next, to)
+    this.#parts.slow(this.#current!, i)
+    if (!this.isUsable) return false
     this.#publish()
-    return next
+    return true
   }
 
   #faulted(i: number, row: number, signature: number): void {
@@ -129,7 +130,7 @@ export class HotLoop {
   /** Takes over what the loop has counted. */
   #settle(): void {
     const ints = this.#ints
-    const { nodes, log, lives } = this.#tables
+    const { nodes, log, lives, pages, pagemaps } = this.#tables
     const { counters } = this.#parts
     counters.events += ints[layout.INT_NEW_EVENTS >> 2]!
     counters.skipped += ints[layout.INT_NEW_SKIPPED >> 2]!
@@ -138,13 +139,16 @@ export class HotLoop {
     nodes.next = ints[layout.INT_NODE_NEXT >> 2]!
     log.length = ints[layout.INT_LOG_LENGTH >> 2]!
     log.allEvents = ints[layout.INT_LOG_ALL_EVENTS >> 2]!
+    pages.length = ints[layout.INT_PAGES >> 2]!
+    const lastPfn = this.#doubles[layout.DOUBLE_RUN_PFN >> 3]!
+    if (lastPfn !== pagemaps.run.lastPfn) pagemaps.extendRun(lastPfn)
   }
 
   /** Tells the loop what it has to know. */
   #publish(): void {
     const ints = this.#ints
-    const { nodes, log, lives, gaps, pagemaps, anomalies, retries } = this.#tables
-    const { sweep, counters, snapshotAt } = this.#parts
+    const { nodes, log, lives, gaps, pages, pagemaps, anomalies, retries } = this.#tables
+    const { sweep, counters, snapshotAt, areProbesSeen } = this.#parts
     if (this.#published !== this.#arena.allocations) this.#publishColumns()
     ints[layout.INT_NEW_EVENTS >> 2] = 0
     ints[layout.INT_NEW_SKIPPED >> 2] = 0
@@ -162,6 +166,12 @@ export class HotLoop {
     ints[layout.INT_RAW_MAPCOUNT >> 2] = this.#tables.rawMapcount ? 1 : 0
     ints[layout.INT_SWEEP_PID >> 2] = sweep.last.pid
     ints[layout.INT_HAS_ENDINGS >> 2] = retries.size + anomalies.provisionals
+    ints[layout.INT_PAGES >> 2] = pages.length
+    ints[layout.INT_ANY_PROBES >> 2] = areProbesSeen() ? 1 : 0
+    ints[layout.INT_IS_COARSE >> 2] = this.#tables.order.isCoarse ? 1 : 0
+    ints[layout.INT_RUN_PAGEMAP >> 2] = pagemaps.run.pagemap
+    ints[layout.INT_RUN_PID >> 2] = pagemaps.run.pid
+    this.#doubles[layout.DOUBLE_RUN_PFN >> 3] = pagemaps.run.lastPfn
     this.#doubles[layout.DOUBLE_SNAPSHOT_AT >> 3] = snapshotAt()
     this.#doubles[layout.DOUBLE_NEXT_EDGE >> 3] = gaps.nextEdge
     this.#doubles[layout.DOUBLE_INTERRUPT >> 3] = this.#tables.order.interrupt
@@ -206,6 +216,7 @@ export class HotLoop {
     at(layout.AT_KIND_LIFETIMES, kinds.lifetimes)
     at(layout.AT_WEIGHT_LOW, lifetimes.weights.low)
     at(layout.AT_WEIGHT_HIGH, lifetimes.weights.high)
+    ints[layout.INT_PAGE_ROWS >> 2] = pages.pfn.length
     ints[layout.INT_CHUNK_SLOTS >> 2] = pages.index.chunks.place.length
     ints[layout.INT_TASK_SLOTS >> 2] = tasks.rows.place.length
     ints[layout.INT_SIGNATURES >> 2] = tasks.signatures.length
@@ -228,10 +239,13 @@ export class HotLoop {
     at(layout.AT_CPU, batch.cpu)
     at(layout.AT_COUNT, batch.count)
     at(layout.AT_MAPCOUNT, batch.mapcount)
+    at(layout.AT_FLAGS, batch.flagsLow)
   }
 
   #publishPages(at: (place: number, column: ArrayBufferView) => void): void {
     const { pages } = this.#tables
+    at(layout.AT_PAGE_PFN, pages.pfn)
+    at(layout.AT_PAGE_ASIDE, pages.aside)
     at(layout.AT_PAGE_COUNT, pages.count)
     at(layout.AT_PAGE_BITS, pages.bits)
     at(layout.AT_PAGE_PAGEMAP, pages.pagemap)
@@ -263,6 +277,7 @@ class HotBatch {
   readonly ret: Int32Array
   readonly count: Int32Array
   readonly mapcount: Int32Array
+  readonly flagsLow: Uint32Array
   readonly stack: Uint32Array
   readonly cpu: Uint16Array
   readonly op: Uint8Array
@@ -276,6 +291,7 @@ class HotBatch {
     this.ret = arena.column(Int32Array, rows)
     this.count = arena.column(Int32Array, rows)
     this.mapcount = arena.column(Int32Array, rows)
+    this.flagsLow = arena.column(Uint32Array, rows)
     this.stack = arena.column(Uint32Array, rows)
     this.cpu = arena.column(Uint16Array, rows)
     this.op = arena.column(Uint8Array, rows)
@@ -292,6 +308,7 @@ class HotBatch {
     this.ret.set(batch.ret.subarray(0, length))
     this.count.set(batch.count.subarray(0, length))
     this.mapcount.set(batch.mapcount.subarray(0, length))
+    this.flagsLow.set(batch.flagsLow.subarray(0, length))
     this.stack.set(batch.stack.subarray(0, length))
     this.cpu.set(batch.cpu.subarray(0, length))
     this.op.set(batch.op.subarray(0, length))

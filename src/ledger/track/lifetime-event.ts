@@ -2,6 +2,7 @@
 /** Event objects of the tracker: for events that the fast path cannot apply, and for the events of a page's lifetime. */
 
 import type { EventBatch } from '../../trace/events.ts'
+import { PAGE_FLAGS } from './hot-layout.ts'
 
 /** The part of an event that decides its place among others. */
 export interface OrderedEvent {
@@ -64,9 +65,6 @@ export interface PageState {
   heldBefore: number
   lossy: boolean
 }
-
-/** Mask of the page flags; above them stand zone, node and section. */
-export const PAGE_FLAGS = (1 << 24) - 1
 
 /** Takes an event out of its batch. */
 export function eventOf(batch: EventBatch, i: number, signature: number, since: number, ordinal: number): LedgerEvent {

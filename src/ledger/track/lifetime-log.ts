@@ -4,7 +4,7 @@
  * while there is room. When it runs out, lifetimes that obey every law are dropped, except the latest ones.
  */
 import { type Arena, plainArena } from './arena.ts'
-import { MAX_EVENTS, MAX_LIFETIMES } from './hot-layout.ts'
+import { MAX_EVENTS, MAX_LIFETIMES, NO_LIFETIME } from './hot-layout.ts'
 
 /** Number of latest lifetimes that are never dropped. */
 const LATEST = 1 << 12
@@ -19,9 +19,6 @@ export const LifetimeState = {
   BROKEN: 2,
 } as const
 export type LifetimeState = (typeof LifetimeState)[keyof typeof LifetimeState]
-
-/** In place of an entry: none. */
-export const NO_LIFETIME = -1
 
 export class LifetimeLog {
   length = 0

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+import { INITIALISED } from './hot-layout.ts'
 import type { LedgerEvent, LifetimeEvent, PageState } from './lifetime-event.ts'
 import type { Lifetimes } from './lifetimes.ts'
 import type { PageRules } from './page-rules.ts'
 import { PageBit } from './page-state.ts'
-import { INITIALISED } from './page-table.ts'
 import type { ReorderBuffer } from './reorder-buffer.ts'
 import type { Tables } from './tables.ts'
 

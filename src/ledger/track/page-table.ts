@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 import { type Arena, plainArena } from './arena.ts'
-import { NO_LIFETIME } from './lifetime-log.ts'
+import { NO_LIFETIME, NO_PAIR } from './hot-layout.ts'
 import { PfnIndex } from './pfn-index.ts'
-import { NO_PAIR } from './set-aside.ts'
 
 /** Rows for which there is room at first, and those that a long recording needs. */
 const FIRST_ROWS = 1024
 const USUAL_ROWS = 1 << 18
-
-/** In place of a last call-site key: the page was set up and nothing has happened since. */
-export const INITIALISED = -2
 
 /** Pages by pfn, as columns. Rows are numbered in order of first appearance and never move. */
 export class PageTable {

@@ -5,10 +5,12 @@ import type { CallSites } from '../callsites/call-sites.ts'
 import type { ObservedType } from '../callsites/symbol-lists.ts'
 import { type Arena, plainArena } from './arena.ts'
 import {
+  INIT_GAP,
   PAGEMAP_CLOSES_AT,
   PAGEMAP_GET_FROM,
   PAGEMAP_INTS,
   PAGEMAP_LIVES,
+  PAGEMAP_PAGES,
   PAGEMAP_PUT_TO,
   PAGEMAP_RULE,
   PAGEMAP_SET_AT_ZERO,
@@ -17,16 +19,13 @@ import {
   RULE_IDLE_ONE,
   RULE_KNOWN,
   RULE_SET,
+  RULE_TYPED,
+  RULE_ZEROED,
 } from './hot-layout.ts'
 import { mayReturnByReset } from './kernel-release.ts'
 import { type Limits, UNKNOWN_LIMITS } from './op-semantics.ts'
 import { isInRanges, type PageRange } from './page-range.ts'
 import { closesAt, limitsOf, NEVER_CLOSES, observedRule, type Votes } from './rule-recognition.ts'
-
-/**
- * Most pages that may lie between two initialised ones of a pagemap: of a compound page of 1 GB, only the head is initialised.
- */
-const INIT_GAP = 1 << 18
 
 /** Pages without a known pagemap are grouped by section (128 MB in pages of 4 KB), the granularity of device memory. */
 const SECTION = 1 << 15
@@ -105,6 +104,14 @@ class HotCounts {
   set lives(lives: number) {
     this.#table.numbers[this.index * PAGEMAP_INTS + PAGEMAP_LIVES] = lives
   }
+
+  get pages(): number {
+    return this.#table.numbers[this.index * PAGEMAP_INTS + PAGEMAP_PAGES]!
+  }
+
+  set pages(pages: number) {
+    this.#table.numbers[this.index * PAGEMAP_INTS + PAGEMAP_PAGES] = pages
+  }
 }
 
 export class PagemapTable {
@@ -122,7 +129,8 @@ export class PagemapTable {
   numbers: Int32Array
   readonly #arena: Arena
   readonly #sections = new Map<number, number>()
-  #run = { pagemap: -1, lastPfn: -1, pid: -1 }
+  /** The pagemap that is being initialised, its last page as yet, and the task that does it. */
+  readonly run = { pagemap: -1, lastPfn: -1, pid: -1 }
 
   /** @param kernel release of the kernel, where it is known */
   constructor(
@@ -142,21 +150,27 @@ export class PagemapTable {
 
   /** Returns the index of the pagemap of a page that is being initialised. */
   initialise(pfn: number, pid: number, device: boolean): number {
-    const run = this.#run
+    const { run } = this
     if (run.pagemap < 0 || run.pid !== pid || pfn < run.lastPfn || pfn - run.lastPfn > INIT_GAP) {
       run.pagemap = this.#add(pfn)
       this.list[run.pagemap]!.initialised = true
       run.pid = pid
     }
     const pagemap = this.list[run.pagemap]!
-    run.lastPfn = pfn
-    pagemap.lastPfn = Math.max(pagemap.lastPfn, pfn)
+    this.extendRun(pfn)
     if (pagemap.initialCount === undefined) {
       pagemap.initialCount = 1
       this.#takeHint(run.pagemap)
     }
     if (device || isInRanges(pfn, this.#device)) this.markDevice(run.pagemap)
     return run.pagemap
+  }
+
+  /** Notes that the pagemap that is being initialised reaches to that page. */
+  extendRun(pfn: number): void {
+    const pagemap = this.list[this.run.pagemap]!
+    this.run.lastPfn = pfn
+    pagemap.lastPfn = Math.max(pagemap.lastPfn, pfn)
   }
 
   /**
@@ -167,6 +181,7 @@ export class PagemapTable {
     const pagemap = this.list[index]!
     if (pfn !== pagemap.firstPfn || pagemap.initialCount === 0) return false
     pagemap.initialCount = 0
+    this.#publish(pagemap)
     return true
   }
 
@@ -190,12 +205,6 @@ export class PagemapTable {
     pagemap.firstPfn = Math.min(pagemap.firstPfn, pfn)
     pagemap.lastPfn = Math.max(pagemap.lastPfn, pfn)
     return index
-  }
-
-  /** Moves one page from one pagemap's number of pages to another's. */
-  move(from: number, to: number): void {
-    this.list[from]!.pages--
-    this.list[to]!.pages++
   }
 
   /**
@@ -241,7 +250,9 @@ export class PagemapTable {
   /** Learns the type of a pagemap's pages from the stack of an event that sets one up, where that is not known yet. */
   learnType(index: number, stack: number, sites: CallSites): void {
     const pagemap = this.list[index]!
-    if (pagemap.type === undefined) pagemap.type = sites.pageType(stack)
+    if (pagemap.type !== undefined) return
+    pagemap.type = sites.pageType(stack)
+    this.#publish(pagemap)
   }
 
   /** True if the core's reset of a page's count to 1 may end a lifetime. For some types of memory it does under no protocol. */
@@ -281,7 +292,6 @@ export class PagemapTable {
       Object.assign(new HotCounts(this, index), {
         firstPfn: pfn,
         lastPfn: pfn,
-        pages: 0,
         isNamed,
         initialised: false,
         initialCount: undefined,
@@ -299,11 +309,13 @@ export class PagemapTable {
   }
 
   /** Tells the hot loop the rule of a pagemap. */
-  #publish({ index, device, rule, limits, closesAt }: Pagemap): void {
+  #publish({ index, device, type, initialCount, rule, limits, closesAt }: Pagemap): void {
     const at = index * PAGEMAP_INTS
     const closes = closesAt !== NEVER_CLOSES
     this.numbers[at + PAGEMAP_RULE] =
       (device ? RULE_DEVICE : 0) |
+      (type ? RULE_TYPED : 0) |
+      (initialCount === 0 ? RULE_ZEROED : 0) |
       (rule ? RULE_KNOWN : 0) |
       (rule?.handOut === 'set' ? RULE_SET : 0) |
       (rule?.idle === 1 ? RULE_IDLE_ONE : 0) |

@@ -10,9 +10,6 @@ import { addUnits, type UnitKey } from './unit-key.ts'
 /** Number of pairs that are remembered. */
 const MAX_PAIRS = 1 << 18
 
-/** In place of the number of a pair: none. */
-export const NO_PAIR = -1
-
 export class SetAside {
   /** Row of the page, and number of the same page's previous pair, `NO_PAIR` for none. */
   row = new Int32Array(1024)

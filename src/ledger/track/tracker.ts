@@ -123,8 +123,11 @@ export class Tracker {
       sweep,
       allPages: this.#allPages,
       counters: this,
+      areProbesSeen: () => this.probes.areSeen,
       snapshotAt: () => this.#snapshotAt,
-      slow: (batch, from, to) => this.#takeRun(batch, from, to),
+      slow: (batch, i) => {
+        this.#take(batch, i)
+      },
     })
   }
 
@@ -135,25 +138,14 @@ export class Tracker {
     const { order, time, length } = batch
     if (length > 0) this.firstTime = Math.min(this.firstTime, time[order[0]!]!)
     if (this.#hotLoop?.isUsable) this.#hotLoop.run(batch)
-    else for (let k = 0; k < length; ) k = this.#takeRun(batch, k, length)
+    else for (let k = 0; k < length; k++) this.#take(batch, order[k]!)
     if (length > 0) this.lastTime = Math.max(this.lastTime, time[order[length - 1]!]!)
     this.#pipeline.giveUpBefore(this.lastTime - this.#tables.order.window)
   }
 
-  /**
-   * Takes in the event at a place of a batch's order, and the sets after it as long as they initialise pages. Returns the next
-   * place.
-   */
-  #takeRun(batch: EventBatch, from: number, to: number): number {
-    const { order, op } = batch
-    let k = from
-    while (this.#take(batch, order[k++]!) && k < to && op[order[k]!] === Op.SET);
-    return k
-  }
-
-  /** Takes in an event of a batch. Returns true if it was part of a page's initialisation. */
-  #take(batch: EventBatch, i: number): boolean {
-    const { pages, gaps, sites } = this.#tables
+  /** Takes in an event of a batch. */
+  #take(batch: EventBatch, i: number): void {
+    const { pages, gaps } = this.#tables
     const time = batch.time[i]!
     const stack = batch.stack[i]!
     const kind = batch.op[i]!
@@ -162,43 +154,47 @@ export class Tracker {
     if (time >= gaps.nextEdge) gaps.pass(time)
     if (isProbe(kind)) {
       this.#takeProbe(batch, i, since)
-      return false
+      return
     }
     let row = pages.find(batch.pfn[i]!)
     if (kind === Op.MOD_UNLESS && batch.ret[i] === 0) {
       this.#takeRefused(row, stack, since, time)
-      return false
+      return
+    }
+    if (kind === Op.SET && batch.mapcount[i]! < 0) this.#tables.rawMapcount = true
+    if (kind === Op.SET && this.#pageInit.isInitialisation(row, batch, i)) {
+      this.#initialise(row, batch, i, since)
+      return
     }
     if (row < 0) row = this.#addPage(batch, i)
-    // A set is not skipped here: it may be the initialisation that assigns its page to a pagemap.
-    if (kind !== Op.SET && this.#isSkipped(row, stack)) {
+    if (this.#isSkipped(row, stack)) {
       this.skipped++
-      pages.bits[row]! |= PageBit.skipped
-      return false
+      if (kind !== Op.SET) pages.bits[row]! |= PageBit.skipped
+      return
     }
     this.events++
-    const signature = sites.keyOf(stack, kind)
-    if (kind === Op.SET) {
-      if (batch.mapcount[i]! < 0) this.#tables.rawMapcount = true
-      if (this.#pageInit.isInitialisation(row, batch, i)) {
-        if (this.probes.areSeen) this.#initialisedUnderProbes(row, eventOf(batch, i, signature, since, this.events))
-        this.#pageInit.initialise(row, batch, i)
-        return true
-      }
-      if (this.#isSkipped(row, stack)) {
-        this.events--
-        this.skipped++
-        return false
-      }
+    this.#takeChange(row, batch, i, since)
+  }
+
+  /** Takes in a set that initialises a page. It may be the one that assigns the page to a pagemap. */
+  #initialise(known: number, batch: EventBatch, i: number, since: number): void {
+    this.events++
+    const signature = this.sites.keyOf(batch.stack[i]!, Op.SET)
+    let row = known
+    if (this.probes.areSeen) {
+      if (row < 0) row = this.#addPage(batch, i)
+      const event = eventOf(batch, i, signature, since, this.events)
+      this.probes.seen(row, event)
+      this.probes.initialised(row, event.time)
     }
-    this.#takeChange(row, batch, i, signature, since)
-    return false
+    this.#pageInit.initialise(row, batch, i)
   }
 
   /** Takes in an event that may change the count of its page. */
-  #takeChange(row: number, batch: EventBatch, i: number, signature: number, since: number): void {
-    const { pages, gaps } = this.#tables
+  #takeChange(row: number, batch: EventBatch, i: number, since: number): void {
+    const { pages, gaps, sites } = this.#tables
     const kind = batch.op[i]!
+    const signature = sites.keyOf(batch.stack[i]!, kind)
     const val = batch.val[i]!
     const isFollowed = pages.epoch[row] === gaps.epoch && gaps.open === 0
     // Only events that the fast path cannot apply become objects; all others stay in columns.
@@ -209,11 +205,6 @@ export class Tracker {
     else if (kind !== Op.SET && this.#fastPath.isPlain(row, kind, val, batch.ret[i]!, batch.stack[i]!, batch.pid[i]!))
       this.#lifetimes.applyRow(row, val, batch, i, signature, since, this.events)
     else this.#takeSlowly(row, eventOf(batch, i, signature, since, this.events))
-  }
-
-  #initialisedUnderProbes(row: number, event: LedgerEvent): void {
-    this.probes.seen(row, event)
-    this.probes.initialised(row, event.time)
   }
 
   /** Takes in a get that was refused: it changed nothing, but it found the count at zero. */
