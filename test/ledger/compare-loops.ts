@@ -149,7 +149,7 @@ function initialisations(seed: number): Row[] {
   const r = random(seed + 1000)
   const rows: Row[] = []
   const device = [frame('__init_single_page'), frame('memmap_init_zone_device')]
-  const stacks = [undefined, device, device, [...device, frame('pmem_attach_disk')], [frame(r.pick(NAMES))]]
+  const stacks = [undefined, undefined, device, [...device, frame('pmem_attach_disk')], [frame(r.pick(NAMES))]]
   let oddity = 0
   const add = (pfn: number, others: Partial<Row>) => {
     const odd: Partial<Row>[] = [
@@ -169,7 +169,7 @@ function initialisations(seed: number): Row[] {
     })
   }
   for (let turn = 0; turn < 16; turn++) {
-    const first = r.pick([0x8000, 0x8000, 0x8040, 0xf_fff0])
+    const first = r.pick([0x8000, 0x8040, 0xf_fff0, 0x10000 * turn])
     const [hasSecond, step, usage] = [r.chance(0.7), r.pick([1, 1, 512, -1]), r.pick([0, 0, 0.02, 0.2])]
     oddity = r.pick([0, 0.005, 0.05])
     const same = { pid: r.int(1, 2), stack: r.pick(stacks) }
