@@ -116,9 +116,8 @@ export class HotLoop {
   #slow(i: number): boolean {
     this.#settle()
     this.#parts.slow(this.#current!, i)
-    if (!this.isUsable) return false
     this.#publish()
-    return true
+    return this.isUsable
   }
 
   #faulted(i: number, row: number, signature: number): void {
