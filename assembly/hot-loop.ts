@@ -310,11 +310,10 @@ function setUp(i: i32, known: i32): i32 {
 function addPage(pfn: f64): i32 {
   const row = load<i32>(INT_PAGES)
   const chunk = chunkOf(pfn)
-  if (chunk < 0 || row === load<i32>(INT_PAGE_ROWS)) return -1
-  const base = placeOf(AT_CHUNK_KEY, AT_CHUNK_BASE, INT_CHUNK_SLOTS, chunk)
-  if (base < 0) return -1
+  // The page was looked for just now.
+  if (chunk !== lastChunk || row === load<i32>(INT_PAGE_ROWS)) return -1
   store<i32>(INT_PAGES, row + 1)
-  setAt(AT_CHUNK_ROWS, base + <i32>(pfn - chunk * CHUNK), row)
+  setAt(AT_CHUNK_ROWS, lastBase + <i32>(pfn - chunk * CHUNK), row)
   setF64At(AT_PAGE_PFN, row, pfn)
   setAt(AT_PAGE_HEAD, row, -1)
   setAt(AT_PAGE_TAIL, row, -1)
@@ -392,17 +391,34 @@ function chunkOf(pfn: f64): f64 {
   return chunk >= 0 && chunk < 9007199254740992 ? chunk : -1
 }
 
+/** The chunk that was found last, and where its rows begin. */
+let lastChunk: f64 = -1
+let lastBase: i32 = 0
+
 /** Returns the row of a pfn, -1 if it has none. */
 function find(pfn: f64): i32 {
   const chunk = chunkOf(pfn)
   if (chunk < 0) return -1
-  const base = placeOf(AT_CHUNK_KEY, AT_CHUNK_BASE, INT_CHUNK_SLOTS, chunk)
-  return base < 0 ? -1 : u32At(AT_CHUNK_ROWS, base + <i32>(pfn - chunk * CHUNK))
+  if (chunk !== lastChunk) {
+    const base = placeOf(AT_CHUNK_KEY, AT_CHUNK_BASE, INT_CHUNK_SLOTS, chunk)
+    if (base < 0) return -1
+    lastChunk = chunk
+    lastBase = base
+  }
+  return u32At(AT_CHUNK_ROWS, lastBase + <i32>(pfn - chunk * CHUNK))
 }
+
+/** The task that was found last. */
+let lastPid: i32 = 0
+let lastTask: i32 = -1
 
 /** Returns the row of a task, -1 if it has none. */
 function findTask(pid: i32): i32 {
-  return placeOf(AT_TASK_KEY, AT_TASK_ROW, INT_TASK_SLOTS, <f64>(<u32>pid))
+  if (pid !== lastPid || lastTask < 0) {
+    lastPid = pid
+    lastTask = placeOf(AT_TASK_KEY, AT_TASK_ROW, INT_TASK_SLOTS, <f64>(<u32>pid))
+  }
+  return lastTask
 }
 
 /** Returns the kind of lifetimes of a hash, -1 if it is new. */

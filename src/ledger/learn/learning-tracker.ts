@@ -6,7 +6,8 @@
 import type { StackTable } from '../../trace/events.ts'
 import { CallSites } from '../callsites/call-sites.ts'
 import type { LifetimeEvent } from '../track/lifetime-event.ts'
-import { LifetimeState } from '../track/lifetime-log.ts'
+import type { LifetimeKinds } from '../track/lifetime-kinds.ts'
+import { type LifetimeLog, LifetimeState } from '../track/lifetime-log.ts'
 import { PageBit } from '../track/page-state.ts'
 import { shorten } from '../track/shorten.ts'
 import type { Tables } from '../track/tables.ts'
@@ -107,22 +108,14 @@ function sampleLifetimes({ log, nodes }: Pick<Tables, 'log' | 'nodes'>): Lifetim
 }
 
 /** Drops lifetimes that obey every law. */
-function makeRoom(book: LawBook, tables: Tables): void {
-  const { log, pages, kinds, nodes } = tables
-  /** By kind: 1 if it obeys every law, 0 if not, -1 if it was not looked at yet. */
-  const byKind = new Int8Array(kinds.size).fill(-1)
-  const lawful = new Uint8Array(log.length)
-  for (let entry = 0; entry < log.length; entry++) {
-    const kind = log.kind[entry]!
-    if (kind < 0) continue
-    if (byKind[kind]! < 0) byKind[kind] = book.balanceOf(kinds.unitsOf(kind)).size === 0 ? 1 : 0
-    lawful[entry] = byKind[kind]!
-  }
-  const rows = log.row.slice(0, log.length)
-  const moved = log.compact(lawful)
-  // Entries move towards the front, so that none is taken for the last of its page once that was renumbered.
-  rows.forEach((row, entry) => {
-    if (pages.lastClosed[row] === entry) pages.lastClosed[row] = moved[entry]!
-  })
+function makeRoom(book: LawBook, { log, pages, kinds, nodes }: Tables): void {
+  log.compact(lawfulKinds(book, log, kinds), pages.lastClosed)
   nodes.keepOnly(pages.tail.subarray(0, pages.length), log.tail.subarray(0, log.length))
+}
+
+/** Returns, by kind, 1 if lifetimes of it obey every law. Kinds that the log does not have are not looked at. */
+function lawfulKinds(book: LawBook, log: LifetimeLog, kinds: LifetimeKinds): Uint8Array {
+  const isMet = new Uint8Array(kinds.size)
+  for (let entry = 0; entry < log.length; entry++) if (log.kind[entry]! >= 0) isMet[log.kind[entry]!] = 1
+  return isMet.map((met, kind) => (met === 1 && book.balanceOf(kinds.unitsOf(kind)).size === 0 ? 1 : 0))
 }

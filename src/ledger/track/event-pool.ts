@@ -151,12 +151,7 @@ export class EventPool {
     if (8 * taken < this.#keptNodes) return
     const kept = new Uint8Array(this.#used)
     let keptNodes = 0
-    for (const each of tails)
-      for (let i = 0; i < each.length; i++)
-        for (let node = each[i]!; node >= 0; node = this.before(node)) {
-          kept[node] = 1
-          keptNodes++
-        }
+    for (const each of tails) keptNodes += markChains(this.ints, each, kept)
     this.#kept = kept
     this.#keptNodes = keptNodes
     this.free = -1
@@ -291,6 +286,17 @@ export class EventPool {
     ints[at + COUNT] = count
     return node
   }
+}
+
+/** Sets `kept` to 1 for each node of some chains, and returns how many there are. @param tails last nodes; -1 stands for none */
+function markChains(ints: Int32Array, tails: Int32Array, kept: Uint8Array): number {
+  let nodes = 0
+  for (let i = 0; i < tails.length; i++)
+    for (let node = tails[i]!; node >= 0; node = ints[node * INTS + BEFORE]!) {
+      kept[node] = 1
+      nodes++
+    }
+  return nodes
 }
 
 /** Returns the memory of a column as doubles. */

@@ -67,53 +67,48 @@ export class LifetimeLog {
   /**
    * Drops lifetimes that obey every law, and renumbers the entries. The caller has to free their events.
    *
-   * @param lawful 1 for each entry that obeys every law
-   * @returns by old entry its new number; for a dropped entry, that of the same page's latest earlier lifetime that is kept
+   * @param lawful by kind, 1 if its lifetimes obey every law
+   * @param lastClosed by page, its last entry, which is renumbered, too
    */
-  compact(lawful: Uint8Array): Int32Array {
+  compact(lawful: Uint8Array, lastClosed: Int32Array): void {
     this.isCompacted = true
-    const moved = new Int32Array(this.length).fill(NO_LIFETIME)
-    const latest = this.length - LATEST
-    let odd = 0
-    for (let entry = 0; entry < latest; entry++) if (lawful[entry] === 0) odd++
-    // Half of the room has to become free, even if many lifetimes break a law.
-    let surplus = Math.max(0, odd + LATEST - MAX_LIFETIMES / 2)
-    if (this.allEvents > MAX_EVENTS && odd * 4 > latest) surplus = Math.max(surplus, odd >> 1)
+    const { row, kind, state, tail, events, before, length } = this
+    let surplus = this.#surplus(lawful)
+    // By old entry its new number; for a dropped entry, that of the same page's latest earlier lifetime that is kept.
+    const moved = new Int32Array(length)
     let kept = 0
-    for (let entry = 0; entry < this.length; entry++) {
-      const isOdd = entry < latest && lawful[entry] === 0
-      if (isOdd && surplus-- > 0) this.incomplete.add(this.row[entry]!)
-      else if (isOdd || entry >= latest) {
+    // Entries only move towards the front, and links point to earlier entries: nothing is overwritten before it was read.
+    for (let entry = 0; entry < length; entry++) {
+      const page = row[entry]!
+      const link = before[entry]!
+      const isLatest = entry >= length - LATEST
+      const isOdd = !isLatest && (kind[entry]! < 0 || lawful[kind[entry]!] === 0)
+      const isSurplus = isOdd && surplus-- > 0
+      if (isSurplus) this.incomplete.add(page)
+      moved[entry] = link < 0 ? NO_LIFETIME : moved[link]!
+      if (isSurplus || !(isOdd || isLatest)) this.allEvents -= events[entry]!
+      else {
+        row[kept] = page
+        kind[kept] = kind[entry]!
+        state[kept] = state[entry]!
+        tail[kept] = tail[entry]!
+        events[kept] = events[entry]!
+        before[kept] = moved[entry]!
         moved[entry] = kept++
-        continue
       }
-      this.allEvents -= this.events[entry]!
+      if (lastClosed[page] === entry) lastClosed[page] = moved[entry]!
     }
-    const nearest = this.#move(moved)
     this.length = kept
-    return nearest
   }
 
-  /** Moves entries to their new places, and relinks each page's lifetimes past the dropped ones. */
-  #move(moved: Int32Array): Int32Array {
-    const nearest = new Int32Array(this.length)
-    for (let entry = 0; entry < this.length; entry++) {
-      const before = this.before[entry]!
-      nearest[entry] = moved[entry]! >= 0 ? moved[entry]! : before < 0 ? NO_LIFETIME : nearest[before]!
-    }
-    const { row, kind, state, tail, events, before } = this
-    // Entries only move towards the front, and links point to earlier entries: nothing is overwritten before it was read.
-    for (let entry = 0; entry < this.length; entry++) {
-      const to = moved[entry]!
-      if (to < 0) continue
-      row[to] = row[entry]!
-      kind[to] = kind[entry]!
-      state[to] = state[entry]!
-      tail[to] = tail[entry]!
-      events[to] = events[entry]!
-      const link = before[entry]!
-      before[to] = link < 0 ? NO_LIFETIME : nearest[link]!
-    }
-    return nearest
+  /** Returns how many lifetimes have to be dropped although they break a law. */
+  #surplus(lawful: Uint8Array): number {
+    const { kind, length } = this
+    const latest = length - LATEST
+    let odd = 0
+    for (let entry = 0; entry < latest; entry++) if (kind[entry]! < 0 || lawful[kind[entry]!] === 0) odd++
+    // Half of the room has to become free, even if many lifetimes break a law.
+    const surplus = Math.max(0, odd + LATEST - MAX_LIFETIMES / 2)
+    return this.allEvents > MAX_EVENTS && odd * 4 > latest ? Math.max(surplus, odd >> 1) : surplus
   }
 }
