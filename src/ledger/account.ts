@@ -304,19 +304,13 @@ function pagemapSummaries(recording: Recording, ledger: LearningTracker): Pagema
   }))
 }
 
-function openLives({ pages }: LearningTracker, diagnosis: Diagnosis): number {
-  let open = 0
-  for (let row = 0; row < pages.length; row++) if (diagnosis.isOpen(row)) open++
-  return open
-}
-
 /** Returns the number of lifetimes by counts and, for pages without counts, by probes. */
 function livesOf(ledger: LearningTracker, diagnosis: Diagnosis): Account['lives'] {
-  const { lives } = ledger
+  const { lives, pages } = ledger
   return {
     ...lives,
     complete: lives.complete + uncountedOf(ledger),
-    openAtEnd: openLives(ledger, diagnosis) + diagnosis.outByProbes(),
+    openAtEnd: pages.inUse().filter(row => diagnosis.isOpen(row)).length + diagnosis.outByProbes(),
     unknown: diagnosis.unknownLifetimes(),
   }
 }

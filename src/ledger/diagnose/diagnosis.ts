@@ -66,7 +66,7 @@ export class Diagnosis {
     const probed = this.#mergeProbes(causes)
     const open: Finding[] = []
     const held = new Set<number>()
-    for (let row = 0; row < pages.length; row++) {
+    for (const row of pages.inUse()) {
       const own = anomalies.of(row)
       // After an anomaly that was dismissed, the page's count was not followed, so nothing is claimed of it.
       const findings = own && !causes.has(own) ? [] : this.#open.of(row)
@@ -113,7 +113,6 @@ export class Diagnosis {
     const before: LifetimeBefore = (page, event, isSought) => lifetimeBefore(ledger, page, event, isSought)
     const shortIn = (history: PageHistory | undefined): Shortage[] =>
       history ? shortages(history, ledger.idleCount(history.row) ?? 0, ledger.book, sites, before) : []
-    const shortOn = (row: number) => shortIn(histories.get(row))
     const causes = new Map<Anomaly, Finding>()
     const { innocent, unrecorded } = dismissed(ledger)
     const judged = ledger.anomalies.list.filter(each => !innocent.has(each) && !this.#mayBeExplainedLater(each))
@@ -124,7 +123,7 @@ export class Diagnosis {
       // If events are missing without a reported gap, only pages whose counts all agree with their recorded changes may be
       // accused.
       if (areMissing && !this.#isFollowed(anomaly, history)) continue
-      const found = shortOn(anomaly.row)
+      const found = shortIn(history)
       // If whole lifetimes pass within one step of the clock, the only evidence is the balance of the laws over all lifetimes.
       if (ledger.order.isCoarse && !isClear(found, history)) continue
       const finding = this.#anomalies.of(anomaly, history, found, history ? shortIn(firstShort(history)) : [])
@@ -133,14 +132,19 @@ export class Diagnosis {
     // An impossible event that is nobody's fault shows that events are missing. Puts may be among them.
     if (ledger.anomalies.list.some(each => !innocent.has(each) && !causes.has(each))) this.#open.noteMissing()
     const short = new Map<number, Finding>()
-    for (const row of histories.keys()) {
+    for (const [row, history] of histories) {
       if (ledger.anomalies.of(row) || !ledger.isCounted(row)) continue
       // Without an impossible event, the only sign of an early free are references that came back afterwards.
-      if (areMissing || ledger.order.isCoarse) continue
-      const shortage = shortOn(row).find(each => this.#freedEarly(each, histories.get(row)!))
+      if (areMissing || ledger.order.isCoarse || !this.#mayBeFreedEarly(history)) continue
+      const shortage = shortIn(history).find(each => this.#freedEarly(each, history))
       if (shortage) short.set(row, this.#shortages.of(row, shortage, 'likely', false))
     }
     return { causes, short }
+  }
+
+  /** False if what is short on a page cannot tell who freed it early: there may be many such pages. */
+  #mayBeFreedEarly({ total }: PageHistory): boolean {
+    return [...total].some(([law, units]) => units < 0 && (law === NO_LAW || this.#anomalies.isClean(law)))
   }
 
   /**

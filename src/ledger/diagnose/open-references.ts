@@ -33,7 +33,7 @@ export function openReferences(
   const sites: OpenSites = new Map()
   let looked = 0
   let more = 0
-  for (let row = 0; row < ledger.pages.length; row++) {
+  for (const row of ledger.pages.inUse()) {
     if (!isHeld(ledger, row)) continue
     if (looked++ >= MAX_PAGES) more++
     else addPage(sites, ledger, diagnosis, row)
@@ -42,11 +42,11 @@ export function openReferences(
   return { sites: all.sort((a, b) => b.references - a.references), more }
 }
 
-/** True if the page is in use at the end, as far as its events are known. */
+/** True if a page in use has references that are out, as far as its events are known. */
 function isHeld(ledger: LearningTracker, row: number): boolean {
   const { pages, gaps } = ledger
   const bits = pages.bits[row]!
-  if (!(bits & PageBit.open) || bits & (PageBit.lossy | PageBit.countUncertain | PageBit.frozen)) return false
+  if (bits & (PageBit.lossy | PageBit.countUncertain | PageBit.frozen)) return false
   if (pages.epoch[row] !== gaps.epoch || !ledger.isCounted(row)) return false
   return pages.count[row]! > Math.max(0, ledger.idleCount(row) ?? 0)
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 import { type Arena, plainArena } from './arena.ts'
 import { NO_LIFETIME, NO_PAIR } from './hot-layout.ts'
+import { PageBit } from './page-state.ts'
 import { PfnIndex } from './pfn-index.ts'
 
 /** Rows for which there is room at first, and those that a long recording needs. */
@@ -93,6 +94,14 @@ export class PageTable {
     this.lastClosed[row] = NO_LIFETIME
     this.aside[row] = NO_PAIR
     return row
+  }
+
+  /** Returns the rows of the pages in use. */
+  inUse(): number[] {
+    const { bits, length } = this
+    const rows: number[] = []
+    for (let row = 0; row < length; row++) if ((bits[row]! & PageBit.open) !== 0) rows.push(row)
+    return rows
   }
 
   /** Sets some state bits of a page. */
