@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Resolves addresses to function names, from texts in the form of /proc/kallsyms. */
 import { grown } from '../../util/growable.ts'
+import { HOST_LITTLE_ENDIAN } from './bytes.ts'
 
 export interface Symbol {
   name: string
@@ -14,6 +15,10 @@ const MAX_FUNCTION_BYTES = 1n << 20n
 
 /** Maximum number of symbols; further ones are dropped. A large kernel has 300 thousand. */
 const MAX_SYMBOLS = 1 << 23
+
+/** Places of the halves of an address in an array of 32-bit words. */
+const LOW = HOST_LITTLE_ENDIAN ? 0 : 1
+const HIGH = 1 - LOW
 
 const TAB = 9
 const NEWLINE = 10
@@ -40,6 +45,8 @@ export class SymbolTable {
   #pending: Uint8Array[] = []
   #texts: Uint8Array[] = []
   #addresses = new BigUint64Array(0)
+  /** The same memory as words: hundreds of thousands of bigints would take longer than all else. */
+  #words = new Uint32Array(0)
   /** By symbol, the text that contains it and the offset of its type letter. */
   #text = new Uint16Array(0)
   #place = new Uint32Array(0)
@@ -143,16 +150,17 @@ export class SymbolTable {
       // Names with a dollar are arm's marks between code and data.
       const formed = at > line && text[at] === SPACE && text[type + 1] === SPACE
       const usable = formed && (text[type]! | 32) !== LETTER_A && text[type + 2] !== DOLLAR && (high | low) !== 0
-      if (usable) this.#push((BigInt(high) << 32n) | BigInt(low), textIndex, type)
+      if (usable) this.#push(high, low, textIndex, type)
       const end = text.indexOf(NEWLINE, at)
       line = end < 0 ? text.length : end + 1
     }
   }
 
-  #push(address: bigint, text: number, place: number): void {
+  #push(high: number, low: number, text: number, place: number): void {
     if (this.#count === this.#addresses.length) this.#grow()
     if (this.#count === this.#addresses.length) return
-    this.#addresses[this.#count] = address
+    this.#words[this.#count * 2 + HIGH] = high
+    this.#words[this.#count * 2 + LOW] = low
     this.#text[this.#count] = text
     this.#place[this.#count++] = place
   }
@@ -160,19 +168,37 @@ export class SymbolTable {
   #grow(): void {
     const size = Math.min(Math.max(1 << 16, this.#count * 2), MAX_SYMBOLS)
     this.#addresses = grown(this.#addresses, size)
+    this.#words = new Uint32Array(this.#addresses.buffer)
     this.#text = grown(this.#text, size)
     this.#place = grown(this.#place, size)
   }
 
   /** Sorts symbols by address. Of several at one address, the first in the text comes last, so that lookups find it. */
   #sort(): void {
-    const addresses = this.#addresses
-    const places = this.#place
-    const texts = this.#text
-    const order = Array.from({ length: this.#count }, (_, index) => index)
-    order.sort((a, b) => (addresses[a]! < addresses[b]! ? -1 : addresses[a]! > addresses[b]! ? 1 : b - a))
-    this.#addresses = BigUint64Array.from(order, index => addresses[index]!)
-    this.#text = Uint16Array.from(order, index => texts[index]!)
-    this.#place = Uint32Array.from(order, index => places[index]!)
+    const words = this.#words
+    const order = Array.from(new Uint32Array(this.#count).keys())
+    // Most of a text is sorted, and such a run takes linear time if equal ones stay in their order.
+    order.sort((a, b) => words[a * 2 + HIGH]! - words[b * 2 + HIGH]! || words[a * 2 + LOW]! - words[b * 2 + LOW]!)
+    const sorted = new Uint32Array(order.length * 2)
+    const [text, place] = [new Uint16Array(order.length), new Uint32Array(order.length)]
+    for (let first = 0, end = 0; first < order.length; first = end) {
+      while (end < order.length && this.#isSame(order[first]!, order[end]!)) end++
+      for (let i = first; i < end; i++) {
+        const symbol = order[first + end - 1 - i]!
+        sorted[i * 2] = words[symbol * 2]!
+        sorted[i * 2 + 1] = words[symbol * 2 + 1]!
+        text[i] = this.#text[symbol]!
+        place[i] = this.#place[symbol]!
+      }
+    }
+    this.#addresses = new BigUint64Array(sorted.buffer)
+    this.#words = sorted
+    this.#text = text
+    this.#place = place
+  }
+
+  #isSame(a: number, b: number): boolean {
+    const words = this.#words
+    return words[a * 2] === words[b * 2] && words[a * 2 + 1] === words[b * 2 + 1]
   }
 }
