@@ -179,11 +179,10 @@ export class Tracker {
   /** Takes in a set that initialises a page. It may be the one that assigns the page to a pagemap. */
   #initialise(known: number, batch: EventBatch, i: number, since: number): void {
     this.events++
-    const signature = this.sites.keyOf(batch.stack[i]!, Op.SET)
     let row = known
     if (this.probes.areSeen) {
       if (row < 0) row = this.#addPage(batch, i)
-      const event = eventOf(batch, i, signature, since, this.events)
+      const event = eventOf(batch, i, this.sites.keyOf(batch.stack[i]!, Op.SET), since, this.events)
       this.probes.seen(row, event)
       this.probes.initialised(row, event.time)
     }
