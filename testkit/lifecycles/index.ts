@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Recordings of random drivers with known truth: `makeRecording(seed)` is always the same for a seed. */
 import type { FindingKind } from '../../src/ledger/findings/registry.ts'
+import { observed } from '../../src/trace/common/clock-resolution.ts'
 import type { LostEvents, Recording } from '../../src/trace/events.ts'
 import { fakeRecording, type Row } from '../fake-recording.ts'
 import { random } from '../random.ts'
@@ -81,12 +82,14 @@ export function recordingOf(seed: number, run: Run): LifecycleRecording {
   const silent = conditions.end !== 'cut' && conditions.silence > 0
   const info = silent ? { endTime: recorder.clock(0, end) } : {}
   const recording = (batch?: number) =>
-    fakeRecording(kept.rows, kept.lost, {
-      tasks,
-      cpus: conditions.cpus,
-      info,
-      ...(batch === undefined ? {} : { batch }),
-    })
+    asRead(
+      fakeRecording(kept.rows, kept.lost, {
+        tasks,
+        cpus: conditions.cpus,
+        info,
+        ...(batch === undefined ? {} : { batch }),
+      }),
+    )
   const judge = new Judge({ conditions, memory: run.memory, seen, lost: kept.lost, end })
   const planted = truthOf(run, seen, judge)
   return {
@@ -105,6 +108,11 @@ export function recordingOf(seed: number, run: Run): LifecycleRecording {
     lost: kept.lost,
     tasks,
   }
+}
+
+/** Returns the recording as readers pass it on: they find out from the stamps how coarse the clock is. */
+function asRead(recording: Recording): Recording {
+  return { ...recording, batches: () => observed(recording.info, () => recording.timeBase, recording.batches()) }
 }
 
 function heldOf({ memory }: Run): number[] {
