@@ -51,6 +51,13 @@ test.each([
   ['the same of what one gives back for others', 32000824],
   ['without stacks, some are kept for good', 32000979],
   ['the same, few among all that come back', 35050182],
+  ['a call site keeps the only reference that it took, by a lookup', 84000040],
+  ['the same on a page that others keep', 84000643],
+  ['a call site keeps the only page that it was handed', 86000712],
+  ['a page that is kept has references of several laws, and few of one of these are out', 84000925],
+  ['tasks hand most pages back in the call that was handed them, and keep others', 86000587],
+  ['the only task of a driver keeps some of what it mostly gives back at once', 32000171],
+  ['the owner of the last page in use waits for others', 86000359],
 ])('second simulator: %s', async (_, seed) => {
   const made = makeLifecycles(seed, { faults: 0 })
   expect(made.truth.correct).toBe(true)

@@ -342,6 +342,10 @@ export const ORDER_CHECKS: readonly Check[] = [
     /^(\d+) gets of that law were overtaken by more than any whose references came back: one holder who stopped may have what they took, and give it back yet$/,
     withOne,
   ),
+  check(
+    /^(\d+) gets of that law were overtaken by more than any whose references came back: a fault that strikes again and again looks like that, and so does a table that keeps what it takes$/,
+    withOne,
+  ),
   // "Pages" in the sentence means lifetimes: a page that was allocated twice counts twice.
   check(
     /^(\d+) pages were handed out later and are free again; of (\d+) lifetimes none was overtaken(?: by more than (\d+))?$/,

@@ -3,7 +3,10 @@
 
 import type { LearningTracker } from '../learn/learning-tracker.ts'
 import type { Anomaly } from '../track/anomalies.ts'
+import type { LifetimeEvent } from '../track/lifetime-event.ts'
 import { PageBit } from '../track/page-state.ts'
+import { push } from './law-traffic.ts'
+import { hasSecondHandOut } from './second-hand-out.ts'
 
 /** Most pages with the same anomaly that are still taken for faults. */
 const FEW = 4
@@ -44,7 +47,8 @@ function smallTeardowns(ledger: LearningTracker): Anomaly[] {
 
 /**
  * Returns the anomalies of pages that were handed out while others held them, if a pagemap has many of them. Then their puts were
- * not recorded, because a driver that never puts would soon have no free pages.
+ * not recorded, because a driver that never puts would soon have no free pages. Pages of which a set found the count that it sets count
+ * as well, although nothing is impossible there.
  */
 function unrecordedPuts(ledger: LearningTracker): Anomaly[] {
   const { anomalies, pages } = ledger
@@ -54,8 +58,27 @@ function unrecordedPuts(ledger: LearningTracker): Anomaly[] {
     const pagemap = pages.pagemap[anomaly.row]!
     groups.set(pagemap, [...(groups.get(pagemap) ?? []), anomaly])
   }
-  const found = [...groups].filter(([pagemap, all]) => all.length > FEW && all.length * MANY > usedOf(ledger, pagemap))
+  if (groups.size === 0) return []
+  const twice = handedOutTwice(ledger)
+  const found = [...groups].filter(([pagemap, all]) => {
+    const rows = new Set([...all.map(({ row }) => row), ...(twice.get(pagemap) ?? [])])
+    return rows.size > FEW && rows.size * MANY > usedOf(ledger, pagemap)
+  })
   return found.flatMap(([, each]) => each)
+}
+
+/** Returns the rows of pages that a set handed out while they were in use, without changing the count, by pagemap. */
+function handedOutTwice(ledger: LearningTracker): Map<number, number[]> {
+  const { pages, log, nodes, anomalies } = ledger
+  const rows = new Set<number>()
+  const add = (row: number, events: readonly LifetimeEvent[]) => {
+    if (ledger.idleCount(row) === 0 && !anomalies.of(row) && hasSecondHandOut(events)) rows.add(row)
+  }
+  for (let entry = 0; entry < log.length; entry++) add(log.row[entry]!, nodes.chain(log.tail[entry]!))
+  for (let row = 0; row < pages.length; row++) if (pages.has(row, PageBit.open)) add(row, ledger.lifeEvents(row))
+  const found = new Map<number, number[]>()
+  for (const row of rows) push(found, pages.pagemap[row]!, row)
+  return found
 }
 
 /** Returns the number of a pagemap's pages that were used and came back, or on which an anomaly was found. */

@@ -247,6 +247,24 @@ export function holderFacts(
 }
 
 /**
+ * Returns what is known of references that come back by the task that took them.
+ *
+ * @param taken ordinal from which on the task's later references count
+ */
+export function taskFacts(
+  { all, byTask, bySameTask }: LawTraffic,
+  taken: number,
+  pid: number,
+): Pick<LeakFacts, 'isOwnTask' | 'isOnlyTask' | 'sinceByTask' | 'mostByTask'> {
+  return {
+    isOwnTask: bySameTask === all.returned,
+    isOnlyTask: byTask.size === 1,
+    sinceByTask: byTask.get(pid)?.since(taken) ?? 0,
+    mostByTask: Math.max(0, ...[...byTask.values()].map(({ most }) => most)),
+  }
+}
+
+/**
  * True if the task is a worker and another of its pool has given back a later reference: the reference does not wait for it, since the
  * workers of a pool take each other's work. Either it is idle, or it has begun to work on this one and is blocked.
  */

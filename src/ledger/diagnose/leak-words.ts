@@ -4,7 +4,15 @@ import { NO_LAW } from '../learn/law-book.ts'
 import type { LearningTracker } from '../learn/learning-tracker.ts'
 import type { LifetimeEvent } from '../track/lifetime-event.ts'
 import { lawSentence } from './law-words.ts'
-import { areWithOne, isLeftOver, isLifetimeOvertaken, isOvertaken, isPassedByItsTask, type LeakFacts } from './leak.ts'
+import {
+  areMany,
+  areWithOne,
+  isLeftOver,
+  isLifetimeOvertaken,
+  isOvertaken,
+  isPassedByItsTask,
+  type LeakFacts,
+} from './leak.ts'
 import type { Naming } from './naming.ts'
 import type { OpenReference } from './references.ts'
 
@@ -29,6 +37,7 @@ export function leakSentences(
       ? `${naming.task(facts.maybeWith)}, which gives back such references, has given back none that was taken later: it may still work on this one`
       : '',
     isLeak ? withOneSentence(facts) : '',
+    isLeak ? keptSentence(facts) : '',
     aloneSentence(facts),
     facts.exited ? `its task ${naming.task(event.pid)} exited` : '',
     facts.wasEvicted ? 'an attempt to evict the page came later and could not free it' : '',
@@ -54,6 +63,14 @@ function orderSentence(facts: LeakFacts): string {
 function withOneSentence(facts: LeakFacts): string {
   if (!areWithOne(facts) || !isOvertaken(facts) || facts.isOwnTask || isLeftOver(facts) || facts.waits) return ''
   return `${facts.alike} gets of that law were overtaken by more than any whose references came back: one holder who stopped may have what they took, and give it back yet`
+}
+
+/** Says that somebody may keep what so many gets took, where only the order of the law speaks for a leak. */
+function keptSentence(facts: LeakFacts): string {
+  const { alike, returned, hasLaw, waits } = facts
+  const isByOrder = hasLaw && !waits && (isOvertaken(facts) || isPassedByItsTask(facts)) && !isLeftOver(facts)
+  if (!isByOrder || !areMany(alike, returned) || withOneSentence(facts) !== '') return ''
+  return `${alike} gets of that law were overtaken by more than any whose references came back: a fault that strikes again and again looks like that, and so does a table that keeps what it takes`
 }
 
 function lifetimesSentence({ isPartial, sinceLifetimes, lifetimes, mostLifetimes }: LeakFacts): string {

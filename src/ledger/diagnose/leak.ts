@@ -35,7 +35,8 @@ export interface LeakFacts {
   alikePages: number
   alikeKept: number
   alikeFar: number
-  /** True if many references of other laws were overtaken by far more than any that came back, too, on other pages. */
+  /** True if references of other laws on this page were overtaken by far more than any that came back; the same of many on other pages. */
+  isKeptHere: boolean
   isHabit: boolean
   /** Number of references of the law that are out, this one included. */
   outOfLaw: number
@@ -66,7 +67,8 @@ export interface LeakFacts {
   maybeWithConsumer: boolean
   /** True if all references of the law came back by the task that took them. */
   isOwnTask: boolean
-  /** In that case: number of references that its task took later and gave back, and the most that overtook one of any task. */
+  /** In that case: whether it is one task that took them all, number of references that its task took later and gave back, and the most that overtook one of any task. */
+  isOnlyTask: boolean
   sinceByTask: number
   mostByTask: number
   /** How often none of the law's returned references was out, and the most of them that were out at once. */
@@ -88,6 +90,8 @@ export interface LeakFacts {
   /** True if it was taken for a holder that outlives the call by design (GUP), or by an attempt to evict the page. */
   isPin: boolean
   isEviction: boolean
+  /** True if a lookup took it, which fails on a free page and so needs nobody who holds the page already. */
+  isLookup: boolean
   /** True if an attempt to evict the page came after it. */
   wasEvicted: boolean
   /** True if the last event of its task was at the task's exit. */
@@ -195,8 +199,8 @@ const CACHED = 4
 export function isLeftOver(facts: LeakFacts): boolean {
   const { openPages, lifetimes, drains, peak, since, outLater, lawLifetimes, mayBeMissing } = facts
   if (openPages > SEVERAL || lifetimes < ENOUGH || lawLifetimes < KNOWN_LAW || mayBeMissing) return false
-  // A consumer task that gives such references back may still be processing this one.
-  if (facts.maybeWithConsumer) return false
+  // A consumer task that gives such references back may still be processing this one. A page's owner has it as long as others use it.
+  if (facts.maybeWithConsumer || (facts.isHandOut && facts.others > 0)) return false
   return (drains >= KNOWN_LAW || peak >= CACHED) && outLater === 0 && since > SEVERAL + 1
 }
 
@@ -251,7 +255,8 @@ function certaintyByOrder(facts: LeakFacts): Certainty | undefined {
   const isPassed = !facts.isOwnTask && isOvertaken(facts) && facts.maybeWith === undefined && !facts.mayWait
   const certainty = isPassed ? overtaken(facts) : undefined
   if (certainty !== undefined) return certainty
-  return isLeftOver(facts) ? 'likely' : (holderIsGone(facts) ?? (isPassed ? lostAtOnce(facts) : undefined))
+  if (isLeftOver(facts)) return facts.mayAllBeWithOne ? 'possible' : 'likely'
+  return holderIsGone(facts) ?? (isPassed ? lostAtOnce(facts) : undefined)
 }
 
 /**
@@ -301,12 +306,14 @@ function mayBeFault({ returned, alike, earlier, isHabit, hasStack }: LeakFacts):
 }
 
 /**
- * True if the pages of the references that were overtaken alike are rather kept than lost: on most of them those of another law were
- * overtaken, too; by far if there are few, since a single page may happen to have one that is just slow. A fault breaks its own law
- * and leaves the others alone, while who keeps a page keeps all that belongs to it.
+ * True if the pages of the references that were overtaken alike are rather kept than lost: on this one those of another law were
+ * overtaken by far, too, or on more than a fifth of them by more than any that came back; on half of them by far if there are few, since a
+ * single page may happen to have one that is just slow. A fault breaks its own law and leaves the others alone, while who keeps a page
+ * keeps all that belongs to it.
  */
-function areKept({ alikePages, alikeKept, alikeFar }: LeakFacts, isException: boolean): boolean {
-  return isException ? alikeFar > 0 && 2 * alikeFar >= alikePages : 2 * alikeKept > alikePages
+function areKept({ alikePages, alikeKept, alikeFar, isKeptHere }: LeakFacts, isException: boolean): boolean {
+  if (isKeptHere) return true
+  return isException ? alikeFar > 0 && 2 * alikeFar >= alikePages : alikeKept * OFTEN > alikePages
 }
 
 /**
@@ -321,8 +328,10 @@ function passed(facts: LeakFacts): Certainty | undefined {
   if (isException && facts.mayBeWithOne && facts.earlier < facts.alike) return undefined
   const mayBeKept = areKept(facts, isException) || (facts.isHandOut && facts.mayBeWithOne)
   if (!isException && (mayBeKept || !mayBeFault(facts))) return undefined
-  // Of calls that nest, none keeps any.
   if (!isException && mostByTask > 0 && !isFar(sinceByTask, mostByTask)) return undefined
+  // Of calls that nest, none keeps any. A single task does everything in turn, and who is handed pages may use some in a call and keep others.
+  const mayNotNest = facts.isOnlyTask || (facts.isHandOut && areMany(facts.alike, returned))
+  if (!isException && mostByTask === 0 && mayNotNest) return undefined
   return isException && !isPin ? 'likely' : 'possible'
 }
 
@@ -333,11 +342,13 @@ function holderIsGone({ isOwnTask, exited, returned }: LeakFacts): Certainty | u
 
 /**
  * Judges a reference from a call site none of whose references ever came back, on a page that its driver has given up. A call
- * site that took several keeps what it takes, as a table does.
+ * site that took several keeps what it takes, as a table does. So may one that took few, but for itself: to own the page, or by a lookup,
+ * where no other holder lent it the page.
  */
 function neverReturned(facts: LeakFacts): Certainty | undefined {
-  const { isGivenUp, others, taskEvents, exited, lifetimes, sinceLifetimes, mostLifetimes, takenHere } = facts
-  if (others > 0 || takenHere > SEVERAL || !isGivenUp) return undefined
+  const { isGivenUp, hasHandOut, isLookup, others, takenHere } = facts
+  const { taskEvents, exited, lifetimes, sinceLifetimes, mostLifetimes } = facts
+  if (others > 0 || takenHere > SEVERAL || !isGivenUp || !hasHandOut || isLookup) return undefined
   const wentOn = taskEvents >= WENT_ON || exited
   if (isLifetimeOvertaken(facts)) return wentOn ? 'likely' : 'possible'
   return wentOn && lifetimes >= ENOUGH && sinceLifetimes > mostLifetimes ? 'likely' : undefined

@@ -9,7 +9,7 @@ import type { Certainty, Finding } from '../findings/finding.ts'
 import type { LearningTracker } from '../learn/learning-tracker.ts'
 import type { OpenPage, PageLifetime } from '../probes/page-lifetimes.ts'
 import type { UnmapCall } from '../probes/unmap-tracker.ts'
-import { isConsumer, type LawTraffic, maybeWith, push, TrafficCollector } from './law-traffic.ts'
+import { isConsumer, type LawTraffic, maybeWith, push, TrafficCollector, taskFacts } from './law-traffic.ts'
 import {
   ALWAYS,
   doubtOf,
@@ -218,6 +218,7 @@ export class NeverFreed {
       alikePages: alike.length,
       alikeKept: 0,
       alikeFar: 0,
+      isKeptHere: false,
       isHabit: false,
       mayWait: false,
       outOfLaw: traffic.out.length,
@@ -231,9 +232,7 @@ export class NeverFreed {
       maybeWith: holders[0],
       mayBeBlocked: false,
       maybeWithConsumer: holders.some(other => other !== pid && isConsumer(traffic.givers.get(other)!)),
-      isOwnTask: traffic.bySameTask === returned,
-      sinceByTask: traffic.byTask.get(pid)?.since(taken) ?? 0,
-      mostByTask: Math.max(0, ...[...traffic.byTask.values()].map(({ most }) => most)),
+      ...taskFacts(traffic, taken, pid),
       drains: traffic.all.drains,
       peak: traffic.all.peak,
       outLater,
@@ -244,6 +243,7 @@ export class NeverFreed {
       hasStack: sites.isTelling(page.stack),
       isPin: false,
       isEviction: false,
+      isLookup: false,
       wasEvicted: false,
       exited: probes.lifetimes.hasExited(pid),
       taskEvents: 0,

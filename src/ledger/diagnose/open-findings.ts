@@ -22,7 +22,7 @@ import {
   onePerLaw,
 } from './known-reference.ts'
 import { lastFound } from './last-found.ts'
-import { holderFacts, mayWait } from './law-traffic.ts'
+import { holderFacts, mayWait, taskFacts } from './law-traffic.ts'
 import { doubtOf, type LeakFacts } from './leak.ts'
 import { leakSentences } from './leak-words.ts'
 import { type Naming, references } from './naming.ts'
@@ -383,16 +383,14 @@ export class OpenFindings {
       mostLifetimes: lifetimes.most,
       sinceLifetimes: lifetimes.since(taken),
       ...law.outFacts,
-      ...this.#traffic.keptFacts(reference.law),
+      ...this.#traffic.keptFacts(reference.law, row),
       outLater: law.held.filter(other => other > taken).length,
       pagesOfLaw: law.pages,
       mayWait: mayWait(law, taken),
       isPartial: this.#traffic.isPartial,
       isHandOut: this.#isHandOut(event.signature),
       ...holderFacts(law, taken, event.pid, pid => this.#naming.poolOf(pid)),
-      isOwnTask: law.bySameTask === law.all.returned,
-      sinceByTask: law.byTask.get(event.pid)?.since(taken) ?? 0,
-      mostByTask: Math.max(0, ...[...law.byTask.values()].map(({ most }) => most)),
+      ...taskFacts(law, taken, event.pid),
       drains: law.all.drains,
       peak: law.all.peak,
       openPages: pages.has(row, PageBit.rested) ? Infinity : this.#openPages(pages.pagemap[row]!),
@@ -402,6 +400,7 @@ export class OpenFindings {
       hasStack: event.stack !== 0,
       isPin: (traits & StackTrait.GUP) !== 0,
       isEviction: (traits & StackTrait.EVICT) !== 0,
+      isLookup: event.op === Op.MOD_UNLESS,
       wasEvicted: events.some(other => other.ordinal > event.ordinal && this.#isEviction(other)),
       exited: (sites.traits(tasks.lastStackOf(event.pid)) & StackTrait.EXIT) !== 0,
       taskEvents: tasks.ticksOf(event.pid) - event.taskSeq - 1,

@@ -14,14 +14,17 @@ import { type OpenReference, pairReferences } from './references.ts'
 /** Most events of a lifetime whose references are paired. */
 const MAX_EVENTS = 4096
 
-type KeptFacts = Pick<LeakFacts, 'alikePages' | 'alikeKept' | 'alikeFar' | 'isHabit'>
+type KeptFacts = Pick<LeakFacts, 'alikePages' | 'alikeKept' | 'alikeFar' | 'isKeptHere' | 'isHabit'>
+
+/** Those that are the same for all pages of a law, and the pages on which references of other laws were overtaken by far. */
+type LawKept = Omit<KeptFacts, 'isKeptHere'> & { kept: ReadonlySet<number> }
 
 type Collectors = Map<number, TrafficCollector>
 
 export class Traffic {
   readonly #ledger: LearningTracker
   readonly #laws = new Map<number, LawTraffic>()
-  readonly #keptFacts = new Map<number, KeptFacts>()
+  readonly #kept = new Map<number, LawKept>()
   /** Whole lifetimes, from hand-out to free, by pagemap. */
   readonly #lifetimes = new Map<number, Overtaking>()
   /** True if there was no room to keep all references that came back. */
@@ -61,26 +64,33 @@ export class Traffic {
 
   /**
    * Returns what the pages tell on which references of a law were overtaken by more than any that came back: on how many of them
-   * those of another law were, too, and whether many of another law are out elsewhere.
+   * those of another law were, too, whether this page is one where they were so by far, and whether many of another law are out elsewhere.
    */
-  keptFacts(law: number): KeptFacts {
-    const known = this.#keptFacts.get(law)
+  keptFacts(law: number, row: number): KeptFacts {
+    const { kept, ...facts } = this.#keptOf(law)
+    return { ...facts, isKeptHere: kept.has(row) }
+  }
+
+  #keptOf(law: number): LawKept {
+    const known = this.#kept.get(law)
     if (known) return known
     const { alike, far } = this.of(law).overtaken
     const others = [...this.#laws].filter(([other]) => other !== law && this.#hasOrder(other))
     const elsewhere = others.filter(
       ([other, { overtaken }]) => overtaken.isMany && !this.#ledger.book.laws[other]!.isAmbiguous,
     )
+    const kept = new Set(others.flatMap(([, { overtaken }]) => [...overtaken.far]))
     const facts = {
+      kept,
       alikePages: alike.size,
       alikeKept: [...alike].filter(row => others.some(([, { overtaken }]) => overtaken.alike.has(row))).length,
-      alikeFar: [...alike].filter(row => others.some(([, { overtaken }]) => overtaken.far.has(row))).length,
+      alikeFar: [...alike].filter(row => kept.has(row)).length,
       isHabit: elsewhere.some(([, { overtaken }]) => {
         const pages = [...overtaken.far].filter(row => this.#isKept(row, far))
         return areMany(pages.length, 0)
       }),
     }
-    this.#keptFacts.set(law, facts)
+    this.#kept.set(law, facts)
     return facts
   }
 
