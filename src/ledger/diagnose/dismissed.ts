@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Finds anomalies that the whole recording shows to be no fault of anybody. */
 
+import { Op } from '../../trace/events.ts'
 import type { LearningTracker } from '../learn/learning-tracker.ts'
 import type { Anomaly } from '../track/anomalies.ts'
-import type { LifetimeEvent } from '../track/lifetime-event.ts'
+import type { EventPool } from '../track/event-pool.ts'
 import { PageBit } from '../track/page-state.ts'
 import { push } from './law-traffic.ts'
 import { hasSecondHandOut } from './second-hand-out.ts'
@@ -71,14 +72,22 @@ function unrecordedPuts(ledger: LearningTracker): Anomaly[] {
 function handedOutTwice(ledger: LearningTracker): Map<number, number[]> {
   const { pages, log, nodes, anomalies } = ledger
   const rows = new Set<number>()
-  const add = (row: number, events: readonly LifetimeEvent[]) => {
-    if (ledger.idleCount(row) === 0 && !anomalies.of(row) && hasSecondHandOut(events)) rows.add(row)
+  const look = (row: number, tail: number) => {
+    if (rows.has(row) || ledger.idleCount(row) !== 0 || anomalies.of(row) || !hasIdleSet(nodes, tail)) return
+    if (hasSecondHandOut(nodes.chain(tail))) rows.add(row)
   }
-  for (let entry = 0; entry < log.length; entry++) add(log.row[entry]!, nodes.chain(log.tail[entry]!))
-  for (let row = 0; row < pages.length; row++) if (pages.has(row, PageBit.open)) add(row, ledger.lifeEvents(row))
+  for (let entry = 0; entry < log.length; entry++) look(log.row[entry]!, log.tail[entry]!)
+  for (const row of pages.inUse()) look(row, pages.tail[row]!)
   const found = new Map<number, number[]>()
   for (const row of rows) push(found, pages.pagemap[row]!, row)
   return found
+}
+
+/** True if a lifetime has a set that changed nothing. Few have, and the events of all would be half a million objects. */
+function hasIdleSet(nodes: EventPool, tail: number): boolean {
+  for (let node = tail; node >= 0; node = nodes.before(node))
+    if (nodes.op(node) === Op.SET && nodes.delta(node) === 0) return true
+  return false
 }
 
 /** Returns the number of a pagemap's pages that were used and came back, or on which an anomaly was found. */
