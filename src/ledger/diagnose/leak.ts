@@ -201,7 +201,9 @@ export function isLeftOver(facts: LeakFacts): boolean {
   if (openPages > SEVERAL || lifetimes < ENOUGH || lawLifetimes < KNOWN_LAW || mayBeMissing) return false
   // A consumer task that gives such references back may still be processing this one. A page's owner has it as long as others use it.
   if (facts.maybeWithConsumer || (facts.isHandOut && facts.others > 0)) return false
-  return (drains >= KNOWN_LAW || peak >= CACHED) && outLater === 0 && since > SEVERAL + 1
+  // Where few are out at once, all may come back time and again while one is just slow, as others were before it.
+  const comesToRest = peak >= CACHED || (drains >= KNOWN_LAW && since > facts.most)
+  return comesToRest && outLater === 0 && since > SEVERAL + 1
 }
 
 /** Returns a reason for doubt about a reference that is reported as held, not as leaked. */
